@@ -1,0 +1,66 @@
+import ipaddr from 'ipaddr.js'
+import { macAddressFromBytes, type MacAddress } from './mac-address.ts'
+
+declare const brand: unique symbol
+/**
+ * An IP address in canonical text: dotted IPv4 (also for IPv4-mapped IPv6), RFC 5952 text for IPv6, never a zone.
+ * Two addresses are the same exactly when their texts are.
+ */
+export type IpAddress = string & { readonly [brand]: 'IpAddress' }
+
+/** The longest text that can be an address: a full IPv6 form with an embedded IPv4 part, a `%` and an interface name. */
+const longestText = 64
+
+/**
+ * Reads any text form of one address: IPv4, IPv6, IPv4-mapped IPv6, with or without a zone (`fe80::1%eth0`).
+ * Legacy forms that `inet_aton` would accept (`10.1`, `0x0a000001`, leading zeros) are refused: two readers
+ * must never see two addresses in one text.
+ * @returns `undefined` when the text is not exactly one address
+ */
+export function parseIpAddress(text: unknown): IpAddress | undefined {
+  if (typeof text !== 'string' || text.length === 0 || text.length > longestText) return undefined
+  if (ipaddr.IPv4.isValidFourPartDecimal(text)) return text as IpAddress
+  const percent = text.indexOf('%')
+  if (percent === 0 || percent === text.length - 1) return undefined
+  const withoutZone = percent > 0 ? text.slice(0, percent) : text
+  if (!withoutZone.includes(':') || !ipaddr.IPv6.isValid(withoutZone)) return undefined
+  const address = ipaddr.IPv6.parse(withoutZone)
+  if (address.isIPv4MappedAddress()) return address.toIPv4Address().toString() as IpAddress
+  return address.toRFC5952String() as IpAddress
+}
+
+/** True for `fe80::/10`, whose addresses say nothing about a fixed IP and are resolved by MAC. */
+export function isLinkLocalIpv6(address: IpAddress): boolean {
+  return /^fe[89ab][0-9a-f]:/.test(address)
+}
+
+export function isIpv6(address: IpAddress): boolean {
+  return address.includes(':')
+}
+
+/**
+ * The MAC that an EUI-64 link-local address was made from (RFC 4291 appendix A). Only when the two middle
+ * octets are `ff:fe`: stable-privacy (RFC 7217) and temporary (RFC 8981) addresses hold no MAC, and reading one
+ * out of them could name another port.
+ */
+export function macFromEui64(address: IpAddress): MacAddress | undefined {
+  if (!isLinkLocalIpv6(address)) return undefined
+  const bytes = ipaddr.IPv6.parse(address).toByteArray()
+  if (bytes[11] !== 0xff || bytes[12] !== 0xfe) return undefined
+  const mac = Uint8Array.from([...bytes.slice(8, 11), ...bytes.slice(13, 16)])
+  mac[0] = (mac[0] ?? 0) ^ 0x02
+  return macAddressFromBytes(mac)
+}
+
+/** A prefix that has been compiled once, so that requests only compare. */
+export type CidrMatcher = (address: IpAddress) => boolean
+
+/** Compiles `10.0.0.0/8` or `fd00::/8`. @returns `undefined` when the text is no CIDR prefix */
+export function compileCidr(text: string): CidrMatcher | undefined {
+  if (!ipaddr.isValidCIDR(text)) return undefined
+  const [network, bits] = ipaddr.parseCIDR(text)
+  return (address) => {
+    const parsed = ipaddr.parse(address)
+    return parsed.kind() === network.kind() && parsed.match(network, bits)
+  }
+}

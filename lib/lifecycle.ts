@@ -1,0 +1,87 @@
+import { causeText } from './errors.ts'
+import type { Clock, Milliseconds } from './clock.ts'
+import type { Logger } from './log.ts'
+
+/** Something that is started once and closed once. */
+export interface Part {
+  readonly name: string
+  start(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface LifecycleOptions {
+  readonly logger: Logger
+  readonly clock: Clock
+  /** How long one part may take to close before it is left behind. */
+  readonly closeLimit: Milliseconds
+}
+
+/**
+ * Starts parts in order and closes them in reverse. When one cannot start, those already started are closed and the
+ * error is thrown on: a half-started process is not left running.
+ */
+export class Lifecycle {
+  readonly #options: LifecycleOptions
+  readonly #started: Part[] = []
+  #closing: Promise<void> | undefined
+
+  constructor(options: LifecycleOptions) {
+    this.#options = options
+  }
+
+  async start(parts: readonly Part[]): Promise<void> {
+    for (const part of parts) {
+      try {
+        await part.start()
+      } catch (cause) {
+        await this.close()
+        throw new Error(`Cannot start ${part.name}: ${causeText(cause)}`, { cause })
+      }
+      this.#started.push(part)
+    }
+  }
+
+  /** May be called twice; the second call waits for the first. */
+  async close(): Promise<void> {
+    this.#closing ??= this.#closeAll()
+    await this.#closing
+  }
+
+  async #closeAll(): Promise<void> {
+    const { clock, logger, closeLimit } = this.#options
+    for (const part of this.#started.reverse()) {
+      const limit = new AbortController()
+      const late = clock.sleep(closeLimit, limit.signal).then(
+        () => 'late' as const,
+        () => 'cancelled' as const,
+      )
+      try {
+        const outcome = await Promise.race([part.close().then(() => 'closed' as const), late])
+        if (outcome === 'late') {
+          logger.warn({ part: part.name, closeLimit }, 'Part did not close in time')
+        }
+      } catch (cause) {
+        logger.error({ part: part.name, cause: causeText(cause) }, 'Part failed to close')
+      } finally {
+        limit.abort()
+      }
+    }
+  }
+}
+
+/**
+ * Resolves with the name of the first signal that asks the process to stop. A second one while stopping ends the process
+ * at once, for the operator who does not want to wait.
+ */
+export function stopSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    let asked = false
+    const ask = (signal: NodeJS.Signals): void => {
+      if (asked) process.exit(1)
+      asked = true
+      resolve(signal)
+    }
+    process.on('SIGTERM', ask)
+    process.on('SIGINT', ask)
+  })
+}

@@ -1,0 +1,55 @@
+/**
+ * The name of every header that crosses a process boundary, in lower case as Node's parsers give them.
+ * Nothing else in the project spells one.
+ * @see neutron/agent/metadata/driver.py, neutron/agent/ovn/metadata/driver.py, nova/api/metadata/handler.py
+ */
+export const wireHeaders = {
+  /** proxy → agent: the router whose namespace accepted the connection. */
+  routerId: 'x-neutron-router-id',
+  /** proxy → agent: the network, for DHCP namespaces of isolated networks. */
+  networkId: 'x-neutron-network-id',
+  /** proxy → agent: the network, for OVN metadata namespaces. */
+  ovnNetworkId: 'x-ovn-network-id',
+  /** proxy → agent → compute: the guest's address as the socket saw it. */
+  forwardedFor: 'x-forwarded-for',
+  /** our proxy → our agent: the source MAC of the guest's SYN. */
+  sourceMac: 'x-overlapd-source-mac',
+  /** our proxy → our agent, and back to the guest on every answer. */
+  requestId: 'x-request-id',
+  /** agent → compute. */
+  instanceId: 'x-instance-id',
+  /** agent → compute: the project; Nova kept the old word. */
+  tenantId: 'x-tenant-id',
+  /** agent → compute: hex HMAC-SHA256 of the instance id. */
+  instanceIdSignature: 'x-instance-id-signature',
+  /** us → guest: why an answer made by us is not 2xx; a reason code. */
+  reason: 'x-overlapd-reason',
+} as const
+
+/** The three headers of which exactly one names a request's scope. */
+export const scopeHeaders = [
+  wireHeaders.routerId,
+  wireHeaders.networkId,
+  wireHeaders.ovnNetworkId,
+] as const
+
+/**
+ * What of a compute answer reaches the guest. Framing and connection fields are made anew on each hop, and a
+ * reason code counts only when we made the answer.
+ */
+export const relayedResponseHeaders: ReadonlySet<string> = new Set([
+  'content-type',
+  'content-encoding',
+  'content-language',
+  'content-disposition',
+  'content-length',
+  'etag',
+  'last-modified',
+  'cache-control',
+  'expires',
+  'vary',
+  'retry-after',
+  'location',
+  'allow',
+  'www-authenticate',
+])

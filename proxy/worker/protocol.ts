@@ -1,0 +1,64 @@
+import type { Bytes, Count, Milliseconds } from '../../lib/clock.ts'
+import type { LogLevel } from '../../lib/log.ts'
+import type { Scope } from '../../lib/scope.ts'
+
+/** What a listening socket stands for. The worker gets it beside the descriptor and never looks anywhere else for it. */
+export interface ListenerDescription {
+  /** Unique for the life of the opener; never used again. */
+  readonly listenerId: number
+  readonly scope: Scope
+  /** `ovn` says the network id in `X-OVN-Network-ID`, `ml2` in Neutron's two headers. */
+  readonly flavour: 'ml2' | 'ovn'
+  /** Name of the namespace, for logs only: names are reused, identities are not. */
+  readonly netns: string
+  /** What was bound, for logs: `[::]:9697`. */
+  readonly bound: string
+}
+
+/** The part of the proxy's configuration that workers need; plain data, sent once before the first listener. */
+export interface WorkerConfig {
+  readonly logLevel: LogLevel
+  readonly agent: {
+    /** UNIX stream socket of the agent. */
+    readonly socket: string
+    readonly connections: Count
+    readonly timeoutConnect: Milliseconds
+    readonly timeoutHeaders: Milliseconds
+    readonly timeoutBody: Milliseconds
+  }
+  readonly limits: {
+    readonly headBytes: Bytes
+    readonly bodyBytes: Bytes
+    readonly timeoutHead: Milliseconds
+    readonly timeoutRequest: Milliseconds
+    readonly timeoutKeepAlive: Milliseconds
+    readonly connectionsPerSource: Count
+    readonly connectionsPerNamespace: Count
+    readonly requestsPerConnection: Count
+  }
+}
+
+/**
+ * Opener → worker, over the IPC channel of `child_process`. Descriptors travel beside it, by SCM_RIGHTS on a
+ * SOCK_SEQPACKET pair that the worker holds as descriptor {@link descriptorChannel}.
+ */
+export type ToWorker =
+  | { readonly kind: 'configure'; readonly config: WorkerConfig }
+  /** As many descriptors, in this order, were sent before this message. */
+  | { readonly kind: 'listeners'; readonly listeners: readonly ListenerDescription[] }
+  /** Stop accepting on these and close them; connections already accepted are served to their end. */
+  | { readonly kind: 'close-listeners'; readonly listenerIds: readonly number[] }
+  /** Stop accepting everywhere, finish what runs, answer `drained`, exit. */
+  | { readonly kind: 'drain'; readonly limit: Milliseconds }
+  | { readonly kind: 'metrics'; readonly id: number }
+
+export type FromWorker =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'listening'; readonly listenerIds: readonly number[] }
+  | { readonly kind: 'listen-failed'; readonly listenerId: number; readonly cause: string }
+  /** `metrics` is prom-client's `getMetricsAsJSON()`. */
+  | { readonly kind: 'metrics'; readonly id: number; readonly metrics: unknown }
+  | { readonly kind: 'drained' }
+
+/** Descriptor number of the channel for SCM_RIGHTS in a worker: after stdin, stdout, stderr and IPC. */
+export const descriptorChannel = 4
