@@ -14,27 +14,27 @@ export type PortId = Branded<'PortId'>
 /** Neutron stores 255 characters of a `device_id`; the character set is what is safe in a header, a path and a log line. */
 const idPattern = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,254}$/
 
-function parseId<Id extends string>(text: unknown): Id | undefined {
-  return typeof text === 'string' && idPattern.test(text) ? (text as Id) : undefined
+function isId(text: unknown): text is string {
+  return typeof text === 'string' && idPattern.test(text)
 }
 
 /** @returns the id, or `undefined` when the text cannot be one */
 export function parseInstanceId(text: unknown): InstanceId | undefined {
-  return parseId<InstanceId>(text)
+  return isId(text) ? (text as InstanceId) : undefined
 }
 /** @returns the id, or `undefined` when the text cannot be one */
 export function parseProjectId(text: unknown): ProjectId | undefined {
-  return parseId<ProjectId>(text)
+  return isId(text) ? (text as ProjectId) : undefined
 }
 /** @returns the id, or `undefined` when the text cannot be one */
 export function parseNetworkId(text: unknown): NetworkId | undefined {
-  return parseId<NetworkId>(text)
+  return isId(text) ? (text as NetworkId) : undefined
 }
 /** @returns the id, or `undefined` when the text cannot be one */
 export function parseRouterId(text: unknown): RouterId | undefined {
-  return parseId<RouterId>(text)
+  return isId(text) ? (text as RouterId) : undefined
 }
 /** @returns the id, or `undefined` when the text cannot be one */
 export function parsePortId(text: unknown): PortId | undefined {
-  return parseId<PortId>(text)
+  return isId(text) ? (text as PortId) : undefined
 }

@@ -49,7 +49,7 @@ export class Lifecycle {
 
   async #closeAll(): Promise<void> {
     const { clock, logger, closeLimit } = this.#options
-    for (const part of this.#started.reverse()) {
+    for (const part of this.#started.toReversed()) {
       const limit = new AbortController()
       const late = clock.sleep(closeLimit, limit.signal).then(
         () => 'late' as const,
