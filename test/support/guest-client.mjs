@@ -1,0 +1,13 @@
+// A guest's raw TCP client: standard input to HOST PORT, the answer to standard output, exit 3 when there is none.
+import { connect } from 'node:net'
+
+const [host, tcpPort] = process.argv.slice(2)
+const socket = connect({ host, port: Number(tcpPort), allowHalfOpen: true })
+socket.setTimeout(10_000, () => socket.destroy(new Error('timed out')))
+socket.on('error', (cause) => {
+  process.stderr.write(`${cause.message}\n`)
+  process.exitCode = 3
+})
+socket.on('end', () => socket.end())
+socket.on('connect', () => process.stdin.on('data', (bytes) => socket.write(bytes)))
+socket.pipe(process.stdout)
