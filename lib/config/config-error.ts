@@ -1,0 +1,35 @@
+import type { ConfigProblem, Origin } from './entry.ts'
+
+/** `proxy.yaml:12`, `OVERLAPD_PROXY_AGENT_SOCKET`, `--set agent.socket=…` or `default`. */
+export function originText(origin: Origin): string {
+  switch (origin.kind) {
+    case 'default':
+      return 'default'
+    case 'file':
+      return origin.line === undefined ? origin.file : `${origin.file}:${origin.line}`
+    case 'environment':
+      return origin.name
+    case 'flag':
+      return origin.text
+  }
+}
+
+/** One problem on one line: `agent.socket: 5 is not a path (proxy.yaml:12)`. */
+export function problemText(problem: ConfigProblem): string {
+  const subject = problem.path === '' ? '' : `${problem.path}: `
+  const where = problem.origin === undefined ? '' : ` (${originText(problem.origin)})`
+  return `${subject}${problem.message}${where}`
+}
+
+/** A configuration that cannot be used, with everything that is wrong with it. The message is fit for the operator as it is. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  readonly problems: readonly ConfigProblem[]
+
+  constructor(problems: readonly ConfigProblem[]) {
+    const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`
+    const lines = problems.map((problem) => `  ${problemText(problem)}`)
+    super(`Cannot use the configuration: ${count}\n${lines.join('\n')}`)
+    this.problems = problems
+  }
+}

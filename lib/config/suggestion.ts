@@ -1,0 +1,33 @@
+/** How many single letters must be typed, dropped or swapped to get from one word to the other? */
+function editDistance(from: string, to: string): number {
+  let previous = Array.from({ length: to.length + 1 }, (_, index) => index)
+  for (let row = 1; row <= from.length; row += 1) {
+    const current = [row]
+    for (let column = 1; column <= to.length; column += 1) {
+      const change = from[row - 1] === to[column - 1] ? 0 : 1
+      current.push(
+        Math.min(
+          (previous[column] ?? 0) + 1,
+          (current[column - 1] ?? 0) + 1,
+          (previous[column - 1] ?? 0) + change,
+        ),
+      )
+    }
+    previous = current
+  }
+  return previous[to.length] ?? 0
+}
+
+/** The known word that was most likely meant, or `undefined` when none is near. */
+export function closest(word: string, known: readonly string[]): string | undefined {
+  // Words come from a file or from variables of strangers; nothing useful is longer.
+  if (word.length > 100) return undefined
+  const plain = word.toLowerCase().replaceAll('-', '_')
+  const ranked = known
+    .map((name) => ({ name, distance: editDistance(plain, name.toLowerCase()) }))
+    .toSorted((a, b) => a.distance - b.distance)
+  const [best] = ranked
+  return best !== undefined && best.distance <= Math.max(2, Math.floor(best.name.length / 4))
+    ? best.name
+    : undefined
+}
