@@ -64,3 +64,37 @@ export function compileCidr(text: string): CidrMatcher | undefined {
     return parsed.kind() === network.kind() && parsed.match(network, bits)
   }
 }
+
+/** A subnet's prefix with what documents say about it. */
+export interface Cidr {
+  /** Canonical text, host bits cleared: `10.0.0.0/24`. */
+  readonly text: string
+  readonly netmask: IpAddress
+  /** The first address after the network's own, where Neutron puts a gateway unless told otherwise. */
+  readonly firstAddress: IpAddress
+  readonly ipv6: boolean
+  readonly contains: CidrMatcher
+}
+
+/** Reads `10.0.0.0/24` or `fd00::/64`. @returns `undefined` when the text is no CIDR prefix */
+export function parseCidr(text: unknown): Cidr | undefined {
+  if (typeof text !== 'string') return undefined
+  const contains = compileCidr(text)
+  if (contains === undefined) return undefined
+  const [address, bits] = ipaddr.parseCIDR(text)
+  const ipv6 = address.kind() === 'ipv6'
+  const network = (ipv6 ? ipaddr.IPv6 : ipaddr.IPv4).networkAddressFromCIDR(text)
+  const netmask = (ipv6 ? ipaddr.IPv6 : ipaddr.IPv4).subnetMaskFromPrefixLength(bits)
+  const bytes = network.toByteArray()
+  const last = bytes.length - 1
+  const first = ipaddr.fromByteArray(bytes.with(last, ((bytes[last] ?? 0) + 1) % 256))
+  const textOf = (value: ipaddr.IPv4 | ipaddr.IPv6): IpAddress =>
+    (value instanceof ipaddr.IPv6 ? value.toRFC5952String() : value.toString()) as IpAddress
+  return {
+    text: `${textOf(network)}/${bits}`,
+    netmask: textOf(netmask),
+    firstAddress: textOf(first),
+    ipv6,
+    contains,
+  }
+}

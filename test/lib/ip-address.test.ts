@@ -1,5 +1,11 @@
 import t from 'tap'
-import { compileCidr, isLinkLocalIpv6, macFromEui64, parseIpAddress } from '../../lib/ip-address.ts'
+import {
+  compileCidr,
+  isLinkLocalIpv6,
+  macFromEui64,
+  parseCidr,
+  parseIpAddress,
+} from '../../lib/ip-address.ts'
 
 const canonical: readonly (readonly [string, string | undefined])[] = [
   ['10.0.0.10', '10.0.0.10'],
@@ -79,4 +85,16 @@ t.test('compileCidr() compares within one family', async (t) => {
   t.equal(ten(other), false)
   t.equal(compileCidr('10.0.0.0/33'), undefined)
   t.equal(compileCidr('ten'), undefined)
+})
+
+t.test('parseCidr() tells what documents say about a subnet', async (t) => {
+  const ipv4 = parseCidr('10.0.0.7/22')
+  t.match(ipv4, { text: '10.0.0.0/22', netmask: '255.255.252.0', firstAddress: '10.0.0.1' })
+  t.equal(ipv4?.ipv6, false)
+  const ipv6 = parseCidr('FD00:0::/64')
+  t.match(ipv6, { text: 'fd00::/64', netmask: 'ffff:ffff:ffff:ffff::', firstAddress: 'fd00::1' })
+  t.equal(ipv6?.ipv6, true)
+  for (const text of ['10.0.0.0', '10.0.0.0/33', 'fd00::/129', '', 7, undefined]) {
+    t.equal(parseCidr(text), undefined, String(text))
+  }
 })
