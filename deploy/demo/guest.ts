@@ -1,0 +1,45 @@
+import { request } from 'node:http'
+
+/** What a guest saw of one request; printed as one line of JSON for the demo to read. */
+export interface GuestAnswer {
+  readonly status: number
+  /** The whole answer, at most 256 KiB. */
+  readonly body: string
+  /** From connecting to the last byte. */
+  readonly milliseconds: number
+  readonly error?: string
+}
+
+const longestBody = 256 * 1024
+const patience = 10_000
+
+/** Asks for one URL with a connection of its own, as a booting guest does. Never throws: a failure is an answer too. */
+export function askAsGuest(url: string): Promise<GuestAnswer> {
+  const begun = performance.now()
+  return new Promise((resolve) => {
+    const finish = (status: number, body: string, error?: Error): void => {
+      const milliseconds = performance.now() - begun
+      resolve({ status, body, milliseconds, ...(error && { error: error.message }) })
+    }
+    const asked = request(url, { agent: false, headers: { connection: 'close' } }, (response) => {
+      const chunks: Buffer[] = []
+      let size = 0
+      response.on('data', (chunk: Buffer) => {
+        size += chunk.length
+        if (size <= longestBody) chunks.push(chunk)
+      })
+      response.on('end', () => finish(response.statusCode ?? 0, Buffer.concat(chunks).toString()))
+      response.on('error', (error) => finish(response.statusCode ?? 0, '', error))
+    })
+    asked.setTimeout(patience, () => asked.destroy(new Error('no answer within 10 s')))
+    asked.on('error', (error) => finish(0, '', error))
+    asked.end()
+  })
+}
+
+/** The program that runs inside a guest's namespace: each argument is a URL, each line of output an answer. */
+async function main(urls: readonly string[]): Promise<void> {
+  for (const url of urls) process.stdout.write(`${JSON.stringify(await askAsGuest(url))}\n`)
+}
+
+if (process.argv[1] === import.meta.filename) await main(process.argv.slice(2))

@@ -1,0 +1,88 @@
+import { createServer, type Socket } from 'node:net'
+import type { Milliseconds } from '../../lib/clock.ts'
+
+/** How the compute metadata API of a benchmark behaves. */
+export interface UpstreamOptions {
+  readonly host: string
+  /** 0 lets the system choose. */
+  readonly tcpPort: number
+  /** Time before each answer. */
+  readonly delay: Milliseconds
+  /** Requests served at once; the rest wait, as they do in front of a small Nova. */
+  readonly concurrency: number
+}
+
+const bodySize = 1_400
+const endOfHead = Buffer.from('\r\n\r\n')
+
+/**
+ * A compute metadata API that costs next to nothing, so that a benchmark measures what stands in front of it. Its answer
+ * has the size of a usual meta_data.json and names the instance it was asked for, so that a wrong answer is seen.
+ * Does not check signatures; it is no stand-in for anything but time and bytes.
+ */
+export function startConstantUpstream(options: UpstreamOptions): Promise<{ tcpPort: number }> {
+  let running = 0
+  const waiting: (() => void)[] = []
+
+  function admit(work: () => void): void {
+    if (running >= options.concurrency) {
+      waiting.push(work)
+      return
+    }
+    running += 1
+    work()
+  }
+
+  function release(): void {
+    running -= 1
+    const next = waiting.shift()
+    if (next !== undefined) admit(next)
+  }
+
+  function answer(socket: Socket, head: string): void {
+    const id = /\r\nx-instance-id: *([^\r]*)/i.exec(head)?.[1] ?? ''
+    const start = `{"uuid": "${id}", "padding": "`
+    const body = `${start}${'x'.repeat(bodySize - start.length - 2)}"}`
+    const send = (): void => {
+      socket.write(
+        `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+      )
+    }
+    if (options.delay === 0) {
+      send()
+      return
+    }
+    admit(() => {
+      setTimeout(() => {
+        send()
+        release()
+      }, options.delay)
+    })
+  }
+
+  const server = createServer({ noDelay: true }, (socket) => {
+    let rest = Buffer.alloc(0)
+    socket.on('error', () => socket.destroy())
+    socket.on('data', (chunk: Buffer) => {
+      rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
+      for (let end = rest.indexOf(endOfHead); end >= 0; end = rest.indexOf(endOfHead)) {
+        const head = rest.toString('latin1', 0, end)
+        rest = rest.subarray(end + endOfHead.length)
+        answer(socket, head)
+      }
+    })
+  })
+  return new Promise((resolve, reject) => {
+    server.on('error', reject)
+    server.listen({ host: options.host, port: options.tcpPort, backlog: 4096 }, () => {
+      const address = server.address()
+      resolve({ tcpPort: typeof address === 'object' && address !== null ? address.port : 0 })
+    })
+  })
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const options = JSON.parse(process.argv[2] ?? '{}') as UpstreamOptions
+  const started = await startConstantUpstream(options)
+  process.stdout.write(`${JSON.stringify(started)}\n`)
+}

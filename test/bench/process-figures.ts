@@ -1,0 +1,59 @@
+import { readFileSync } from 'node:fs'
+import type { Milliseconds } from '../../lib/clock.ts'
+
+/** Kernel ticks a second; the same on every Linux that Node runs on (`getconf CLK_TCK`). */
+const ticksPerSecond = 100
+
+/**
+ * CPU time of a process, user and system together, all its threads. The scheduler's run time in nanoseconds where the
+ * kernel gives it per thread, since ticks of 10 ms are coarse for short runs.
+ */
+export function cpuTimeOf(pid: number): Milliseconds {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  // The command may contain spaces and brackets; fields are counted from the last bracket.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  const ticks = Number(fields[11]) + Number(fields[12])
+  return (ticks * 1000) / ticksPerSecond
+}
+
+/** Proportional set size in MiB: shared pages count by their share, so that figures of several processes add up. */
+export function pssOf(pid: number): number {
+  const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')
+  const match = /^Pss:\s+(\d+) kB/m.exec(rollup)
+  return Number(match?.[1] ?? 0) / 1024
+}
+
+/** The process and everything it started, by `/proc/PID/task/TID/children`. */
+export function processTree(pid: number): number[] {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+    .split(' ')
+    .filter((text) => text !== '')
+    .map(Number)
+  return [pid, ...children.flatMap(processTree)]
+}
+
+/** What is spent in a stretch of time by named processes. */
+export class CpuMeter {
+  readonly #begun: ReadonlyMap<string, Milliseconds>
+  readonly #pids: ReadonlyMap<string, readonly number[]>
+
+  constructor(pids: ReadonlyMap<string, readonly number[]>) {
+    this.#pids = pids
+    this.#begun = this.#read()
+  }
+
+  /** Milliseconds of CPU by name since the meter was made. */
+  spent(): Map<string, Milliseconds> {
+    const now = this.#read()
+    return new Map([...now].map(([name, value]) => [name, value - (this.#begun.get(name) ?? 0)]))
+  }
+
+  #read(): Map<string, Milliseconds> {
+    return new Map(
+      [...this.#pids].map(([name, pids]) => [
+        name,
+        pids.reduce((sum, pid) => sum + cpuTimeOf(pid), 0),
+      ]),
+    )
+  }
+}
