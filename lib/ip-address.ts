@@ -38,6 +38,11 @@ export function isIpv6(address: IpAddress): boolean {
   return address.includes(':')
 }
 
+/** Four octets of an IPv4 address or sixteen of an IPv6 one, in network order. */
+export function ipAddressBytes(address: IpAddress): Uint8Array {
+  return Uint8Array.from(ipaddr.parse(address).toByteArray())
+}
+
 /**
  * The MAC that an EUI-64 link-local address was made from (RFC 4291 appendix A). Only when the two middle
  * octets are `ff:fe`: stable-privacy (RFC 7217) and temporary (RFC 8981) addresses hold no MAC, and reading one

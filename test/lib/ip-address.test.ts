@@ -1,6 +1,7 @@
 import t from 'tap'
 import {
   compileCidr,
+  ipAddressBytes,
   isLinkLocalIpv6,
   macFromEui64,
   parseCidr,
@@ -97,4 +98,12 @@ t.test('parseCidr() tells what documents say about a subnet', async (t) => {
   for (const text of ['10.0.0.0', '10.0.0.0/33', 'fd00::/129', '', 7, undefined]) {
     t.equal(parseCidr(text), undefined, String(text))
   }
+})
+
+t.test('ipAddressBytes() gives the octets in network order', async (t) => {
+  t.same(ipAddressBytes(parseIpAddress('169.254.169.254')!), Uint8Array.from([169, 254, 169, 254]))
+  t.same(
+    Buffer.from(ipAddressBytes(parseIpAddress('fe80::a9fe:a9fe')!)).toString('hex'),
+    'fe8000000000000000000000a9fea9fe',
+  )
 })

@@ -1,0 +1,208 @@
+/** How do listening sockets of another network namespace come to be? Sockets keep the namespace they were made in. */
+import { closeSync } from 'node:fs'
+import type { Count } from '../../lib/clock.ts'
+import { ipAddressBytes, isIpv6, isLinkLocalIpv6, type IpAddress } from '../../lib/ip-address.ts'
+import { listIpv6Addresses, type InterfaceAddress } from './interface-addresses.ts'
+import {
+  bindSocket,
+  interfaceIndexOf,
+  interfaceNameOf,
+  linux,
+  listenSocket,
+  openSocket,
+  setSocketOption,
+  SystemCallError,
+} from './libc.ts'
+import type { NamespaceHandle } from './namespace-handle.ts'
+import { socketAddress } from './socket-address.ts'
+import type { NamespaceWindow } from './window.ts'
+
+/** An address to listen on. `::` means every address of both families, or of IPv4 alone where there is no IPv6. */
+export interface ListenAddress {
+  readonly address: IpAddress
+  readonly tcpPort: number
+  /** For link-local addresses: the interface. Absent, every interface that carries the address. */
+  readonly interface?: string
+}
+
+/** One address on one interface, ready to be bound. */
+export interface Binding {
+  /** Equal exactly for the same address, port and interface: `fe80::a9fe:a9fe%7:80`. */
+  readonly bindingKey: string
+  readonly address: IpAddress
+  readonly tcpPort: number
+  /** 0 for addresses without a zone. */
+  readonly interfaceIndex: number
+}
+
+export interface OpenedListener {
+  readonly bindingKey: string
+  /** Listening, non-blocking, closed on exec. */
+  readonly fd: number
+  /** What people call it: `[::]:9697`, `[fe80::a9fe:a9fe%tap0]:80`. */
+  readonly bound: string
+  /** Whether the kernel keeps the SYN, and with it the source MAC, of each connection. */
+  readonly savesSyn: boolean
+}
+
+export interface FailedListener {
+  readonly bound: string
+  /** `EADDRINUSE`, or the message of an error that is none of the kernel's. */
+  readonly why: string
+}
+
+export interface ListenOutcome {
+  readonly opened: readonly OpenedListener[]
+  readonly failed: readonly FailedListener[]
+  /** Of those that were open: the address left the namespace or its interface was replaced. */
+  readonly gone: readonly string[]
+  /** Wanted, but no interface carries the address (yet). */
+  readonly absent: readonly ListenAddress[]
+}
+
+export interface ListenOptions {
+  readonly backlog: Count
+  /** Binding keys of what is open already and not to be opened again. */
+  readonly open: ReadonlySet<string>
+}
+
+/**
+ * Opens what is wanted and not open yet, in one visit to the namespace. Each address stands for itself: trouble with IPv6 never
+ * stops IPv4.
+ * @throws {SystemCallError} when the namespace cannot be entered
+ */
+export function listenIn(
+  window: NamespaceWindow,
+  handle: NamespaceHandle,
+  wanted: readonly ListenAddress[],
+  options: ListenOptions,
+): ListenOutcome {
+  return window.run(handle, () => {
+    const failed: FailedListener[] = []
+    const { bindings, absent } = planBindings(wanted, addressesWhere(wanted, failed))
+    const planned = new Set(bindings.map(({ bindingKey }) => bindingKey))
+    const opened: OpenedListener[] = []
+    for (const binding of bindings) {
+      if (options.open.has(binding.bindingKey)) continue
+      try {
+        opened.push(openListener(binding, options.backlog))
+      } catch (cause) {
+        failed.push({ bound: boundText(binding), why: whyFailed(cause) })
+      }
+    }
+    const gone = [...options.open].filter((bindingKey) => !planned.has(bindingKey))
+    return { opened, failed, gone, absent }
+  })
+}
+
+/** Netlink is asked only when a link-local address is wanted; most namespaces have none. */
+function addressesWhere(
+  wanted: readonly ListenAddress[],
+  failed: FailedListener[],
+): readonly InterfaceAddress[] {
+  if (!wanted.some(({ address }) => isLinkLocalIpv6(address))) return []
+  try {
+    return listIpv6Addresses()
+  } catch (cause) {
+    failed.push({ bound: 'link-local addresses', why: whyFailed(cause) })
+    return []
+  }
+}
+
+function planBindings(
+  wanted: readonly ListenAddress[],
+  addresses: readonly InterfaceAddress[],
+): { bindings: Binding[]; absent: ListenAddress[] } {
+  const bindings: Binding[] = []
+  const absent: ListenAddress[] = []
+  for (const want of wanted) {
+    if (!isLinkLocalIpv6(want.address)) {
+      bindings.push(bindingOf(want, 0))
+      continue
+    }
+    const indexes = interfacesWith(want, addresses)
+    if (indexes.length === 0) absent.push(want)
+    bindings.push(...indexes.map((index) => bindingOf(want, index)))
+  }
+  return { bindings, absent }
+}
+
+/** An address that lost duplicate address detection belongs to a guest, and is not listened on. */
+function interfacesWith(want: ListenAddress, addresses: readonly InterfaceAddress[]): number[] {
+  const octets = ipAddressBytes(want.address)
+  const isWanted =
+    want.interface === undefined ? () => true : isIndex(interfaceIndexOf(want.interface))
+  return addresses
+    .filter((entry) => !entry.duplicate && Buffer.compare(entry.octets, octets) === 0)
+    .map((entry) => entry.interfaceIndex)
+    .filter(isWanted)
+}
+
+function isIndex(wanted: number | undefined): (index: number) => boolean {
+  return (index) => index === wanted
+}
+
+function bindingOf(want: ListenAddress, interfaceIndex: number): Binding {
+  const { address, tcpPort } = want
+  const zone = interfaceIndex === 0 ? '' : `%${interfaceIndex}`
+  return { bindingKey: `${address}${zone}:${tcpPort}`, address, tcpPort, interfaceIndex }
+}
+
+function openListener(binding: Binding, backlog: Count): OpenedListener {
+  const { family, bytes } = socketAddress(binding.address, binding.tcpPort, binding.interfaceIndex)
+  let fd: number
+  try {
+    fd = openSocket(family, linux.SOCK_STREAM | linux.SOCK_NONBLOCK)
+  } catch (cause) {
+    if (binding.address === '::' && isErrno(cause, 'EAFNOSUPPORT')) {
+      return openListener({ ...binding, address: anyIpv4 }, backlog)
+    }
+    throw cause
+  }
+  try {
+    const savesSyn = setOptions(fd, binding.address)
+    bindSocket(fd, bytes)
+    listenSocket(fd, backlog)
+    return { bindingKey: binding.bindingKey, fd, bound: boundText(binding), savesSyn }
+  } catch (cause) {
+    closeSync(fd)
+    throw cause
+  }
+}
+
+const anyIpv4 = '0.0.0.0' as IpAddress
+
+/** @returns whether the SYN is kept */
+function setOptions(fd: number, address: IpAddress): boolean {
+  setSocketOption(fd, linux.SOL_SOCKET, linux.SO_REUSEADDR, 1)
+  if (isIpv6(address)) {
+    setSocketOption(fd, linux.IPPROTO_IPV6, linux.IPV6_V6ONLY, address === '::' ? 0 : 1)
+    // The address may still be tentative, and IPv4 addresses come and go with the DHCP agent.
+    setSocketOption(fd, linux.IPPROTO_IPV6, linux.IPV6_FREEBIND, 1)
+  } else {
+    setSocketOption(fd, linux.IPPROTO_IP, linux.IP_FREEBIND, 1)
+  }
+  try {
+    // 2 keeps the link header too. Older kernels know only 1, which holds no MAC.
+    setSocketOption(fd, linux.IPPROTO_TCP, linux.TCP_SAVE_SYN, 2)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function boundText({ address, tcpPort, interfaceIndex }: Binding): string {
+  if (!isIpv6(address)) return `${address}:${tcpPort}`
+  const zone =
+    interfaceIndex === 0 ? '' : `%${interfaceNameOf(interfaceIndex) ?? String(interfaceIndex)}`
+  return `[${address}${zone}]:${tcpPort}`
+}
+
+function whyFailed(cause: unknown): string {
+  if (cause instanceof SystemCallError) return cause.errnoName
+  return cause instanceof Error ? cause.message : String(cause)
+}
+
+function isErrno(cause: unknown, errnoName: string): boolean {
+  return cause instanceof SystemCallError && cause.errnoName === errnoName
+}
