@@ -2,16 +2,10 @@ import type { ConfigProblem, Origin } from './entry.ts'
 
 /** `proxy.yaml:12`, `OVERLAPD_PROXY_AGENT_SOCKET`, `--set agent.socket=…` or `default`. */
 export function originText(origin: Origin): string {
-  switch (origin.kind) {
-    case 'default':
-      return 'default'
-    case 'file':
-      return origin.line === undefined ? origin.file : `${origin.file}:${origin.line}`
-    case 'environment':
-      return origin.name
-    case 'flag':
-      return origin.text
-  }
+  if (origin.kind === 'default') return 'default'
+  if (origin.kind === 'environment') return origin.name
+  if (origin.kind === 'flag') return origin.text
+  return origin.line === undefined ? origin.file : `${origin.file}:${origin.line}`
 }
 
 /** One problem on one line: `agent.socket: 5 is not a path (proxy.yaml:12)`. */

@@ -1,0 +1,97 @@
+import { configReport, configReportData } from '../config/report.ts'
+import { loadConfig, type LoadedConfig } from '../config/load.ts'
+import { referenceMarkdown, sampleYaml } from '../config/reference.ts'
+import type { ConfigOf, ConfigProblem, Table } from '../config/entry.ts'
+import type { CommandCall, CommandSpec, OptionSpec } from './command.ts'
+
+/** What a binary's configuration is, for its commands. */
+export interface ConfigDefinition<T extends Table> {
+  readonly table: T
+  /** `OVERLAPD_PROXY` */
+  readonly environmentPrefix: string
+  /** Read when it exists and no file is named: `/etc/overlapd/proxy.yaml` */
+  readonly defaultFile: string
+  readonly check?: (config: ConfigOf<T>) => readonly ConfigProblem[]
+}
+
+/** The options of every command that needs the configuration. */
+export function configOptions(definition: ConfigDefinition<Table>): readonly OptionSpec[] {
+  return [
+    {
+      flags: '-c, --config <file>',
+      help: 'YAML file; of several the later ones win',
+      repeatable: true,
+      defaultText: `$${definition.environmentPrefix}_CONFIG or ${definition.defaultFile}`,
+    },
+    {
+      flags: '-s, --set <key=value>',
+      help: 'set one option, as in --set log_level=debug; wins over everything',
+      repeatable: true,
+    },
+  ]
+}
+
+/** Loads the configuration a command was called with. @throws {ConfigError} */
+export function loadForCommand<T extends Table>(
+  definition: ConfigDefinition<T>,
+  call: CommandCall,
+): LoadedConfig<T> {
+  return loadConfig(definition.table, {
+    file: call.options.list('config'),
+    defaultFile: definition.defaultFile,
+    environment: call.terminal.environment,
+    environmentPrefix: definition.environmentPrefix,
+    set: call.options.list('set'),
+    check: definition.check,
+  })
+}
+
+/** `check`: reads the configuration as the daemon would and prints what it would run with. */
+export function checkCommand<T extends Table>(
+  program: string,
+  definition: ConfigDefinition<T>,
+): CommandSpec {
+  const plain = definition as unknown as ConfigDefinition<Table>
+  return {
+    name: 'check',
+    summary: 'read the configuration and print every effective value',
+    description: `Reads the configuration exactly as "${program} serve" would, without starting anything, and prints each
+effective value with the place it came from. Reports every problem at once. Secrets are never printed.`,
+    options: [...configOptions(plain), { flags: '--json', help: 'print JSON instead of a table' }],
+    examples: [
+      [`${program} check`, 'what would run now'],
+      [`${program} check -c ./new.yaml`, 'is the new file right?'],
+      [`${program} check --set log_level=debug --json`, 'for programs'],
+    ],
+    exitCodes: [
+      [0, 'the configuration can be used'],
+      [2, 'it cannot; every problem is on standard error'],
+    ],
+    run(call) {
+      const loaded = loadForCommand(plain, call)
+      call.terminal.out(
+        call.options.flag('json')
+          ? `${JSON.stringify(configReportData(loaded), undefined, 2)}\n`
+          : configReport(loaded),
+      )
+      return 0
+    },
+  }
+}
+
+/** `reference`: prints the documentation of every option, made from the table that reads them. */
+export function referenceCommand(definition: ConfigDefinition<Table>): CommandSpec {
+  return {
+    name: 'reference',
+    summary: 'print the reference of all options',
+    isHidden: true,
+    options: [{ flags: '--sample', help: 'print a commented YAML file instead of Markdown' }],
+    run({ options, terminal }) {
+      const { table, environmentPrefix } = definition
+      terminal.out(
+        options.flag('sample') ? sampleYaml(table) : referenceMarkdown(table, environmentPrefix),
+      )
+      return 0
+    },
+  }
+}

@@ -1,0 +1,114 @@
+import { environmentName } from './table-names.ts'
+import { isMapping, type Entry, type Keys, type Table } from './entry.ts'
+
+/** What options are there? The documentation's answer, made from the table that reads them. */
+
+interface ReferenceRow {
+  readonly path: string
+  readonly entry: Entry<unknown>
+  /** The variable, where one value can be given by one. */
+  readonly environment: string | undefined
+}
+
+function rowsOf(
+  table: Table,
+  prefix: string,
+  above: Keys,
+  shownAbove: string,
+  isInside: boolean,
+): readonly ReferenceRow[] {
+  return Object.entries(table).flatMap(([key, entry]) => {
+    const written = entry.secret ? `${key}_file` : key
+    const path = shownAbove === '' ? written : `${shownAbove}.${written}`
+    const keys = [...above, key]
+    const inside = (inner: Table, shown: string): readonly ReferenceRow[] =>
+      rowsOf(inner, prefix, keys, shown, true)
+    if (entry.table !== undefined) return rowsOf(entry.table, prefix, keys, path, isInside)
+    const environment = isInside ? undefined : environmentName(prefix, [...above, written])
+    const item = entry.item
+    const itemPath = `${path}${entry.itemPath ?? ''}`
+    const variants = { ...entry.variants, ...item?.variants }
+    return [
+      { path, entry, environment },
+      ...(item?.table === undefined ? [] : inside(item.table, itemPath)),
+      ...Object.entries(variants).flatMap(([word, form]) =>
+        inside(form, `${item === undefined ? path : itemPath} (${word})`),
+      ),
+    ]
+  })
+}
+
+function cell(text: string): string {
+  return text.replaceAll('|', '\\|').replaceAll('\n', ' ')
+}
+
+function defaultText(entry: Entry<unknown>): string {
+  if (entry.default !== undefined) return `\`${yamlScalar(entry.default)}\``
+  return entry.required ? '**must be given**' : '–'
+}
+
+/** A Markdown table of every option: key, form, default, variable and help. */
+export function referenceMarkdown(table: Table, environmentPrefix: string): string {
+  const rows = rowsOf(table, environmentPrefix, [], '', false).map(
+    ({ path, entry, environment }) => {
+      const form = entry.unit === undefined ? entry.expected : `${entry.expected} (${entry.unit})`
+      const variable = environment === undefined ? '' : `\`${environment}\``
+      return `| \`${path}\` | ${cell(form)} | ${cell(defaultText(entry))} | ${variable} | ${cell(entry.help)} |`
+    },
+  )
+  return [
+    '| key | form | default | variable | what for |',
+    '| --- | --- | --- | --- | --- |',
+    ...rows,
+  ]
+    .join('\n')
+    .concat('\n')
+}
+
+function yamlScalar(value: unknown): string {
+  if (typeof value !== 'string') return JSON.stringify(value)
+  // Quotes where YAML would read something else than this text.
+  return /^[A-Za-z/][\w./@-]*$/.test(value) && !/^(?:true|false|null)$/i.test(value)
+    ? value
+    : JSON.stringify(value)
+}
+
+function comment(text: string, width: number): readonly string[] {
+  const lines: string[] = []
+  let line = ''
+  for (const word of text.split(/\s+/)) {
+    if (line !== '' && line.length + word.length >= width) {
+      lines.push(line)
+      line = ''
+    }
+    line = line === '' ? word : `${line} ${word}`
+  }
+  return line === '' ? lines : [...lines, line]
+}
+
+function sampleLines(table: Table, indent: string): readonly string[] {
+  return Object.entries(table).flatMap(([key, entry]) => {
+    const words = entry.table === undefined ? `${entry.help} Form: ${entry.expected}.` : entry.help
+    const help = comment(words, 96 - indent.length).map((line) => `${indent}# ${line}`)
+    if (entry.table !== undefined) {
+      // An absent section must stay absent: its name is a comment as well when it may be left out.
+      return [...help, `${indent}${key}:`, ...sampleLines(entry.table, `${indent}  `), '']
+    }
+    const written = entry.secret ? `${key}_file` : key
+    const { default: value } = entry
+    const isEmptyValue =
+      value === undefined || (isMapping(value) && Object.keys(value).length === 0)
+    const shown = isEmptyValue ? '' : ` ${yamlScalar(value)}`
+    return [...help, `${indent}# ${written}:${shown}`]
+  })
+}
+
+/** A commented YAML file with every option at its default; each one is a comment until the operator removes the `#`. */
+export function sampleYaml(table: Table): string {
+  return `${sampleLines(table, '').join('\n').trimEnd()}\n`
+}
+
+/** The path of every option, as the reference shows it; for tests of documents. */
+export function referencePaths(table: Table): readonly string[] {
+  return rowsOf(table, '', [], '', false).map((row) => row.path)
+}

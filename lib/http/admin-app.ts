@@ -1,0 +1,110 @@
+import { Hono } from 'hono'
+import { html, raw } from 'hono/html'
+import type { Registry } from '../metrics.ts'
+
+/** Can one part of a process do its work? The detail is for the operator and names no secret. */
+export interface PartReadiness {
+  readonly name: string
+  readonly ready: boolean
+  readonly detail: string
+}
+
+/** The body of `/ready`: `{"ready":false,"parts":[{"name":"directory","ready":false,"detail":"…"}]}`. */
+export interface ReadyReport {
+  readonly ready: boolean
+  readonly parts: readonly PartReadiness[]
+}
+
+export interface AdminAppOptions {
+  readonly readiness: () => readonly PartReadiness[] | Promise<readonly PartReadiness[]>
+  /** Text and its content type, in the exposition format of Prometheus. */
+  readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>
+  /** Anything that can be written as JSON; what `overlapd status` shows. */
+  readonly status: () => unknown
+}
+
+/** The metrics of one registry, as an admin app wants them. */
+export function registryMetrics(registry: Registry): AdminAppOptions['metrics'] {
+  return async () => ({ contentType: registry.contentType, text: await registry.metrics() })
+}
+
+/**
+ * The routes that every daemon has on its admin socket: `/health` (alive), `/ready` (useful; 503 while not),
+ * `/metrics` and `/status`. Each side adds its own to the returned app.
+ */
+export function createAdminApp(options: AdminAppOptions): Hono {
+  const app = new Hono()
+  app.use(async (context, next) => {
+    await next()
+    context.header('cache-control', 'no-store')
+    context.header('x-content-type-options', 'nosniff')
+    // Names of ports and networks are written by tenants; nothing on these pages may run.
+    context.header('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'")
+  })
+  app.get('/health', (context) => context.json({ status: 'ok' }))
+  app.get('/ready', async (context) => {
+    const parts = await options.readiness()
+    const report: ReadyReport = { ready: parts.every((part) => part.ready), parts }
+    return context.json(report, report.ready ? 200 : 503)
+  })
+  app.get('/metrics', async () => {
+    const { contentType, text } = await options.metrics()
+    return new Response(text, { headers: { 'content-type': contentType } })
+  })
+  app.get('/status', async (context) => context.json((await options.status()) as object))
+  return app
+}
+
+/** Escapes text for HTML, whoever wrote it. */
+export function escapeHtml(text: string): string {
+  return text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;')
+    .replaceAll("'", '&#39;')
+}
+
+/**
+ * The frame of an operator's page. Build the body with `hono/html`'s `html` tag, which escapes what it is given.
+ * @param body HTML that is already safe
+ */
+export async function adminPage(title: string, body: string | Promise<string>): Promise<string> {
+  const page = await html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <title>${title}</title>
+        <style>
+          body {
+            font:
+              15px/1.5 system-ui,
+              sans-serif;
+            margin: 2rem auto;
+            max-width: 70rem;
+            padding: 0 1rem;
+          }
+          table {
+            border-collapse: collapse;
+          }
+          td,
+          th {
+            border-bottom: 1px solid #ddd;
+            padding: 0.25rem 1rem 0.25rem 0;
+            text-align: left;
+          }
+          code {
+            font-family: ui-monospace, monospace;
+          }
+          .not-ready {
+            color: #b00020;
+          }
+        </style>
+      </head>
+      <body>
+        <h1>${title}</h1>
+        ${raw(await body)}
+      </body>
+    </html>`
+  return String(page)
+}
