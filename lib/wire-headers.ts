@@ -34,6 +34,20 @@ export const scopeHeaders = [
 ] as const
 
 /**
+ * How the names begin that only we may say, by the word under which a guest's copies are counted. A guest's headers never
+ * travel on, so this decides nothing: it makes attempts visible.
+ */
+export const forgeableHeaders = {
+  neutron: ['x-neutron-'],
+  ovn: ['x-ovn-'],
+  overlapd: ['x-overlapd-'],
+  forwarded: ['x-forwarded-', 'forwarded', 'x-real-ip'],
+  instance: ['x-instance-id', 'x-tenant-id'],
+  metadata_provider: ['x-metadata-provider'],
+  request_id: ['x-request-id'],
+} as const
+
+/**
  * What of a compute answer reaches the guest. Framing and connection fields are made anew on each hop, and a
  * reason code counts only when we made the answer.
  */
