@@ -61,7 +61,7 @@ export function portDirectoryConformance(t: Test, driver: PortDirectoryDriver): 
   t.test(`${name} is ready once it has seen its source, and says how it stands`, async (t) => {
     const { directory } = await opened(t)
     const readiness = directory.readiness()
-    t.equal(readiness.ready, true)
+    t.equal(readiness.ready, true, readiness.detail)
     t.not(readiness.detail, '')
   })
 

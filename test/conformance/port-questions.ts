@@ -65,14 +65,17 @@ export function identities(
     .toSorted((one, other) => String(one['portId']).localeCompare(String(other['portId'])))
 }
 
-/** Resolves with the changes heard so far once one of them covers what is waited for. */
+/** Resolves with the first change that covers what is waited for. */
 export function heard(
   directory: PortDirectory,
   covers: (change: DirectoryChange) => boolean,
 ): Promise<DirectoryChange> {
   return new Promise((resolve) => {
+    // A directory does not keep a process alive, but whoever waits for it must.
+    const alive = setInterval(() => undefined, 60_000)
     const end = directory.onChange((change) => {
       if (change.kind !== 'all' && !covers(change)) return
+      clearInterval(alive)
       end()
       resolve(change)
     })

@@ -1,0 +1,36 @@
+import t from 'tap'
+import { StaticPortDirectory } from '../../../../agent-side/ports/static/directory.ts'
+import { systemClock } from '../../../../lib/clock.ts'
+import { silentLogger } from '../../../../lib/log.ts'
+import { portDirectoryConformance } from '../../../conformance/port-directory.ts'
+import { makeWatchedFile, staticFileText } from '../../../support/static-file.ts'
+
+portDirectoryConformance(t, {
+  name: 'StaticPortDirectory',
+  pushes: true,
+  routers: true,
+  async open(topology, options) {
+    const watched = await makeWatchedFile()
+    let text = staticFileText(topology)
+    await watched.replace(options?.cutOff === true ? '' : text)
+    const { file } = watched
+    const directory = new StaticPortDirectory({
+      file,
+      clock: systemClock,
+      logger: silentLogger,
+      debounce: 1,
+    })
+    return {
+      directory,
+      clock: systemClock,
+      async setTopology(next) {
+        text = staticFileText(next)
+        await watched.replace(text)
+      },
+      cutOff: () => watched.replace('ports: [{'),
+      restore: () => watched.replace(text),
+      settled: () => directory.reload(),
+      close: () => watched.remove(),
+    }
+  },
+})
