@@ -186,6 +186,14 @@ export const reasonCodes = {
     fault: 'directory',
     operatorAction: 'The port exists but belongs to no device. Attach it to an instance.',
   },
+  port_without_project: {
+    status: 404,
+    publicText: 'No instance has this address on this network',
+    logLevel: 'warn',
+    fault: 'directory',
+    operatorAction:
+      'The source does not say which project the port belongs to. With OVN, let Neutron repair the row (neutron-ovn-db-sync-util).',
+  },
   ambiguous_port: {
     status: 404,
     publicText: 'The address does not identify exactly one instance',

@@ -1,0 +1,90 @@
+/** Which instance does an address inside a scope belong to, and on what grounds do we say so? */
+import type { MonotonicMilliseconds } from '../../lib/clock.ts'
+import type { InstanceId, NetworkId, PortId, ProjectId } from '../../lib/ids.ts'
+import type { IpAddress } from '../../lib/ip-address.ts'
+import type { MacAddress } from '../../lib/mac-address.ts'
+import { scopeText, type Scope } from '../../lib/scope.ts'
+import type { Freshness, Port } from '../ports/port-directory.ts'
+
+/** All that a request says about where it came from. Nothing less may be the key of a cache. */
+export interface LookupKey {
+  readonly scope: Scope
+  readonly sourceIp: IpAddress
+  /** From the SYN of the guest's connection; absent behind foreign proxies and under SYN cookies. */
+  readonly sourceMac?: MacAddress | undefined
+}
+
+/** One text per lookup key: `router/ID 10.0.0.10 fa:16:3e:00:00:10`, or with `-` for a MAC that is not known. */
+export function lookupKeyText(key: LookupKey): string {
+  return `${scopeText(key.scope)} ${key.sourceIp} ${key.sourceMac ?? '-'}`
+}
+
+/** One text per address of a scope: the lookup key without its MAC. */
+export function addressText(key: LookupKey): string {
+  return `${scopeText(key.scope)} ${key.sourceIp}`
+}
+
+/** What the compute metadata API is told. One object per verdict, so that what is made from it can be kept beside it. */
+export interface Identity {
+  readonly instanceId: InstanceId
+  readonly projectId: ProjectId
+  readonly portId: PortId
+  readonly networkId: NetworkId
+  readonly sourceIp: IpAddress
+}
+
+/**
+ * What agreed when an identity was found.
+ * - `address_and_mac`: address and source MAC name the same port.
+ * - `mac`: a link-local address; the source MAC names the port.
+ * - `eui64`: a link-local address; the MAC inside it names the port.
+ * - `address`: the address alone, since no source MAC was there to ask.
+ * - `routed`: the address alone, though the source MAC is known: it belongs to no port, as behind another VM.
+ */
+export type Basis = 'address_and_mac' | 'mac' | 'eui64' | 'address' | 'routed'
+
+/** What a verdict rests on. For the operator: it names ports of the scope, whoever owns them. */
+export interface Evidence {
+  readonly networkIds: readonly NetworkId[]
+  /** Ports with the source address. */
+  readonly byAddress: readonly Port[]
+  /** Ports with the MAC that was looked for. */
+  readonly byMac: readonly Port[]
+  /** The MAC that was looked for: the source MAC, or the one inside an EUI-64 address. */
+  readonly macAddress?: MacAddress | undefined
+  /** One sentence: why this verdict and no other. */
+  readonly why: string
+}
+
+export type Verdict =
+  | {
+      readonly kind: 'found'
+      readonly identity: Identity
+      readonly basis: Basis
+      readonly evidence: Evidence
+    }
+  | {
+      readonly kind: 'none'
+      readonly reason:
+        | 'no_network'
+        | 'no_port'
+        | 'port_without_instance'
+        | 'port_without_project'
+        | 'source_mac_unknown'
+        | 'link_local_without_mac'
+      readonly evidence: Evidence
+    }
+  | { readonly kind: 'ambiguous'; readonly reason: 'ambiguous_port'; readonly evidence: Evidence }
+  | {
+      readonly kind: 'conflict'
+      readonly reason: 'source_mac_conflict'
+      readonly evidence: Evidence
+    }
+
+/** A verdict and its age. */
+export type Resolution = Verdict & {
+  /** When the source of ports said so; ages are counted from here. */
+  readonly asOf: MonotonicMilliseconds
+  /** How the port directory was asked. */
+  readonly freshness: Freshness
+}

@@ -1,0 +1,308 @@
+/** Who is behind this address? The cache if it knows, else the port directory, and never a guess. */
+import { unlessAborted, type Cancellable, type Cancellation } from '../../lib/cancellation.ts'
+import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/clock.ts'
+import { MetadataError } from '../../lib/errors.ts'
+import type { NetworkId } from '../../lib/ids.ts'
+import { scopeText } from '../../lib/scope.ts'
+import type { Freshness, Port, PortDirectory } from '../ports/port-directory.ts'
+import { ChangeLog } from './change-log.ts'
+import { decideIdentity, portQueries, type SourceMacPolicy } from './identity-policy.ts'
+import { lookupKeyText, type LookupKey, type Resolution, type Verdict } from './resolution.ts'
+import { ResolutionCache, type CacheLimits } from './resolution-cache.ts'
+import { SingleFlight } from './single-flight.ts'
+import type { Trace } from './trace.ts'
+
+export interface ResolverOptions {
+  readonly directory: PortDirectory
+  readonly clock: Clock
+  readonly sourceMac: SourceMacPolicy
+  readonly cache: CacheLimits
+  /** How long one resolution may take; a guest gives up after ten seconds. */
+  readonly timeout: Milliseconds
+  /** How many different lookup keys may be in question at once. */
+  readonly maxQuestions: Count
+  readonly observer?: ResolverObserver
+}
+
+/** What somebody who counts wants to hear. */
+export interface ResolverObserver {
+  answeredFromCache(): void
+  /** One question to the directory, of either method. */
+  asked(question: 'networks' | 'ports', freshness: Freshness): void
+  /** A remembered answer would have named another instance than the source does now. */
+  staleAnswerFenced(): void
+  resolved(span: Milliseconds): void
+}
+
+export interface Asking extends Cancellable {
+  /** `fresh` uses nothing remembered, and joins only questions that do not either. @default 'cached' */
+  readonly freshness?: Freshness
+  readonly trace?: Trace | undefined
+}
+
+interface Candidates {
+  readonly networkIds: readonly NetworkId[]
+  readonly ports: readonly Port[]
+  readonly asOf: MonotonicMilliseconds
+}
+
+/** Changes come faster than answers only when a source is being rebuilt; then the guest is told to wait. */
+const mostAttempts = 3
+
+/** More networks and routers than this change rarely within one `ttl`; beyond, old answers are merely asked again. */
+const rememberedChanges = 65_536
+
+function after<From, To>(
+  value: From | Promise<From>,
+  next: (value: From) => To | Promise<To>,
+): To | Promise<To> {
+  return value instanceof Promise ? value.then(next) : next(value)
+}
+
+function isSameAnswer(one: Verdict, other: Verdict): boolean {
+  if (one.kind !== 'found' || other.kind !== 'found') return one.kind === other.kind
+  return (
+    one.identity.instanceId === other.identity.instanceId &&
+    one.identity.projectId === other.identity.projectId
+  )
+}
+
+/** Verdicts that a remembered answer may carry. Any other may just mean that the memory is out of date. */
+function isOrdinary(verdict: Verdict): boolean {
+  return verdict.kind === 'found' && verdict.basis !== 'routed'
+}
+
+/**
+ * Resolves lookup keys. Answers at once, without a promise, when the cache or a directory with its own copy knows.
+ *
+ * A verdict is believed when the ports it rests on did not change while they were asked for. One that a reused address
+ * would also look like (unknown or conflicting MAC, no port, several) is believed only from a fresh answer.
+ */
+export class Resolver {
+  readonly #options: ResolverOptions
+  readonly #changes = new ChangeLog(rememberedChanges)
+  readonly #cache: ResolutionCache
+  readonly #flights: SingleFlight<Resolution>
+  readonly #unsubscribe: () => void
+
+  constructor(options: ResolverOptions) {
+    this.#options = options
+    this.#cache = new ResolutionCache(options.clock, this.#changes, options.cache)
+    this.#flights = new SingleFlight(options.maxQuestions)
+    this.#unsubscribe = options.directory.onChange((change) => this.#changes.note(change))
+  }
+
+  /** Stops listening to the directory, which belongs to whoever made it. */
+  close(): void {
+    this.#unsubscribe()
+  }
+
+  get cacheSize(): { readonly found: Count; readonly refused: Count } {
+    return this.#cache.size
+  }
+
+  get openQuestions(): Count {
+    return this.#flights.size
+  }
+
+  /**
+   * @throws {MetadataError} directory_unavailable, directory_timeout, directory_not_ready, mapping_changed, overloaded;
+   * also by a rejected promise. The reason of `asking.signal` when it is aborted.
+   */
+  resolve(key: LookupKey, asking: Asking): Resolution | Promise<Resolution> {
+    const { clock, observer } = this.#options
+    const { trace, freshness = 'cached' } = asking
+    const keyText = lookupKeyText(key)
+    if (freshness === 'cached') {
+      const known = this.#cache.get(keyText)
+      if (known === undefined) {
+        trace?.note('cache', { key: keyText, hit: false })
+      } else {
+        const age = clock.now() - known.asOf
+        trace?.note('cache', { key: keyText, hit: true, age, ...shownVerdict(known) })
+        observer?.answeredFromCache()
+        return known
+      }
+    }
+    // A traced question is asked by itself, or its steps would be in another one's record.
+    const flightKey = trace === undefined ? `${freshness} ${keyText}` : Symbol(keyText)
+    return this.#flights.join(flightKey, asking, (cancellation) =>
+      this.#within(cancellation, (cancellation) =>
+        this.#attempt(key, keyText, freshness, cancellation, trace, 1),
+      ),
+    )
+  }
+
+  /** Drops what is remembered for the key. */
+  forget(key: LookupKey): void {
+    this.#cache.forget(lookupKeyText(key))
+  }
+
+  /** Runs a question under the time limit, whether or not the directory heeds its signal. */
+  #within(
+    cancellation: Cancellation,
+    question: (cancellation: Cancellation) => Resolution | Promise<Resolution>,
+  ): Resolution | Promise<Resolution> {
+    const { clock, timeout, observer } = this.#options
+    const began = clock.now()
+    const answer = question(cancellation)
+    if (!(answer instanceof Promise)) {
+      observer?.resolved(clock.now() - began)
+      return answer
+    }
+    const cancel = clock.schedule(timeout, () =>
+      cancellation.cancel(
+        new MetadataError('directory_timeout', 'Cannot resolve: the port directory is too slow', {
+          details: { timeout },
+        }),
+      ),
+    )
+    return unlessAborted(answer, cancellation.signal).finally(() => {
+      cancel()
+      observer?.resolved(clock.now() - began)
+    })
+  }
+
+  #attempt(
+    key: LookupKey,
+    keyText: string,
+    freshness: Freshness,
+    asker: Cancellable,
+    trace: Trace | undefined,
+    attempt: Count,
+  ): Resolution | Promise<Resolution> {
+    const askedAt = this.#changes.latest
+    return after(this.#ask(key, freshness, asker, trace), (resolution) => {
+      const { networkIds } = resolution.evidence
+      if (this.#changes.isUnchanged(askedAt, { scope: key.scope, networkIds })) {
+        this.#cache.store(keyText, key, resolution, askedAt)
+        return resolution
+      }
+      trace?.note('changed', { attempt, detail: 'The directory told of a change meanwhile' })
+      if (attempt >= mostAttempts) {
+        throw new MetadataError(
+          'mapping_changed',
+          'Cannot resolve: ports change while they are read',
+          {
+            details: { key: keyText, attempts: attempt },
+          },
+        )
+      }
+      return this.#attempt(key, keyText, freshness, asker, trace, attempt + 1)
+    })
+  }
+
+  /** Asks and decides; asks again, afresh, what a remembered answer cannot settle. */
+  #ask(
+    key: LookupKey,
+    freshness: Freshness,
+    asker: Cancellable,
+    trace: Trace | undefined,
+  ): Resolution | Promise<Resolution> {
+    const { clock, sourceMac, cache, observer } = this.#options
+    return after(this.#candidates(key, freshness, asker, trace), (candidates) => {
+      const { networkIds, ports, asOf } = candidates
+      const verdict = decideIdentity(sourceMac, key, networkIds, ports)
+      const age = clock.now() - asOf
+      trace?.note('decide', { freshness, age, ...shownVerdict(verdict) })
+      const isSettled = freshness === 'fresh' || (isOrdinary(verdict) && age < cache.ttl)
+      if (isSettled) return { ...verdict, asOf, freshness }
+      return after(this.#ask(key, 'fresh', asker, trace), (fresh) => {
+        if (verdict.kind === 'found' && !isSameAnswer(verdict, fresh)) observer?.staleAnswerFenced()
+        return fresh
+      })
+    })
+  }
+
+  #candidates(
+    key: LookupKey,
+    freshness: Freshness,
+    asker: Cancellable,
+    trace: Trace | undefined,
+  ): Candidates | Promise<Candidates> {
+    const { clock } = this.#options
+    const began = clock.now()
+    // A fresh answer is as new as its question, even when a pushed copy stamps it with the last push.
+    const dated = (asOf: MonotonicMilliseconds): MonotonicMilliseconds =>
+      freshness === 'fresh' ? Math.max(asOf, began) : Math.min(asOf, clock.now())
+    return after(this.#networks(key, freshness, asker), (networks) => {
+      const { networkIds } = networks
+      trace?.note('networks', { scope: scopeText(key.scope), networkIds, freshness })
+      const asOf = dated(networks.asOf)
+      // Never ask about no networks: a source could take that for all of them.
+      if (networkIds.length === 0) return { networkIds, ports: [], asOf }
+      return after(this.#ports(key, networkIds, freshness, asker), (answers) => {
+        const ports = answers.flatMap((answer) => answer.ports)
+        trace?.note('ports', { freshness, candidates: ports.map(shownPort) })
+        const oldest = Math.min(asOf, ...answers.map((answer) => dated(answer.asOf)))
+        return { networkIds, ports, asOf: oldest }
+      })
+    })
+  }
+
+  #networks(
+    key: LookupKey,
+    freshness: Freshness,
+    asker: Cancellable,
+  ): NetworksOf | Promise<NetworksOf> {
+    const { scope } = key
+    if (scope.kind === 'network') return { networkIds: [scope.networkId], asOf: Infinity }
+    this.#options.observer?.asked('networks', freshness)
+    return this.#options.directory.networksOfRouter(scope.routerId, new Question(freshness, asker))
+  }
+
+  #ports(
+    key: LookupKey,
+    networkIds: readonly NetworkId[],
+    freshness: Freshness,
+    asker: Cancellable,
+  ): readonly PortsOf[] | Promise<readonly PortsOf[]> {
+    const { directory, observer, sourceMac } = this.#options
+    const answers = portQueries(sourceMac, key, networkIds).map((query) => {
+      observer?.asked('ports', freshness)
+      return directory.findPorts(query, new Question(freshness, asker))
+    })
+    const isAtOnce = (answer: PortsOf | Promise<PortsOf>): answer is PortsOf =>
+      !(answer instanceof Promise)
+    return answers.every(isAtOnce) ? answers : Promise.all(answers)
+  }
+}
+
+type NetworksOf = Awaited<ReturnType<PortDirectory['networksOfRouter']>>
+type PortsOf = Awaited<ReturnType<PortDirectory['findPorts']>>
+
+/** Hands the signal on only when the directory looks at it. */
+class Question {
+  readonly freshness: Freshness
+  readonly #asker: Cancellable
+
+  constructor(freshness: Freshness, asker: Cancellable) {
+    this.freshness = freshness
+    this.#asker = asker
+  }
+
+  get signal(): AbortSignal {
+    return this.#asker.signal
+  }
+}
+
+/** What of a port an operator sees in `explain`. */
+export function shownPort(port: Port): Readonly<Record<string, unknown>> {
+  const { portId, networkId, macAddress, fixedIps, instanceId, projectId, deviceOwner } = port
+  return { portId, networkId, macAddress, fixedIps, instanceId, projectId, deviceOwner }
+}
+
+/** A verdict for `explain` and for the log, with ports by id. */
+export function shownVerdict(verdict: Verdict): Readonly<Record<string, unknown>> {
+  const { evidence } = verdict
+  const shown = {
+    why: evidence.why,
+    networkIds: evidence.networkIds,
+    byAddress: evidence.byAddress.map((port) => port.portId),
+    byMac: evidence.byMac.map((port) => port.portId),
+    macAddress: evidence.macAddress,
+  }
+  return verdict.kind === 'found'
+    ? { kind: verdict.kind, basis: verdict.basis, ...verdict.identity, ...shown }
+    : { kind: verdict.kind, reason: verdict.reason, ...shown }
+}
