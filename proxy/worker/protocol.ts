@@ -18,20 +18,28 @@ export interface ListenerDescription {
 /** The part of the proxy's configuration that workers need; plain data, sent once before the first listener. */
 export interface WorkerConfig {
   readonly logLevel: LogLevel
+  /** Of every listening socket, as the opener gave it to `listen(2)`: Node calls that again. @default 1024 */
+  readonly backlog?: Count
   readonly agent: {
     /** UNIX stream socket of the agent. */
     readonly socket: string
+    /** At most, of one worker. */
     readonly connections: Count
+    /** Also how long a missing or restarting agent is waited for. */
     readonly timeoutConnect: Milliseconds
+    /** From a request's start, waiting for a free connection included, to the head of its answer. */
     readonly timeoutHeaders: Milliseconds
+    /** Between two parts of an answer's body. */
     readonly timeoutBody: Milliseconds
   }
   readonly limits: {
     readonly headBytes: Bytes
     readonly bodyBytes: Bytes
     readonly timeoutHead: Milliseconds
+    /** For head and body together; also how long a guest may leave an answer unread. */
     readonly timeoutRequest: Milliseconds
     readonly timeoutKeepAlive: Milliseconds
+    /** These two count in each worker by itself. */
     readonly connectionsPerSource: Count
     readonly connectionsPerNamespace: Count
     readonly requestsPerConnection: Count
@@ -56,7 +64,7 @@ export type FromWorker =
   | { readonly kind: 'ready' }
   | { readonly kind: 'listening'; readonly listenerIds: readonly number[] }
   | { readonly kind: 'listen-failed'; readonly listenerId: number; readonly cause: string }
-  /** `metrics` is prom-client's `getMetricsAsJSON()`. */
+  /** `metrics` has the shape of prom-client's `getMetricsAsJSON()`. */
   | { readonly kind: 'metrics'; readonly id: number; readonly metrics: unknown }
   | { readonly kind: 'drained' }
 

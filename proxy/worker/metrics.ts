@@ -1,0 +1,168 @@
+/** How much did this worker do? Plain numbers, counted where things happen and put into words only when scraped. */
+import type { Bytes, Count, Seconds } from '../../lib/clock.ts'
+import { latencyBuckets } from '../../lib/latency-buckets.ts'
+import type { ReasonCode } from '../../lib/reason-codes.ts'
+import { forgedHeaderClasses } from './forged-headers.ts'
+
+/** One metric as prom-client's `getMetricsAsJSON()` gives it, so that the opener can add up its workers. */
+export interface MetricJson {
+  readonly name: string
+  readonly help: string
+  readonly type: 'counter' | 'gauge' | 'histogram'
+  readonly aggregator: 'sum'
+  readonly values: readonly MetricValue[]
+}
+
+interface MetricValue {
+  readonly labels: Readonly<Record<string, string | number>>
+  readonly value: number
+  readonly metricName?: string
+}
+
+const statusClasses = [2, 3, 4, 5] as const
+
+export class WorkerMetrics {
+  connectionsOpen: Count = 0
+  connectionsAccepted: Count = 0
+  connectionsRefusedBySource: Count = 0
+  connectionsRefusedByNamespace: Count = 0
+  acceptFailures: Count = 0
+  sourceMacKnown: Count = 0
+  sourceMacUnknown: Count = 0
+  guestDisconnects: Count = 0
+  agentRetries: Count = 0
+  requestBodyBytes: Bytes = 0
+  responseBodyBytes: Bytes = 0
+  /** Added to by place in {@link forgedHeaderClasses}. */
+  readonly forgedHeaders: Count[] = forgedHeaderClasses.map(() => 0)
+  readonly #answers: Count[] = [0, 0, 0, 0, 0, 0]
+  readonly #refusals = new Map<ReasonCode, Count>()
+  readonly #agentRefusals = new Map<ReasonCode, Count>()
+  readonly #agentLatency: Count[] = [...latencyBuckets.map(() => 0), 0]
+  #agentLatencySum: Seconds = 0
+
+  countAnswer(status: number): void {
+    const statusClass = Math.trunc(status / 100)
+    this.#answers[statusClass] = (this.#answers[statusClass] ?? 0) + 1
+  }
+
+  /** A refusal made by this worker. */
+  countRefusal(code: ReasonCode): void {
+    this.#refusals.set(code, (this.#refusals.get(code) ?? 0) + 1)
+  }
+
+  /** A refusal made by the agent and passed on. */
+  countAgentRefusal(code: ReasonCode): void {
+    this.#agentRefusals.set(code, (this.#agentRefusals.get(code) ?? 0) + 1)
+  }
+
+  observeAgentLatency(seconds: Seconds): void {
+    let bucket = 0
+    while (bucket < latencyBuckets.length && seconds > (latencyBuckets[bucket] ?? 0)) bucket += 1
+    this.#agentLatency[bucket] = (this.#agentLatency[bucket] ?? 0) + 1
+    this.#agentLatencySum += seconds
+  }
+
+  toJson(): readonly MetricJson[] {
+    return [
+      counter('overlapd_proxy_requests_total', 'Answers given to guests, by class of status.', [
+        ...statusClasses.map((statusClass) => ({
+          labels: { status: `${statusClass}xx` },
+          value: this.#answers[statusClass] ?? 0,
+        })),
+      ]),
+      counter(
+        'overlapd_proxy_refusals_total',
+        'Requests and connections that the proxy itself refused, by reason.',
+        byReason(this.#refusals),
+      ),
+      counter(
+        'overlapd_proxy_agent_refusals_total',
+        'Refusals of the agent that were passed on to guests, by reason.',
+        byReason(this.#agentRefusals),
+      ),
+      counter(
+        'overlapd_proxy_forged_headers_total',
+        'Identity headers that guests sent and that were dropped, by class.',
+        forgedHeaderClasses.map((header, place) => ({
+          labels: { header },
+          value: this.forgedHeaders[place] ?? 0,
+        })),
+      ),
+      {
+        ...counter('overlapd_proxy_connections_open', 'Connections of guests that are open now.', [
+          plain(this.connectionsOpen),
+        ]),
+        type: 'gauge',
+      },
+      counter('overlapd_proxy_connections_total', 'Connections of guests that were accepted.', [
+        plain(this.connectionsAccepted),
+      ]),
+      counter(
+        'overlapd_proxy_connections_refused_total',
+        'Connections refused because a limit was reached, by limit.',
+        [
+          { labels: { limit: 'source' }, value: this.connectionsRefusedBySource },
+          { labels: { limit: 'namespace' }, value: this.connectionsRefusedByNamespace },
+        ],
+      ),
+      counter(
+        'overlapd_proxy_accept_failures_total',
+        'Connections the kernel could not hand over, as when no descriptor is free.',
+        [plain(this.acceptFailures)],
+      ),
+      counter(
+        'overlapd_proxy_source_macs_total',
+        'Accepted connections, by whether the source MAC was known.',
+        [
+          { labels: { known: 'yes' }, value: this.sourceMacKnown },
+          { labels: { known: 'no' }, value: this.sourceMacUnknown },
+        ],
+      ),
+      counter(
+        'overlapd_proxy_guest_disconnects_total',
+        'Requests whose guest went away before the whole answer was sent.',
+        [plain(this.guestDisconnects)],
+      ),
+      counter(
+        'overlapd_proxy_agent_retries_total',
+        'Requests asked once more because the agent closed the connection without an answer.',
+        [plain(this.agentRetries)],
+      ),
+      counter('overlapd_proxy_request_body_bytes_total', 'Bytes of request bodies forwarded.', [
+        plain(this.requestBodyBytes),
+      ]),
+      counter('overlapd_proxy_response_body_bytes_total', 'Bytes of answer bodies relayed.', [
+        plain(this.responseBodyBytes),
+      ]),
+      this.#agentLatencyJson(),
+    ]
+  }
+
+  #agentLatencyJson(): MetricJson {
+    const name = 'overlapd_proxy_agent_duration_seconds'
+    const values: MetricValue[] = []
+    let seen = 0
+    this.#agentLatency.forEach((count, bucket) => {
+      seen += count
+      const le = latencyBuckets[bucket] ?? '+Inf'
+      values.push({ labels: { le }, value: seen, metricName: `${name}_bucket` })
+    })
+    values.push({ labels: {}, value: this.#agentLatencySum, metricName: `${name}_sum` })
+    values.push({ labels: {}, value: seen, metricName: `${name}_count` })
+    const help = 'Time from a request to the head of the answer of the agent.'
+    return { name, help, type: 'histogram', aggregator: 'sum', values }
+  }
+}
+
+function counter(name: string, help: string, values: readonly MetricValue[]): MetricJson {
+  return { name, help, type: 'counter', aggregator: 'sum', values }
+}
+
+function plain(value: number): MetricValue {
+  return { labels: {}, value }
+}
+
+function byReason(counts: ReadonlyMap<ReasonCode, Count>): readonly MetricValue[] {
+  return Array.from(counts, ([reason, value]) => ({ labels: { reason }, value }))
+}

@@ -1,0 +1,117 @@
+/** What does the head of a guest's request ask for, and is it a request we answer at all? */
+import type { IncomingMessage } from 'node:http'
+import type { Bytes, Count } from '../../lib/clock.ts'
+import type { ReasonCode } from '../../lib/reason-codes.ts'
+import { forgedHeaderIndex } from './forged-headers.ts'
+
+export interface RequestHead {
+  /** Why the request is not served; `undefined` when it is. */
+  readonly refusal: ReasonCode | undefined
+  /** True when body bytes follow the head on the connection. */
+  readonly hasBody: boolean
+  /** The guest asked for another protocol, which is ignored; the parser may have dropped what followed. */
+  readonly asksUpgrade: boolean
+}
+
+/** As many as any client sends ten times over; haproxy's own default is 101. */
+const mostFields = 128
+
+/** RFC 9110 methods and PATCH. CONNECT and TRACE have no meaning here, and the parser knows RTSP and ICE too. */
+const servedMethods: ReadonlySet<string> = new Set([
+  'GET',
+  'HEAD',
+  'POST',
+  'PUT',
+  'DELETE',
+  'OPTIONS',
+  'PATCH',
+])
+
+/** Origin-form as bytes: a slash, then anything but controls and space. Which escapes it holds is for the compute API to judge. */
+const originForm = /^\/[\x21-\x7e\x80-\xff]*$/
+
+const decimalLength = /^\d{1,15}$/
+
+/**
+ * Judges a parsed head by its raw fields. Node's strict parser has refused most of what RFC 9112 forbids; which part
+ * depends on its version (repeated Content-Length, folded lines and NUL always; bare LF, a space before the colon
+ * and an empty name only newer ones), so nothing here relies on it.
+ * @param forged counts by class of forged identity headers, added to
+ */
+export function inspectHead(
+  request: IncomingMessage,
+  bodyLimit: Bytes,
+  forged: Count[],
+): RequestHead {
+  const fields = request.rawHeaders
+  let hosts = 0
+  let lengths = 0
+  let length = 0
+  let encodings = 0
+  let isChunked = false
+  let asksUpgrade = false
+  let isExpectationKnown = true
+  let isNameBroken = false
+  let isLengthBroken = false
+  for (let index = 0; index < fields.length; index += 2) {
+    const name = fields[index] ?? ''
+    const last = name.charCodeAt(name.length - 1)
+    if (name.length === 0 || last === 0x20 || last === 0x09) isNameBroken = true
+    // The first letter alone rules out most names without making a string.
+    switch (name.charCodeAt(0) | 0x20) {
+      case 0x63 /* c */:
+        if (name.length === 14 && name.toLowerCase() === 'content-length') {
+          const text = (fields[index + 1] ?? '').trim()
+          lengths += 1
+          length = Number(text)
+          isLengthBroken ||= !decimalLength.test(text)
+        }
+        break
+      case 0x65 /* e */:
+        if (name.length === 6 && name.toLowerCase() === 'expect') {
+          isExpectationKnown &&= fields[index + 1]?.toLowerCase() === '100-continue'
+        }
+        break
+      case 0x66 /* f */:
+      case 0x78 /* x */: {
+        const place = forgedHeaderIndex(name)
+        if (place >= 0) forged[place] = (forged[place] ?? 0) + 1
+        break
+      }
+      case 0x68 /* h */:
+        if (name.length === 4 && name.toLowerCase() === 'host') hosts += 1
+        break
+      case 0x74 /* t */:
+        if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') {
+          encodings += 1
+          isChunked = fields[index + 1]?.toLowerCase() === 'chunked'
+        }
+        break
+      case 0x75 /* u */:
+        if (name.length === 7 && name.toLowerCase() === 'upgrade') asksUpgrade = true
+        break
+      default:
+    }
+  }
+  const isHttp10 = request.httpVersionMinor === 0
+  return {
+    refusal: judge(),
+    hasBody: encodings > 0 || length > 0 || isLengthBroken,
+    asksUpgrade,
+  }
+
+  function judge(): ReasonCode | undefined {
+    if (request.httpVersionMajor !== 1 || request.httpVersionMinor > 1) return 'malformed_request'
+    if (isNameBroken || isLengthBroken) return 'malformed_request'
+    // RFC 9112 §6.1: Transfer-Encoding in HTTP/1.0 means the framing is faulty.
+    if (lengths > 1 || (lengths > 0 && encodings > 0)) return 'ambiguous_framing'
+    if (encodings > 1 || (encodings === 1 && (!isChunked || isHttp10))) return 'ambiguous_framing'
+    if (fields.length > mostFields * 2) return 'header_too_large'
+    if (!servedMethods.has(request.method ?? '')) return 'method_not_supported'
+    if (!originForm.test(request.url ?? '')) return 'request_target_invalid'
+    if (hosts > 1 || (hosts === 0 && !isHttp10)) return 'host_invalid'
+    if (!isExpectationKnown && !isHttp10) return 'expectation_failed'
+    if (length > bodyLimit) return 'body_too_large'
+    return undefined
+  }
+}
