@@ -34,7 +34,7 @@ export interface CommandSpec {
   readonly name: string
   /** One line for the list of commands. */
   readonly summary: string
-  /** What the command's own help says; the summary unless there is more. */
+  /** What the command's own help says, wrapped anew; the summary unless there is more. */
   readonly description?: string
   /** `[code]` may be left out, `<code>` may not. */
   readonly arguments?: readonly { readonly name: string; readonly help: string }[]
@@ -96,7 +96,7 @@ function buildProgram(
   finished: (exitCode: number) => void,
 ): Command {
   const root = new Command(program.name)
-    .description(program.description)
+    .description(program.description.replaceAll('\n', ' '))
     .version(packageVersion(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', 'print the help of a command')
@@ -116,7 +116,7 @@ function buildProgram(
     const command = root
       .command(spec.name, { hidden: spec.isHidden ?? false, isDefault })
       .summary(spec.summary)
-      .description(spec.description ?? spec.summary)
+      .description((spec.description ?? spec.summary).replaceAll('\n', ' '))
       .helpOption('-h, --help', 'print this help')
       .addHelpText('after', helpEnding(spec.examples ?? [], spec.exitCodes ?? usualExitCodes))
     for (const { name, help } of spec.arguments ?? []) command.argument(name, help)

@@ -1,0 +1,166 @@
+import { AdminUnreachableError, askAdminJson } from '../http/admin-client.ts'
+import { isMapping } from '../config/entry.ts'
+import { parseIpAddress } from '../ip-address.ts'
+import { parseMacAddress } from '../mac-address.ts'
+import { isReasonCode, reasonRow } from '../reason-codes.ts'
+import { terminalText } from '../text-table.ts'
+import { adminAddress, adminOption } from './admin-sockets.ts'
+import type { CommandCall, CommandSpec } from './command.ts'
+import { UsageError } from './usage-error.ts'
+
+/** One thing the agent did for the question. */
+interface ExplainStep {
+  readonly step: string
+  readonly detail: unknown
+  readonly ms: number
+}
+
+/** The agent's answer on `/explain`. */
+interface Explanation {
+  readonly steps: readonly ExplainStep[]
+  readonly verdict: Readonly<Record<string, unknown>>
+}
+
+function readExplanation(value: unknown): Explanation | undefined {
+  if (!isMapping(value) || !Array.isArray(value['steps']) || !isMapping(value['verdict']))
+    return undefined
+  const steps = (value['steps'] as readonly unknown[]).filter(isMapping).map((step) => ({
+    step: typeof step['step'] === 'string' ? step['step'] : '',
+    detail: step['detail'],
+    ms: typeof step['ms'] === 'number' ? step['ms'] : 0,
+  }))
+  return { steps, verdict: value['verdict'] }
+}
+
+/** What to ask the agent: the query of `/explain`. @throws {UsageError} */
+function queryOf(call: CommandCall): URLSearchParams {
+  const { options } = call
+  const given = ['router', 'network', 'request'].filter((name) => options.text(name) !== undefined)
+  const [by] = given
+  if (by === undefined || given.length > 1) {
+    throw new UsageError('give exactly one of --router, --network and --request')
+  }
+  const query = new URLSearchParams({ [by]: options.text(by) ?? '' })
+  const ip = options.text('ip')
+  const mac = options.text('mac')
+  if (by === 'request') {
+    if (ip !== undefined || mac !== undefined) {
+      throw new UsageError('--request says it all; --ip and --mac go with --router or --network')
+    }
+    return query
+  }
+  if (ip === undefined) throw new UsageError(`--${by} needs --ip`)
+  if (parseIpAddress(ip) === undefined)
+    throw new UsageError(`--ip ${JSON.stringify(ip)} is no IP address`)
+  query.set('ip', ip)
+  if (mac !== undefined) {
+    if (parseMacAddress(mac) === undefined)
+      throw new UsageError(`--mac ${JSON.stringify(mac)} is no MAC address`)
+    query.set('mac', mac)
+  }
+  return query
+}
+
+function detailText(detail: unknown): string {
+  if (typeof detail === 'string') return terminalText(detail)
+  if (!isMapping(detail)) return terminalText(JSON.stringify(detail) ?? '')
+  return Object.entries(detail)
+    .map(([name, value]) => {
+      const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '')
+      return terminalText(`${name}=${text}`)
+    })
+    .join(' ')
+}
+
+/** The reason in a verdict, where it has one that we know. */
+function reasonOf({ verdict }: Explanation): string | undefined {
+  const reason = verdict['reason']
+  return typeof reason === 'string' ? reason : undefined
+}
+
+/** Steps, verdict and advice, for a terminal. */
+function explanationText(explanation: Explanation): string {
+  const steps = explanation.steps.map((step, index) =>
+    `${String(index + 1).padStart(3)}  ${`${step.ms.toFixed(2)} ms`.padStart(11)}  ${terminalText(step.step)}  ${detailText(step.detail)}`.trimEnd(),
+  )
+  const { kind, evidence, ...rest } = explanation.verdict
+  const lines = [
+    ...steps,
+    '',
+    `verdict: ${typeof kind === 'string' ? terminalText(kind) : 'unknown'}`,
+  ]
+  for (const [name, value] of Object.entries(rest))
+    lines.push(`  ${terminalText(name)}: ${detailText(value)}`)
+  const why = isMapping(evidence) ? evidence['why'] : undefined
+  if (typeof why === 'string') lines.push(`  why: ${terminalText(why)}`)
+  const reason = reasonOf(explanation)
+  if (isReasonCode(reason)) {
+    const { status, publicText, operatorAction } = reasonRow(reason)
+    lines.push(`  the guest gets: ${status} ${publicText}`, `  what to do: ${operatorAction}`)
+  }
+  return `${lines.join('\n')}\n`
+}
+
+/** 0 found, 1 refused, 2 when the sources behind the agent could not be asked. */
+function exitCodeOf(explanation: Explanation): number {
+  if (explanation.verdict['kind'] === 'found') return 0
+  const reason = reasonOf(explanation)
+  return isReasonCode(reason) && reasonRow(reason).status >= 500 ? 2 : 1
+}
+
+/** `explain`: why did a guest get what it got? */
+export function explainCommand(): CommandSpec {
+  return {
+    name: 'explain',
+    summary: 'show step by step which instance a request belongs to, and why',
+    description: `Asks the agent to resolve an address exactly as it does for a guest, and prints each step it took: which networks,
+which ports, what agreed and what did not. Or finds a past request by the id that the guest and the log have.`,
+    options: [
+      { flags: '--router <id>', help: 'the router whose namespace the request came through' },
+      { flags: '--network <id>', help: 'or the network' },
+      { flags: '--ip <address>', help: "the guest's address there" },
+      { flags: '--mac <address>', help: "the guest's MAC address, where known" },
+      { flags: '--request <id>', help: 'or the id of a request that was answered: X-Request-ID' },
+      adminOption('agent'),
+      { flags: '--json', help: 'print JSON' },
+    ],
+    examples: [
+      ['overlapd explain --router 5b2e… --ip 10.0.0.10', 'who is that?'],
+      [
+        'overlapd explain --network 91c0… --ip fe80::1 --mac fa:16:3e:00:00:10',
+        'link-local needs the MAC',
+      ],
+      ['overlapd explain --request 7f3a…', 'why did that one get a 404?'],
+    ],
+    exitCodes: [
+      [0, 'found: the request belongs to the instance named'],
+      [1, 'refused: a guest gets an error; the output says which and what to do'],
+      [2, 'could not ask the agent, or the agent its sources'],
+    ],
+    async run(call) {
+      const query = queryOf(call)
+      try {
+        const { value } = await askAdminJson(adminAddress('agent', call), `/explain?${query.toString()}`, {
+          timeLimit: 30_000,
+        })
+        const explanation = readExplanation(value)
+        if (explanation === undefined) {
+          const why =
+            isMapping(value) && typeof value['message'] === 'string'
+              ? value['message']
+              : 'no explanation'
+          call.terminal.error(`The agent answered: ${terminalText(why)}\n`)
+          return 2
+        }
+        call.terminal.out(
+          call.options.flag('json') ? `${JSON.stringify(value)}\n` : explanationText(explanation),
+        )
+        return exitCodeOf(explanation)
+      } catch (thrown) {
+        if (!(thrown instanceof AdminUnreachableError)) throw thrown
+        call.terminal.error(`${thrown.message}\n`)
+        return 2
+      }
+    },
+  }
+}

@@ -1,0 +1,81 @@
+import { isReasonCode, reasonCodes, reasonRow, type ReasonCode } from '../reason-codes.ts'
+import { closest } from '../config/suggestion.ts'
+import { textTable } from '../text-table.ts'
+import type { CommandSpec } from './command.ts'
+import { UsageError } from './usage-error.ts'
+
+function allCodes(): readonly ReasonCode[] {
+  return Object.keys(reasonCodes).filter(isReasonCode)
+}
+
+/** Everything about one code, for a terminal. */
+export function reasonText(code: ReasonCode): string {
+  const row = reasonRow(code)
+  const retry = row.retryAfter === undefined ? 'does not help' : `after ${row.retryAfter} s`
+  return `${code}
+  status         ${row.status}
+  guest reads    ${row.publicText}
+  trying again   ${retry}
+  who must act   ${row.fault}
+  logged as      ${row.logLevel}
+  what to do     ${row.operatorAction}
+`
+}
+
+/** The error reference: one Markdown row for each code. */
+export function reasonsMarkdown(): string {
+  const rows = allCodes().map((code) => {
+    const { status, publicText, retryAfter, fault, operatorAction } = reasonRow(code)
+    const cells = [`\`${code}\``, status, fault, retryAfter ?? '–', publicText, operatorAction]
+    return `| ${cells.map((cell) => String(cell).replaceAll('|', '\\|')).join(' | ')} |\n`
+  })
+  return [
+    '| reason | status | who must act | retry after (s) | the guest reads | what to do |\n',
+    '| --- | --- | --- | --- | --- | --- |\n',
+    ...rows,
+  ].join('')
+}
+
+/** `reasons`: what a reason code means and what to do about it. */
+export function reasonsCommand(): CommandSpec {
+  return {
+    name: 'reasons',
+    summary: 'explain the reason codes of refused requests',
+    description: `Every answer that overlapd refuses carries a reason code, in the X-Overlapd-Reason header, in the body and in the
+log. This prints what each one means, what the guest reads and what to do about it.`,
+    arguments: [{ name: '[code]', help: 'one code; all of them otherwise' }],
+    options: [
+      { flags: '--markdown', help: 'print the whole reference as a Markdown table' },
+      { flags: '--json', help: 'print JSON' },
+    ],
+    examples: [
+      ['overlapd reasons', 'the list'],
+      ['overlapd reasons no_port', 'one of them, in full'],
+    ],
+    exitCodes: [
+      [0, 'printed'],
+      [2, 'there is no such code'],
+    ],
+    run({ arguments: [code], options, terminal }) {
+      if (code !== undefined && !isReasonCode(code)) {
+        const near = closest(code, allCodes())
+        const hint = near === undefined ? '' : `; did you mean ${near}?`
+        throw new UsageError(`there is no reason code ${JSON.stringify(code)}${hint}`)
+      }
+      if (options.flag('markdown')) terminal.out(reasonsMarkdown())
+      else if (options.flag('json')) {
+        terminal.out(
+          `${JSON.stringify(code === undefined ? reasonCodes : { [code]: reasonRow(code) })}\n`,
+        )
+      } else if (code !== undefined) terminal.out(reasonText(code))
+      else {
+        const rows = allCodes().map((each) => {
+          const { status, fault, publicText } = reasonRow(each)
+          return [each, String(status), fault, publicText]
+        })
+        terminal.out(textTable([['REASON', 'STATUS', 'WHO', 'THE GUEST READS'], ...rows]))
+      }
+      return 0
+    },
+  }
+}
