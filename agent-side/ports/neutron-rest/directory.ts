@@ -1,0 +1,272 @@
+import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../../lib/clock.ts'
+import { causeText, MetadataError } from '../../../lib/errors.ts'
+import type { NetworkId, RouterId } from '../../../lib/ids.ts'
+import type { Logger } from '../../../lib/log.ts'
+import type { Registry } from '../../../lib/metrics.ts'
+import type {
+  Asked,
+  DirectoryChange,
+  NetworksAnswer,
+  Port,
+  PortDirectory,
+  PortQuery,
+  PortsAnswer,
+  Readiness,
+} from '../port-directory.ts'
+import { AddressLookups } from './address-lookups.ts'
+import { NeutronClient } from './client.ts'
+import type { NeutronRestConfig } from './config.ts'
+import { Http } from './http.ts'
+import { Keystone, NoAuthentication, type Sessions } from './keystone.ts'
+import { NeutronRestMetrics } from './metrics.ts'
+import { NetworkCopies } from './network-copies.ts'
+import { NetworkLookups, tooLarge } from './network-lookups.ts'
+import type { Dated } from './question-batch.ts'
+import { RouterCopies } from './router-copies.ts'
+import { RouterLookups } from './router-lookups.ts'
+
+export interface NeutronRestOptions {
+  readonly config: NeutronRestConfig
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly registry: Registry
+  /** From 0 to 1; `Math.random` outside tests. */
+  readonly random?: () => number
+}
+
+/** Up to this many ports a fresh answer refreshes the network's copy instead of asking for one address. */
+const cheapNetwork: Count = 200
+/** Waiting between attempts to reach Neutron when no guest asks; the hold-off comes on top. */
+const probePause: Milliseconds = 1_000
+
+/** The answers for several networks as one, as old as the oldest. */
+function together(
+  answers: readonly Dated<readonly Port[]>[],
+  now: MonotonicMilliseconds,
+): PortsAnswer {
+  return {
+    ports: answers.flatMap(({ answer }) => answer),
+    asOf: answers.reduce((oldest, { asOf }) => Math.min(oldest, asOf), now),
+  }
+}
+
+/**
+ * Ports from Neutron's REST API. It asks for whole networks and keeps them for `maxAge`; see README.md for what it
+ * asks, when, and what it does while Neutron is away.
+ */
+export class NeutronRestDirectory implements PortDirectory {
+  readonly kind = 'neutron-rest'
+  readonly #options: NeutronRestOptions
+  readonly #http: Http
+  readonly #client: NeutronClient
+  readonly #metrics: NeutronRestMetrics
+  readonly #routerCopies: RouterCopies
+  readonly #networkCopies: NetworkCopies
+  readonly #routers: RouterLookups
+  readonly #networks: NetworkLookups
+  readonly #addresses: AddressLookups
+  readonly #listeners = new Set<(change: DirectoryChange) => void>()
+  readonly #closed = new AbortController()
+  #probing: Promise<void> | undefined
+  #answeredAt: MonotonicMilliseconds | undefined
+
+  /** @throws Error when a certificate cannot be read; TypeError when there is neither authentication nor endpoint */
+  constructor(options: NeutronRestOptions) {
+    const { config, clock, registry, random = Math.random } = options
+    this.#options = options
+    this.#metrics = new NeutronRestMetrics(registry)
+    this.#http = new Http({ ...config, connections: config.concurrency })
+    this.#client = new NeutronClient({
+      config,
+      clock,
+      random,
+      http: this.#http,
+      metrics: this.#metrics,
+      sessions: this.#sessions(random),
+    })
+    this.#routerCopies = new RouterCopies(config.heldRouters, (routerId) => {
+      this.#tell({ kind: 'router', routerId })
+    })
+    this.#networkCopies = new NetworkCopies({
+      clock,
+      metrics: this.#metrics,
+      heldPorts: config.heldPorts,
+      changed: (networkId) => this.#tell({ kind: 'network', networkId }),
+    })
+    const shared = { config, clock, client: this.#client }
+    this.#routers = new RouterLookups({ ...shared, copies: this.#routerCopies })
+    this.#networks = new NetworkLookups({
+      ...shared,
+      copies: this.#networkCopies,
+      routers: this.#routerCopies,
+    })
+    this.#addresses = new AddressLookups({ ...shared, copies: this.#networkCopies })
+  }
+
+  async start(): Promise<void> {
+    this.#probe()
+  }
+
+  async close(): Promise<void> {
+    this.#closed.abort(new MetadataError('directory_unavailable', 'The directory is closed'))
+    this.#listeners.clear()
+    await this.#http.close()
+    await this.#probing
+    this.#networkCopies.clear()
+    this.#routerCopies.clear()
+  }
+
+  readiness(): Readiness {
+    const { failures, last } = this.#client.holdOff
+    const trouble = last && `${failures} failed in a row, last: ${causeText(last)}`
+    if (this.#answeredAt === undefined) {
+      return { ready: false, detail: trouble ?? 'Neutron has not answered yet' }
+    }
+    const seconds = Math.round((this.#options.clock.now() - this.#answeredAt) / 1_000)
+    const answered = `Neutron answered ${seconds} s ago`
+    return { ready: true, detail: trouble === undefined ? answered : `${answered}; ${trouble}` }
+  }
+
+  onChange(listener: (change: DirectoryChange) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  networksOfRouter(routerId: RouterId, asked: Asked): NetworksAnswer | Promise<NetworksAnswer> {
+    const { maxAge } = this.#options.config
+    const held = (age: Milliseconds): NetworksAnswer | undefined =>
+      asked.freshness === 'cached'
+        ? this.#routerCopies.get(routerId, this.#options.clock.now(), age)
+        : undefined
+    const own = held(maxAge)
+    if (own !== undefined) return this.#from('copy', own)
+    return this.#asking(
+      asked,
+      (within) => this.#routers.ask(routerId, within),
+      (age) => held(age),
+    )
+  }
+
+  findPorts(query: PortQuery, asked: Asked): PortsAnswer | Promise<PortsAnswer> {
+    const answers = [...new Set(query.networkIds)].map((networkId) =>
+      this.#findOnNetwork(networkId, query, asked),
+    )
+    const now = this.#options.clock.now()
+    const held = answers.flatMap((one) => (one instanceof Promise ? [] : [one]))
+    // At once where possible: most questions are answered from the copy, and a promise costs more than the look-up.
+    return held.length === answers.length
+      ? together(held, now)
+      : Promise.all(answers.map(async (one) => one)).then((all) => together(all, now))
+  }
+
+  #findOnNetwork(
+    networkId: NetworkId,
+    query: PortQuery,
+    asked: Asked,
+  ): Dated<readonly Port[]> | Promise<Dated<readonly Port[]>> {
+    const { clock, config } = this.#options
+    const held = (age: Milliseconds): Dated<readonly Port[]> | undefined => {
+      const copy = asked.freshness === 'cached' ? this.#networkCopies.get(networkId) : undefined
+      if (copy === undefined || clock.now() - copy.asOf > age) return undefined
+      return { answer: copy.find(query), asOf: copy.asOf }
+    }
+    if (query.fixedIp === undefined && query.macAddress === undefined) {
+      return { answer: [], asOf: clock.now() }
+    }
+    const own = held(config.maxAge)
+    if (own !== undefined) return this.#from('copy', own)
+    return this.#asking(
+      asked,
+      async (within) => {
+        const known = this.#networkCopies.peek(networkId)?.size ?? 0
+        const isCheap = within.freshness === 'cached' || known <= cheapNetwork
+        if (isCheap && !this.#networks.isTooLarge(networkId)) {
+          const copy = await this.#networks.ask(networkId, within)
+          if (copy !== tooLarge) return { answer: copy.find(query), asOf: copy.asOf }
+        }
+        return this.#addresses.ask(networkId, query, within)
+      },
+      held,
+    )
+  }
+
+  /** Asks, and when that fails falls back on what is held, up to the age for bad times. */
+  async #asking<Answer>(
+    asked: Asked,
+    ask: (asked: Asked) => Promise<Answer>,
+    held: (age: Milliseconds) => Answer | undefined,
+  ): Promise<Answer> {
+    const signal = AbortSignal.any([asked.signal, this.#closed.signal])
+    try {
+      const answer = await ask({ ...asked, signal })
+      this.#answered()
+      return this.#from('neutron', answer)
+    } catch (cause) {
+      if (!(cause instanceof MetadataError)) throw cause
+      this.#probe()
+      const stale = held(this.#options.config.maxStale)
+      if (stale === undefined) throw cause
+      return this.#from('stale_copy', stale)
+    }
+  }
+
+  #from<Answer>(from: 'copy' | 'neutron' | 'stale_copy', answer: Answer): Answer {
+    this.#metrics.answers.inc({ from })
+    return answer
+  }
+
+  #answered(): void {
+    if (this.#answeredAt === undefined) {
+      this.#options.logger.info({ directory: this.kind }, 'Port directory is ready')
+    }
+    this.#answeredAt = this.#options.clock.now()
+  }
+
+  #tell(change: DirectoryChange): void {
+    for (const listener of this.#listeners) listener(change)
+  }
+
+  #sessions(random: () => number): Sessions {
+    const { config, clock, logger } = this.#options
+    const { authentication, endpoint } = config
+    if (authentication.kind !== 'none') {
+      const metrics = this.#metrics
+      const http = this.#http
+      return new Keystone({ config, authentication, http, clock, logger, metrics, random })
+    }
+    if (endpoint === undefined) throw new TypeError('Without authentication an endpoint is needed')
+    return new NoAuthentication(endpoint)
+  }
+
+  /** Tries until Neutron has answered: at the start, and again after a failure, whether guests ask or not. */
+  #probe(): void {
+    if (this.#probing !== undefined || this.#closed.signal.aborted) return
+    this.#probing = this.#probeUntilAnswered().finally(() => {
+      this.#probing = undefined
+    })
+  }
+
+  async #probeUntilAnswered(): Promise<void> {
+    const { clock, logger } = this.#options
+    const { signal } = this.#closed
+    let lastSaid = ''
+    while (!signal.aborted) {
+      try {
+        const { remaining } = this.#client.holdOff
+        if (remaining > 0) await clock.sleep(remaining, signal)
+        await this.#routers.askAny(signal)
+        this.#answered()
+        if (lastSaid !== '') logger.info({ directory: this.kind }, 'Neutron answers again')
+        return
+      } catch (cause) {
+        if (signal.aborted) return
+        const text = causeText(cause)
+        if (text !== lastSaid) {
+          logger.warn({ directory: this.kind, cause: text }, 'Neutron cannot be asked')
+        }
+        lastSaid = text
+        await clock.sleep(probePause, signal).catch(() => undefined)
+      }
+    }
+  }
+}

@@ -1,0 +1,120 @@
+import type { Clock, Milliseconds, MonotonicMilliseconds } from '../../../lib/clock.ts'
+import type { RouterId } from '../../../lib/ids.ts'
+import { routerInterfaceOwners, type Asked, type NetworksAnswer } from '../port-directory.ts'
+import type { NeutronClient } from './client.ts'
+import type { NeutronRestConfig } from './config.ts'
+import { QuestionBatch } from './question-batch.ts'
+import { networksByRouter, type RouterCopies } from './router-copies.ts'
+import { parseRouterInterface, routerInterfaceFields } from './schema.ts'
+
+export interface RouterLookupsOptions {
+  readonly config: NeutronRestConfig
+  readonly client: NeutronClient
+  readonly clock: Clock
+  readonly copies: RouterCopies
+}
+
+/** How long a cloud counts as too large for a copy of all its router interfaces. */
+const tooLargeFor: Milliseconds = 3_600_000
+
+/** Asks which networks a router has interfaces on. */
+export class RouterLookups {
+  readonly #options: RouterLookupsOptions
+  readonly #batch: QuestionBatch<NetworksAnswer>
+  #tooLargeUntil: MonotonicMilliseconds = Number.NEGATIVE_INFINITY
+
+  constructor(options: RouterLookupsOptions) {
+    this.#options = options
+    this.#batch = new QuestionBatch({
+      clock: options.clock,
+      ask: (keys, asOf, signal) => this.#ask(keys as readonly RouterId[], asOf, signal),
+      longestGathering: 250,
+      mostKeys: 500,
+      mostWaiting: options.config.queue,
+    })
+  }
+
+  async ask(routerId: RouterId, asked: Asked): Promise<NetworksAnswer> {
+    const { answer } = await this.#batch.ask(routerId, asked)
+    return answer
+  }
+
+  /** The first question, which shows that we may ask at all and warms the copy of the router interfaces. */
+  async askAny(signal: AbortSignal): Promise<void> {
+    const { clock, client } = this.#options
+    if (await this.#askAll(clock.now(), signal)) return
+    const question = {
+      ...this.#question([]),
+      filters: [{ name: 'network_id', values: ['-'] }],
+    } as const
+    await client.list(question, { signal, parseRow: parseRouterInterface })
+  }
+
+  async #ask(
+    routerIds: readonly RouterId[],
+    asOf: MonotonicMilliseconds,
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, NetworksAnswer>> {
+    const { clock, config, copies } = this.#options
+    const hasAll = copies.hasAll(clock.now(), config.maxAge)
+    if (!hasAll && (await this.#askAll(asOf, signal))) {
+      const age = Number.POSITIVE_INFINITY
+      return new Map(
+        routerIds.map((routerId) => [
+          routerId,
+          copies.get(routerId, asOf, age) ?? { networkIds: [], asOf },
+        ]),
+      )
+    }
+    return this.#askEach(routerIds, asOf, signal)
+  }
+
+  async #askEach(
+    routerIds: readonly RouterId[],
+    asOf: MonotonicMilliseconds,
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, NetworksAnswer>> {
+    const { client, copies } = this.#options
+    const { rows } = await client.list(this.#question(routerIds), {
+      signal,
+      parseRow: parseRouterInterface,
+    })
+    const networks = networksByRouter(rows)
+    return new Map(
+      routerIds.map((routerId) => {
+        const answer = { networkIds: networks.get(routerId) ?? [], asOf }
+        copies.set(routerId, answer)
+        return [routerId, answer]
+      }),
+    )
+  }
+
+  /** @returns false when the cloud has too many router interfaces, or the copy is turned off */
+  async #askAll(asOf: MonotonicMilliseconds, signal: AbortSignal): Promise<boolean> {
+    const { clock, config, client, copies } = this.#options
+    const atMost = config.prefetchRouterInterfaces
+    if (atMost === 0 || clock.now() < this.#tooLargeUntil) return false
+    const { filters, ...question } = this.#question([])
+    const listing = await client.list(
+      { ...question, filters: filters.filter(({ name }) => name === 'device_owner') },
+      { signal, atMost, parseRow: parseRouterInterface },
+    )
+    if (!listing.complete) {
+      this.#tooLargeUntil = clock.now() + tooLargeFor
+      return false
+    }
+    copies.setAll(networksByRouter(listing.rows), asOf)
+    return true
+  }
+
+  #question(routerIds: readonly RouterId[]): Parameters<NeutronClient['list']>[0] {
+    return {
+      kind: 'router_interfaces',
+      fields: routerInterfaceFields,
+      filters: [
+        { name: 'device_owner', values: [...routerInterfaceOwners] },
+        { name: 'device_id', values: routerIds },
+      ],
+    }
+  }
+}
