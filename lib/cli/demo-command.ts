@@ -1,3 +1,4 @@
+import { stopSignal } from '../lifecycle.ts'
 import type { CommandSpec } from './command.ts'
 
 /** `demo`: two instances with one address, each with its own metadata, on this machine. */
@@ -11,33 +12,41 @@ Keeps serving until Ctrl-C and leaves nothing behind. Uses real network namespac
 lets a user have them; elsewhere two listeners on loopback, and says so.`,
     options: [
       { flags: '--once', help: 'verify and end: 0 when each guest got its own metadata' },
-      { flags: '--networks <n>', help: 'how many overlapping networks', defaultText: '2' },
-      { flags: '--guests <n>', help: 'how many guests on each network', defaultText: '1' },
+      {
+        flags: '--networks <n>',
+        help: 'networks in all; from three on, one has no router',
+        defaultText: '3',
+      },
+      { flags: '--guests <n>', help: 'guests in all', defaultText: 'one a network' },
       { flags: '--state <file>', help: 'write what was built as JSON, for other tools' },
       { flags: '--json', help: 'print JSON instead of a table' },
     ],
     examples: [
       ['overlapd demo', 'look around until Ctrl-C'],
       ['overlapd demo --once', 'does it work here?'],
-      ['overlapd demo --networks 100 --guests 3 --state demo.json', 'a larger one'],
+      ['overlapd demo --networks 100 --guests 300 --state demo.json', 'a larger one'],
     ],
     exitCodes: [
       [0, 'each guest got its own metadata and nothing else'],
       [1, 'one did not, or the demo could not be built'],
       [2, 'called wrongly'],
     ],
-    async run({ options }) {
+    async run({ options, terminal }) {
       const state = options.text('state')
-      const guests = options.integer('guests', { min: 1, max: 250 })
+      const guests = options.integer('guests', { min: 1, max: 100_000 })
       const networks = options.integer('networks', { min: 1, max: 4_000 })
       // The scenery is loaded by this command alone: nothing else in lib/ knows the two sides.
       const { runDemo } = await import('../../deploy/demo/demo.ts')
       return await runDemo({
         once: options.flag('once'),
         json: options.flag('json'),
-        guests: guests ?? 1,
-        networks: networks ?? 2,
+        ...(guests !== undefined && { guests }),
+        ...(networks !== undefined && { networks }),
         ...(state !== undefined && { state }),
+        environment: process.env,
+        out: (text) => terminal.out(text),
+        progress: (text) => terminal.error(`overlapd: ${text}\n`),
+        stopped: stopSignal(),
       })
     },
   }

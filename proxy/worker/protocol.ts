@@ -15,6 +15,12 @@ export interface ListenerDescription {
   readonly bound: string
 }
 
+/** A listener that the worker binds itself, in the namespace it lives in: a demo where there are no namespaces. */
+export interface OwnListenerDescription extends ListenerDescription {
+  readonly host: string
+  readonly tcpPort: number
+}
+
 /** The part of the proxy's configuration that workers need; plain data, sent once before the first listener. */
 export interface WorkerConfig {
   readonly logLevel: LogLevel
@@ -54,6 +60,8 @@ export type ToWorker =
   | { readonly kind: 'configure'; readonly config: WorkerConfig }
   /** As many descriptors, in this order, were sent before this message. */
   | { readonly kind: 'listeners'; readonly listeners: readonly ListenerDescription[] }
+  /** Bind these by yourself; no descriptors travel. Answered by `listening` or `listen-failed` as the others are. */
+  | { readonly kind: 'own-listeners'; readonly listeners: readonly OwnListenerDescription[] }
   /** Stop accepting on these and close them; connections already accepted are served to their end. */
   | { readonly kind: 'close-listeners'; readonly listenerIds: readonly number[] }
   /** Stop accepting everywhere, finish what runs, answer `drained`, exit. */

@@ -61,7 +61,7 @@ export function startConstantUpstream(options: UpstreamOptions): Promise<{ tcpPo
   }
 
   const server = createServer({ noDelay: true }, (socket) => {
-    let rest = Buffer.alloc(0)
+    let rest: Buffer = Buffer.alloc(0)
     socket.on('error', () => socket.destroy())
     socket.on('data', (chunk: Buffer) => {
       rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])

@@ -1,0 +1,97 @@
+import { rm, writeFile } from 'node:fs/promises'
+import type { Count } from '../../lib/clock.ts'
+import { causeText } from '../../lib/errors.ts'
+import { findGround, runInUserNamespace } from './privilege.ts'
+import { loopbackStage } from './loopback-stage.ts'
+import { namespaceStage } from './namespace-stage.ts'
+import { introduction, outlook, visitReport } from './report.ts'
+import type { Stage } from './stage.ts'
+import { stateDocument } from './state.ts'
+import { visitAll, type Visit } from './visits.ts'
+
+export interface DemoOptions {
+  /** Verify and end, instead of serving until a signal. */
+  readonly once: boolean
+  /** Print the visits as JSON instead of a table. */
+  readonly json: boolean
+  /** Guests in all; one a network unless said otherwise. */
+  readonly guests?: Count
+  /** Networks in all. @default 3: two with routers and one without */
+  readonly networks?: Count
+  /** Where to write what was built, for other tools. */
+  readonly state?: string
+  readonly environment: NodeJS.ProcessEnv
+  readonly out: (text: string) => void
+  readonly progress: (text: string) => void
+  /** Resolves when the demo should end. */
+  readonly stopped: Promise<unknown>
+}
+
+const usualNetworks = 3
+
+/**
+ * The demo: overlapping networks on this machine, and guests that ask who they are.
+ * @returns the exit code: 0 when each guest got its own metadata, 1 when one did not or the demo could not be built
+ */
+export async function runDemo(options: DemoOptions): Promise<number> {
+  const ground = findGround(options.environment)
+  if (ground.kind === 'user-namespace') {
+    options.progress('not root: using a user namespace of our own')
+    return runInUserNamespace(options.environment)
+  }
+  const networks = options.networks ?? usualNetworks
+  const size = { networks, guests: options.guests ?? networks }
+  let stage: Stage | undefined
+  try {
+    const built =
+      ground.kind === 'ready'
+        ? await namespaceStage({ ...size, ...options, rootless: ground.rootless })
+        : await loopbackStage({ ...size, ...options, why: ground.why })
+    stage = built
+    return await play(built, options)
+  } catch (cause) {
+    options.progress(`the demo failed: ${causeText(cause)}`)
+    return 1
+  } finally {
+    await stage?.close()
+    if (options.state !== undefined) await rm(options.state, { force: true })
+  }
+}
+
+async function play(stage: Stage, options: DemoOptions): Promise<number> {
+  const visits = await visitAll(stage.topology, stage.urlOf, stage.ask, (done, total) => {
+    if (total > 20 && (done % 50 === 0 || done === total)) {
+      options.progress(`${done} of ${total} guests have asked`)
+    }
+  })
+  if (options.state !== undefined) {
+    await writeFile(
+      options.state,
+      `${JSON.stringify(stateDocument(stage, visits), undefined, 2)}\n`,
+    )
+  }
+  const right = visits.every((visit) => visit.verdict === 'own metadata')
+  if (options.json) options.out(`${JSON.stringify(jsonReport(visits), undefined, 2)}\n`)
+  else options.out(`${introduction(stage)}\n\n${visitReport(visits)}\n`)
+  if (!options.once) {
+    if (!options.json) options.out(`\n${outlook(stage)}\n`)
+    await options.stopped
+    options.progress('stopping')
+  }
+  return right ? 0 : 1
+}
+
+function jsonReport(visits: readonly Visit[]): unknown {
+  return visits.map(({ network, guest, answer, gotInstanceId, verdict }) => ({
+    guest: guest.name,
+    network: network.name,
+    networkId: network.networkId,
+    address: guest.ip,
+    mac: guest.mac,
+    instanceId: guest.instanceId,
+    gotInstanceId: gotInstanceId ?? null,
+    status: answer.status,
+    milliseconds: answer.milliseconds,
+    verdict,
+  }))
+}

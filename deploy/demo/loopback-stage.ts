@@ -1,0 +1,165 @@
+import { fork, type ChildProcess } from 'node:child_process'
+import { join } from 'node:path'
+import type { Count } from '../../lib/clock.ts'
+import type { FromWorker, OwnListenerDescription, ToWorker } from '../../proxy/worker/protocol.ts'
+import { freeTcpPort } from './free-tcp-port.ts'
+import { layOut, otherUser, removeFolder, startAgentSide } from './daemon-set.ts'
+import type { DemoPlaces } from './documents.ts'
+import { askAsGuest } from './guest.ts'
+import type { Stage } from './stage.ts'
+import {
+  planTopology,
+  scopeOf,
+  type DemoGuest,
+  type DemoNetwork,
+  type DemoTopology,
+} from './topology.ts'
+import { metadataPath } from './visits.ts'
+
+export interface LoopbackStageOptions {
+  readonly guests: Count
+  readonly networks: Count
+  /** Why there are no namespaces here. */
+  readonly why: string
+  readonly environment: NodeJS.ProcessEnv
+  readonly progress: (text: string) => void
+}
+
+const loopback = '127.0.0.1'
+
+/**
+ * The demo where no namespaces can be had: one of the proxy's workers with a loopback listener per network. All guests have
+ * the address 127.0.0.1, so which network a request came through is all that tells them apart.
+ */
+export async function loopbackStage(options: LoopbackStageOptions): Promise<Stage> {
+  options.progress(`no network namespaces here (${options.why}); using loopback listeners instead`)
+  const networks = Math.min(options.networks, 2)
+  const topology = onLoopback(planTopology({ guests: networks, networks, run: 'loopback' }))
+  const runAs = otherUser()
+  const closers: (() => Promise<void>)[] = []
+  const close = async (): Promise<void> => {
+    for (const closer of closers.splice(0).toReversed()) await closer()
+  }
+  try {
+    const places = await layOut(topology, runAs)
+    closers.push(() => removeFolder(places))
+    const { compute, agent } = await startAgentSide(places, runAs, options.environment)
+    closers.push(
+      () => compute.stop(),
+      () => agent.stop(),
+    )
+    const listeners = await listenersOf(topology)
+    const worker = await startWorker(places, listeners)
+    closers.push(() => stopWorker(worker))
+    const tcpPorts = new Map(
+      topology.networks.flatMap((network, index) =>
+        network.guests.map((guest) => [guest, listeners[index]?.tcpPort ?? 0] as const),
+      ),
+    )
+    return {
+      kind: 'loopback',
+      notes: [
+        `No network namespaces here: ${options.why}.`,
+        'Each network is a listener on 127.0.0.1 instead, and every guest has that address.',
+      ],
+      topology,
+      places,
+      pids: { demo: process.pid, compute: compute.pid, agent: agent.pid, proxy: worker.pid ?? 0 },
+      urlOf: (guest) => `http://${loopback}:${tcpPorts.get(guest) ?? 0}${metadataPath}`,
+      ask: (_network, _guest, url) => askAsGuest(url),
+      close,
+    }
+  } catch (cause) {
+    await close()
+    throw cause
+  }
+}
+
+function onLoopback(topology: DemoTopology): DemoTopology {
+  const moved = (guest: DemoGuest): DemoGuest => ({ ...guest, ip: loopback, ip6: '::1' })
+  return {
+    ...topology,
+    networks: topology.networks.map((network) => ({
+      ...network,
+      guests: network.guests.map(moved),
+    })),
+  }
+}
+
+async function listenersOf(topology: DemoTopology): Promise<OwnListenerDescription[]> {
+  return Promise.all(
+    topology.networks.map(async (network, index) =>
+      listenerOf(network, index, await freeTcpPort()),
+    ),
+  )
+}
+
+function listenerOf(network: DemoNetwork, index: number, tcpPort: number): OwnListenerDescription {
+  return {
+    listenerId: index + 1,
+    scope: scopeOf(network),
+    flavour: 'ml2',
+    netns: network.neutronName,
+    bound: `${loopback}:${tcpPort}`,
+    host: loopback,
+    tcpPort,
+  }
+}
+
+/** Starts a worker as the opener would, with listeners that it binds itself. */
+function startWorker(
+  places: DemoPlaces,
+  listeners: readonly OwnListenerDescription[],
+): Promise<ChildProcess> {
+  const worker = fork(join(import.meta.dirname, '..', '..', 'proxy', 'worker', 'main.js'), {
+    env: {},
+    detached: true,
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+  })
+  const tell = (message: ToWorker): boolean => worker.send(message)
+  return new Promise((resolve, reject) => {
+    worker.on('error', reject)
+    worker.on('exit', (code) => reject(new Error(`The worker ended with code ${String(code)}`)))
+    worker.on('message', (message: FromWorker) => {
+      if (message.kind === 'ready') {
+        tell({
+          kind: 'configure',
+          config: {
+            logLevel: 'error',
+            agent: {
+              socket: places.agentSocket,
+              connections: 16,
+              timeoutConnect: 5_000,
+              timeoutHeaders: 30_000,
+              timeoutBody: 30_000,
+            },
+            limits: {
+              headBytes: 16_384,
+              bodyBytes: 65_536,
+              timeoutHead: 10_000,
+              timeoutRequest: 30_000,
+              timeoutKeepAlive: 30_000,
+              connectionsPerSource: 128,
+              connectionsPerNamespace: 1_024,
+              requestsPerConnection: 1_000,
+            },
+          },
+        })
+        tell({ kind: 'own-listeners', listeners })
+      } else if (message.kind === 'listening') resolve(worker)
+      else if (message.kind === 'listen-failed') reject(new Error(message.cause))
+    })
+  })
+}
+
+function stopWorker(worker: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    if (worker.exitCode !== null) {
+      resolve()
+      return
+    }
+    worker.removeAllListeners('exit')
+    worker.once('exit', () => resolve())
+    worker.kill('SIGKILL')
+  })
+}

@@ -1,0 +1,96 @@
+import { symlink, writeFile } from 'node:fs/promises'
+import type { Count, Milliseconds } from '../../lib/clock.ts'
+import { Daemon } from './daemons.ts'
+import { documentText, layOut, otherUser, removeFolder, startAgentSide } from './daemon-set.ts'
+import { proxyDocument, type DemoPlaces } from './documents.ts'
+import { buildScenery, removeLeftovers, removeScenery, runWord } from './scenery.ts'
+import type { Stage } from './stage.ts'
+import { planTopology, type DemoTopology } from './topology.ts'
+import { askInNamespace, metadataPath } from './visits.ts'
+
+export interface NamespaceStageOptions {
+  readonly guests: Count
+  readonly networks: Count
+  readonly rootless: boolean
+  readonly environment: NodeJS.ProcessEnv
+  readonly progress: (text: string) => void
+}
+
+const proxyPatience: Milliseconds = 60_000
+
+/** Builds the demo on real network namespaces. */
+export async function namespaceStage(options: NamespaceStageOptions): Promise<Stage> {
+  const leftovers = await removeLeftovers()
+  if (leftovers > 0) options.progress(`removed ${leftovers} namespaces that an earlier demo left`)
+  const topology = planTopology({ ...options, run: runWord(process.pid) })
+  const runAs = options.rootless ? undefined : otherUser()
+  const closers: (() => Promise<void>)[] = []
+  const close = async (): Promise<void> => {
+    for (const closer of closers.splice(0).toReversed()) await closer()
+  }
+  try {
+    options.progress(`building ${options.networks} networks and ${options.guests} guests`)
+    closers.push(() => removeScenery(topology.run))
+    await buildScenery(topology)
+    const places = await layOut(topology, runAs)
+    closers.push(() => removeFolder(places))
+    await nameNamespaces(topology, places)
+    options.progress('starting the compute API, the agent and the proxy')
+    const { compute, agent } = await startAgentSide(places, runAs, options.environment)
+    closers.push(
+      () => compute.stop(),
+      () => agent.stop(),
+    )
+    const proxy = await startProxy(places, options)
+    closers.push(() => proxy.stop())
+    return {
+      kind: 'namespaces',
+      notes: notesOf(options, runAs !== undefined),
+      topology,
+      places,
+      pids: { demo: process.pid, compute: compute.pid, agent: agent.pid, proxy: proxy.pid },
+      urlOf: () => `http://169.254.169.254${metadataPath}`,
+      ask: askInNamespace,
+      close,
+    }
+  } catch (cause) {
+    await close()
+    throw cause
+  }
+}
+
+/** Links under Neutron's names, in a folder of the demo's own: the proxy finds these namespaces and no others. */
+async function nameNamespaces(topology: DemoTopology, places: DemoPlaces): Promise<void> {
+  for (const network of topology.networks) {
+    await symlink(`/run/netns/${network.netns}`, `${places.netnsFolder}/${network.neutronName}`)
+  }
+}
+
+async function startProxy(places: DemoPlaces, options: NamespaceStageOptions): Promise<Daemon> {
+  const document = proxyDocument(places, options.rootless ? { workerUser: 'root' } : {})
+  await writeFile(places.proxyConfig, documentText(document))
+  const proxy = Daemon.start(
+    {
+      name: 'overlapd-proxy',
+      program: 'proxy/main.js',
+      arguments: ['serve', '--config', places.proxyConfig],
+      logFile: `${places.folder}/proxy.log`,
+      adminSocket: places.proxyAdminSocket,
+    },
+    options.environment,
+  )
+  try {
+    await proxy.ready(proxyPatience)
+    return proxy
+  } catch (cause) {
+    await proxy.stop()
+    throw cause
+  }
+}
+
+function notesOf(options: NamespaceStageOptions, changedUser: boolean): string[] {
+  if (options.rootless) return ['Without root, in a user namespace: all processes share one user.']
+  return changedUser
+    ? []
+    : ['Other users cannot read this folder, so the agent runs as the user who started the demo.']
+}

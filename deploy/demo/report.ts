@@ -1,0 +1,73 @@
+import { formatTable } from './table.ts'
+import type { Stage } from './stage.ts'
+import type { Visit } from './visits.ts'
+
+const mostRows = 40
+
+export function introduction(stage: Stage): string {
+  const { networks } = stage.topology
+  const guests = networks.reduce((sum, network) => sum + network.guests.length, 0)
+  const where =
+    stage.kind === 'namespaces'
+      ? `${networks.length} networks with the same subnet, ${guests} guests in their own Linux namespaces.`
+      : `${networks.length} networks, ${guests} guests, as loopback listeners.`
+  return [where, ...stage.notes].join('\n')
+}
+
+/** The table of who got what, and the sentence that sums it up. */
+export function visitReport(visits: readonly Visit[]): string {
+  const rows = visits
+    .slice(0, mostRows)
+    .map(({ network, guest, answer, gotInstanceId, verdict }) => [
+      network.name,
+      network.routerId === undefined ? 'isolated' : 'router',
+      guest.ip,
+      guest.mac,
+      guest.instanceId,
+      gotInstanceId ?? `- (${answer.error ?? answer.status})`,
+      answer.milliseconds.toFixed(1),
+      verdict,
+    ])
+  const headings = ['network', 'through', 'address', 'MAC', 'instance', 'got', 'ms', 'verdict']
+  const hidden = visits.length > mostRows ? `\n… and ${visits.length - mostRows} more` : ''
+  return `${formatTable(headings, rows)}${hidden}\n\n${summary(visits)}`
+}
+
+function summary(visits: readonly Visit[]): string {
+  const right = visits.filter((visit) => visit.verdict === 'own metadata')
+  const wrong = visits.filter((visit) => visit.verdict === 'WRONG METADATA')
+  const instances = new Set(right.map((visit) => visit.guest.instanceId)).size
+  const addresses = new Set(visits.map((visit) => visit.guest.ip)).size
+  if (right.length === visits.length) {
+    const shared = addresses === 1 ? 'the same address' : `${addresses} addresses`
+    return `${visits.length} guests with ${shared}, ${instances} different instances: each got its own metadata.`
+  }
+  return `${visits.length - right.length} of ${visits.length} guests did not get their metadata; ${wrong.length} got somebody else's.`
+}
+
+/** Where to look next, while the demo serves. */
+export function outlook(stage: Stage): string {
+  const network = stage.topology.networks[0]
+  const guest = network?.guests[0]
+  if (network === undefined || guest === undefined) return 'Ctrl-C ends the demo.'
+  const scope =
+    network.routerId === undefined
+      ? `--network ${network.networkId}`
+      : `--router ${network.routerId}`
+  const inside = stage.kind === 'namespaces' ? `sudo ip netns exec ${guest.netns} ` : ''
+  const { agentAdminSocket, proxyAdminSocket } = stage.places
+  const command = 'node dist/lib/cli/overlapd.js'
+  return [
+    'Serving until Ctrl-C. Look around from another terminal:',
+    '',
+    `  as the guest ${guest.name}:`,
+    `    ${inside}curl -s ${stage.urlOf(guest)}`,
+    `    ${inside}curl -s ${stage.urlOf(guest).replace(/\/openstack\/.*/, '/latest/meta-data/')}`,
+    '  why it got this answer:',
+    `    ${command} explain ${scope} --ip ${guest.ip} --agent ${agentAdminSocket}`,
+    '  how the two daemons are:',
+    `    ${command} status --agent ${agentAdminSocket} --proxy ${proxyAdminSocket}`,
+    '  what the ports, instances and settings are (edit the first one: it is watched):',
+    `    ${stage.places.topologyFile}  ${stage.places.agentConfig}  ${stage.places.proxyConfig}`,
+  ].join('\n')
+}

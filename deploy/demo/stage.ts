@@ -1,0 +1,18 @@
+import type { DemoPlaces } from './documents.ts'
+import type { DemoGuest, DemoTopology } from './topology.ts'
+import type { AskGuest } from './visits.ts'
+
+/** A built demo: networks, guests and the three daemons, wherever they could be had. */
+export interface Stage {
+  readonly kind: 'namespaces' | 'loopback'
+  /** Worth telling the person who looks: rootless, why only loopback, who the workers run as. */
+  readonly notes: readonly string[]
+  readonly topology: DemoTopology
+  readonly places: DemoPlaces
+  /** Process ids by what they are. */
+  readonly pids: Readonly<Record<string, number>>
+  readonly urlOf: (guest: DemoGuest) => string
+  readonly ask: AskGuest
+  /** Stops the daemons and removes everything that was made. */
+  close(): Promise<void>
+}

@@ -1,0 +1,85 @@
+import { spawn } from 'node:child_process'
+import { join } from 'node:path'
+import type { GuestAnswer } from './guest.ts'
+import { inParallel } from './run-command.ts'
+import type { DemoGuest, DemoNetwork, DemoTopology } from './topology.ts'
+
+export const metadataPath = '/openstack/latest/meta_data.json'
+const guestsAtOnce = 4
+
+/** What one guest got, and whether it was its own. */
+export interface Visit {
+  readonly network: DemoNetwork
+  readonly guest: DemoGuest
+  readonly answer: GuestAnswer
+  /** The `uuid` of the document, or nothing. */
+  readonly gotInstanceId: string | undefined
+  readonly verdict: 'own metadata' | 'WRONG METADATA' | 'no metadata'
+}
+
+/** How to ask as a guest: inside its namespace, or on the loopback listener that stands for it. */
+export type AskGuest = (network: DemoNetwork, guest: DemoGuest, url: string) => Promise<GuestAnswer>
+
+/** Runs the guest's program inside the guest's namespace. */
+export async function askInNamespace(
+  _network: DemoNetwork,
+  guest: DemoGuest,
+  url: string,
+): Promise<GuestAnswer> {
+  const program = join(import.meta.dirname, 'guest.js')
+  const child = spawn(
+    'nsenter',
+    [`--net=/run/netns/${guest.netns}`, process.execPath, program, url],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  )
+  const chunks: Buffer[] = []
+  child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
+  await new Promise((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', resolve)
+  })
+  const text = Buffer.concat(chunks).toString()
+  return text === ''
+    ? { status: 0, body: '', milliseconds: 0, error: 'the guest printed nothing' }
+    : (JSON.parse(text) as GuestAnswer)
+}
+
+/** Lets every guest fetch its metadata once. `progress` is told after each. */
+export async function visitAll(
+  topology: DemoTopology,
+  urlOf: (guest: DemoGuest) => string,
+  ask: AskGuest,
+  progress: (done: number, total: number) => void,
+): Promise<Visit[]> {
+  const pairs = topology.networks.flatMap((network) =>
+    network.guests.map((guest) => ({ network, guest })),
+  )
+  let done = 0
+  return inParallel(pairs, guestsAtOnce, async ({ network, guest }) => {
+    const answer = await ask(network, guest, urlOf(guest))
+    done += 1
+    progress(done, pairs.length)
+    return judge(network, guest, answer)
+  })
+}
+
+function judge(network: DemoNetwork, guest: DemoGuest, answer: GuestAnswer): Visit {
+  const gotInstanceId = answer.status === 200 ? uuidIn(answer.body) : undefined
+  const verdict =
+    gotInstanceId === guest.instanceId
+      ? 'own metadata'
+      : gotInstanceId === undefined
+        ? 'no metadata'
+        : 'WRONG METADATA'
+  return { network, guest, answer, gotInstanceId, verdict }
+}
+
+function uuidIn(body: string): string | undefined {
+  try {
+    const document: unknown = JSON.parse(body)
+    if (typeof document !== 'object' || document === null || !('uuid' in document)) return undefined
+    return typeof document.uuid === 'string' ? document.uuid : undefined
+  } catch {
+    return undefined
+  }
+}
