@@ -140,9 +140,13 @@ which ports, what agreed and what did not. Or finds a past request by the id tha
     async run(call) {
       const query = queryOf(call)
       try {
-        const { value } = await askAdminJson(adminAddress('agent', call), `/explain?${query.toString()}`, {
-          timeLimit: 30_000,
-        })
+        const { value } = await askAdminJson(
+          adminAddress('agent', call),
+          `/explain?${query.toString()}`,
+          {
+            timeLimit: 30_000,
+          },
+        )
         const explanation = readExplanation(value)
         if (explanation === undefined) {
           const why =

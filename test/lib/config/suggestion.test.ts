@@ -1,0 +1,12 @@
+import t from 'tap'
+import { closest } from '../../../lib/config/suggestion.ts'
+
+t.test('closest() finds the word that was meant', async (t) => {
+  const known = ['socket', 'connections', 'timeout_connect']
+  t.equal(closest('sokcet', known), 'socket')
+  t.equal(closest('timeout-connect', known), 'timeout_connect')
+  t.equal(closest('Connection', known), 'connections')
+  t.equal(closest('password', known), undefined)
+  t.equal(closest('x'.repeat(10_000), known), undefined)
+  t.equal(closest('socket', []), undefined)
+})
