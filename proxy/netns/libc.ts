@@ -75,6 +75,7 @@ const prototypes = {
   getsockopt: 'int getsockopt(int, int, int, void *, void *)',
   bind: 'int bind(int, const void *, uint32_t)',
   listen: 'int listen(int, int)',
+  connect: 'int connect(int, const void *, uint32_t)',
   send: 'int64_t send(int, const void *, size_t, int)',
   recv: 'int64_t recv(int, void *, size_t, int)',
   sendmsg: 'int64_t sendmsg(int, const void *, int)',
@@ -166,6 +167,15 @@ export function bindSocket(fd: number, address: Uint8Array): void {
 
 export function listenSocket(fd: number, backlog: Count): void {
   bindings().call('listen', fd, backlog)
+}
+
+/** Begins to connect. On a non-blocking socket it comes back at once; whoever polls the socket learns how it went. */
+export function connectSocket(fd: number, address: Uint8Array): void {
+  try {
+    bindings().call('connect', fd, address, address.length)
+  } catch (cause) {
+    if (!(cause instanceof SystemCallError) || cause.errnoName !== 'EINPROGRESS') throw cause
+  }
 }
 
 export function sendBytes(fd: number, bytes: Uint8Array): number {
