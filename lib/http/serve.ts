@@ -72,7 +72,8 @@ async function listenOnSocket(server: Server, path: string, mode: number): Promi
   chmodSync(path, mode)
 }
 
-async function listen(server: Server, at: ListenAt): Promise<string> {
+/** Begins to listen. @returns what the listener is called, as in {@link Serving.addresses} */
+export async function listenAt(server: Server, at: ListenAt): Promise<string> {
   if ('socket' in at) {
     await listenOnSocket(server, at.socket, at.mode ?? 0o600)
     return at.socket
@@ -84,7 +85,8 @@ async function listen(server: Server, at: ListenAt): Promise<string> {
   return `http://${at.host.includes(':') ? `[${at.host}]` : at.host}:${tcpPort}`
 }
 
-async function closeServer(server: Server, limit: Milliseconds): Promise<void> {
+/** Stops accepting and lets running answers end within the limit. May be called twice. */
+export async function closeServer(server: Server, limit: Milliseconds): Promise<void> {
   if (!server.listening) return
   const closed = once(server, 'close')
   server.close()
@@ -117,7 +119,7 @@ export async function serveApp(options: ServeOptions): Promise<Serving> {
     server.maxConnections = 100
     servers.push(server)
     try {
-      addresses.push(await listen(server, at))
+      addresses.push(await listenAt(server, at))
     } catch (cause) {
       await close()
       throw cause
