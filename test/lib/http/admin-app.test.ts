@@ -1,0 +1,64 @@
+import t from 'tap'
+import {
+  adminPage,
+  createAdminApp,
+  escapeHtml,
+  registryMetrics,
+  type PartReadiness,
+} from '../../../lib/http/admin-app.ts'
+import { createRegistry, Gauge } from '../../../lib/metrics.ts'
+
+function app(parts: readonly PartReadiness[]) {
+  const registry = createRegistry()
+  new Gauge({ name: 'overlapd_test_things', help: 'Things.', registers: [registry] }).set(4)
+  return createAdminApp({
+    readiness: () => parts,
+    metrics: registryMetrics(registry),
+    status: () => ({ workers: 2 }),
+  })
+}
+
+const directory = { name: 'directory', ready: false, detail: 'waits for the first dump' }
+const listener = { name: 'listener', ready: true, detail: '/run/x.sock' }
+
+t.test('/health says that the process is alive, ready or not', async (t) => {
+  const answer = await app([directory]).request('/health')
+  t.equal(answer.status, 200)
+  t.strictSame(await answer.json(), { status: 'ok' })
+})
+
+t.test('/ready is 200 only when each part is ready, and names the parts', async (t) => {
+  const ready = await app([listener]).request('/ready')
+  t.equal(ready.status, 200)
+  t.strictSame(await ready.json(), { ready: true, parts: [listener] })
+  const waiting = await app([listener, directory]).request('/ready')
+  t.equal(waiting.status, 503)
+  t.strictSame(await waiting.json(), { ready: false, parts: [listener, directory] })
+})
+
+t.test('/metrics and /status give what they were given', async (t) => {
+  const metrics = await app([]).request('/metrics')
+  t.match(metrics.headers.get('content-type'), /^text\/plain/)
+  t.match(await metrics.text(), 'overlapd_test_things 4')
+  t.strictSame(await (await app([]).request('/status')).json(), { workers: 2 })
+})
+
+t.test('every answer forbids caching, sniffing and scripts', async (t) => {
+  for (const path of ['/health', '/ready', '/metrics', '/status', '/none']) {
+    const { headers } = await app([]).request(path)
+    t.equal(headers.get('cache-control'), 'no-store', path)
+    t.equal(headers.get('x-content-type-options'), 'nosniff')
+    t.match(headers.get('content-security-policy'), "default-src 'none'")
+  }
+  t.equal((await app([]).request('/none')).status, 404)
+  t.equal((await app([]).request('/health', { method: 'POST' })).status, 404)
+})
+
+t.test('adminPage() and escapeHtml() keep tenants from writing HTML', async (t) => {
+  const evil = `<script>alert("x")</script>&'`
+  t.equal(escapeHtml(evil), '&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;&amp;&#39;')
+  const page = await adminPage(evil, `<p>${escapeHtml(evil)}</p>`)
+  t.notMatch(page, '<script>')
+  t.match(page, '<p>&lt;script&gt;')
+  t.match(page, /^<!doctype html>/)
+})

@@ -1,0 +1,89 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { Lifecycle, type Part } from '../../lib/lifecycle.ts'
+import { createLogger } from '../../lib/log.ts'
+import { FakeClock } from '../support/fake-clock.ts'
+
+function stage() {
+  const events: string[] = []
+  const logged: string[] = []
+  const clock = new FakeClock()
+  const logger = createLogger({
+    component: 'test',
+    level: 'debug',
+    destination: { write: (line) => void logged.push(line) },
+  })
+  const part = (name: string, more: Partial<Part> = {}): Part => ({
+    name,
+    start: async () => void events.push(`start ${name}`),
+    close: async () => void events.push(`close ${name}`),
+    ...more,
+  })
+  return {
+    events,
+    logged,
+    clock,
+    part,
+    lifecycle: new Lifecycle({ logger, clock, closeLimit: 5_000 }),
+  }
+}
+
+t.test('Lifecycle starts parts in order and closes them in reverse, once', async (t) => {
+  const { events, lifecycle, part } = stage()
+  await lifecycle.start([part('a'), part('b'), part('c')])
+  await Promise.all([lifecycle.close(), lifecycle.close()])
+  t.strictSame(events, ['start a', 'start b', 'start c', 'close c', 'close b', 'close a'])
+})
+
+t.test('Lifecycle closes what was started when a part cannot start', async (t) => {
+  const { events, lifecycle, part } = stage()
+  const broken = part('b', { start: () => Promise.reject(new Error('address in use')) })
+  await t.rejects(lifecycle.start([part('a'), broken, part('c')]), {
+    message: 'Cannot start b: address in use',
+  })
+  t.strictSame(events, ['start a', 'close a'])
+})
+
+t.test('Lifecycle leaves a part behind that does not close in time', async (t) => {
+  const { clock, events, lifecycle, logged, part } = stage()
+  await lifecycle.start([part('a'), part('stuck', { close: () => new Promise(() => undefined) })])
+  const closing = lifecycle.close()
+  await clock.advance(4_999)
+  t.strictSame(events, ['start a', 'start stuck'])
+  await clock.advance(1)
+  await closing
+  t.strictSame(events, ['start a', 'start stuck', 'close a'])
+  t.match(logged.join(''), /"part":"stuck".*Part did not close in time/)
+  t.equal(clock.waiting, 0)
+})
+
+t.test('Lifecycle closes the others when one fails to close', async (t) => {
+  const { clock, events, lifecycle, logged, part } = stage()
+  const broken = part('b', { close: () => Promise.reject(new Error('gone')) })
+  await lifecycle.start([part('a'), broken])
+  await lifecycle.close()
+  t.strictSame(events, ['start a', 'start b', 'close a'])
+  t.match(logged.join(''), /"cause":"gone".*Part failed to close/)
+  t.equal(clock.waiting, 0)
+})
+
+t.test('stopSignal() tells the first signal, and a second one ends the process', async (t) => {
+  const child = spawn(
+    process.execPath,
+    [
+      ...process.execArgv,
+      fileURLToPath(new URL('../fixtures/processes/wait-for-signal.ts', import.meta.url)),
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  )
+  t.teardown(() => child.kill('SIGKILL'))
+  child.stdout.setEncoding('utf8')
+  const said = async (): Promise<string> => ((await once(child.stdout, 'data')) as [string])[0]
+  t.equal(await said(), 'waiting\n')
+  child.kill('SIGTERM')
+  t.equal(await said(), 'stopping for SIGTERM\n')
+  child.kill('SIGINT')
+  t.strictSame(await once(child, 'exit'), [1, null])
+})
