@@ -1,0 +1,47 @@
+import { chmodSync, writeFileSync } from 'node:fs'
+import t from 'tap'
+import { doctorChecks, type DoctorContext } from '../../../lib/cli/doctor-checks.ts'
+import { scratchFolder } from '../../support/scratch-folder.ts'
+
+const context: DoctorContext = {
+  environment: {},
+  addressOf: () => '/nowhere/admin.sock',
+  configFiles: [],
+  netnsFolder: '/nowhere',
+  wallTime: Date.UTC(2026, 5, 1),
+}
+
+async function find(name: string, more: Partial<DoctorContext>) {
+  const check = doctorChecks.find((each) => each.name === name)!
+  return await check.run({ ...context, ...more })
+}
+
+t.test('the clock check refuses times that cannot be', async (t) => {
+  t.match(await find('clock', {}), [{ level: 'ok' }])
+  for (const wallTime of [0, Date.UTC(2024, 0, 1), Date.UTC(2200, 0, 1), Number.NaN]) {
+    t.match(await find('clock', { wallTime }), [{ level: 'fail', todo: /NTP/ }])
+  }
+})
+
+t.test('the nftables check looks for an executable on the path', async (t) => {
+  const folder = scratchFolder(t)
+  writeFileSync(`${folder}/nft`, '')
+  chmodSync(`${folder}/nft`, 0o755)
+  t.match(await find('nftables', { environment: { PATH: `/nowhere:${folder}` } }), [
+    { level: 'ok' },
+  ])
+})
+
+t.test('the namespaces check counts what is there', async (t) => {
+  const folder = scratchFolder(t)
+  for (const name of ['qrouter-1', 'ovnmeta-2', 'other']) writeFileSync(`${folder}/${name}`, '')
+  t.match(await find('namespaces', { netnsFolder: folder }), [
+    { level: 'ok', what: `${folder} has 3 namespaces, 2 of Neutron's` },
+  ])
+})
+
+t.test('the configuration check takes a missing file for what it is', async (t) => {
+  t.match(await find('configuration', { configFiles: ['/nowhere/x.yaml'] }), [
+    { level: 'ok', what: /does not exist; defaults/ },
+  ])
+})

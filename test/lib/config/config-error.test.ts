@@ -1,0 +1,23 @@
+import t from 'tap'
+import { ConfigError, originText, problemText } from '../../../lib/config/config-error.ts'
+
+t.test('ConfigError has a message that is readable as it is', async (t) => {
+  const error = new ConfigError([
+    { path: 'a.b', message: '5 is not text', origin: { kind: 'file', file: 'x.yaml', line: 2 } },
+    { path: '', message: 'y.yaml: Cannot read the file' },
+  ])
+  t.equal(
+    error.message,
+    'Cannot use the configuration: 2 problems\n  a.b: 5 is not text (x.yaml:2)\n  y.yaml: Cannot read the file',
+  )
+  t.match(new ConfigError([{ path: 'a', message: 'is wrong' }]).message, /: 1 problem\n/)
+  t.equal(error.problems.length, 2)
+})
+
+t.test('originText() names where a value was written', async (t) => {
+  t.equal(originText({ kind: 'default' }), 'default')
+  t.equal(originText({ kind: 'file', file: 'x.yaml' }), 'x.yaml')
+  t.equal(originText({ kind: 'environment', name: 'P_X' }), 'P_X')
+  t.equal(originText({ kind: 'flag', text: '--set a' }), '--set a')
+  t.equal(problemText({ path: 'a', message: 'b', origin: { kind: 'default' } }), 'a: b (default)')
+})
