@@ -1,0 +1,308 @@
+import type { Clock, Milliseconds } from '../../../lib/clock.ts'
+import { causeText, MetadataError } from '../../../lib/errors.ts'
+import type { PortId, RouterId } from '../../../lib/ids.ts'
+import type { Logger } from '../../../lib/log.ts'
+import type { Registry } from '../../../lib/metrics.ts'
+import type { NeutronPort } from '../neutron-port.ts'
+import type {
+  Asked,
+  DirectoryChange,
+  NetworksAnswer,
+  Port,
+  PortDirectory,
+  PortQuery,
+  PortsAnswer,
+  Readiness,
+} from '../port-directory.ts'
+import { Bus } from './bus.ts'
+import type { NeutronRpcConfig } from './config.ts'
+import { createNeutronRpcMetrics, type NeutronRpcMetrics } from './metrics.ts'
+import { PartFetcher } from './part-fetcher.ts'
+import { PortAnswers } from './port-answers.ts'
+import { PortCopy, type Cover, type Part } from './port-copy.ts'
+import { PushTrust } from './push-trust.ts'
+import { PushWatch } from './push-watch.ts'
+import { ServerProbe } from './server-probe.ts'
+import { StateReport } from './state-report.ts'
+import type { PortEvent } from './versioned-object.ts'
+
+export interface NeutronRpcParts {
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly registry: Registry
+}
+
+/** A push is sent once the change is in the database, on a busy server this much later. */
+const pushPatience: Milliseconds = 20_000
+
+const pushText = {
+  off: 'pushes are turned off, answers are asked for',
+  unproven: 'pushes are not proven yet, answers are asked for',
+  live: 'pushes keep the copy right',
+  unsupported: 'the servers push no ports, answers are asked for',
+  distrusted: 'pushes were lost, answers are asked for',
+} as const
+
+/**
+ * Ports as Neutron's servers tell them over RabbitMQ. Whole networks and routers are fetched when they are first asked for
+ * and kept right by pushes; see README.md for how fresh that is, and what happens when the broker is away.
+ */
+export class NeutronRpcDirectory implements PortDirectory {
+  readonly kind = 'neutron-rpc'
+  /** Only where everything is held. */
+  readonly allPorts?: () => Iterable<Port>
+  readonly #config: NeutronRpcConfig
+  readonly #clock: Clock
+  readonly #logger: Logger
+  readonly #metrics: NeutronRpcMetrics
+  readonly #bus: Bus
+  readonly #copy: PortCopy
+  readonly #trust: PushTrust
+  readonly #watch: PushWatch
+  readonly #fetcher: PartFetcher
+  readonly #probe: ServerProbe
+  readonly #answers: PortAnswers
+  readonly #report: StateReport | undefined
+  readonly #listeners = new Set<(change: DirectoryChange) => void>()
+  #hasBeenUp = false
+  #isClosed = false
+
+  /** @throws SyntaxError when the transport URL cannot be read */
+  constructor(config: NeutronRpcConfig, parts: NeutronRpcParts) {
+    const { clock, logger, registry } = parts
+    this.#config = config
+    this.#clock = clock
+    this.#logger = logger
+    this.#metrics = createNeutronRpcMetrics(registry)
+    this.#copy = new PortCopy({ clock, maxPorts: config.heldPorts })
+    this.#bus = new Bus({
+      config,
+      clock,
+      logger,
+      metrics: this.#metrics,
+      events: {
+        up: () => this.#up(),
+        down: (why, isSilent) => this.#down(why, isSilent),
+        push: (events) => this.#pushed(events),
+        unreadablePush: (why) => this.#distrust('a push could not be read', { cause: why }),
+      },
+    })
+    this.#trust = new PushTrust({
+      isWanted: config.push,
+      distrustFor: config.pushDistrust,
+      clock,
+      forgiven: () => this.#probe.hurry(),
+    })
+    this.#watch = new PushWatch({
+      clock,
+      patience: pushPatience,
+      most: 100,
+      lost: (portId) => this.#lost(portId),
+    })
+    this.#fetcher = new PartFetcher({
+      getPorts: (filters, timeout) => this.#getPorts(filters, timeout),
+      timeout: config.timeoutResponse,
+      partsPerQuestion: config.partsPerQuestion,
+      concurrency: config.concurrency,
+      queue: config.queue,
+      cover: () => ({ fetchedAt: clock.now(), era: this.#trust.era }),
+      fetched: (asked, ports, cover) => this.#fetched(asked, ports, cover),
+    })
+    this.#probe = new ServerProbe({
+      bus: this.#bus,
+      trust: this.#trust,
+      clock,
+      logger,
+      timeout: config.timeoutQuestion,
+      sample: () => this.#sample(),
+      rebound: () => this.#suspect('pushes of another version are heard from now on'),
+      settled: () => this.#show(),
+    })
+    this.#answers = new PortAnswers({
+      config,
+      clock,
+      logger,
+      copy: this.#copy,
+      trust: this.#trust,
+      fetcher: this.#fetcher,
+      probe: this.#probe,
+      noBroker: () => this.#noBroker(),
+    })
+    if (config.reportInterval > 0) {
+      this.#report = new StateReport({
+        host: config.host,
+        interval: config.reportInterval,
+        configurations: config.reportedConfigurations,
+        sender: this.#bus.rpc,
+        clock,
+        logger,
+      })
+    }
+    if (config.copy === 'all') this.allPorts = () => this.#copy.all()
+  }
+
+  start(): Promise<void> {
+    this.#bus.start()
+    return Promise.resolve()
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#watch.clear()
+    this.#probe.close()
+    this.#trust.close()
+    await this.#report?.close()
+    await this.#bus.close()
+  }
+
+  readiness(): Readiness {
+    if (!this.#trust.isUp) {
+      return { ready: false, detail: `no broker: ${this.#bus.lastProblem}` }
+    }
+    if (!this.#probe.isServerSeen) {
+      const why = this.#probe.lastProblem
+      return { ready: false, detail: `connected, but no Neutron server answers: ${why}` }
+    }
+    const held = `${this.#copy.size} ports of ${this.#copy.parts} networks and routers held`
+    return { ready: true, detail: `${pushText[this.#trust.state]}; ${held}` }
+  }
+
+  onChange(listener: (change: DirectoryChange) => void): () => void {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
+  }
+
+  networksOfRouter(routerId: RouterId, asked: Asked): NetworksAnswer | Promise<NetworksAnswer> {
+    return this.#answers.networksOfRouter(routerId, asked)
+  }
+
+  findPorts(query: PortQuery, asked: Asked): PortsAnswer | Promise<PortsAnswer> {
+    return this.#answers.findPorts(query, asked)
+  }
+
+  #noBroker(): MetadataError {
+    const code = this.#hasBeenUp ? 'directory_unavailable' : 'directory_not_ready'
+    const details = { cause: this.#bus.lastProblem }
+    return new MetadataError(code, 'Cannot ask Neutron: there is no broker', { details })
+  }
+
+  async #getPorts(
+    filters: Readonly<Record<string, unknown>>,
+    limit: Milliseconds,
+  ): Promise<unknown> {
+    try {
+      const reply = await this.#bus.getPorts(filters, limit)
+      this.#probe.answered()
+      return reply
+    } catch (thrown) {
+      this.#probe.failed(thrown)
+      throw thrown
+    }
+  }
+
+  #fetched(parts: readonly Part[], ports: readonly NeutronPort[], cover: Cover): void {
+    if (this.#isClosed) return
+    const { changes, changedPorts } = this.#copy.merge(parts, ports, cover)
+    for (const part of parts) this.#dropIfLarge(part, ports)
+    if (this.#trust.isLive) for (const portId of changedPorts) this.#watch.expect(portId)
+    this.#tell(changes)
+    this.#show()
+    this.#probe.hurry()
+  }
+
+  #dropIfLarge(part: Part, ports: readonly NeutronPort[]): void {
+    if (part.kind === 'all' && ports.length > this.#config.heldPorts) {
+      this.#logger.warn({ ports: ports.length }, 'The cloud has more ports than may be held')
+      this.#copy.drop(part)
+    }
+    if (part.kind !== 'network') return
+    const { networkId } = part
+    const count = ports.filter(({ port }) => port.networkId === networkId).length
+    const isLarge = count > this.#config.networkPorts
+    if (isLarge) this.#copy.drop(part)
+    this.#answers.setLarge(networkId, isLarge)
+  }
+
+  #pushed(events: readonly PortEvent[]): void {
+    // Who pushes in a version that is heard is proof enough.
+    this.#trust.proven()
+    for (const event of events) {
+      const portId = event.kind === 'deleted' ? event.portId : event.held.port.portId
+      this.#watch.saw(portId)
+      const changes = this.#copy.tell(event)
+      this.#tell(changes)
+      // It may have been on any of the networks that are asked address by address.
+      if (event.kind === 'deleted' && changes.length === 0) {
+        for (const networkId of this.#answers.largeNetworks) {
+          this.#tell([{ kind: 'network', networkId }])
+        }
+      }
+    }
+    this.#show()
+  }
+
+  #lost(portId: PortId): void {
+    if (!this.#trust.isLive) return
+    this.#metrics.lostPushes.inc()
+    this.#distrust('a change was not pushed', { portId })
+  }
+
+  #distrust(why: string, details: Readonly<Record<string, unknown>>): void {
+    if (this.#trust.state === 'distrusted' || this.#trust.state === 'off') return
+    this.#logger.warn({ why, ...details }, 'Pushes of ports are not relied on for a while')
+    this.#trust.distrust()
+    this.#tell([{ kind: 'all', why }])
+    this.#show()
+  }
+
+  /** Something may have been missed: nothing that was held until now counts as right any more. */
+  #suspect(why: string): void {
+    this.#trust.restart()
+    this.#tell([{ kind: 'all', why }])
+  }
+
+  #up(): void {
+    const isAgain = this.#hasBeenUp
+    this.#hasBeenUp = true
+    this.#trust.begin()
+    if (isAgain) this.#tell([{ kind: 'all', why: 'the broker was away' }])
+    this.#probe.begin()
+    if (isAgain) this.#report?.hurry()
+    else this.#report?.start()
+    if (this.#config.copy === 'all') this.#fetchAll()
+    this.#show()
+  }
+
+  #down(why: string, isSilent: boolean): void {
+    this.#trust.end(isSilent ? this.#config.heartbeat * 2_000 : 0)
+    this.#watch.clear()
+    this.#probe.end()
+    this.#logger.warn({ cause: why }, 'Neutron cannot be heard')
+    this.#show()
+  }
+
+  #fetchAll(): void {
+    const { era } = this.#trust
+    this.#fetcher.fetch({ kind: 'all' }, { join: false }).catch((thrown: unknown) => {
+      this.#logger.warn({ cause: causeText(thrown) }, 'Ports cannot be fetched as a whole')
+      this.#clock.schedule(15_000 + Math.random() * 30_000, () => {
+        const isStillWanted = !this.#isClosed && this.#trust.isUp && this.#trust.era === era
+        if (isStillWanted) this.#fetchAll()
+      })
+    })
+  }
+
+  #sample(): PortId | undefined {
+    for (const port of this.#copy.all()) return port.portId
+    return undefined
+  }
+
+  #tell(changes: readonly DirectoryChange[]): void {
+    for (const change of changes) for (const listener of this.#listeners) listener(change)
+  }
+
+  #show(): void {
+    this.#metrics.copyLive.set(this.#trust.isLive ? 1 : 0)
+    this.#metrics.heldPorts.set(this.#copy.size)
+  }
+}

@@ -1,0 +1,172 @@
+import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../../lib/clock.ts'
+import { causeText, MetadataError } from '../../../lib/errors.ts'
+import type { NetworkId, RouterId } from '../../../lib/ids.ts'
+import type { Logger } from '../../../lib/log.ts'
+import type { Asked, NetworksAnswer, Port, PortQuery, PortsAnswer } from '../port-directory.ts'
+import type { NeutronRpcConfig } from './config.ts'
+import type { PartFetcher } from './part-fetcher.ts'
+import type { Part, PortCopy } from './port-copy.ts'
+import type { PushTrust } from './push-trust.ts'
+import type { ServerProbe } from './server-probe.ts'
+import { within } from './within.ts'
+
+export interface PortAnswersOptions {
+  readonly config: NeutronRpcConfig
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly copy: PortCopy
+  readonly trust: PushTrust
+  readonly fetcher: PartFetcher
+  readonly probe: ServerProbe
+  /** The error for questions while there is no broker. */
+  readonly noBroker: () => MetadataError
+}
+
+const mostLargeNetworks: Count = 1_000
+/** After a failed refresh nobody tries again for so long. */
+const refreshPause: Milliseconds = 10_000
+
+/** Answers from the copy where that is good enough for who asks, and brings what is missing. */
+export class PortAnswers {
+  readonly #options: PortAnswersOptions
+  readonly #large = new Set<NetworkId>()
+  #noRefreshUntil: MonotonicMilliseconds = -Infinity
+
+  constructor(options: PortAnswersOptions) {
+    this.#options = options
+  }
+
+  /** Networks that are too large to hold. */
+  get largeNetworks(): ReadonlySet<NetworkId> {
+    return this.#large
+  }
+
+  setLarge(networkId: NetworkId, isLarge: boolean): void {
+    this.#large.delete(networkId)
+    if (!isLarge) return
+    if (this.#large.size >= mostLargeNetworks) this.#large.clear()
+    this.#large.add(networkId)
+  }
+
+  networksOfRouter(routerId: RouterId, asked: Asked): NetworksAnswer | Promise<NetworksAnswer> {
+    const { copy } = this.#options
+    const part: Part = { kind: 'router', routerId }
+    const asOf = this.#asOf(part, asked)
+    if (asOf !== undefined) return { networkIds: copy.networksOf(routerId), asOf }
+    return this.#brought([part], asked).then(() => ({
+      asOf: this.#heldAsOf([part]),
+      networkIds: copy.networksOf(routerId),
+    }))
+  }
+
+  findPorts(query: PortQuery, asked: Asked): PortsAnswer | Promise<PortsAnswer> {
+    const { copy, clock } = this.#options
+    const { networkIds, fixedIp, macAddress } = query
+    if (fixedIp === undefined && macAddress === undefined) return { ports: [], asOf: clock.now() }
+    let oldest = clock.now()
+    const ports: Port[] = []
+    for (const networkId of networkIds) {
+      const asOf = this.#asOf({ kind: 'network', networkId }, asked)
+      if (asOf === undefined) return this.#findSlowly(query, asked)
+      oldest = Math.min(oldest, asOf)
+      ports.push(...copy.find(networkId, query))
+    }
+    return { ports: unique(ports), asOf: oldest }
+  }
+
+  async #findSlowly(query: PortQuery, asked: Asked): Promise<PortsAnswer> {
+    const { copy, clock, fetcher } = this.#options
+    const networkIds = [...new Set(query.networkIds)]
+    const missing = networkIds
+      .filter((networkId) => !this.#large.has(networkId))
+      .map((networkId) => ({ kind: 'network', networkId }) as const)
+      .filter((part) => this.#asOf(part, asked) === undefined)
+    if (missing.length > 0) await this.#brought(missing, asked)
+    // Only the fetch may have shown that a network is large.
+    const held = networkIds.filter((networkId) => !this.#large.has(networkId))
+    const large = networkIds.filter((networkId) => this.#large.has(networkId))
+    const begun = clock.now()
+    const questions = large.map((networkId) => fetcher.ask(networkId, query))
+    const answers = large.length === 0 ? [] : await this.#waited(Promise.all(questions), asked)
+    const asOf = this.#heldAsOf(held.map((networkId) => ({ kind: 'network', networkId })))
+    const ports = [...held.flatMap((networkId) => copy.find(networkId, query)), ...answers.flat()]
+    return { ports: unique(ports), asOf: Math.min(asOf, begun) }
+  }
+
+  /** As of when the copy of a part is right, if that is good enough for who asks. */
+  #asOf(part: Part, asked: Asked): MonotonicMilliseconds | undefined {
+    const { copy, trust, clock, config } = this.#options
+    const cover = copy.cover(part)
+    if (cover === undefined || !trust.isUp) return undefined
+    const age = clock.now() - cover.fetchedAt
+    const isFresh = asked.freshness === 'fresh'
+    if (!trust.isLive || cover.era !== trust.era) {
+      return isFresh || age > config.maxAge ? undefined : cover.fetchedAt
+    }
+    if (age > (isFresh ? config.verifyInterval : config.copyMaxAge)) return undefined
+    if (age > config.resyncInterval) this.#refresh(part)
+    return clock.now()
+  }
+
+  /** Fetches a part while its copy is still in use. */
+  #refresh(part: Part): void {
+    const { clock, fetcher, logger } = this.#options
+    if (clock.now() < this.#noRefreshUntil) return
+    fetcher.fetch(part, { join: true }).catch((thrown: unknown) => {
+      this.#noRefreshUntil = clock.now() + refreshPause
+      logger.debug({ cause: causeText(thrown) }, 'Copy cannot be fetched anew')
+    })
+  }
+
+  /** Fetches parts. Where that fails, and to whom an older answer will do, what is held may still serve. */
+  async #brought(parts: readonly Part[], asked: Asked): Promise<void> {
+    const { trust, fetcher, probe, noBroker } = this.#options
+    const mayBeOld = asked.freshness === 'cached'
+    try {
+      if (!trust.isUp) throw noBroker()
+      const join = mayBeOld || trust.isLive
+      const fetches = Promise.all(parts.map((part) => fetcher.fetch(part, { join })))
+      if (mayBeOld && probe.isServerMissing && this.#isUsable(parts)) {
+        // The guest need not wait for what most likely does not come.
+        fetches.catch(() => undefined)
+        return
+      }
+      await this.#waited(fetches, asked)
+    } catch (thrown) {
+      asked.signal.throwIfAborted()
+      if (!mayBeOld || !this.#isUsable(parts)) throw thrown
+    }
+  }
+
+  /** As of when the copies of all these parts are right. @throws MetadataError `mapping_changed` when one is not held any more */
+  #heldAsOf(parts: readonly Part[]): MonotonicMilliseconds {
+    const { clock, copy, trust } = this.#options
+    let oldest = clock.now()
+    for (const part of parts) {
+      const cover = copy.cover(part)
+      if (cover === undefined) {
+        const message = 'Cannot answer: the copy of the network or router was dropped meanwhile'
+        throw new MetadataError('mapping_changed', message, { details: { ...part } })
+      }
+      oldest = Math.min(oldest, trust.knownUntil(cover))
+    }
+    return oldest
+  }
+
+  #isUsable(parts: readonly Part[]): boolean {
+    const { clock, copy, trust, config } = this.#options
+    return parts.every((part) => {
+      const cover = copy.cover(part)
+      return cover !== undefined && clock.now() - trust.knownUntil(cover) <= config.maxStale
+    })
+  }
+
+  #waited<Value>(work: Promise<Value>, asked: Asked): Promise<Value> {
+    const { clock, config } = this.#options
+    return within(work, { clock, limit: config.timeoutQuestion, signal: asked.signal })
+  }
+}
+
+function unique(ports: readonly Port[]): readonly Port[] {
+  return [...new Map(ports.map((port) => [port.portId, port])).values()]
+}

@@ -1,0 +1,98 @@
+import type { Count } from '../../../lib/clock.ts'
+import type { NetworkId, PortId, RouterId } from '../../../lib/ids.ts'
+import type { IpAddress } from '../../../lib/ip-address.ts'
+import type { MacAddress } from '../../../lib/mac-address.ts'
+import { routerOfInterface, type NeutronPort } from '../neutron-port.ts'
+import type { Port } from '../port-directory.ts'
+
+interface NetworkPorts {
+  readonly ports: Set<PortId>
+  readonly byIp: Map<IpAddress, Set<PortId>>
+  readonly byMac: Map<MacAddress, Set<PortId>>
+}
+
+function added<Key>(map: Map<Key, Set<PortId>>, key: Key, portId: PortId): void {
+  const set = map.get(key)
+  if (set === undefined) map.set(key, new Set([portId]))
+  else set.add(portId)
+}
+
+function removed<Key>(map: Map<Key, Set<PortId>>, key: Key, portId: PortId): void {
+  const set = map.get(key)
+  set?.delete(portId)
+  if (set?.size === 0) map.delete(key)
+}
+
+/** Ports, found by id, by network with address or MAC, and by router. Each lookup takes the same time however many there are. */
+export class PortIndex {
+  readonly #ports = new Map<PortId, NeutronPort>()
+  readonly #networks = new Map<NetworkId, NetworkPorts>()
+  readonly #routers = new Map<RouterId, Set<PortId>>()
+
+  get size(): Count {
+    return this.#ports.size
+  }
+
+  get(portId: PortId): NeutronPort | undefined {
+    return this.#ports.get(portId)
+  }
+
+  *all(): Iterable<Port> {
+    for (const held of this.#ports.values()) yield held.port
+  }
+
+  ofNetwork(networkId: NetworkId): readonly PortId[] {
+    return [...(this.#networks.get(networkId)?.ports ?? [])]
+  }
+
+  ofRouter(routerId: RouterId): readonly PortId[] {
+    return [...(this.#routers.get(routerId) ?? [])]
+  }
+
+  /** Ids of the ports of one network that have the address or the MAC, each once. */
+  matching(
+    networkId: NetworkId,
+    fixedIp: IpAddress | undefined,
+    macAddress: MacAddress | undefined,
+  ): ReadonlySet<PortId> {
+    const network = this.#networks.get(networkId)
+    const found = new Set<PortId>()
+    if (network === undefined) return found
+    for (const id of (fixedIp !== undefined && network.byIp.get(fixedIp)) || []) found.add(id)
+    for (const id of (macAddress !== undefined && network.byMac.get(macAddress)) || [])
+      found.add(id)
+    return found
+  }
+
+  set(held: NeutronPort): void {
+    const { port } = held
+    this.delete(port.portId)
+    this.#ports.set(port.portId, held)
+    let network = this.#networks.get(port.networkId)
+    if (network === undefined) {
+      network = { ports: new Set(), byIp: new Map(), byMac: new Map() }
+      this.#networks.set(port.networkId, network)
+    }
+    network.ports.add(port.portId)
+    added(network.byMac, port.macAddress, port.portId)
+    for (const fixedIp of port.fixedIps) added(network.byIp, fixedIp, port.portId)
+    const routerId = routerOfInterface(port)
+    if (routerId !== undefined) added(this.#routers, routerId, port.portId)
+  }
+
+  delete(portId: PortId): void {
+    const held = this.#ports.get(portId)
+    if (held === undefined) return
+    const { port } = held
+    this.#ports.delete(portId)
+    const network = this.#networks.get(port.networkId)
+    if (network !== undefined) {
+      network.ports.delete(portId)
+      removed(network.byMac, port.macAddress, portId)
+      for (const fixedIp of port.fixedIps) removed(network.byIp, fixedIp, portId)
+      if (network.ports.size === 0) this.#networks.delete(port.networkId)
+    }
+    const routerId = routerOfInterface(port)
+    if (routerId !== undefined) removed(this.#routers, routerId, portId)
+  }
+}
