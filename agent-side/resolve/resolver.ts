@@ -199,13 +199,13 @@ export class Resolver {
     asker: Cancellable,
     trace: Trace | undefined,
   ): Resolution | Promise<Resolution> {
-    const { clock, sourceMac, cache, observer } = this.#options
+    const { clock, sourceMac, observer } = this.#options
     return after(this.#candidates(key, freshness, asker, trace), (candidates) => {
       const { networkIds, ports, asOf } = candidates
       const verdict = decideIdentity(sourceMac, key, networkIds, ports)
       const age = clock.now() - asOf
       trace?.note('decide', { freshness, age, ...shownVerdict(verdict) })
-      const isSettled = freshness === 'fresh' || (isOrdinary(verdict) && age < cache.ttl)
+      const isSettled = freshness === 'fresh' || isOrdinary(verdict)
       if (isSettled) return { ...verdict, asOf, freshness }
       return after(this.#ask(key, 'fresh', asker, trace), (fresh) => {
         if (verdict.kind === 'found' && !isSameAnswer(verdict, fresh)) observer?.staleAnswerFenced()

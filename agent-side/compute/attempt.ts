@@ -1,0 +1,190 @@
+/** One request to one upstream: streamed, cancellable, never followed, never decoded. */
+import type { Dispatcher } from 'undici'
+import type { Bytes } from '../../lib/clock.ts'
+import type { ReasonCode } from '../../lib/reason-codes.ts'
+import { relayedResponseHeaders } from '../../lib/wire-headers.ts'
+import {
+  type ComputeRequest,
+  type Downstream,
+  type FlatHeaders,
+  type KeptAnswer,
+} from './exchange.ts'
+
+/** The reason codes of what can go wrong with compute. */
+export type ComputeFailure = Extract<
+  ReasonCode,
+  'compute_unreachable' | 'compute_timeout' | 'compute_broken_answer'
+>
+
+/** How an attempt ended. */
+export type AttemptOutcome =
+  /** The answer is with the guest, whole. */
+  | { readonly kind: 'relayed'; readonly status: number; readonly bytes: Bytes }
+  /** The answer is here, whole, and the guest has had nothing. */
+  | { readonly kind: 'kept'; readonly status: number; readonly answer: KeptAnswer }
+  | {
+      readonly kind: 'failed'
+      readonly code: ComputeFailure
+      readonly cause: Error
+      /** The request was never sent. */
+      readonly beforeSending: boolean
+      /** The guest has part of an answer; its connection has been broken off. */
+      readonly cutOff: boolean
+    }
+  /** The guest left. */
+  | { readonly kind: 'left' }
+
+export interface AttemptOptions {
+  readonly request: ComputeRequest
+  /** The whole header set but for the body's length. */
+  readonly headers: FlatHeaders
+  readonly downstream: Downstream
+  /** Whether an answer of this status is kept back. One too large to keep is relayed after all. */
+  readonly keeps: (status: number) => boolean
+}
+
+/** Larger answers are never mistaken for the small error pages that a second try is about. */
+const mostKept: Bytes = 64 * 1024
+
+const timeoutCodes: ReadonlySet<unknown> = new Set([
+  'UND_ERR_HEADERS_TIMEOUT',
+  'UND_ERR_BODY_TIMEOUT',
+])
+
+class GuestLeft extends Error {
+  override readonly name = 'GuestLeft'
+}
+
+/** What of the upstream's headers goes on, each line by itself. */
+function relayed(headers: Readonly<Record<string, string | string[] | undefined>>): FlatHeaders {
+  const flat: string[] = []
+  for (const name in headers) {
+    if (!relayedResponseHeaders.has(name)) continue
+    const value = headers[name]
+    if (typeof value === 'string') flat.push(name, value)
+    else for (const line of value ?? []) flat.push(name, line)
+  }
+  return flat
+}
+
+/** Sends a request and hands its answer on. Never rejects. */
+export function attempt(dispatcher: Dispatcher, options: AttemptOptions): Promise<AttemptOutcome> {
+  return new Promise((resolve) => {
+    const handler = new AttemptHandler(options, resolve)
+    if (options.downstream.isGone) {
+      resolve({ kind: 'left' })
+      return
+    }
+    const { method, target, body } = options.request
+    const { headers } = options
+    try {
+      dispatcher.dispatch(
+        {
+          method,
+          path: target,
+          headers:
+            body === undefined
+              ? (headers as string[])
+              : [...headers, 'content-length', String(body.length)],
+          ...(body !== undefined && { body: body.content as unknown as null }),
+        },
+        handler,
+      )
+    } catch (cause) {
+      handler.onResponseError(undefined, cause as Error)
+    }
+  })
+}
+
+class AttemptHandler implements Dispatcher.DispatchHandler {
+  readonly #options: AttemptOptions
+  readonly #settle: (outcome: AttemptOutcome) => void
+  readonly #stopListening: () => void
+  #controller: Dispatcher.DispatchController | undefined
+  #status = 0
+  #bytes: Bytes = 0
+  #hasStarted = false
+  #isSettled = false
+  #kept: { headers: FlatHeaders; body: Uint8Array[] } | undefined
+
+  constructor(options: AttemptOptions, settle: (outcome: AttemptOutcome) => void) {
+    this.#options = options
+    this.#settle = settle
+    this.#stopListening = options.downstream.onGone(() => this.#leave())
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    if (this.#isSettled) controller.abort(new GuestLeft())
+  }
+
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: Readonly<Record<string, string | string[] | undefined>>,
+  ): void {
+    // Interim answers (RFC 9110 §15.2) are between us and the upstream.
+    if (status < 200 || this.#isSettled) return
+    this.#status = status
+    const flat = relayed(headers)
+    if (this.#options.keeps(status)) this.#kept = { headers: flat, body: [] }
+    else this.#start(flat)
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Uint8Array): void {
+    if (this.#isSettled) return
+    this.#bytes += chunk.length
+    const { downstream } = this.#options
+    if (this.#kept !== undefined) {
+      this.#kept.body.push(chunk)
+      if (this.#bytes <= mostKept) return
+      const { headers, body } = this.#kept
+      this.#kept = undefined
+      this.#start(headers)
+      for (const earlier of body.slice(0, -1)) downstream.write(earlier)
+    }
+    if (downstream.write(chunk)) return
+    controller.pause()
+    downstream.onceDrained(() => controller.resume())
+  }
+
+  onResponseEnd(): void {
+    if (this.#isSettled) return
+    if (this.#kept !== undefined) {
+      const answer = { status: this.#status, ...this.#kept }
+      this.#end({ kind: 'kept', status: this.#status, answer })
+      return
+    }
+    this.#options.downstream.end()
+    this.#end({ kind: 'relayed', status: this.#status, bytes: this.#bytes })
+  }
+
+  onResponseError(_controller: unknown, cause: Error): void {
+    if (this.#isSettled) return
+    const beforeSending = this.#controller === undefined
+    const code = timeoutCodes.has((cause as NodeJS.ErrnoException).code)
+      ? 'compute_timeout'
+      : beforeSending
+        ? 'compute_unreachable'
+        : 'compute_broken_answer'
+    if (this.#hasStarted) this.#options.downstream.destroy()
+    this.#end({ kind: 'failed', code, cause, beforeSending, cutOff: this.#hasStarted })
+  }
+
+  #start(headers: FlatHeaders): void {
+    this.#hasStarted = true
+    this.#options.downstream.start(this.#status, headers)
+  }
+
+  #leave(): void {
+    if (this.#isSettled) return
+    this.#end({ kind: 'left' })
+    this.#controller?.abort(new GuestLeft())
+  }
+
+  #end(outcome: AttemptOutcome): void {
+    this.#isSettled = true
+    this.#stopListening()
+    this.#settle(outcome)
+  }
+}

@@ -1,0 +1,225 @@
+/** Which endpoint answers, with which secret, and what is tried when one does not? */
+import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/clock.ts'
+import { causeText, MetadataError } from '../../lib/errors.ts'
+import type { Logger } from '../../lib/log.ts'
+import { attempt, type AttemptOutcome, type ComputeFailure } from './attempt.ts'
+import {
+  isRepeatable,
+  relayKept,
+  type ComputeRequest,
+  type Downstream,
+  type KeptAnswer,
+} from './exchange.ts'
+import type { RequestSigner, SecretSlot, SignedIdentity } from './signed-headers.ts'
+import type { Upstream, Upstreams } from './upstreams.ts'
+
+export interface ComputeClientOptions {
+  readonly upstreams: Upstreams
+  readonly signer: RequestSigner
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Requests that run or wait for a connection, over all upstreams. */
+  readonly maxInFlight: Count
+  readonly observer?: ComputeObserver
+}
+
+/** What somebody who counts wants to hear of each attempt. */
+export interface ComputeObserver {
+  /** @param outcome a status class such as `2xx`, a reason code, or `left` */
+  attempted(upstream: Count, outcome: string, span: Milliseconds): void
+}
+
+/** One request of a guest whose identity is known. */
+export interface ForwardCall {
+  readonly identity: SignedIdentity
+  readonly request: ComputeRequest
+  readonly downstream: Downstream
+  /** Keeps a 404 or 403 back, since the identity might be out of date. */
+  readonly mayReconsider: boolean
+}
+
+interface Tried {
+  /** The upstream that had the last word, by its place in the configuration. */
+  readonly upstream: Count
+  readonly attempts: Count
+}
+
+/** How a request ended. */
+export type Forwarded = Tried &
+  (
+    | { readonly kind: 'relayed'; readonly status: number }
+    /** Only when reconsidering was allowed. */
+    | { readonly kind: 'kept'; readonly status: number; readonly answer: KeptAnswer }
+    | {
+        readonly kind: 'failed'
+        readonly code: ComputeFailure
+        readonly cause: Error
+        readonly cutOff: boolean
+      }
+    | { readonly kind: 'left' }
+  )
+
+/** An operator who has not seen the first warning will not see the second sooner. */
+const mismatchLogPause: Milliseconds = 60_000
+
+function isGatewayStatus(status: number): boolean {
+  return status === 502 || status === 503 || status === 504
+}
+
+function isDoubtful(status: number): boolean {
+  return status === 404 || status === 403
+}
+
+function outcomeLabel(outcome: AttemptOutcome): string {
+  if (outcome.kind === 'left') return 'left'
+  return outcome.kind === 'failed' ? outcome.code : `${Math.floor(outcome.status / 100)}xx`
+}
+
+/** Sends guests' requests to the compute metadata API. */
+export class ComputeClient {
+  readonly #options: ComputeClientOptions
+  readonly #mismatchLogged = new Map<Upstream, MonotonicMilliseconds>()
+
+  constructor(options: ComputeClientOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Only a GET or HEAD without a body is ever sent twice: to the next endpoint when one cannot be reached or answers 502,
+   * 503 or 504, and to the same one with the other secret after a 403. The last answer is relayed as it is.
+   * @throws {MetadataError} overloaded
+   */
+  async forward(call: ForwardCall): Promise<Forwarded> {
+    const { upstreams, maxInFlight } = this.#options
+    if (upstreams.inFlight >= maxInFlight) {
+      throw new MetadataError('overloaded', 'Cannot forward: too many requests to compute', {
+        details: { inFlight: upstreams.inFlight },
+      })
+    }
+    const order = upstreams.inOrder()
+    const route = isRepeatable(call.request) ? order : order.slice(0, 1)
+    let attempts = 0
+    let fallback: KeptAnswer | undefined
+    let last: Forwarded | undefined
+    for (const [position, upstream] of route.entries()) {
+      const hasMore = position < route.length - 1
+      const counted = { upstream: upstream.index, attempts: position + 1 }
+      const outcome = await this.#askOne(upstream, call, hasMore)
+      attempts = counted.attempts
+      if (outcome.kind === 'relayed' || outcome.kind === 'left') return { ...outcome, ...counted }
+      last = { ...outcome, ...counted }
+      if (outcome.kind === 'kept') {
+        if (!isGatewayStatus(outcome.status)) return last
+        fallback = outcome.answer
+      } else if (outcome.cutOff || outcome.code === 'compute_timeout') {
+        return last
+      }
+    }
+    if (last === undefined) throw new TypeError('There is no compute upstream')
+    if (fallback === undefined) return last
+    relayKept(fallback, call.downstream)
+    return { kind: 'relayed', status: fallback.status, upstream: last.upstream, attempts }
+  }
+
+  /** One endpoint, with the secret it last took and then with the other. */
+  async #askOne(upstream: Upstream, call: ForwardCall, hasMore: boolean): Promise<AttemptOutcome> {
+    const { signer } = this.#options
+    const slot = upstream.secretSlot
+    const other = isRepeatable(call.request) ? signer.otherThan(slot) : undefined
+    const keeps = (status: number): boolean =>
+      (hasMore && isGatewayStatus(status)) || (call.mayReconsider && isDoubtful(status))
+    const first = await this.#send(
+      upstream,
+      slot,
+      call,
+      (status) => keeps(status) || (other !== undefined && status === 403),
+    )
+    if (first.kind !== 'kept' || first.status !== 403 || other === undefined) {
+      this.#noteSecret(upstream, first, slot)
+      return first
+    }
+    const second = await this.#send(upstream, other, call, keeps)
+    this.#noteSecret(upstream, second, other)
+    if (second.kind !== 'failed' || second.cutOff || call.downstream.isGone) return second
+    // The refusal is what we have; it says more than that the second try failed.
+    relayKept(first.answer, call.downstream)
+    return { kind: 'relayed', status: first.status, bytes: 0 }
+  }
+
+  async #send(
+    upstream: Upstream,
+    slot: SecretSlot,
+    call: ForwardCall,
+    keeps: (status: number) => boolean,
+  ): Promise<AttemptOutcome> {
+    const { request, downstream, identity } = call
+    const headers = this.#options.signer.headersFor(identity, slot)
+    const dispatcher = upstream.dispatcher(isRepeatable(request))
+    const once = async (): Promise<AttemptOutcome> => {
+      const { clock, observer } = this.#options
+      const began = clock.now()
+      const outcome = await attempt(dispatcher, { request, headers, downstream, keeps })
+      observer?.attempted(upstream.index, outcomeLabel(outcome), clock.now() - began)
+      return outcome
+    }
+    const end = upstream.health.begin()
+    upstream.inFlight += 1
+    try {
+      let outcome = await once()
+      // The endpoint may have closed an idle connection in the moment we used it: that says nothing about the endpoint.
+      if (isBroken(outcome) && isRepeatable(request)) outcome = await once()
+      this.#noteHealth(upstream, outcome)
+      return outcome
+    } finally {
+      upstream.inFlight -= 1
+      end()
+    }
+  }
+
+  #noteHealth(upstream: Upstream, outcome: AttemptOutcome): void {
+    const { upstreams } = this.#options
+    if (outcome.kind === 'left') return
+    if (outcome.kind === 'failed') {
+      const how = outcome.code === 'compute_timeout' ? 'answer' : 'connect'
+      upstreams.noteFailure(upstream, how, `${outcome.code}: ${causeText(outcome.cause)}`)
+    } else if (isGatewayStatus(outcome.status)) {
+      upstreams.noteFailure(upstream, 'answer', `status ${outcome.status}`)
+    } else {
+      upstreams.noteSuccess(upstream)
+    }
+  }
+
+  #noteSecret(upstream: Upstream, outcome: AttemptOutcome, slot: SecretSlot): void {
+    if (outcome.kind !== 'relayed' && outcome.kind !== 'kept') return
+    const { clock, logger } = this.#options
+    if (outcome.status !== 403) {
+      // Only an answer that Nova gives after looking at the signature shows which secret it has.
+      if (outcome.status >= 400 && outcome.status !== 404) return
+      upstream.hasRefusedSecrets = false
+      if (upstream.secretSlot === slot) return
+      upstream.secretSlot = slot
+      logger.info(
+        { upstream: upstream.url, secret: slot },
+        'Compute upstream takes the other secret',
+      )
+      return
+    }
+    upstream.hasRefusedSecrets = true
+    const logged = this.#mismatchLogged.get(upstream)
+    if (logged !== undefined && clock.now() - logged < mismatchLogPause) return
+    this.#mismatchLogged.set(upstream, clock.now())
+    logger.warn(
+      { upstream: upstream.url, secretsTried: this.#options.signer.slots },
+      'Compute refuses our signature: the shared secrets probably differ',
+    )
+  }
+}
+
+function isBroken(outcome: AttemptOutcome): boolean {
+  return (
+    outcome.kind === 'failed' &&
+    outcome.code === 'compute_broken_answer' &&
+    !outcome.beforeSending &&
+    !outcome.cutOff
+  )
+}

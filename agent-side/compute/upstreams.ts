@@ -1,0 +1,146 @@
+import { readFileSync } from 'node:fs'
+import { Pool, type Dispatcher } from 'undici'
+import type { Clock, Count, EpochMilliseconds, Milliseconds } from '../../lib/clock.ts'
+import type { Logger } from '../../lib/log.ts'
+import type { SecretSlot } from './signed-headers.ts'
+import { UpstreamHealth, type UpstreamFailure } from './upstream-health.ts'
+
+export interface UpstreamsOptions {
+  /** Origins such as `http://192.0.2.10:8775`, the preferred one first. */
+  readonly urls: readonly string[]
+  readonly tls: UpstreamTls
+  /** Per upstream. */
+  readonly connections: Count
+  readonly timeoutConnect: Milliseconds
+  /** From the request being sent to its answer's head: dynamic vendordata takes its time. */
+  readonly timeoutHeaders: Milliseconds
+  /** Between two parts of a body. */
+  readonly timeoutBody: Milliseconds
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly random?: () => number
+}
+
+/** Paths of PEM files; read once. */
+export interface UpstreamTls {
+  readonly caFile?: string | undefined
+  readonly certFile?: string | undefined
+  readonly keyFile?: string | undefined
+  /** True to believe any certificate. */
+  readonly insecure: boolean
+}
+
+/** One compute metadata endpoint, with what is known about it. */
+export class Upstream {
+  readonly index: Count
+  readonly url: string
+  readonly health: UpstreamHealth
+  /** The secret it last accepted. */
+  secretSlot: SecretSlot = 'current'
+  /** It refused every secret we have, and has not taken one since. */
+  hasRefusedSecrets = false
+  inFlight: Count = 0
+  answers: Count = 0
+  failures: Count = 0
+  lastFailure: { readonly why: string; readonly at: EpochMilliseconds } | undefined
+  readonly #pool: Pool
+  /** For requests that must not be sent twice: a connection kept alive may have been closed a moment ago. */
+  readonly #onceOnly: Pool
+
+  constructor(index: Count, url: string, health: UpstreamHealth, options: Pool.Options) {
+    this.index = index
+    this.url = url
+    this.health = health
+    this.#pool = new Pool(url, options)
+    this.#onceOnly = new Pool(url, { ...options, pipelining: 0 })
+  }
+
+  dispatcher(isRepeatable: boolean): Dispatcher {
+    return isRepeatable ? this.#pool : this.#onceOnly
+  }
+
+  /** Ends every connection, running requests included. */
+  async close(): Promise<void> {
+    await Promise.all([this.#pool.destroy(), this.#onceOnly.destroy()])
+  }
+}
+
+function poolOptions(options: UpstreamsOptions): Pool.Options {
+  const { tls } = options
+  const file = (path: string | undefined): Buffer | undefined =>
+    path === undefined ? undefined : readFileSync(path)
+  const ca = file(tls.caFile)
+  const cert = file(tls.certFile)
+  const key = file(tls.keyFile)
+  return {
+    connections: options.connections,
+    pipelining: 1,
+    headersTimeout: options.timeoutHeaders,
+    bodyTimeout: options.timeoutBody,
+    connect: {
+      timeout: options.timeoutConnect,
+      rejectUnauthorized: !tls.insecure,
+      ...(ca && { ca }),
+      ...(cert && { cert }),
+      ...(key && { key }),
+    },
+  }
+}
+
+/**
+ * The compute metadata endpoints in order of preference. Those that look down come last instead of being left out: when
+ * all look down, it is more likely that we look wrongly.
+ */
+export class Upstreams {
+  readonly all: readonly Upstream[]
+  readonly #options: UpstreamsOptions
+
+  constructor(options: UpstreamsOptions) {
+    this.#options = options
+    const pool = poolOptions(options)
+    const health = {
+      clock: options.clock,
+      failuresToDown: 3,
+      firstPause: 2_000,
+      longestPause: 60_000,
+      random: options.random ?? Math.random,
+    }
+    this.all = options.urls.map(
+      (url, index) => new Upstream(index, url, new UpstreamHealth(health), pool),
+    )
+  }
+
+  get inFlight(): Count {
+    return this.all.reduce((sum, upstream) => sum + upstream.inFlight, 0)
+  }
+
+  /** Every upstream, the one to try first at the front. */
+  inOrder(): readonly Upstream[] {
+    if (this.all.length === 1) return this.all
+    const states = this.all.map((upstream) => ({ upstream, state: upstream.health.state }))
+    const usable = states.filter(({ state }) => state !== 'down')
+    const down = states
+      .filter(({ state }) => state === 'down')
+      .toSorted((a, b) => a.upstream.health.downUntil - b.upstream.health.downUntil)
+    return [...usable, ...down].map(({ upstream }) => upstream)
+  }
+
+  noteSuccess(upstream: Upstream): void {
+    upstream.answers += 1
+    if (upstream.health.succeeded()) {
+      this.#options.logger.info({ upstream: upstream.url }, 'Compute upstream is back')
+    }
+  }
+
+  noteFailure(upstream: Upstream, how: UpstreamFailure, why: string): void {
+    upstream.failures += 1
+    upstream.lastFailure = { why, at: this.#options.clock.wallTime() }
+    if (upstream.health.failed(how)) {
+      this.#options.logger.warn({ upstream: upstream.url, why }, 'Compute upstream looks down')
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.all.map((upstream) => upstream.close()))
+  }
+}
