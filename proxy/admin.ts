@@ -1,0 +1,116 @@
+/** What may an operator ask the running proxy? */
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { packageVersion } from '../lib/cli/package-version.ts'
+import { createAdminApp, type PartReadiness } from '../lib/http/admin-app.ts'
+import { serveApp, type ListenAt, type Serving } from '../lib/http/serve.ts'
+import type { Registry } from '../lib/metrics.ts'
+import type { RefusedNamespace } from './attachment.ts'
+import type { ProxyConfig } from './config.ts'
+import type { Interception, InterceptionState } from './interception/interception.ts'
+import type { Listeners, NamespaceStatus } from './listeners.ts'
+import type { WorkerPool, WorkerStatus } from './opener/worker-pool.ts'
+
+/** One namespace on `/status`. */
+export interface ServedNamespace extends Omit<NamespaceStatus, 'key'> {
+  /** How the redirection of the metadata address is, where there is one. */
+  readonly interception?: InterceptionState
+}
+
+/** The body of `/status`. */
+export interface ProxyStatus {
+  readonly version: string
+  readonly pid: number
+  readonly agentSocket: string
+  readonly namespaces: readonly ServedNamespace[]
+  readonly refused: readonly RefusedNamespace[]
+  readonly workers: readonly WorkerStatus[]
+}
+
+export interface ProxyAdminOptions {
+  readonly config: Pick<ProxyConfig, 'admin' | 'agent'>
+  readonly listeners: Listeners
+  readonly interception: Interception
+  readonly pool: WorkerPool
+  readonly registry: Registry
+  readonly refused: () => readonly RefusedNamespace[]
+  /** False until the namespaces were looked at for the first time. */
+  readonly hasLooked: () => boolean
+}
+
+/** The admin listener of the proxy. */
+export class ProxyAdmin {
+  readonly #options: ProxyAdminOptions
+  readonly #version = packageVersion()
+  #serving: Serving | undefined
+
+  constructor(options: ProxyAdminOptions) {
+    this.#options = options
+  }
+
+  async start(): Promise<void> {
+    const { socket, tcp } = this.#options.config.admin
+    mkdirSync(dirname(socket), { recursive: true, mode: 0o755 })
+    const listen: ListenAt[] = [{ socket }]
+    if (tcp !== undefined) listen.push({ host: tcp.address, tcpPort: tcp.tcpPort })
+    const app = createAdminApp({
+      readiness: () => this.readiness(),
+      metrics: () => this.#metrics(),
+      status: () => this.status(),
+    })
+    this.#serving = await serveApp({ app, listen })
+  }
+
+  async close(): Promise<void> {
+    await this.#serving?.close()
+  }
+
+  status(): ProxyStatus {
+    const { config, listeners, interception, pool, refused } = this.#options
+    const namespaces = listeners.status().map(({ key, ...status }) => {
+      const redirection = interception.stateOf(key)
+      if (redirection === undefined) return status
+      const why = [status.why, redirection.why].filter((one) => one !== undefined).join('; ')
+      return { ...status, interception: redirection.state, ...(why !== '' && { why }) }
+    })
+    return {
+      version: this.#version,
+      pid: process.pid,
+      agentSocket: config.agent.socket,
+      namespaces,
+      refused: refused(),
+      workers: pool.status(),
+    }
+  }
+
+  /** A namespace that cannot be served makes no other useless, so it is told and does not count. */
+  readiness(): readonly PartReadiness[] {
+    const { listeners, interception, pool, hasLooked } = this.#options
+    const states = { opening: 0, serving: 0, failed: 0 }
+    listeners.count((_kind, state) => (states[state] += 1))
+    const workers = pool.status()
+    const ready = workers.filter(({ state }) => state === 'ready').length
+    const applying = interception.count('applying')
+    const notApplied = interception.count('failed')
+    return [
+      { name: 'workers', ready: ready > 0, detail: `${ready} of ${workers.length} ready` },
+      {
+        name: 'namespaces',
+        ready: hasLooked() && states.opening === 0,
+        detail: `${states.serving} serving, ${states.opening} opening, ${states.failed} failed`,
+      },
+      {
+        name: 'interception',
+        ready: applying === 0,
+        detail: `${interception.count('applied')} applied, ${applying} applying, ${notApplied} failed`,
+      },
+    ]
+  }
+
+  async #metrics(): Promise<{ contentType: string; text: string }> {
+    const { registry, pool } = this.#options
+    const workers = await pool.metrics()
+    const [own, theirs] = await Promise.all([registry.metrics(), workers.metrics()])
+    return { contentType: registry.contentType, text: `${own.trimEnd()}\n${theirs}` }
+  }
+}

@@ -1,0 +1,170 @@
+/** What can be done with `overlapd-proxy` on the command line? */
+import type { CommandCall, CommandSpec, ProgramSpec } from '../lib/cli/command.ts'
+import {
+  checkCommand,
+  configOptions,
+  loadForCommand,
+  referenceCommand,
+  type ConfigDefinition,
+} from '../lib/cli/config-command.ts'
+import { healthCommand } from '../lib/cli/health-command.ts'
+import { systemClock } from '../lib/clock.ts'
+import type { Table } from '../lib/config/entry.ts'
+import { causeText } from '../lib/errors.ts'
+import { askAdminJson } from '../lib/http/admin-client.ts'
+import { Lifecycle, stopSignal } from '../lib/lifecycle.ts'
+import { createLogger, type Logger } from '../lib/log.ts'
+import { terminalText, textTable } from '../lib/text-table.ts'
+import { composeProxy } from './compose.ts'
+import { proxyConfig } from './config.ts'
+import { openWindow } from './netns/window.ts'
+import { startChildrenWithoutCapabilities } from './opener/privileges.ts'
+import { notifyService } from './opener/service-notify.ts'
+
+const program = 'overlapd-proxy'
+const options = configOptions(proxyConfig as unknown as ConfigDefinition<Table>)
+
+export const proxyProgram: ProgramSpec = {
+  name: program,
+  description: `Serves the metadata address 169.254.169.254 in every router's and network's namespace of this host, and
+hands each request to the metadata agent with the namespace it came through. One process group serves all.
+It holds no secret; the agent holds no privilege.`,
+  commands: [
+    serveCommand(),
+    checkCommand(program, proxyConfig),
+    healthCommand({
+      program,
+      daemon: 'proxy',
+      options,
+      addressOf: (call) => loadForCommand(proxyConfig, call).config.admin.socket,
+    }),
+    listCommand(),
+    referenceCommand(proxyConfig as unknown as ConfigDefinition<Table>),
+  ],
+  examples: [
+    [program, 'serve, as configured in /etc/overlapd/proxy.yaml'],
+    [`${program} check`, 'print what it would run with'],
+    [`${program} list`, 'which namespaces are served, and which are not and why'],
+  ],
+}
+
+function serveCommand(): CommandSpec {
+  return {
+    name: 'serve',
+    isDefault: true,
+    summary: 'serve guests until told to stop (the default)',
+    description: `Finds the namespaces of this host, listens in each, and serves guests until SIGTERM or SIGINT; then lets
+running requests end. Needs CAP_SYS_ADMIN, CAP_NET_ADMIN and CAP_NET_BIND_SERVICE, and CAP_SETUID, CAP_SETGID and CAP_SETPCAP to
+give its workers none of them.`,
+    options,
+    examples: [[`${program} serve --set log.level=debug`, 'say more']],
+    run: serve,
+  }
+}
+
+async function serve(call: CommandCall): Promise<number> {
+  // First of all, while the process is quiet: see netns/README.md.
+  const window = await openWindow()
+  const { config, warnings } = loadForCommand(proxyConfig, call)
+  const logger = createLogger({ component: 'proxy', level: config.log.level })
+  for (const warning of warnings) logger.warn({ warning }, 'Configuration')
+  if (!startChildrenWithoutCapabilities()) {
+    logger.warn({}, 'Workers lose capabilities by their user only: CAP_SETPCAP is missing')
+  }
+  const stopped = stopSignal()
+  process.on('SIGHUP', () => {
+    logger.warn({}, 'Reloading is not supported: restart to use a changed configuration')
+  })
+  const lifecycle = new Lifecycle({
+    logger,
+    clock: systemClock,
+    closeLimit: config.timeout_drain + 5_000,
+  })
+  const proxy = composeProxy({ config, clock: systemClock, logger, window })
+  await lifecycle.start(proxy.parts)
+  const notify = notifier(call, logger)
+  logger.info({ netnsDir: config.netns_dir, agentSocket: config.agent.socket }, 'Proxy started')
+  notify('READY=1')
+  const signal = await stopped
+  logger.info({ signal }, 'Proxy is stopping')
+  notify('STOPPING=1')
+  await lifecycle.close()
+  window.close()
+  return 0
+}
+
+/** A service manager that cannot be told is no reason not to serve. */
+function notifier({ terminal }: CommandCall, logger: Logger): (message: string) => void {
+  const socket = terminal.environment['NOTIFY_SOCKET']
+  return (message) => {
+    try {
+      notifyService(socket, message)
+    } catch (cause) {
+      logger.warn({ cause: causeText(cause) }, 'Cannot tell the service manager')
+    }
+  }
+}
+
+function listCommand(): CommandSpec {
+  return {
+    name: 'list',
+    summary: 'list the namespaces that are served, and those that are not and why',
+    options: [
+      {
+        flags: '--admin <socket>',
+        help: "path of the admin socket; the configuration's otherwise",
+      },
+      ...options,
+      { flags: '--json', help: 'print JSON' },
+    ],
+    exitCodes: [
+      [0, 'all are served'],
+      [1, 'one is not, or the proxy could not be asked'],
+      [2, 'called wrongly, or the configuration cannot be used'],
+    ],
+    async run(call) {
+      const { terminal } = call
+      const admin =
+        call.options.text('admin') ?? loadForCommand(proxyConfig, call).config.admin.socket
+      const { value } = await askAdminJson(admin, '/status')
+      const rows = rowsOf(value)
+      if (call.options.flag('json')) terminal.out(`${JSON.stringify(value, undefined, 2)}\n`)
+      else terminal.out(textTable([['NAMESPACE', 'SCOPE', 'STATE', 'LISTENERS', 'WHY'], ...rows]))
+      return rows.every(([, , state]) => state === 'serving') ? 0 : 1
+    },
+  }
+}
+
+function rowsOf(status: unknown): string[][] {
+  const served = listIn(status, 'namespaces').map((one) => [
+    textIn(one, 'netns'),
+    textIn(one, 'scope'),
+    textIn(one, 'interception') === 'failed' ? 'failed' : textIn(one, 'state'),
+    listIn(one, 'listeners').map(String).join(' '),
+    textIn(one, 'why'),
+  ])
+  const refused = listIn(status, 'refused').map((one) => [
+    textIn(one, 'netns'),
+    '',
+    'refused',
+    '',
+    textIn(one, 'why'),
+  ])
+  return [...served, ...refused].map((row) => row.map(terminalText))
+}
+
+function fieldOf(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null
+    ? (value as Readonly<Record<string, unknown>>)[name]
+    : undefined
+}
+
+function textIn(value: unknown, name: string): string {
+  const text = fieldOf(value, name)
+  return typeof text === 'string' ? text : ''
+}
+
+function listIn(value: unknown, name: string): readonly unknown[] {
+  const list = fieldOf(value, name)
+  return Array.isArray(list) ? (list as readonly unknown[]) : []
+}

@@ -1,0 +1,195 @@
+/** How do the parts of the proxy come together? The only file that knows them all. */
+import { fileURLToPath } from 'node:url'
+import type { Clock } from '../lib/clock.ts'
+import type { Part } from '../lib/lifecycle.ts'
+import type { Logger } from '../lib/log.ts'
+import { ProxyAdmin, type ProxyStatus } from './admin.ts'
+import { planAttachments, type AttachmentRules, type RefusedNamespace } from './attachment.ts'
+import { readMapping, workerCount, type ProxyConfig } from './config.ts'
+import { Interception } from './interception/interception.ts'
+import { Listeners } from './listeners.ts'
+import { createProxyMetrics } from './metrics.ts'
+import { NamespaceDiscovery, type FoundNamespace } from './netns/discover.ts'
+import type { NamespaceKey } from './netns/namespace-handle.ts'
+import type { NamespaceWindow } from './netns/window.ts'
+import { workerAccount } from './opener/accounts.ts'
+import { WorkerPool } from './opener/worker-pool.ts'
+import type { WorkerConfig } from './worker/protocol.ts'
+
+export interface ProxyDependencies {
+  readonly config: ProxyConfig
+  readonly clock: Clock
+  readonly logger: Logger
+  /** The window is made before anything else, while the process is still small and quiet. */
+  readonly window: NamespaceWindow
+  /** Path of the worker's program; its place beside this file by default. */
+  readonly workerScript?: string
+}
+
+/** A proxy that is put together and not yet started. */
+export interface Proxy {
+  /** In the order in which they start; they stop in reverse. */
+  readonly parts: readonly Part[]
+  status(): ProxyStatus
+}
+
+const parallelNftRuns = 4
+const nftLimit = 10_000
+
+export function composeProxy(dependencies: ProxyDependencies): Proxy {
+  const { config, clock, logger, window } = dependencies
+  const rules = attachmentRules(config, window.homeKey)
+  let refused: readonly RefusedNamespace[] = []
+  let hasLooked = false
+
+  const metrics = createProxyMetrics({
+    countNamespaces: (visit) => listeners.count(visit),
+    countInterceptions: (state) => interception.count(state),
+    workerStates: () => pool.status().map(({ state }) => state),
+    refusedNamespaces: () => refused.length,
+  })
+  const interception = new Interception({
+    interface: config.intercept.interface,
+    tcpPort: config.intercept.tcp_port,
+    parallel: parallelNftRuns,
+    timeout: nftLimit,
+    clock,
+    logger,
+    onFailure: () => metrics.interceptionFailures.inc(),
+  })
+  const pool: WorkerPool = new WorkerPool({
+    program: {
+      script:
+        dependencies.workerScript ?? fileURLToPath(new URL('worker/main.js', import.meta.url)),
+      nodeOptions: [`--max-old-space-size=${Math.ceil(config.workers.memory / 2 ** 20)}`],
+      account: workerAccount(config.workers),
+    },
+    config: workerConfig(config),
+    count: workerCount(config),
+    clock,
+    logger,
+    onListening: (listenerIds) => listeners.markListening(listenerIds),
+    onRefused: (listenerId, cause) => listeners.markRefused(listenerId, cause),
+    onRestart: () => metrics.workerRestarts.inc(),
+  })
+  const listeners: Listeners = new Listeners({
+    window,
+    sink: pool,
+    clock,
+    logger,
+    backlog: config.listen_backlog,
+    onOpened: (attachment) => {
+      if (attachment.intercept) interception.add(attachment)
+    },
+    onClosed: (attachment) => interception.remove(attachment),
+    onServing: (span) => metrics.attachSeconds.observe(span / 1000),
+  })
+  const reconcile = (found: readonly FoundNamespace[]): void => {
+    const begin = clock.now()
+    const plan = planAttachments(found, rules)
+    tellRefused(plan.refused, refused, logger)
+    refused = plan.refused
+    listeners.apply(plan.attachments)
+    hasLooked = true
+    metrics.reconcileSeconds.observe((clock.now() - begin) / 1000)
+  }
+  const discovery = new NamespaceDiscovery({
+    directory: config.netns_dir,
+    paths: rules.mappings.map(({ netns }) => netns).filter((netns) => netns.startsWith('/')),
+    clock,
+    logger,
+    fullPass: config.full_pass,
+    onScan: reconcile,
+  })
+  const admin = new ProxyAdmin({
+    config,
+    listeners,
+    interception,
+    pool,
+    registry: metrics.registry,
+    refused: () => refused,
+    hasLooked: () => hasLooked,
+  })
+  const keepRules = config.intercept.keep_on_exit
+  return {
+    status: () => admin.status(),
+    parts: [
+      { name: 'admin socket', start: () => admin.start(), close: () => admin.close() },
+      startable(
+        'workers',
+        () => pool.start(),
+        () => pool.close(config.timeout_drain),
+      ),
+      // They are opened as namespaces are discovered.
+      startable(
+        'listeners',
+        () => undefined,
+        () => listeners.close(),
+      ),
+      startable(
+        'interception',
+        () => undefined,
+        () => interception.close(!keepRules),
+      ),
+      startable(
+        'discovery',
+        () => discovery.start(),
+        () => discovery.close(),
+      ),
+    ],
+  }
+}
+
+function startable(name: string, start: () => void, close: () => void | Promise<void>): Part {
+  return {
+    name,
+    start: async () => start(),
+    close: async () => close(),
+  }
+}
+
+function attachmentRules(config: ProxyConfig, homeKey: NamespaceKey): AttachmentRules {
+  return {
+    discover: config.discover,
+    kinds: config.kinds,
+    mappings: config.mappings.map(readMapping).filter((mapping) => mapping !== undefined),
+    tcpPort: config.intercept.tcp_port,
+    intercept: config.intercept.enabled,
+    homeKey,
+  }
+}
+
+function workerConfig({ agent, limits, log }: ProxyConfig): WorkerConfig {
+  return {
+    logLevel: log.level,
+    agent: {
+      socket: agent.socket,
+      connections: agent.connections,
+      timeoutConnect: agent.timeout_connect,
+      timeoutHeaders: agent.timeout_headers,
+      timeoutBody: agent.timeout_body,
+    },
+    limits: {
+      headBytes: limits.head,
+      bodyBytes: limits.body,
+      timeoutHead: limits.timeout_head,
+      timeoutRequest: limits.timeout_request,
+      timeoutKeepAlive: limits.timeout_keep_alive,
+      connectionsPerSource: limits.connections_per_source,
+      connectionsPerNamespace: limits.connections_per_namespace,
+      requestsPerConnection: limits.requests_per_connection,
+    },
+  }
+}
+
+/** A contradiction is told when it appears, not at every look. */
+function tellRefused(
+  now: readonly RefusedNamespace[],
+  before: readonly RefusedNamespace[],
+  logger: Logger,
+): void {
+  const told = new Set(before.map(({ netns, why }) => `${netns} ${why}`))
+  for (const { netns, why } of now) {
+    if (!told.has(`${netns} ${why}`)) logger.error({ netns, why }, 'Namespace is not served')
+  }
+}

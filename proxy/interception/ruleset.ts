@@ -1,0 +1,59 @@
+/** What must the kernel do with packets to the metadata address in a router's namespace? */
+import { metadataIpv4, metadataIpv6, metadataTcpPort } from '../attachment.ts'
+
+export interface RulesetOptions {
+  /** The interfaces guests are behind: a name, a prefix with `*` such as `qr-*`, or `*` for every interface of a tenant. */
+  readonly interface: string
+  /** Where our listener is. */
+  readonly tcpPort: number
+  readonly families: readonly ('ip' | 'ip6')[]
+}
+
+/** All that we own in a namespace; deleting it undoes everything. */
+const table = 'inet overlapd'
+
+/** Loopback, and the devices by which Neutron connects routers to the outside and to each other. No guest is behind them. */
+const notOfTenants = ['lo', 'qg-*', 'rfp-*', 'ha-*']
+
+/** Five before the usual places, so that rules of others in the same hook see what we decided. */
+const before = '- 5'
+
+/**
+ * One transaction for `nft -f -` that replaces our table whatever state it is in: there is no moment without rules.
+ *
+ * A packet to the metadata address is redirected to our port. The port itself takes only connections whose *first* destination was the
+ * metadata address, by whoever's redirection; every other is dropped, so it cannot be reached through the router's own addresses.
+ * What could not be redirected (a full connection tracking table) never leaves the router.
+ * @see neutron/agent/metadata/driver.py for the rules these stand beside
+ */
+export function interceptionRuleset(options: RulesetOptions): string {
+  const { families, tcpPort } = options
+  const each = (rule: (family: string, address: string) => string): string =>
+    families.map((family) => `    ${rule(family, addresses[family])}\n`).join('')
+  return `${removalRuleset()}table ${table} {
+  chain redirect_metadata {
+    type nat hook prerouting priority dstnat ${before}; policy accept;
+${interfaceRules(options.interface)}${each((family, address) => `${family} daddr ${address} tcp dport ${metadataTcpPort} counter redirect to :${tcpPort}`)}  }
+  chain guard_listener {
+    type filter hook input priority filter ${before}; policy accept;
+    tcp dport != ${tcpPort} accept
+${each((family, address) => `ct status dnat ct original ${family} daddr ${address} accept`)}    counter drop
+  }
+  chain keep_inside {
+    type filter hook forward priority filter ${before}; policy accept;
+${each((family, address) => `${family} daddr ${address} counter drop`)}  }
+}
+`
+}
+
+/** Removes our table; one that is not there is no error. */
+export function removalRuleset(): string {
+  return `add table ${table}\ndelete table ${table}\n`
+}
+
+const addresses = { ip: metadataIpv4, ip6: metadataIpv6 } as const
+
+function interfaceRules(name: string): string {
+  if (name !== '*') return `    iifname != "${name}" return\n`
+  return notOfTenants.map((other) => `    iifname "${other}" return\n`).join('')
+}

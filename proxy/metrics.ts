@@ -1,0 +1,123 @@
+/** Every metric of the opener. What workers count is added to these when somebody asks. */
+import {
+  Counter,
+  createRegistry,
+  Gauge,
+  Histogram,
+  metricNamespace,
+  type Registry,
+} from '../lib/metrics.ts'
+import type { InterceptionState } from './interception/interception.ts'
+import type { NamespaceState } from './listeners.ts'
+import type { NamespaceKind } from './namespace-identity.ts'
+import type { WorkerState } from './opener/worker-process.ts'
+
+/** What the gauges are read from at each scrape. */
+export interface ProxyGauges {
+  countNamespaces(
+    visit: (kind: NamespaceKind, state: NamespaceState, listeners: number) => void,
+  ): void
+  countInterceptions(state: InterceptionState): number
+  workerStates(): readonly WorkerState[]
+  refusedNamespaces(): number
+}
+
+export interface ProxyMetrics {
+  readonly registry: Registry
+  readonly workerRestarts: Counter
+  readonly attachSeconds: Histogram
+  readonly reconcileSeconds: Histogram
+  readonly interceptionFailures: Counter
+}
+
+const attachBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60]
+const reconcileBuckets = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1]
+const interceptionStates: readonly InterceptionState[] = ['applying', 'applied', 'failed']
+
+const named = (rest: string): string => `${metricNamespace}_proxy_${rest}`
+
+export function createProxyMetrics(gauges: ProxyGauges): ProxyMetrics {
+  const registry = createRegistry()
+  const registers = [registry]
+  for (const gauge of gaugesOf(gauges)) registry.registerMetric(gauge)
+  return {
+    registry,
+    workerRestarts: new Counter({
+      name: named('worker_restarts_total'),
+      help: 'Workers that died and were replaced.',
+      registers,
+    }),
+    attachSeconds: new Histogram({
+      name: named('attach_seconds'),
+      help: 'From seeing a namespace to a worker accepting in it.',
+      buckets: attachBuckets,
+      registers,
+    }),
+    reconcileSeconds: new Histogram({
+      name: named('reconcile_seconds'),
+      help: 'Comparing the namespaces there are with the listeners that are open.',
+      buckets: reconcileBuckets,
+      registers,
+    }),
+    interceptionFailures: new Counter({
+      name: named('interception_failures_total'),
+      help: 'Namespaces in which the rules for the metadata address could not be loaded, each try.',
+      registers,
+    }),
+  }
+}
+
+/** Registered by the caller: a gauge that is made for its effect alone would look like a mistake. */
+function gaugesOf(gauges: ProxyGauges): readonly Gauge[] {
+  const registers: Registry[] = []
+  return [
+    new Gauge({
+      name: named('namespaces'),
+      help: 'Namespaces that should be served, by kind and state.',
+      labelNames: ['kind', 'state'],
+      registers,
+      collect() {
+        this.reset()
+        gauges.countNamespaces((kind, state) => this.inc({ kind, state }))
+      },
+    }),
+    new Gauge({
+      name: named('listeners'),
+      help: 'Listening sockets held open.',
+      registers,
+      collect() {
+        let open = 0
+        gauges.countNamespaces((_kind, _state, listeners) => (open += listeners))
+        this.set(open)
+      },
+    }),
+    new Gauge({
+      name: named('refused_namespaces'),
+      help: 'Namespaces not served because their names contradict each other.',
+      registers,
+      collect() {
+        this.set(gauges.refusedNamespaces())
+      },
+    }),
+    new Gauge({
+      name: named('interceptions'),
+      help: 'Namespaces in which the metadata address is to be redirected, by state.',
+      labelNames: ['state'],
+      registers,
+      collect() {
+        for (const state of interceptionStates)
+          this.set({ state }, gauges.countInterceptions(state))
+      },
+    }),
+    new Gauge({
+      name: named('workers'),
+      help: 'Workers, by state.',
+      labelNames: ['state'],
+      registers,
+      collect() {
+        this.reset()
+        for (const state of gauges.workerStates()) this.inc({ state })
+      },
+    }),
+  ]
+}

@@ -1,0 +1,26 @@
+/** How does the service manager learn how we are? @see sd_notify(3) */
+import { closeSync } from 'node:fs'
+import { callLibc, linux, openSocket } from '../netns/libc.ts'
+
+/** What `sun_path` holds at most. */
+const longestPath = 108
+
+/**
+ * Sends one message such as `READY=1` to the socket that `NOTIFY_SOCKET` names.
+ * @param path a path, or a name of the abstract space with `@` before it; without one nothing happens
+ * @throws {SystemCallError} when it cannot be sent
+ */
+export function notifyService(path: string | undefined, message: string): void {
+  if (path === undefined || !/^[/@]./.test(path) || path.length >= longestPath) return
+  const bytes = Buffer.from(message)
+  const address = Buffer.from(`\0\0${path}`)
+  address.writeUInt16LE(linux.AF_UNIX, 0)
+  if (path.startsWith('@')) address[2] = 0
+  const fd = openSocket(linux.AF_UNIX, linux.SOCK_DGRAM)
+  try {
+    const flags = linux.MSG_NOSIGNAL
+    callLibc('sendto', fd, bytes, bytes.length, flags, address, address.length)
+  } finally {
+    closeSync(fd)
+  }
+}

@@ -1,0 +1,209 @@
+/** Who accepts on the sockets, and who follows when one dies? */
+import type { Cancel, Clock, Count, Milliseconds } from '../../lib/clock.ts'
+import { causeText } from '../../lib/errors.ts'
+import type { Logger } from '../../lib/log.ts'
+import { Backoff } from '../backoff.ts'
+import type { ListenerSink, OpenListener } from '../listeners.ts'
+import type { FromWorker, WorkerConfig } from '../worker/protocol.ts'
+import { WorkerProcess, type WorkerProgram, type WorkerState } from './worker-process.ts'
+import { WorkerMetricsSum } from './worker-metrics.ts'
+import type { Registry } from '../../lib/metrics.ts'
+
+export interface WorkerStatus {
+  readonly pid: number
+  readonly state: WorkerState
+  /** When it was started, in ISO 8601. */
+  readonly since: string
+  /** How many took this place before it. */
+  readonly restarts: Count
+}
+
+export interface WorkerPoolOptions {
+  readonly program: WorkerProgram
+  readonly config: WorkerConfig
+  readonly count: Count
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly onListening: (listenerIds: readonly number[]) => void
+  readonly onRefused: (listenerId: number, cause: string) => void
+  readonly onRestart: () => void
+}
+
+interface Place {
+  worker: WorkerProcess | undefined
+  restarts: Count
+  readonly backoff: Backoff
+  cancelStart: Cancel | undefined
+}
+
+/** One that lived longer died of something else than its start. */
+const grownUp: Milliseconds = 5_000
+const firstPause: Milliseconds = 100
+const longestPause: Milliseconds = 10_000
+/** A scrape does not wait for a worker that is busy. */
+const metricsLimit: Milliseconds = 1_000
+
+interface Scrape {
+  readonly waiting: Set<WorkerProcess>
+  readonly finish: () => void
+}
+
+/**
+ * Keeps a number of workers running, each with a copy of every listening socket. The opener's own copies stay open, so that the
+ * kernel goes on accepting into their queues while a worker is replaced.
+ */
+export class WorkerPool implements ListenerSink {
+  readonly #options: WorkerPoolOptions
+  readonly #places: Place[] = []
+  readonly #listeners = new Map<number, OpenListener>()
+  readonly #metrics = new WorkerMetricsSum()
+  readonly #scrapes = new Map<number, Scrape>()
+  #lastScrape = 0
+  #drainLimit: Milliseconds | undefined
+  #drained: (() => void) | undefined
+
+  constructor(options: WorkerPoolOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    for (let index = 0; index < this.#options.count; index += 1) {
+      const place: Place = {
+        worker: undefined,
+        restarts: 0,
+        backoff: new Backoff(firstPause, longestPause),
+        cancelStart: undefined,
+      }
+      this.#places.push(place)
+      this.#startWorker(place)
+    }
+  }
+
+  add(listeners: readonly OpenListener[]): void {
+    for (const listener of listeners) {
+      this.#listeners.set(listener.description.listenerId, listener)
+    }
+    for (const { worker } of this.#places) worker?.add(listeners)
+  }
+
+  remove(listenerIds: readonly number[]): void {
+    for (const listenerId of listenerIds) this.#listeners.delete(listenerId)
+    for (const { worker } of this.#places) worker?.remove(listenerIds)
+  }
+
+  status(): WorkerStatus[] {
+    return this.#places.map(({ worker, restarts }) => ({
+      pid: worker?.pid ?? 0,
+      state: worker?.state ?? 'gone',
+      since: worker === undefined ? '' : new Date(worker.startedAt).toISOString(),
+      restarts,
+    }))
+  }
+
+  /** The sums over all workers. One that does not answer in time counts with what it said last. */
+  async metrics(): Promise<Registry> {
+    const waiting = new Set(
+      this.#places.flatMap(({ worker }) => (worker?.state === 'ready' ? [worker] : [])),
+    )
+    if (waiting.size > 0) {
+      this.#lastScrape += 1
+      const id = this.#lastScrape
+      await new Promise<void>((resolve) => {
+        const cancel = this.#options.clock.schedule(metricsLimit, resolve)
+        const finish = (): void => {
+          cancel()
+          resolve()
+        }
+        this.#scrapes.set(id, { waiting, finish })
+        for (const worker of waiting) worker.askMetrics(id)
+      })
+      this.#scrapes.delete(id)
+    }
+    return this.#metrics.sum()
+  }
+
+  /** Lets every worker finish what it is doing, for so long; resolves when all are gone. */
+  async close(limit: Milliseconds): Promise<void> {
+    if (this.#drainLimit !== undefined) return
+    this.#drainLimit = limit
+    for (const { cancelStart } of this.#places) cancelStart?.()
+    const running = this.#places.flatMap(({ worker }) => worker ?? [])
+    if (running.length === 0) return
+    await new Promise<void>((resolve) => {
+      this.#drained = resolve
+      for (const worker of running) worker.drain(limit)
+    })
+  }
+
+  #startWorker(place: Place): void {
+    const { program, config, clock, logger } = this.#options
+    place.cancelStart = undefined
+    try {
+      place.worker = new WorkerProcess({
+        program,
+        config,
+        clock,
+        logger,
+        events: {
+          ready: (worker) => {
+            logger.info({ worker: worker.pid, listeners: this.#listeners.size }, 'Worker is ready')
+            worker.add(this.#listeners.values())
+          },
+          message: (worker, message) => this.#receive(worker, message),
+          gone: (worker, why) => this.#replace(place, worker, why),
+        },
+      })
+    } catch (cause) {
+      logger.error({ cause: causeText(cause) }, 'Cannot start a worker')
+      this.#startLater(place)
+    }
+  }
+
+  #startLater(place: Place): void {
+    const pause = place.backoff.next()
+    place.cancelStart = this.#options.clock.schedule(pause, () => this.#startWorker(place))
+  }
+
+  #receive(worker: WorkerProcess, message: FromWorker): void {
+    switch (message.kind) {
+      case 'listening':
+        this.#options.onListening(message.listenerIds)
+        break
+      case 'listen-failed':
+        this.#options.onRefused(message.listenerId, message.cause)
+        break
+      case 'metrics':
+        this.#metrics.record(worker.pid, message.metrics)
+        this.#answered(message.id, worker)
+        break
+      case 'ready':
+      case 'drained':
+        break
+      default:
+        message satisfies never
+    }
+  }
+
+  #answered(id: number, worker: WorkerProcess): void {
+    const scrape = this.#scrapes.get(id)
+    if (scrape?.waiting.delete(worker) === true && scrape.waiting.size === 0) scrape.finish()
+  }
+
+  #replace(place: Place, worker: WorkerProcess, why: string): void {
+    const { clock, logger, onRestart } = this.#options
+    place.worker = undefined
+    void this.#metrics.depart(worker.pid)
+    for (const id of this.#scrapes.keys()) this.#answered(id, worker)
+    if (this.#drainLimit !== undefined) {
+      if (this.#places.every((one) => one.worker === undefined)) this.#drained?.()
+      return
+    }
+    place.restarts += 1
+    onRestart()
+    const age = clock.now() - worker.since
+    logger.error({ worker: worker.pid, why, age: Math.round(age) }, 'Worker died, starting another')
+    if (age >= grownUp) place.backoff.reset()
+    if (age >= grownUp || place.restarts === 1) this.#startWorker(place)
+    else this.#startLater(place)
+  }
+}

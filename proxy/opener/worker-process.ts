@@ -1,0 +1,220 @@
+/** How is one unprivileged worker started, given its sockets, and ended? */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { closeSync } from 'node:fs'
+import type {
+  Cancel,
+  Clock,
+  EpochMilliseconds,
+  Milliseconds,
+  MonotonicMilliseconds,
+} from '../../lib/clock.ts'
+import { causeText } from '../../lib/errors.ts'
+import type { Logger } from '../../lib/log.ts'
+import type { OpenListener } from '../listeners.ts'
+import {
+  descriptorsPerMessage,
+  openSocketPair,
+  sendDescriptors,
+  SystemCallError,
+} from '../netns/libc.ts'
+import type { FromWorker, ToWorker, WorkerConfig } from '../worker/protocol.ts'
+import type { Account } from './accounts.ts'
+import { privilegesOf } from './privileges.ts'
+
+/** How to start a worker. */
+export interface WorkerProgram {
+  /** Path of the script. */
+  readonly script: string
+  /** Options of Node itself, such as limits of memory. */
+  readonly nodeOptions: readonly string[]
+  /** Whom it runs as; absent: as the opener does. */
+  readonly account: Account | undefined
+}
+
+/** `starting` until it says that it is ready, `draining` once asked to stop. */
+export type WorkerState = 'starting' | 'ready' | 'draining' | 'gone'
+
+export interface WorkerEvents {
+  readonly ready: (worker: WorkerProcess) => void
+  readonly message: (worker: WorkerProcess, message: FromWorker) => void
+  readonly gone: (worker: WorkerProcess, why: string) => void
+}
+
+export interface WorkerProcessOptions {
+  readonly program: WorkerProgram
+  readonly config: WorkerConfig
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly events: WorkerEvents
+}
+
+/** While the worker has not yet taken what was sent before. */
+const sendAgain: Milliseconds = 5
+/** A worker that takes nothing for so long is stuck. */
+const stuckAfter: Milliseconds = 10_000
+/** From the start of the program to `ready`. */
+const readyLimit: Milliseconds = 20_000
+
+export class WorkerProcess {
+  readonly since: MonotonicMilliseconds
+  /** The same by the wall clock, for people. */
+  readonly startedAt: EpochMilliseconds
+  readonly #options: WorkerProcessOptions
+  readonly #child: ChildProcess
+  readonly #channel: number
+  /** Not yet sent; the descriptor is looked up here at the moment of sending. */
+  readonly #unsent = new Map<number, OpenListener>()
+  #state: WorkerState = 'starting'
+  #cancelSend: Cancel | undefined
+  #cancelReadyLimit: Cancel
+  #waitingSince: MonotonicMilliseconds | undefined
+
+  /** @throws NodeJS.ErrnoException when the process cannot be started */
+  constructor(options: WorkerProcessOptions) {
+    const { program, clock, events } = options
+    this.#options = options
+    this.since = clock.now()
+    this.startedAt = clock.wallTime()
+    const [ours, theirs] = openSocketPair()
+    this.#channel = ours
+    try {
+      this.#child = spawn(process.execPath, [...program.nodeOptions, program.script], {
+        // After the standard streams and IPC: the place that worker/protocol.ts names.
+        stdio: ['ignore', 'inherit', 'inherit', 'ipc', theirs],
+        env: {},
+        cwd: '/',
+        ...(program.account && { uid: program.account.userId, gid: program.account.groupId }),
+      })
+    } finally {
+      closeSync(theirs)
+    }
+    this.#cancelReadyLimit = clock.schedule(readyLimit, () => this.#fail('was not ready in time'))
+    this.#child.on('error', (cause) => this.#end(causeText(cause)))
+    this.#child.on('exit', (code, signal) => this.#end(`ended with ${String(code ?? signal)}`))
+    this.#child.on('message', (message) => {
+      // Only our own program holds the other end of the channel.
+      const said = message as FromWorker
+      if (said.kind === 'ready') this.#becomeReady()
+      else events.message(this, said)
+    })
+    this.#tell({ kind: 'configure', config: options.config })
+  }
+
+  /** 0 when the process could not be started. */
+  get pid(): number {
+    return this.#child.pid ?? 0
+  }
+
+  get state(): WorkerState {
+    return this.#state
+  }
+
+  /** Gives it sockets to accept on; it has copies from then on. */
+  add(listeners: Iterable<OpenListener>): void {
+    if (this.#state !== 'ready') return
+    for (const listener of listeners) {
+      this.#unsent.set(listener.description.listenerId, listener)
+    }
+    this.#send()
+  }
+
+  /** Lets it close its copies. */
+  remove(listenerIds: readonly number[]): void {
+    const sent = listenerIds.filter((listenerId) => !this.#unsent.delete(listenerId))
+    if (sent.length > 0) this.#tell({ kind: 'close-listeners', listenerIds: sent })
+  }
+
+  askMetrics(id: number): void {
+    if (this.#state === 'ready') this.#tell({ kind: 'metrics', id })
+  }
+
+  /** Asks it to finish what it is doing; it is gone when it has, or when the limit is over. */
+  drain(limit: Milliseconds): void {
+    if (this.#state === 'gone') return
+    this.#state = 'draining'
+    this.#unsent.clear()
+    this.#tell({ kind: 'drain', limit })
+    this.#options.clock.schedule(limit + 1_000, () => this.kill())
+  }
+
+  kill(): void {
+    if (this.#state !== 'gone') this.#child.kill('SIGKILL')
+  }
+
+  /** A worker that kept a privilege never gets a socket. */
+  #becomeReady(): void {
+    if (this.#state !== 'starting') return
+    this.#cancelReadyLimit()
+    const why = this.#whyNotTrusted()
+    if (why !== undefined) {
+      this.#fail(why)
+      return
+    }
+    this.#state = 'ready'
+    this.#options.events.ready(this)
+  }
+
+  #whyNotTrusted(): string | undefined {
+    try {
+      const { userId, noNewPrivileges, hasNoCapabilities } = privilegesOf(this.pid)
+      const wanted = this.#options.program.account?.userId ?? userId
+      if (userId !== wanted) return `runs as user ${userId} instead of ${wanted}`
+      if (!hasNoCapabilities) return 'kept capabilities'
+      return noNewPrivileges ? undefined : 'may gain privileges'
+    } catch (cause) {
+      return causeText(cause)
+    }
+  }
+
+  #send(): void {
+    this.#cancelSend?.()
+    this.#cancelSend = undefined
+    while (this.#unsent.size > 0 && this.#state === 'ready') {
+      const batch = [...this.#unsent.values()].slice(0, descriptorsPerMessage)
+      try {
+        sendDescriptors(
+          this.#channel,
+          batch.map(({ fd }) => fd),
+        )
+      } catch (cause) {
+        this.#sendLater(cause)
+        return
+      }
+      this.#waitingSince = undefined
+      this.#tell({ kind: 'listeners', listeners: batch.map(({ description }) => description) })
+      for (const { description } of batch) this.#unsent.delete(description.listenerId)
+    }
+  }
+
+  #sendLater(cause: unknown): void {
+    const { clock } = this.#options
+    const isBehind = cause instanceof SystemCallError && cause.errnoName === 'EAGAIN'
+    this.#waitingSince ??= clock.now()
+    if (!isBehind || clock.now() - this.#waitingSince > stuckAfter) {
+      this.#fail(`cannot be given sockets: ${causeText(cause)}`)
+      return
+    }
+    this.#cancelSend = clock.schedule(sendAgain, () => this.#send())
+  }
+
+  #tell(message: ToWorker): void {
+    if (!this.#child.connected) return
+    // A worker that ended is noticed by its exit.
+    this.#child.send(message, () => undefined)
+  }
+
+  #fail(why: string): void {
+    this.#options.logger.error({ worker: this.pid, why }, 'Worker is not used')
+    this.kill()
+  }
+
+  #end(why: string): void {
+    if (this.#state === 'gone') return
+    this.#state = 'gone'
+    this.#cancelReadyLimit()
+    this.#cancelSend?.()
+    this.#unsent.clear()
+    closeSync(this.#channel)
+    this.#options.events.gone(this, why)
+  }
+}
