@@ -17,13 +17,16 @@ export class ScopeConnections {
   readonly #caps: ConnectionCaps
   readonly #bySource = new Map<IpAddress, Count>()
   #open: Count = 0
+  /** Listening sockets that count here. */
+  listeners: Count = 0
 
   constructor(caps: ConnectionCaps) {
     this.#caps = caps
   }
 
-  get open(): Count {
-    return this.#open
+  /** True when nothing counts here and nothing will. */
+  get isUnused(): boolean {
+    return this.#open === 0 && this.listeners === 0
   }
 
   /** Counts a new connection. @returns the limit it met, and then it is not counted */

@@ -65,12 +65,14 @@ export class WorkerMetrics {
 
   toJson(): readonly MetricJson[] {
     return [
-      counter('overlapd_proxy_requests_total', 'Answers given to guests, by class of status.', [
-        ...statusClasses.map((statusClass) => ({
+      counter(
+        'overlapd_proxy_requests_total',
+        'Answers given to guests, by class of status.',
+        statusClasses.map((statusClass) => ({
           labels: { status: `${statusClass}xx` },
           value: this.#answers[statusClass] ?? 0,
         })),
-      ]),
+      ),
       counter(
         'overlapd_proxy_refusals_total',
         'Requests and connections that the proxy itself refused, by reason.',

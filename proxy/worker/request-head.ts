@@ -17,7 +17,7 @@ export interface RequestHead {
 const mostFields = 128
 
 /** RFC 9110 methods and PATCH. CONNECT and TRACE have no meaning here, and the parser knows RTSP and ICE too. */
-const servedMethods: ReadonlySet<string> = new Set([
+export const servedMethods: ReadonlySet<string> = new Set([
   'GET',
   'HEAD',
   'POST',

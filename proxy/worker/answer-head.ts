@@ -1,0 +1,50 @@
+import { isReasonCode, type ReasonCode } from '../../lib/reason-codes.ts'
+import { relayedResponseHeaders, wireHeaders } from '../../lib/wire-headers.ts'
+
+export interface AnswerHead {
+  /** Names as the agent spelled them and values, in turn. */
+  readonly headers: string[]
+  /** Why the agent refused, when it says so. */
+  readonly reason: ReasonCode | undefined
+}
+
+/** What Node writes into a header without complaint; anything else would throw in the middle of an answer. */
+const fieldValue = /^[\t\x20-\x7e\x80-\xff]*$/
+
+/**
+ * Takes from the agent's answer what a guest may see.
+ * @param fields names and values in turn, as bytes
+ * @returns `undefined` when no guest could be given such an answer
+ */
+export function readAnswerHead(status: number, fields: readonly Buffer[]): AnswerHead | undefined {
+  if (status > 599) return undefined
+  const headers: string[] = []
+  let reason: ReasonCode | undefined
+  let hasLength = false
+  for (let index = 0; index + 1 < fields.length; index += 2) {
+    const name = latin1(fields[index])
+    const canonical = name.toLowerCase()
+    if (canonical === wireHeaders.reason) {
+      const value = latin1(fields[index + 1])
+      if (!isReasonCode(value)) continue
+      reason = value
+      headers.push(name, value)
+      continue
+    }
+    if (!relayedResponseHeaders.has(canonical)) continue
+    if (canonical === 'content-length') {
+      if (hasLength) return undefined
+      hasLength = true
+      // RFC 9110 §8.6 forbids it with 204.
+      if (status === 204) continue
+    }
+    const value = latin1(fields[index + 1])
+    if (!fieldValue.test(value)) return undefined
+    headers.push(name, value)
+  }
+  return { headers, reason }
+}
+
+function latin1(bytes: Buffer | undefined): string {
+  return bytes === undefined ? '' : bytes.toString('latin1')
+}

@@ -1,0 +1,248 @@
+/** How do connections of guests become requests with an identity? */
+import { createServer as createHttpServer, type IncomingMessage, type Server } from 'node:http'
+import { createServer as createNetServer, type Server as NetServer, type Socket } from 'node:net'
+import type { Count, Milliseconds } from '../../lib/clock.ts'
+import { parseIpAddress, type IpAddress } from '../../lib/ip-address.ts'
+import { scopeText } from '../../lib/scope.ts'
+import { ScopeConnections, type ConnectionLimit } from './connection-limits.ts'
+import { GuestConnection } from './guest-connection.ts'
+import { GuestResponse } from './guest-exchange.ts'
+import {
+  describeGuest,
+  guestListener,
+  identifyGuest,
+  type GuestListener,
+} from './guest-listener.ts'
+import type { GuestServices } from './guest-services.ts'
+import { parserRefusal, type ParserError } from './parser-refusal.ts'
+import type { ListenerDescription } from './protocol.ts'
+import { refusalBytes } from './refusal-bytes.ts'
+import { sourceMacOfSyn } from './source-mac.ts'
+
+/** Where a connection's identity hangs. A symbol of ours: no byte of a guest can become one. */
+const guestConnection = Symbol('guestConnection')
+interface GuestSocket extends Socket {
+  [guestConnection]?: GuestConnection
+}
+
+export interface GuestServerOptions {
+  readonly services: GuestServices
+  /** @see WorkerConfig */
+  readonly backlog: Count
+  /** The SYN of an accepted connection that nothing was read from yet. */
+  readonly savedSyn: (fd: number) => Uint8Array | undefined
+}
+
+/** A listening socket that is open already, or one to open in the namespace of this process. */
+export type ListeningPlace =
+  { readonly fd: number } | { readonly host: string; readonly port: number }
+
+interface OpenListener {
+  readonly guests: GuestListener
+  readonly server: NetServer
+}
+
+/**
+ * One HTTP server for all listening sockets of a worker. Node's parser stays strict; what it calls an error gets a reason
+ * code, and what it lets through is judged again by request-head.ts.
+ */
+export class GuestServer {
+  readonly #options: GuestServerOptions
+  readonly #services: GuestServices
+  readonly #http: Server<typeof IncomingMessage, typeof GuestResponse>
+  readonly #listeners = new Map<number, OpenListener>()
+  readonly #scopes = new Map<string, ScopeConnections>()
+  readonly #connections = new Set<GuestConnection>()
+  #whenEmpty: (() => void) | undefined
+
+  constructor(options: GuestServerOptions) {
+    this.#options = options
+    this.#services = options.services
+    this.#http = this.#createHttpServer()
+  }
+
+  /**
+   * Accepts on a socket. Connections carry the description's scope, whatever their requests say.
+   * @throws when the descriptor is no listening socket, or the address cannot be bound
+   */
+  async listen(description: ListenerDescription, place: ListeningPlace): Promise<void> {
+    const key = scopeText(description.scope)
+    const connections = this.#scopes.get(key) ?? new ScopeConnections(this.#services.limits)
+    const guests = guestListener(description, connections)
+    const server = createNetServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
+      this.#connected(socket, guests),
+    )
+    // Before the first wait, so that an order to close it cannot come too early.
+    this.#scopes.set(key, connections)
+    connections.listeners += 1
+    this.#listeners.set(description.listenerId, { guests, server })
+    try {
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject)
+        server.listen({ ...place, backlog: this.#options.backlog }, () => {
+          server.removeListener('error', reject)
+          resolve()
+        })
+      })
+    } catch (cause) {
+      this.closeListeners([description.listenerId])
+      throw cause
+    }
+    // EMFILE and its like: libuv has dealt with the connection, nothing here may fail for it.
+    server.on('error', () => {
+      this.#services.metrics.acceptFailures += 1
+    })
+  }
+
+  /** Stops accepting there. What is under way goes on; connections that wait for a further request end. */
+  closeListeners(listenerIds: readonly number[]): void {
+    const closing = new Set<GuestListener>()
+    for (const listenerId of listenerIds) {
+      const listener = this.#listeners.get(listenerId)
+      if (listener === undefined) continue
+      this.#listeners.delete(listenerId)
+      listener.server.close()
+      closing.add(listener.guests)
+      listener.guests.connections.listeners -= 1
+      this.#forgetScope(listener.guests)
+    }
+    for (const connection of this.#connections) {
+      if (closing.has(connection.identity.listener)) connection.retire()
+    }
+  }
+
+  /** Stops accepting, waits for what is under way, and after the limit ends it. */
+  async drain(limit: Milliseconds): Promise<void> {
+    this.closeListeners([...this.#listeners.keys()])
+    for (const connection of this.#connections) connection.retire()
+    if (this.#connections.size > 0) {
+      const empty = new Promise<void>((resolve) => (this.#whenEmpty = resolve))
+      const cancel = this.#services.clock.schedule(limit, () => {
+        for (const connection of this.#connections) connection.destroy()
+      })
+      await empty
+      cancel()
+    }
+    this.#http.close()
+  }
+
+  #createHttpServer(): Server<typeof IncomingMessage, typeof GuestResponse> {
+    const { limits } = this.#services
+    const server = createHttpServer({
+      ServerResponse: GuestResponse,
+      insecureHTTPParser: false,
+      requireHostHeader: false,
+      maxHeaderSize: limits.headBytes,
+      headersTimeout: limits.timeoutHead,
+      requestTimeout: Math.max(limits.timeoutHead, limits.timeoutRequest),
+      keepAliveTimeout: limits.timeoutKeepAlive,
+      connectionsCheckingInterval: checkingInterval(limits.timeoutHead),
+    })
+    // Past this number Node drops header lines without a word, a second Host among them. The head's size bounds them.
+    server.maxHeadersCount = 0
+    server.on('request', (request, response) => accept(request, response, false))
+    server.on('checkContinue', (request, response) => accept(request, response, true))
+    server.on('checkExpectation', (request, response) => accept(request, response, false))
+    server.on('connect', (_request, socket: GuestSocket) => {
+      socket[guestConnection]?.refuseConnect()
+    })
+    server.on('clientError', (error: ParserError, socket: GuestSocket) => {
+      cannotRead(error, socket)
+    })
+    // Time limits of heads and requests are checked from this event on; this server itself never listens.
+    server.emit('listening')
+    return server
+  }
+
+  #connected(socket: GuestSocket, listener: GuestListener): void {
+    const { metrics } = this.#services
+    const address = parseIpAddress(socket.remoteAddress)
+    if (address === undefined) {
+      // Reset before it was accepted.
+      socket.on('error', ignoreError)
+      socket.destroy()
+      return
+    }
+    const limit = listener.connections.take(address)
+    if (limit !== undefined) {
+      this.#refuseConnection(socket, listener, address, limit)
+      return
+    }
+    const syn = this.#options.savedSyn(descriptorOf(socket))
+    const sourceMac = syn === undefined ? undefined : sourceMacOfSyn(syn)
+    if (sourceMac === undefined) metrics.sourceMacUnknown += 1
+    else metrics.sourceMacKnown += 1
+    const identity = identifyGuest(listener, address, sourceMac)
+    const connection = new GuestConnection(socket, identity, this.#services)
+    socket[guestConnection] = connection
+    this.#connections.add(connection)
+    metrics.connectionsAccepted += 1
+    metrics.connectionsOpen += 1
+    socket.once('close', () => this.#closed(connection))
+    this.#http.emit('connection', socket)
+  }
+
+  #closed(connection: GuestConnection): void {
+    const { listener, address } = connection.identity
+    listener.connections.release(address)
+    this.#forgetScope(listener)
+    this.#services.metrics.connectionsOpen -= 1
+    this.#connections.delete(connection)
+    connection.closed()
+    if (this.#connections.size === 0) this.#whenEmpty?.()
+  }
+
+  /** Counts of a scope are kept while it has a connection or a listener. */
+  #forgetScope({ connections, description }: GuestListener): void {
+    if (connections.isUnused) this.#scopes.delete(scopeText(description.scope))
+  }
+
+  #refuseConnection(
+    socket: Socket,
+    listener: GuestListener,
+    address: IpAddress,
+    limit: ConnectionLimit,
+  ): void {
+    const { metrics, log } = this.#services
+    if (limit === 'source') metrics.connectionsRefusedBySource += 1
+    else metrics.connectionsRefusedByNamespace += 1
+    metrics.countRefusal('too_many_connections')
+    const { status, bytes } = refusalBytes('too_many_connections')
+    metrics.countAnswer(status)
+    log.write('too_many_connections', () => ({
+      ...describeGuest(identifyGuest(listener, address, undefined)),
+      limit,
+    }))
+    socket.on('error', ignoreError)
+    socket.end(bytes)
+    socket.destroySoon()
+  }
+}
+
+function accept(request: IncomingMessage, response: GuestResponse, awaitsContinue: boolean): void {
+  const socket: GuestSocket = request.socket
+  socket[guestConnection]?.accept(request, response, awaitsContinue)
+}
+
+function cannotRead(error: ParserError, socket: GuestSocket): void {
+  // More bytes after a request that said it was the last: the answer under way ends the connection anyway.
+  if (error.code === 'HPE_CLOSED_CONNECTION') return
+  const code = parserRefusal(error)
+  if (code === undefined) socket.destroy()
+  else socket[guestConnection]?.cannotRead(code)
+}
+
+/** Node keeps the number under its handle; there is no other way to it. */
+function descriptorOf(socket: Socket): number {
+  const { _handle: handle } = socket as Socket & { _handle?: { fd?: number } | null }
+  return handle?.fd ?? -1
+}
+
+/** Often enough that a limit is met within a quarter of itself, and never more than a few times a second in production. */
+function checkingInterval(shortestLimit: Milliseconds): Milliseconds {
+  return Math.min(1_000, Math.max(5, Math.floor(shortestLimit / 4)))
+}
+
+function ignoreError(): void {
+  // The guest is gone already.
+}

@@ -1,0 +1,71 @@
+/** The worker process: no capabilities, no secret, nothing but the descriptors its opener hands it. */
+import { systemClock, type Milliseconds } from '../../lib/clock.ts'
+import { causeText } from '../../lib/errors.ts'
+import { createLogger, type Logger } from '../../lib/log.ts'
+import { receiveDescriptors, savedSyn } from '../netns/libc.ts'
+import { DescriptorQueue } from './descriptor-queue.ts'
+import { descriptorChannel, type FromWorker, type ToWorker } from './protocol.ts'
+import { Worker } from './worker.ts'
+
+/** How long answers may still take when the opener is gone and nobody can say. */
+const orphanDrainLimit: Milliseconds = 10_000
+
+function run(): void {
+  let logger: Logger = createLogger({ component: 'worker', level: 'info' })
+  let worker: Worker | undefined
+  const descriptors = new DescriptorQueue(() => receiveDescriptors(descriptorChannel))
+
+  // No byte of a guest may lead here. If one does, the opener replaces this process; its state is not to be trusted.
+  const die = (cause: unknown): void => {
+    logger.error(
+      { cause: causeText(cause), stack: cause instanceof Error ? cause.stack : undefined },
+      'Worker failed',
+    )
+    process.exit(1)
+  }
+  process.on('uncaughtException', die)
+  process.on('unhandledRejection', die)
+  // The opener decides when workers stop; a terminal sends its signals to the whole group.
+  process.on('SIGINT', () => undefined)
+  process.on('SIGTERM', () => undefined)
+
+  process.on('message', (message: ToWorker) => {
+    if (message.kind === 'configure') {
+      logger = createLogger({ component: 'worker', level: message.config.logLevel })
+      worker = new Worker({
+        config: message.config,
+        clock: systemClock,
+        logger,
+        savedSyn,
+        nextDescriptor: () => descriptors.next(),
+        tell,
+      })
+      tell({ kind: 'ready' })
+      return
+    }
+    if (worker === undefined) throw new TypeError(`"${message.kind}" came before "configure"`)
+    const handled = worker.handle(message)
+    if (message.kind === 'drain') handled.then(leave, die)
+    else handled.catch(die)
+  })
+  process.on('disconnect', () => {
+    if (worker === undefined) process.exit(0)
+    logger.warn({}, 'The opener is gone, finishing what is under way')
+    worker.handle({ kind: 'drain', limit: orphanDrainLimit }).then(() => process.exit(0), die)
+  })
+}
+
+function tell(message: FromWorker): void {
+  // Without an opener nobody listens; the disconnect is handled by itself.
+  if (process.connected) process.send?.(message, undefined, undefined, () => undefined)
+}
+
+/** Ends the process once the last message is out. */
+function leave(): void {
+  process.removeAllListeners('disconnect')
+  process.on('disconnect', () => process.exit(0))
+  if (process.connected) process.disconnect()
+  else process.exit(0)
+}
+
+run()

@@ -1,0 +1,112 @@
+import { causeText } from '../../lib/errors.ts'
+import type { Clock, Count } from '../../lib/clock.ts'
+import type { Logger } from '../../lib/log.ts'
+import { AgentClient } from './agent-client.ts'
+import { GuestServer, type ListeningPlace } from './guest-server.ts'
+import { BodyBudget } from './guest-services.ts'
+import { WorkerMetrics } from './metrics.ts'
+import type { FromWorker, ListenerDescription, ToWorker, WorkerConfig } from './protocol.ts'
+import { RefusalLog } from './refusal-log.ts'
+import { RequestIds } from './request-ids.ts'
+
+const defaultBacklog: Count = 1024
+
+export interface WorkerOptions {
+  readonly config: WorkerConfig
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly savedSyn: (fd: number) => Uint8Array | undefined
+  /** Takes the next descriptor that the opener sent; `undefined` for one that could not be received. */
+  readonly nextDescriptor: () => number | undefined
+  readonly tell: (message: FromWorker) => void
+}
+
+interface Opening {
+  readonly description: ListenerDescription
+  readonly place: ListeningPlace | undefined
+}
+
+/** Carries out what the opener says, from the first listener to the last answer. */
+export class Worker {
+  readonly #options: WorkerOptions
+  readonly #metrics = new WorkerMetrics()
+  readonly #agent: AgentClient
+  readonly #server: GuestServer
+
+  constructor(options: WorkerOptions) {
+    const { config, clock, logger } = options
+    this.#options = options
+    this.#agent = new AgentClient({ config: config.agent, clock, metrics: this.#metrics })
+    this.#server = new GuestServer({
+      services: {
+        agent: this.#agent,
+        limits: config.limits,
+        metrics: this.#metrics,
+        log: new RefusalLog(logger, clock),
+        requestIds: new RequestIds(),
+        bodies: new BodyBudget(),
+        clock,
+      },
+      backlog: config.backlog ?? defaultBacklog,
+      savedSyn: options.savedSyn,
+    })
+  }
+
+  async handle(message: Exclude<ToWorker, { kind: 'configure' }>): Promise<void> {
+    switch (message.kind) {
+      case 'listeners':
+        await this.#listen(this.#takeDescriptors(message.listeners))
+        return
+      case 'own-listeners':
+        await this.#listen(
+          message.listeners.map((description) => ({
+            description,
+            place: { host: description.host, port: description.tcpPort },
+          })),
+        )
+        return
+      case 'close-listeners':
+        this.#server.closeListeners(message.listenerIds)
+        return
+      case 'drain':
+        await this.#server.drain(message.limit)
+        await this.#agent.close()
+        this.#options.tell({ kind: 'drained' })
+        return
+      case 'metrics':
+        this.#options.tell({ kind: 'metrics', id: message.id, metrics: this.#metrics.toJson() })
+        return
+      default:
+        message satisfies never
+    }
+  }
+
+  /** Takes all descriptors before the first wait: their order is the order of messages. */
+  #takeDescriptors(descriptions: readonly ListenerDescription[]): readonly Opening[] {
+    return descriptions.map((description) => {
+      const fd = this.#options.nextDescriptor()
+      return { description, place: fd === undefined ? undefined : { fd } }
+    })
+  }
+
+  async #listen(openings: readonly Opening[]): Promise<void> {
+    const { tell, logger } = this.#options
+    const outcomes = await Promise.all(
+      openings.map(async ({ description, place }) => {
+        const { listenerId, netns, bound } = description
+        try {
+          if (place === undefined) throw new Error('its descriptor did not arrive')
+          await this.#server.listen(description, place)
+          return listenerId
+        } catch (thrown) {
+          const cause = causeText(thrown)
+          logger.error({ listenerId, netns, bound, cause }, 'Cannot accept on a listener')
+          tell({ kind: 'listen-failed', listenerId, cause })
+          return undefined
+        }
+      }),
+    )
+    const listenerIds = outcomes.filter((listenerId) => listenerId !== undefined)
+    if (listenerIds.length > 0) tell({ kind: 'listening', listenerIds })
+  }
+}
