@@ -1,0 +1,202 @@
+import type { Count } from '../../../lib/clock.ts'
+import {
+  parseInstanceId,
+  parseNetworkId,
+  parsePortId,
+  parseProjectId,
+  type NetworkId,
+  type RouterId,
+} from '../../../lib/ids.ts'
+import { OvsdbError } from '../../../lib/ovsdb/ovsdb-error.ts'
+import type { RowChange } from '../../../lib/ovsdb/table-updates.ts'
+import type { Port, PortQuery } from '../port-directory.ts'
+import { PortIndex, routerOf, type IndexedPort } from './port-index.ts'
+import {
+  modifyDatapathBinding,
+  modifyPortBinding,
+  readDatapathBinding,
+  readPortBinding,
+  type DatapathBinding,
+  type PortBinding,
+} from './schema.ts'
+
+/** What a set of changes touched: whoever remembers answers about these must forget them. */
+export interface Touched {
+  readonly networkIds: Set<NetworkId>
+  readonly routerIds: Set<RouterId>
+}
+
+interface Datapath {
+  readonly binding: DatapathBinding
+  readonly networkId: NetworkId | undefined
+}
+
+const networkPrefix = 'neutron-'
+
+/** Neutron names the switch of a network `neutron-` and the id; routers' datapaths are named alike. */
+function networkOf({ name, logicalSwitch }: DatapathBinding): NetworkId | undefined {
+  if (logicalSwitch === undefined || name?.startsWith(networkPrefix) !== true) return undefined
+  return parseNetworkId(name.slice(networkPrefix.length))
+}
+
+/** One complete copy of the southbound tables that we need, and the answers that can be read off it. */
+export class SouthboundCopy {
+  readonly #ports = new PortIndex()
+  readonly #datapaths = new Map<string, Datapath>()
+  /** More than one datapath only while Neutron or northd repair their rows. */
+  readonly #datapathsOfNetwork = new Map<NetworkId, readonly string[]>()
+
+  get networkCount(): Count {
+    return this.#datapathsOfNetwork.size
+  }
+
+  get portCount(): Count {
+    const others = this.#ports.noPorts.reduce((sum, [, count]) => sum + count, 0)
+    return this.#ports.size - others
+  }
+
+  get noPorts(): PortIndex['noPorts'] {
+    return this.#ports.noPorts
+  }
+
+  /** Takes in one transaction, or several that came together. */
+  applyAll(changes: readonly RowChange[]): Touched {
+    const touched = { networkIds: new Set<NetworkId>(), routerIds: new Set<RouterId>() }
+    // A row may be replaced by another of the same name, and nothing tells which of the two stands first.
+    for (const change of changes) if (change.kind === 'delete') this.apply(change, touched)
+    for (const change of changes) if (change.kind !== 'delete') this.apply(change, touched)
+    return touched
+  }
+
+  /** @throws OvsdbError `protocol` for a row that cannot be read, or a difference to one that is not there */
+  apply(change: RowChange, touched?: Touched): void {
+    if (change.table === 'Port_Binding') this.#applyPort(change, touched)
+    else if (change.table === 'Datapath_Binding') this.#applyDatapath(change, touched)
+  }
+
+  networksOfRouter(routerId: RouterId): readonly NetworkId[] {
+    const datapaths = this.#ports.datapathsOfRouter(routerId)
+    return [...new Set(datapaths.flatMap((uuid) => this.#datapaths.get(uuid)?.networkId ?? []))]
+  }
+
+  find(query: PortQuery): readonly Port[] {
+    const { fixedIp, macAddress } = query
+    const found = new Map<PortBinding, Port>()
+    for (const networkId of query.networkIds) {
+      for (const datapath of this.#datapathsOfNetwork.get(networkId) ?? []) {
+        const ports = [
+          ...(fixedIp === undefined ? [] : this.#ports.findByAddress(datapath, fixedIp)),
+          ...(macAddress === undefined ? [] : this.#ports.findByMac(datapath, macAddress)),
+        ]
+        for (const port of ports) this.#addPort(found, port, networkId)
+      }
+    }
+    return [...found.values()]
+  }
+
+  *allPorts(): Generator<Port, void, void> {
+    for (const port of this.#ports.ports()) {
+      const networkId = this.#datapaths.get(port.binding.datapath)?.networkId
+      const made = networkId && toPort(port, networkId)
+      if (made) yield made
+    }
+  }
+
+  #addPort(found: Map<PortBinding, Port>, port: IndexedPort, networkId: NetworkId): void {
+    if (found.has(port.binding)) return
+    const made = toPort(port, networkId)
+    if (made !== undefined) found.set(port.binding, made)
+  }
+
+  #applyPort(change: RowChange, touched: Touched | undefined): void {
+    // A full copy has no row twice, and so nothing to look up.
+    const before = touched === undefined ? undefined : this.#ports.get(change.uuid)
+    if (change.kind === 'delete') {
+      this.#touch(before, touched)
+      for (const other of this.#ports.delete(change.uuid)) this.#touch(other, touched)
+      return
+    }
+    const after = change.kind === 'put' ? readPortBinding(change.row) : modified(before, change)
+    if (after === before) return
+    for (const other of this.#ports.put(change.uuid, after)) this.#touch(other, touched)
+    this.#touch(before, touched)
+    this.#touch(after, touched)
+  }
+
+  #touch(binding: PortBinding | undefined, touched: Touched | undefined): void {
+    if (binding === undefined || touched === undefined) return
+    const networkId = this.#datapaths.get(binding.datapath)?.networkId
+    if (networkId !== undefined) touched.networkIds.add(networkId)
+    const routerId = routerOf(binding)
+    if (routerId !== undefined) touched.routerIds.add(routerId)
+  }
+
+  #applyDatapath(change: RowChange, touched: Touched | undefined): void {
+    const { uuid } = change
+    const before = this.#datapaths.get(uuid)
+    if (change.kind === 'delete') {
+      this.#datapaths.delete(uuid)
+      this.#renameDatapath(uuid, before?.networkId, undefined, touched)
+      return
+    }
+    if (change.kind === 'modify' && before === undefined) throw unknownRow()
+    const binding =
+      change.kind === 'put' || before === undefined
+        ? readDatapathBinding(change.row)
+        : modifyDatapathBinding(before.binding, change.row)
+    const networkId = networkOf(binding)
+    this.#datapaths.set(uuid, { binding, networkId })
+    this.#renameDatapath(uuid, before?.networkId, networkId, touched)
+  }
+
+  #renameDatapath(
+    uuid: string,
+    before: NetworkId | undefined,
+    after: NetworkId | undefined,
+    touched: Touched | undefined,
+  ): void {
+    if (before === after) return
+    if (before !== undefined) {
+      const left = (this.#datapathsOfNetwork.get(before) ?? []).filter((one) => one !== uuid)
+      if (left.length === 0) this.#datapathsOfNetwork.delete(before)
+      else this.#datapathsOfNetwork.set(before, left)
+      touched?.networkIds.add(before)
+    }
+    if (after !== undefined) {
+      const known = this.#datapathsOfNetwork.get(after) ?? []
+      this.#datapathsOfNetwork.set(after, [...known, uuid])
+      touched?.networkIds.add(after)
+    }
+    if (touched === undefined) return
+    for (const routerId of this.#ports.routersOnDatapath(uuid)) touched.routerIds.add(routerId)
+  }
+}
+
+function unknownRow(): OvsdbError {
+  return new OvsdbError('protocol', 'A difference came for a row that is not in the copy')
+}
+
+function modified(
+  before: PortBinding | undefined,
+  change: RowChange & { readonly kind: 'modify' },
+): PortBinding {
+  if (before === undefined) throw unknownRow()
+  return modifyPortBinding(before, change.row)
+}
+
+/** Every kind of row is a port like any other, metadata ports of type `localport` too: an address they hold is no guest's. */
+function toPort({ binding, facts }: IndexedPort, networkId: NetworkId): Port | undefined {
+  const portId = parsePortId(binding.logicalPort)
+  if (portId === undefined) return undefined
+  const instanceId = parseInstanceId(binding.deviceId)
+  const projectId = parseProjectId(binding.projectId)
+  const { deviceOwner } = binding
+  return {
+    portId,
+    networkId,
+    ...facts,
+    ...(instanceId !== undefined && { instanceId }),
+    ...(projectId !== undefined && { projectId }),
+    ...(deviceOwner !== undefined && deviceOwner !== '' && { deviceOwner }),
+  }
+}

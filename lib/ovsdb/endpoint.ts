@@ -1,0 +1,112 @@
+import { readFile } from 'node:fs/promises'
+import { connect as connectSocket, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import { causeText } from '../errors.ts'
+import { parseIpAddress } from '../ip-address.ts'
+import { OvsdbError } from './ovsdb-error.ts'
+
+/** Where an OVSDB server listens, in the notation of ovsdb(7): `unix:/run/x.sock`, `tcp:10.0.0.1:6642`, `ssl:[fd00::1]:6642`. */
+export type OvsdbEndpoint =
+  | { readonly kind: 'unix'; readonly path: string }
+  | { readonly kind: 'tcp' | 'ssl'; readonly host: string; readonly tcpPort: number }
+
+/** Files for `ssl:` endpoints. They are read at each connect, so renewed ones need no restart. */
+export interface OvsdbTlsFiles {
+  readonly privateKey?: string | undefined
+  readonly certificate?: string | undefined
+  readonly caCertificate?: string | undefined
+  /**
+   * Whether the server's certificate must name the host of the endpoint. Open vSwitch's own tools never ask for
+   * that, and the certificates that `ovs-pki` makes name no host: the chain to the private CA is the proof.
+   */
+  readonly verifyHost: boolean
+}
+
+const hostName = /^[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,253}[A-Za-z0-9])?$/
+
+/** @returns `undefined` when the text is no endpoint */
+export function parseOvsdbEndpoint(text: string): OvsdbEndpoint | undefined {
+  if (text.startsWith('unix:')) {
+    const path = text.slice(5)
+    return path.startsWith('/') && !path.includes('\0') ? { kind: 'unix', path } : undefined
+  }
+  const [, kind, bracketed, bare, digits] =
+    /^(tcp|ssl):(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? []
+  const tcpPort = Number(digits)
+  const host = bracketed === undefined ? bare : parseIpAddress(bracketed)
+  const isHost = bracketed !== undefined || hostName.test(bare ?? '')
+  if (host === undefined || !isHost || !(tcpPort >= 1 && tcpPort <= 65_535)) return undefined
+  return { kind: kind === 'ssl' ? 'ssl' : 'tcp', host, tcpPort }
+}
+
+export function ovsdbEndpointText(endpoint: OvsdbEndpoint): string {
+  if (endpoint.kind === 'unix') return `unix:${endpoint.path}`
+  const host = endpoint.host.includes(':') ? `[${endpoint.host}]` : endpoint.host
+  return `${endpoint.kind}:${host}:${endpoint.tcpPort}`
+}
+
+async function optionalFile(path: string | undefined): Promise<Buffer | undefined> {
+  return path === undefined ? undefined : await readFile(path)
+}
+
+async function open(endpoint: OvsdbEndpoint, files: OvsdbTlsFiles | undefined): Promise<Socket> {
+  if (endpoint.kind === 'unix') return connectSocket({ path: endpoint.path })
+  const { host, tcpPort: port } = endpoint
+  if (endpoint.kind === 'tcp') return connectSocket({ host, port })
+  const [key, cert, ca] = await Promise.all([
+    optionalFile(files?.privateKey),
+    optionalFile(files?.certificate),
+    optionalFile(files?.caCertificate),
+  ])
+  const isName = parseIpAddress(host) === undefined
+  return connectTls({
+    host,
+    port,
+    ...(key && { key }),
+    ...(cert && { cert }),
+    ...(ca && { ca }),
+    ...(isName && { servername: host }),
+    ...(files?.verifyHost === false && { checkServerIdentity: () => undefined }),
+  })
+}
+
+/** Connects, TLS handshake included. @throws OvsdbError `unreachable`; the signal ends the attempt */
+export async function connectOvsdbEndpoint(
+  endpoint: OvsdbEndpoint,
+  files: OvsdbTlsFiles | undefined,
+  signal: AbortSignal,
+): Promise<Socket> {
+  let socket: Socket | undefined
+  try {
+    socket = await open(endpoint, files)
+    await connected(socket, endpoint.kind === 'ssl' ? 'secureConnect' : 'connect', signal)
+    socket.setNoDelay(true)
+    return socket
+  } catch (cause) {
+    socket?.destroy()
+    const where = ovsdbEndpointText(endpoint)
+    throw new OvsdbError('unreachable', `Cannot connect to "${where}": ${causeText(cause)}`, {
+      cause,
+    })
+  }
+}
+
+function connected(socket: Socket, event: string, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => {
+      socket.destroy()
+      reject(signal.reason instanceof Error ? signal.reason : new Error('aborted'))
+    }
+    socket.once(event, () => {
+      signal.removeEventListener('abort', abort)
+      socket.removeAllListeners('error')
+      resolve()
+    })
+    socket.once('error', (cause) => {
+      signal.removeEventListener('abort', abort)
+      reject(cause)
+    })
+    if (signal.aborted) abort()
+    else signal.addEventListener('abort', abort, { once: true })
+  })
+}

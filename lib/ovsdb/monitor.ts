@@ -1,0 +1,213 @@
+import type { Clock, Count, Milliseconds } from '../clock.ts'
+import { OvsdbError } from './ovsdb-error.ts'
+import type { OvsdbSession } from './session.ts'
+import { readTableUpdates, type RowChange, type TableUpdates } from './table-updates.ts'
+
+/** What is to be copied of one table. */
+export interface MonitoredTable {
+  readonly columns: readonly string[]
+  /** RFC 7047 §5.1 conditions; servers before 2.6 ignore them, so the consumer must be able to. */
+  readonly where?: readonly unknown[]
+}
+
+/** Takes in a complete copy beside the one in use, and then puts it in its place. */
+export interface CopyBuilder {
+  add(change: RowChange): void
+  /** Puts the new copy in place of the old one, at once. */
+  finish(): void
+}
+
+/** Who holds the copy. Both calls happen between two turns of the event loop: nobody sees half of a transaction. */
+export interface MonitorConsumer {
+  startCopy(): CopyBuilder
+  apply(changes: readonly RowChange[]): void
+}
+
+export interface MonitorSpec {
+  /** Unique among the monitors of a client. */
+  readonly name: string
+  readonly database: string
+  readonly tables: Readonly<Record<string, MonitoredTable>>
+  readonly consumer: MonitorConsumer
+  /** A server that refuses it is used all the same. */
+  readonly optional?: boolean
+}
+
+/** What the first answer was: everything, or only what changed since the copy was last right. */
+export type CopyKind = 'full' | 'resumed'
+
+const noTransaction = '00000000-0000-0000-0000-000000000000'
+/** How long rows are taken in before others get their turn. */
+const sliceOfTime: Milliseconds = 10
+const rowsPerGlance: Count = 32
+/** Updates that may wait while the first copy is taken in; beyond it a new copy is cheaper. */
+const mostWaiting = 50_000
+
+/** The three ways to monitor, best first, and how their messages look. @see ovsdb-server(7) §4.1.12, §4.1.15, RFC 7047 §4.1.5 */
+const methods = [
+  { request: 'monitor_cond_since', update: 'update3', words: 2 },
+  { request: 'monitor_cond', update: 'update2', words: 1 },
+  { request: 'monitor', update: 'update', words: 1 },
+] as const
+type Method = (typeof methods)[number]
+
+/**
+ * Keeps one copy in step with the server over as many sessions as it takes. It remembers the last transaction, so that a
+ * new session need only bring what happened since.
+ */
+export class Monitor {
+  readonly spec: MonitorSpec
+  readonly #clock: Clock
+  #lastTransaction: string = noTransaction
+  #session: OvsdbSession | undefined
+  #method: Method = methods[0]
+  #isBusy = false
+  #waiting: TableUpdates[] = []
+
+  constructor(spec: MonitorSpec, clock: Clock) {
+    this.spec = spec
+    this.#clock = clock
+  }
+
+  /** Begins on a new session and resolves when the copy is right. @throws OvsdbError */
+  async begin(session: OvsdbSession, limit: Milliseconds): Promise<CopyKind> {
+    this.#session = session
+    this.#waiting = []
+    this.#isBusy = true
+    for (const method of methods) {
+      this.#method = method
+      try {
+        const answer = await session.request(method.request, this.#params(method), limit)
+        const kind = await this.#takeCopy(answer, session)
+        await this.#drain(session)
+        return kind
+      } catch (thrown) {
+        const isUnknown = thrown instanceof OvsdbError && thrown.refusal === 'unknown method'
+        if (!isUnknown || method.request === 'monitor') throw thrown
+      }
+    }
+    throw new OvsdbError('protocol', 'The server knows no way to monitor')
+  }
+
+  /** @returns whether the notification was for this monitor */
+  notify(method: string, params: unknown): boolean {
+    if (method === 'monitor_canceled') {
+      if (!Array.isArray(params) || params[0] !== this.spec.name) return false
+      this.forget()
+      this.#session?.fail(new OvsdbError('unsuitable', 'The server cancelled the monitor'))
+      return true
+    }
+    if (method !== this.#method.update || this.#session === undefined) return false
+    const updates = readTableUpdates(params, this.#method.words)
+    if (updates.words[0] !== this.spec.name) return false
+    if (this.#isBusy || updates.isLong) this.#queue(updates)
+    else this.#apply(updates, [...updates.changes])
+    return true
+  }
+
+  /** Gives up what is under way; nothing more reaches the consumer. */
+  stop(): void {
+    this.#session = undefined
+    this.#waiting = []
+  }
+
+  /** The copy cannot be trusted to be that of the last transaction: the next session brings it whole. */
+  forget(): void {
+    this.#lastTransaction = noTransaction
+  }
+
+  #params(method: Method): unknown[] {
+    const requests = Object.entries(this.spec.tables).map(([table, { columns, where }]) => {
+      const isConditional = method.request !== 'monitor' && where !== undefined
+      return [table, [{ columns, ...(isConditional && { where }) }]] as const
+    })
+    const common = [this.spec.database, this.spec.name, Object.fromEntries(requests)]
+    return method.request === 'monitor_cond_since' ? [...common, this.#lastTransaction] : common
+  }
+
+  async #takeCopy(answer: unknown, session: OvsdbSession): Promise<CopyKind> {
+    const isSince = this.#method.request === 'monitor_cond_since'
+    const updates = readTableUpdates(answer, isSince ? 2 : 0)
+    const [found, transaction] = updates.words
+    if (found === true) {
+      const changes = await this.#read(updates, session)
+      this.#apply({ ...updates, words: [this.spec.name, transaction] }, changes)
+      return 'resumed'
+    }
+    const builder = this.spec.consumer.startCopy()
+    await this.#each(updates.changes, session, (change) => builder.add(change))
+    builder.finish()
+    this.#remember(transaction)
+    return 'full'
+  }
+
+  async #read(updates: TableUpdates, session: OvsdbSession): Promise<RowChange[]> {
+    const changes: RowChange[] = []
+    await this.#each(updates.changes, session, (change) => changes.push(change))
+    return changes
+  }
+
+  /** Takes rows for a slice of time, then lets the guests' requests have theirs. */
+  async #each(
+    changes: Iterable<RowChange>,
+    session: OvsdbSession,
+    take: (change: RowChange) => void,
+  ): Promise<void> {
+    let until = this.#clock.now() + sliceOfTime
+    let count = 0
+    for (const change of changes) {
+      take(change)
+      count += 1
+      if (count % rowsPerGlance !== 0 || this.#clock.now() < until) continue
+      await nextTurn()
+      if (this.#session !== session) throw new OvsdbError('closed', 'The monitor was stopped')
+      until = this.#clock.now() + sliceOfTime
+    }
+  }
+
+  #queue(updates: TableUpdates): void {
+    this.#waiting.push(updates)
+    if (this.#waiting.length > mostWaiting) {
+      throw new OvsdbError('overflow', 'Too many updates wait to be taken in')
+    }
+    const session = this.#session
+    if (this.#isBusy || session === undefined) return
+    this.#isBusy = true
+    this.#drain(session).catch((thrown: unknown) => {
+      session.fail(
+        thrown instanceof OvsdbError
+          ? thrown
+          : new OvsdbError('protocol', 'Cannot take in an update', { cause: thrown }),
+      )
+    })
+  }
+
+  async #drain(session: OvsdbSession): Promise<void> {
+    for (;;) {
+      const updates = this.#waiting.shift()
+      if (updates === undefined) break
+      this.#apply(updates, await this.#read(updates, session))
+    }
+    this.#isBusy = false
+  }
+
+  #apply(updates: TableUpdates, changes: readonly RowChange[]): void {
+    const before = this.#lastTransaction
+    // Should the consumer fail in between, its copy is of no known transaction.
+    this.forget()
+    this.spec.consumer.apply(changes)
+    if (this.#method.request !== 'monitor_cond_since') return
+    this.#lastTransaction = before
+    this.#remember(updates.words[1])
+  }
+
+  #remember(transaction: unknown): void {
+    this.#lastTransaction = typeof transaction === 'string' ? transaction : noTransaction
+  }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve)
+  })
+}

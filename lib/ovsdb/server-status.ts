@@ -1,0 +1,63 @@
+import { OvsdbError } from './ovsdb-error.ts'
+import type { Row } from './notation.ts'
+
+/** What of `_Server`'s table Database is asked for. @see ovsdb-server(5) */
+export const serverStatusColumns = ['name', 'model', 'connected', 'leader', 'cid', 'index'] as const
+
+/** Does this server serve the database as it should? One row of Database, put together from updates. */
+export interface ServerStatus {
+  readonly model: string
+  readonly connected: boolean
+  readonly leader: boolean
+  /** The cluster; absent unless clustered. */
+  readonly clusterId?: string
+  /** How far in the cluster's log this server shows its data. */
+  readonly index?: number
+}
+
+/** The furthest state of a cluster that was seen on any of its servers. */
+export interface ClusterPosition {
+  readonly clusterId: string
+  readonly index: number
+}
+
+function optional(value: unknown): unknown {
+  return Array.isArray(value) && value[0] === 'set' ? undefined : value
+}
+
+export function readServerStatus(row: Row): ServerStatus {
+  const cluster = optional(row['cid'])
+  const clusterId = Array.isArray(cluster) && cluster[0] === 'uuid' ? cluster[1] : undefined
+  const index = optional(row['index'])
+  return {
+    model: typeof row['model'] === 'string' ? row['model'] : 'standalone',
+    connected: row['connected'] === true,
+    leader: row['leader'] === true,
+    ...(typeof clusterId === 'string' && { clusterId }),
+    ...(typeof index === 'number' && { index }),
+  }
+}
+
+/**
+ * Why the server is not to be used, or `undefined` when it is. A server that lost its cluster may serve old
+ * data for ever, and one that lags behind what another has shown would take us back in time.
+ * A relay is never a leader; whether it is connected to its source is all there is to ask.
+ */
+export function whyUnsuitable(
+  status: ServerStatus | undefined,
+  database: string,
+  wanted: { readonly leaderOnly: boolean; readonly seen?: ClusterPosition | undefined },
+): OvsdbError | undefined {
+  const unsuitable = (why: string): OvsdbError => new OvsdbError('unsuitable', why)
+  if (status === undefined) return unsuitable(`The server has no database "${database}"`)
+  if (!status.connected) return unsuitable('The server has lost its cluster or source')
+  if (status.model !== 'clustered') return undefined
+  if (wanted.leaderOnly && !status.leader) {
+    return unsuitable('The server is not the leader of its cluster')
+  }
+  const isBehind =
+    wanted.seen !== undefined &&
+    wanted.seen.clusterId === status.clusterId &&
+    (status.index ?? 0) < wanted.seen.index
+  return isBehind ? unsuitable('The server is behind what its cluster has shown') : undefined
+}

@@ -1,0 +1,181 @@
+import type { Duplex } from 'node:stream'
+import type { Bytes, Cancel, Clock, Milliseconds, MonotonicMilliseconds } from '../clock.ts'
+import { causeText } from '../errors.ts'
+import { JsonStream } from './json-stream.ts'
+import { OvsdbError } from './ovsdb-error.ts'
+import { readRpcMessage, type RpcMessage } from './rpc-message.ts'
+
+export interface OvsdbSessionOptions {
+  readonly clock: Clock
+  readonly messageBytes: Bytes
+  /** After this long without a byte from the server it is asked for an echo. */
+  readonly probeInterval: Milliseconds
+  /** After this long without a byte the session is given up. */
+  readonly probeTimeout: Milliseconds
+  /** Called in order of arrival; what it throws ends the session. */
+  readonly onNotification: (method: string, params: unknown) => void
+}
+
+interface Outstanding {
+  readonly resolve: (result: unknown) => void
+  readonly reject: (error: OvsdbError) => void
+  readonly cancelTimer: Cancel
+}
+
+/** Deeper than any OVSDB value, far from what would exhaust the parser. */
+const deepest = 32
+/** An echo of ours; a server repeats it. */
+const probeId = 'echo'
+
+/** One JSON-RPC 1.0 conversation with an OVSDB server (RFC 7047 §4). */
+export class OvsdbSession {
+  readonly #stream: Duplex
+  readonly #options: OvsdbSessionOptions
+  readonly #json: JsonStream
+  readonly #outstanding = new Map<number, Outstanding>()
+  #nextId = 1
+  #lastHeard: MonotonicMilliseconds
+  #cancelProbe: Cancel
+  #end: OvsdbError | undefined
+  /** Resolves with the reason when the session is over; never rejects. */
+  readonly ended: Promise<OvsdbError>
+  #reportEnd: (error: OvsdbError) => void = () => undefined
+
+  constructor(stream: Duplex, options: OvsdbSessionOptions) {
+    this.#stream = stream
+    this.#options = options
+    this.#json = new JsonStream({ messageBytes: options.messageBytes, depth: deepest })
+    this.#lastHeard = options.clock.now()
+    this.ended = new Promise((resolve) => {
+      this.#reportEnd = resolve
+    })
+    stream.on('data', (chunk: Buffer) => this.#receive(chunk))
+    stream.once('error', (cause) =>
+      this.fail(new OvsdbError('closed', `The connection broke: ${causeText(cause)}`, { cause })),
+    )
+    stream.once('close', () =>
+      this.fail(new OvsdbError('closed', 'The server closed the connection')),
+    )
+    this.#cancelProbe = options.clock.schedule(options.probeInterval, () => this.#probe())
+  }
+
+  /** When the server was last heard of. */
+  get lastHeard(): MonotonicMilliseconds {
+    return this.#lastHeard
+  }
+
+  /**
+   * Asks and waits. The result may be `LongJson`.
+   * @throws OvsdbError `refused` for an error in the reply, `timeout`, or why the session ended
+   */
+  request(method: string, params: readonly unknown[], limit: Milliseconds): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      if (this.#end) {
+        reject(this.#end)
+        return
+      }
+      const id = this.#nextId
+      this.#nextId += 1
+      const cancelTimer = this.#options.clock.schedule(limit, () => {
+        this.#outstanding.delete(id)
+        reject(new OvsdbError('timeout', `The server did not answer "${method}" in time`))
+      })
+      this.#outstanding.set(id, { resolve, reject, cancelTimer })
+      this.#send({ method, params, id })
+    })
+  }
+
+  /** Ends the session for a reason; the first one counts. */
+  fail(reason: OvsdbError): void {
+    if (this.#end) return
+    this.#end = reason
+    this.#cancelProbe()
+    this.#stream.destroy()
+    for (const { reject, cancelTimer } of this.#outstanding.values()) {
+      cancelTimer()
+      reject(reason)
+    }
+    this.#outstanding.clear()
+    this.#reportEnd(reason)
+  }
+
+  #send(message: Readonly<Record<string, unknown>>): void {
+    // A server that does not read while it asks for echoes would have us fill our memory.
+    if (this.#stream.writableLength > this.#options.messageBytes) {
+      this.fail(new OvsdbError('overflow', 'The server does not read what is sent to it'))
+      return
+    }
+    if (!this.#end) this.#stream.write(JSON.stringify(message))
+  }
+
+  #receive(chunk: Buffer): void {
+    if (this.#end) return
+    this.#lastHeard = this.#options.clock.now()
+    try {
+      for (const text of this.#json.push(chunk)) this.#handle(readRpcMessage(text))
+    } catch (thrown) {
+      const reason =
+        thrown instanceof OvsdbError
+          ? thrown
+          : new OvsdbError('protocol', `Cannot take in a message: ${causeText(thrown)}`, {
+              cause: thrown,
+            })
+      this.fail(reason)
+    }
+  }
+
+  #handle(message: RpcMessage): void {
+    // An earlier message of the same chunk may have ended the session.
+    if (this.#end) return
+    switch (message.kind) {
+      case 'notification':
+        this.#options.onNotification(message.method, message.params)
+        return
+      case 'request':
+        this.#answer(message.method, message.params, message.id)
+        return
+      case 'reply':
+        this.#settle(message)
+    }
+  }
+
+  #answer(method: string, params: unknown, id: unknown): void {
+    const answer =
+      method === 'echo'
+        ? { result: params ?? [], error: null, id }
+        : { result: null, error: 'unknown method', id }
+    this.#send(answer)
+  }
+
+  #settle(reply: RpcMessage & { readonly kind: 'reply' }): void {
+    if (reply.id === probeId) return
+    const waiting = typeof reply.id === 'number' ? this.#outstanding.get(reply.id) : undefined
+    // Late, after its time-out: nobody waits for it any more.
+    if (waiting === undefined || typeof reply.id !== 'number') return
+    this.#outstanding.delete(reply.id)
+    waiting.cancelTimer()
+    if (reply.error === null) waiting.resolve(reply.result)
+    else waiting.reject(refusal(reply.error))
+  }
+
+  #probe(): void {
+    const { clock, probeInterval, probeTimeout } = this.#options
+    const silence = clock.now() - this.#lastHeard
+    if (silence >= probeTimeout) {
+      this.fail(new OvsdbError('timeout', 'Nothing was heard from the server for too long'))
+      return
+    }
+    if (silence >= probeInterval) this.#send({ method: 'echo', params: [], id: probeId })
+    const next = silence >= probeInterval ? probeInterval : probeInterval - silence
+    this.#cancelProbe = clock.schedule(Math.min(next, probeTimeout - silence), () => this.#probe())
+  }
+}
+
+/** RFC 7047 §3.1: an error is an object with `error` and perhaps `details`; some servers send bare text. */
+function refusal(error: unknown): OvsdbError {
+  const fields: { readonly error?: unknown; readonly details?: unknown } =
+    typeof error === 'object' && error !== null ? error : { error }
+  const word = typeof fields.error === 'string' ? fields.error.slice(0, 200) : 'unreadable error'
+  const details = typeof fields.details === 'string' ? `: ${fields.details.slice(0, 500)}` : ''
+  return new OvsdbError('refused', `The server refused: ${word}${details}`, { refusal: word })
+}

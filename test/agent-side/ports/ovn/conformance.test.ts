@@ -1,0 +1,27 @@
+import t from 'tap'
+import { portDirectoryConformance } from '../../../conformance/port-directory.ts'
+import { systemClock } from '../../../../lib/clock.ts'
+import { FakeOvsdb } from '../../../support/fake-ovsdb.ts'
+import { ovnDirectory, until } from '../../../support/ovn-directory.ts'
+import { southboundRows } from '../../../support/ovn-rows.ts'
+
+portDirectoryConformance(t, {
+  name: 'ovn',
+  pushes: true,
+  routers: true,
+  async open(topology, options) {
+    const fake = await FakeOvsdb.open()
+    fake.setTables(southboundRows(topology))
+    if (options?.cutOff === true) await fake.stop()
+    const directory = ovnDirectory({ config: { ovn_sb_connection: [`unix:${fake.path}`] } })
+    return {
+      directory,
+      clock: systemClock,
+      setTopology: async (changed) => fake.setTables(southboundRows(changed)),
+      cutOff: () => fake.stop(),
+      restore: () => fake.listen(),
+      settled: () => until(() => directory.isInStep),
+      close: () => fake.close(),
+    }
+  },
+})

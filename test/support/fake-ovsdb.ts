@@ -1,0 +1,380 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer, type Server, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/** Columns with values in the wire's form: `'text'`, `['set', […]]`, `['map', […]]`, `['uuid', '…']`. */
+export type FakeRow = Readonly<Record<string, unknown>>
+/** Rows by table and UUID. */
+export type FakeTables = Readonly<Record<string, Readonly<Record<string, FakeRow>>>>
+
+export interface FakeOvsdbOptions {
+  readonly database?: string
+  /** Methods this server does not know, as older ones. */
+  readonly unknownMethods?: readonly string[]
+  /** The row of `_Server`'s Database; `null`: the server has no such database. */
+  readonly status?: FakeRow | null
+  /** Forgets its history when it restarts, as a server without stored transaction ids. */
+  readonly forgetful?: boolean
+}
+
+interface FakeMonitor {
+  readonly id: unknown
+  readonly kind: 'update' | 'update2' | 'update3'
+  readonly columns: Readonly<Record<string, readonly string[]>>
+}
+
+interface Client {
+  readonly socket: Socket
+  readonly monitors: FakeMonitor[]
+  buffer: string
+}
+
+interface Request {
+  readonly method: string
+  readonly params: readonly unknown[]
+  readonly id: unknown
+}
+
+const standalone: FakeRow = {
+  name: 'OVN_Southbound',
+  model: 'standalone',
+  connected: true,
+  leader: true,
+}
+const statusUuid = '5e5e5e5e-0000-4000-8000-000000000001'
+
+/** An OVSDB server in miniature on a UNIX socket, which can also misbehave. */
+export class FakeOvsdb {
+  readonly path: string
+  readonly requests: Request[] = []
+  /** Cuts everything it sends into pieces of this many bytes. */
+  pieceBytes = Number.POSITIVE_INFINITY
+  readonly #directory: string
+  readonly #options: FakeOvsdbOptions
+  #status: FakeRow | undefined
+  #tables: FakeTables = {}
+  #transaction = 0
+  #history: { readonly number: number; readonly before: FakeTables }[] = []
+  #server: Server | undefined
+  readonly #clients = new Set<Client>()
+
+  static async open(options: FakeOvsdbOptions = {}): Promise<FakeOvsdb> {
+    const directory = await mkdtemp(join(tmpdir(), 'ovt-ovsdb-'))
+    const fake = new FakeOvsdb(directory, options)
+    await fake.listen()
+    return fake
+  }
+
+  constructor(directory: string, options: FakeOvsdbOptions) {
+    this.#directory = directory
+    this.#options = options
+    this.path = join(directory, 'db.sock')
+    this.#status = options.status === null ? undefined : (options.status ?? standalone)
+  }
+
+  get endpoint(): { readonly kind: 'unix'; readonly path: string } {
+    return { kind: 'unix', path: this.path }
+  }
+
+  get clientCount(): number {
+    return this.#clients.size
+  }
+
+  async listen(): Promise<void> {
+    const server = createServer((socket) => this.#accept(socket))
+    this.#server = server
+    await new Promise<void>((resolve) => server.listen(this.path, resolve))
+  }
+
+  /** Ends all connections and stops listening. */
+  async stop(): Promise<void> {
+    const server = this.#server
+    this.#server = undefined
+    for (const { socket } of this.#clients) socket.destroy()
+    this.#clients.clear()
+    if (this.#options.forgetful === true) this.#history = []
+    await new Promise<void>((resolve) => (server ? server.close(() => resolve()) : resolve()))
+  }
+
+  async close(): Promise<void> {
+    await this.stop()
+    await rm(this.#directory, { recursive: true, force: true })
+  }
+
+  /** Makes the database hold exactly these rows, as one transaction. */
+  setTables(tables: FakeTables): void {
+    const before = this.#tables
+    this.#history.push({ number: this.#transaction, before })
+    this.#transaction += 1
+    this.#tables = tables
+    for (const client of this.#clients) {
+      for (const monitor of client.monitors) {
+        const updates = differences(before, tables, monitor)
+        if (Object.keys(updates).length > 0) this.#notify(client, monitor, updates)
+      }
+    }
+  }
+
+  get tables(): FakeTables {
+    return this.#tables
+  }
+
+  /** Changes what the server says of the database; `undefined`: it has it no more. */
+  setStatus(status: FakeRow | undefined): void {
+    const before = this.#status
+    this.#status = status
+    const update =
+      status === undefined ? { delete: null } : { [before ? 'modify' : 'insert']: status }
+    for (const client of this.#clients) {
+      this.send(client, {
+        method: 'update2',
+        params: ['_Server', { Database: { [statusUuid]: update } }],
+        id: null,
+      })
+    }
+  }
+
+  /** Sends bytes as they are to everybody. */
+  sendRaw(text: string): void {
+    for (const { socket } of this.#clients) socket.write(text)
+  }
+
+  cancelMonitors(): void {
+    for (const client of this.#clients) {
+      for (const { id } of client.monitors.splice(0)) {
+        this.send(client, { method: 'monitor_canceled', params: [id], id: null })
+      }
+    }
+  }
+
+  send(client: Client, message: unknown): void {
+    const bytes = Buffer.from(JSON.stringify(message))
+    if (this.pieceBytes >= bytes.length) {
+      client.socket.write(bytes)
+      return
+    }
+    for (let at = 0; at < bytes.length; at += this.pieceBytes) {
+      client.socket.write(bytes.subarray(at, at + this.pieceBytes))
+    }
+  }
+
+  #accept(socket: Socket): void {
+    const client: Client = { socket, monitors: [], buffer: '' }
+    this.#clients.add(client)
+    socket.setNoDelay(true)
+    socket.on('error', () => undefined)
+    socket.on('close', () => this.#clients.delete(client))
+    socket.on('data', (chunk: Buffer) => {
+      client.buffer += chunk.toString('utf8')
+      for (const request of takeMessages(client))
+        this.#answer(client, request as unknown as Request)
+    })
+  }
+
+  #answer(client: Client, request: Request): void {
+    if (request.method === undefined) return
+    this.requests.push(request)
+    const { id } = request
+    const refuse = (error: string): void =>
+      this.send(client, { result: null, error: { error }, id })
+    if (this.#options.unknownMethods?.includes(request.method) === true) {
+      refuse('unknown method')
+      return
+    }
+    switch (request.method) {
+      case 'echo':
+        this.send(client, { result: request.params, error: null, id })
+        return
+      case 'set_db_change_aware':
+        this.send(client, { result: {}, error: null, id })
+        return
+      case 'transact':
+        this.send(client, {
+          result: request.params.slice(1).map(() => ({ count: 1 })),
+          error: null,
+          id,
+        })
+        return
+      case 'monitor':
+      case 'monitor_cond':
+      case 'monitor_cond_since':
+        this.#monitor(client, request, refuse)
+        return
+      default:
+        refuse('unknown method')
+    }
+  }
+
+  #monitor(client: Client, { method, params, id }: Request, refuse: (error: string) => void): void {
+    const [database, monitorId, requests, last] = params
+    if (database === '_Server') {
+      if (this.#options.status === null) {
+        refuse('unknown database')
+        return
+      }
+      const rows = this.#status ? { Database: { [statusUuid]: { initial: this.#status } } } : {}
+      this.send(client, { result: rows, error: null, id })
+      return
+    }
+    if (this.#status === undefined && this.#options.status !== null) {
+      refuse('unknown database')
+      return
+    }
+    const kind = {
+      monitor: 'update',
+      monitor_cond: 'update2',
+      monitor_cond_since: 'update3',
+    } as const
+    const columns = Object.fromEntries(
+      Object.entries(requests as Record<string, { columns: string[] }[]>).map(([table, parts]) => [
+        table,
+        parts.flatMap((part) => part.columns),
+      ]),
+    )
+    const monitor = { id: monitorId, kind: kind[method as keyof typeof kind], columns }
+    client.monitors.push(monitor)
+    const known = this.#history.find(({ number }) => transactionId(number + 1) === last)
+    const isNow = last === transactionId(this.#transaction)
+    if (method === 'monitor_cond_since') {
+      const since = isNow ? this.#tables : this.#after(known?.number)
+      const found = isNow || since !== undefined
+      const updates = differences(since ?? {}, this.#tables, monitor, !found)
+      const result = [found, transactionId(this.#transaction), updates]
+      this.send(client, { result, error: null, id })
+      return
+    }
+    this.send(client, { result: differences({}, this.#tables, monitor, true), error: null, id })
+  }
+
+  /** The tables as they were after a transaction. */
+  #after(number: number | undefined): FakeTables | undefined {
+    if (number === undefined) return undefined
+    return this.#history.find((entry) => entry.number === number + 1)?.before
+  }
+
+  #notify(client: Client, monitor: FakeMonitor, updates: unknown): void {
+    const params =
+      monitor.kind === 'update3'
+        ? [monitor.id, transactionId(this.#transaction), updates]
+        : [monitor.id, updates]
+    this.send(client, { method: monitor.kind, params, id: null })
+  }
+}
+
+function transactionId(number: number): string {
+  return `7a7a7a7a-0000-4000-8000-${number.toString(16).padStart(12, '0')}`
+}
+
+/** Takes whole objects off the front of what a client sent, found by trial: clients' messages are short. */
+function* takeMessages(client: Client): Generator<Record<string, unknown>> {
+  for (;;) {
+    let end = client.buffer.indexOf('}')
+    let message: Record<string, unknown> | undefined
+    while (end !== -1) {
+      try {
+        message = JSON.parse(client.buffer.slice(0, end + 1)) as Record<string, unknown>
+        break
+      } catch {
+        end = client.buffer.indexOf('}', end + 1)
+      }
+    }
+    if (message === undefined) return
+    client.buffer = client.buffer.slice(end + 1)
+    yield message
+  }
+}
+
+function elements(value: unknown): readonly unknown[] {
+  const [tag, items] = Array.isArray(value) ? (value as unknown[]) : []
+  if (tag === 'set' || tag === 'map') return items as unknown[]
+  return [value]
+}
+
+/** How monitor_cond tells that a column changed. @see ovsdb-server(7) §4.1.14 */
+function columnDifference(before: unknown, after: unknown): unknown {
+  const tag = Array.isArray(after) ? (after as unknown[])[0] : undefined
+  const beforeTag = Array.isArray(before) ? (before as unknown[])[0] : undefined
+  if (tag === 'map') {
+    const old = new Map(elements(before ?? ['map', []]) as [string, string][])
+    const now = new Map(elements(after) as [string, string][])
+    const gone = [...old].filter(([key]) => !now.has(key))
+    const come = [...now].filter(([key, value]) => old.get(key) !== value)
+    return ['map', [...gone, ...come]]
+  }
+  if (tag === 'set' || beforeTag === 'set') {
+    const old = before === undefined ? [] : elements(before)
+    const now = elements(after)
+    return [
+      'set',
+      [...old.filter((one) => !now.includes(one)), ...now.filter((one) => !old.includes(one))],
+    ]
+  }
+  return after
+}
+
+/** Columns that are sets in the schema, although a set of one is sent bare. */
+const setColumns = new Set(['mac'])
+
+function rowDifference(before: FakeRow, after: FakeRow, columns: readonly string[]): FakeRow {
+  const changed = columns.filter(
+    (name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]),
+  )
+  return Object.fromEntries(
+    changed.map((name) => {
+      const isSet = setColumns.has(name)
+      const old = isSet
+        ? ['set', before[name] === undefined ? [] : elements(before[name])]
+        : before[name]
+      const now = isSet
+        ? ['set', after[name] === undefined ? [] : elements(after[name])]
+        : after[name]
+      return [name, columnDifference(old, now)]
+    }),
+  )
+}
+
+function pick(row: FakeRow, columns: readonly string[]): FakeRow {
+  return Object.fromEntries(columns.filter((name) => name in row).map((name) => [name, row[name]]))
+}
+
+function differences(
+  before: FakeTables,
+  after: FakeTables,
+  { kind, columns }: FakeMonitor,
+  isInitial = false,
+): Record<string, Record<string, unknown>> {
+  const updates: Record<string, Record<string, unknown>> = {}
+  const add = (table: string, uuid: string, update: unknown): void => {
+    const rows = (updates[table] ??= {})
+    rows[uuid] = update
+  }
+  for (const [table, wanted] of Object.entries(columns)) {
+    const old = before[table] ?? {}
+    const now = after[table] ?? {}
+    for (const [uuid, row] of Object.entries(old)) {
+      if (!(uuid in now))
+        add(table, uuid, kind === 'update' ? { old: pick(row, wanted) } : { delete: null })
+    }
+    for (const [uuid, row] of Object.entries(now)) {
+      const previous = old[uuid]
+      if (previous === undefined) {
+        const whole = pick(row, wanted)
+        add(
+          table,
+          uuid,
+          kind === 'update' ? { new: whole } : { [isInitial ? 'initial' : 'insert']: whole },
+        )
+      } else {
+        const difference = rowDifference(previous, row, wanted)
+        if (Object.keys(difference).length === 0) continue
+        add(
+          table,
+          uuid,
+          kind === 'update' ? { old: difference, new: pick(row, wanted) } : { modify: difference },
+        )
+      }
+    }
+  }
+  return updates
+}

@@ -1,0 +1,42 @@
+import { OvnPortDirectory } from '../../agent-side/ports/ovn/directory.ts'
+import { ovnTable, type OvnConfig } from '../../agent-side/ports/ovn/config.ts'
+import type { OvnMetrics } from '../../agent-side/ports/ovn/metrics.ts'
+import { loadConfig } from '../../lib/config/load.ts'
+import { systemClock, type Clock } from '../../lib/clock.ts'
+import { silentLogger, type Logger } from '../../lib/log.ts'
+
+/** The options of an `ovn` directory with their defaults, and some set as in a file. */
+export function ovnConfig(given: Readonly<Record<string, unknown>> = {}): OvnConfig {
+  const set = Object.entries(given).map(
+    ([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
+  )
+  const environmentPrefix = 'OVERLAPD_TEST'
+  return loadConfig(ovnTable, { environment: {}, environmentPrefix, set }).config
+}
+
+export interface OvnDirectoryOptions {
+  readonly config: Readonly<Record<string, unknown>>
+  readonly clock?: Clock
+  readonly logger?: Logger
+  readonly metrics?: OvnMetrics
+}
+
+/** An `ovn` directory that retries without pause. */
+export function ovnDirectory(options: OvnDirectoryOptions): OvnPortDirectory {
+  return new OvnPortDirectory({
+    config: ovnConfig(options.config),
+    clock: options.clock ?? systemClock,
+    logger: options.logger ?? silentLogger,
+    random: () => 0,
+    ...(options.metrics && { metrics: options.metrics }),
+  })
+}
+
+/** Resolves as soon as the condition holds; looks again whenever I/O had its turn. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) {
+    await new Promise((resolve) => {
+      setTimeout(resolve, 1)
+    })
+  }
+}
