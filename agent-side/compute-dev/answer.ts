@@ -62,19 +62,17 @@ export function refusalAnswer(refusal: Refusal, accept: string | undefined): Ans
   const { status, message } = refusal
   const title = titles[status] ?? 'Error'
   const line = `${status} ${title}`
-  switch (formOf(accept)) {
-    case 'html': {
-      const head = ` <head>\n  <title>${line}</title>\n </head>\n`
-      const text = ` <body>\n  <h1>${line}</h1>\n  ${message}<br /><br />\n\n\n\n </body>\n`
-      return { status, contentType: html, body: `<html>\n${head}${text}</html>` }
-    }
-    case 'json': {
-      const page = { message: `${message}<br /><br />\n\n\n`, code: line, title }
-      return { status, contentType: json, body: pythonJson(page) }
-    }
-    case 'plain':
-      return { status, contentType: plainText, body: `${line}\n\n${message}\n\n   ` }
+  const form = formOf(accept)
+  if (form === 'html') {
+    const head = ` <head>\n  <title>${line}</title>\n </head>\n`
+    const text = ` <body>\n  <h1>${line}</h1>\n  ${message}<br /><br />\n\n\n\n </body>\n`
+    return { status, contentType: html, body: `<html>\n${head}${text}</html>` }
   }
+  if (form === 'json') {
+    const page = { message: `${message}<br /><br />\n\n\n`, code: line, title }
+    return { status, contentType: json, body: pythonJson(page) }
+  }
+  return { status, contentType: plainText, body: `${line}\n\n${message}\n\n   ` }
 }
 
 /** JSON as Python's `json.dumps` writes it: a space after each comma and colon, ASCII only. */

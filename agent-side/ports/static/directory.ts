@@ -11,13 +11,11 @@ import type {
   PortsAnswer,
   Readiness,
 } from '../port-directory.ts'
-import { FileWatch } from './file-watch.ts'
 import type { StaticMetrics } from './metrics.ts'
 import { PortIndex } from './port-index.ts'
-import { StaticFileError } from './problems.ts'
-import { fileVersion, parseTopology, readWholeText, type VersionedText } from './read-topology.ts'
 import { topologyChanges } from './topology-changes.ts'
 import type { StaticTopology } from './topology.ts'
+import { WatchedTopology } from './watched-topology.ts'
 
 export interface StaticPortDirectoryOptions {
   readonly file: string
@@ -31,13 +29,10 @@ export interface StaticPortDirectoryOptions {
 }
 
 /** One good file; replaced as a whole, so that no answer mixes two. */
-interface Loaded {
+interface Held {
   readonly topology: StaticTopology
   readonly index: PortIndex
 }
-
-/** How many problems of a bad file the log and the readiness repeat. */
-const mostProblemsTold = 20
 
 /**
  * Answers from a file. It holds everything in memory, so it answers at once and never waits; once it has read a
@@ -46,62 +41,54 @@ const mostProblemsTold = 20
 export class StaticPortDirectory implements PortDirectory {
   readonly kind = 'static'
   readonly #options: StaticPortDirectoryOptions
-  readonly #watch: FileWatch
+  readonly #watched: WatchedTopology
   readonly #listeners = new Set<(change: DirectoryChange) => void>()
-  #loaded: Loaded | undefined
-  #loadedAt = ''
-  /** The version last looked at, good or bad: each is read once. */
-  #version: string | undefined
-  #refusal: string | undefined
+  #held: Held | undefined
 
   constructor(options: StaticPortDirectoryOptions) {
     this.#options = options
-    this.#watch = new FileWatch({
-      file: options.file,
-      clock: options.clock,
-      debounce: options.debounce ?? 50,
-      pollInterval: options.pollInterval ?? 10_000,
-      look: () => this.#look(),
+    this.#watched = new WatchedTopology({
+      ...options,
+      onLoaded: (topology) => this.#replace(topology),
+      onRefused: () => options.metrics?.refused(),
     })
   }
 
   /** Reads the file. One that cannot be used is no error: the directory is not ready until it can. */
   async start(): Promise<void> {
-    this.#watch.start()
-    await this.#watch.lookNow()
+    await this.#watched.start()
   }
 
   async close(): Promise<void> {
-    await this.#watch.close()
+    await this.#watched.close()
     this.#listeners.clear()
   }
 
   /** Looks at the file now instead of when its change is noticed. */
   async reload(): Promise<void> {
-    await this.#watch.lookNow()
+    await this.#watched.reload()
   }
 
   readiness(): Readiness {
-    const refusal = this.#refusal
-    if (this.#loaded === undefined) {
+    const { refusal, loadedAt } = this.#watched
+    if (this.#held === undefined) {
       return { ready: false, detail: refusal ?? 'The file has not been read yet' }
     }
-    const { ports, networks, routers } = this.#loaded.topology
-    const held = `${ports.length} ports of ${networks.size} networks and ${routers.size} routers, read at ${this.#loadedAt}`
-    return {
-      ready: true,
-      detail:
-        refusal === undefined ? held : `${held}. The file as it is now is not used: ${refusal}`,
-    }
+    const { ports, networks, routers } = this.#held.topology
+    const when = new Date(loadedAt).toISOString()
+    const held = `${ports.length} ports of ${networks.size} networks and ${routers.size} routers, read at ${when}`
+    const detail =
+      refusal === undefined ? held : `${held}. The file as it is now is not used: ${refusal}`
+    return { ready: true, detail }
   }
 
   networksOfRouter(routerId: RouterId): NetworksAnswer {
-    const { topology } = this.#held()
+    const { topology } = this.#loaded()
     return { networkIds: topology.routers.get(routerId) ?? [], asOf: this.#options.clock.now() }
   }
 
   findPorts(query: PortQuery): PortsAnswer {
-    return { ports: this.#held().index.find(query), asOf: this.#options.clock.now() }
+    return { ports: this.#loaded().index.find(query), asOf: this.#options.clock.now() }
   }
 
   onChange(listener: (change: DirectoryChange) => void): () => void {
@@ -112,54 +99,23 @@ export class StaticPortDirectory implements PortDirectory {
   }
 
   allPorts(): Iterable<Port> {
-    return this.#loaded?.topology.ports ?? []
+    return this.#held?.topology.ports ?? []
   }
 
-  #held(): Loaded {
-    if (this.#loaded !== undefined) return this.#loaded
+  #loaded(): Held {
+    if (this.#held !== undefined) return this.#held
     throw new MetadataError(
       'directory_not_ready',
       `Cannot look up ports: no usable file "${this.#options.file}" has been read yet`,
     )
   }
 
-  async #look(): Promise<void> {
-    try {
-      const read = await this.#readIfChanged()
-      if (read === undefined) return
-      this.#version = read.version
-      this.#accept(parseTopology(read.text, this.#options.file))
-    } catch (cause) {
-      this.#refuse(cause)
-    }
-  }
-
-  /** @returns `undefined` when this version of the file has been looked at already */
-  async #readIfChanged(): Promise<VersionedText | undefined> {
-    const { file } = this.#options
-    try {
-      if (this.#version !== undefined && (await fileVersion(file)) === this.#version) {
-        return undefined
-      }
-      return await readWholeText(file)
-    } catch (cause) {
-      // The next look reads whatever is there then, also what was there before.
-      this.#version = undefined
-      throw cause
-    }
-  }
-
-  #accept(topology: StaticTopology): void {
+  #replace(topology: StaticTopology): void {
     const { clock, file, logger, metrics } = this.#options
-    const changes = topologyChanges(this.#loaded?.topology, topology)
+    const changes = topologyChanges(this.#held?.topology, topology)
     const index = new PortIndex(topology.ports)
-    const now = clock.wallTime()
-    this.#loaded = { topology, index }
-    this.#loadedAt = new Date(now).toISOString()
-    this.#refusal = undefined
-    metrics?.loaded(topology.ports.length, now / 1_000)
-    const counts = { ports: topology.ports.length, changes: changes.length }
-    logger.info({ file, ...counts }, 'File of ports read')
+    this.#held = { topology, index }
+    metrics?.loaded(topology.ports.length, clock.wallTime() / 1_000)
     if (index.shared.length > 0) {
       logger.warn({ file, shared: index.shared }, 'Several ports of a network share an address')
     }
@@ -175,18 +131,5 @@ export class StaticPortDirectory implements PortDirectory {
         this.#options.logger.error({ cause: causeText(cause) }, 'Listener of a change failed')
       }
     }
-  }
-
-  #refuse(cause: unknown): void {
-    const { file, logger, metrics } = this.#options
-    const problems = cause instanceof StaticFileError ? cause.problems : [causeText(cause)]
-    const refusal = problems.slice(0, mostProblemsTold).join('; ')
-    // The same bad file is told once, not at every look.
-    const isNews = refusal !== this.#refusal
-    this.#refusal = refusal
-    if (!isNews) return
-    metrics?.refused()
-    const told = { file, problems: problems.slice(0, mostProblemsTold), count: problems.length }
-    logger.error(told, 'File of ports cannot be used')
   }
 }

@@ -24,7 +24,7 @@ function shown(value: unknown): string {
 export function parsedBy<Value>(
   parse: (value: unknown) => Value | undefined,
   expected: string,
-): z.ZodPipe<z.ZodUnknown, z.ZodTransform<Awaited<Value>, unknown>> {
+): z.ZodPipe<z.ZodUnknown, z.ZodTransform<Awaited<Value>>> {
   return z.unknown().transform((value, context) => {
     const parsed = parse(value)
     if (parsed !== undefined) return parsed as Awaited<Value>
