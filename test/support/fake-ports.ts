@@ -11,6 +11,7 @@ export interface PortRow {
   readonly project_id: string
   readonly tenant_id: string
   readonly name: string
+  readonly 'binding:host_id'?: string
 }
 
 const filterable = ['network_id', 'device_id', 'device_owner', 'mac_address', 'id'] as const
@@ -31,6 +32,7 @@ export function portRows(topology: Topology): PortRow[] {
     project_id: project,
     tenant_id: project,
     name: `port-${port.portId.slice(-4)}`,
+    'binding:host_id': 'host-1',
   })
   return [
     ...topology.routers.flatMap((router) =>

@@ -114,7 +114,7 @@ export class AddressLookups {
   ): void {
     const { copies } = this.#options
     const held = copies.peek(networkId)
-    if (held === undefined || held.asOf >= asOf) return
+    if (held === undefined || held.asOf > asOf) return
     const known =
       by === 'mac'
         ? held.find({ macAddress: value as MacAddress })

@@ -39,6 +39,9 @@ const cheapNetwork: Count = 200
 /** Waiting between attempts to reach Neutron when no guest asks; the hold-off comes on top. */
 const probePause: Milliseconds = 1_000
 
+const limitedView =
+  'the user seems to see the ports of its own projects only; give it a role that may read all'
+
 /** The answers for several networks as one, as old as the oldest. */
 function together(
   answers: readonly Dated<readonly Port[]>[],
@@ -124,7 +127,9 @@ export class NeutronRestDirectory implements PortDirectory {
     }
     const seconds = Math.round((this.#options.clock.now() - this.#answeredAt) / 1_000)
     const answered = `Neutron answered ${seconds} s ago`
-    return { ready: true, detail: trouble === undefined ? answered : `${answered}; ${trouble}` }
+    const limited = this.#routers.isViewLimited ? limitedView : undefined
+    const detail = [answered, limited, trouble].filter((part) => part !== undefined).join('; ')
+    return { ready: true, detail }
   }
 
   onChange(listener: (change: DirectoryChange) => void): () => void {
@@ -256,6 +261,9 @@ export class NeutronRestDirectory implements PortDirectory {
         if (remaining > 0) await clock.sleep(remaining, signal)
         await this.#routers.askAny(signal)
         this.#answered()
+        if (this.#routers.isViewLimited) {
+          logger.warn({ directory: this.kind }, `Port directory is limited: ${limitedView}`)
+        }
         if (lastSaid !== '') logger.info({ directory: this.kind }, 'Neutron answers again')
         return
       } catch (cause) {

@@ -65,7 +65,7 @@ export class NetworkCopies {
   overtake(networkId: NetworkId, asOf: MonotonicMilliseconds): void {
     this.#overtaken.set(networkId, Math.max(asOf, this.#overtaken.get(networkId) ?? asOf))
     const held = this.#held.peek(networkId)
-    if (held === undefined || held.copy.asOf >= asOf) return
+    if (held === undefined || held.copy.asOf > asOf) return
     this.#held.delete(networkId)
     this.#count()
     this.#options.changed(networkId)

@@ -5,7 +5,7 @@ import type { NeutronClient } from './client.ts'
 import type { NeutronRestConfig } from './config.ts'
 import { QuestionBatch } from './question-batch.ts'
 import { networksByRouter, type RouterCopies } from './router-copies.ts'
-import { parseRouterInterface, routerInterfaceFields } from './schema.ts'
+import { parseRouterInterface, routerInterfaceFields, type RouterInterface } from './schema.ts'
 
 export interface RouterLookupsOptions {
   readonly config: NeutronRestConfig
@@ -21,6 +21,7 @@ const tooLargeFor: Milliseconds = 3_600_000
 export class RouterLookups {
   readonly #options: RouterLookupsOptions
   readonly #batch: QuestionBatch<NetworksAnswer>
+  #isViewLimited = false
   #tooLargeUntil: MonotonicMilliseconds = Number.NEGATIVE_INFINITY
 
   constructor(options: RouterLookupsOptions) {
@@ -32,6 +33,11 @@ export class RouterLookups {
       mostKeys: 500,
       mostWaiting: options.config.queue,
     })
+  }
+
+  /** True when Neutron shows us ports as it shows them to their project: those of other projects then seem not to exist. */
+  get isViewLimited(): boolean {
+    return this.#isViewLimited
   }
 
   async ask(routerId: RouterId, asked: Asked): Promise<NetworksAnswer> {
@@ -79,6 +85,7 @@ export class RouterLookups {
       signal,
       parseRow: parseRouterInterface,
     })
+    this.#look(rows)
     const networks = networksByRouter(rows)
     return new Map(
       routerIds.map((routerId) => {
@@ -99,12 +106,17 @@ export class RouterLookups {
       { ...question, filters: filters.filter(({ name }) => name === 'device_owner') },
       { signal, atMost, parseRow: parseRouterInterface },
     )
+    this.#look(listing.rows)
     if (!listing.complete) {
       this.#tooLargeUntil = clock.now() + tooLargeFor
       return false
     }
     copies.setAll(networksByRouter(listing.rows), asOf)
     return true
+  }
+
+  #look(rows: readonly RouterInterface[]): void {
+    if (rows.length > 0) this.#isViewLimited = rows.every((row) => !row.asAdministrator)
   }
 
   #question(routerIds: readonly RouterId[]): Parameters<NeutronClient['list']>[0] {

@@ -22,12 +22,23 @@ export const portFields = [
   'name',
 ] as const
 
+/** Only who may see the ports of all projects is shown this one. */
+const administratorField = 'binding:host_id'
+
 /** What is asked of a router's ports. */
-export const routerInterfaceFields = ['id', 'network_id', 'device_id', 'device_owner'] as const
+export const routerInterfaceFields = [
+  'id',
+  'network_id',
+  'device_id',
+  'device_owner',
+  administratorField,
+] as const
 
 export interface RouterInterface {
   readonly routerId: RouterId
   readonly networkId: NetworkId
+  /** False when we are shown the port as its project is. */
+  readonly asAdministrator: boolean
 }
 
 export interface PortsPage<Row> {
@@ -57,7 +68,7 @@ export function parseRouterInterface(row: JsonObject): RouterInterface | undefin
   const networkId = parseNetworkId(row['network_id'])
   if (routerId === undefined) throw brokenAnswer('a router interface has no "device_id"')
   if (networkId === undefined) throw brokenAnswer('a router interface has no "network_id"')
-  return { routerId, networkId }
+  return { routerId, networkId, asAdministrator: Object.hasOwn(row, administratorField) }
 }
 
 /**
