@@ -159,9 +159,10 @@ function attachmentRules(config: ProxyConfig, homeKey: NamespaceKey): Attachment
   }
 }
 
-function workerConfig({ agent, limits, log }: ProxyConfig): WorkerConfig {
+function workerConfig({ agent, limits, listen_backlog, log }: ProxyConfig): WorkerConfig {
   return {
     logLevel: log.level,
+    backlog: listen_backlog,
     agent: {
       socket: agent.socket,
       connections: agent.connections,

@@ -36,8 +36,7 @@ export function interceptionRuleset(options: RulesetOptions): string {
 ${interfaceRules(options.interface)}${each((family, address) => `${family} daddr ${address} tcp dport ${metadataTcpPort} counter redirect to :${tcpPort}`)}  }
   chain guard_listener {
     type filter hook input priority filter ${before}; policy accept;
-    tcp dport != ${tcpPort} accept
-${each((family, address) => `ct status dnat ct original ${family} daddr ${address} accept`)}    counter drop
+${each((family, address) => `tcp dport ${tcpPort} ct status dnat ct original ${family} daddr ${address} accept`)}    tcp dport ${tcpPort} counter drop
   }
   chain keep_inside {
     type filter hook forward priority filter ${before}; policy accept;

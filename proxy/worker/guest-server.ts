@@ -79,7 +79,8 @@ export class GuestServer {
     try {
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject)
-        server.listen({ ...place, backlog: this.#options.backlog }, () => {
+        // Of a descriptor, Node takes the backlog from this place only, and 511 otherwise.
+        server.listen(place, this.#options.backlog, () => {
           server.removeListener('error', reject)
           resolve()
         })
