@@ -32,10 +32,21 @@ export function parseTopology(text: string, file: string): StaticTopology {
   }
 }
 
-/** Which version of a file is it? Changes with every write, and with every other file put in its place. */
+function unreadable(file: string, cause: unknown): StaticFileError {
+  return new StaticFileError(file, [`Cannot read the file: ${causeText(cause)}`])
+}
+
+/**
+ * Which version of a file is it? Changes with every write, and with every other file put in its place.
+ * @throws {StaticFileError}
+ */
 export async function fileVersion(file: string): Promise<string> {
-  const { dev, ino, size, mtimeNs, ctimeNs } = await stat(file, { bigint: true })
-  return [dev, ino, size, mtimeNs, ctimeNs].join(' ')
+  try {
+    const { dev, ino, size, mtimeNs, ctimeNs } = await stat(file, { bigint: true })
+    return [dev, ino, size, mtimeNs, ctimeNs].join(' ')
+  } catch (cause) {
+    throw unreadable(file, cause)
+  }
 }
 
 /** The whole text of one version of a file. */
@@ -64,11 +75,9 @@ export async function readTopology(file: string): Promise<StaticTopology> {
 }
 
 async function readOnce(file: string): Promise<VersionedText | undefined> {
-  try {
-    const version = await fileVersion(file)
-    const text = await readFile(file, 'utf8')
-    return (await fileVersion(file)) === version ? { text, version } : undefined
-  } catch (cause) {
-    throw new StaticFileError(file, [`Cannot read the file: ${causeText(cause)}`])
-  }
+  const version = await fileVersion(file)
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw unreadable(file, cause)
+  })
+  return (await fileVersion(file)) === version ? { text, version } : undefined
 }
