@@ -46,7 +46,13 @@ export class RawConnection {
   }
 
   static async open(target: RawTarget): Promise<RawConnection> {
-    const socket = connect({ host: target.host, port: target.tcpPort, noDelay: true })
+    return await RawConnection.over(
+      connect({ host: target.host, port: target.tcpPort, noDelay: true }),
+    )
+  }
+
+  /** Over a socket that is connecting from where the test wants it. */
+  static async over(socket: Socket): Promise<RawConnection> {
     const connection = new RawConnection(socket)
     await new Promise<void>((resolve, reject) => {
       socket.once('connect', resolve)
