@@ -54,6 +54,7 @@ export class AmqpLink {
   readonly #model: ChannelModel
   readonly #publisher: ConfirmChannel
   readonly #consumer: Channel
+  #scratch: Channel | undefined
   readonly #returned = new Set<string>()
   #unconfirmed = 0
   readonly #ended = deferred<string>()
@@ -98,14 +99,20 @@ export class AmqpLink {
     options: { readonly durable: boolean; readonly autoDelete: boolean },
   ): Promise<void> {
     // A refusal closes the channel that asked.
-    const scratch = await this.#model.createChannel()
-    scratch.on('error', () => undefined)
+    const scratch = this.#scratch ?? (await this.#openScratch())
     try {
       await scratch.assertExchange(name, type, options)
-      await scratch.close()
     } catch (cause) {
+      this.#scratch = undefined
       if (!tolerated.has(replyCode(cause) ?? 0)) throw cause
     }
+  }
+
+  async #openScratch(): Promise<Channel> {
+    const scratch = await this.#model.createChannel()
+    scratch.on('error', () => undefined)
+    this.#scratch = scratch
+    return scratch
   }
 
   async declareQueue(name: string, kind: QueueKind): Promise<void> {

@@ -1,0 +1,66 @@
+import type { Clock } from '../../../../lib/clock.ts'
+import { silentLogger, type Logger } from '../../../../lib/log.ts'
+import { createRegistry, type Registry } from '../../../../lib/metrics.ts'
+import { Secret } from '../../../../lib/secret.ts'
+import {
+  neutronRpcDefaults,
+  type NeutronRpcConfig,
+} from '../../../../agent-side/ports/neutron-rpc/config.ts'
+import { NeutronRpcDirectory } from '../../../../agent-side/ports/neutron-rpc/directory.ts'
+import type { RabbitMq } from '../../../support/rabbitmq.ts'
+
+export interface OpenedDirectory {
+  readonly directory: NeutronRpcDirectory
+  readonly registry: Registry
+  /** Value of one counter or gauge, labels ignored. */
+  metric(name: string, labels?: Readonly<Record<string, string>>): Promise<number>
+}
+
+/** A directory for tests: quick to reconnect, no state reports unless asked for. */
+export function makeDirectory(
+  rabbit: Pick<RabbitMq, 'tcpPort' | 'username' | 'password'>,
+  clock: Clock,
+  config: Partial<NeutronRpcConfig> = {},
+  logger: Logger = silentLogger,
+): OpenedDirectory {
+  const registry = createRegistry()
+  const { username, password, tcpPort } = rabbit
+  const directory = new NeutronRpcDirectory(
+    {
+      ...neutronRpcDefaults,
+      transportUrl: new Secret(`rabbit://${username}:${password}@127.0.0.1:${tcpPort}/`),
+      reconnectDelayMin: 10,
+      reconnectDelayMax: 20,
+      reportInterval: 0,
+      host: 'test-host',
+      ...config,
+    },
+    { clock, logger, registry },
+  )
+  return {
+    directory,
+    registry,
+    async metric(name, labels = {}) {
+      const metric = await registry.getSingleMetric(`overlapd_neutron_rpc_${name}`)?.get()
+      return (metric?.values ?? [])
+        .filter((value) =>
+          Object.entries(labels).every(([label, wanted]) => value.labels[label] === wanted),
+        )
+        .reduce((sum, { value }) => sum + value, 0)
+    },
+  }
+}
+
+/** Gives I/O its turns until something holds. A test that waits in vain runs into tap's limit. */
+export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await holds())) await new Promise((resolve) => setImmediate(resolve))
+}
+
+export async function untilReady(directory: NeutronRpcDirectory): Promise<void> {
+  await until(() => directory.readiness().ready)
+}
+
+/** Waits until pushes are relied on, which takes a port that was asked for. */
+export async function untilLive(directory: NeutronRpcDirectory): Promise<void> {
+  await until(() => directory.readiness().detail.startsWith('pushes keep'))
+}
