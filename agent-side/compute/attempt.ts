@@ -172,8 +172,9 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
   }
 
   #start(headers: FlatHeaders): void {
-    this.#hasStarted = true
+    // When this throws, over a byte that no header may hold, the guest has had nothing yet.
     this.#options.downstream.start(this.#status, headers)
+    this.#hasStarted = true
   }
 
   #leave(): void {

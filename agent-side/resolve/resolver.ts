@@ -9,6 +9,7 @@ import { ChangeLog } from './change-log.ts'
 import { decideIdentity, portQueries, type SourceMacPolicy } from './identity-policy.ts'
 import { lookupKeyText, type LookupKey, type Resolution, type Verdict } from './resolution.ts'
 import { ResolutionCache, type CacheLimits } from './resolution-cache.ts'
+import { shownPort, shownVerdict } from './shown.ts'
 import { SingleFlight } from './single-flight.ts'
 import type { Trace } from './trace.ts'
 
@@ -284,25 +285,4 @@ class Question {
   get signal(): AbortSignal {
     return this.#asker.signal
   }
-}
-
-/** What of a port an operator sees in `explain`. */
-export function shownPort(port: Port): Readonly<Record<string, unknown>> {
-  const { portId, networkId, macAddress, fixedIps, instanceId, projectId, deviceOwner } = port
-  return { portId, networkId, macAddress, fixedIps, instanceId, projectId, deviceOwner }
-}
-
-/** A verdict for `explain` and for the log, with ports by id. */
-export function shownVerdict(verdict: Verdict): Readonly<Record<string, unknown>> {
-  const { evidence } = verdict
-  const shown = {
-    why: evidence.why,
-    networkIds: evidence.networkIds,
-    byAddress: evidence.byAddress.map((port) => port.portId),
-    byMac: evidence.byMac.map((port) => port.portId),
-    macAddress: evidence.macAddress,
-  }
-  return verdict.kind === 'found'
-    ? { kind: verdict.kind, basis: verdict.basis, ...verdict.identity, ...shown }
-    : { kind: verdict.kind, reason: verdict.reason, ...shown }
 }

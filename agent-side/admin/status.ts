@@ -1,0 +1,49 @@
+import type { Bytes, Count, Milliseconds, Seconds } from '../../lib/clock.ts'
+
+/** The body of `/status`: how the agent stands. Names ports and projects, so it is for operators alone. */
+export interface AgentStatus {
+  readonly version: string
+  readonly pid: number
+  readonly uptime: Seconds
+  readonly memory: { readonly rss: Bytes; readonly heapUsed: Bytes }
+  readonly directory: {
+    readonly kind: string
+    readonly ready: boolean
+    readonly detail: string
+  }
+  readonly sourceMac: string
+  readonly listeners: readonly {
+    readonly socket: string
+    readonly kind: string
+    readonly connections: Count
+  }[]
+  readonly upstreams: readonly UpstreamStatus[]
+  readonly cache: { readonly found: Count; readonly refused: Count; readonly openQuestions: Count }
+  readonly recentRefusals: readonly RecentRefusal[]
+}
+
+export interface UpstreamStatus {
+  readonly url: string
+  readonly state: 'up' | 'due' | 'down'
+  readonly inFlight: Count
+  readonly answers: Count
+  readonly failures: Count
+  readonly lastFailure?: { readonly why: string; readonly at: string }
+  /** Which of our secrets it took last. */
+  readonly secret: 'current' | 'next'
+  /** True after it refused each of them: the shared secrets probably differ. */
+  readonly refusesSecrets: boolean
+}
+
+export interface RecentRefusal {
+  readonly at: string
+  readonly requestId: string
+  readonly outcome: string
+  readonly status: number
+  readonly reason?: string
+  readonly scope?: string
+  readonly sourceIp?: string
+  readonly sourceMac?: string
+  readonly target: string
+  readonly span: Milliseconds
+}

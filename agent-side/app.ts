@@ -1,0 +1,206 @@
+/** What happens to a request: who sent it, which instance is that, and what does compute say? */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Bytes, Clock, MonotonicMilliseconds } from '../lib/clock.ts'
+import { causeText, MetadataError } from '../lib/errors.ts'
+import type { Logger } from '../lib/log.ts'
+import { reasonRow, type ReasonCode } from '../lib/reason-codes.ts'
+import type { RefusalLog } from '../lib/refusal-log.ts'
+import type { ComputeClient, Forwarded } from './compute/compute-client.ts'
+import { isRepeatable, relayKept, type ComputeRequest } from './compute/exchange.ts'
+import type { Decision, DecisionLog } from './decision-log.ts'
+import { GuestResponse, PeerLeft } from './guest-response.ts'
+import { IdentityDoubt } from './identity-doubt.ts'
+import { readLookupKey, readRequestId, type Peer } from './lookup-key.ts'
+import { requestBody } from './request-body.ts'
+import type { LookupKey, Resolution } from './resolve/resolution.ts'
+import { shownVerdict } from './resolve/shown.ts'
+import type { Resolver } from './resolve/resolver.ts'
+
+export interface AppOptions {
+  readonly resolver: Resolver
+  readonly compute: ComputeClient
+  readonly decisions: DecisionLog
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly refusals: RefusalLog
+  readonly bodyLimit: Bytes
+  readonly observer?: { decided(decision: Decision): void }
+}
+
+type Found = Resolution & { readonly kind: 'found' }
+
+/** What is known so far about the request being served. */
+interface Serving {
+  readonly peer: Peer
+  readonly request: IncomingMessage
+  readonly response: GuestResponse
+  readonly requestId: string
+  readonly began: MonotonicMilliseconds
+  key?: LookupKey
+  resolution?: Resolution
+  forwarded?: Forwarded
+  /** The code and what it came from, when the answer is ours. */
+  refusal?: { readonly code: ReasonCode; readonly thrown?: unknown }
+}
+
+/** Methods that have no meaning for metadata; TRACE would show a guest what the proxy adds. */
+const refusedMethods: ReadonlySet<string> = new Set(['CONNECT', 'TRACE'])
+
+const longestShownTarget = 200
+
+/** Serves guests' requests that proxies bring. */
+export class App {
+  readonly #options: AppOptions
+  readonly #doubt: IdentityDoubt
+
+  constructor(options: AppOptions) {
+    this.#options = options
+    this.#doubt = new IdentityDoubt(options.clock)
+  }
+
+  /** Answers one request; never rejects. What `peer` is depends on the listener alone. */
+  async handle(peer: Peer, request: IncomingMessage, raw: ServerResponse): Promise<void> {
+    const requestId = readRequestId(peer, request.headers)
+    const response = new GuestResponse(raw, requestId)
+    const began = this.#options.clock.now()
+    const serving: Serving = { peer, request, response, requestId, began }
+    try {
+      await this.#serve(serving)
+    } catch (thrown) {
+      const code = thrown instanceof MetadataError ? thrown.code : 'internal_error'
+      if (!(thrown instanceof PeerLeft)) serving.refusal = { code, thrown }
+    }
+    if (serving.refusal) response.refuse(serving.refusal.code, request.headers.accept)
+    this.#conclude(serving)
+  }
+
+  async #serve(serving: Serving): Promise<void> {
+    const { peer, request, response } = serving
+    serving.key = readLookupKey(peer, request.rawHeaders)
+    const computeRequest = await this.#computeRequest(request)
+    const resolving = this.#options.resolver.resolve(serving.key, response)
+    const resolution = resolving instanceof Promise ? await resolving : resolving
+    serving.resolution = resolution
+    if (resolution.kind !== 'found') {
+      serving.refusal = { code: resolution.reason }
+      return
+    }
+    await this.#forward(serving, serving.key, resolution, computeRequest)
+  }
+
+  async #computeRequest(request: IncomingMessage): Promise<ComputeRequest> {
+    const { method = '', url: target = '' } = request
+    if (refusedMethods.has(method)) {
+      throw new MetadataError('method_not_supported', `Cannot forward: method ${method}`)
+    }
+    // Absolute-form and `*` would make us a forward proxy to something else.
+    if (!target.startsWith('/')) {
+      throw new MetadataError('request_target_invalid', 'Cannot forward: the target is no path')
+    }
+    const body = requestBody(request, this.#options.bodyLimit)
+    return { method, target, body: body instanceof Promise ? await body : body }
+  }
+
+  async #forward(
+    serving: Serving,
+    key: LookupKey,
+    resolution: Found,
+    request: ComputeRequest,
+  ): Promise<void> {
+    const { compute } = this.#options
+    const { response: downstream } = serving
+    const { identity } = resolution
+    const mayReconsider = isRepeatable(request) && this.#doubt.isDue(resolution)
+    let forwarded = await compute.forward({ identity, request, downstream, mayReconsider })
+    if (forwarded.kind === 'kept') {
+      const { answer } = forwarded
+      const again = await this.#reconsidered(key, serving)
+      if (again === undefined || isSameInstance(again, resolution)) {
+        relayKept(answer, downstream)
+      } else if (again.kind === 'found') {
+        serving.resolution = again
+        const renewed = { identity: again.identity, request, downstream, mayReconsider: false }
+        forwarded = await compute.forward(renewed)
+      } else {
+        serving.resolution = again
+        serving.refusal = { code: again.reason }
+        return
+      }
+    }
+    serving.forwarded = forwarded
+    if (forwarded.kind === 'relayed') {
+      this.#doubt.noteAnswer(identity, request.target, forwarded.status)
+    } else if (forwarded.kind === 'failed') {
+      serving.refusal = { code: forwarded.code, thrown: forwarded.cause }
+    }
+  }
+
+  /** A fresh verdict, or `undefined` when it cannot be had: then compute's answer is the best there is. */
+  async #reconsidered(key: LookupKey, serving: Serving): Promise<Resolution | undefined> {
+    const { resolver } = this.#options
+    try {
+      return await resolver.resolve(key, { signal: serving.response.signal, freshness: 'fresh' })
+    } catch (thrown) {
+      if (thrown instanceof MetadataError) return undefined
+      throw thrown
+    }
+  }
+
+  #conclude(serving: Serving): void {
+    const { decisions, observer, clock } = this.#options
+    const { peer, request, requestId, key, resolution, forwarded, response, refusal } = serving
+    const isCutOff = forwarded?.kind === 'failed' && forwarded.cutOff
+    const outcome = isCutOff
+      ? 'cut_off'
+      : response.isGone
+        ? 'left'
+        : refusal
+          ? 'refused'
+          : 'relayed'
+    const decision: Decision = {
+      requestId,
+      at: clock.wallTime(),
+      peer,
+      method: request.method ?? '',
+      target: (request.url ?? '').slice(0, longestShownTarget),
+      key,
+      resolution,
+      mappingAge: resolution === undefined ? 0 : Math.max(0, serving.began - resolution.asOf),
+      outcome,
+      status: response.status,
+      reason: refusal?.code,
+      upstream: forwarded?.upstream,
+      attempts: forwarded?.attempts ?? 0,
+      span: clock.now() - serving.began,
+    }
+    decisions.add(decision)
+    observer?.decided(decision)
+    if (refusal && outcome !== 'left') this.#log(decision, refusal.code, refusal.thrown)
+  }
+
+  #log(decision: Decision, code: ReasonCode, thrown: unknown): void {
+    const { refusals, logger } = this.#options
+    const { requestId, key, resolution, upstream, span } = decision
+    refusals.write(code, () => ({
+      requestId,
+      fault: reasonRow(code).fault,
+      ...(key && { ...key.scope, sourceIp: key.sourceIp, sourceMac: key.sourceMac }),
+      ...(resolution && { resolution: shownVerdict(resolution) }),
+      ...(thrown !== undefined && { cause: causeText(thrown) }),
+      ...(thrown instanceof MetadataError && { details: thrown.details }),
+      ...(upstream !== undefined && { upstream }),
+      span,
+    }))
+    if (code === 'internal_error' && thrown instanceof Error) {
+      logger.error({ requestId, stack: thrown.stack }, 'Defect while serving a request')
+    }
+  }
+}
+
+function isSameInstance(one: Resolution, other: Found): boolean {
+  return (
+    one.kind === 'found' &&
+    one.identity.instanceId === other.identity.instanceId &&
+    one.identity.projectId === other.identity.projectId
+  )
+}

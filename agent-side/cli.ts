@@ -1,0 +1,141 @@
+/** What can be done with `overlapd-agent` on the command line? */
+import { readFileSync } from 'node:fs'
+import type { CommandCall, CommandSpec, ProgramSpec } from '../lib/cli/command.ts'
+import {
+  checkCommand,
+  configOptions,
+  loadForCommand,
+  referenceCommand,
+  type ConfigDefinition,
+} from '../lib/cli/config-command.ts'
+import { explainCommand } from '../lib/cli/explain-command.ts'
+import { healthCommand } from '../lib/cli/health-command.ts'
+import { UsageError } from '../lib/cli/usage-error.ts'
+import { systemClock } from '../lib/clock.ts'
+import type { Table } from '../lib/config/entry.ts'
+import type { ListenAt } from '../lib/http/serve.ts'
+import { Lifecycle, stopSignal } from '../lib/lifecycle.ts'
+import { createLogger } from '../lib/log.ts'
+import { Secret } from '../lib/secret.ts'
+import { composeAgent } from './compose.ts'
+import { agentConfig } from './config.ts'
+
+const program = 'overlapd-agent'
+const plainConfig = agentConfig as unknown as ConfigDefinition<Table>
+const options = configOptions(plainConfig)
+
+export const agentProgram: ProgramSpec = {
+  name: program,
+  description: `Finds out which instance a metadata request comes from, signs that, and forwards the request to the compute
+metadata API. Listens on UNIX sockets for the proxies of this host. It holds the shared secret and needs no privilege.`,
+  commands: [
+    serveCommand(),
+    checkCommand(program, agentConfig),
+    healthCommand({
+      program,
+      daemon: 'agent',
+      options,
+      addressOf: (call) => loadForCommand(agentConfig, call).config.admin.socket,
+    }),
+    explainCommand(),
+    devComputeCommand(),
+    referenceCommand(plainConfig),
+  ],
+  examples: [
+    [program, 'serve, as configured in /etc/overlapd/agent.yaml'],
+    [`${program} check`, 'print what it would run with'],
+    [`${program} explain --network 91c0… --ip 10.0.0.10`, 'who is that, and why?'],
+  ],
+}
+
+function serveCommand(): CommandSpec {
+  return {
+    name: 'serve',
+    isDefault: true,
+    summary: 'serve proxies until told to stop (the default)',
+    description: `Starts the port directory, listens for proxies, and serves until SIGTERM or SIGINT; then lets running requests
+end. Needs no privilege: run it as a user of its own that may read the secret.`,
+    options,
+    examples: [[`${program} serve --set log.level=debug`, 'say more']],
+    run: serve,
+  }
+}
+
+async function serve(call: CommandCall): Promise<number> {
+  const { config, warnings } = loadForCommand(agentConfig, call)
+  const logger = createLogger({ component: 'agent', level: config.log.level })
+  for (const warning of warnings) logger.warn({ warning }, 'Configuration')
+  const stopped = stopSignal()
+  process.on('SIGHUP', () => {
+    logger.warn({}, 'Reloading is not supported: restart to use a changed configuration')
+  })
+  const lifecycle = new Lifecycle({
+    logger,
+    clock: systemClock,
+    closeLimit: config.limits.timeout_drain + 5_000,
+  })
+  const agent = await composeAgent(config, { clock: systemClock, logger })
+  await lifecycle.start(agent.parts)
+  logger.info(
+    { sockets: config.listeners.map(({ socket }) => socket), ports: config.ports.kind },
+    'Agent started',
+  )
+  const signal = await stopped
+  logger.info({ signal }, 'Agent is stopping')
+  await lifecycle.close()
+  return 0
+}
+
+function listenAddress(text: string): ListenAt {
+  if (text.startsWith('/')) return { socket: text, mode: 0o600 }
+  const [, host, digits] = /^\[?([^\]]+)\]?:(\d{1,5})$/.exec(text) ?? []
+  const tcpPort = Number(digits)
+  if (host === undefined || !(tcpPort <= 65_535)) {
+    throw new UsageError(`--listen ${JSON.stringify(text)} is no HOST:PORT and no path`)
+  }
+  return { host, tcpPort }
+}
+
+function devComputeCommand(): CommandSpec {
+  return {
+    name: 'serve-dev-compute',
+    summary: 'serve a stand-in for the compute metadata API, for development',
+    description: `Answers as Nova's metadata API does, signatures checked, for the instances of a file that the static port
+directory reads as well. For development and demonstrations; it listens on loopback addresses only.`,
+    options: [
+      { flags: '--file <file>', help: 'YAML file of instances and their ports' },
+      {
+        flags: '--listen <address>',
+        help: 'HOST:PORT, or the path of a socket',
+        defaultText: '127.0.0.1:8775',
+      },
+      {
+        flags: '--shared-secret-file <file>',
+        help: 'file that holds the shared secret; otherwise compute.shared_secret of the file',
+      },
+    ],
+    examples: [[`${program} serve-dev-compute --file topology.yaml`, 'serve its instances']],
+    async run({ options, terminal }) {
+      const file = options.text('file')
+      if (file === undefined) throw new UsageError('--file must be given')
+      const secretFile = options.text('sharedSecretFile')
+      const listen = listenAddress(options.text('listen') ?? '127.0.0.1:8775')
+      const stopped = stopSignal()
+      // Loaded here alone, so that no production process has it in memory.
+      const { startDevCompute } = await import('./compute-dev/serve.ts')
+      const compute = await startDevCompute({
+        file,
+        listen,
+        clock: systemClock,
+        logger: createLogger({ component: 'dev-compute', level: 'info' }),
+        ...(secretFile !== undefined && {
+          secret: new Secret(readFileSync(secretFile, 'utf8').replace(/\r?\n$/, '')),
+        }),
+      })
+      terminal.out(`listening on ${compute.url}\n`)
+      await stopped
+      await compute.close()
+      return 0
+    },
+  }
+}

@@ -1,0 +1,285 @@
+/** How do the parts make an agent? The one file that knows all of them. */
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { packageVersion } from '../lib/cli/package-version.ts'
+import type { Clock } from '../lib/clock.ts'
+import { registryMetrics } from '../lib/http/admin-app.ts'
+import { serveApp, type ListenAt, type Serving } from '../lib/http/serve.ts'
+import type { Part } from '../lib/lifecycle.ts'
+import type { Logger } from '../lib/log.ts'
+import { createRegistry } from '../lib/metrics.ts'
+import { RefusalLog } from '../lib/refusal-log.ts'
+import { scopeText } from '../lib/scope.ts'
+import { Secret } from '../lib/secret.ts'
+import { createAgentAdminApp } from './admin/admin-app.ts'
+import type { AgentStatus, RecentRefusal, UpstreamStatus } from './admin/status.ts'
+import { AgentListener } from './agent-listener.ts'
+import { App } from './app.ts'
+import { ComputeClient } from './compute/compute-client.ts'
+import { RequestSigner } from './compute/signed-headers.ts'
+import { Upstreams, type Upstream } from './compute/upstreams.ts'
+import type { AgentConfig } from './config.ts'
+import { DecisionLog, type Decision } from './decision-log.ts'
+import { Explainer } from './explain.ts'
+import type { Peer } from './lookup-key.ts'
+import { AgentMetrics } from './metrics.ts'
+import type { PortDirectory } from './ports/port-directory.ts'
+import { createDirectory } from './ports/registry.ts'
+import { Resolver } from './resolve/resolver.ts'
+
+export interface Surroundings {
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Stands for the configured port directory, in tests. */
+  readonly directory?: PortDirectory
+}
+
+/** An agent, made but not started. */
+export interface Agent {
+  /** In the order in which they start. */
+  readonly parts: readonly Part[]
+  status(): Promise<AgentStatus>
+  /** Where the admin app listens, once it does. */
+  adminAddresses(): readonly string[]
+}
+
+const shownRefusals = 50
+
+function upstreamStatus(upstream: Upstream): UpstreamStatus {
+  const { url, health, inFlight, answers, failures, lastFailure, secretSlot } = upstream
+  return {
+    url,
+    state: health.state,
+    inFlight,
+    answers,
+    failures,
+    ...(lastFailure && {
+      lastFailure: { why: lastFailure.why, at: new Date(lastFailure.at).toISOString() },
+    }),
+    secret: secretSlot,
+    refusesSecrets: upstream.hasRefusedSecrets,
+  }
+}
+
+function recentRefusal(decision: Decision): RecentRefusal {
+  const { at, requestId, outcome, status, reason, key, target, span } = decision
+  return {
+    at: new Date(at).toISOString(),
+    requestId,
+    outcome,
+    status,
+    ...(reason && { reason }),
+    ...(key && { scope: scopeText(key.scope), sourceIp: key.sourceIp }),
+    ...(key?.sourceMac && { sourceMac: key.sourceMac }),
+    target,
+    span,
+  }
+}
+
+function peerOf(listener: AgentConfig['listeners'][number]): Peer {
+  return listener.kind === 'overlapd'
+    ? { kind: 'overlapd' }
+    : { kind: 'neutron', flavour: listener.flavour }
+}
+
+function createCompute(
+  config: AgentConfig,
+  { clock, logger }: Surroundings,
+  metrics: AgentMetrics,
+): { readonly upstreams: Upstreams; readonly compute: ComputeClient } {
+  const { compute: options, limits } = config
+  const upstreams = new Upstreams({
+    urls: options.upstreams,
+    tls: {
+      caFile: options.ca_file,
+      certFile: options.client_cert_file,
+      keyFile: options.client_key_file,
+      insecure: options.insecure,
+    },
+    connections: options.connections,
+    timeoutConnect: options.timeout_connect,
+    timeoutHeaders: options.timeout_headers,
+    timeoutBody: options.timeout_body,
+    clock,
+    logger,
+  })
+  const signer = new RequestSigner({
+    current: options.shared_secret ?? new Secret(''),
+    next: options.next_shared_secret,
+  })
+  const maxInFlight = limits.compute_requests
+  const compute = new ComputeClient({
+    upstreams,
+    signer,
+    clock,
+    logger,
+    maxInFlight,
+    observer: metrics,
+  })
+  return { upstreams, compute }
+}
+
+function createResolver(
+  config: AgentConfig,
+  clock: Clock,
+  directory: PortDirectory,
+  observer: AgentMetrics,
+): Resolver {
+  const { cache, limits } = config
+  return new Resolver({
+    directory,
+    clock,
+    sourceMac: config.source_mac,
+    cache: {
+      max: cache.max,
+      ttl: cache.ttl,
+      maxNegative: cache.max_negative,
+      maxNegativePerScope: cache.max_negative_per_scope,
+      ttlNegative: cache.ttl_negative,
+    },
+    timeout: limits.timeout_resolve,
+    maxQuestions: limits.questions,
+    observer,
+  })
+}
+
+function createListeners(
+  config: AgentConfig,
+  app: App,
+  observer: AgentMetrics,
+): readonly AgentListener[] {
+  const { limits } = config
+  return config.listeners.map(
+    (listener) =>
+      new AgentListener({
+        app,
+        peer: peerOf(listener),
+        socket: {
+          path: listener.socket,
+          mode: listener.mode,
+          user: listener.user,
+          group: listener.group,
+          backlog: listener.backlog,
+        },
+        limits: {
+          headBytes: limits.head_bytes,
+          timeoutHead: limits.timeout_head,
+          timeoutRequest: limits.timeout_request,
+          timeoutKeepAlive: limits.timeout_keep_alive,
+          connections: limits.connections,
+          drain: limits.timeout_drain,
+        },
+        observer,
+      }),
+  )
+}
+
+/** Makes every part of an agent. Nothing is opened before the parts are started. */
+export async function composeAgent(config: AgentConfig, around: Surroundings): Promise<Agent> {
+  const { clock, logger } = around
+  const registry = createRegistry()
+  const metrics = new AgentMetrics(registry)
+  const directory =
+    around.directory ?? (await createDirectory(config.ports, { clock, logger, registry }))
+  const resolver = createResolver(config, clock, directory, metrics)
+  const { upstreams, compute } = createCompute(config, around, metrics)
+  const decisions = new DecisionLog(config.admin.decisions)
+  const app = new App({
+    resolver,
+    compute,
+    decisions,
+    clock,
+    logger,
+    refusals: new RefusalLog(logger, clock),
+    bodyLimit: config.limits.body_bytes,
+    observer: metrics,
+  })
+  const listeners = createListeners(config, app, metrics)
+  metrics.watch({ resolver, upstreams, directory })
+  const began = clock.now()
+
+  const status = async (): Promise<AgentStatus> => {
+    const { rss, heapUsed } = process.memoryUsage()
+    return {
+      version: packageVersion(),
+      pid: process.pid,
+      uptime: Math.round((clock.now() - began) / 1_000),
+      memory: { rss, heapUsed },
+      directory: { kind: directory.kind, ...directory.readiness() },
+      sourceMac: config.source_mac,
+      listeners: await Promise.all(
+        listeners.map(async (one) => ({
+          socket: one.path,
+          kind: one.peer.kind === 'neutron' ? `neutron ${one.peer.flavour}` : 'overlapd',
+          connections: await one.connections(),
+        })),
+      ),
+      upstreams: upstreams.all.map(upstreamStatus),
+      cache: { ...resolver.cacheSize, openQuestions: resolver.openQuestions },
+      recentRefusals: decisions.latestRefusals(shownRefusals).map(recentRefusal),
+    }
+  }
+
+  const timeout = config.limits.timeout_resolve
+  const explainer = new Explainer({ resolver, upstreams, decisions, clock, timeout })
+  const admin = new AdminPart(
+    config.admin,
+    createAgentAdminApp({
+      readiness: () => [
+        { name: 'directory', ...directory.readiness() },
+        ...listeners.map((one) => one.readiness()),
+      ],
+      metrics: registryMetrics(registry),
+      status,
+      explainKey: (key) => explainer.explainKey(key),
+      explainRequest: (requestId) => explainer.explainRequest(requestId),
+    }),
+  )
+  const parts: readonly Part[] = [
+    admin,
+    {
+      name: 'compute upstreams',
+      start: () => Promise.resolve(),
+      close: () => upstreams.close(),
+    },
+    {
+      name: `port directory ${directory.kind}`,
+      start: () => directory.start(),
+      async close() {
+        resolver.close()
+        await directory.close()
+      },
+    },
+    ...listeners,
+  ]
+  return { parts, status, adminAddresses: () => admin.addresses }
+}
+
+/** The admin app on its sockets: first up and last down, so that a start that hangs can be looked into. */
+class AdminPart implements Part {
+  readonly name = 'admin'
+  readonly #config: AgentConfig['admin']
+  readonly #app: ReturnType<typeof createAgentAdminApp>
+  #serving: Serving | undefined
+
+  constructor(config: AgentConfig['admin'], app: ReturnType<typeof createAgentAdminApp>) {
+    this.#config = config
+    this.#app = app
+  }
+
+  get addresses(): readonly string[] {
+    return this.#serving?.addresses ?? []
+  }
+
+  async start(): Promise<void> {
+    const { socket, mode, tcp_port: tcpPort } = this.#config
+    mkdirSync(dirname(socket), { recursive: true, mode: 0o755 })
+    const listen: ListenAt[] = [{ socket, mode }]
+    if (tcpPort !== undefined) listen.push({ host: '127.0.0.1', tcpPort })
+    this.#serving = await serveApp({ app: this.#app, listen })
+  }
+
+  async close(): Promise<void> {
+    await this.#serving?.close()
+  }
+}

@@ -1,0 +1,363 @@
+/** What can an operator decide about the agent? One table; parser, `check` and reference are made from it. */
+import type { ConfigDefinition } from '../lib/cli/config-command.ts'
+import type { ConfigOf, ConfigProblem, Table } from '../lib/config/entry.ts'
+import {
+  bytes,
+  duration,
+  flag,
+  integer,
+  leafOption,
+  oneOf,
+  path,
+  text,
+} from '../lib/config/option.ts'
+import { secretFile } from '../lib/config/secret-file.ts'
+import { list, optional, section } from '../lib/config/structure.ts'
+import { defaultAdminSockets } from '../lib/cli/admin-sockets.ts'
+import { logLevels } from '../lib/log.ts'
+import { portsTable } from './ports/registry.ts'
+import { sourceMacPolicies } from './resolve/identity-policy.ts'
+import type { SocketMode } from './socket-file.ts'
+
+const socketWords = ['deduce', 'user', 'group', 'all'] as const
+
+const socketMode = leafOption<SocketMode>(
+  {
+    type: 'file mode',
+    expected: 'an octal file mode in quotes such as "0660", or one of deduce, user, group, all',
+    parse({ value }) {
+      const word = socketWords.find((one) => one === value)
+      if (word !== undefined) return word
+      if (typeof value !== 'string' || !/^0?[0-7]{3}$/.test(value)) return undefined
+      return Number.parseInt(value, 8)
+    },
+    show: (mode) => (typeof mode === 'number' ? `0${mode.toString(8).padStart(3, '0')}` : mode),
+  },
+  {
+    help: 'Who may connect, which is who may say where a request came from: permission bits, or a word as in metadata_proxy_socket_mode.',
+    default: '0660',
+  },
+)
+
+const listener = section({
+  kind: oneOf(['overlapd', 'neutron'], {
+    help: 'Who connects: overlapd-proxy, or haproxy as Neutron configures it. Never share one socket between them.',
+    default: 'overlapd',
+  }),
+  flavour: oneOf(['ml2', 'ovn'], {
+    help: 'With kind neutron: whose haproxy. ml2 is that of the L3 and DHCP agents.',
+    default: 'ml2',
+  }),
+  socket: path({
+    help: 'UNIX socket, as metadata_proxy_socket.',
+    default: '/run/overlapd/agent.sock',
+  }),
+  mode: socketMode,
+  user: optional(
+    text({
+      help: 'Owner of the socket file; with a word as mode, the user that the proxies run as (metadata_proxy_user).',
+    }),
+  ),
+  group: optional(
+    text({
+      help: 'Group of the socket file; with a word as mode, the group that the proxies run as (metadata_proxy_group).',
+    }),
+  ),
+  backlog: integer({
+    help: 'Connections that may wait to be accepted, as metadata_backlog.',
+    default: 4096,
+    min: 1,
+    max: 65_535,
+    unit: 'connections',
+  }),
+})
+
+/** Nova's address alone: a path would be put before what guests ask for. */
+const upstreamUrl = leafOption<string>(
+  {
+    type: 'URL',
+    expected: 'an http or https URL without a path, such as http://192.0.2.10:8775',
+    parse({ value }) {
+      if (typeof value !== 'string' || !URL.canParse(value)) return undefined
+      const url = new URL(value)
+      const isBare = url.pathname === '/' && url.search === '' && url.hash === ''
+      const isPlain = url.username === '' && url.password === ''
+      const isHttp = url.protocol === 'http:' || url.protocol === 'https:'
+      return isBare && isPlain && isHttp ? url.origin : undefined
+    },
+    show: (value) => value,
+  },
+  { help: 'One endpoint of the compute metadata API.' },
+)
+
+const compute = section({
+  upstreams: list(upstreamUrl, {
+    help: 'Endpoints of the compute metadata API (nova_metadata_protocol, _host and _port in one), the preferred one first.',
+    default: ['http://127.0.0.1:8775'],
+    max: 64,
+  }),
+  shared_secret: secretFile({
+    help: "The key that identities are signed with: Nova's metadata_proxy_shared_secret.",
+  }),
+  next_shared_secret: secretFile({
+    help: 'While the key is being changed: the other one. An endpoint that refuses one is asked with the other.',
+  }),
+  allow_empty_secret: flag({
+    help: 'Sign with an empty key. Anybody who reaches Nova can then be any instance.',
+    default: false,
+  }),
+  ca_file: optional(
+    path({
+      help: "PEM file of the authorities that may vouch for Nova (auth_ca_cert); the system's otherwise.",
+    }),
+  ),
+  client_cert_file: optional(path({ help: 'PEM file of our certificate (nova_client_cert).' })),
+  client_key_file: optional(path({ help: 'PEM file of its key (nova_client_priv_key).' })),
+  insecure: flag({
+    help: 'Believe any certificate (nova_metadata_insecure).',
+    default: false,
+  }),
+  timeout_connect: duration({
+    help: 'How long connecting may take.',
+    default: '3s',
+    min: '10ms',
+    max: '1m',
+  }),
+  timeout_headers: duration({
+    help: 'How long Nova may take to begin its answer. Dynamic vendordata needs time.',
+    default: '60s',
+    min: '100ms',
+    max: '10m',
+  }),
+  timeout_body: duration({
+    help: 'How long Nova may pause in the middle of an answer.',
+    default: '30s',
+    min: '100ms',
+    max: '10m',
+  }),
+  connections: integer({
+    help: 'Connections to each endpoint; more requests wait for one.',
+    default: 64,
+    min: 1,
+    max: 10_000,
+    unit: 'connections',
+  }),
+})
+
+const cache = section({
+  max: integer({
+    help: 'How many identities to remember.',
+    default: 65_536,
+    min: 1,
+    max: 10_000_000,
+    unit: 'identities',
+  }),
+  ttl: duration({
+    help: 'How old a remembered identity may be, counted from when the source said so. A change that the source tells of ends it at once, a new MAC address too.',
+    default: '10s',
+    min: '0s',
+    max: '1h',
+  }),
+  max_negative: integer({
+    help: 'How many refusals to remember.',
+    default: 8_192,
+    min: 1,
+    max: 1_000_000,
+    unit: 'refusals',
+  }),
+  max_negative_per_scope: integer({
+    help: 'How many of them for one router or network.',
+    default: 256,
+    min: 1,
+    max: 1_000_000,
+    unit: 'refusals',
+  }),
+  ttl_negative: duration({
+    help: 'How long to remember a refusal. Very short: a guest may ask before its port is known.',
+    default: '1s',
+    min: '0s',
+    max: '1m',
+  }),
+})
+
+const limits = section({
+  head_bytes: bytes({
+    help: "Largest request head, with what the proxy adds. More than the proxy's own limit.",
+    default: '32KiB',
+    min: '4KiB',
+    max: '256KiB',
+  }),
+  body_bytes: bytes({
+    help: 'Largest request body. Nova itself takes 1,020 bytes.',
+    default: '64KiB',
+    min: 0,
+    max: '16MiB',
+  }),
+  timeout_head: duration({
+    help: 'How long a proxy may take to send a request head.',
+    default: '30s',
+    min: '100ms',
+    max: '5m',
+  }),
+  timeout_request: duration({
+    help: 'How long it may take to send a whole request.',
+    default: '60s',
+    min: '100ms',
+    max: '10m',
+  }),
+  timeout_keep_alive: duration({
+    help: 'How long a connection may idle. Longer than the proxy keeps one.',
+    default: '75s',
+    min: '1s',
+    max: '1h',
+  }),
+  timeout_resolve: duration({
+    help: 'How long finding an identity may take. A guest gives up after ten seconds.',
+    default: '8s',
+    min: '100ms',
+    max: '1m',
+  }),
+  connections: integer({
+    help: 'Connections on each listener.',
+    default: 20_000,
+    min: 1,
+    max: 1_000_000,
+    unit: 'connections',
+  }),
+  questions: integer({
+    help: 'Addresses that the port directory may be asked about at the same time.',
+    default: 10_000,
+    min: 1,
+    max: 1_000_000,
+    unit: 'questions',
+  }),
+  compute_requests: integer({
+    help: 'Requests to compute that run or wait; more are told to come back.',
+    default: 4_096,
+    min: 1,
+    max: 1_000_000,
+    unit: 'requests',
+  }),
+  timeout_drain: duration({
+    help: 'How long running requests may take when the agent stops.',
+    default: '10s',
+    min: '0s',
+    max: '5m',
+  }),
+})
+
+const admin = section({
+  socket: path({
+    help: "The operator's UNIX socket: health, readiness, metrics, status, explain.",
+    default: defaultAdminSockets.agent,
+  }),
+  mode: leafOption<number>(
+    {
+      type: 'file mode',
+      expected: 'an octal file mode in quotes such as "0600"',
+      parse: ({ value }) =>
+        typeof value === 'string' && /^0?[0-7]{3}$/.test(value)
+          ? Number.parseInt(value, 8)
+          : undefined,
+      show: (mode) => `0${mode.toString(8).padStart(3, '0')}`,
+    },
+    { help: 'Who may open it. It shows ports and projects of every tenant.', default: '0600' },
+  ),
+  tcp_port: optional(
+    integer({
+      help: 'Serve the same on this TCP port of 127.0.0.1 as well. Every user of the host can read it.',
+      min: 0,
+      max: 65_535,
+    }),
+  ),
+  decisions: integer({
+    help: 'How many of the latest decisions "explain --request" can find, of good answers and of refusals each.',
+    default: 2_048,
+    min: 1,
+    max: 1_000_000,
+    unit: 'decisions',
+  }),
+})
+
+const table = {
+  listeners: list(listener, {
+    help: 'Where proxies connect.',
+    default: [{}],
+    max: 64,
+  }),
+  ports: section(portsTable, { help: 'Where ports are looked up.' }),
+  source_mac: oneOf(sourceMacPolicies, {
+    help: "What the source MAC of a guest's connection counts for. prefer: it must agree with the address when a port has it. verify: an unknown one is refused too. off: nothing.",
+    default: 'prefer',
+  }),
+  cache,
+  compute,
+  limits,
+  admin,
+  log: section({
+    level: oneOf(logLevels, { help: 'What is logged at least.', default: 'info' }),
+  }),
+} as const satisfies Table
+
+export type AgentConfig = ConfigOf<typeof table>
+
+/** What no single option can know. */
+function problemsOf(config: AgentConfig): readonly ConfigProblem[] {
+  const problems: ConfigProblem[] = []
+  const { compute, listeners, ports } = config
+  const hasSecret = compute.shared_secret !== undefined
+  if (!hasSecret && !compute.allow_empty_secret) {
+    problems.push({
+      path: 'compute.shared_secret_file',
+      message: 'must be given; without a secret anybody who reaches Nova can be any instance',
+    })
+  }
+  if (hasSecret && compute.allow_empty_secret) {
+    problems.push({
+      path: 'compute.allow_empty_secret',
+      message: 'is true although there is a secret; remove one of them',
+    })
+  }
+  if (!hasSecret && compute.next_shared_secret !== undefined) {
+    problems.push({
+      path: 'compute.next_shared_secret_file',
+      message: 'needs compute.shared_secret_file beside it',
+    })
+  }
+  if ((compute.client_cert_file === undefined) !== (compute.client_key_file === undefined)) {
+    problems.push({
+      path: 'compute.client_cert_file',
+      message: 'and compute.client_key_file only work together',
+    })
+  }
+  if (compute.upstreams.length === 0) {
+    problems.push({ path: 'compute.upstreams', message: 'names no endpoint' })
+  }
+  if (listeners.length === 0) problems.push({ path: 'listeners', message: 'names no listener' })
+  const sockets = [...listeners.map((one) => one.socket), config.admin.socket]
+  const repeated = sockets.find((socket, index) => sockets.indexOf(socket) !== index)
+  if (repeated !== undefined) {
+    problems.push({ path: 'listeners', message: `"${repeated}" is used for two sockets` })
+  }
+  for (const [index, { mode }] of listeners.entries()) {
+    if (typeof mode === 'number' && (mode & 0o002) !== 0) {
+      problems.push({
+        path: `listeners[${index}].mode`,
+        message:
+          'lets every user of the host say which instance it is; name the group of the proxies instead',
+      })
+    }
+  }
+  if (ports[ports.kind] === undefined) {
+    problems.push({ path: `ports.${ports.kind}`, message: `must be given with kind ${ports.kind}` })
+  }
+  return problems
+}
+
+/** The agent's configuration, for its commands. */
+export const agentConfig: ConfigDefinition<typeof table> = {
+  table,
+  environmentPrefix: 'OVERLAPD_AGENT',
+  defaultFile: '/etc/overlapd/agent.yaml',
+  check: problemsOf,
+}
