@@ -24,8 +24,10 @@ export interface Clock {
   schedule(span: Milliseconds, callback: () => void): Cancel
 }
 
+/** Takes a scheduled callback back; calling it again, or too late, does nothing. */
 export type Cancel = () => void
 
+/** The clock of the machine. Its timers do not keep the process alive. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   wallTime: () => Date.now(),

@@ -34,6 +34,7 @@ export function isLinkLocalIpv6(address: IpAddress): boolean {
   return /^fe[89ab][0-9a-f]:/.test(address)
 }
 
+/** True for every address that is not IPv4; mapped ones were made IPv4 when they were read. */
 export function isIpv6(address: IpAddress): boolean {
   return address.includes(':')
 }

@@ -1,6 +1,7 @@
 /** Who has to act when a request is refused. It is a metric label and picks the log level. */
 export type Fault = 'guest' | 'proxy' | 'directory' | 'compute' | 'config' | 'bug'
 
+/** What is said and done about one reason code. */
 export interface ReasonRow {
   /** HTTP status of the answer. */
   readonly status: number
@@ -343,6 +344,7 @@ export const reasonCodes = {
   },
 } as const satisfies Record<string, ReasonRow>
 
+/** A stable word for why a request was refused, such as `no_port`. */
 export type ReasonCode = keyof typeof reasonCodes
 
 /** The row of a code, typed so that the optional fields can be read. */
@@ -350,6 +352,7 @@ export function reasonRow(code: ReasonCode): ReasonRow {
   return reasonCodes[code]
 }
 
+/** True for the codes of the table; for codes that come over the wire. */
 export function isReasonCode(text: unknown): text is ReasonCode {
   return typeof text === 'string' && Object.hasOwn(reasonCodes, text)
 }

@@ -11,7 +11,7 @@ export interface ConfigDefinition<T extends Table> {
   readonly environmentPrefix: string
   /** Read when it exists and no file is named: `/etc/overlapd/proxy.yaml` */
   readonly defaultFile: string
-  readonly check?: (config: ConfigOf<T>) => readonly ConfigProblem[]
+  check?(config: ConfigOf<T>): readonly ConfigProblem[]
 }
 
 /** The options of every command that needs the configuration. */
@@ -42,22 +42,21 @@ export function loadForCommand<T extends Table>(
     environment: call.terminal.environment,
     environmentPrefix: definition.environmentPrefix,
     set: call.options.list('set'),
-    check: definition.check,
+    ...(definition.check && { check: (config) => definition.check?.(config) ?? [] }),
   })
 }
 
 /** `check`: reads the configuration as the daemon would and prints what it would run with. */
-export function checkCommand<T extends Table>(
-  program: string,
-  definition: ConfigDefinition<T>,
-): CommandSpec {
-  const plain = definition as unknown as ConfigDefinition<Table>
+export function checkCommand(program: string, definition: ConfigDefinition<Table>): CommandSpec {
   return {
     name: 'check',
     summary: 'read the configuration and print every effective value',
     description: `Reads the configuration exactly as "${program} serve" would, without starting anything, and prints each
 effective value with the place it came from. Reports every problem at once. Secrets are never printed.`,
-    options: [...configOptions(plain), { flags: '--json', help: 'print JSON instead of a table' }],
+    options: [
+      ...configOptions(definition),
+      { flags: '--json', help: 'print JSON instead of a table' },
+    ],
     examples: [
       [`${program} check`, 'what would run now'],
       [`${program} check -c ./new.yaml`, 'is the new file right?'],
@@ -68,7 +67,7 @@ effective value with the place it came from. Reports every problem at once. Secr
       [2, 'it cannot; every problem is on standard error'],
     ],
     run(call) {
-      const loaded = loadForCommand(plain, call)
+      const loaded = loadForCommand(definition, call)
       call.terminal.out(
         call.options.flag('json')
           ? `${JSON.stringify(configReportData(loaded), undefined, 2)}\n`

@@ -30,9 +30,10 @@ export interface LoadOptions<T extends Table> {
   /** What `--set` gave: `agent.socket=/run/x.sock`. */
   readonly set?: readonly string[] | undefined
   /** What no single option can know, asked once everything else is right. */
-  readonly check?: ((config: ConfigOf<T>) => readonly ConfigProblem[]) | undefined
+  check?(config: ConfigOf<T>): readonly ConfigProblem[]
 }
 
+/** A configuration that can be used, and the story of how it came to be. */
 export interface LoadedConfig<T extends Table> {
   /** Frozen through and through. */
   readonly config: ConfigOf<T>
@@ -187,13 +188,11 @@ function freezeDeep(value: unknown): void {
  * @throws {ConfigError} with every problem there is
  */
 export function loadConfig<T extends Table>(table: T, options: LoadOptions<T>): LoadedConfig<T> {
-  // The check takes this table's own type; gathering does not call it.
-  const plain = options as unknown as LoadOptions<Table>
   const names = tableNames(table)
-  const files = filesOf(plain)
+  const files = filesOf(options)
   const file = fromFiles(files)
-  const environment = fromEnvironment(names, plain)
-  const flags = fromFlags(names, plain)
+  const environment = fromEnvironment(names, options)
+  const flags = fromFlags(names, options)
   const collector = new Collector([...environment.given, ...flags.given])
   const config = readTable(table, file.given, collector.context([], false))
   const problems = [

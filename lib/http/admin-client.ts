@@ -4,6 +4,7 @@ import type { Bytes, Milliseconds } from '../clock.ts'
 /** Where an admin socket listens: the path of a UNIX socket, or `http://127.0.0.1:9100`. */
 export type AdminAddress = string
 
+/** A whole answer, whatever its status. */
 export interface AdminAnswer {
   readonly status: number
   readonly contentType: string

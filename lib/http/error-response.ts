@@ -1,6 +1,7 @@
 import { reasonRow, type ReasonCode } from '../reason-codes.ts'
 import { wireHeaders } from '../wire-headers.ts'
 
+/** What to write to whoever asked; nothing in it depends on a server library. */
 export interface ErrorResponse {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
-import { Hono } from 'hono'
+import type { Hono } from 'hono'
 import { runProgram } from '../../../lib/cli/command.ts'
 import { operatorProgram } from '../../../lib/cli/operator-program.ts'
 import { createAdminApp, type PartReadiness } from '../../../lib/http/admin-app.ts'
@@ -209,18 +209,9 @@ t.test('overlapd doctor finds what is wrong and says what to do', async (t) => {
   t.match(well.out, /ok {4}configuration: .*good\.yaml can be read\n/)
   t.match(well.out, /ok {4}clock: the clock says 20/)
   const notReady = await startDaemon(t, { parts: [waiting] })
-  const bad = await run(
-    ...[
-      'doctor',
-      '--proxy',
-      notReady,
-      '--agent',
-      `${folder}/none`,
-      '--config',
-      `${folder}/bad.yaml`,
-    ],
-    ...['--netns', `${folder}/none`],
-  )
+  const none = `${folder}/none`
+  const broken = ['--config', `${folder}/bad.yaml`, '--netns', none]
+  const bad = await run('doctor', '--proxy', notReady, '--agent', none, ...broken)
   t.equal(bad.exitCode, 1)
   t.match(
     bad.out,

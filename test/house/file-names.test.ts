@@ -1,0 +1,58 @@
+import { basename, dirname } from 'node:path'
+import t from 'tap'
+import { productionFolders, projectPaths } from '../support/source-files.ts'
+
+const emptyNames = new Set(
+  'base common constants helper helpers index manager misc service shared types util utils'.split(
+    ' ',
+  ),
+)
+
+const paths = projectPaths([...productionFolders, 'test']).filter((path) =>
+  /\.[cm]?[jt]s$/.test(path),
+)
+
+t.test('files and folders are named in kebab-case', async (t) => {
+  const odd = paths.filter((path) =>
+    path.split('/').some((part) => !/^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.[a-z0-9]+)*$/.test(part)),
+  )
+  t.ok(paths.length > 50)
+  t.strictSame(odd, [])
+})
+
+t.test('files and folders are named for what they hold', async (t) => {
+  const nameless = paths.filter((path) =>
+    [basename(path).replace(/\..*$/, ''), ...dirname(path).split('/')].some((name) =>
+      emptyNames.has(name),
+    ),
+  )
+  t.strictSame(nameless, [])
+})
+
+t.test('each file of lib/ has its test', async (t) => {
+  /** Files that hold nothing to run, or that another test runs as a whole. */
+  const covered: Readonly<Record<string, string>> = {
+    'lib/latency-buckets.ts': 'test/lib/metrics.test.ts',
+    'lib/config/entry.ts': 'test/lib/config/table-names.test.ts',
+    'lib/cli/admin-sockets.ts': 'test/lib/cli/operator-program.test.ts',
+    'lib/cli/command-options.ts': 'test/lib/cli/command.test.ts',
+    'lib/cli/config-command.ts': 'test/lib/cli/command.test.ts',
+    'lib/cli/demo-command.ts': 'test/lib/cli/operator-program.test.ts',
+    'lib/cli/doctor-command.ts': 'test/lib/cli/operator-program.test.ts',
+    'lib/cli/explain-command.ts': 'test/lib/cli/operator-program.test.ts',
+    'lib/cli/package-version.ts': 'test/lib/cli/command.test.ts',
+    'lib/cli/readiness.ts': 'test/lib/cli/health-command.test.ts',
+    'lib/cli/reasons-command.ts': 'test/lib/cli/operator-program.test.ts',
+    'lib/cli/status-command.ts': 'test/lib/cli/operator-program.test.ts',
+    'lib/cli/terminal.ts': 'test/lib/cli/overlapd.test.ts',
+    'lib/cli/usage-error.ts': 'test/lib/cli/command.test.ts',
+  }
+  // The parts of the OVSDB client are tested through it, against a server.
+  const sources = paths.filter((path) => path.startsWith('lib/') && !path.startsWith('lib/ovsdb/'))
+  const testless = sources.filter((path) => {
+    const test = covered[path] ?? `test/${path.replace(/\.ts$/, '.test.ts')}`
+    return !paths.includes(test)
+  })
+  t.strictSame(testless, [])
+  for (const path of Object.keys(covered)) t.ok(paths.includes(path), `${path} still exists`)
+})
