@@ -91,7 +91,7 @@ export class OvsdbClient {
   }
 
   /**
-   * When the copies were last known to be right: the last byte of a live session, `undefined` before the
+   * When the copies were last known to be right: the last message of a live session, `undefined` before the
    * first one.
    */
   get confirmedAt(): MonotonicMilliseconds | undefined {
@@ -162,6 +162,7 @@ export class OvsdbClient {
         messageBytes: limits.messageBytes,
         probeInterval: limits.probeInterval,
         probeTimeout: limits.probeTimeout,
+        messageTimeout: Math.max(limits.copy, limits.probeTimeout),
         onNotification: (method, params) => this.#notify(watch, method, params),
       })
       this.#session = session

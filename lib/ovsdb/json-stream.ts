@@ -40,12 +40,15 @@ export class JsonStream {
   #parts: Buffer[] = []
   #length = 0
   #depth = 0
+  /** The closing byte that each open bracket waits for. */
+  readonly #closers: Uint8Array
   #isInString = false
   #isEscaped = false
   #marks: number[] = []
 
   constructor(limits: JsonStreamLimits) {
     this.#limits = limits
+    this.#closers = new Uint8Array(limits.depth)
   }
 
   /** Bytes of a message whose end has not come yet. */
@@ -67,6 +70,7 @@ export class JsonStream {
         if (first !== openBrace) throw new OvsdbError('protocol', 'The message is no JSON object')
         from = at - 1
         this.#depth = 1
+        this.#closers[0] = closeBrace
       }
       at = this.#scan(chunk, at, from)
       this.#keep(chunk.subarray(from, at))
@@ -93,10 +97,14 @@ export class JsonStream {
       } else if (byte === quote) {
         isInString = true
       } else if (byte === openBrace || byte === openBracket) {
+        if (depth === deepest) throw new OvsdbError('protocol', 'The message is nested too deeply')
+        // In ASCII both closing brackets come two after their opening ones.
+        this.#closers[depth] = byte + 2
         depth += 1
-        if (depth > deepest) throw new OvsdbError('protocol', 'The message is nested too deeply')
       } else if (byte === closeBrace || byte === closeBracket) {
         depth -= 1
+        // Taking one kind for the other would swallow every later message as part of this one.
+        if (this.#closers[depth] !== byte) throw new OvsdbError('protocol', 'The brackets differ')
       } else if (depth === 1 && (byte === comma || byte === colon)) {
         this.#mark(before + at - 1)
       }

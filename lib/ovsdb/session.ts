@@ -12,6 +12,8 @@ export interface OvsdbSessionOptions {
   readonly probeInterval: Milliseconds
   /** After this long without a byte the session is given up. */
   readonly probeTimeout: Milliseconds
+  /** After this long without a whole message too, however many bytes come. */
+  readonly messageTimeout: Milliseconds
   /** Called in order of arrival; what it throws ends the session. */
   readonly onNotification: (method: string, params: unknown) => void
 }
@@ -34,7 +36,8 @@ export class OvsdbSession {
   readonly #json: JsonStream
   readonly #outstanding = new Map<number, Outstanding>()
   #nextId = 1
-  #lastHeard: MonotonicMilliseconds
+  #lastByte: MonotonicMilliseconds
+  #lastMessage: MonotonicMilliseconds
   #cancelProbe: Cancel
   #end: OvsdbError | undefined
   /** Resolves with the reason when the session is over; never rejects. */
@@ -45,7 +48,8 @@ export class OvsdbSession {
     this.#stream = stream
     this.#options = options
     this.#json = new JsonStream({ messageBytes: options.messageBytes, depth: deepest })
-    this.#lastHeard = options.clock.now()
+    this.#lastByte = options.clock.now()
+    this.#lastMessage = this.#lastByte
     this.ended = new Promise((resolve) => {
       this.#reportEnd = resolve
     })
@@ -59,9 +63,9 @@ export class OvsdbSession {
     this.#cancelProbe = options.clock.schedule(options.probeInterval, () => this.#probe())
   }
 
-  /** When the server was last heard of. */
+  /** When the last whole message came: until then we know what the server knew. */
   get lastHeard(): MonotonicMilliseconds {
-    return this.#lastHeard
+    return this.#lastMessage
   }
 
   /**
@@ -110,9 +114,12 @@ export class OvsdbSession {
 
   #receive(chunk: Buffer): void {
     if (this.#end) return
-    this.#lastHeard = this.#options.clock.now()
+    this.#lastByte = this.#options.clock.now()
     try {
-      for (const text of this.#json.push(chunk)) this.#handle(readRpcMessage(text))
+      for (const text of this.#json.push(chunk)) {
+        this.#lastMessage = this.#lastByte
+        this.#handle(readRpcMessage(text))
+      }
     } catch (thrown) {
       const reason =
         thrown instanceof OvsdbError
@@ -159,14 +166,15 @@ export class OvsdbSession {
   }
 
   #probe(): void {
-    const { clock, probeInterval, probeTimeout } = this.#options
-    const silence = clock.now() - this.#lastHeard
-    if (silence >= probeTimeout) {
+    const { clock, messageTimeout, probeInterval, probeTimeout } = this.#options
+    const silence = clock.now() - this.#lastByte
+    const unfinished = clock.now() - this.#lastMessage
+    if (silence >= probeTimeout || unfinished >= messageTimeout) {
       this.fail(new OvsdbError('timeout', 'Nothing was heard from the server for too long'))
       return
     }
-    if (silence >= probeInterval) this.#send({ method: 'echo', params: [], id: probeId })
-    const next = silence >= probeInterval ? probeInterval : probeInterval - silence
+    if (unfinished >= probeInterval) this.#send({ method: 'echo', params: [], id: probeId })
+    const next = unfinished >= probeInterval ? probeInterval : probeInterval - unfinished
     this.#cancelProbe = clock.schedule(Math.min(next, probeTimeout - silence), () => this.#probe())
   }
 }

@@ -50,6 +50,8 @@ export class FakeOvsdb {
   readonly requests: Request[] = []
   /** Cuts everything it sends into pieces of this many bytes. */
   pieceBytes = Number.POSITIVE_INFINITY
+  /** Reads and writes nothing, as a server that is busy or cut off without a word. */
+  isMute = false
   readonly #directory: string
   readonly #options: FakeOvsdbOptions
   #status: FakeRow | undefined
@@ -149,6 +151,7 @@ export class FakeOvsdb {
   }
 
   send(client: Client, message: unknown): void {
+    if (this.isMute) return
     const bytes = Buffer.from(JSON.stringify(message))
     if (this.pieceBytes >= bytes.length) {
       client.socket.write(bytes)

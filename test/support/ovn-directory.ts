@@ -19,15 +19,17 @@ export interface OvnDirectoryOptions {
   readonly clock?: Clock
   readonly logger?: Logger
   readonly metrics?: OvnMetrics
+  /** With a clock that stands still, pauses must not be zero. @default () => 0 */
+  readonly random?: () => number
 }
 
-/** An `ovn` directory that retries without pause. */
+/** An `ovn` directory, which retries without pause unless told otherwise. */
 export function ovnDirectory(options: OvnDirectoryOptions): OvnPortDirectory {
   return new OvnPortDirectory({
     config: ovnConfig(options.config),
     clock: options.clock ?? systemClock,
     logger: options.logger ?? silentLogger,
-    random: () => 0,
+    random: options.random ?? (() => 0),
     ...(options.metrics && { metrics: options.metrics }),
   })
 }

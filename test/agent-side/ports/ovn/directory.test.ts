@@ -1,0 +1,228 @@
+import t, { type Test } from 'tap'
+import { createOvnMetrics } from '../../../../agent-side/ports/ovn/metrics.ts'
+import type { DirectoryChange, PortQuery } from '../../../../agent-side/ports/port-directory.ts'
+import { MetadataError } from '../../../../lib/errors.ts'
+import { createRegistry } from '../../../../lib/metrics.ts'
+import {
+  guest,
+  guests,
+  networks,
+  overlappingTopology,
+  routers,
+} from '../../../conformance/overlapping-topology.ts'
+import {
+  find,
+  identities,
+  networksOf,
+  withPort,
+  withoutPort,
+} from '../../../conformance/port-questions.ts'
+import { ip, mac } from '../../../conformance/topology.ts'
+import { FakeClock } from '../../../support/fake-clock.ts'
+import { FakeOvsdb } from '../../../support/fake-ovsdb.ts'
+import {
+  ovnConfig,
+  ovnDirectory,
+  until,
+  type OvnDirectoryOptions,
+} from '../../../support/ovn-directory.ts'
+import { southboundRows } from '../../../support/ovn-rows.ts'
+
+async function source(t: Test, options = {}): Promise<FakeOvsdb> {
+  const fake = await FakeOvsdb.open(options)
+  fake.setTables(southboundRows(overlappingTopology()))
+  t.teardown(() => fake.close())
+  return fake
+}
+
+async function opened(
+  t: Test,
+  fake: FakeOvsdb,
+  options: Partial<OvnDirectoryOptions> = {},
+): Promise<ReturnType<typeof ovnDirectory>> {
+  const config = { ovn_sb_connection: [`unix:${fake.path}`], ...options.config }
+  const directory = ovnDirectory({ ...options, config })
+  t.teardown(() => directory.close())
+  await directory.start()
+  await until(() => directory.isInStep)
+  return directory
+}
+
+const byAddress: PortQuery = { networkIds: [networks.plain], fixedIp: ip('10.0.0.10') }
+const withMac: PortQuery = { ...byAddress, macAddress: guests.plain.macAddress }
+
+async function refusal(answer: Promise<unknown>): Promise<string> {
+  return await answer.then(
+    () => 'answered',
+    (thrown: unknown) => (thrown instanceof MetadataError ? thrown.code : String(thrown)),
+  )
+}
+
+t.test(
+  'OvnPortDirectory tells of a change in the same turn in which it answers with it',
+  async (t) => {
+    const fake = await source(t)
+    const directory = await opened(t, fake)
+    const asked = { signal: new AbortController().signal, freshness: 'cached' } as const
+    const seen: unknown[] = []
+    directory.onChange((change: DirectoryChange) => {
+      seen.push([change, directory.findPorts(byAddress, asked)])
+    })
+    const successor = guest(0x6aa, 'plain', '10.0.0.10')
+    fake.setTables(
+      southboundRows(withPort(withoutPort(overlappingTopology(), guests.plain), successor)),
+    )
+    await until(() => seen.length > 0)
+    t.match(seen, [
+      [
+        { kind: 'network', networkId: networks.plain },
+        { ports: [{ instanceId: successor.instanceId }] },
+      ],
+    ])
+    t.equal(seen.length, 1, 'one network, told once')
+  },
+)
+
+t.test(
+  'OvnPortDirectory serves what it knows while the server is away, and refuses the rest',
+  async (t) => {
+    const fake = await source(t)
+    const clock = new FakeClock()
+    const directory = await opened(t, fake, {
+      clock,
+      random: () => 0.5,
+      config: { max_disconnected: '60s' },
+    })
+    const changes: DirectoryChange[] = []
+    directory.onChange((change) => changes.push(change))
+    await fake.stop()
+    await until(() => !directory.isInStep)
+    await clock.advance(20_000)
+
+    t.match(directory.readiness(), {
+      ready: true,
+      detail: /not confirmed for \d+ s and still used/,
+    })
+    for (const query of [byAddress, withMac]) {
+      t.strictSame(identities(await find(directory, query, 'fresh')), identities([guests.plain]))
+      t.strictSame(identities(await find(directory, query, 'cached')), identities([guests.plain]))
+    }
+    t.strictSame(await networksOf(directory, routers.plain), [networks.plain])
+    const doubtful: readonly (readonly [string, PortQuery])[] = [
+      ['nobody has the address', { ...byAddress, fixedIp: ip('10.0.0.99') }],
+      ['a new MAC has the address', { ...byAddress, macAddress: mac(0xabcdef) }],
+      ['another port has the MAC', { ...byAddress, macAddress: guests.plainNeighbour.macAddress }],
+      ['two ports have the address', { ...byAddress, fixedIp: ip('10.0.0.77') }],
+    ]
+    for (const [name, query] of doubtful) {
+      t.equal(await refusal(find(directory, query, 'fresh')), 'directory_unavailable', name)
+    }
+    t.equal(await refusal(networksOf(directory, routers.unknown)), 'directory_unavailable')
+    const { asOf } = await directory.findPorts(byAddress, {
+      signal: new AbortController().signal,
+      freshness: 'cached',
+    })
+    t.ok(asOf <= clock.now() - 20_000, 'its age is told')
+
+    await clock.advance(41_000)
+    t.match(directory.readiness(), { ready: false, detail: /too old to be used/ })
+    t.equal(await refusal(find(directory, withMac, 'cached')), 'directory_unavailable')
+
+    await fake.listen()
+    const back = until(() => directory.isInStep)
+    await clock.advance(60_000)
+    await back
+    t.equal(directory.readiness().ready, true)
+    t.strictSame(changes, [], 'resumed: nobody has to forget anything')
+  },
+)
+
+t.test(
+  'OvnPortDirectory does not trust a silent server, and does not leave it at once',
+  async (t) => {
+    const fake = await source(t, { unknownMethods: ['nothing'] })
+    const clock = new FakeClock()
+    const directory = await opened(t, fake, { clock })
+    fake.isMute = true
+    await clock.advance(11_000)
+    t.equal(directory.isInStep, false)
+    t.match(directory.readiness(), { ready: true, detail: /the server is silent/ })
+    t.equal(
+      await refusal(find(directory, { ...byAddress, fixedIp: ip('10.0.0.99') }, 'fresh')),
+      'directory_unavailable',
+    )
+    t.equal(fake.clientCount, 1)
+    fake.isMute = false
+    await clock.advance(5_000)
+    await until(() => directory.isInStep)
+    t.equal(fake.clientCount, 1, 'the same session')
+  },
+)
+
+t.test('OvnPortDirectory is not ready while one of the tables was never seen', async (t) => {
+  const fake = await source(t, {
+    status: null,
+    unknownMethods: ['monitor_cond_since', 'monitor_cond', 'monitor'],
+  })
+  const directory = ovnDirectory({ config: { ovn_sb_connection: [`unix:${fake.path}`] } })
+  t.teardown(() => directory.close())
+  await directory.start()
+  await until(() => fake.requests.filter(({ method }) => method === 'monitor').length > 1)
+  t.match(directory.readiness(), { ready: false, detail: /no complete copy/ })
+  t.equal(await refusal(find(directory, byAddress, 'cached')), 'directory_not_ready')
+})
+
+t.test('OvnPortDirectory replaces its copy by that of a server with another past', async (t) => {
+  const fake = await source(t, { forgetful: true })
+  const directory = await opened(t, fake)
+  const changes: DirectoryChange[] = []
+  directory.onChange((change) => changes.push(change))
+  await fake.stop()
+  fake.setTables(southboundRows(withoutPort(overlappingTopology(), guests.plain)))
+  fake.setTables(fake.tables)
+  await fake.listen()
+  await until(() => changes.length > 0)
+  t.match(changes, [{ kind: 'all' }])
+  await until(() => directory.isInStep)
+  t.strictSame(await find(directory, withMac), [])
+})
+
+t.test('OvnPortDirectory tells "all" when very much changes at once', async (t) => {
+  const fake = await source(t)
+  const directory = await opened(t, fake)
+  const changes: DirectoryChange[] = []
+  directory.onChange((change) => changes.push(change))
+  directory.onChange(() => {
+    throw new Error('a listener with a defect')
+  })
+  const before = overlappingTopology()
+  const many = Array.from({ length: 1_100 }, (_, number) => ({
+    networkId:
+      `f0000000-0000-4000-8000-${String(number).padStart(12, '0')}` as (typeof before.networks)[number]['networkId'],
+    projectId: guests.plain.projectId,
+  }))
+  fake.setTables(southboundRows({ ...before, networks: [...before.networks, ...many] }))
+  await until(() => changes.length > 0)
+  t.match(changes, [{ kind: 'all', why: /1100 networks and routers/ }])
+})
+
+t.test('OvnPortDirectory counts in its metrics what an operator asks for', async (t) => {
+  const fake = await source(t)
+  const registry = createRegistry()
+  const directory = await opened(t, fake, { metrics: createOvnMetrics(registry) })
+  await find(directory, byAddress)
+  const text = await registry.metrics()
+  t.match(text, /^overlapd_ovn_ports 21$/m)
+  t.match(text, /^overlapd_ovn_networks 7$/m)
+  t.match(text, /^overlapd_ovn_skipped_rows\{reason="router_side"\} 9$/m)
+  t.match(text, /^overlapd_ovn_connected_servers 1$/m)
+  t.match(text, /^overlapd_ovn_copies_total\{kind="full"\} 1$/m)
+})
+
+t.test('ovnTable has defaults that work, and refuses what is no endpoint', async (t) => {
+  t.match(ovnConfig(), {
+    ovn_sb_connection: [{ kind: 'tcp', host: '127.0.0.1', tcpPort: 6642 }],
+    leader_only: true,
+  })
+  t.throws(() => ovnConfig({ ovn_sb_connection: ['ptcp:6642'] }), /not unix:/)
+})
