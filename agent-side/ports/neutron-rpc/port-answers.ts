@@ -97,10 +97,11 @@ export class PortAnswers {
   #asOf(part: Part, asked: Asked): MonotonicMilliseconds | undefined {
     const { copy, trust, clock, config } = this.#options
     const cover = copy.cover(part)
-    if (cover === undefined || !trust.isUp) return undefined
+    // What was fetched before the broker was away, or before pushes were lost, must be fetched again.
+    if (cover === undefined || !trust.isUp || cover.era !== trust.era) return undefined
     const age = clock.now() - cover.fetchedAt
     const isFresh = asked.freshness === 'fresh'
-    if (!trust.isLive || cover.era !== trust.era) {
+    if (!trust.isLive) {
       return isFresh || age > config.maxAge ? undefined : cover.fetchedAt
     }
     if (age > (isFresh ? config.verifyInterval : config.copyMaxAge)) return undefined
