@@ -1,6 +1,6 @@
 import { watch, type FSWatcher } from 'node:fs'
 import { dirname } from 'node:path'
-import type { Cancel, Clock, Milliseconds } from '../../../lib/clock.ts'
+import type { Cancel, Clock, Milliseconds, MonotonicMilliseconds } from '../../../lib/clock.ts'
 
 export interface FileWatchOptions {
   readonly file: string
@@ -13,6 +13,9 @@ export interface FileWatchOptions {
   readonly look: () => Promise<void>
 }
 
+/** How many times the debounce a look is put off at most. */
+const longestDebounce = 10
+
 /**
  * Has a file looked at whenever its directory tells of a change, and every now and then anyway. The directory is
  * watched instead of the file: editors put a new file in its place, and Kubernetes turns a symbolic link beside it.
@@ -21,6 +24,8 @@ export class FileWatch {
   readonly #options: FileWatchOptions
   #watcher: FSWatcher | undefined
   #cancelDebounce: Cancel | undefined
+  /** Since when things have not been quiet. */
+  #busySince: MonotonicMilliseconds | undefined
   #cancelPoll: Cancel | undefined
   #looking: Promise<void> | undefined
   #closed = false
@@ -70,8 +75,13 @@ export class FileWatch {
 
   #lookSoon(): void {
     if (this.#closed) return
+    const { clock, debounce } = this.#options
+    this.#busySince ??= clock.now()
+    // In a folder where others write all the time it never gets quiet.
+    if (clock.now() - this.#busySince > longestDebounce * debounce) return
     this.#cancelDebounce?.()
-    this.#cancelDebounce = this.#options.clock.schedule(this.#options.debounce, () => {
+    this.#cancelDebounce = clock.schedule(debounce, () => {
+      this.#busySince = undefined
       void this.lookNow()
     })
   }

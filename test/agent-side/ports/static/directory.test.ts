@@ -29,9 +29,9 @@ interface Subject {
   readonly lines: string[]
   readonly changes: DirectoryChange[]
   readonly metrics: () => Promise<string>
-  instance(): string | undefined
+  readonly instance: () => string | undefined
   /** Resolves with the next change that the watch brings. */
-  told(): Promise<void>
+  readonly told: () => Promise<void>
 }
 
 async function subject(t: Test, clock: Clock, text: string, file?: string): Promise<Subject> {
