@@ -103,7 +103,7 @@ export interface NeutronRestConfig {
 export const neutronRestDefaults: Omit<NeutronRestConfig, 'authentication'> = {
   endpointInterface: 'public',
   tls: { insecure: false },
-  maxAge: 15_000,
+  maxAge: 10_000,
   maxStale: 60_000,
   prefetchPorts: 1_000,
   prefetchRouterInterfaces: 500,
@@ -118,5 +118,5 @@ export const neutronRestDefaults: Omit<NeutronRestConfig, 'authentication'> = {
   timeoutConnect: 3_000,
   timeoutHeaders: 10_000,
   timeoutBody: 10_000,
-  timeoutQuestion: 15_000,
+  timeoutQuestion: 10_000,
 }

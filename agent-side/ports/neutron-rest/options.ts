@@ -62,7 +62,7 @@ export const neutronRestTable = {
   }),
   max_age: duration({
     help: 'How old an answer may be. An address that is given to another port may be answered with the old one for this long, unless the source MAC tells them apart.',
-    default: '15s',
+    default: '10s',
     min: '0s',
     max: '10m',
   }),
@@ -157,7 +157,7 @@ export const neutronRestTable = {
   }),
   timeout_question: duration({
     help: 'For one question with all its pages, retries and waiting.',
-    default: '15s',
+    default: '10s',
     min: '100ms',
   }),
 } as const satisfies Table
