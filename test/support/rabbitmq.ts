@@ -1,5 +1,5 @@
 /** How do tests get a real RabbitMQ of their own, and leave nothing behind? */
-import { spawn, type ChildProcess } from 'node:child_process'
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
@@ -7,16 +7,20 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import type { Test } from 'tap'
 
 export interface RabbitMq {
   readonly tcpPort: number
   readonly username: string
   readonly password: string
+  /** Runs `rabbitmqctl`, which takes seconds. */
+  control(...words: readonly string[]): Promise<void>
   close(): Promise<void>
 }
 
 const serverScript = '/usr/lib/rabbitmq/bin/rabbitmq-server'
+const controlScript = '/usr/lib/rabbitmq/bin/rabbitmqctl'
 const portMapper = '/usr/bin/epmd'
 
 /**
@@ -124,5 +128,9 @@ export async function startRabbitMq(): Promise<RabbitMq> {
     await close()
     throw cause
   }
-  return { tcpPort, username: 'neutron', password: 'secret', close }
+  const control = async (...words: readonly string[]): Promise<void> => {
+    const options = { env: environment, cwd: folder }
+    await promisify(execFile)(controlScript, ['-q', ...words], options)
+  }
+  return { tcpPort, username: 'neutron', password: 'secret', control, close }
 }

@@ -1,16 +1,19 @@
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { createServer as createTlsServer, type TlsOptions } from 'node:tls'
 
-/** A TCP port that leads to another one until it is cut. */
+/** A TCP port that leads to another one until it is cut; with TLS in front where options for that are given. */
 export class TcpRelay {
   readonly #target: number
+  readonly #tls: TlsOptions | undefined
   #tcpPort = 0
   #server: Server | undefined
   readonly #sockets = new Set<Socket>()
   #accepted = 0
 
-  constructor(targetTcpPort: number) {
+  constructor(targetTcpPort: number, tls?: TlsOptions) {
     this.#target = targetTcpPort
+    this.#tls = tls
   }
 
   /** The port to connect to; the same one after {@link restore}. */
@@ -24,7 +27,7 @@ export class TcpRelay {
   }
 
   async open(): Promise<void> {
-    const server = createServer((near) => {
+    const relay = (near: Socket): void => {
       this.#accepted += 1
       const far = connect(this.#target, '127.0.0.1')
       for (const socket of [near, far]) {
@@ -38,7 +41,9 @@ export class TcpRelay {
       }
       near.pipe(far)
       far.pipe(near)
-    })
+    }
+    const server = this.#tls ? createTlsServer(this.#tls, relay) : createServer(relay)
+    server.on('tlsClientError', () => undefined)
     server.listen(this.#tcpPort, '127.0.0.1')
     await once(server, 'listening')
     this.#tcpPort = (server.address() as AddressInfo).port

@@ -4,11 +4,12 @@ import type { Logger } from '../../../lib/log.ts'
 import type { JsonObject } from '../neutron-port.ts'
 import { AmqpKeeper } from './amqp.ts'
 import type { AmqpLink, QueueKind } from './amqp-link.ts'
-import { withUrlOptions, type NeutronRpcConfig } from './config.ts'
+import type { NeutronRpcConfig } from './config.ts'
 import type { NeutronRpcMetrics } from './metrics.ts'
 import { decodeMessage, hexId } from './oslo-envelope.ts'
 import { RpcClient } from './rpc-client.ts'
 import { parseTransportUrl } from './transport-url.ts'
+import { withUrlOptions } from './url-options.ts'
 import { objectVersion, parsePush, type PortEvent } from './versioned-object.ts'
 
 export interface BusEvents {

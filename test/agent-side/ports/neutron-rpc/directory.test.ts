@@ -1,7 +1,12 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { connect } from 'amqplib'
 import { systemClock, type Clock } from '../../../../lib/clock.ts'
 import { MetadataError } from '../../../../lib/errors.ts'
+import { Secret } from '../../../../lib/secret.ts'
 import { encodeReply } from '../../../../agent-side/ports/neutron-rpc/oslo-envelope.ts'
 import type { NeutronRpcConfig } from '../../../../agent-side/ports/neutron-rpc/config.ts'
 import type { DirectoryChange } from '../../../../agent-side/ports/port-directory.ts'
@@ -509,7 +514,6 @@ function tests(rabbit: RabbitMq): void {
     await first.open()
     await second.open()
     const { username, password } = rabbit
-    const { Secret } = await import('../../../../lib/secret.ts')
     const hosts = [first, second].map(
       ({ tcpPort }) => `${username}:${password}@127.0.0.1:${tcpPort}`,
     )
@@ -536,6 +540,80 @@ function tests(rabbit: RabbitMq): void {
     const { directory } = await opened(t, { config: { durableExchange: true } })
     await untilReady(directory)
     t.equal((await find(directory, plainQuery)).length, 1)
+  })
+
+  t.test(
+    'A broker that takes no messages is no broker, since servers cannot push either',
+    async (t) => {
+      const { directory, changes, server } = await warm(t, {
+        config: { reportInterval: 50, timeoutQuestion: 100 },
+      })
+      // The broker tells only those who publish.
+      const told = until(() => directory.readiness().detail.includes('takes no messages'))
+      await rabbit.control('set_vm_memory_high_watermark', '0')
+      await told
+      t.equal((await refusal(find(directory, plainQuery, 'fresh')))?.code, 'directory_unavailable')
+      t.equal((await find(directory, plainQuery, 'cached')).length, 1)
+      await rabbit.control('set_vm_memory_high_watermark', '0.4')
+      await untilReady(directory)
+      t.ok(changes.some((change) => change.kind === 'all'))
+      const before = server.questions
+      await find(directory, plainQuery, 'cached')
+      t.ok(server.questions > before, 'fetched again')
+    },
+  )
+
+  t.test('TLS to the broker: authority, host name and client certificate count', async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'ovt-'))
+    const at = (name: string): string => join(folder, name)
+    const words =
+      'req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost'
+    execFileSync('openssl', [...words.split(' '), '-keyout', at('key'), '-out', at('cert')], {
+      stdio: 'ignore',
+    })
+    const pem = { key: readFileSync(at('key')), cert: readFileSync(at('cert')) }
+    const relay = new TcpRelay(rabbit.tcpPort, {
+      ...pem,
+      ca: pem.cert,
+      requestCert: true,
+      rejectUnauthorized: true,
+    })
+    await relay.open()
+    const server = new FakeNeutronRpc(rabbit)
+    await server.start()
+    t.teardown(async () => {
+      await server.close()
+      await relay.cut()
+      rmSync(folder, { recursive: true })
+    })
+    const url = (host: string, query: string): Secret =>
+      new Secret(
+        `rabbit://${rabbit.username}:${rabbit.password}@${host}:${relay.tcpPort}/?${query}`,
+      )
+    const ours = `ssl_ca_file=${at('cert')}&ssl_cert_file=${at('cert')}&ssl_key_file=${at('key')}`
+    const tls = { verifyHostname: false, insecure: false }
+    const cases: readonly [string, Partial<NeutronRpcConfig>, RegExp | 'ready'][] = [
+      ['all in the URL', { transportUrl: url('localhost', `ssl=true&${ours}`) }, 'ready'],
+      ['another name', { transportUrl: url('127.0.0.1', `ssl=true&${ours}`) }, /altnames|IP/],
+      ['another name, allowed', { transportUrl: url('127.0.0.1', ours), tls }, 'ready'],
+      ['no authority', { transportUrl: url('localhost', 'ssl=true') }, /self-signed/],
+      [
+        'no certificate',
+        { transportUrl: url('localhost', `ssl=1&ssl_ca_file=${at('cert')}`) },
+        /./,
+      ],
+      ['no file', { transportUrl: url('localhost', 'ssl=1&ssl_ca_file=/nowhere') }, /ENOENT/],
+    ]
+    for (const [name, config, expected] of cases) {
+      const { directory } = makeDirectory(rabbit, systemClock, config)
+      await directory.start()
+      if (expected === 'ready') await untilReady(directory)
+      else await until(() => !directory.readiness().detail.includes('not connected yet'))
+      const { ready, detail } = directory.readiness()
+      t.equal(ready, expected === 'ready', `${name}: ${detail}`)
+      if (expected !== 'ready') t.match(detail, expected, name)
+      await directory.close()
+    }
   })
 
   t.test('Closing deletes the queues', async (t) => {
