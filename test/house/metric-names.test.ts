@@ -62,16 +62,21 @@ function property(node: ts.Expression | undefined, name: string): ts.Expression 
   return found !== undefined && ts.isPropertyAssignment(found) ? found.initializer : undefined
 }
 
+function isNamedFunction(
+  node: ts.Node,
+): node is ts.ArrowFunction & { readonly parent: ts.VariableDeclaration } {
+  return ts.isArrowFunction(node) && ts.isVariableDeclaration(node.parent)
+}
+
 /** The calls of the local function around a node, as the words that its parameters then stand for. */
 function callsAround(
   node: ts.Node,
   file: ts.SourceFile,
   words: Words,
 ): readonly ReadonlyMap<string, string>[] {
-  let within: ts.Node = node
-  while (!ts.isSourceFile(within) && !ts.isVariableDeclaration(within.parent))
-    within = within.parent
-  if (!ts.isArrowFunction(within) || !ts.isVariableDeclaration(within.parent)) return []
+  let within: ts.Node = node.parent
+  while (!ts.isSourceFile(within) && !isNamedFunction(within)) within = within.parent
+  if (!isNamedFunction(within)) return []
   const { parameters } = within
   const called = within.parent.name.getText()
   const calls: ReadonlyMap<string, string>[] = []

@@ -32,6 +32,16 @@ const forbidden: readonly (readonly [what: string, pattern: RegExp])[] = [
   ['an access token', /\b(?:ghp|gho|npm|glpat|xox[bp])_[A-Za-z0-9]{20,}/],
 ]
 
+/** One text for each row, in its order, that must be found. */
+const samples = [
+  `cd ${whole('/wo rk')}/main`,
+  `. ${whole('/tmp/la b')}/env`,
+  `see ${whole('../sha red')}/x`,
+  `https://${whole('regis try')}.example/x`,
+  `-----BEGIN RSA ${whole('PRIV ATE')} KEY-----`,
+  `${whole('gh p')}_${'a1'.repeat(12)}`,
+]
+
 const paths = trackedPaths()
 
 for (const [what, pattern] of forbidden) {
@@ -46,3 +56,8 @@ for (const [what, pattern] of forbidden) {
     t.strictSame(found, [])
   })
 }
+
+t.test('each row would find what it is for', async (t) => {
+  t.equal(samples.length, forbidden.length)
+  for (const [index, [what, pattern]] of forbidden.entries()) t.match(samples[index], pattern, what)
+})
