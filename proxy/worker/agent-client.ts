@@ -115,7 +115,7 @@ export class AgentClient {
 
   #failLate(): void {
     const { config, clock } = this.#options
-    const oldest = clock.now() - config.timeoutHeaders
+    const oldest = clock.now() - config.timeoutConnect - config.timeoutHeaders
     for (const exchange of this.#waiting) {
       if (exchange.startedAt > oldest) break
       exchange.fail(

@@ -1,6 +1,7 @@
 import { connect, type Socket } from 'node:net'
 import type { Clock, Milliseconds } from '../../lib/clock.ts'
 import { MetadataError } from '../../lib/errors.ts'
+import { tolerateBareLineFeeds } from './bare-line-feeds.ts'
 
 type Connected = (...outcome: [error: null, socket: Socket] | [error: Error, socket: null]) => void
 type ConnectFailure = NodeJS.ErrnoException
@@ -40,6 +41,7 @@ export function agentConnector(
       socket.once('connect', () => {
         giveUp()
         socket.removeListener('error', failed)
+        tolerateBareLineFeeds(socket)
         connected(null, socket)
       })
       socket.once('error', failed)

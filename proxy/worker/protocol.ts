@@ -33,7 +33,7 @@ export interface WorkerConfig {
     readonly connections: Count
     /** Also how long a missing or restarting agent is waited for. */
     readonly timeoutConnect: Milliseconds
-    /** From a request's start, waiting for a free connection included, to the head of its answer. */
+    /** To the head of an answer, beyond the limit for connecting; waiting for a free connection counts. */
     readonly timeoutHeaders: Milliseconds
     /** Between two parts of an answer's body. */
     readonly timeoutBody: Milliseconds

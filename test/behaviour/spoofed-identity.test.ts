@@ -71,7 +71,10 @@ const spellings: Readonly<Record<string, (name: string) => string>> = {
   'as documented': (name) => name,
   'in lower case': (name) => name.toLowerCase(),
   'in odd case': (name) =>
-    [...name].map((c, i) => (i % 2 ? c.toUpperCase() : c.toLowerCase())).join(''),
+    name.replaceAll(
+      /..?/g,
+      ([first = '', second = '']) => first.toLowerCase() + second.toUpperCase(),
+    ),
   'with underscores': (name) => name.replaceAll('-', '_'),
 }
 

@@ -122,6 +122,11 @@ export class StartedWorker {
     return matching.reduce((sum, { value }) => sum + value, 0)
   }
 
+  /** What an opener that died leaves behind. */
+  disconnect(): void {
+    this.#child.disconnect()
+  }
+
   async stop(): Promise<void> {
     if (!this.isRunning) return
     this.#child.kill('SIGKILL')
@@ -171,6 +176,15 @@ export async function startWorker(options: StartWorkerOptions): Promise<StartedW
   for (const server of servers) server.close()
   closeSync(ours)
   return worker
+}
+
+/** A TCP port of loopback that nobody listens on just now. */
+export async function freeTcpPort(): Promise<number> {
+  const server = await listenOnLoopback()
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
 }
 
 async function listenOnLoopback(host = '127.0.0.1'): Promise<Server> {

@@ -1,0 +1,61 @@
+import t from 'tap'
+import { parseIpAddress } from '../../../lib/ip-address.ts'
+import { parseMacAddress } from '../../../lib/mac-address.ts'
+import { ScopeConnections } from '../../../proxy/worker/connection-limits.ts'
+import {
+  describeGuest,
+  guestListener,
+  identifyGuest,
+} from '../../../proxy/worker/guest-listener.ts'
+import {
+  networkIdentity,
+  ovnIdentity,
+  routerIdentity,
+  testNetworkId,
+  testRouterId,
+} from '../../support/start-worker.ts'
+
+const connections = new ScopeConnections({ connectionsPerSource: 1, connectionsPerNamespace: 1 })
+const place = { listenerId: 1, netns: 'qrouter-x', bound: '[::]:9697' }
+const address = parseIpAddress('::ffff:10.0.0.10')!
+const mac = parseMacAddress('FA:16:3E:00:00:10')!
+
+t.test(
+  'identifyGuest() says scope, address and MAC, each once and in canonical text',
+  async (t) => {
+    for (const [identity, name, id] of [
+      [routerIdentity, 'x-neutron-router-id', testRouterId],
+      [networkIdentity, 'x-neutron-network-id', testNetworkId],
+      [ovnIdentity, 'x-ovn-network-id', testNetworkId],
+    ] as const) {
+      const listener = guestListener({ ...place, ...identity }, connections)
+
+      t.strictSame(identifyGuest(listener, address, mac).headers, [
+        ...[name, id],
+        ...['x-forwarded-for', '10.0.0.10'],
+        ...['x-overlapd-source-mac', 'fa:16:3e:00:00:10'],
+      ])
+      t.strictSame(identifyGuest(listener, address, undefined).headers, [
+        ...[name, id],
+        ...['x-forwarded-for', '10.0.0.10'],
+      ])
+    }
+  },
+)
+
+t.test('guestListener() refuses a router in the flavour that has no header for it', async (t) => {
+  t.throws(() => guestListener({ ...place, ...routerIdentity, flavour: 'ovn' }, connections), {
+    name: 'RangeError',
+  })
+})
+
+t.test('describeGuest() names the guest for the log', async (t) => {
+  const listener = guestListener({ ...place, ...routerIdentity }, connections)
+
+  t.strictSame(describeGuest(identifyGuest(listener, address, mac)), {
+    scope: `router/${testRouterId}`,
+    netns: 'qrouter-x',
+    source: '10.0.0.10',
+    sourceMac: 'fa:16:3e:00:00:10',
+  })
+})
