@@ -31,13 +31,18 @@ t.test(
       const listener = guestListener({ ...place, ...identity }, connections)
 
       t.strictSame(identifyGuest(listener, address, mac).headers, [
-        ...[name, id],
-        ...['x-forwarded-for', '10.0.0.10'],
-        ...['x-overlapd-source-mac', 'fa:16:3e:00:00:10'],
+        name,
+        id,
+        'x-forwarded-for',
+        '10.0.0.10',
+        'x-overlapd-source-mac',
+        'fa:16:3e:00:00:10',
       ])
       t.strictSame(identifyGuest(listener, address, undefined).headers, [
-        ...[name, id],
-        ...['x-forwarded-for', '10.0.0.10'],
+        name,
+        id,
+        'x-forwarded-for',
+        '10.0.0.10',
       ])
     }
   },

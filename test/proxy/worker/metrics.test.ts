@@ -15,7 +15,7 @@ t.test('WorkerMetrics of two workers add up in the form Prometheus reads', async
     metrics.observeAgentLatency(60)
   }
 
-  const registry = AggregatorRegistry.aggregate(workers.map((metrics) => metrics.toJson()) as never)
+  const registry = AggregatorRegistry.aggregate(workers.map((metrics) => metrics.toJson()))
   const text = await registry.metrics()
 
   for (const line of [
