@@ -19,17 +19,20 @@ const longestText = 64
  */
 export function parseIpAddress(text: unknown): IpAddress | undefined {
   if (typeof text !== 'string' || text.length === 0 || text.length > longestText) return undefined
-  if (ipaddr.IPv4.isValidFourPartDecimal(text)) return text as IpAddress
+  // Asked about an IPv6 text, the library throws and catches an error inside, which takes longer than all the rest.
+  if (!text.includes(':')) {
+    return ipaddr.IPv4.isValidFourPartDecimal(text) ? (text as IpAddress) : undefined
+  }
   const percent = text.indexOf('%')
   if (percent === 0 || percent === text.length - 1) return undefined
   const withoutZone = percent > 0 ? text.slice(0, percent) : text
-  if (!withoutZone.includes(':') || !ipaddr.IPv6.isValid(withoutZone)) return undefined
+  if (!ipaddr.IPv6.isValid(withoutZone)) return undefined
   const address = ipaddr.IPv6.parse(withoutZone)
   if (isMapped(address.parts)) return address.toIPv4Address().toString() as IpAddress
   return address.toRFC5952String() as IpAddress
 }
 
-/** `::ffff:0:0/96`. The library's own test compares with every special range there is, which takes 80 µs. */
+/** `::ffff:0:0/96`. The library's own test compares with every special range there is. */
 function isMapped(parts: readonly number[]): boolean {
   return parts[5] === 0xffff && parts.slice(0, 5).every((part) => part === 0)
 }
