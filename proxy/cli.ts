@@ -5,11 +5,9 @@ import {
   configOptions,
   loadForCommand,
   referenceCommand,
-  type ConfigDefinition,
 } from '../lib/cli/config-command.ts'
 import { healthCommand } from '../lib/cli/health-command.ts'
 import { systemClock } from '../lib/clock.ts'
-import type { Table } from '../lib/config/entry.ts'
 import { causeText } from '../lib/errors.ts'
 import { askAdminJson } from '../lib/http/admin-client.ts'
 import { Lifecycle, stopSignal } from '../lib/lifecycle.ts'
@@ -22,7 +20,7 @@ import { startChildrenWithoutCapabilities } from './opener/privileges.ts'
 import { notifyService } from './opener/service-notify.ts'
 
 const program = 'overlapd-proxy'
-const options = configOptions(proxyConfig as unknown as ConfigDefinition<Table>)
+const options = configOptions(proxyConfig)
 
 export const proxyProgram: ProgramSpec = {
   name: program,
@@ -39,7 +37,7 @@ It holds no secret; the agent holds no privilege.`,
       addressOf: (call) => loadForCommand(proxyConfig, call).config.admin.socket,
     }),
     listCommand(),
-    referenceCommand(proxyConfig as unknown as ConfigDefinition<Table>),
+    referenceCommand(proxyConfig),
   ],
   examples: [
     [program, 'serve, as configured in /etc/overlapd/proxy.yaml'],

@@ -1,0 +1,128 @@
+/** How do tests get a whole proxy, with its workers, and an agent that says what it was asked? */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs'
+import { createServer } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Test } from 'tap'
+import { askAdmin, askAdminJson } from '../../lib/http/admin-client.ts'
+import type { ProxyStatus } from '../../proxy/admin.ts'
+
+/** Workers run as another user, who cannot use the loader that reads TypeScript: the built program is tested. */
+const program = fileURLToPath(new URL('../../dist/proxy/main.js', import.meta.url))
+
+export interface RunningProxy {
+  readonly pid: number
+  readonly adminSocket: string
+  /** The folder the proxy discovers; put links to namespaces into it. */
+  readonly netnsFolder: string
+  status(): Promise<ProxyStatus>
+  metrics(): Promise<string>
+  /** Asks again and again until the status is as wanted. */
+  until(what: string, isSo: (status: ProxyStatus) => boolean): Promise<ProxyStatus>
+  /** Sends SIGTERM and waits for the end. @returns the exit code */
+  stop(): Promise<number | null>
+  readonly log: () => string
+}
+
+/** Everything of a test's own in one folder that other users may enter. */
+export function openFolder(t: Test): string {
+  const folder = mkdtempSync(join(tmpdir(), 'ovt-'))
+  chmodSync(folder, 0o755)
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+/** An agent that answers every request with its headers as JSON. */
+export async function startEchoAgent(t: Test, socket: string): Promise<void> {
+  const server = createServer((request, response) => {
+    response.setHeader('content-type', 'application/json')
+    response.end(JSON.stringify(request.headers))
+  })
+  server.listen(socket)
+  await once(server, 'listening')
+  chmodSync(socket, 0o666)
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+}
+
+/** Starts `overlapd-proxy serve` on a folder of its own, with an echo agent, and waits until it answers operators. */
+export async function startProxy(t: Test, ...set: readonly string[]): Promise<RunningProxy> {
+  if (!existsSync(program)) throw new Error('dist/ is missing: run "npm run build" first')
+  const folder = openFolder(t)
+  const netnsFolder = join(folder, 'netns')
+  const agentSocket = join(folder, 'agent.sock')
+  const adminSocket = join(folder, 'admin.sock')
+  mkdirSync(netnsFolder)
+  await startEchoAgent(t, agentSocket)
+  const options = [
+    `netns_dir=${netnsFolder}`,
+    `agent.socket=${agentSocket}`,
+    `admin.socket=${adminSocket}`,
+    ...set,
+  ]
+  const child = spawn(
+    process.execPath,
+    [program, 'serve', ...options.flatMap((option) => ['--set', option])],
+    { stdio: ['ignore', 'pipe', 'pipe'], env: {} },
+  )
+  let log = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => (log += text))
+  }
+  const ended = once(child, 'exit') as Promise<[number | null]>
+  const stop = async (): Promise<number | null> => {
+    child.kill('SIGTERM')
+    return (await ended)[0]
+  }
+  t.teardown(stop)
+
+  const status = async (): Promise<ProxyStatus> =>
+    (await askAdminJson(adminSocket, '/status')).value as ProxyStatus
+  const until: RunningProxy['until'] = async (what, isSo) => {
+    for (let tries = 0; tries < 3_000; tries += 1) {
+      if (child.exitCode !== null) break
+      const now = await status().catch(() => undefined)
+      if (now !== undefined && isSo(now)) return now
+      await new Promise((resolve) => {
+        setTimeout(resolve, 10)
+      })
+    }
+    throw new Error(
+      `The proxy did not come to "${what}": ${JSON.stringify(await status().catch(String))}\n${log}`,
+    )
+  }
+  await until('ready workers', ({ workers }) => workers.every(({ state }) => state === 'ready'))
+  return {
+    pid: child.pid ?? 0,
+    adminSocket,
+    netnsFolder,
+    status,
+    metrics: async () => (await askAdmin(adminSocket, '/metrics')).body,
+    until,
+    stop,
+    log: () => log,
+  }
+}
+
+/** Some fields of /proc/PID/status of every thread of a process: `CapEff 0000000000000000, NoNewPrivs 1`. */
+export function threadStatuses(pid: number, names: readonly string[]): string[] {
+  const fields = new RegExp(`^(${names.join('|')}):[ \\t]*(.*?) *$`, 'gm')
+  return readdirSync(`/proc/${pid}/task`).map((thread) =>
+    [...readFileSync(`/proc/${pid}/task/${thread}/status`, 'utf8').matchAll(fields)]
+      .map(([, name, value]) => `${name} ${value}`.trimEnd())
+      .join(', '),
+  )
+}
