@@ -18,8 +18,11 @@ export class SystemCallError extends Error {
   }
 }
 
+/** Of two names for one number the first: EAGAIN, not EWOULDBLOCK. */
 const errnoNames: ReadonlyMap<number, string> = new Map(
-  Object.entries(constants.errno).map(([name, number]) => [number, name]),
+  Object.entries(constants.errno)
+    .toReversed()
+    .map(([name, number]) => [number, name]),
 )
 
 /** Numbers of the Linux ABI that x86-64 and arm64 share. @see the kernel's include/uapi */
@@ -252,7 +255,7 @@ function layMessage(memory: StableMemory, controlLength: number): void {
 
 /**
  * Sends descriptors over a UNIX socket by SCM_RIGHTS, with their number as a little-endian 32-bit payload. Never waits.
- * @throws {SystemCallError} EAGAIN while the receiver is behind, EPIPE when it is gone
+ * @throws {SystemCallError} EAGAIN while the receiver is behind, EPIPE or ECONNRESET when it is gone
  */
 export function sendDescriptors(channelFd: number, fds: readonly number[]): void {
   if (fds.length === 0 || fds.length > descriptorsPerMessage) {
