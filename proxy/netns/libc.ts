@@ -4,7 +4,7 @@ import { constants } from 'node:os'
 import type * as Koffi from 'koffi'
 import type { Count } from '../../lib/clock.ts'
 
-/** A system call that failed: `Cannot setns: EPERM`. `errnoName` is what callers compare. */
+/** A system call that failed: `setns failed with EPERM`. `errnoName` is what callers compare. */
 export class SystemCallError extends Error {
   override readonly name = 'SystemCallError'
   readonly syscall: string
@@ -50,7 +50,6 @@ export const linux = {
   CLONE_NEWNET: 0x40000000,
   MSG_DONTWAIT: 0x40,
   MSG_NOSIGNAL: 0x4000,
-  MSG_CTRUNC: 0x8,
   MSG_CMSG_CLOEXEC: 0x40000000,
   SCM_RIGHTS: 1,
 } as const
@@ -191,22 +190,6 @@ export function sendBytes(fd: number, bytes: Uint8Array): number {
 export function receiveBytes(fd: number, into: Uint8Array): number {
   return bindings().call('recv', fd, into, into.length, linux.MSG_DONTWAIT)
 }
-
-/** @returns `undefined` when the current namespace has no interface of that name */
-export function interfaceIndexOf(name: string): number | undefined {
-  const index = bindings().call('if_nametoindex', name)
-  return index === 0 ? undefined : index
-}
-
-/** @returns `undefined` when the current namespace has no interface of that index */
-export function interfaceNameOf(index: number): string | undefined {
-  const name = Buffer.alloc(interfaceNameBytes)
-  if (bindings().call('if_indextoname', index, name) === 0) return undefined
-  return name.toString('latin1', 0, name.indexOf(0))
-}
-
-/** IFNAMSIZ, the terminating zero included. */
-const interfaceNameBytes = 16
 
 /** Link header, IPv6 with extension headers, TCP with options: a first SYN is far smaller than this. */
 const savedSynBytes = 512

@@ -3,10 +3,9 @@ import { closeSync } from 'node:fs'
 import type { Count } from '../../lib/clock.ts'
 import { ipAddressBytes, isIpv6, isLinkLocalIpv6, type IpAddress } from '../../lib/ip-address.ts'
 import { listIpv6Addresses, type InterfaceAddress } from './interface-addresses.ts'
+import { interfaceIndexOf, interfaceNameOf } from './interface-name.ts'
 import {
   bindSocket,
-  interfaceIndexOf,
-  interfaceNameOf,
   linux,
   listenSocket,
   openSocket,
