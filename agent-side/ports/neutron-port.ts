@@ -24,6 +24,7 @@ export interface NeutronPort {
 
 const longestName = 255
 
+/** True for what JSON calls an object. */
 export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

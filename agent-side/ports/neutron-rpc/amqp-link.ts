@@ -11,6 +11,7 @@ export interface QueueKind {
   readonly unusedLife: Seconds
 }
 
+/** A message and where it goes. */
 export interface Publication {
   /** Empty for the default exchange, where the routing key is a queue's name. */
   readonly exchange: string

@@ -17,6 +17,7 @@ export interface BrokerTls {
   readonly insecure: boolean
 }
 
+/** Where the brokers are and how to reach them. */
 export interface AmqpOptions {
   readonly brokers: readonly Broker[]
   readonly virtualHost: string
@@ -32,6 +33,7 @@ export interface AmqpOptions {
   readonly logger: Logger
 }
 
+/** What {@link AmqpKeeper} has its owner do as links come and go. */
 export interface AmqpEvents {
   /** Declares and consumes what is needed. When it throws, the link is given up. */
   prepare(link: AmqpLink): Promise<void>

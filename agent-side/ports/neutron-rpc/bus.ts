@@ -12,6 +12,7 @@ import { parseTransportUrl } from './transport-url.ts'
 import { withUrlOptions } from './url-options.ts'
 import { objectVersion, parsePush, type PortEvent } from './versioned-object.ts'
 
+/** What {@link Bus} tells its owner. */
 export interface BusEvents {
   up(): void
   /** No message can be sent or heard any more; `isSilent` when that was noticed by silence alone. */
@@ -21,6 +22,7 @@ export interface BusEvents {
   unreadablePush(why: string): void
 }
 
+/** What {@link Bus} works with. */
 export interface BusOptions {
   readonly config: NeutronRpcConfig
   readonly clock: Clock

@@ -26,6 +26,7 @@ import { ServerProbe } from './server-probe.ts'
 import { StateReport } from './state-report.ts'
 import type { PortEvent } from './versioned-object.ts'
 
+/** What the directory is given to live with. */
 export interface NeutronRpcParts {
   readonly clock: Clock
   readonly logger: Logger
@@ -298,7 +299,16 @@ export class NeutronRpcDirectory implements PortDirectory {
   }
 
   #tell(changes: readonly DirectoryChange[]): void {
-    for (const change of changes) for (const listener of this.#listeners) listener(change)
+    for (const change of changes)
+      for (const listener of this.#listeners) this.#notify(listener, change)
+  }
+
+  #notify(listener: (change: DirectoryChange) => void, change: DirectoryChange): void {
+    try {
+      listener(change)
+    } catch (cause) {
+      this.#logger.error({ cause: causeText(cause) }, 'Listener to changes of ports failed')
+    }
   }
 
   #show(): void {

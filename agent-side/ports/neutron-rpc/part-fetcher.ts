@@ -17,6 +17,7 @@ import type { Cover, Part } from './port-copy.ts'
 /** Asks a server for ports by filter: lists are ORed, fields ANDed. @returns the reply as it came */
 export type GetPorts = (filters: JsonObject, timeout: Milliseconds) => Promise<unknown>
 
+/** Whom {@link PartFetcher} asks, how much at a time, and who hears the answers. */
 export interface PartFetcherOptions {
   readonly getPorts: GetPorts
   readonly timeout: Milliseconds

@@ -10,6 +10,7 @@ import type { PushTrust } from './push-trust.ts'
 import type { ServerProbe } from './server-probe.ts'
 import { within } from './within.ts'
 
+/** What {@link PortAnswers} decides by. */
 export interface PortAnswersOptions {
   readonly config: NeutronRpcConfig
   readonly clock: Clock
@@ -53,8 +54,9 @@ export class PortAnswers {
     const part: Part = { kind: 'router', routerId }
     const asOf = this.#asOf(part, asked)
     if (asOf !== undefined) return { networkIds: copy.networksOf(routerId), asOf }
+    const put = this.#options.clock.now()
     return this.#brought([part], asked).then(() => ({
-      asOf: this.#heldAsOf([part]),
+      asOf: this.#heldAsOf([part], put),
       networkIds: copy.networksOf(routerId),
     }))
   }
@@ -76,6 +78,7 @@ export class PortAnswers {
 
   async #findSlowly(query: PortQuery, asked: Asked): Promise<PortsAnswer> {
     const { copy, clock, fetcher } = this.#options
+    const put = clock.now()
     const networkIds = [...new Set(query.networkIds)]
     const missing = networkIds
       .filter((networkId) => !this.#large.has(networkId))
@@ -85,12 +88,14 @@ export class PortAnswers {
     // Only the fetch may have shown that a network is large.
     const held = networkIds.filter((networkId) => !this.#large.has(networkId))
     const large = networkIds.filter((networkId) => this.#large.has(networkId))
-    const begun = clock.now()
     const questions = large.map((networkId) => fetcher.ask(networkId, query))
     const answers = large.length === 0 ? [] : await this.#waited(Promise.all(questions), asked)
-    const asOf = this.#heldAsOf(held.map((networkId) => ({ kind: 'network', networkId })))
+    const asOf = this.#heldAsOf(
+      held.map((networkId) => ({ kind: 'network', networkId })),
+      put,
+    )
     const ports = [...held.flatMap((networkId) => copy.find(networkId, query)), ...answers.flat()]
-    return { ports: unique(ports), asOf: Math.min(asOf, begun) }
+    return { ports: unique(ports), asOf }
   }
 
   /** As of when the copy of a part is right, if that is good enough for who asks. */
@@ -139,15 +144,18 @@ export class PortAnswers {
     }
   }
 
-  /** As of when the copies of all these parts are right. @throws MetadataError `mapping_changed` when one is not held any more */
-  #heldAsOf(parts: readonly Part[]): MonotonicMilliseconds {
-    const { clock, copy, trust } = this.#options
-    let oldest = clock.now()
+  /**
+   * As of when the copies of all these parts are right, at the latest when the question was put.
+   * @throws MetadataError `directory_unavailable` when one is not held any more
+   */
+  #heldAsOf(parts: readonly Part[], put: MonotonicMilliseconds): MonotonicMilliseconds {
+    const { copy, trust } = this.#options
+    let oldest = put
     for (const part of parts) {
       const cover = copy.cover(part)
       if (cover === undefined) {
         const message = 'Cannot answer: the copy of the network or router was dropped meanwhile'
-        throw new MetadataError('mapping_changed', message, { details: { ...part } })
+        throw new MetadataError('directory_unavailable', message, { details: { ...part } })
       }
       oldest = Math.min(oldest, trust.knownUntil(cover))
     }

@@ -19,6 +19,7 @@ export interface Cover {
   readonly era: number
 }
 
+/** Bounds of {@link PortCopy}. */
 export interface PortCopyOptions {
   readonly clock: Clock
   /** Ports held at most; the networks that nobody asked for longest go first. */

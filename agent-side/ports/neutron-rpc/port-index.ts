@@ -5,29 +5,38 @@ import type { MacAddress } from '../../../lib/mac-address.ts'
 import { routerOfInterface, type NeutronPort } from '../neutron-port.ts'
 import type { Port } from '../port-directory.ts'
 
+/** Nearly always one: a set for each would be half of the memory. */
+type OneOrMore = PortId | ReadonlySet<PortId>
+
 interface NetworkPorts {
   readonly ports: Set<PortId>
-  readonly byIp: Map<IpAddress, Set<PortId>>
-  readonly byMac: Map<MacAddress, Set<PortId>>
+  readonly byIp: Map<IpAddress, OneOrMore>
+  readonly byMac: Map<MacAddress, OneOrMore>
 }
 
-function added<Key>(map: Map<Key, Set<PortId>>, key: Key, portId: PortId): void {
-  const set = map.get(key)
-  if (set === undefined) map.set(key, new Set([portId]))
-  else set.add(portId)
+function setOf(portIds: OneOrMore | undefined): Set<PortId> {
+  if (portIds === undefined) return new Set()
+  return typeof portIds === 'string' ? new Set([portIds]) : new Set(portIds)
 }
 
-function removed<Key>(map: Map<Key, Set<PortId>>, key: Key, portId: PortId): void {
-  const set = map.get(key)
-  set?.delete(portId)
-  if (set?.size === 0) map.delete(key)
+function added<Key>(map: Map<Key, OneOrMore>, key: Key, portId: PortId): void {
+  const held = map.get(key)
+  map.set(key, held === undefined || held === portId ? portId : setOf(held).add(portId))
+}
+
+function removed<Key>(map: Map<Key, OneOrMore>, key: Key, portId: PortId): void {
+  const left = setOf(map.get(key))
+  left.delete(portId)
+  const [first] = left
+  if (first === undefined) map.delete(key)
+  else map.set(key, left.size === 1 ? first : left)
 }
 
 /** Ports, found by id, by network with address or MAC, and by router. Each lookup takes the same time however many there are. */
 export class PortIndex {
   readonly #ports = new Map<PortId, NeutronPort>()
   readonly #networks = new Map<NetworkId, NetworkPorts>()
-  readonly #routers = new Map<RouterId, Set<PortId>>()
+  readonly #routers = new Map<RouterId, OneOrMore>()
 
   get size(): Count {
     return this.#ports.size
@@ -46,7 +55,7 @@ export class PortIndex {
   }
 
   ofRouter(routerId: RouterId): readonly PortId[] {
-    return [...(this.#routers.get(routerId) ?? [])]
+    return [...setOf(this.#routers.get(routerId))]
   }
 
   /** Ids of the ports of one network that have the address or the MAC, each once. */
@@ -56,11 +65,10 @@ export class PortIndex {
     macAddress: MacAddress | undefined,
   ): ReadonlySet<PortId> {
     const network = this.#networks.get(networkId)
-    const found = new Set<PortId>()
-    if (network === undefined) return found
-    for (const id of (fixedIp !== undefined && network.byIp.get(fixedIp)) || []) found.add(id)
-    for (const id of (macAddress !== undefined && network.byMac.get(macAddress)) || [])
-      found.add(id)
+    const byIp = fixedIp === undefined ? undefined : network?.byIp.get(fixedIp)
+    const byMac = macAddress === undefined ? undefined : network?.byMac.get(macAddress)
+    const found = setOf(byIp)
+    for (const portId of setOf(byMac)) found.add(portId)
     return found
   }
 

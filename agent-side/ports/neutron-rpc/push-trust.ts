@@ -4,6 +4,7 @@ import type { Cover } from './port-copy.ts'
 /** Why pushes can or cannot be relied on. */
 export type PushState = 'off' | 'unproven' | 'live' | 'unsupported' | 'distrusted'
 
+/** How {@link PushTrust} begins and how long it bears a grudge. */
 export interface PushTrustOptions {
   readonly isWanted: boolean
   readonly distrustFor: Milliseconds

@@ -1,6 +1,7 @@
 import type { Clock, Count, Milliseconds } from '../../../lib/clock.ts'
 import type { PortId } from '../../../lib/ids.ts'
 
+/** Limits of {@link PushWatch}, and whom it tells. */
 export interface PushWatchOptions {
   readonly clock: Clock
   /** How long a push may take after its change was found by asking. */

@@ -11,6 +11,7 @@ import {
   type RpcRequest,
 } from './oslo-envelope.ts'
 
+/** What {@link RpcClient} works with. */
 export interface RpcClientOptions {
   /** `control_exchange` of the servers. */
   readonly exchange: string

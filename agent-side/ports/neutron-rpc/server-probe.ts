@@ -6,6 +6,7 @@ import type { Bus } from './bus.ts'
 import type { PushTrust } from './push-trust.ts'
 import { remoteClass } from './rpc-client.ts'
 
+/** Whom {@link ServerProbe} asks and what it changes. */
 export interface ServerProbeOptions {
   readonly bus: Pick<Bus, 'probe'>
   readonly trust: PushTrust

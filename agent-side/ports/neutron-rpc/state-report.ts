@@ -14,6 +14,7 @@ export interface ReportSender {
   cast(topic: string, request: RpcRequest, expiration: Milliseconds): Promise<void>
 }
 
+/** What is reported, how often and by whom. */
 export interface StateReportOptions {
   /** The name under which the agent is listed: `host` of neutron.conf on this machine. */
   readonly host: string

@@ -1,6 +1,7 @@
 import type { Clock, Milliseconds } from '../../../lib/clock.ts'
 import { MetadataError } from '../../../lib/errors.ts'
 
+/** What ends a wait early. */
 export interface WaitLimits {
   readonly clock: Clock
   readonly limit: Milliseconds

@@ -27,7 +27,12 @@ import {
 } from '../../../support/fake-neutron-rpc.ts'
 import { skipUnlessRabbitMq, startRabbitMq, type RabbitMq } from '../../../support/rabbitmq.ts'
 import { TcpRelay } from '../../../support/tcp-relay.ts'
-import { makeDirectory, until, untilLive, untilReady } from './open-directory.ts'
+import {
+  makeDirectory,
+  until,
+  untilLive,
+  untilReady,
+} from '../../../support/neutron-rpc-directory.ts'
 
 type Opened = ReturnType<typeof makeDirectory> & {
   readonly server: FakeNeutronRpc

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { parseInstanceId } from '../../../../lib/ids.ts'
 import type { NeutronPort } from '../../../../agent-side/ports/neutron-port.ts'
 import {
   PortCopy,
@@ -20,8 +21,8 @@ function held(number: number, address: string, revision?: number): NeutronPort {
 function interfaceOf(number: number): NeutronPort {
   const port = guest(number, 'plain', '10.0.0.1')
   const deviceOwner = 'network:router_interface'
-  const { instanceId } = { instanceId: routerId(1) as unknown as typeof port.instanceId }
-  return { port: { ...port, deviceOwner, instanceId }, revision: 1 }
+  const row = { ...port, deviceOwner, instanceId: parseInstanceId(routerId(1)) }
+  return { port: { ...row, instanceId: row.instanceId ?? port.instanceId }, revision: 1 }
 }
 
 function found(copy: PortCopy, address: string): readonly string[] {
@@ -32,7 +33,7 @@ function found(copy: PortCopy, address: string): readonly string[] {
 function opened(clock = new FakeClock(100_000)): {
   readonly copy: PortCopy
   readonly clock: FakeClock
-  cover(): Cover
+  readonly cover: () => Cover
 } {
   const copy = new PortCopy({ clock, maxPorts: 1_000 })
   return { copy, clock, cover: () => ({ fetchedAt: clock.now(), era: 1 }) }

@@ -1,19 +1,19 @@
-import type { Clock } from '../../../../lib/clock.ts'
-import { silentLogger, type Logger } from '../../../../lib/log.ts'
-import { createRegistry, type Registry } from '../../../../lib/metrics.ts'
-import { Secret } from '../../../../lib/secret.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { silentLogger, type Logger } from '../../lib/log.ts'
+import { createRegistry, type Registry } from '../../lib/metrics.ts'
+import { Secret } from '../../lib/secret.ts'
 import {
   neutronRpcDefaults,
   type NeutronRpcConfig,
-} from '../../../../agent-side/ports/neutron-rpc/config.ts'
-import { NeutronRpcDirectory } from '../../../../agent-side/ports/neutron-rpc/directory.ts'
-import type { RabbitMq } from '../../../support/rabbitmq.ts'
+} from '../../agent-side/ports/neutron-rpc/config.ts'
+import { NeutronRpcDirectory } from '../../agent-side/ports/neutron-rpc/directory.ts'
+import type { RabbitMq } from './rabbitmq.ts'
 
 export interface OpenedDirectory {
   readonly directory: NeutronRpcDirectory
   readonly registry: Registry
   /** Value of one counter or gauge, labels ignored. */
-  metric(name: string, labels?: Readonly<Record<string, string>>): Promise<number>
+  readonly metric: (name: string, labels?: Readonly<Record<string, string>>) => Promise<number>
 }
 
 /** A directory for tests: quick to reconnect, no state reports unless asked for. */
