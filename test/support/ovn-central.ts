@@ -84,7 +84,7 @@ export class OvnCentral {
     await ended
   }
 
-  async nbctl(...args: readonly string[]): Promise<string> {
+  async nbctl(args: readonly string[]): Promise<string> {
     const { stdout } = await run('ovn-nbctl', [
       `--db=unix:${this.file('nb.sock')}`,
       '--timeout=20',

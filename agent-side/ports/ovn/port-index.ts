@@ -12,12 +12,13 @@ import {
   type PortFacts,
 } from './port-facts.ts'
 import { RowSlots } from './row-slots.ts'
+import { plainFacts, restorePort, storePort, type StoredPort } from './stored-port.ts'
 import type { PortBinding } from './schema.ts'
 import { hashTexts, SlotMultimap } from './slot-multimap.ts'
 
 /** A port that was found: the row and what it says. */
 export interface IndexedPort {
-  readonly binding: PortBinding
+  readonly binding: StoredPort
   readonly facts: PortFacts
 }
 
@@ -29,7 +30,7 @@ const mostShared = 100_000
  * so it does not care whether a network's row comes before or after those of its ports.
  */
 export class PortIndex {
-  readonly #rows = new RowSlots<PortBinding>()
+  readonly #rows = new RowSlots<StoredPort>()
   readonly #byAddress = new SlotMultimap()
   readonly #byMac = new SlotMultimap()
   /** MACs of router interfaces by the id of their port, from the rows of the router side. */
@@ -52,7 +53,8 @@ export class PortIndex {
 
   get(uuid: string): PortBinding | undefined {
     const slot = this.#rows.slotOf(uuid)
-    return slot === undefined ? undefined : this.#rows.at(slot)
+    const stored = slot === undefined ? undefined : this.#rows.at(slot)
+    return stored && restorePort(stored)
   }
 
   /**
@@ -60,7 +62,9 @@ export class PortIndex {
    * @returns other rows whose meaning changed with it
    */
   put(uuid: string, given: PortBinding): readonly PortBinding[] {
-    const binding = this.#withSharedTexts(given)
+    const read = this.#read(given)
+    const facts = typeof read === 'string' ? undefined : read
+    const binding = storePort(given, facts, (text) => this.#share(text))
     const known = this.#rows.slotOf(uuid)
     const before = known === undefined ? undefined : this.#rows.at(known)
     if (known !== undefined) this.#unlink(known)
@@ -117,7 +121,11 @@ export class PortIndex {
     }
   }
 
-  #factsOf(binding: PortBinding): PortFacts | NoPort {
+  #factsOf(binding: StoredPort): PortFacts | NoPort {
+    return plainFacts(binding) ?? this.#read(binding)
+  }
+
+  #read(binding: PortBinding): PortFacts | NoPort {
     return portFacts(binding, this.#routerMacs.get(binding.logicalPort))
   }
 
@@ -137,7 +145,7 @@ export class PortIndex {
     })
   }
 
-  #link(slot: number, binding: PortBinding): void {
+  #link(slot: number, binding: StoredPort): void {
     const facts = this.#factsOf(binding)
     if (isRouterAttachment(binding)) this.#attachments.set(binding.logicalPort, slot)
     const routerId = routerOf(binding)
@@ -191,19 +199,6 @@ export class PortIndex {
     else this.#routerMacs.set(logicalPort, macAddress)
     if (slot !== undefined && attached !== undefined) this.#link(slot, attached)
     return attached === undefined ? [] : [attached]
-  }
-
-  #withSharedTexts(given: PortBinding): PortBinding {
-    return {
-      logicalPort: given.logicalPort,
-      type: this.#share(given.type),
-      mac: given.mac,
-      datapath: this.#share(given.datapath),
-      cidrs: given.cidrs,
-      deviceId: given.deviceId,
-      deviceOwner: given.deviceOwner === undefined ? undefined : this.#share(given.deviceOwner),
-      projectId: given.projectId === undefined ? undefined : this.#share(given.projectId),
-    }
   }
 
   #share(text: string): string {

@@ -11,7 +11,6 @@ export class SlotMultimap {
   /** Pairs of (slot + 1, hash); a slot of 0 is an empty cell. Open addressing with steps of one. */
   #cells = new Int32Array(smallest * 2)
   #capacity = smallest
-  #shift = 32 - Math.log2(smallest)
   #size = 0
 
   get size(): Count {
@@ -53,7 +52,7 @@ export class SlotMultimap {
   }
 
   #home(hash: number): number {
-    return Math.imul(hash, 0x9e3779b1) >>> this.#shift
+    return Math.floor(((Math.imul(hash, 0x9e3779b1) >>> 0) / 2 ** 32) * this.#capacity)
   }
 
   #after(cell: number): number {
@@ -87,8 +86,8 @@ export class SlotMultimap {
 
   #grow(): void {
     const old = this.#cells
-    this.#capacity *= 2
-    this.#shift -= 1
+    // Doubling would be faster and leave half of the memory unused.
+    this.#capacity = Math.ceil(this.#capacity * 1.3)
     this.#cells = new Int32Array(this.#capacity * 2)
     for (let at = 0; at < old.length; at += 2) {
       const stored = old[at] ?? 0

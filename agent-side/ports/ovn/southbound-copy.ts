@@ -81,7 +81,7 @@ export class SouthboundCopy {
 
   find(query: PortQuery): readonly Port[] {
     const { fixedIp, macAddress } = query
-    const found = new Map<PortBinding, Port>()
+    const found = new Map<object, Port>()
     for (const networkId of query.networkIds) {
       for (const datapath of this.#datapathsOfNetwork.get(networkId) ?? []) {
         const ports = [
@@ -102,7 +102,7 @@ export class SouthboundCopy {
     }
   }
 
-  #addPort(found: Map<PortBinding, Port>, port: IndexedPort, networkId: NetworkId): void {
+  #addPort(found: Map<object, Port>, port: IndexedPort, networkId: NetworkId): void {
     if (found.has(port.binding)) return
     const made = toPort(port, networkId)
     if (made !== undefined) found.set(port.binding, made)

@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { createServer } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { FakeOvsdb, type FakeOvsdbOptions, type FakeTables } from '../../support/fake-ovsdb.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { until } from '../../support/ovn-directory.ts'
@@ -221,7 +221,7 @@ t.test('OvsdbClient does not go back to a server that is behind its cluster', as
 })
 
 t.test('OvsdbClient answers echo and gives up a silent server', async (t) => {
-  const sockets: import('node:net').Socket[] = []
+  const sockets: Socket[] = []
   const heard: string[] = []
   const server = createServer((socket) => {
     sockets.push(socket)

@@ -17,7 +17,7 @@ import {
   withPort,
   withoutPort,
 } from '../../../conformance/port-questions.ts'
-import { ip, mac } from '../../../conformance/topology.ts'
+import { ip, mac, type Topology } from '../../../conformance/topology.ts'
 import { FakeClock } from '../../../support/fake-clock.ts'
 import { FakeOvsdb } from '../../../support/fake-ovsdb.ts'
 import {
@@ -118,7 +118,7 @@ t.test(
       t.equal(await refusal(find(directory, query, 'fresh')), 'directory_unavailable', name)
     }
     t.equal(await refusal(networksOf(directory, routers.unknown)), 'directory_unavailable')
-    const { asOf } = await directory.findPorts(byAddress, {
+    const { asOf } = directory.findPorts(byAddress, {
       signal: new AbortController().signal,
       freshness: 'cached',
     })
@@ -204,6 +204,35 @@ t.test('OvnPortDirectory tells "all" when very much changes at once', async (t) 
   fake.setTables(southboundRows({ ...before, networks: [...before.networks, ...many] }))
   await until(() => changes.length > 0)
   t.match(changes, [{ kind: 'all', why: /1100 networks and routers/ }])
+})
+
+t.test('OvnPortDirectory takes in long copies and long updates, in their order', async (t) => {
+  const before = overlappingTopology()
+  const many = (address: (number: number) => string): Topology['ports'] =>
+    Array.from({ length: 2_000 }, (_, number) => guest(0x10000 + number, 'plain', address(number)))
+  const spread = (number: number, first: number): string =>
+    `10.${first}.${Math.floor(number / 200)}.${(number % 200) + 1}`
+  const fake = await source(t)
+  fake.setTables(southboundRows({ ...before, ports: many((number) => spread(number, 1)) }))
+  const directory = ovnDirectory({ config: { ovn_sb_connection: [`unix:${fake.path}`] } })
+  t.teardown(() => directory.close())
+  await directory.start()
+  // The updates reach the client while it is still taking in the copy, one behind the other.
+  await until(() => fake.requests.some(({ method }) => method === 'monitor_cond_since'))
+  fake.setTables(southboundRows({ ...before, ports: many((number) => spread(number, 2)) }))
+  const last = many((number) => spread(number, 3))
+  fake.setTables(southboundRows({ ...before, ports: last }))
+  fake.setTables(southboundRows({ ...before, ports: [...last, guests.isolated] }))
+  const isolated = { networkIds: [networks.isolated], fixedIp: ip('10.0.0.10') }
+  await until(
+    () =>
+      directory.isInStep &&
+      directory.findPorts(isolated, { signal: new AbortController().signal, freshness: 'fresh' })
+        .ports.length === 1,
+  )
+  const held = [...directory.allPorts()].filter((p) => !p.deviceOwner?.startsWith('network:'))
+  t.strictSame(identities(held), identities([...last, guests.isolated]))
+  t.strictSame(await find(directory, { networkIds: [networks.plain], fixedIp: ip('10.2.0.1') }), [])
 })
 
 t.test('OvnPortDirectory counts in its metrics what an operator asks for', async (t) => {

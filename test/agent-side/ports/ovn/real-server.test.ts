@@ -20,7 +20,7 @@ function instance(number: number): string {
 
 /** What Neutron's driver writes for a network and for a port. */
 async function addNetwork(central: OvnCentral, id: NetworkId): Promise<void> {
-  await central.nbctl('ls-add', `neutron-${id}`)
+  await central.nbctl(['ls-add', `neutron-${id}`])
 }
 
 async function addPort(central: OvnCentral, number: number, address: string): Promise<void> {
@@ -33,28 +33,36 @@ async function addPort(central: OvnCentral, number: number, address: string): Pr
   }
   const settings = Object.entries(ids).map(([key, value]) => `external_ids:"${key}"="${value}"`)
   await central.nbctl(
-    ...['lsp-add', `neutron-${network}`, name],
-    ...['--', 'lsp-set-addresses', name, `${mac(number)} ${address}`],
-    ...['--', 'set', 'Logical_Switch_Port', name, ...settings],
+    [
+      ['lsp-add', `neutron-${network}`, name],
+      ['lsp-set-addresses', name, `${mac(number)} ${address}`],
+      ['set', 'Logical_Switch_Port', name, ...settings],
+    ].flatMap(joined),
   )
+}
+
+/** Commands of one transaction. */
+function joined(command: readonly string[], place: number): readonly string[] {
+  return place === 0 ? command : ['--', ...command]
 }
 
 async function attachRouter(central: OvnCentral, id: RouterId, number: number): Promise<void> {
   const name = portId(number)
+  const settings = [
+    'external_ids:"neutron:device_owner"="network:router_interface"',
+    `external_ids:"neutron:device_id"="${id}"`,
+    'external_ids:"neutron:cidrs"="10.0.0.1/24"',
+  ]
   await central.nbctl(
-    ...['lr-add', `neutron-${id}`],
-    ...['--', 'lrp-add', `neutron-${id}`, `lrp-${name}`, mac(number), '10.0.0.1/24'],
-    ...['--', 'lsp-add', `neutron-${network}`, name],
-    ...['--', 'lsp-set-type', name, 'router', '--', 'lsp-set-addresses', name, 'router'],
-    ...['--', 'lsp-set-options', name, `router-port=lrp-${name}`],
-    ...[
-      '--',
-      'set',
-      'Logical_Switch_Port',
-      name,
-      'external_ids:"neutron:device_owner"="network:router_interface"',
-    ],
-    ...[`external_ids:"neutron:device_id"="${id}"`, 'external_ids:"neutron:cidrs"="10.0.0.1/24"'],
+    [
+      ['lr-add', `neutron-${id}`],
+      ['lrp-add', `neutron-${id}`, `lrp-${name}`, mac(number), '10.0.0.1/24'],
+      ['lsp-add', `neutron-${network}`, name],
+      ['lsp-set-type', name, 'router'],
+      ['lsp-set-addresses', name, 'router'],
+      ['lsp-set-options', name, `router-port=lrp-${name}`],
+      ['set', 'Logical_Switch_Port', name, ...settings],
+    ].flatMap(joined),
   )
 }
 
@@ -121,19 +129,19 @@ t.test(
     ])
 
     const name = portId(0x10)
-    await central.nbctl(
+    await central.nbctl([
       'lsp-set-addresses',
       name,
       `${mac(0x10)} 10.0.0.10 fd00::10`,
       'unknown',
       mac(0x99),
-    )
+    ])
     await untilAt(directory, 'fd00::10', instance(0x10))
     t.strictSame(await find(directory, { networkIds: [network], macAddress: mac(0x99) }), [])
-    await central.nbctl('lsp-set-addresses', name, `${mac(0x10)} 10.0.0.10`)
+    await central.nbctl(['lsp-set-addresses', name, `${mac(0x10)} 10.0.0.10`])
     await untilAt(directory, 'fd00::10', undefined)
 
-    await central.nbctl('lsp-del', name)
+    await central.nbctl(['lsp-del', name])
     await untilAt(directory, '10.0.0.10', undefined)
     await addPort(central, 0x11, '10.0.0.10')
     const successor = await untilAt(directory, '10.0.0.10', instance(0x11))
@@ -238,7 +246,7 @@ t.test(
     await wait('0')
     t.match(await written(), `neutron:ovn-metadata-id=${chassisAgentId('host-1')}`)
     t.match(await written(), 'other=kept')
-    await central.nbctl('set', 'NB_Global', '.', 'nb_cfg=7')
+    await central.nbctl(['set', 'NB_Global', '.', 'nb_cfg=7'])
     await wait('7')
     await central.sbctl(
       'destroy',
