@@ -1,4 +1,4 @@
-import { rm, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import type { Count } from '../../lib/clock.ts'
 import { causeText } from '../../lib/errors.ts'
 import { findGround, runInUserNamespace } from './privilege.ts'
@@ -54,7 +54,6 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     return 1
   } finally {
     await stage?.close()
-    if (options.state !== undefined) await rm(options.state, { force: true })
   }
 }
 
