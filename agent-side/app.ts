@@ -109,7 +109,7 @@ export class App {
   ): Promise<void> {
     const { compute } = this.#options
     const { response: downstream } = serving
-    const { identity } = resolution
+    let { identity } = resolution
     const mayReconsider = isRepeatable(request) && this.#doubt.isDue(resolution)
     let forwarded = await compute.forward({ identity, request, downstream, mayReconsider })
     if (forwarded.kind === 'kept') {
@@ -119,8 +119,8 @@ export class App {
         relayKept(answer, downstream)
       } else if (again.kind === 'found') {
         serving.resolution = again
-        const renewed = { identity: again.identity, request, downstream, mayReconsider: false }
-        forwarded = await compute.forward(renewed)
+        identity = again.identity
+        forwarded = await compute.forward({ identity, request, downstream, mayReconsider: false })
       } else {
         serving.resolution = again
         serving.refusal = { code: again.reason }

@@ -24,6 +24,7 @@ const program = 'overlapd-agent'
 const plainConfig = agentConfig as unknown as ConfigDefinition<Table>
 const options = configOptions(plainConfig)
 
+/** `overlapd-agent` with its commands. */
 export const agentProgram: ProgramSpec = {
   name: program,
   description: `Finds out which instance a metadata request comes from, signs that, and forwards the request to the compute
@@ -74,7 +75,11 @@ async function serve(call: CommandCall): Promise<number> {
     clock: systemClock,
     closeLimit: config.limits.timeout_drain + 5_000,
   })
-  const agent = await composeAgent(config, { clock: systemClock, logger })
+  const agent = await composeAgent(config, {
+    clock: systemClock,
+    logger,
+    environment: call.terminal.environment,
+  })
   await lifecycle.start(agent.parts)
   logger.info(
     { sockets: config.listeners.map(({ socket }) => socket), ports: config.ports.kind },

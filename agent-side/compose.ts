@@ -27,9 +27,12 @@ import type { PortDirectory } from './ports/port-directory.ts'
 import { createDirectory } from './ports/registry.ts'
 import { Resolver } from './resolve/resolver.ts'
 
+/** What an agent is given to live with. */
 export interface Surroundings {
   readonly clock: Clock
   readonly logger: Logger
+  /** The variables of the process. */
+  readonly environment: Readonly<Record<string, string | undefined>>
   /** Stands for the configured port directory, in tests. */
   readonly directory?: PortDirectory
 }
@@ -176,11 +179,12 @@ function createListeners(
 
 /** Makes every part of an agent. Nothing is opened before the parts are started. */
 export async function composeAgent(config: AgentConfig, around: Surroundings): Promise<Agent> {
-  const { clock, logger } = around
+  const { clock, logger, environment } = around
   const registry = createRegistry()
   const metrics = new AgentMetrics(registry)
   const directory =
-    around.directory ?? (await createDirectory(config.ports, { clock, logger, registry }))
+    around.directory ??
+    (await createDirectory(config.ports, { clock, logger, registry, environment }))
   const resolver = createResolver(config, clock, directory, metrics)
   const { upstreams, compute } = createCompute(config, around, metrics)
   const decisions = new DecisionLog(config.admin.decisions)

@@ -15,7 +15,8 @@ import { secretFile } from '../lib/config/secret-file.ts'
 import { list, optional, section } from '../lib/config/structure.ts'
 import { defaultAdminSockets } from '../lib/cli/admin-sockets.ts'
 import { logLevels } from '../lib/log.ts'
-import { portsTable } from './ports/registry.ts'
+import { neutronFiles } from './neutron-config/command-files.ts'
+import { portsTable, sectionOf } from './ports/registry.ts'
 import { sourceMacPolicies } from './resolve/identity-policy.ts'
 import type { SocketMode } from './socket-file.ts'
 
@@ -299,6 +300,7 @@ const table = {
   }),
 } as const satisfies Table
 
+/** The agent's configuration, frozen. */
 export type AgentConfig = ConfigOf<typeof table>
 
 /** What no single option can know. */
@@ -348,8 +350,9 @@ function problemsOf(config: AgentConfig): readonly ConfigProblem[] {
       })
     }
   }
-  if (ports[ports.kind] === undefined) {
-    problems.push({ path: `ports.${ports.kind}`, message: `must be given with kind ${ports.kind}` })
+  const section = sectionOf[ports.kind]
+  if (ports[section] === undefined) {
+    problems.push({ path: `ports.${section}`, message: `must be given with kind ${ports.kind}` })
   }
   return problems
 }
@@ -359,5 +362,6 @@ export const agentConfig: ConfigDefinition<typeof table> = {
   table,
   environmentPrefix: 'OVERLAPD_AGENT',
   defaultFile: '/etc/overlapd/agent.yaml',
+  foreign: neutronFiles,
   check: problemsOf,
 }

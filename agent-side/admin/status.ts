@@ -22,6 +22,7 @@ export interface AgentStatus {
   readonly recentRefusals: readonly RecentRefusal[]
 }
 
+/** How one compute endpoint stands. */
 export interface UpstreamStatus {
   readonly url: string
   readonly state: 'up' | 'due' | 'down'
@@ -35,6 +36,7 @@ export interface UpstreamStatus {
   readonly refusesSecrets: boolean
 }
 
+/** One request that did not get what it wanted. */
 export interface RecentRefusal {
   readonly at: string
   readonly requestId: string

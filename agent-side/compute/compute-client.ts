@@ -87,10 +87,11 @@ export class ComputeClient {
   /**
    * Only a GET or HEAD without a body is ever sent twice: to the next endpoint when one cannot be reached or answers 502,
    * 503 or 504, and to the same one with the other secret after a 403. The last answer is relayed as it is.
-   * @throws {MetadataError} overloaded
+   * @throws {MetadataError} overloaded, shutting_down
    */
   async forward(call: ForwardCall): Promise<Forwarded> {
     const { upstreams, maxInFlight } = this.#options
+    if (upstreams.isClosed) throw new MetadataError('shutting_down', 'Cannot forward: closing')
     if (upstreams.inFlight >= maxInFlight) {
       throw new MetadataError('overloaded', 'Cannot forward: too many requests to compute', {
         details: { inFlight: upstreams.inFlight },

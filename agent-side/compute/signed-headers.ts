@@ -15,6 +15,7 @@ export interface SignedIdentity {
 /** Which of two secrets: during a rotation some endpoints have one and some the other. */
 export type SecretSlot = 'current' | 'next'
 
+/** One secret, or two while it is being changed. */
 export interface SharedSecrets {
   readonly current: Secret
   readonly next?: Secret | undefined

@@ -94,6 +94,7 @@ function poolOptions(options: UpstreamsOptions): Pool.Options {
 export class Upstreams {
   readonly all: readonly Upstream[]
   readonly #options: UpstreamsOptions
+  #isClosed = false
 
   constructor(options: UpstreamsOptions) {
     this.#options = options
@@ -140,7 +141,12 @@ export class Upstreams {
     }
   }
 
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
   async close(): Promise<void> {
+    this.#isClosed = true
     await Promise.all(this.all.map((upstream) => upstream.close()))
   }
 }

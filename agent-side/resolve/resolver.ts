@@ -7,6 +7,7 @@ import { scopeText } from '../../lib/scope.ts'
 import type { Freshness, Port, PortDirectory } from '../ports/port-directory.ts'
 import { ChangeLog } from './change-log.ts'
 import { decideIdentity, portQueries, type SourceMacPolicy } from './identity-policy.ts'
+import { MacMemory } from './mac-memory.ts'
 import { lookupKeyText, type LookupKey, type Resolution, type Verdict } from './resolution.ts'
 import { ResolutionCache, type CacheLimits } from './resolution-cache.ts'
 import { shownPort, shownVerdict } from './shown.ts'
@@ -55,9 +56,9 @@ const rememberedChanges = 65_536
 
 function after<From, To>(
   value: From | Promise<From>,
-  next: (value: From) => To | Promise<To>,
+  use: (value: From) => To | Promise<To>,
 ): To | Promise<To> {
-  return value instanceof Promise ? value.then(next) : next(value)
+  return value instanceof Promise ? value.then(use) : use(value)
 }
 
 function isSameAnswer(one: Verdict, other: Verdict): boolean {
@@ -83,12 +84,14 @@ export class Resolver {
   readonly #options: ResolverOptions
   readonly #changes = new ChangeLog(rememberedChanges)
   readonly #cache: ResolutionCache
+  readonly #macs: MacMemory
   readonly #flights: SingleFlight<Resolution>
   readonly #unsubscribe: () => void
 
   constructor(options: ResolverOptions) {
     this.#options = options
     this.#cache = new ResolutionCache(options.clock, this.#changes, options.cache)
+    this.#macs = new MacMemory(options.clock, options.cache.max)
     this.#flights = new SingleFlight(options.maxQuestions)
     this.#unsubscribe = options.directory.onChange((change) => this.#changes.note(change))
   }
@@ -203,7 +206,9 @@ export class Resolver {
     const { clock, sourceMac, observer } = this.#options
     return after(this.#candidates(key, freshness, asker, trace), (candidates) => {
       const { networkIds, ports, asOf } = candidates
-      const verdict = decideIdentity(sourceMac, key, networkIds, ports)
+      const decided = decideIdentity(sourceMac, key, networkIds, ports)
+      const verdict = this.#macs.withoutLeftBehind(key, decided)
+      this.#macs.note(key, verdict)
       const age = clock.now() - asOf
       trace?.note('decide', { freshness, age, ...shownVerdict(verdict) })
       const isSettled = freshness === 'fresh' || isOrdinary(verdict)
@@ -263,9 +268,8 @@ export class Resolver {
       observer?.asked('ports', freshness)
       return directory.findPorts(query, new Question(freshness, asker))
     })
-    const isAtOnce = (answer: PortsOf | Promise<PortsOf>): answer is PortsOf =>
-      !(answer instanceof Promise)
-    return answers.every(isAtOnce) ? answers : Promise.all(answers)
+    const isAtOnce = answers.every((answer) => !(answer instanceof Promise))
+    return isAtOnce ? (answers as readonly PortsOf[]) : Promise.all(answers)
   }
 }
 

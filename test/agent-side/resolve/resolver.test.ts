@@ -189,6 +189,19 @@ t.test('resolve() forgets who had an address once another has it', async (t) => 
   t.equal(await ask(resolver, key(0x99)), instanceId(0xb))
 })
 
+t.test('resolve() takes no machine of a deleted port for a routed guest', async (t) => {
+  const { clock, directory, resolver } = subject()
+  t.equal(await ask(resolver, key(0xa)), instanceId(0xa))
+  directory.deletePort(portId(0xa))
+  directory.setPorts(port(0xb))
+  directory.remember()
+  directory.tell({ kind: 'network', networkId: network })
+  t.equal(await ask(resolver, key(0xa)), 'source_mac_conflict', 'still plugged in')
+  t.equal(await ask(resolver, key(0x99)), instanceId(0xb), 'routed')
+  clock.pass(3_600_001)
+  t.equal(await ask(resolver, key(0xa)), instanceId(0xb), 'not for ever')
+})
+
 t.test('resolve() refuses a MAC of one port with the address of another', async (t) => {
   const { directory, resolver } = subject()
   directory.setPorts(port(0xb, { fixedIps: [ip('10.0.0.11')] }))
