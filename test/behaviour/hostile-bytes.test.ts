@@ -1,4 +1,5 @@
 import t from 'tap'
+import { connect } from 'node:net'
 import { askRaw, get, RawConnection, type RawTarget } from '../support/raw-http.ts'
 import { RecordingAgent } from '../support/recording-agent.ts'
 import {
@@ -92,11 +93,12 @@ t.test(`no bytes of a guest stop a worker or change who the guest is (seed ${see
       .map(([name]) => name.toLowerCase())
       .filter((name) => !framing.has(name))
     const [scope] = sent.filter((name) => name.startsWith('x-neutron') || name.startsWith('x-ovn'))
-    const expected = scope === 'x-neutron-router-id' ? testRouterId : testNetworkId
+    const isRouter = scope === 'x-neutron-router-id'
+    const expected = isRouter ? testRouterId : testNetworkId
     const isHonest =
       sent.length === 3 &&
       request.valuesOf(scope ?? '').join() === expected &&
-      request.valuesOf('x-forwarded-for').join() === '127.0.0.1' &&
+      request.valuesOf('x-forwarded-for').join() === sourceOf(worker.targets[isRouter ? 0 : 1]!) &&
       request.valuesOf('x-request-id').length === 1
     if (!isHonest)
       t.fail('a forged field reached the agent', { sent: request.bytes.toString('latin1') })
@@ -131,9 +133,16 @@ interface Attack {
   readonly resets: boolean
 }
 
+/** Each listener is attacked from an address of its own, so that a request under the wrong scope shows. */
+function sourceOf(target: RawTarget): string {
+  return target.tcpPort === worker.target.tcpPort ? '127.0.0.1' : '127.0.0.2'
+}
+
 /** Writes the bytes in pieces and stays until the worker has had enough, or leaves rudely. */
 async function attack({ target, bytes, pieces, resets }: Attack): Promise<void> {
-  const guest = await RawConnection.open(target)
+  const guest = await RawConnection.over(
+    connect({ host: target.host, port: target.tcpPort, localAddress: sourceOf(target) }),
+  )
   const size = Math.ceil(bytes.length / pieces)
   for (let at = 0; at < bytes.length; at += size) {
     await guest.write(bytes.subarray(at, at + size))
