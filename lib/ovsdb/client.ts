@@ -100,6 +100,11 @@ export class OvsdbClient {
       : this.#lastLive
   }
 
+  /** Whether changes have come that are not in the copies yet: a long update is being taken in. */
+  get isBehind(): boolean {
+    return this.#monitors.some((monitor) => monitor.isBusy)
+  }
+
   /** Tells of each change of {@link state}. @returns the function that ends the subscription */
   onState(listener: (state: OvsdbState) => void): () => void {
     this.#listeners.add(listener)
@@ -218,6 +223,7 @@ export class OvsdbClient {
     } catch (thrown) {
       const isRefused = thrown instanceof OvsdbError && thrown.failure === 'refused'
       if (!isRefused || monitor.spec.optional !== true) throw thrown
+      monitor.stop()
       const { name } = monitor.spec
       logger.warn({ monitor: name, cause: causeText(thrown) }, 'OVSDB server refuses a monitor')
       return 'resumed'

@@ -69,6 +69,11 @@ export class Monitor {
     this.#clock = clock
   }
 
+  /** Whether something that has come is not in the copy yet. */
+  get isBusy(): boolean {
+    return this.#isBusy
+  }
+
   /** Begins on a new session and resolves when the copy is right. @throws OvsdbError */
   async begin(session: OvsdbSession, limit: Milliseconds): Promise<CopyKind> {
     this.#session = session
@@ -109,6 +114,7 @@ export class Monitor {
   stop(): void {
     this.#session = undefined
     this.#waiting = []
+    this.#isBusy = false
   }
 
   /** The copy cannot be trusted to be that of the last transaction: the next session brings it whole. */

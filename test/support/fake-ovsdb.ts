@@ -12,6 +12,8 @@ export interface FakeOvsdbOptions {
   readonly database?: string
   /** Methods this server does not know, as older ones. */
   readonly unknownMethods?: readonly string[]
+  /** Tables its schema does not have. */
+  readonly unknownTables?: readonly string[]
   /** The row of `_Server`'s Database; `null`: the server has no such database. */
   readonly status?: FakeRow | null
   /** Forgets its history when it restarts, as a server without stored transaction ids. */
@@ -222,6 +224,11 @@ export class FakeOvsdb {
     }
     if (this.#status === undefined && this.#options.status !== null) {
       refuse('unknown database')
+      return
+    }
+    const tables = Object.keys(requests as object)
+    if (tables.some((table) => this.#options.unknownTables?.includes(table))) {
+      refuse('syntax error')
       return
     }
     const kind = {

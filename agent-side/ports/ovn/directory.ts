@@ -103,21 +103,20 @@ export class OvnPortDirectory implements PortDirectory, MonitorConsumer {
       return { ready: false, detail: `no complete copy of the southbound database yet: ${why}` }
     }
     const held = `${copy.portCount} ports on ${copy.networkCount} networks`
-    const silence = this.#silence()
-    if (silence === 0) {
+    const { isConfirmed, silence } = this.#standing()
+    if (isConfirmed) {
       return { ready: true, detail: `${held}, kept in step by ${liveEndpoint(state)}` }
     }
     const seconds = Math.round(silence / 1_000)
-    const why = state.kind === 'connecting' ? state.lastProblem : 'the server is silent'
     const isUsable = silence <= this.#options.config.max_disconnected
     const verdict = isUsable ? 'still used' : 'too old to be used'
-    const detail = `${held}, not confirmed for ${seconds} s and ${verdict}: ${why}`
+    const detail = `${held}, not confirmed for ${seconds} s and ${verdict}: ${this.#whyUnconfirmed()}`
     return { ready: isUsable, detail }
   }
 
   /** Whether the copy is complete and a server keeps it in step at this moment. */
   get isInStep(): boolean {
-    return this.#copy !== undefined && this.#client.state.kind === 'live' && this.#silence() === 0
+    return this.#copy !== undefined && this.#standing().isConfirmed
   }
 
   networksOfRouter(routerId: RouterId, asked: Asked): NetworksAnswer {
@@ -183,29 +182,36 @@ export class OvnPortDirectory implements PortDirectory, MonitorConsumer {
         'Cannot look up ports: the southbound database was not seen whole yet',
       )
     }
-    const silence = this.#silence()
+    const { isConfirmed, silence } = this.#standing()
     if (silence > this.#options.config.max_disconnected) throw this.#unconfirmed()
-    return { copy, asOf: this.#options.clock.now() - silence, isConfirmed: silence === 0 }
+    return { copy, asOf: this.#options.clock.now() - silence, isConfirmed }
   }
 
-  /** How long nobody has confirmed the copy; 0 while a server keeps it in step. */
-  #silence(): Milliseconds {
+  /** How long nobody has confirmed the copy, and whether a server keeps it in step at this moment. */
+  #standing(): { readonly isConfirmed: boolean; readonly silence: Milliseconds } {
     const { clock, config } = this.#options
-    const { confirmedAt, state } = this.#client
+    const { confirmedAt, state, isBehind } = this.#client
     const silence = clock.now() - Math.max(confirmedAt ?? -Infinity, this.#copiedAt)
     // A quiet server answers an echo every interval; a little longer is the way there and back.
     const isHeard = state.kind === 'live' && silence <= 2 * config.ovsdb_probe_interval
-    return isHeard ? 0 : silence
+    return isHeard && !isBehind
+      ? { isConfirmed: true, silence: 0 }
+      : { isConfirmed: false, silence }
+  }
+
+  #whyUnconfirmed(): string {
+    const { state, isBehind } = this.#client
+    if (state.kind === 'connecting') return state.lastProblem
+    return isBehind ? 'a long update is being taken in' : 'the server is silent'
   }
 
   #unconfirmed(): MetadataError {
     this.#options.metrics?.refused()
-    const { state } = this.#client
-    const why = state.kind === 'connecting' ? state.lastProblem : 'the server is silent'
+    const why = this.#whyUnconfirmed()
     return new MetadataError(
       'directory_unavailable',
       `Cannot look up ports: the copy of the southbound database is not confirmed: ${why}`,
-      { details: { silence: Math.round(this.#silence()) } },
+      { details: { silence: Math.round(this.#standing().silence) } },
     )
   }
 

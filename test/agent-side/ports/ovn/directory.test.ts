@@ -1,4 +1,5 @@
 import t, { type Test } from 'tap'
+import { chassisAgentId } from '../../../../agent-side/ports/ovn/chassis-agent-id.ts'
 import { createOvnMetrics } from '../../../../agent-side/ports/ovn/metrics.ts'
 import type { DirectoryChange, PortQuery } from '../../../../agent-side/ports/port-directory.ts'
 import { MetadataError } from '../../../../lib/errors.ts'
@@ -26,7 +27,7 @@ import {
   until,
   type OvnDirectoryOptions,
 } from '../../../support/ovn-directory.ts'
-import { southboundRows } from '../../../support/ovn-rows.ts'
+import { ovsMap, rowUuid, southboundRows } from '../../../support/ovn-rows.ts'
 
 async function source(t: Test, options = {}): Promise<FakeOvsdb> {
   const fake = await FakeOvsdb.open(options)
@@ -170,6 +171,37 @@ t.test('OvnPortDirectory is not ready while one of the tables was never seen', a
   await until(() => fake.requests.filter(({ method }) => method === 'monitor').length > 1)
   t.match(directory.readiness(), { ready: false, detail: /no complete copy/ })
   t.equal(await refusal(find(directory, byAddress, 'cached')), 'directory_not_ready')
+})
+
+t.test('OvnPortDirectory serves although it cannot report the agent', async (t) => {
+  const fake = await source(t, { unknownTables: ['Chassis_Private'] })
+  const directory = await opened(t, fake, { config: { report_agent: true, chassis: 'host-1' } })
+  t.strictSame(identities(await find(directory, byAddress)), identities([guests.plain]))
+  t.equal(directory.isInStep, true)
+})
+
+t.test('OvnPortDirectory reads the name of its chassis from the local Open vSwitch', async (t) => {
+  const fake = await source(t)
+  const local = await FakeOvsdb.open({
+    database: 'Open_vSwitch',
+    status: { name: 'Open_vSwitch', model: 'standalone', connected: true, leader: true },
+  })
+  t.teardown(() => local.close())
+  const ids = (bridge: string): unknown => ovsMap({ 'system-id': 'host-1', 'ovn-bridge': bridge })
+  const setLocal = (bridge: string): void =>
+    local.setTables({ Open_vSwitch: { [rowUuid('ovs')]: { external_ids: ids(bridge) } } })
+  setLocal('br-one')
+  const config = { report_agent: true, ovsdb_connection: `unix:${local.path}` }
+  await opened(t, fake, { config })
+  const written = (): string =>
+    JSON.stringify(fake.requests.filter(({ method }) => method === 'transact').at(-1)?.params ?? '')
+  await until(() => written().includes('br-one'))
+  t.match(written(), '["name","==","host-1"]')
+  t.match(written(), `["neutron:ovn-metadata-id","${chassisAgentId('host-1')}"]`)
+  t.match(written(), '["neutron:ovn-metadata-sb-cfg","1"]')
+  setLocal('br-two')
+  await until(() => written().includes('br-two'))
+  t.pass('follows the bridge')
 })
 
 t.test('OvnPortDirectory replaces its copy by that of a server with another past', async (t) => {
