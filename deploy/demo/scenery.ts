@@ -80,21 +80,8 @@ async function buildService(network: DemoNetwork): Promise<void> {
       `addr add ${metadataIp}/32 dev ${device}`,
       `addr add ${metadataIp6}/64 dev ${device} nodad`,
     )
-    await inside(network.netns, commands)
-    return
   }
-  // A router forwards, or says that it may not: a guest's name lookups then fail at once instead of after half a minute.
-  commands.push('route add prohibit default')
-  await runCommand(
-    'nsenter',
-    [
-      `--net=${netnsFolder}/${network.netns}`,
-      'sh',
-      '-c',
-      'echo 1 >/proc/sys/net/ipv4/ip_forward && exec ip -batch -',
-    ],
-    `${commands.join('\n')}\n`,
-  )
+  await inside(network.netns, commands)
 }
 
 async function buildGuest(guest: DemoGuest, network: DemoNetwork | undefined): Promise<void> {
@@ -110,7 +97,8 @@ async function buildGuest(guest: DemoGuest, network: DemoNetwork | undefined): P
     commands.push(`route add ${metadataIp}/32 via ${demoSubnet.ip}.2`)
   } else {
     commands.push(
-      `route add default via ${demoSubnet.ip}.1`,
+      // As by DHCP option 121. Without a default route a guest's name lookups fail at once; real ones have name servers.
+      `route add ${metadataIp}/32 via ${demoSubnet.ip}.1`,
       `route add ${metadataIp6}/128 via ${linkLocalOf(network.deviceMac)} dev eth0`,
     )
   }
