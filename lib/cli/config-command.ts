@@ -1,8 +1,22 @@
 import { configReport, configReportData } from '../config/report.ts'
-import { loadConfig, type LoadedConfig } from '../config/load.ts'
+import { loadConfig, type GivenDocument, type LoadedConfig } from '../config/load.ts'
 import { referenceMarkdown, sampleYaml } from '../config/reference.ts'
 import type { ConfigOf, ConfigProblem, Table } from '../config/entry.ts'
 import type { CommandCall, CommandSpec, OptionSpec } from './command.ts'
+
+/** Files in another program's form that may stand in for ours. */
+export interface ForeignFiles {
+  readonly options: readonly OptionSpec[]
+  /** @returns `undefined` when the call names none @throws {ConfigError} */
+  read(call: CommandCall): ForeignReading | undefined
+}
+
+/** What such files say. */
+export interface ForeignReading {
+  readonly document: GivenDocument
+  /** What became of each of their options, and the same configuration in our own form, without secrets. */
+  readonly report: string
+}
 
 /** What a binary's configuration is, for its commands. */
 export interface ConfigDefinition<T extends Table> {
@@ -11,6 +25,7 @@ export interface ConfigDefinition<T extends Table> {
   readonly environmentPrefix: string
   /** Read when it exists and no file is named: `/etc/overlapd/proxy.yaml` */
   readonly defaultFile: string
+  readonly foreign?: ForeignFiles
   check?(config: ConfigOf<T>): readonly ConfigProblem[]
 }
 
@@ -28,6 +43,7 @@ export function configOptions(definition: ConfigDefinition<Table>): readonly Opt
       help: 'set one option, as in --set log_level=debug; wins over everything',
       repeatable: true,
     },
+    ...(definition.foreign?.options ?? []),
   ]
 }
 
@@ -36,9 +52,13 @@ export function loadForCommand<T extends Table>(
   definition: ConfigDefinition<T>,
   call: CommandCall,
 ): LoadedConfig<T> {
+  const foreign = definition.foreign?.read(call)
   return loadConfig(definition.table, {
     file: call.options.list('config'),
-    defaultFile: definition.defaultFile,
+    // Another program's files replace the one that nobody named.
+    ...(foreign === undefined
+      ? { defaultFile: definition.defaultFile }
+      : { documents: [foreign.document] }),
     environment: call.terminal.environment,
     environmentPrefix: definition.environmentPrefix,
     set: call.options.list('set'),
@@ -67,6 +87,10 @@ effective value with the place it came from. Reports every problem at once. Secr
       [2, 'it cannot; every problem is on standard error'],
     ],
     run(call) {
+      const foreign = definition.foreign?.read(call)
+      // First, because it also helps where the configuration cannot be used.
+      if (foreign !== undefined && !call.options.flag('json'))
+        call.terminal.out(`${foreign.report}\n`)
       const loaded = loadForCommand(definition, call)
       call.terminal.out(
         call.options.flag('json')

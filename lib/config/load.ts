@@ -13,12 +13,23 @@ import {
   type ConfigRow,
   type Given,
   type Keys,
+  type Origin,
   type ReadContext,
   type Source,
   type Table,
 } from './entry.ts'
 
+/** Settings that were not written as YAML, in its form. YAML files, variables and flags win over them. */
+export interface GivenDocument {
+  readonly value: unknown
+  /** What relative paths in it are relative to. */
+  readonly directory: string
+  originOf(keys: Keys): Origin
+}
+
+/** Where a configuration comes from. */
 export interface LoadOptions<T extends Table> {
+  readonly documents?: readonly GivenDocument[] | undefined
   /** YAML files; of several, the later ones win key by key. */
   readonly file?: string | readonly string[] | undefined
   /** Read when no file is named and this one exists. */
@@ -80,6 +91,20 @@ function fromFiles(files: readonly string[]): Gathered {
     }
   }
   return gathered
+}
+
+function fromDocuments(documents: readonly GivenDocument[]): readonly Given[] {
+  return documents.map((document, index) => ({
+    value: document.value,
+    keys: [],
+    fromText: false,
+    source: {
+      // Above the defaults' -1, below the files' 0.
+      rank: (index + 1) / (documents.length + 1) - 1,
+      directory: document.directory,
+      originOf: (keys) => document.originOf(keys),
+    },
+  }))
 }
 
 function fromEnvironment(names: readonly TableName[], options: LoadOptions<Table>): Gathered {
@@ -194,7 +219,8 @@ export function loadConfig<T extends Table>(table: T, options: LoadOptions<T>): 
   const environment = fromEnvironment(names, options)
   const flags = fromFlags(names, options)
   const collector = new Collector([...environment.given, ...flags.given])
-  const config = readTable(table, file.given, collector.context([], false))
+  const given = [...fromDocuments(options.documents ?? []), ...file.given]
+  const config = readTable(table, given, collector.context([], false))
   const problems = [
     ...file.problems,
     // Options of a file that could not be read are not missing, just unseen.

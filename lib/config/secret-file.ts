@@ -35,6 +35,8 @@ function readSecret(file: string, given: Given, context: ReadContext): Secret | 
 }
 
 function readOne(given: Given, context: ReadContext): Secret | undefined | Invalid {
+  // Whoever read it elsewhere has already taken care of it; no text of a file becomes one.
+  if (given.value instanceof Secret) return given.value
   const name = String(given.keys.at(-1))
   const fileName = `${String(context.keys.at(-1))}_file`
   const origin = given.source.originOf(given.keys)

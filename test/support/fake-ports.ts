@@ -11,7 +11,7 @@ export interface PortRow {
   readonly project_id: string
   readonly tenant_id: string
   readonly name: string
-  readonly 'binding:host_id'?: string
+  readonly 'binding:host_id'?: string | undefined
 }
 
 const filterable = ['network_id', 'device_id', 'device_owner', 'mac_address', 'id'] as const

@@ -11,6 +11,7 @@ import { fixedIpFilter, type Filter } from './ports-question.ts'
 import { QuestionBatch, type Dated } from './question-batch.ts'
 import { parsePort, portFields } from './schema.ts'
 
+/** What it is made with. */
 export interface AddressLookupsOptions {
   readonly config: NeutronRestConfig
   readonly client: NeutronClient

@@ -12,6 +12,7 @@ import { parsePortsPage } from './schema.ts'
 import { Slots } from './slots.ts'
 import { isPassing, statusError } from './status-error.ts'
 
+/** What it is made with. */
 export interface NeutronClientOptions {
   readonly config: NeutronRestConfig
   readonly http: Http
@@ -21,12 +22,14 @@ export interface NeutronClientOptions {
   readonly random: () => number
 }
 
+/** The ports of one question, all its requests together. */
 export interface Listing<Row> {
   readonly rows: readonly Row[]
   /** False when there is more than was wanted; the rows are then good for nothing but their number. */
   readonly complete: boolean
 }
 
+/** How one question is asked and read. */
 export interface ListOptions<Row> {
   readonly signal: AbortSignal
   readonly parseRow: (row: JsonObject) => Row | undefined

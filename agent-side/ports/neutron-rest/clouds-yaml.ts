@@ -118,12 +118,14 @@ export function cloudFromDocuments(documents: CloudDocuments, name: string): Clo
   }
 }
 
+/** Paths of the files that were found. */
 export interface CloudFiles {
   readonly clouds: string
   readonly secure?: string
   readonly vendors?: string
 }
 
+/** What decides where the files are. */
 export interface CloudFilesSearch {
   readonly environment: Environment
   readonly workingDirectory: string

@@ -17,6 +17,7 @@ export type Scope =
   /** Whatever Keystone gives: the user's default project, or what the credential was made for. */
   | { readonly kind: 'default' }
 
+/** Who logs in. */
 export interface User {
   readonly user: Named
   /** Needed with a user's name only. */
@@ -61,6 +62,7 @@ export interface ClientTls {
   readonly insecure: boolean
 }
 
+/** Which of a service's endpoints in the catalog. */
 export type EndpointInterface = 'public' | 'internal' | 'admin'
 
 /** Everything the `neutron-rest` directory is told. What each part means to an operator is in README.md. */

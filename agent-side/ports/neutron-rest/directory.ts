@@ -25,6 +25,7 @@ import type { Dated } from './question-batch.ts'
 import { RouterCopies } from './router-copies.ts'
 import { RouterLookups } from './router-lookups.ts'
 
+/** What the directory is made with. */
 export interface NeutronRestOptions {
   readonly config: NeutronRestConfig
   readonly clock: Clock
@@ -228,7 +229,14 @@ export class NeutronRestDirectory implements PortDirectory {
   }
 
   #tell(change: DirectoryChange): void {
-    for (const listener of this.#listeners) listener(change)
+    for (const listener of this.#listeners) {
+      try {
+        listener(change)
+      } catch (cause) {
+        const { logger } = this.#options
+        logger.error({ directory: this.kind, cause: causeText(cause) }, 'A listener failed')
+      }
+    }
   }
 
   #sessions(random: () => number): Sessions {

@@ -1,6 +1,7 @@
 import type { Clock, Milliseconds, MonotonicMilliseconds } from '../../../lib/clock.ts'
 import { MetadataError } from '../../../lib/errors.ts'
 
+/** How long to keep quiet. */
 export interface HoldOffOptions {
   readonly clock: Clock
   /** From 0 to 1, not to 1 itself. */

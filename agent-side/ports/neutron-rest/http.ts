@@ -4,6 +4,7 @@ import type { Bytes, Count, Milliseconds } from '../../../lib/clock.ts'
 import { causeText, MetadataError } from '../../../lib/errors.ts'
 import type { ClientTls } from './config.ts'
 
+/** Limits and certificates of all exchanges. */
 export interface HttpOptions {
   readonly tls: ClientTls
   readonly timeoutConnect: Milliseconds
@@ -13,6 +14,7 @@ export interface HttpOptions {
   readonly connections: Count
 }
 
+/** One request. */
 export interface HttpRequest {
   readonly method: 'GET' | 'POST'
   readonly url: string
@@ -21,6 +23,7 @@ export interface HttpRequest {
   readonly signal: AbortSignal
 }
 
+/** An answer that arrived whole. */
 export interface HttpAnswer {
   readonly status: number
   /** One value per name, names in lower case; of repeated fields the first. */

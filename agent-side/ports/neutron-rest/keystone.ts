@@ -25,6 +25,7 @@ export interface Sessions {
   refused(session: Session): void
 }
 
+/** What it is made with. */
 export interface KeystoneOptions {
   readonly config: NeutronRestConfig
   readonly authentication: KeystoneAuthentication

@@ -4,6 +4,7 @@ import type { NetworkId } from '../../../lib/ids.ts'
 import type { NeutronRestMetrics } from './metrics.ts'
 import type { NetworkCopy } from './network-copy.ts'
 
+/** What it is made with. */
 export interface NetworkCopiesOptions {
   readonly clock: Clock
   /** Ports over all networks; the network that was used the longest time ago goes first. */

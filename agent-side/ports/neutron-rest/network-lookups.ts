@@ -10,6 +10,7 @@ import { QuestionBatch } from './question-batch.ts'
 import type { RouterCopies } from './router-copies.ts'
 import { parsePort, portFields } from './schema.ts'
 
+/** What it is made with. */
 export interface NetworkLookupsOptions {
   readonly config: NeutronRestConfig
   readonly client: NeutronClient

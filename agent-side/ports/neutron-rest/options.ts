@@ -162,8 +162,10 @@ export const neutronRestTable = {
   }),
 } as const satisfies Table
 
+/** The options as they were read. */
 export type NeutronRestOptions = ConfigOf<typeof neutronRestTable>
 
+/** What the options may refer to. */
 export interface Surroundings {
   readonly environment: Environment
   readonly workingDirectory: string

@@ -7,6 +7,7 @@ export interface Filter {
   readonly values: readonly string[]
 }
 
+/** What is asked of `GET /v2.0/ports`, as one or more requests. */
 export interface PortsQuestion {
   readonly kind: QuestionKind
   readonly fields: readonly string[]

@@ -3,12 +3,14 @@ import { MetadataError } from '../../../lib/errors.ts'
 import type { Asked } from '../port-directory.ts'
 import { unlessAborted } from '../../../lib/cancellation.ts'
 
+/** An answer and how old it is. */
 export interface Dated<Answer> {
   readonly answer: Answer
   /** When the question left. */
   readonly asOf: MonotonicMilliseconds
 }
 
+/** What it is made with. */
 export interface QuestionBatchOptions<Answer> {
   readonly clock: Clock
   /** One question about all keys. A key without an entry in the answer is a defect. */

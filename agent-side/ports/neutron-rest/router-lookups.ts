@@ -7,6 +7,7 @@ import { QuestionBatch } from './question-batch.ts'
 import { networksByRouter, type RouterCopies } from './router-copies.ts'
 import { parseRouterInterface, routerInterfaceFields, type RouterInterface } from './schema.ts'
 
+/** What it is made with. */
 export interface RouterLookupsOptions {
   readonly config: NeutronRestConfig
   readonly client: NeutronClient

@@ -34,6 +34,7 @@ export const routerInterfaceFields = [
   administratorField,
 ] as const
 
+/** One network that a router has an interface on. */
 export interface RouterInterface {
   readonly routerId: RouterId
   readonly networkId: NetworkId
@@ -41,6 +42,7 @@ export interface RouterInterface {
   readonly asAdministrator: boolean
 }
 
+/** One page of a list of ports. */
 export interface PortsPage<Row> {
   readonly rows: readonly Row[]
   /** The id of the last port when the server has more. */

@@ -1,6 +1,7 @@
 import type { Authentication, Named, Scope, User } from './config.ts'
 
 type Json = Readonly<Record<string, unknown>>
+/** The ways to log in that need Keystone. */
 export type KeystoneAuthentication = Exclude<Authentication, { kind: 'none' }>
 
 function domainOf(domain: Named | undefined): Json {

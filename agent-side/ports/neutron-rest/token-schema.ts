@@ -3,6 +3,7 @@ import type { EndpointInterface } from './config.ts'
 import { brokenAnswer, isJsonObject, type JsonObject } from '../neutron-port.ts'
 import { parseJsonObject } from './json.ts'
 
+/** One URL of one service in Keystone's catalog. */
 export interface CatalogEndpoint {
   readonly serviceType: string
   readonly endpointInterface: string
@@ -10,6 +11,7 @@ export interface CatalogEndpoint {
   readonly url: string
 }
 
+/** What Keystone says of a token besides the token itself. */
 export interface IssuedToken {
   /** How long it was good for when it was issued. Both ends are the server's own, so no clock of ours is compared with them. */
   readonly lifetime: Milliseconds
@@ -55,6 +57,7 @@ export function parseIssuedToken(text: string): IssuedToken {
   return { lifetime, catalog: catalogEndpoints(token['catalog']) }
 }
 
+/** Which of Neutron's endpoints is wanted. */
 export interface EndpointChoice {
   readonly endpointInterface: EndpointInterface
   readonly region?: string | undefined

@@ -1,0 +1,53 @@
+import type { OsloConfig } from '../../lib/config/oslo-config.ts'
+import { textTable } from '../../lib/text-table.ts'
+import { neutronOptions, type NeutronOption } from './neutron-options.ts'
+import { reasonAgainst } from './not-applicable.ts'
+import type { ReportRow, Translation } from './translation.ts'
+
+function from({ file, line }: { readonly file: string; readonly line: number }): string {
+  return `${file}:${line}`
+}
+
+/** What became of each option that the files set: taken over and as what, not applicable and why, or not read at all. */
+export function neutronReport(config: OsloConfig, translation: Translation): readonly ReportRow[] {
+  const known = (Object.keys(neutronOptions) as NeutronOption[]).flatMap((key): ReportRow[] => {
+    const { group, name } = neutronOptions[key]
+    const { origin } = translation.reading(key)
+    if (origin === undefined) return []
+    const as = translation.usedAs(key)
+    const row = { group, name, from: from(origin) }
+    if (as !== undefined) return [{ ...row, fate: { kind: 'honoured', as } }]
+    const why = reasonAgainst(group, name) ?? 'another port directory would read it'
+    return [{ ...row, fate: { kind: 'not-applicable', why } }]
+  })
+  const others = config.unknown().map(({ group, name, origin }): ReportRow => {
+    const why = reasonAgainst(group, name)
+    const fate = why === undefined ? { kind: 'unread' as const } : notApplicable(why)
+    return { group, name, from: from(origin), fate }
+  })
+  return [...known, ...others]
+}
+
+function notApplicable(why: string): { kind: 'not-applicable'; why: string } {
+  return { kind: 'not-applicable', why }
+}
+
+/** The report for people: what is honoured, what does not apply and why, and what no metadata agent reads. */
+export function neutronReportText(rows: readonly ReportRow[]): string {
+  const name = (row: ReportRow): string => `[${row.group}] ${row.name}`
+  const honoured = rows.flatMap((row) =>
+    row.fate.kind === 'honoured' ? [[name(row), row.fate.as, row.from]] : [],
+  )
+  const against = rows.flatMap((row) =>
+    row.fate.kind === 'not-applicable' ? [[name(row), row.fate.why, row.from]] : [],
+  )
+  const unread = rows.flatMap((row) => (row.fate.kind === 'unread' ? [name(row)] : []))
+  const parts = [
+    textTable([['OPTION', 'BECOMES', 'FROM'], ...honoured]),
+    ...(against.length > 0 ? [textTable([['NOT APPLICABLE', 'BECAUSE', 'FROM'], ...against])] : []),
+    ...(unread.length > 0
+      ? [`Not read, because no metadata agent does: ${[...new Set(unread)].join(', ')}\n`]
+      : []),
+  ]
+  return parts.join('\n')
+}

@@ -1,0 +1,210 @@
+import { isIPv6 } from 'node:net'
+import type { Milliseconds, Seconds } from '../../lib/clock.ts'
+import type { OsloConfig } from '../../lib/config/oslo-config.ts'
+import { Secret } from '../../lib/secret.ts'
+import type { NeutronOption } from './neutron-options.ts'
+import { Translation } from './translation.ts'
+
+/** Whose files they are: `ml2` for the agents with L3 and DHCP namespaces, `ovn` for OVN's. */
+export type Flavour = 'ml2' | 'ovn'
+
+/** The port directories that Neutron's files can configure. */
+export type NeutronDirectory = 'neutron-rpc' | 'neutron-rest' | 'ovn'
+
+/** What the files alone do not say. */
+export interface TranslateOptions {
+  readonly flavour: Flavour
+  /** What answers instead of the flavour's own: `neutron-rpc` for ml2, `ovn` for ovn. */
+  readonly directory?: NeutronDirectory
+}
+
+/** What keeps the files from being used, for the operator. */
+export class NeutronConfigError extends Error {
+  override readonly name = 'NeutronConfigError'
+}
+
+/** A file of OVN's agents by its name, its southbound database or its extension. */
+export function flavourOf(config: OsloConfig, files: readonly string[]): Flavour {
+  const translation = new Translation(config)
+  const extensions = translation.value('extensions')
+  const isOvn =
+    translation.isSet('southbound') ||
+    (Array.isArray(extensions) && extensions.includes('metadata')) ||
+    files.some((file) => /(?:^|\/)(?:neutron_)?ovn_[^/]*\.ini$/.test(file))
+  return isOvn ? 'ovn' : 'ml2'
+}
+
+/** How often our own side asks at least; Neutron's own interval only says when to give up. */
+const longestProbe: Milliseconds = 5_000
+/** The default of `cache.ttl`. */
+const ownCacheTime: Seconds = 10
+
+function secret(text: string | undefined): Secret | undefined {
+  return text === undefined ? undefined : new Secret(text)
+}
+
+function seconds(value: unknown): string | undefined {
+  return typeof value === 'number' ? `${Math.round(value * 1_000)}ms` : undefined
+}
+
+function listenerOf(translation: Translation, flavour: Flavour): void {
+  const at = (key: string): (string | number)[] => ['listeners', 0, key]
+  translation.set(at('kind'), 'neutron')
+  translation.set(at('flavour'), flavour)
+  translation.set(at('socket'), translation.text('socket'), 'socket')
+  translation.set(at('user'), translation.text('socketUser'), 'socketUser')
+  translation.set(at('group'), translation.text('socketGroup'), 'socketGroup')
+  translation.set(at('mode'), translation.value('socketMode'), 'socketMode')
+  const backlog = translation.value('backlog')
+  translation.set(
+    at('backlog'),
+    typeof backlog === 'number' ? Math.min(backlog, 65_535) : undefined,
+    'backlog',
+  )
+  translation.note('statePath', 'within metadata_proxy_socket')
+}
+
+function computeOf(translation: Translation): void {
+  const host = translation.text('novaHost') ?? ''
+  const shown = isIPv6(host) ? `[${host}]` : host
+  const port = String(translation.value('novaPort'))
+  const url = `${translation.text('novaProtocol') ?? 'http'}://${shown}:${port}`
+  if (!URL.canParse(url)) {
+    throw new NeutronConfigError('nova_metadata_host is neither an address nor a name')
+  }
+  translation.set(['compute', 'upstreams'], [url], 'novaHost', 'novaPort', 'novaProtocol')
+  const isInsecure = translation.value('novaInsecure')
+  translation.set(['compute', 'insecure'], isInsecure, 'novaInsecure')
+  translation.set(['compute', 'ca_file'], translation.text('novaCa'), 'novaCa')
+  const [cert, key] = [translation.text('novaCert'), translation.text('novaKey')]
+  // Neutron uses them only together.
+  const both = cert !== undefined && key !== undefined
+  translation.set(['compute', 'client_cert_file'], both ? cert : undefined, 'novaCert')
+  translation.set(['compute', 'client_key_file'], both ? key : undefined, 'novaKey')
+  const shared = secret(translation.text('sharedSecret'))
+  translation.set(['compute', 'shared_secret'], shared, 'sharedSecret')
+}
+
+function rpcOf(translation: Translation): void {
+  const at = (key: string): string[] => ['ports', 'neutron_rpc', key]
+  const url = translation.text('transportUrl')
+  if (url === undefined) {
+    throw new NeutronConfigError(
+      'transport_url is not set; name neutron.conf too, as the service of the metadata agent does',
+    )
+  }
+  translation.set(at('transport_url'), new Secret(url), 'transportUrl')
+  const ifSet = (key: string, option: NeutronOption, value: unknown): void => {
+    translation.set(at(key), translation.isSet(option) ? value : undefined, option)
+  }
+  const text = (option: NeutronOption): string | undefined => translation.text(option)
+  ifSet('control_exchange', 'controlExchange', text('controlExchange'))
+  ifSet('host', 'host', text('host'))
+  ifSet(
+    'rpc_response_timeout',
+    'rpcResponseTimeout',
+    seconds(translation.value('rpcResponseTimeout')),
+  )
+  ifSet('report_interval', 'reportInterval', seconds(translation.value('reportInterval')))
+  ifSet('ssl', 'rabbitSsl', translation.value('rabbitSsl'))
+  ifSet('ssl_ca_file', 'rabbitCa', text('rabbitCa'))
+  ifSet('ssl_cert_file', 'rabbitCert', text('rabbitCert'))
+  ifSet('ssl_key_file', 'rabbitKey', text('rabbitKey'))
+  ifSet('heartbeat', 'rabbitHeartbeat', seconds(translation.value('rabbitHeartbeat')))
+  ifSet('amqp_durable_queues', 'rabbitDurable', translation.value('rabbitDurable'))
+  ifSet(
+    'rabbit_transient_quorum_queue',
+    'rabbitTransientQuorum',
+    translation.value('rabbitTransientQuorum'),
+  )
+  ifSet(
+    'rabbit_transient_queues_ttl',
+    'rabbitTransientTtl',
+    seconds(translation.value('rabbitTransientTtl')),
+  )
+}
+
+function ovnOf(translation: Translation): void {
+  const at = (key: string): string[] => ['ports', 'ovn', key]
+  translation.set(at('ovn_sb_connection'), translation.value('southbound'), 'southbound')
+  translation.set(at('ovn_sb_private_key'), translation.text('southboundKey'), 'southboundKey')
+  translation.set(at('ovn_sb_certificate'), translation.text('southboundCert'), 'southboundCert')
+  translation.set(at('ovn_sb_ca_cert'), translation.text('southboundCa'), 'southboundCa')
+  const ifSet = (key: string, option: NeutronOption, value: unknown): void => {
+    translation.set(at(key), translation.isSet(option) ? value : undefined, option)
+  }
+  ifSet(
+    'ovsdb_connection_timeout',
+    'southboundTimeout',
+    seconds(translation.value('southboundTimeout')),
+  )
+  ifSet(
+    'ovsdb_retry_max_interval',
+    'southboundRetry',
+    seconds(translation.value('southboundRetry')),
+  )
+  const probe = translation.value('southboundProbe')
+  // In milliseconds. 0 turns it off there, and here it stays on: without it a dead server is noticed late.
+  if (typeof probe === 'number' && probe >= 100) {
+    ifSet('ovsdb_probe_interval', 'southboundProbe', `${Math.min(probe, longestProbe)}ms`)
+    ifSet('probe_timeout', 'southboundProbe', `${2 * probe}ms`)
+  } else translation.note('southboundProbe', 'ports.ovn.ovsdb_probe_interval stays on')
+  ifSet('ovsdb_connection', 'openVswitch', translation.text('openVswitch'))
+  ifSet('agent_down_time', 'agentDownTime', seconds(translation.value('agentDownTime')))
+  translation.set(at('report_agent'), translation.value('reportInterval') !== 0, 'reportInterval')
+}
+
+function restOf(translation: Translation): void {
+  const at = (key: string): string[] => ['ports', 'neutron_rest', key]
+  const type = translation.text('keystoneType') ?? 'password'
+  if (type !== 'password' && type !== 'v3password') {
+    throw new NeutronConfigError(
+      `[keystone_authtoken] auth_type "${type}" is not password; write ports.neutron_rest in YAML`,
+    )
+  }
+  translation.set(at('auth_type'), 'password', 'keystoneType')
+  const texts = {
+    auth_url: 'keystoneUrl',
+    username: 'keystoneUser',
+    user_domain_name: 'keystoneUserDomain',
+    user_domain_id: 'keystoneUserDomainId',
+    project_name: 'keystoneProject',
+    project_domain_name: 'keystoneProjectDomain',
+    project_domain_id: 'keystoneProjectDomainId',
+    cacert: 'keystoneCa',
+    region: 'keystoneRegion',
+  } as const satisfies Readonly<Record<string, NeutronOption>>
+  for (const [key, option] of Object.entries(texts)) {
+    translation.set(at(key), translation.text(option), option)
+  }
+  translation.set(at('insecure'), translation.value('keystoneInsecure'), 'keystoneInsecure')
+  const password = secret(translation.text('keystonePassword'))
+  translation.set(at('password'), password, 'keystonePassword')
+}
+
+/**
+ * Says in our words what the files say in Neutron's.
+ * @throws {NeutronConfigError} or `OsloValueError`
+ */
+export function translate(config: OsloConfig, options: TranslateOptions): Translation {
+  const translation = new Translation(config)
+  const { flavour, directory = flavour === 'ovn' ? 'ovn' : 'neutron-rpc' } = options
+  listenerOf(translation, flavour)
+  computeOf(translation)
+  translation.set(['ports', 'kind'], directory)
+  if (directory === 'ovn') ovnOf(translation)
+  else if (directory === 'neutron-rpc') rpcOf(translation)
+  else restOf(translation)
+  if (translation.value('debug') === true) translation.set(['log', 'level'], 'debug', 'debug')
+  else translation.note('debug', 'log.level')
+  const expiration = translation.value('cacheExpiration')
+  const isCaching = translation.value('cacheEnabled') === true
+  // A longer one would only keep an address with its old instance; the default of 600 s was never meant for this.
+  if (isCaching && typeof expiration === 'number' && expiration < ownCacheTime) {
+    translation.set(['cache', 'ttl'], seconds(expiration), 'cacheExpiration', 'cacheEnabled')
+  } else {
+    translation.note('cacheExpiration', `cache.ttl, but at most ${ownCacheTime} s`)
+    translation.note('cacheEnabled', 'cache, which is always on')
+  }
+  return translation
+}
