@@ -96,7 +96,9 @@ export class Bus {
           this.#link = undefined
           this.rpc.detach(why)
           metrics.connected.set(0)
-          if (!this.#isBlocked) events.down(why, why.includes('Heartbeat timeout'))
+          const wasBlocked = this.#isBlocked
+          this.#isBlocked = false
+          if (!wasBlocked) events.down(why, why.includes('Heartbeat timeout'))
         },
       },
     )

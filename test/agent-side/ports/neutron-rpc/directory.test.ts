@@ -540,6 +540,15 @@ function tests(rabbit: RabbitMq): void {
     t.equal((await find(directory, plainQuery)).length, 1)
   })
 
+  t.test('Quorum queues carry answers and pushes too', async (t) => {
+    const { directory, server } = await warm(t, { config: { transientQuorumQueue: true } })
+    const told = heard(directory, (change) => change.kind === 'network')
+    const instance = instanceId(0x777a)
+    server.setTopology(withPort(overlappingTopology(), { ...guests.plain, instanceId: instance }))
+    await told
+    t.equal((await find(directory, plainQuery, 'cached'))[0]?.instanceId, instance)
+  })
+
   t.test('An exchange that exists with other properties is used as it is', async (t) => {
     // The fake server has declared "neutron" as transient; we would make it durable.
     const { directory } = await opened(t, { config: { durableExchange: true } })
