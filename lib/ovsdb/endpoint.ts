@@ -39,6 +39,7 @@ export function parseOvsdbEndpoint(text: string): OvsdbEndpoint | undefined {
   return { kind: kind === 'ssl' ? 'ssl' : 'tcp', host, tcpPort }
 }
 
+/** The notation that {@link parseOvsdbEndpoint} reads. */
 export function ovsdbEndpointText(endpoint: OvsdbEndpoint): string {
   if (endpoint.kind === 'unix') return `unix:${endpoint.path}`
   const host = endpoint.host.includes(':') ? `[${endpoint.host}]` : endpoint.host

@@ -23,6 +23,7 @@ export interface MonitorConsumer {
   apply(changes: readonly RowChange[]): void
 }
 
+/** One copy to be kept, and who holds it. */
 export interface MonitorSpec {
   /** Unique among the monitors of a client. */
   readonly name: string

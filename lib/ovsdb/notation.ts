@@ -16,16 +16,19 @@ function unexpected(what: string): OvsdbError {
   return new OvsdbError('protocol', `A column holds no ${what}`)
 }
 
+/** @throws OvsdbError `protocol` for anything else */
 export function readString(value: unknown): string {
   if (typeof value !== 'string') throw unexpected('string')
   return value
 }
 
+/** @throws OvsdbError `protocol` for anything else */
 export function readInteger(value: unknown): number {
   if (typeof value !== 'number' || !Number.isSafeInteger(value)) throw unexpected('integer')
   return value
 }
 
+/** Reads `["uuid","…"]`. @throws OvsdbError `protocol` for anything else */
 export function readUuid(value: unknown): string {
   const uuid = tagged(value, 'uuid')
   if (typeof uuid !== 'string') throw unexpected('UUID')

@@ -25,6 +25,7 @@ function optional(value: unknown): unknown {
   return Array.isArray(value) && value[0] === 'set' ? undefined : value
 }
 
+/** Reads a row of Database; what is missing has its type's default value. */
 export function readServerStatus(row: Row): ServerStatus {
   const cluster = optional(row['cid'])
   const clusterId = Array.isArray(cluster) && cluster[0] === 'uuid' ? cluster[1] : undefined

@@ -114,4 +114,5 @@ export const ovnTable = {
   }),
 } as const satisfies Table
 
+/** What {@link ovnTable} reads as. */
 export type OvnConfig = ConfigOf<typeof ovnTable>

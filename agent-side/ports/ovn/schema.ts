@@ -116,6 +116,7 @@ const keysOfDatapath: ReadonlyMap<string, 'name' | 'logicalSwitch'> = new Map([
   ['logical-switch', 'logicalSwitch'],
 ])
 
+/** @throws OvsdbError `protocol` when a column has another type than in ovn-sb(5) */
 export function readDatapathBinding(row: Row): DatapathBinding {
   const binding: Mutable<DatapathBinding> = { name: undefined, logicalSwitch: undefined }
   const ids = row['external_ids']
@@ -126,6 +127,7 @@ export function readDatapathBinding(row: Row): DatapathBinding {
   return binding
 }
 
+/** Applies a difference. @throws OvsdbError `protocol` as for a whole row */
 export function modifyDatapathBinding(before: DatapathBinding, difference: Row): DatapathBinding {
   const after: Mutable<DatapathBinding> = { ...before }
   const ids = difference['external_ids']
