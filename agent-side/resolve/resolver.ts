@@ -269,7 +269,9 @@ export class Resolver {
       return directory.findPorts(query, new Question(freshness, asker))
     })
     const isAtOnce = answers.every((answer) => !(answer instanceof Promise))
-    return isAtOnce ? (answers as readonly PortsOf[]) : Promise.all(answers)
+    return isAtOnce
+      ? (answers as readonly PortsOf[])
+      : Promise.all(answers.map(async (answer) => answer))
   }
 }
 

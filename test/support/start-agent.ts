@@ -115,7 +115,7 @@ export async function startAgent(t: Test, options: StartAgentOptions): Promise<R
     file,
     environment: {},
     environmentPrefix: agentConfig.environmentPrefix,
-    ...(agentConfig.check && { check: agentConfig.check }),
+    check: (config) => agentConfig.check?.(config) ?? [],
   })
   const log: Record<string, unknown>[] = []
   const destination = {

@@ -1,0 +1,63 @@
+import t from 'tap'
+import { networkId } from '../../conformance/topology.ts'
+import { askAdmin } from '../../../lib/http/admin-client.ts'
+import { guestFields, startAgentForOneGuest } from '../../support/one-guest.ts'
+import { RecordingUpstream } from '../../support/recording-upstream.ts'
+
+t.test('the page shows how the agent stands, and runs nothing that a guest wrote', async (t) => {
+  const upstream = await RecordingUpstream.start()
+  t.teardown(() => upstream.close())
+  const { agent, directory } = await startAgentForOneGuest(t, { upstreams: [upstream.url] })
+  await agent.ask('/latest', guestFields)
+  await agent.ask('/<script>alert(1)</script>', [
+    ['X-Neutron-Network-ID', networkId(1)],
+    ['X-Forwarded-For', '10.0.0.99'],
+  ])
+  directory.state = { ready: false, detail: 'Waiting for <b>it</b>' }
+
+  const answer = await askAdmin(agent.admin, '/')
+
+  t.match(answer.contentType, /^text\/html/)
+  t.match(answer.body, upstream.url)
+  t.match(answer.body, 'no_port')
+  t.match(answer.body, '&lt;script&gt;alert(1)&lt;/script&gt;')
+  t.match(answer.body, 'Waiting for &lt;b&gt;it&lt;/b&gt;')
+  t.notMatch(answer.body, '<script')
+})
+
+t.test('/ready names what is missing and /health does not mind', async (t) => {
+  const { agent, directory } = await startAgentForOneGuest(t, { upstreams: ['http://127.0.0.1:1'] })
+  t.equal((await askAdmin(agent.admin, '/ready')).status, 200)
+  directory.state = { ready: false, detail: 'Waiting for the first dump' }
+  const answer = await askAdmin(agent.admin, '/ready')
+  t.equal(answer.status, 503)
+  t.match(JSON.parse(answer.body), {
+    ready: false,
+    parts: [{ name: 'directory', ready: false, detail: 'Waiting for the first dump' }],
+  })
+  t.equal((await askAdmin(agent.admin, '/health')).status, 200)
+})
+
+t.test('/metrics counts requests, questions, lookups and attempts', async (t) => {
+  const upstream = await RecordingUpstream.start()
+  t.teardown(() => upstream.close())
+  const { agent } = await startAgentForOneGuest(t, { upstreams: [upstream.url] })
+  await agent.ask('/latest', guestFields)
+  await agent.ask('/latest', guestFields)
+  await agent.ask('/latest', [guestFields[0]!, ['X-Forwarded-For', '10.0.0.99']])
+  const text = await agent.text('/metrics')
+  for (const line of [
+    'overlapd_agent_requests_total{outcome="relayed",reason="none",status="2xx"} 2',
+    'overlapd_agent_requests_total{outcome="refused",reason="no_port",status="4xx"} 1',
+    'overlapd_agent_cache_lookups_total{outcome="hit"} 1',
+    'overlapd_agent_cache_lookups_total{outcome="miss"} 2',
+    'overlapd_agent_directory_questions_total{question="ports",freshness="cached"} 2',
+    'overlapd_agent_directory_questions_total{question="ports",freshness="fresh"} 1',
+    'overlapd_agent_upstream_seconds_count{upstream="0",outcome="2xx"} 2',
+    'overlapd_agent_cache_entries{kind="found"} 1',
+    'overlapd_agent_upstream_up{upstream="0"} 1',
+    'overlapd_agent_directory_ready 1',
+  ]) {
+    t.match(text, line)
+  }
+})
