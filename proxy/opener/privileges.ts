@@ -25,13 +25,13 @@ const interceptionCapabilities = (1 << capabilities.netAdmin) | (1 << capabiliti
 export function startChildrenWithoutCapabilities(): boolean {
   callLibc('prctl', control.setNoNewPrivileges, 1, 0, 0, 0)
   callLibc('prctl', control.ambient, control.ambientClearAll, 0, 0, 0)
+  setInheritable(() => 0)
   try {
     callLibc('prctl', control.setSecureBits, control.noRoot | control.noRootLocked, 0, 0, 0)
   } catch (cause) {
     if (cause instanceof SystemCallError && cause.errnoName === 'EPERM') return false
     throw cause
   }
-  makeInheritable(interceptionCapabilities)
   return true
 }
 
@@ -40,11 +40,14 @@ export function startChildrenWithoutCapabilities(): boolean {
  * them as ambient capabilities, so it needs not be root by name.
  */
 export function withInterceptionCapabilities<Value>(start: () => Value): Value {
+  // Only what is inheritable may be ambient, and it is neither for longer than the start takes: workers get nothing of it.
+  const before = setInheritable((inheritable) => inheritable | interceptionCapabilities)
   for (const capability of Object.values(capabilities)) raiseAmbient(capability)
   try {
     return start()
   } finally {
     callLibc('prctl', control.ambient, control.ambientClearAll, 0, 0, 0)
+    setInheritable(() => before)
   }
 }
 
@@ -59,15 +62,17 @@ function raiseAmbient(capability: number): void {
 
 const capabilityVersion3 = 0x20080522
 
-/** Both files of capabilities fit the lower half of the kernel's structure. */
-function makeInheritable(wanted: number): void {
+/** Changes the inheritable set within what is permitted. @returns what it was */
+function setInheritable(change: (inheritable: number) => number): number {
   const header = Buffer.alloc(8)
   header.writeUInt32LE(capabilityVersion3, 0)
   const data = Buffer.alloc(24)
   callLibc('capget', header, data)
   const permitted = data.readUInt32LE(4)
-  data.writeUInt32LE((data.readUInt32LE(8) | (wanted & permitted)) >>> 0, 8)
+  const before = data.readUInt32LE(8)
+  data.writeUInt32LE((change(before) & (permitted | before)) >>> 0, 8)
   callLibc('capset', header, data)
+  return before
 }
 
 /** What a process has left of privileges; read by the opener before it trusts a worker with a socket. */
@@ -75,7 +80,7 @@ export interface ProcessPrivileges {
   /** User id of the main thread, effective. */
   readonly userId: number
   readonly noNewPrivileges: boolean
-  /** No capability is permitted, effective, ambient or inheritable by way of a file. */
+  /** No capability is permitted, effective, inheritable or ambient. */
   readonly hasNoCapabilities: boolean
 }
 
@@ -87,6 +92,8 @@ export function privilegesOf(pid: number): ProcessPrivileges {
   return {
     userId: Number(field('Uid').split(/\s+/)[1]),
     noNewPrivileges: field('NoNewPrivs') === '1',
-    hasNoCapabilities: ['CapPrm', 'CapEff', 'CapAmb'].every((name) => /^0+$/.test(field(name))),
+    hasNoCapabilities: ['CapInh', 'CapPrm', 'CapEff', 'CapAmb'].every((name) =>
+      /^0+$/.test(field(name)),
+    ),
   }
 }

@@ -300,6 +300,7 @@ if (skipUnlessPrivileged(t)) {
       const threads = threadStatuses(pid, [
         'Uid',
         'Gid',
+        'CapInh',
         'CapPrm',
         'CapEff',
         'CapAmb',
@@ -309,7 +310,7 @@ if (skipUnlessPrivileged(t)) {
       t.ok(threads.length > 4)
       const nobody = Array.from({ length: 4 }, () => '65534').join('\t')
       const none = '0000000000000000'
-      const wanted = `Uid ${nobody}, Gid ${nobody}, Groups, CapPrm ${none}, CapEff ${none}, CapAmb ${none}, NoNewPrivs 1`
+      const wanted = `Uid ${nobody}, Gid ${nobody}, Groups, CapInh ${none}, CapPrm ${none}, CapEff ${none}, CapAmb ${none}, NoNewPrivs 1`
       for (const thread of threads) t.equal(thread, wanted)
     }
   })

@@ -3,7 +3,10 @@ import { connect } from 'node:net'
 
 const [host, tcpPort] = process.argv.slice(2)
 const socket = connect({ host, port: Number(tcpPort), allowHalfOpen: true })
-socket.setTimeout(10_000, () => socket.destroy(new Error('timed out')))
+socket.setTimeout(10_000, () => {
+  const stage = socket.connecting ? 'connecting' : `waiting, ${socket.bytesRead} bytes read`
+  socket.destroy(new Error(`timed out ${stage}`))
+})
 socket.on('error', (cause) => {
   process.stderr.write(`${cause.message}\n`)
   process.exitCode = 3
