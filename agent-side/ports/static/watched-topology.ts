@@ -1,7 +1,7 @@
 import type { Clock, EpochMilliseconds, Milliseconds } from '../../../lib/clock.ts'
 import { causeText } from '../../../lib/errors.ts'
 import type { Logger } from '../../../lib/log.ts'
-import { FileWatch } from './file-watch.ts'
+import { FileWatch } from '../../../lib/file-watch.ts'
 import { StaticFileError } from './problems.ts'
 import { fileVersion, parseTopology, readWholeText, type VersionedText } from './read-topology.ts'
 import type { StaticTopology } from './topology.ts'

@@ -1,6 +1,6 @@
 import { watch, type FSWatcher } from 'node:fs'
 import { dirname } from 'node:path'
-import type { Cancel, Clock, Milliseconds, MonotonicMilliseconds } from '../../../lib/clock.ts'
+import type { Cancel, Clock, Milliseconds, MonotonicMilliseconds } from './clock.ts'
 
 export interface FileWatchOptions {
   readonly file: string

@@ -3,9 +3,9 @@ import { watch } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { FileWatch } from '../../../../agent-side/ports/static/file-watch.ts'
-import { FakeClock } from '../../../support/fake-clock.ts'
-import { makeWatchedFile } from '../../../support/static-file.ts'
+import { FileWatch } from '../../lib/file-watch.ts'
+import { FakeClock } from '../support/fake-clock.ts'
+import { makeWatchedFile } from '../support/static-file.ts'
 
 t.test('FileWatch looks once for many events, and in a busy folder too', async (t) => {
   const watched = await makeWatchedFile()
