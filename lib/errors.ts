@@ -1,9 +1,12 @@
+import type { Seconds } from './clock.ts'
 import type { ReasonCode } from './reason-codes.ts'
 
 export interface ErrorOptions {
   readonly cause?: unknown
   /** Safe to log: ids and addresses, never a secret, a signature or user data. */
   readonly details?: Readonly<Record<string, unknown>>
+  /** When to try again, where the thrower knows better than the table of reason codes. */
+  readonly retryAfter?: Seconds | undefined
 }
 
 /**
@@ -14,11 +17,13 @@ export class MetadataError extends Error {
   override readonly name = 'MetadataError'
   readonly code: ReasonCode
   readonly details: Readonly<Record<string, unknown>>
+  readonly retryAfter: Seconds | undefined
 
   constructor(code: ReasonCode, message: string, options: ErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.details = options.details ?? {}
+    this.retryAfter = options.retryAfter
   }
 }
 
