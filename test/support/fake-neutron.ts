@@ -8,7 +8,7 @@ import {
 } from 'node:http'
 import { createServer as createTlsServer, type ServerOptions } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { FakePorts, type PortRow } from './fake-ports.ts'
+import { FakePorts } from './fake-ports.ts'
 
 export interface FakeNeutronOptions {
   /** Asks for a token, as `auth_strategy = keystone` does. Anything else is a laboratory. */
@@ -198,5 +198,3 @@ export function answering(
     return true
   }
 }
-
-export type { PortRow }
