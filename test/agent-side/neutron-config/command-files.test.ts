@@ -24,8 +24,12 @@ t.test("check --config-file explains Neutron's files and prints them in our form
   const folder = t.testdir(files)
   const at = (name: string): string => join(folder, name)
   const { code, out } = await check(
-    ...['--config-file', at('neutron.conf'), '--config-file', at('metadata_agent.ini')],
-    ...['--config-dir', at('more')],
+    '--config-file',
+    at('neutron.conf'),
+    '--config-file',
+    at('metadata_agent.ini'),
+    '--config-dir',
+    at('more'),
   )
   t.equal(code, 0)
   t.match(out, /\[DEFAULT\] metadata_workers +one event loop/)
@@ -39,8 +43,12 @@ t.test('a YAML file beside --config-file wins over it', async (t) => {
   const folder = t.testdir(files)
   const at = (name: string): string => join(folder, name)
   const { out } = await check(
-    ...['--config-file', at('neutron.conf'), '--config-file', at('metadata_agent.ini')],
-    ...['--config', at('overlay.yaml')],
+    '--config-file',
+    at('neutron.conf'),
+    '--config-file',
+    at('metadata_agent.ini'),
+    '--config',
+    at('overlay.yaml'),
   )
   t.match(out, /cache\.ttl +3s +\S+overlay\.yaml:2/)
   t.match(out, /compute\.upstreams +\["http:\/\/192\.0\.2\.1:8775"\]/)
