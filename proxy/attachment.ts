@@ -40,6 +40,7 @@ export interface RefusedNamespace {
   readonly why: string
 }
 
+/** What decides how a namespace is served. */
 export interface AttachmentRules {
   /** Whether names say what a namespace is; otherwise only mappings count. */
   readonly discover: boolean
@@ -52,8 +53,11 @@ export interface AttachmentRules {
   readonly homeKey: NamespaceKey
 }
 
+/** Where guests ask over IPv4. */
 export const metadataIpv4 = '169.254.169.254' as IpAddress
+/** Where guests ask over IPv6, on the link they are on. */
 export const metadataIpv6 = 'fe80::a9fe:a9fe' as IpAddress
+/** The port at which guests ask. */
 export const metadataTcpPort = 80
 const anyAddress = '::' as IpAddress
 

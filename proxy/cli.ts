@@ -22,6 +22,7 @@ import { notifyService } from './opener/service-notify.ts'
 const program = 'overlapd-proxy'
 const options = configOptions(proxyConfig)
 
+/** The grammar of `overlapd-proxy`. */
 export const proxyProgram: ProgramSpec = {
   name: program,
   description: `Serves the metadata address 169.254.169.254 in every router's and network's namespace of this host, and

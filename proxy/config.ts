@@ -230,6 +230,7 @@ const table = {
   }),
 } as const
 
+/** The proxy's configuration, read and frozen. */
 export type ProxyConfig = ConfigOf<typeof table>
 type MappingConfig = ProxyConfig['mappings'][number]
 

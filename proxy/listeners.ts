@@ -29,6 +29,7 @@ export interface ListenerSink {
 /** `serving` when a worker accepts on at least one of the addresses. */
 export type NamespaceState = 'opening' | 'serving' | 'failed'
 
+/** How the listeners of one namespace are, for status. */
 export interface NamespaceStatus {
   readonly key: NamespaceKey
   readonly netns: string

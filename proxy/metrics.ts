@@ -22,6 +22,7 @@ export interface ProxyGauges {
   refusedNamespaces(): number
 }
 
+/** The opener's own metrics, and what is counted as it happens. */
 export interface ProxyMetrics {
   readonly registry: Registry
   readonly workerRestarts: Counter
@@ -36,6 +37,7 @@ const interceptionStates: readonly InterceptionState[] = ['applying', 'applied',
 
 const named = (rest: string): string => `${metricNamespace}_proxy_${rest}`
 
+/** Registers the opener's metrics; gauges are read when they are scraped. */
 export function createProxyMetrics(gauges: ProxyGauges): ProxyMetrics {
   const registry = createRegistry()
   const registers = [registry]

@@ -3,6 +3,7 @@ import type { Attachment } from './attachment.ts'
 import { isSameIdentity } from './namespace-identity.ts'
 import type { NamespaceKey } from './netns/namespace-handle.ts'
 
+/** What has to be opened and closed. */
 export interface Changes {
   readonly open: readonly Attachment[]
   /** The namespace is gone, or is to be served as something else: then its key stands in `open` as well. */

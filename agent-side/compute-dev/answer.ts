@@ -6,8 +6,11 @@ export interface Answer {
   readonly body: string | Uint8Array
 }
 
+/** Content type of listings and single values, charset included as Nova sends it. */
 export const plainText = 'text/plain; charset=UTF-8'
+/** Content type of Nova's error pages and of `password`. */
 export const html = 'text/html; charset=UTF-8'
+/** Content type of documents; Nova names no charset with it. */
 export const json = 'application/json'
 
 /** A request that is refused, in Nova's words. */
@@ -29,6 +32,7 @@ const titles: Readonly<Record<number, string>> = {
   500: 'Internal Server Error',
 }
 
+/** The answer for every name that does not exist. */
 export function notFound(): Refusal {
   return new Refusal(404, 'The resource could not be found.')
 }

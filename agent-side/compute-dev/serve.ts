@@ -30,6 +30,7 @@ export interface DevComputeOptions {
   readonly recordLimit?: Count
 }
 
+/** A running development API. */
 export interface DevCompute {
   /** `http://127.0.0.1:PORT`, or the path of the socket. */
   readonly url: string

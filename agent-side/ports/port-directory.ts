@@ -33,11 +33,13 @@ export interface PortQuery {
  */
 export type Freshness = 'cached' | 'fresh'
 
+/** What goes with a question: how long it is wanted, and how fresh the answer must be. */
 export interface Asked {
   readonly signal: AbortSignal
   readonly freshness: Freshness
 }
 
+/** The ports that match a query, and when their source said so. */
 export interface PortsAnswer {
   /** Every matching port, each once, of any owner, status and host. */
   readonly ports: readonly Port[]
@@ -45,6 +47,7 @@ export interface PortsAnswer {
   readonly asOf: MonotonicMilliseconds
 }
 
+/** The networks of a router, and when the source said so. */
 export interface NetworksAnswer {
   /** Networks on which the router has an interface, each once; empty when the router is unknown or has none. */
   readonly networkIds: readonly NetworkId[]
@@ -57,6 +60,7 @@ export type DirectoryChange =
   | { readonly kind: 'router'; readonly routerId: RouterId }
   | { readonly kind: 'all'; readonly why: string }
 
+/** Whether a directory is useful, and what is missing if not. */
 export interface Readiness {
   readonly ready: boolean
   /** For the operator: what is missing, or how it stands. Names no secret. */

@@ -32,6 +32,7 @@ export const portsTable = {
   ovn: optional(section(ovnTable, { help: "Ports from OVN's southbound database." })),
 } as const satisfies Table
 
+/** The section `ports` of the configuration, read. */
 export type PortsConfig = ConfigOf<typeof portsTable>
 
 /** What a directory is given to live with. */

@@ -20,6 +20,8 @@ export interface CacheLimits {
 interface Entry {
   readonly resolution: Resolution
   readonly key: LookupKey
+  /** No source MAC agreed, so news of another owner of the address ends it. */
+  readonly isByAddress: boolean
   /** Nothing it rests on had changed up to here. Moves on when that is found true again. */
   checkedAt: ChangeNumber
 }
@@ -80,7 +82,10 @@ export class ResolutionCache {
     const limit = isFound ? this.#limits.ttl : this.#limits.ttlNegative
     const age = this.#clock.now() - resolution.asOf
     if (age >= limit) return
-    const entry: Entry = { resolution, key, checkedAt: askedAt }
+    const isByAddress =
+      resolution.kind === 'found' &&
+      (resolution.basis === 'address' || resolution.basis === 'routed')
+    const entry: Entry = { resolution, key, isByAddress, checkedAt: askedAt }
     if (isFound) {
       this.#found.set(keyText, entry, { start: resolution.asOf, ttl: limit })
       return
@@ -95,20 +100,20 @@ export class ResolutionCache {
   }
 
   #isStillTrue(entry: Entry): boolean {
-    const { resolution, key } = entry
     const { latest } = this.#changes
+    if (entry.checkedAt === latest && !entry.isByAddress) return true
+    const { resolution, key } = entry
     if (entry.checkedAt !== latest) {
       const { networkIds } = resolution.evidence
       if (!this.#changes.isUnchanged(entry.checkedAt, { scope: key.scope, networkIds }))
         return false
       entry.checkedAt = latest
     }
-    if (resolution.kind !== 'found') return true
-    if (resolution.basis !== 'address' && resolution.basis !== 'routed') return true
+    if (!entry.isByAddress) return true
     const owner = this.#owners.get(addressText(key))
     return (
       owner === undefined ||
-      owner.portId === resolution.identity.portId ||
+      (resolution.kind === 'found' && owner.portId === resolution.identity.portId) ||
       owner.asOf < resolution.asOf
     )
   }

@@ -16,7 +16,11 @@ export interface LookupKey {
 
 /** One text per lookup key: `router/ID 10.0.0.10 fa:16:3e:00:00:10`, or with `-` for a MAC that is not known. */
 export function lookupKeyText(key: LookupKey): string {
-  return `${scopeText(key.scope)} ${key.sourceIp} ${key.sourceMac ?? '-'}`
+  const { scope, sourceIp, sourceMac = '-' } = key
+  // As `scopeText` writes it, but in one piece: texts made of texts are dear to look up by.
+  return scope.kind === 'router'
+    ? `router/${scope.routerId} ${sourceIp} ${sourceMac}`
+    : `network/${scope.networkId} ${sourceIp} ${sourceMac}`
 }
 
 /** One text per address of a scope: the lookup key without its MAC. */
@@ -56,6 +60,7 @@ export interface Evidence {
   readonly why: string
 }
 
+/** What the policy made of one set of candidates. */
 export type Verdict =
   | {
       readonly kind: 'found'

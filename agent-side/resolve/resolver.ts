@@ -36,6 +36,7 @@ export interface ResolverObserver {
   resolved(span: Milliseconds): void
 }
 
+/** What goes with a resolution: until when it is wanted, and who records the steps. */
 export interface Asking extends Cancellable {
   /** `fresh` uses nothing remembered, and joins only questions that do not either. @default 'cached' */
   readonly freshness?: Freshness

@@ -97,6 +97,7 @@ export async function startAgentSide(
   return { compute, agent }
 }
 
+/** Removes the run's folder with everything in it. */
 export async function removeFolder(places: DemoPlaces): Promise<void> {
   await rm(places.folder, { recursive: true, force: true })
 }

@@ -16,6 +16,7 @@ export interface DemoPlaces {
   readonly computeTcpPort: number
 }
 
+/** Names the files and sockets of a run. */
 export function placesIn(folder: string, computeTcpPort: number): DemoPlaces {
   return {
     folder,
@@ -76,6 +77,7 @@ export function topologyDocument(topology: DemoTopology): unknown {
   }
 }
 
+/** The agent's configuration for a run. */
 export function agentDocument(places: DemoPlaces): unknown {
   return {
     listeners: [{ kind: 'overlapd', socket: places.agentSocket, mode: 'all' }],
@@ -93,6 +95,7 @@ export interface ProxyDocumentOptions {
   readonly workerUser?: string
 }
 
+/** The proxy's configuration for a run. */
 export function proxyDocument(places: DemoPlaces, options: ProxyDocumentOptions): unknown {
   return {
     netns_dir: places.netnsFolder,

@@ -4,6 +4,7 @@ import type { Visit } from './visits.ts'
 
 const mostRows = 40
 
+/** What was built, in a sentence or two. */
 export function introduction(stage: Stage): string {
   const { networks } = stage.topology
   const guests = networks.reduce((sum, network) => sum + network.guests.length, 0)

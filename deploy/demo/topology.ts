@@ -30,6 +30,7 @@ export interface DemoNetwork {
   readonly guests: readonly DemoGuest[]
 }
 
+/** Everything that one run of the demo builds. */
 export interface DemoTopology {
   /** Short word that all namespaces of this run begin with. */
   readonly run: string

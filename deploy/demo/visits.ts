@@ -4,6 +4,7 @@ import type { GuestAnswer } from './guest.ts'
 import { inParallel } from './run-command.ts'
 import type { DemoGuest, DemoNetwork, DemoTopology } from './topology.ts'
 
+/** The document that every guest fetches first. */
 export const metadataPath = '/openstack/latest/meta_data.json'
 const guestsAtOnce = 4
 

@@ -8,6 +8,7 @@ import { namespaceKeyOf, openNamespace, type NamespaceKey } from '../netns/names
 import { findNftPrograms, loadRuleset, type NftPrograms } from './nft.ts'
 import { interceptionRuleset, removalRuleset } from './ruleset.ts'
 
+/** How far the rules of one namespace are. */
 export type InterceptionState = 'applying' | 'applied' | 'failed'
 
 export interface InterceptionOptions {

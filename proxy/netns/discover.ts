@@ -14,6 +14,7 @@ export interface FoundNamespace {
   readonly key: NamespaceKey
 }
 
+/** What one look at the folder found. */
 export interface Scan {
   readonly found: readonly FoundNamespace[]
   /** Names on which no namespace is mounted: `ip netns add` is half-way, or the mount is broken. */

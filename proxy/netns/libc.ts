@@ -159,16 +159,19 @@ export function openSocketPair(): readonly [number, number] {
   return [ends.readInt32LE(0), ends.readInt32LE(4)]
 }
 
+/** Sets an option whose value is one 32-bit number. @throws {SystemCallError} */
 export function setSocketOption(fd: number, level: number, option: number, value: number): void {
   const bytes = Buffer.alloc(4)
   bytes.writeInt32LE(value)
   bindings().call('setsockopt', fd, level, option, bytes, 4)
 }
 
+/** Binds to a `sockaddr`. @throws {SystemCallError} EADDRINUSE when somebody has it */
 export function bindSocket(fd: number, address: Uint8Array): void {
   bindings().call('bind', fd, address, address.length)
 }
 
+/** Lets a bound socket accept. @throws {SystemCallError} */
 export function listenSocket(fd: number, backlog: Count): void {
   bindings().call('listen', fd, backlog)
 }
@@ -182,6 +185,7 @@ export function connectSocket(fd: number, address: Uint8Array): void {
   }
 }
 
+/** Sends without a signal when the other side is gone. @returns how many bytes were taken */
 export function sendBytes(fd: number, bytes: Uint8Array): number {
   return bindings().call('send', fd, bytes, bytes.length, linux.MSG_NOSIGNAL)
 }
@@ -259,6 +263,7 @@ export function sendDescriptors(channelFd: number, fds: readonly number[]): void
   call('sendmsg', channelFd, message.address, linux.MSG_DONTWAIT | linux.MSG_NOSIGNAL)
 }
 
+/** What one message of descriptors brought. */
 export interface ReceivedDescriptors {
   /** How many the sender sent. */
   readonly count: Count

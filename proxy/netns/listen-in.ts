@@ -34,6 +34,7 @@ export interface Binding {
   readonly interfaceIndex: number
 }
 
+/** A listening socket in another namespace. */
 export interface OpenedListener {
   readonly bindingKey: string
   /** Listening, non-blocking, closed on exec. */
@@ -44,12 +45,14 @@ export interface OpenedListener {
   readonly savesSyn: boolean
 }
 
+/** An address that could not be listened on, and why. */
 export interface FailedListener {
   readonly bound: string
   /** `EADDRINUSE`, or the message of an error that is none of the kernel's. */
   readonly why: string
 }
 
+/** What became of each address. */
 export interface ListenOutcome {
   readonly opened: readonly OpenedListener[]
   readonly failed: readonly FailedListener[]

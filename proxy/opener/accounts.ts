@@ -1,6 +1,7 @@
 /** Which user and group are meant? Names are read from the system's files, so that no service is asked in a privileged process. */
 import { readFileSync } from 'node:fs'
 
+/** A user and a group by number. */
 export interface Account {
   readonly userId: number
   readonly groupId: number
@@ -9,6 +10,7 @@ export interface Account {
 /** What nobody is called where the files do not say. */
 const nobody: Account = { userId: 65_534, groupId: 65_534 }
 
+/** Where names are looked up. */
 export interface AccountFiles {
   readonly passwd: string
   readonly group: string

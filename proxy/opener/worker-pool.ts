@@ -9,6 +9,7 @@ import { WorkerProcess, type WorkerProgram, type WorkerState } from './worker-pr
 import { WorkerMetricsSum } from './worker-metrics.ts'
 import type { Registry } from '../../lib/metrics.ts'
 
+/** How one worker is, for status. */
 export interface WorkerStatus {
   readonly pid: number
   readonly state: WorkerState

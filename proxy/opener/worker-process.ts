@@ -34,6 +34,7 @@ export interface WorkerProgram {
 /** `starting` until it says that it is ready, `draining` once asked to stop. */
 export type WorkerState = 'starting' | 'ready' | 'draining' | 'gone'
 
+/** What a worker's keeper wants to hear. */
 export interface WorkerEvents {
   readonly ready: (worker: WorkerProcess) => void
   readonly message: (worker: WorkerProcess, message: FromWorker) => void
@@ -55,6 +56,7 @@ const stuckAfter: Milliseconds = 10_000
 /** From the start of the program to `ready`. */
 const readyLimit: Milliseconds = 20_000
 
+/** One worker process: what it was given, how it is, and its end. */
 export class WorkerProcess {
   readonly since: MonotonicMilliseconds
   /** The same by the wall clock, for people. */

@@ -1,6 +1,7 @@
 import { isReasonCode, type ReasonCode } from '../../lib/reason-codes.ts'
 import { relayedResponseHeaders, wireHeaders } from '../../lib/wire-headers.ts'
 
+/** What of an agent's answer goes on to the guest, body aside. */
 export interface AnswerHead {
   /** Names as the agent spelled them and values, in turn. */
   readonly headers: string[]

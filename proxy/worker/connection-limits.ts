@@ -4,6 +4,7 @@ import type { IpAddress } from '../../lib/ip-address.ts'
 /** Which limit a new connection met. */
 export type ConnectionLimit = 'source' | 'namespace'
 
+/** How many connections may be open at once. */
 export interface ConnectionCaps {
   readonly connectionsPerSource: Count
   readonly connectionsPerNamespace: Count

@@ -1,5 +1,6 @@
 import { forgeableHeaders } from '../../lib/wire-headers.ts'
 
+/** The label under which a forged header is counted. */
 export type ForgedHeaderClass = keyof typeof forgeableHeaders
 
 /** In the order in which {@link forgedHeaderIndex} counts them. */

@@ -15,6 +15,7 @@ const pipelinedAhead: Count = 32
 const lingerBytes: Bytes = 1024 * 1024
 const lingerTime: Milliseconds = 2_000
 
+/** A connection of a guest, with the identity its listener gave it. */
 export class GuestConnection implements ExchangeConnection {
   readonly identity: GuestIdentity
   readonly #socket: Socket

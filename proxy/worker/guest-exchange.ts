@@ -30,6 +30,7 @@ export interface ExchangeConnection {
 
 type State = 'queued' | 'collecting' | 'asking' | 'answering' | 'over'
 
+/** One request of a guest and the answer to it. */
 export class GuestExchange implements AnswerReceiver {
   readonly requestId: string
   readonly request: IncomingMessage

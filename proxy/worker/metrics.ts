@@ -21,6 +21,7 @@ interface MetricValue {
 
 const statusClasses = [2, 3, 4, 5] as const
 
+/** A worker's counters, plain numbers until somebody scrapes them. */
 export class WorkerMetrics {
   connectionsOpen: Count = 0
   connectionsAccepted: Count = 0

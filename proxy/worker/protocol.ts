@@ -68,6 +68,7 @@ export type ToWorker =
   | { readonly kind: 'drain'; readonly limit: Milliseconds }
   | { readonly kind: 'metrics'; readonly id: number }
 
+/** Worker → opener, over the IPC channel. */
 export type FromWorker =
   | { readonly kind: 'ready' }
   | { readonly kind: 'listening'; readonly listenerIds: readonly number[] }

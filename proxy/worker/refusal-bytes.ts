@@ -8,6 +8,7 @@ export interface RefusalOptions extends ErrorResponseOptions {
   readonly isHead?: boolean
 }
 
+/** A refusal as it goes onto the wire. */
 export interface Refusal {
   readonly status: number
   readonly bytes: Buffer

@@ -4,6 +4,7 @@ import type { Bytes, Count } from '../../lib/clock.ts'
 import type { ReasonCode } from '../../lib/reason-codes.ts'
 import { forgedHeaderIndex } from './forged-headers.ts'
 
+/** A request's head after every check. */
 export interface RequestHead {
   /** Why the request is not served; `undefined` when it is. */
   readonly refusal: ReasonCode | undefined

@@ -166,8 +166,7 @@ async function makeCrowd(
   projectId: string,
   isOvn: boolean,
 ): Promise<readonly BareGuest[]> {
-  const crowd: BareGuest[] = []
-  for (let index = 0; index < crowdNetworks; index += 1) {
+  const networks = Array.from({ length: crowdNetworks }, async (_, index) => {
     const name = `crowd-${index}`
     const network = await makeNetwork(api, { name, projectId, isRouted: true, isOvn })
     const ports = await api.ports(
@@ -175,29 +174,27 @@ async function makeCrowd(
         instancePort(network, 10 + last, randomUUID()),
       ),
     )
-    for (const port of ports) {
-      crowd.push({
-        instanceId: port.device_id,
-        projectId,
-        portId: port.id,
-        mac: port.mac_address,
-        ip: port.fixed_ips.find(({ ip_address: ip }) => ip.includes('.'))?.ip_address ?? '',
-        networkId: network.id,
-        ...(network.routerId !== undefined && { routerId: network.routerId }),
-      })
-    }
-  }
-  return crowd
+    return ports.map((port) => ({
+      instanceId: port.device_id,
+      projectId,
+      portId: port.id,
+      mac: port.mac_address,
+      ip: port.fixed_ips.find(({ ip_address: ip }) => ip.includes('.'))?.ip_address ?? '',
+      networkId: network.id,
+      ...(network.routerId !== undefined && { routerId: network.routerId }),
+    }))
+  })
+  return (await Promise.all(networks)).flat()
 }
 
 /** Makes networks, ports and instances in the services that run. */
 export async function seedCloud(place: Place, keystone: KeystoneSeed): Promise<Cloud> {
   const { projectA, projectB } = keystone
-  const guests: Guest[] = [
-    await makeGuest(place, 'a', projectA),
-    await makeGuest(place, 'b', projectB),
-    await makeGuest(place, 'isolated', projectA),
-  ]
+  const guests = await Promise.all([
+    makeGuest(place, 'a', projectA),
+    makeGuest(place, 'b', projectB),
+    makeGuest(place, 'isolated', projectA),
+  ])
   const [ml2, ovn] = await Promise.all([
     makeCrowd(new NeutronApi(place, 'neutron'), projectA, false),
     makeCrowd(new NeutronApi(place, 'neutronOvn'), projectA, true),

@@ -16,6 +16,7 @@ const tcpPortNames = [
   'neutronOvn',
   'novaUwsgi',
   'novaEventlet',
+  'southbound',
 ] as const
 type TcpPortName = (typeof tcpPortNames)[number]
 

@@ -14,4 +14,5 @@ export const staticTable = {
   }),
 } as const satisfies Table
 
+/** The section `ports.static`, read. */
 export type StaticConfig = ConfigOf<typeof staticTable>

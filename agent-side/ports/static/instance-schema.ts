@@ -64,6 +64,7 @@ export const instanceSchema = z
     { message: 'expected user_data or user_data_base64, not both' },
   )
 
+/** One entry of `instances`, defaults filled in. */
 export type InstanceEntry = z.output<typeof instanceSchema>
 
 function regularExpression(value: string, context: z.RefinementCtx): RegExp {
@@ -92,6 +93,7 @@ const faultSchema = z.strictObject({
   reset: z.boolean().default(false),
 })
 
+/** One entry of `compute.faults`, defaults filled in. */
 export type FaultEntry = z.output<typeof faultSchema>
 
 /** Settings of the embedded compute metadata API; the directory ignores them. */
@@ -111,4 +113,5 @@ export const computeSchema = z.strictObject({
   faults: z.array(faultSchema).max(1_000).default([]),
 })
 
+/** The section `compute`, defaults filled in. */
 export type ComputeEntry = z.output<typeof computeSchema>

@@ -43,6 +43,7 @@ function parseReference(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' && value.length <= 255 ? value : undefined
 }
 
+/** A name for people, as Neutron and Nova allow it. */
 export const nameSchema = z.string().min(1).max(255)
 /** The id or the name of something declared elsewhere in the file. */
 export const referenceSchema = parsedBy(parseReference, 'an id or a name')
@@ -51,6 +52,7 @@ export const addressSchema = parsedBy(parseAddress, 'an IP address such as 10.0.
 const macSchema = parsedBy(parseMacAddress, 'a MAC address such as fa:16:3e:00:00:10')
 const cidrSchema = parsedBy(parseCidr, 'a subnet such as 10.0.0.0/24 or fd00::/64')
 
+/** One entry of `projects`. */
 export const projectSchema = z.strictObject({
   id: parsedBy(parseProjectId, idText),
   name: nameSchema.optional(),
@@ -69,6 +71,7 @@ const subnetSchema = z.strictObject({
   ipv6_address_mode: z.enum(['slaac', 'dhcpv6-stateful', 'dhcpv6-stateless']).optional(),
 })
 
+/** One entry of `networks`. */
 export const networkSchema = z.strictObject({
   id: parsedBy(parseNetworkId, idText),
   name: nameSchema.optional(),
@@ -82,6 +85,7 @@ export const networkSchema = z.strictObject({
     .default([]),
 })
 
+/** One entry of `routers`. */
 export const routerSchema = z.strictObject({
   id: parsedBy(parseRouterId, idText),
   name: nameSchema.optional(),
@@ -106,8 +110,13 @@ export const portSchema = ownedPortSchema.extend({
   router: referenceSchema.optional(),
 })
 
+/** An entry of `projects`, read. */
 export type ProjectEntry = z.output<typeof projectSchema>
+/** An entry of `networks`, defaults filled in. */
 export type NetworkEntry = z.output<typeof networkSchema>
+/** A subnet of a network, defaults filled in. */
 export type Subnet = z.output<typeof subnetSchema>
+/** An entry of `routers`, defaults filled in. */
 export type RouterEntry = z.output<typeof routerSchema>
+/** An entry of `ports`, defaults filled in. */
 export type PortEntry = z.output<typeof portSchema>

@@ -22,6 +22,7 @@ import {
 
 type Keys = readonly (string | number)[]
 
+/** A network of the file with what the development API says about it. */
 export interface StaticNetwork {
   readonly networkId: NetworkId
   readonly projectId?: ProjectId
@@ -30,6 +31,7 @@ export interface StaticNetwork {
   readonly subnets: readonly Subnet[]
 }
 
+/** An instance of the file, its references followed. */
 export interface StaticInstance {
   readonly instanceId: InstanceId
   readonly projectId: ProjectId

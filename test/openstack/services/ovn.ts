@@ -52,6 +52,8 @@ export async function startOvn(place: Place): Promise<void> {
         file,
         `--remote=punix:${ovnSocket(place, database)}`,
         `--unixctl=${ovnFile(place, `${database}.ctl`)}`,
+        // Users other than root cannot open the UNIX socket.
+        ...(database === 'sb' ? [`--remote=ptcp:${place.tcpPorts.southbound}:127.0.0.1`] : []),
         '--no-chdir',
         '-vconsole:warn',
       ],
