@@ -46,6 +46,7 @@ export class ResolutionCache {
   readonly #refusedOf = new Map<string, Set<string>>()
   /** Who had an address when it was last looked at, by address in its scope. */
   readonly #owners: LRUCache<string, Owner>
+  readonly #forgottenListeners = new Set<(keyText: string) => void>()
 
   constructor(clock: Clock, changes: ChangeLog, limits: CacheLimits) {
     this.#clock = clock
@@ -95,8 +96,14 @@ export class ResolutionCache {
   }
 
   forget(keyText: string): void {
-    this.#found.delete(keyText)
+    if (this.#found.delete(keyText)) for (const told of this.#forgottenListeners) told(keyText)
     this.#refused.delete(keyText)
+  }
+
+  /** Calls whenever a found identity is given up or replaced before its time. @returns the function that ends that */
+  onForgotten(listener: (keyText: string) => void): () => void {
+    this.#forgottenListeners.add(listener)
+    return () => this.#forgottenListeners.delete(listener)
   }
 
   #isStillTrue(entry: Entry): boolean {

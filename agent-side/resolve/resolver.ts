@@ -138,6 +138,16 @@ export class Resolver {
     )
   }
 
+  /** What is remembered for the key and still true; asks nobody. */
+  remembered(key: LookupKey): Resolution | undefined {
+    return this.#cache.get(lookupKeyText(key))
+  }
+
+  /** Calls with a key's text when its found identity is given up or replaced before its time. */
+  onForgotten(listener: (keyText: string) => void): () => void {
+    return this.#cache.onForgotten(listener)
+  }
+
   /** Drops what is remembered for the key. */
   forget(key: LookupKey): void {
     this.#cache.forget(lookupKeyText(key))

@@ -1,0 +1,91 @@
+/** Where the workers of this host connect for leases: a socket that no request of a guest is ever read from. */
+import { createServer, type Server, type Socket } from 'node:net'
+import type { Bytes, Count } from '../../lib/clock.ts'
+import { JsonLines } from '../../lib/json-lines.ts'
+import {
+  leaseLine,
+  longestLeaseLine,
+  readLeaseRequest,
+  type LeaseNews,
+} from '../../lib/lease-messages.ts'
+import type { Part } from '../../lib/lifecycle.ts'
+import type { Logger } from '../../lib/log.ts'
+import { listenOnSocketFile, type SocketFileOptions } from '../socket-file.ts'
+import type { LeaseDesk } from './lease-desk.ts'
+
+export interface LeaseListenerOptions {
+  readonly desk: LeaseDesk
+  readonly socket: SocketFileOptions
+  readonly logger: Logger
+}
+
+/** More workers than one host runs. */
+const mostConnections: Count = 256
+
+/** A worker that does not read what is revoked is cut off, and then it has to believe that everything is. */
+const mostUnread: Bytes = 256 * 1024
+
+export class LeaseListener implements Part {
+  readonly name: string
+  readonly #options: LeaseListenerOptions
+  readonly #server: Server
+  readonly #sockets = new Set<Socket>()
+  #removeFile: (() => void) | undefined
+
+  constructor(options: LeaseListenerOptions) {
+    this.#options = options
+    this.name = `lease listener ${options.socket.path}`
+    this.#server = createServer((socket) => this.#serve(socket))
+    this.#server.maxConnections = mostConnections
+  }
+
+  readiness(): { readonly name: string; readonly ready: boolean; readonly detail: string } {
+    const ready = this.#server.listening
+    const workers = this.#sockets.size
+    return { name: this.name, ready, detail: ready ? `${workers} workers` : 'not listening' }
+  }
+
+  async start(): Promise<void> {
+    this.#removeFile = await listenOnSocketFile(this.#server, this.#options.socket)
+  }
+
+  /** Every worker drops its leases when its connection ends. */
+  async close(): Promise<void> {
+    this.#removeFile?.()
+    this.#removeFile = undefined
+    this.#options.desk.close()
+    for (const socket of this.#sockets) socket.destroy()
+    if (!this.#server.listening) return
+    await new Promise((resolve) => this.#server.close(resolve))
+  }
+
+  #serve(socket: Socket): void {
+    const { desk, logger } = this.#options
+    const lines = new JsonLines(longestLeaseLine.ofWorker)
+    const holder = desk.open((news: LeaseNews) => {
+      if (socket.destroyed) return
+      socket.write(leaseLine(news))
+      if (socket.writableLength > mostUnread) socket.destroy()
+    })
+    this.#sockets.add(socket)
+    socket.on('error', () => socket.destroy())
+    socket.on('end', () => socket.destroy())
+    socket.on('close', () => {
+      this.#sockets.delete(socket)
+      holder.close()
+    })
+    socket.on('data', (chunk: Buffer) => {
+      try {
+        for (const value of lines.take(chunk)) {
+          const request = readLeaseRequest(value)
+          if (request === undefined) throw new TypeError('A message means nothing')
+          if (request.kind === 'stale') holder.stale(request.lease)
+          else holder.ask(request.ask, request)
+        }
+      } catch (cause) {
+        logger.warn({ cause: String(cause) }, 'A worker asked for leases in words nobody knows')
+        socket.destroy()
+      }
+    })
+  }
+}
