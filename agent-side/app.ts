@@ -11,6 +11,7 @@ import type { Decision, DecisionLog } from './decision-log.ts'
 import { GuestResponse, PeerLeft } from './guest-response.ts'
 import { IdentityDoubt } from './identity-doubt.ts'
 import { readLookupKey, readRequestId, type Peer } from './lookup-key.ts'
+import { requireScope } from './proxy-grants.ts'
 import { requestBody } from './request-body.ts'
 import type { LookupKey, Resolution } from './resolve/resolution.ts'
 import { shownVerdict } from './resolve/shown.ts'
@@ -77,6 +78,7 @@ export class App {
   async #serve(serving: Serving): Promise<void> {
     const { peer, request, response } = serving
     serving.key = readLookupKey(peer, request.rawHeaders)
+    if (peer.kind === 'overlapd') requireScope(peer.proxy, serving.key.scope)
     const computeRequest = await this.#computeRequest(request)
     const resolving = this.#options.resolver.resolve(serving.key, response)
     const resolution = resolving instanceof Promise ? await resolving : resolving

@@ -19,6 +19,7 @@ import { createLogger } from '../lib/log.ts'
 import { Secret } from '../lib/secret.ts'
 import { composeAgent } from './compose.ts'
 import { agentConfig } from './config.ts'
+import { tcpAddressText } from './tcp-address.ts'
 
 const program = 'overlapd-agent'
 const plainConfig = agentConfig as unknown as ConfigDefinition<Table>
@@ -28,7 +29,7 @@ const options = configOptions(plainConfig)
 export const agentProgram: ProgramSpec = {
   name: program,
   description: `Finds out which instance a metadata request comes from, signs that, and forwards the request to the compute
-metadata API. Listens on UNIX sockets for the proxies of this host. It holds the shared secret and needs no privilege.`,
+metadata API. Listens on UNIX sockets for the proxies of this host, and with mutual TLS for those of others. It holds the shared secret and needs no privilege.`,
   commands: [
     serveCommand(),
     checkCommand(program, agentConfig),
@@ -67,9 +68,6 @@ async function serve(call: CommandCall): Promise<number> {
   const logger = createLogger({ component: 'agent', level: config.log.level })
   for (const warning of warnings) logger.warn({ warning }, 'Configuration')
   const stopped = stopSignal()
-  process.on('SIGHUP', () => {
-    logger.warn({}, 'Reloading is not supported: restart to use a changed configuration')
-  })
   const lifecycle = new Lifecycle({
     logger,
     clock: systemClock,
@@ -80,9 +78,18 @@ async function serve(call: CommandCall): Promise<number> {
     logger,
     environment: call.terminal.environment,
   })
+  process.on('SIGHUP', () => {
+    agent.reload()
+    logger.info({}, 'Certificates and proxies were read again; anything else needs a restart')
+  })
   await lifecycle.start(agent.parts)
   logger.info(
-    { sockets: config.listeners.map(({ socket }) => socket), ports: config.ports.kind },
+    {
+      sockets: config.listeners.map(({ socket, tcp }) =>
+        tcp === undefined ? socket : tcpAddressText(tcp.address),
+      ),
+      ports: config.ports.kind,
+    },
     'Agent started',
   )
   const signal = await stopped

@@ -25,7 +25,11 @@ import type { Peer } from './lookup-key.ts'
 import { AgentMetrics } from './metrics.ts'
 import type { PortDirectory } from './ports/port-directory.ts'
 import { createDirectory } from './ports/registry.ts'
+import { ProxyGrants } from './proxy-grants.ts'
+import { readProxyList } from './proxy-list.ts'
 import { Resolver } from './resolve/resolver.ts'
+import { tlsFiles } from './tcp-listener-config.ts'
+import { TlsListener } from './tls-listener.ts'
 
 /** What an agent is given to live with. */
 export interface Surroundings {
@@ -44,6 +48,8 @@ export interface Agent {
   status(): Promise<AgentStatus>
   /** Where the admin app listens, once it does. */
   adminAddresses(): readonly string[]
+  /** Reads certificates and lists of proxies again. What cannot be used is told and not used. */
+  reload(): void
 }
 
 const shownRefusals = 50
@@ -149,32 +155,64 @@ function createResolver(
 function createListeners(
   config: AgentConfig,
   app: App,
+  { clock, logger }: Surroundings,
   observer: AgentMetrics,
-): readonly AgentListener[] {
-  const { limits } = config
-  return config.listeners.map(
-    (listener) =>
-      new AgentListener({
-        app,
-        peer: peerOf(listener),
-        socket: {
-          path: listener.socket,
-          mode: listener.mode,
-          user: listener.user,
-          group: listener.group,
-          backlog: listener.backlog,
-        },
-        limits: {
-          headBytes: limits.head_bytes,
-          timeoutHead: limits.timeout_head,
-          timeoutRequest: limits.timeout_request,
-          timeoutKeepAlive: limits.timeout_keep_alive,
-          connections: limits.connections,
-          drain: limits.timeout_drain,
-        },
-        observer,
-      }),
-  )
+): readonly (AgentListener | TlsListener)[] {
+  const { limits: set } = config
+  const limits = {
+    headBytes: set.head_bytes,
+    timeoutHead: set.timeout_head,
+    timeoutRequest: set.timeout_request,
+    timeoutKeepAlive: set.timeout_keep_alive,
+    connections: set.connections,
+    drain: set.timeout_drain,
+  }
+  return config.listeners.map((listener) => {
+    const { tcp, tls, proxies, proxies_file: file, backlog } = listener
+    if (tcp === undefined) {
+      const { socket: path, mode, user, group } = listener
+      const socket = { path, mode, user, group, backlog }
+      return new AgentListener({ app, peer: peerOf(listener), socket, limits, observer })
+    }
+    // The check of the configuration refuses it; nothing here may depend on that having run.
+    if (tls === undefined) throw new TypeError('A TCP listener without TLS')
+    return new TlsListener({
+      app,
+      address: tcp.address,
+      backlog,
+      files: tlsFiles(tls),
+      grants: new ProxyGrants(proxies),
+      ...(file !== undefined && { grantsFile: { path: file, read: () => readProxyList(file) } }),
+      limits: {
+        ...limits,
+        timeoutHandshake: tls.timeout_handshake,
+        maxConnectionAge: tls.max_connection_age,
+        connectionsPerProxy: tls.connections_per_proxy,
+      },
+      clock,
+      logger,
+      observer,
+    })
+  })
+}
+
+async function listenerStatus(
+  listener: AgentListener | TlsListener,
+): Promise<AgentStatus['listeners'][number]> {
+  const connections = await listener.connections()
+  if (listener instanceof AgentListener) {
+    const { path: socket, peer } = listener
+    const kind = peer.kind === 'neutron' ? `neutron ${peer.flavour}` : 'overlapd'
+    return { socket, kind, connections }
+  }
+  const { expiresAt, refusal } = listener.certificate
+  return {
+    socket: listener.address,
+    kind: 'overlapd over TLS',
+    connections,
+    certificateEnds: new Date(expiresAt).toISOString(),
+    ...(refusal !== undefined && { refusedFiles: refusal }),
+  }
 }
 
 /** Makes every part of an agent. Nothing is opened before the parts are started. */
@@ -198,7 +236,7 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
     bodyLimit: config.limits.body_bytes,
     observer: metrics,
   })
-  const listeners = createListeners(config, app, metrics)
+  const listeners = createListeners(config, app, around, metrics)
   metrics.watch({ resolver, upstreams, directory })
   const began = clock.now()
 
@@ -211,13 +249,7 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
       memory: { rss, heapUsed },
       directory: { kind: directory.kind, ...directory.readiness() },
       sourceMac: config.source_mac,
-      listeners: await Promise.all(
-        listeners.map(async (one) => ({
-          socket: one.path,
-          kind: one.peer.kind === 'neutron' ? `neutron ${one.peer.flavour}` : 'overlapd',
-          connections: await one.connections(),
-        })),
-      ),
+      listeners: await Promise.all(listeners.map(listenerStatus)),
       upstreams: upstreams.all.map(upstreamStatus),
       cache: { ...resolver.cacheSize, openQuestions: resolver.openQuestions },
       recentRefusals: decisions.latestRefusals(shownRefusals).map(recentRefusal),
@@ -256,7 +288,16 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
     },
     ...listeners,
   ]
-  return { parts, status, adminAddresses: () => admin.addresses }
+  const tlsListeners = listeners.filter((one) => one instanceof TlsListener)
+  metrics.watchCertificates(tlsListeners)
+  return {
+    parts,
+    status,
+    adminAddresses: () => admin.addresses,
+    reload() {
+      for (const listener of tlsListeners) listener.reload()
+    },
+  }
 }
 
 /** The admin app on its sockets: first up and last down, so that a start that hangs can be looked into. */

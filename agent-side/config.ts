@@ -17,8 +17,10 @@ import { defaultAdminSockets } from '../lib/cli/admin-sockets.ts'
 import { logLevels } from '../lib/log.ts'
 import { neutronFiles } from './neutron-config/command-files.ts'
 import { portsTable, sectionOf } from './ports/registry.ts'
+import { proxiesOption } from './proxy-list.ts'
 import { sourceMacPolicies } from './resolve/identity-policy.ts'
 import type { SocketMode } from './socket-file.ts'
+import { defaultSocket, tcp, tcpListenerProblems, tls } from './tcp-listener-config.ts'
 
 const socketWords = ['deduce', 'user', 'group', 'all'] as const
 
@@ -50,9 +52,17 @@ const listener = section({
     default: 'ml2',
   }),
   socket: path({
-    help: 'UNIX socket, as metadata_proxy_socket.',
-    default: '/run/overlapd/agent.sock',
+    help: 'UNIX socket, as metadata_proxy_socket. Not used with tcp.',
+    default: defaultSocket,
   }),
+  tcp: optional(tcp),
+  tls: optional(tls),
+  proxies: proxiesOption,
+  proxies_file: optional(
+    path({
+      help: 'File that holds the list of proxies instead; it is read again when it changes.',
+    }),
+  ),
   mode: socketMode,
   user: optional(
     text({
@@ -143,6 +153,140 @@ const compute = section({
     max: 10_000,
     unit: 'connections',
   }),
+  concurrency_max: integer({
+    help: 'Requests on their way at most; in between the limit follows how fast compute answers. Never more than connections.',
+    default: 64,
+    min: 1,
+    max: 10_000,
+    unit: 'requests',
+  }),
+  concurrency_min: integer({
+    help: 'Requests on their way that are allowed however slowly compute answers.',
+    default: 8,
+    min: 1,
+    max: 10_000,
+    unit: 'requests',
+  }),
+  concurrency_start: integer({
+    help: 'Where the limit begins.',
+    default: 32,
+    min: 1,
+    max: 10_000,
+    unit: 'requests',
+  }),
+  queue_max: integer({
+    help: 'Requests that may wait for their turn; more are told to come back, first those of whoever has most waiting.',
+    default: 4_096,
+    min: 1,
+    max: 1_000_000,
+    unit: 'requests',
+  }),
+  queue_max_per_project: integer({
+    help: 'How many of them of one project.',
+    default: 2_048,
+    min: 1,
+    max: 1_000_000,
+    unit: 'requests',
+  }),
+  queue_timeout: duration({
+    help: 'How long a request may wait for its turn. A guest gives up after ten seconds.',
+    default: '6s',
+    min: '10ms',
+    max: '5m',
+  }),
+  queue_retry_after: integer({
+    help: 'Who is told to come back is told 1 to so many seconds.',
+    default: 5,
+    min: 1,
+    max: 60,
+    unit: 'seconds',
+  }),
+  coalesce: duration({
+    help: 'How long an answer may be given again to the same instance that asks the same: user_data, network_data.json, vendor_data.json, vendor_data2.json and the EC2 tree. 0s: never.',
+    default: '0s',
+    min: '0s',
+    max: '1m',
+  }),
+  coalesce_bytes: bytes({
+    help: 'Memory for such answers.',
+    default: '16MiB',
+    min: '64KiB',
+    max: '1GiB',
+  }),
+})
+
+const boot = section({
+  requests: integer({
+    help: "How many requests of an instance count as its boot: they go first where requests wait, and no rate limit counts them. cloud-init makes 28 and one for each further key and block device, and twice as many where it also looks for EC2's.",
+    default: 100,
+    min: 0,
+    max: 100_000,
+    unit: 'requests',
+  }),
+  period: duration({
+    help: 'How long a boot may take, from the first request of the instance.',
+    default: '5m',
+    min: '1s',
+    max: '1d',
+  }),
+  silence: duration({
+    help: 'An instance that was silent for so long may be booting again.',
+    default: '10m',
+    min: '1s',
+    max: '7d',
+  }),
+})
+
+/** What Neutron's own default is: both windows alike. */
+const windowDefaults = { duration: '10s', limit: 10 } as const
+
+const rateLimit = section({
+  rate_limit_enabled: flag({
+    help: 'Limit how often one instance may ask. Who asks too often gets 429 and when to try again; what was refused does not count.',
+    default: false,
+  }),
+  dry_run: flag({
+    help: 'Only count what would be refused, in overlapd_agent_rate_limit_would_limit_total.',
+    default: false,
+  }),
+  ip_versions: list(integer({ help: 'An IP version.', min: 4, max: 6 }), {
+    help: "Taken so that Neutron's settings fit, and without effect: requests over IPv4 and IPv6 are counted together, always.",
+    default: [4, 6],
+    max: 2,
+  }),
+  base_window_duration: duration({
+    help: 'The longer window, as Neutron counts it: no stretch of this length has more requests than base_query_rate_limit.',
+    default: windowDefaults.duration,
+    min: '1s',
+    max: '1d',
+  }),
+  base_query_rate_limit: integer({
+    help: 'Requests of one instance in a base window.',
+    default: windowDefaults.limit,
+    min: 1,
+    max: 10_000,
+    unit: 'requests',
+  }),
+  burst_window_duration: duration({
+    help: 'The shorter window.',
+    default: windowDefaults.duration,
+    min: '1s',
+    max: '1d',
+  }),
+  burst_query_rate_limit: integer({
+    help: 'Requests of one instance in a burst window.',
+    default: windowDefaults.limit,
+    min: 1,
+    max: 10_000,
+    unit: 'requests',
+  }),
+  instances: integer({
+    help: 'How many instances are remembered, here and for the sake of boot; the ones that were silent longest are forgotten first.',
+    default: 65_536,
+    min: 2,
+    max: 10_000_000,
+    unit: 'instances',
+  }),
 })
 
 const cache = section({
@@ -232,12 +376,12 @@ const limits = section({
     max: 1_000_000,
     unit: 'questions',
   }),
-  compute_requests: integer({
-    help: 'Requests to compute that run or wait; more are told to come back.',
-    default: 4_096,
+  questions_per_scope: integer({
+    help: 'How many of them of one router or network, so that one that invents addresses leaves room for the others.',
+    default: 1_000,
     min: 1,
     max: 1_000_000,
-    unit: 'requests',
+    unit: 'questions',
   }),
   timeout_drain: duration({
     help: 'How long running requests may take when the agent stops.',
@@ -293,6 +437,8 @@ const table = {
   }),
   cache,
   compute,
+  boot,
+  rate_limit: rateLimit,
   limits,
   admin,
   log: section({
@@ -332,16 +478,26 @@ function problemsOf(config: AgentConfig): readonly ConfigProblem[] {
       message: 'and compute.client_key_file only work together',
     })
   }
+  const { concurrency_min: least, concurrency_start: start, concurrency_max: most } = compute
+  if (least > most || start < least || start > most) {
+    problems.push({
+      path: 'compute.concurrency_start',
+      message: `${start} must lie between compute.concurrency_min (${least}) and compute.concurrency_max (${most})`,
+    })
+  }
   if (compute.upstreams.length === 0) {
     problems.push({ path: 'compute.upstreams', message: 'names no endpoint' })
   }
   if (listeners.length === 0) problems.push({ path: 'listeners', message: 'names no listener' })
-  const sockets = [...listeners.map((one) => one.socket), config.admin.socket]
+  const local = listeners.filter(({ tcp: address }) => address === undefined)
+  const sockets = [...local.map((one) => one.socket), config.admin.socket]
   const repeated = sockets.find((socket, index) => sockets.indexOf(socket) !== index)
   if (repeated !== undefined) {
     problems.push({ path: 'listeners', message: `"${repeated}" is used for two sockets` })
   }
-  for (const [index, { mode }] of listeners.entries()) {
+  for (const [index, one] of listeners.entries()) {
+    problems.push(...tcpListenerProblems(one, `listeners[${index}]`))
+    const { mode } = one
     if (typeof mode === 'number' && (mode & 0o002) !== 0) {
       problems.push({
         path: `listeners[${index}].mode`,

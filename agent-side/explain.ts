@@ -107,6 +107,8 @@ function explainedDecision(decision: Decision, upstreams: Upstreams): Explanatio
     {
       at: new Date(decision.at).toISOString(),
       by: decision.peer.kind,
+      ...(decision.peer.kind === 'overlapd' &&
+        decision.peer.proxy && { proxy: decision.peer.proxy.name }),
       method: decision.method,
       target: decision.target,
       ...(key && {

@@ -14,11 +14,16 @@ import { parseIpAddress, type IpAddress } from '../lib/ip-address.ts'
 import { parseMacAddress, type MacAddress } from '../lib/mac-address.ts'
 import type { Scope } from '../lib/scope.ts'
 import { scopeHeaders, wireHeaders } from '../lib/wire-headers.ts'
+import type { KnownProxy } from './proxy-grants.ts'
 import type { LookupKey } from './resolve/resolution.ts'
 
 /** Who speaks on a listener. */
 export type Peer =
-  | { readonly kind: 'overlapd' }
+  | {
+      readonly kind: 'overlapd'
+      /** Who connected over TCP. Absent on a socket of this host, which only the proxy of this host can open. */
+      readonly proxy?: KnownProxy
+    }
   /** haproxy as Neutron's agents configure it: `ml2` for L3 and DHCP agents, `ovn` for the OVN agents. */
   | { readonly kind: 'neutron'; readonly flavour: 'ml2' | 'ovn' }
 

@@ -9,6 +9,7 @@ import {
 } from '../lib/metrics.ts'
 import type { ReasonCode } from '../lib/reason-codes.ts'
 import type { ComputeObserver } from './compute/compute-client.ts'
+import type { ConnectionRefusal } from './connection-refusals.ts'
 import type { Decision } from './decision-log.ts'
 import type { Freshness } from './ports/port-directory.ts'
 import type { ResolverObserver } from './resolve/resolver.ts'
@@ -41,6 +42,7 @@ export class AgentMetrics implements ResolverObserver, ComputeObserver {
   readonly #requests: Counter<'outcome' | 'reason' | 'status'>
   readonly #requestSeconds: Histogram
   readonly #unreadable: Counter<'reason'>
+  readonly #refusedConnections: Counter<'why'>
   readonly #resolveSeconds: Histogram
   readonly #questions: Counter<'question' | 'freshness'>
   readonly #cache: Counter<'outcome'>
@@ -68,6 +70,12 @@ export class AgentMetrics implements ResolverObserver, ComputeObserver {
       name: `${prefix}_unreadable_requests_total`,
       help: 'Connections on which no request could be read, by reason code.',
       labelNames: ['reason'],
+      registers,
+    })
+    this.#refusedConnections = new Counter({
+      name: `${prefix}_refused_connections_total`,
+      help: 'Connections over TCP that were ended before anything was read, by why: handshake, certificate, unknown_name, several_names, too_many.',
+      labelNames: ['why'],
       registers,
     })
     this.#resolveSeconds = new Histogram({
@@ -157,6 +165,25 @@ export class AgentMetrics implements ResolverObserver, ComputeObserver {
     )
   }
 
+  /** Adds the ends of the certificates that listeners show. */
+  watchCertificates(
+    listeners: readonly { readonly address: string; readonly certificate: { expiresAt: number } }[],
+  ): void {
+    const made = new Gauge({
+      name: `${prefix}_certificate_end_seconds`,
+      help: 'When the certificate of a listener ends, in seconds since 1970.',
+      labelNames: ['listener'],
+      registers: [],
+      collect() {
+        this.reset()
+        for (const { address, certificate } of listeners) {
+          this.set({ listener: address }, certificate.expiresAt / milliseconds)
+        }
+      },
+    })
+    this.#registry.registerMetric(made)
+  }
+
   decided(decision: Decision): void {
     const { outcome, reason, status, span, resolution } = decision
     const statusClass = status === 0 ? 'none' : `${Math.floor(status / 100)}xx`
@@ -167,6 +194,10 @@ export class AgentMetrics implements ResolverObserver, ComputeObserver {
 
   unreadable(code: ReasonCode): void {
     this.#unreadable.inc({ reason: code })
+  }
+
+  refusedConnection(why: ConnectionRefusal): void {
+    this.#refusedConnections.inc({ why })
   }
 
   answeredFromCache(): void {

@@ -13,9 +13,14 @@ export interface AgentStatus {
   }
   readonly sourceMac: string
   readonly listeners: readonly {
+    /** Path, or `https://192.0.2.1:9699`. */
     readonly socket: string
     readonly kind: string
     readonly connections: Count
+    /** Of a listener over TLS, in ISO 8601. */
+    readonly certificateEnds?: string
+    /** Why changed files of certificates or proxies are not used. */
+    readonly refusedFiles?: string
   }[]
   readonly upstreams: readonly UpstreamStatus[]
   readonly cache: { readonly found: Count; readonly refused: Count; readonly openQuestions: Count }

@@ -1,0 +1,46 @@
+import type { Socket } from 'node:net'
+import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../lib/clock.ts'
+import type { Logger } from '../lib/log.ts'
+
+/**
+ * Why a connection over TCP was ended before anything was read from it: TLS did not come about, the certificate does not count, its name is
+ * not on the list, it has several names of the list, or there are too many.
+ */
+export type ConnectionRefusal =
+  'handshake' | 'certificate' | 'unknown_name' | 'several_names' | 'too_many'
+
+export interface ConnectionRefusalsOptions {
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly observer: { refusedConnection(why: ConnectionRefusal): void } | undefined
+}
+
+/** Strangers can cause them without end, so of each sort one line is enough in this time. */
+const window: Milliseconds = 10_000
+
+/** Counts refused connections and tells some of them. */
+export class ConnectionRefusals {
+  readonly #options: ConnectionRefusalsOptions
+  readonly #told = new Map<ConnectionRefusal, { at: MonotonicMilliseconds; suppressed: Count }>()
+
+  constructor(options: ConnectionRefusalsOptions) {
+    this.#options = options
+  }
+
+  note(why: ConnectionRefusal, { remoteAddress }: Socket, cause: string): void {
+    const { clock, logger, observer } = this.#options
+    observer?.refusedConnection(why)
+    const now = clock.now()
+    const last = this.#told.get(why)
+    if (last && now - last.at < window) {
+      last.suppressed += 1
+      return
+    }
+    this.#told.set(why, { at: now, suppressed: 0 })
+    const suppressed = last?.suppressed ?? 0
+    logger.warn(
+      { why, remoteAddress, cause, ...(suppressed > 0 && { suppressed }) },
+      'Connection of a proxy refused',
+    )
+  }
+}

@@ -1,0 +1,108 @@
+/** Which certificate, key and authorities does a TLS endpoint of ours use? They come from files and are checked whole. */
+import { constants as cryptoConstants, X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { createSecureContext, type SecureContextOptions } from 'node:tls'
+import type { Bytes, EpochMilliseconds } from './clock.ts'
+import { causeText } from './errors.ts'
+import { Secret } from './secret.ts'
+
+/** Paths of PEM files. */
+export interface TlsFiles {
+  /** Our certificate, and after it those between it and the authority. */
+  readonly certificateFile: string
+  readonly keyFile: string
+  /** The authorities whose word counts about the other side. Those of the system never do. */
+  readonly caFile: string
+  /** Certificates that the authorities took back. */
+  readonly crlFile?: string | undefined
+}
+
+/** What the files held, checked. Only the key is a secret. */
+export interface TlsMaterial {
+  readonly certificate: string
+  readonly key: Secret
+  readonly ca: string
+  readonly crl?: string
+  /** Subject of our certificate on one line, for operators. */
+  readonly subject: string
+  /** When our certificate ends. */
+  readonly expiresAt: EpochMilliseconds
+}
+
+/** Bundles of authorities are long; whoever names a log file by mistake should hear about it. */
+const longestFile: Bytes = 1024 * 1024
+
+const certificatePattern = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
+
+function readText(file: string): string {
+  let bytes: Buffer
+  try {
+    bytes = readFileSync(file)
+  } catch (cause) {
+    throw new Error(`Cannot read "${file}": ${causeText(cause)}`, { cause })
+  }
+  if (bytes.length > longestFile) throw new Error(`"${file}" is longer than ${longestFile} bytes`)
+  return bytes.toString('utf8')
+}
+
+/** Node takes a text without any certificate for an empty list, and an empty list for the authorities of the system. */
+function certificatesIn(text: string, file: string): readonly X509Certificate[] {
+  const blocks = text.match(certificatePattern) ?? []
+  if (blocks.length === 0) throw new Error(`"${file}" holds no PEM certificate`)
+  return blocks.map((block) => {
+    try {
+      return new X509Certificate(block)
+    } catch (cause) {
+      throw new Error(`"${file}" holds a broken certificate: ${causeText(cause)}`, { cause })
+    }
+  })
+}
+
+/**
+ * Reads the files and checks that they can be used together: authorities are there, the key is that of the certificate, and the
+ * certificate is not over.
+ * @throws Error that names the file; never a part of a key
+ */
+export function readTlsMaterial(files: TlsFiles, wallTime: EpochMilliseconds): TlsMaterial {
+  const certificate = readText(files.certificateFile)
+  const key = new Secret(readText(files.keyFile))
+  const ca = readText(files.caFile)
+  const crl = files.crlFile === undefined ? undefined : readText(files.crlFile)
+  certificatesIn(ca, files.caFile)
+  const [own] = certificatesIn(certificate, files.certificateFile)
+  if (own === undefined) throw new Error(`"${files.certificateFile}" holds no PEM certificate`)
+  const expiresAt = Date.parse(own.validTo)
+  if (!(expiresAt > wallTime)) {
+    throw new Error(`The certificate in "${files.certificateFile}" ended on ${own.validTo}`)
+  }
+  const subject = own.subject.replaceAll('\n', ', ')
+  const material = { certificate, key, ca, subject, expiresAt, ...(crl !== undefined && { crl }) }
+  try {
+    createSecureContext(secureContextOptions(material))
+  } catch (cause) {
+    throw new Error(
+      `"${files.certificateFile}" and "${files.keyFile}" cannot be used together: ${causeText(cause)}`,
+      { cause },
+    )
+  }
+  return material
+}
+
+/**
+ * What every TLS connection of ours has: TLS 1.2 or newer, these authorities alone, no resumption. A resumed session would carry a
+ * certificate that nobody looked at again, past its end and past a change of the authorities.
+ */
+export function secureContextOptions(
+  material: Pick<TlsMaterial, 'certificate' | 'key' | 'ca' | 'crl'>,
+): SecureContextOptions {
+  const { certificate, key, ca, crl } = material
+  if (ca === '') throw new TypeError('An empty list of authorities would mean those of the system')
+  return {
+    cert: certificate,
+    key: key.reveal(),
+    ca,
+    ...(crl !== undefined && { crl }),
+    minVersion: 'TLSv1.2',
+    secureOptions: cryptoConstants.SSL_OP_NO_TICKET | cryptoConstants.SSL_OP_NO_RENEGOTIATION,
+  }
+}
