@@ -16,6 +16,7 @@ import { workerAccount } from './opener/accounts.ts'
 import { WorkerPool } from './opener/worker-pool.ts'
 import type { WorkerConfig } from './worker/protocol.ts'
 
+/** What the proxy is made of from outside. */
 export interface ProxyDependencies {
   readonly config: ProxyConfig
   readonly clock: Clock
@@ -36,6 +37,7 @@ export interface Proxy {
 const parallelNftRuns = 4
 const nftLimit = 10_000
 
+/** Wires the parts of the proxy without starting them. */
 export function composeProxy(dependencies: ProxyDependencies): Proxy {
   const { config, clock, logger, window } = dependencies
   const rules = attachmentRules(config, window.homeKey)
