@@ -198,7 +198,7 @@ export class AgentExchange implements Dispatcher.DispatchHandler {
 
   onHeaders(status: number, fields: Buffer[], resume: () => void): boolean {
     if (status < 200) return true
-    const head = readAnswerHead(status, fields)
+    const head = readAnswerHead(status, fields, 'agent')
     if (head === undefined) {
       this.fail(new MetadataError('agent_broken_answer', 'The head of the answer is not usable'))
       return false

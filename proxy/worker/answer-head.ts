@@ -13,11 +13,16 @@ export interface AnswerHead {
 const fieldValue = /^[\t\x20-\x7e\x80-\xff]*$/
 
 /**
- * Takes from the agent's answer what a guest may see.
+ * Takes from an answer what a guest may see.
  * @param fields names and values in turn, as bytes
+ * @param from a reason code of compute's would be somebody else's word under our name, and is dropped
  * @returns `undefined` when no guest could be given such an answer
  */
-export function readAnswerHead(status: number, fields: readonly Buffer[]): AnswerHead | undefined {
+export function readAnswerHead(
+  status: number,
+  fields: readonly Buffer[],
+  from: 'agent' | 'compute',
+): AnswerHead | undefined {
   if (status > 599) return undefined
   const headers: string[] = []
   let reason: ReasonCode | undefined
@@ -27,7 +32,7 @@ export function readAnswerHead(status: number, fields: readonly Buffer[]): Answe
     const canonical = name.toLowerCase()
     if (canonical === wireHeaders.reason) {
       const value = latin1(fields[index + 1])
-      if (!isReasonCode(value)) continue
+      if (from === 'compute' || !isReasonCode(value)) continue
       reason = value
       headers.push(name, value)
       continue

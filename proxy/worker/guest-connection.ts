@@ -37,10 +37,6 @@ export class GuestConnection implements ExchangeConnection {
     this.#services = services
   }
 
-  get identityHeaders(): readonly string[] {
-    return this.identity.headers
-  }
-
   describe(): Record<string, unknown> {
     return describeGuest(this.identity)
   }

@@ -5,7 +5,9 @@ import { causeText, type MetadataError } from '../../lib/errors.ts'
 import { errorResponse } from '../../lib/http/error-response.ts'
 import type { ReasonCode } from '../../lib/reason-codes.ts'
 import { wireHeaders } from '../../lib/wire-headers.ts'
-import type { AgentExchange, AnswerReceiver } from './agent-client.ts'
+import type { AnswerReceiver } from './agent-client.ts'
+import type { Forwarding } from './forwarder.ts'
+import type { GuestIdentity } from './guest-listener.ts'
 import type { GuestServices } from './guest-services.ts'
 import type { RequestHead } from './request-head.ts'
 
@@ -16,8 +18,8 @@ export class GuestResponse extends ServerResponse {
 
 /** What an exchange needs of the connection it is on. */
 export interface ExchangeConnection {
-  /** Names and values in turn: who the guest is. */
-  readonly identityHeaders: readonly string[]
+  /** Who the guest is. */
+  readonly identity: GuestIdentity
   /** Answers with a refusal, drops what is left of the request, and ends the connection. */
   refuse(code: ReasonCode, exchange: GuestExchange): void
   /** The answer is out: the next request may start. */
@@ -43,7 +45,7 @@ export class GuestExchange implements AnswerReceiver {
   #refusal: ReasonCode | undefined
   #chunks: Buffer[] = []
   #bodyBytes: Bytes = 0
-  #upstream: AgentExchange | undefined
+  #upstream: Forwarding | undefined
   #status = 0
   #answerHeaders: string[] = []
   /** What the answer's Content-Length says; -1 when it says nothing. */
@@ -117,6 +119,7 @@ export class GuestExchange implements AnswerReceiver {
     this.#state = 'answering'
     this.#status = status
     if (reason !== undefined) this.#services.metrics.countAgentRefusal(reason)
+    if (status < 300) this.#services.forwarder.noteServed(this.#connection.identity)
     for (let index = 0; index < headers.length; index += 2) {
       if (headers[index]?.toLowerCase() === 'content-length') {
         this.#expectedBytes = Number(headers[index + 1])
@@ -173,11 +176,11 @@ export class GuestExchange implements AnswerReceiver {
 
   #ask(body: Buffer | null): void {
     this.#state = 'asking'
-    const headers = this.#connection.identityHeaders.slice()
-    headers.push(wireHeaders.requestId, this.requestId)
-    const { method, url } = this.request
-    this.#upstream = this.#services.agent.send(
-      { method: method ?? 'GET', target: url ?? '/', headers, body },
+    const { requestId } = this
+    const { method = 'GET', url: target = '/' } = this.request
+    this.#upstream = this.#services.forwarder.send(
+      { method, target, body, requestId },
+      this.#connection.identity,
       this,
     )
   }

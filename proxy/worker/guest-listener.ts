@@ -8,6 +8,10 @@ import type { ListenerDescription } from './protocol.ts'
 /** A listening socket as its connections see it: the one source of their identity. */
 export interface GuestListener {
   readonly description: ListenerDescription
+  /** The description's scope as `scopeText` writes it. */
+  readonly scope: string
+  /** Nothing is accepted there any more. */
+  isClosed: boolean
   /** Shared by all listeners of the scope. */
   readonly connections: ScopeConnections
   /** Name and value of the one header that says the scope. */
@@ -19,7 +23,13 @@ export function guestListener(
   description: ListenerDescription,
   connections: ScopeConnections,
 ): GuestListener {
-  return { description, connections, scopeHeader: scopeHeader(description) }
+  return {
+    description,
+    scope: scopeText(description.scope),
+    isClosed: false,
+    connections,
+    scopeHeader: scopeHeader(description),
+  }
 }
 
 /** What identifies the guest behind one connection, worked out once. */

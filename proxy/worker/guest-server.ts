@@ -104,7 +104,11 @@ export class GuestServer {
       this.#listeners.delete(listenerId)
       listener.server.close()
       closing.add(listener.guests)
+      listener.guests.isClosed = true
       listener.guests.connections.listeners -= 1
+      if (listener.guests.connections.listeners === 0) {
+        this.#services.forwarder.dropScope(listener.guests.scope)
+      }
       this.#forgetScope(listener.guests)
     }
     for (const connection of this.#connections) {
@@ -174,6 +178,7 @@ export class GuestServer {
     if (sourceMac === undefined) metrics.sourceMacUnknown += 1
     else metrics.sourceMacKnown += 1
     const identity = identifyGuest(listener, address, sourceMac)
+    this.#services.forwarder.noteGuest(identity)
     const connection = new GuestConnection(socket, identity, this.#services)
     socket[guestConnection] = connection
     this.#connections.add(connection)

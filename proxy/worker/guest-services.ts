@@ -1,5 +1,5 @@
 import type { Bytes, Clock } from '../../lib/clock.ts'
-import type { AgentClient } from './agent-client.ts'
+import type { Forwarder } from './forwarder.ts'
 import type { WorkerMetrics } from './metrics.ts'
 import type { WorkerConfig } from './protocol.ts'
 import type { RefusalLog } from './refusal-log.ts'
@@ -7,7 +7,7 @@ import type { RequestIds } from './request-ids.ts'
 
 /** What every connection and request of a worker shares. */
 export interface GuestServices {
-  readonly agent: AgentClient
+  readonly forwarder: Forwarder
   readonly limits: WorkerConfig['limits']
   readonly metrics: WorkerMetrics
   readonly log: RefusalLog

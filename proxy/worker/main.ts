@@ -3,7 +3,9 @@ import { systemClock, type Milliseconds } from '../../lib/clock.ts'
 import { causeText } from '../../lib/errors.ts'
 import { createLogger, type Logger } from '../../lib/log.ts'
 import { receiveDescriptors, savedSyn } from '../netns/libc.ts'
+import { becomeAccount } from './become.ts'
 import { DescriptorQueue } from './descriptor-queue.ts'
+import { preload } from './preload.ts'
 import { descriptorChannel, type FromWorker, type ToWorker } from './protocol.ts'
 import { Worker } from './worker.ts'
 
@@ -25,6 +27,8 @@ function run(): void {
   }
   process.on('uncaughtException', die)
   process.on('unhandledRejection', die)
+  preload()
+  becomeAccount(process.argv.slice(2))
   // The opener decides when workers stop; a terminal sends its signals to the whole group.
   process.on('SIGINT', () => undefined)
   process.on('SIGTERM', () => undefined)

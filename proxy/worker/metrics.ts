@@ -32,6 +32,8 @@ export class WorkerMetrics {
   sourceMacUnknown: Count = 0
   guestDisconnects: Count = 0
   agentRetries: Count = 0
+  directRequests: Count = 0
+  directHandedBack: Count = 0
   requestBodyBytes: Bytes = 0
   responseBodyBytes: Bytes = 0
   /** Added to by place in {@link forgedHeaderClasses}. */
@@ -131,6 +133,16 @@ export class WorkerMetrics {
         'overlapd_proxy_agent_retries_total',
         'Requests asked once more because the agent closed the connection without an answer.',
         [plain(this.agentRetries)],
+      ),
+      counter(
+        'overlapd_proxy_direct_requests_total',
+        'Requests sent straight to compute under a lease.',
+        [plain(this.directRequests)],
+      ),
+      counter(
+        'overlapd_proxy_direct_handed_back_total',
+        'Requests under a lease that were asked again over the agent.',
+        [plain(this.directHandedBack)],
       ),
       counter('overlapd_proxy_request_body_bytes_total', 'Bytes of request bodies forwarded.', [
         plain(this.requestBodyBytes),

@@ -38,6 +38,17 @@ export interface WorkerConfig {
     /** Between two parts of an answer's body. */
     readonly timeoutBody: Milliseconds
   }
+  /** Absent: every request goes over the agent. */
+  readonly forwarding?: {
+    /** UNIX stream socket on which the agent leases signed header sets. */
+    readonly leaseSocket: string
+    /** Leases held at one time. */
+    readonly leases: Count
+    /** To each compute endpoint, of one worker; more requests go over the agent. */
+    readonly connections: Count
+    /** Short: the agent is always there to fall back on. */
+    readonly timeoutConnect: Milliseconds
+  }
   readonly limits: {
     readonly headBytes: Bytes
     readonly bodyBytes: Bytes

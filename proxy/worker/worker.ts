@@ -2,8 +2,12 @@ import { causeText } from '../../lib/errors.ts'
 import type { Clock, Count } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/log.ts'
 import { AgentClient } from './agent-client.ts'
+import { DirectClient } from './direct-client.ts'
+import { Forwarder, type DirectPath } from './forwarder.ts'
 import { GuestServer, type ListeningPlace } from './guest-server.ts'
 import { BodyBudget } from './guest-services.ts'
+import { LeaseBook } from './lease-book.ts'
+import { LeaseChannel } from './lease-channel.ts'
 import { WorkerMetrics } from './metrics.ts'
 import type { FromWorker, ListenerDescription, ToWorker, WorkerConfig } from './protocol.ts'
 import { RefusalLog } from './refusal-log.ts'
@@ -30,16 +34,20 @@ interface Opening {
 export class Worker {
   readonly #options: WorkerOptions
   readonly #metrics = new WorkerMetrics()
-  readonly #agent: AgentClient
+  readonly #forwarder: Forwarder
   readonly #server: GuestServer
 
   constructor(options: WorkerOptions) {
     const { config, clock, logger } = options
     this.#options = options
-    this.#agent = new AgentClient({ config: config.agent, clock, metrics: this.#metrics })
+    this.#forwarder = new Forwarder({
+      agent: new AgentClient({ config: config.agent, clock, metrics: this.#metrics }),
+      direct: directPath(options),
+      metrics: this.#metrics,
+    })
     this.#server = new GuestServer({
       services: {
-        agent: this.#agent,
+        forwarder: this.#forwarder,
         limits: config.limits,
         metrics: this.#metrics,
         log: new RefusalLog(logger, clock),
@@ -70,7 +78,7 @@ export class Worker {
         return
       case 'drain':
         await this.#server.drain(message.limit)
-        await this.#agent.close()
+        await this.#forwarder.close()
         this.#options.tell({ kind: 'drained' })
         return
       case 'metrics':
@@ -109,4 +117,12 @@ export class Worker {
     const listenerIds = outcomes.filter((listenerId) => listenerId !== undefined)
     if (listenerIds.length > 0) tell({ kind: 'listening', listenerIds })
   }
+}
+
+function directPath({ config, clock, logger }: WorkerOptions): DirectPath | undefined {
+  const { forwarding, agent: timeouts } = config
+  if (forwarding === undefined) return undefined
+  const book = new LeaseBook(clock, forwarding.leases)
+  const channel = new LeaseChannel({ socket: forwarding.leaseSocket, book, clock, logger })
+  return { book, channel, client: new DirectClient({ config: forwarding, timeouts, clock }) }
 }

@@ -1,0 +1,233 @@
+/** How does a request under a lease reach compute without the agent? One of two files of the worker that know the HTTP client. */
+import { readFileSync } from 'node:fs'
+import type { Dispatcher } from 'undici'
+import Pool from 'undici/lib/dispatcher/pool.js'
+import type { Bytes, Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/clock.ts'
+import { MetadataError } from '../../lib/errors.ts'
+import type { LeaseUpstream } from '../../lib/lease-messages.ts'
+import type { AnswerReceiver } from './agent-client.ts'
+import { readAnswerHead } from './answer-head.ts'
+import type { WorkerConfig } from './protocol.ts'
+
+export interface DirectClientOptions {
+  readonly config: NonNullable<WorkerConfig['forwarding']>
+  readonly timeouts: Pick<WorkerConfig['agent'], 'timeoutHeaders' | 'timeoutBody'>
+  readonly clock: Clock
+}
+
+export interface DirectRequest {
+  readonly method: string
+  /** Raw, as the guest sent it. */
+  readonly target: string
+}
+
+/** Who asked. Until `answerHead` was called, `handBack` may come instead: then nothing reached the guest. */
+export interface DirectReceiver extends AnswerReceiver {
+  /** @param status compute's answer that must not be relayed from here; `undefined` when there was none */
+  handBack(status: number | undefined): void
+}
+
+/** Where a request may go, while it is thought to work. */
+export interface DirectUpstream {
+  readonly pool: Pool
+  readonly headers: readonly string[]
+  readonly state: UpstreamState
+}
+
+interface UpstreamState {
+  failures: Count
+  restUntil: MonotonicMilliseconds
+}
+
+/**
+ * Statuses that are no answer here: 403 and 404 put the identity in doubt, the others the endpoint. The agent asks once more, knows
+ * the other secret and the other endpoints, and can say why.
+ */
+const handedBack: ReadonlySet<number> = new Set([403, 404, 502, 503, 504])
+
+/** What is read of an answer that is not used, so that its connection can be. */
+const mostDiscarded: Bytes = 64 * 1024
+const mostUpstreams: Count = 64
+const firstRest: Milliseconds = 500
+const longestRest: Milliseconds = 30_000
+
+/** Speaks to compute's endpoints over kept-alive connections, a bounded number per endpoint. */
+export class DirectClient {
+  readonly #options: DirectClientOptions
+  readonly #pools = new Map<string, Pool>()
+  readonly #states = new WeakMap<Pool, UpstreamState>()
+  #inFlight: Count = 0
+
+  constructor(options: DirectClientOptions) {
+    this.#options = options
+  }
+
+  /** The first of the endpoints that is not left alone; `undefined` when none is, or as much runs as may. */
+  choose(upstreams: readonly LeaseUpstream[]): DirectUpstream | undefined {
+    if (this.#inFlight >= this.#options.config.connections) return undefined
+    for (const upstream of upstreams) {
+      const pool = this.#poolFor(upstream)
+      const state = pool && this.#states.get(pool)
+      if (pool === undefined || state === undefined) continue
+      if (state.failures === 0 || this.#options.clock.now() >= state.restUntil) {
+        return { pool, headers: upstream.headers, state }
+      }
+    }
+    return undefined
+  }
+
+  send(upstream: DirectUpstream, request: DirectRequest, receiver: DirectReceiver): DirectExchange {
+    const exchange = new DirectExchange(this, upstream.state, receiver)
+    this.#inFlight += 1
+    upstream.pool.dispatch(
+      {
+        path: request.target,
+        method: request.method,
+        headers: upstream.headers as string[],
+        body: null,
+      },
+      exchange,
+    )
+    return exchange
+  }
+
+  /** An exchange is over. */
+  ended(): void {
+    this.#inFlight -= 1
+  }
+
+  worked(state: UpstreamState): void {
+    state.failures = 0
+  }
+
+  /** The endpoint is left alone for a while, twice as long each time. */
+  failed(state: UpstreamState): void {
+    const rest = Math.min(longestRest, firstRest * 2 ** Math.min(state.failures, 10))
+    state.failures += 1
+    state.restUntil = this.#options.clock.now() + rest * (0.75 + Math.random() / 2)
+  }
+
+  async close(): Promise<void> {
+    const pools = [...this.#pools.values()]
+    this.#pools.clear()
+    await Promise.all(pools.map((pool) => pool.destroy()))
+  }
+
+  #poolFor({ url, caFile, insecure }: LeaseUpstream): Pool | undefined {
+    const name = `${url} ${insecure} ${caFile ?? ''}`
+    const known = this.#pools.get(name)
+    if (known !== undefined) return known
+    if (this.#pools.size >= mostUpstreams) return undefined
+    const { config, timeouts } = this.#options
+    try {
+      const pool = new Pool(url, {
+        connections: config.connections,
+        pipelining: 1,
+        headersTimeout: timeouts.timeoutHeaders,
+        bodyTimeout: timeouts.timeoutBody,
+        connect: {
+          timeout: config.timeoutConnect,
+          rejectUnauthorized: !insecure,
+          ...(caFile !== undefined && { ca: readFileSync(caFile) }),
+        },
+      })
+      this.#pools.set(name, pool)
+      this.#states.set(pool, { failures: 0, restUntil: 0 })
+      return pool
+    } catch {
+      // A file that this user cannot read: the agent can, so requests go over it.
+      return undefined
+    }
+  }
+}
+
+type State = 'asking' | 'answering' | 'discarding' | 'over'
+
+/** One request on its way, in undici's older form of handlers, which costs no object per answer. */
+export class DirectExchange implements Dispatcher.DispatchHandler {
+  readonly #client: DirectClient
+  readonly #upstream: UpstreamState
+  readonly #receiver: DirectReceiver
+  #abort: ((error?: Error) => void) | undefined
+  #resume: (() => void) | undefined
+  #state: State = 'asking'
+  #discarded: Bytes = 0
+
+  constructor(client: DirectClient, upstream: UpstreamState, receiver: DirectReceiver) {
+    this.#client = client
+    this.#upstream = upstream
+    this.#receiver = receiver
+  }
+
+  /** The receiver can take more. */
+  resume(): void {
+    this.#resume?.()
+  }
+
+  /** Nobody waits any more: the connection is closed, and the receiver hears nothing. */
+  cancel(): void {
+    if (this.#state === 'over' || this.#state === 'discarding') return
+    this.#end()
+    this.#abort?.()
+  }
+
+  onConnect(abort: (error?: Error) => void): void {
+    // Thrown, the request leaves the queue and the connection, which is sound, stays.
+    if (this.#state === 'over') throw new Error('cancelled before it was sent')
+    this.#abort = abort
+  }
+
+  onHeaders(status: number, fields: Buffer[], resume: () => void): boolean {
+    if (status < 200) return true
+    const head = handedBack.has(status) ? undefined : readAnswerHead(status, fields, 'compute')
+    if (head === undefined) {
+      this.#state = 'discarding'
+      this.#receiver.handBack(status)
+      return true
+    }
+    this.#client.worked(this.#upstream)
+    this.#state = 'answering'
+    this.#resume = resume
+    this.#receiver.answerHead(status, head.headers, undefined)
+    return true
+  }
+
+  onData(chunk: Buffer): boolean {
+    if (this.#state === 'answering') return this.#receiver.answerData(chunk)
+    this.#discarded += chunk.length
+    if (this.#discarded > mostDiscarded) this.#abort?.()
+    return true
+  }
+
+  onComplete(): void {
+    const isAnswer = this.#state === 'answering'
+    this.#end()
+    if (isAnswer) this.#receiver.answerEnd()
+  }
+
+  onError(cause: Error): void {
+    const state = this.#state
+    if (state === 'over') return
+    this.#end()
+    if (state === 'discarding') return
+    const { code } = cause as NodeJS.ErrnoException
+    const isSlow = code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT'
+    // A kept-alive connection that the endpoint closed says nothing about the endpoint.
+    if (code !== 'UND_ERR_SOCKET' && code !== 'ECONNRESET') this.#client.failed(this.#upstream)
+    if (state === 'asking' && !isSlow) {
+      this.#receiver.handBack(undefined)
+      return
+    }
+    this.#receiver.answerFailed(
+      isSlow
+        ? new MetadataError('compute_timeout', 'Compute gave no whole answer in time', { cause })
+        : new MetadataError('compute_broken_answer', 'Compute gave no whole answer', { cause }),
+    )
+  }
+
+  #end(): void {
+    if (this.#state === 'over') return
+    this.#state = 'over'
+    this.#client.ended()
+  }
+}

@@ -1,0 +1,179 @@
+/** Which way does a request go: over the agent, or straight to compute under a lease? */
+import type { MetadataError } from '../../lib/errors.ts'
+import type { ReasonCode } from '../../lib/reason-codes.ts'
+import { wireHeaders } from '../../lib/wire-headers.ts'
+import type { AgentClient, AnswerReceiver } from './agent-client.ts'
+import type { DirectClient, DirectReceiver, DirectUpstream } from './direct-client.ts'
+import type { GuestIdentity } from './guest-listener.ts'
+import { guestPlace, type GuestPlace, type Lease, type LeaseBook } from './lease-book.ts'
+import type { LeaseChannel } from './lease-channel.ts'
+import type { WorkerMetrics } from './metrics.ts'
+
+/** A request that is judged and has its body. */
+export interface ForwardedRequest {
+  readonly method: string
+  /** Raw, as the guest sent it. */
+  readonly target: string
+  readonly body: Buffer | null
+  readonly requestId: string
+}
+
+/** A request on its way. */
+export interface Forwarding {
+  /** The receiver can take more. */
+  resume(): void
+  /** Nobody waits for the answer any more; the receiver hears nothing. */
+  cancel(): void
+}
+
+/** What a worker that may hold leases has. */
+export interface DirectPath {
+  readonly book: LeaseBook
+  readonly channel: LeaseChannel
+  readonly client: DirectClient
+}
+
+export interface ForwarderOptions {
+  readonly agent: AgentClient
+  /** Absent: every request goes over the agent. */
+  readonly direct?: DirectPath | undefined
+  readonly metrics: WorkerMetrics
+}
+
+/**
+ * Sends requests of guests on. The agent is always right; a lease is a way around it for a GET or HEAD without a body, and whatever
+ * does not go smoothly there is asked again over the agent.
+ */
+export class Forwarder {
+  readonly #agent: AgentClient
+  readonly #direct: DirectPath | undefined
+  readonly #metrics: WorkerMetrics
+
+  constructor(options: ForwarderOptions) {
+    this.#agent = options.agent
+    this.#direct = options.direct
+    this.#metrics = options.metrics
+  }
+
+  send(request: ForwardedRequest, guest: GuestIdentity, receiver: AnswerReceiver): Forwarding {
+    const direct = this.#direct
+    if (direct === undefined || guest.sourceMac === undefined || !isRepeatable(request)) {
+      return this.sendToAgent(request, guest, receiver)
+    }
+    const lease = direct.book.find(placeOf(guest), guest.sourceMac)
+    const upstream = lease && direct.client.choose(lease.upstreams)
+    if (lease === undefined || upstream === undefined) {
+      return this.sendToAgent(request, guest, receiver)
+    }
+    this.#metrics.directRequests += 1
+    return new DirectForwarding(this, direct, { request, guest, receiver, lease, upstream })
+  }
+
+  sendToAgent(
+    request: ForwardedRequest,
+    guest: GuestIdentity,
+    receiver: AnswerReceiver,
+  ): Forwarding {
+    const { method, target, body, requestId } = request
+    const headers = guest.headers.slice()
+    headers.push(wireHeaders.requestId, requestId)
+    return this.#agent.send({ method, target, headers, body }, receiver)
+  }
+
+  /** A guest has connected. */
+  noteGuest(guest: GuestIdentity): void {
+    if (guest.sourceMac === undefined) return
+    this.#direct?.channel.noteGuest(placeOf(guest), guest.sourceMac)
+  }
+
+  /** The guest has been given good data: its next request may be worth a lease. */
+  noteServed(guest: GuestIdentity): void {
+    const { sourceMac, address: sourceIp, listener } = guest
+    if (this.#direct === undefined || sourceMac === undefined || listener.isClosed) return
+    const place = placeOf(guest)
+    if (this.#direct.book.find(place, sourceMac) !== undefined) return
+    this.#direct.channel.ask(place, { scope: listener.description.scope, sourceIp, sourceMac })
+  }
+
+  /** Nobody listens for the scope any more. */
+  dropScope(scope: string): void {
+    this.#direct?.book.dropScope(scope)
+  }
+
+  noteHandedBack(): void {
+    this.#metrics.directHandedBack += 1
+  }
+
+  async close(): Promise<void> {
+    this.#direct?.channel.close()
+    await Promise.all([this.#direct?.client.close(), this.#agent.close()])
+  }
+}
+
+interface DirectAttempt {
+  readonly request: ForwardedRequest
+  readonly guest: GuestIdentity
+  readonly receiver: AnswerReceiver
+  readonly lease: Lease
+  readonly upstream: DirectUpstream
+}
+
+/** A request under a lease, and over the agent if that did not go smoothly. */
+class DirectForwarding implements Forwarding, DirectReceiver {
+  readonly #forwarder: Forwarder
+  readonly #direct: DirectPath
+  readonly #attempt: DirectAttempt
+  #current: Forwarding | undefined
+  #isCancelled = false
+
+  constructor(forwarder: Forwarder, direct: DirectPath, attempt: DirectAttempt) {
+    this.#forwarder = forwarder
+    this.#direct = direct
+    this.#attempt = attempt
+    const sent = direct.client.send(attempt.upstream, attempt.request, this)
+    // It may have failed, and gone another way, before it came back to us.
+    this.#current ??= sent
+  }
+
+  resume(): void {
+    this.#current?.resume()
+  }
+
+  cancel(): void {
+    this.#isCancelled = true
+    this.#current?.cancel()
+  }
+
+  handBack(status: number | undefined): void {
+    const { request, guest, receiver, lease } = this.#attempt
+    if (status === 403 || status === 404) this.#direct.channel.stale(lease)
+    if (this.#isCancelled) return
+    this.#forwarder.noteHandedBack()
+    this.#current = this.#forwarder.sendToAgent(request, guest, receiver)
+  }
+
+  answerHead(status: number, headers: string[], reason: ReasonCode | undefined): void {
+    this.#attempt.receiver.answerHead(status, headers, reason)
+  }
+
+  answerData(chunk: Buffer): boolean {
+    return this.#attempt.receiver.answerData(chunk)
+  }
+
+  answerEnd(): void {
+    this.#attempt.receiver.answerEnd()
+  }
+
+  answerFailed(failure: MetadataError): void {
+    this.#attempt.receiver.answerFailed(failure)
+  }
+}
+
+function placeOf(guest: GuestIdentity): GuestPlace {
+  return guestPlace(guest.listener.scope, guest.address)
+}
+
+/** RFC 9110 §9.2.2: asking twice changes nothing. */
+function isRepeatable({ method, body }: ForwardedRequest): boolean {
+  return body === null && (method === 'GET' || method === 'HEAD')
+}
