@@ -1,14 +1,16 @@
 /** What happens to a request: who sent it, which instance is that, and what does compute say? */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { BootWatch } from '../lib/boot-watch.ts'
 import type { Bytes, Clock, MonotonicMilliseconds } from '../lib/clock.ts'
 import { causeText, MetadataError } from '../lib/errors.ts'
 import type { Logger } from '../lib/log.ts'
 import { reasonRow, type ReasonCode } from '../lib/reason-codes.ts'
 import type { RefusalLog } from '../lib/refusal-log.ts'
-import type { ComputeClient, Forwarded } from './compute/compute-client.ts'
+import type { Forwarded, Forwarder } from './compute/compute-client.ts'
 import { isRepeatable, relayKept, type ComputeRequest } from './compute/exchange.ts'
 import type { Decision, DecisionLog } from './decision-log.ts'
 import { GuestResponse, PeerLeft } from './guest-response.ts'
+import type { GuestRateLimits } from './guest-rate-limits.ts'
 import { IdentityDoubt } from './identity-doubt.ts'
 import { readLookupKey, readRequestId, type Peer } from './lookup-key.ts'
 import { requireScope } from './proxy-grants.ts'
@@ -19,7 +21,9 @@ import type { Resolver } from './resolve/resolver.ts'
 
 export interface AppOptions {
   readonly resolver: Resolver
-  readonly compute: ComputeClient
+  readonly compute: Forwarder
+  readonly boots: BootWatch
+  readonly rateLimits: GuestRateLimits
   readonly decisions: DecisionLog
   readonly clock: Clock
   readonly logger: Logger
@@ -39,6 +43,7 @@ interface Serving {
   readonly began: MonotonicMilliseconds
   key?: LookupKey
   resolution?: Resolution
+  isBooting: boolean
   forwarded?: Forwarded
   /** The code and what it came from, when the answer is ours. */
   refusal?: { readonly code: ReasonCode; readonly thrown?: unknown }
@@ -64,29 +69,39 @@ export class App {
     const requestId = readRequestId(peer, request.headers)
     const response = new GuestResponse(raw, requestId)
     const began = this.#options.clock.now()
-    const serving: Serving = { peer, request, response, requestId, began }
+    const serving: Serving = { peer, request, response, requestId, began, isBooting: false }
     try {
       await this.#serve(serving)
     } catch (thrown) {
       const code = thrown instanceof MetadataError ? thrown.code : 'internal_error'
       if (!(thrown instanceof PeerLeft)) serving.refusal = { code, thrown }
     }
-    if (serving.refusal) response.refuse(serving.refusal.code, request.headers.accept)
+    if (serving.refusal) {
+      const { code, thrown } = serving.refusal
+      const retryAfter = thrown instanceof MetadataError ? thrown.retryAfter : undefined
+      response.refuse(code, request.headers.accept, retryAfter)
+    }
     this.#conclude(serving)
   }
 
   async #serve(serving: Serving): Promise<void> {
     const { peer, request, response } = serving
+    const { rateLimits } = this.#options
     serving.key = readLookupKey(peer, request.rawHeaders)
     if (peer.kind === 'overlapd') requireScope(peer.proxy, serving.key.scope)
+    rateLimits.checkSource(serving.key)
     const computeRequest = await this.#computeRequest(request)
     const resolving = this.#options.resolver.resolve(serving.key, response)
     const resolution = resolving instanceof Promise ? await resolving : resolving
     serving.resolution = resolution
     if (resolution.kind !== 'found') {
+      rateLimits.noteUnresolved(serving.key)
       serving.refusal = { code: resolution.reason }
       return
     }
+    const { instanceId } = resolution.identity
+    serving.isBooting = this.#options.boots.noteRequest(instanceId)
+    rateLimits.checkInstance(instanceId, serving.isBooting)
     await this.#forward(serving, serving.key, resolution, computeRequest)
   }
 
@@ -110,10 +125,11 @@ export class App {
     request: ComputeRequest,
   ): Promise<void> {
     const { compute } = this.#options
-    const { response: downstream } = serving
+    const { response: downstream, isBooting } = serving
     let { identity } = resolution
     const mayReconsider = isRepeatable(request) && this.#doubt.isDue(resolution)
-    let forwarded = await compute.forward({ identity, request, downstream, mayReconsider })
+    const call = { request, downstream, isBooting }
+    let forwarded = await compute.forward({ ...call, identity, mayReconsider })
     if (forwarded.kind === 'kept') {
       const { answer } = forwarded
       const again = await this.#reconsidered(key, serving)
@@ -122,7 +138,7 @@ export class App {
       } else if (again.kind === 'found') {
         serving.resolution = again
         identity = again.identity
-        forwarded = await compute.forward({ identity, request, downstream, mayReconsider: false })
+        forwarded = await compute.forward({ ...call, identity, mayReconsider: false })
       } else {
         serving.resolution = again
         serving.refusal = { code: again.reason }
@@ -130,7 +146,7 @@ export class App {
       }
     }
     serving.forwarded = forwarded
-    if (forwarded.kind === 'relayed') {
+    if (forwarded.kind === 'relayed' && forwarded.attempts > 0) {
       this.#doubt.noteAnswer(identity, request.target, forwarded.status)
     } else if (forwarded.kind === 'failed') {
       serving.refusal = { code: forwarded.code, thrown: forwarded.cause }

@@ -2,7 +2,10 @@
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { packageVersion } from '../lib/cli/package-version.ts'
-import type { Clock } from '../lib/clock.ts'
+import { AdaptiveLimit } from '../lib/adaptive-limit.ts'
+import { BootWatch } from '../lib/boot-watch.ts'
+import type { Clock, Count } from '../lib/clock.ts'
+import { FairGate } from '../lib/fair-gate.ts'
 import { registryMetrics } from '../lib/http/admin-app.ts'
 import { serveApp, type ListenAt, type Serving } from '../lib/http/serve.ts'
 import type { Part } from '../lib/lifecycle.ts'
@@ -15,12 +18,15 @@ import { createAgentAdminApp } from './admin/admin-app.ts'
 import type { AgentStatus, RecentRefusal, UpstreamStatus } from './admin/status.ts'
 import { AgentListener } from './agent-listener.ts'
 import { App } from './app.ts'
-import { ComputeClient } from './compute/compute-client.ts'
+import { CoalescingCompute } from './compute/coalescing.ts'
+import { ComputeClient, type Forwarder } from './compute/compute-client.ts'
 import { RequestSigner } from './compute/signed-headers.ts'
 import { Upstreams, type Upstream } from './compute/upstreams.ts'
 import type { AgentConfig } from './config.ts'
 import { DecisionLog, type Decision } from './decision-log.ts'
 import { Explainer } from './explain.ts'
+import { GuestRateLimits, type RateLimitSettings } from './guest-rate-limits.ts'
+import { LimitMetrics } from './limit-metrics.ts'
 import type { Peer } from './lookup-key.ts'
 import { AgentMetrics } from './metrics.ts'
 import type { PortDirectory } from './ports/port-directory.ts'
@@ -53,6 +59,7 @@ export interface Agent {
 }
 
 const shownRefusals = 50
+const shownOffenders = 20
 
 function upstreamStatus(upstream: Upstream): UpstreamStatus {
   const { url, health, inFlight, answers, failures, lastFailure, secretSlot } = upstream
@@ -91,12 +98,23 @@ function peerOf(listener: AgentConfig['listeners'][number]): Peer {
     : { kind: 'neutron', flavour: listener.flavour }
 }
 
+interface ComputeParts {
+  readonly upstreams: Upstreams
+  readonly compute: Forwarder
+  readonly limit: AdaptiveLimit
+  readonly gate: FairGate
+}
+
+/** Slots that booting instances get for each one of the others, while both wait. */
+const bootPreference: Count = 8
+
 function createCompute(
   config: AgentConfig,
   { clock, logger }: Surroundings,
   metrics: AgentMetrics,
-): { readonly upstreams: Upstreams; readonly compute: ComputeClient } {
-  const { compute: options, limits } = config
+  limitMetrics: LimitMetrics,
+): ComputeParts {
+  const { compute: options } = config
   const upstreams = new Upstreams({
     urls: options.upstreams,
     tls: {
@@ -116,16 +134,58 @@ function createCompute(
     current: options.shared_secret ?? new Secret(''),
     next: options.next_shared_secret,
   })
-  const maxInFlight = limits.compute_requests
-  const compute = new ComputeClient({
+  const limit = new AdaptiveLimit({ clock, ...concurrencyOf(options) })
+  const gate = new FairGate({
+    clock,
+    limit,
+    max: options.queue_max,
+    maxPerProject: options.queue_max_per_project,
+    preference: bootPreference,
+    longestWait: options.queue_timeout,
+    longestRetryAfter: options.queue_retry_after,
+    random: Math.random,
+    observer: limitMetrics,
+  })
+  const client = new ComputeClient({
     upstreams,
     signer,
     clock,
     logger,
-    maxInFlight,
+    limit,
+    gate,
     observer: metrics,
   })
-  return { upstreams, compute }
+  const { coalesce: ttl, coalesce_bytes: maxBytes } = options
+  const compute =
+    ttl === 0
+      ? client
+      : new CoalescingCompute({ compute: client, clock, ttl, maxBytes, observer: limitMetrics })
+  return { upstreams, compute, limit, gate }
+}
+
+/** Never more than there are connections: beyond that requests would wait in one line, whoever they are from. */
+function concurrencyOf(options: AgentConfig['compute']): {
+  readonly min: Count
+  readonly start: Count
+  readonly max: Count
+} {
+  const max = Math.min(options.concurrency_max, options.connections)
+  return {
+    min: Math.min(options.concurrency_min, max),
+    start: Math.min(options.concurrency_start, max),
+    max,
+  }
+}
+
+function rateLimitSettings({ rate_limit: options }: AgentConfig): RateLimitSettings {
+  return {
+    isEnabled: options.rate_limit_enabled,
+    isDryRun: options.dry_run,
+    limits: {
+      base: { span: options.base_window_duration, limit: options.base_query_rate_limit },
+      burst: { span: options.burst_window_duration, limit: options.burst_query_rate_limit },
+    },
+  }
 }
 
 function createResolver(
@@ -148,6 +208,7 @@ function createResolver(
     },
     timeout: limits.timeout_resolve,
     maxQuestions: limits.questions,
+    maxQuestionsPerScope: limits.questions_per_scope,
     observer,
   })
 }
@@ -224,11 +285,21 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
     around.directory ??
     (await createDirectory(config.ports, { clock, logger, registry, environment }))
   const resolver = createResolver(config, clock, directory, metrics)
-  const { upstreams, compute } = createCompute(config, around, metrics)
+  const limitMetrics = new LimitMetrics(registry)
+  const { upstreams, compute, limit, gate } = createCompute(config, around, metrics, limitMetrics)
+  const { boot } = config
+  const rateLimits = new GuestRateLimits({
+    clock,
+    settings: rateLimitSettings(config),
+    maxInstances: config.rate_limit.instances,
+    observer: limitMetrics,
+  })
   const decisions = new DecisionLog(config.admin.decisions)
   const app = new App({
     resolver,
     compute,
+    boots: new BootWatch({ clock, ...boot, max: config.rate_limit.instances }),
+    rateLimits,
     decisions,
     clock,
     logger,
@@ -238,6 +309,7 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
   })
   const listeners = createListeners(config, app, around, metrics)
   metrics.watch({ resolver, upstreams, directory })
+  limitMetrics.watch({ limit, gate, rateLimits })
   const began = clock.now()
 
   const status = async (): Promise<AgentStatus> => {
@@ -252,6 +324,15 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
       listeners: await Promise.all(listeners.map(listenerStatus)),
       upstreams: upstreams.all.map(upstreamStatus),
       cache: { ...resolver.cacheSize, openQuestions: resolver.openQuestions },
+      compute: { limit: limit.value, running: gate.running, waiting: gate.waiting },
+      rateLimit: {
+        enabled: rateLimits.settings.isEnabled,
+        dryRun: rateLimits.settings.isDryRun,
+        offenders: rateLimits.offenders(shownOffenders).map(({ key, refused }) => ({
+          instanceId: key,
+          refused,
+        })),
+      },
       recentRefusals: decisions.latestRefusals(shownRefusals).map(recentRefusal),
     }
   }

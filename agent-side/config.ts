@@ -16,6 +16,7 @@ import { list, optional, section } from '../lib/config/structure.ts'
 import { defaultAdminSockets } from '../lib/cli/admin-sockets.ts'
 import { logLevels } from '../lib/log.ts'
 import { neutronFiles } from './neutron-config/command-files.ts'
+import { bootTable, rateLimitTable } from './rate-limit-config.ts'
 import { portsTable, sectionOf } from './ports/registry.ts'
 import { proxiesOption } from './proxy-list.ts'
 import { sourceMacPolicies } from './resolve/identity-policy.ts'
@@ -215,80 +216,6 @@ const compute = section({
   }),
 })
 
-const boot = section({
-  requests: integer({
-    help: "How many requests of an instance count as its boot: they go first where requests wait, and no rate limit counts them. cloud-init makes 28 and one for each further key and block device, and twice as many where it also looks for EC2's.",
-    default: 100,
-    min: 0,
-    max: 100_000,
-    unit: 'requests',
-  }),
-  period: duration({
-    help: 'How long a boot may take, from the first request of the instance.',
-    default: '5m',
-    min: '1s',
-    max: '1d',
-  }),
-  silence: duration({
-    help: 'An instance that was silent for so long may be booting again.',
-    default: '10m',
-    min: '1s',
-    max: '7d',
-  }),
-})
-
-/** What Neutron's own default is: both windows alike. */
-const windowDefaults = { duration: '10s', limit: 10 } as const
-
-const rateLimit = section({
-  rate_limit_enabled: flag({
-    help: 'Limit how often one instance may ask. Who asks too often gets 429 and when to try again; what was refused does not count.',
-    default: false,
-  }),
-  dry_run: flag({
-    help: 'Only count what would be refused, in overlapd_agent_rate_limit_would_limit_total.',
-    default: false,
-  }),
-  ip_versions: list(integer({ help: 'An IP version.', min: 4, max: 6 }), {
-    help: "Taken so that Neutron's settings fit, and without effect: requests over IPv4 and IPv6 are counted together, always.",
-    default: [4, 6],
-    max: 2,
-  }),
-  base_window_duration: duration({
-    help: 'The longer window, as Neutron counts it: no stretch of this length has more requests than base_query_rate_limit.',
-    default: windowDefaults.duration,
-    min: '1s',
-    max: '1d',
-  }),
-  base_query_rate_limit: integer({
-    help: 'Requests of one instance in a base window.',
-    default: windowDefaults.limit,
-    min: 1,
-    max: 10_000,
-    unit: 'requests',
-  }),
-  burst_window_duration: duration({
-    help: 'The shorter window.',
-    default: windowDefaults.duration,
-    min: '1s',
-    max: '1d',
-  }),
-  burst_query_rate_limit: integer({
-    help: 'Requests of one instance in a burst window.',
-    default: windowDefaults.limit,
-    min: 1,
-    max: 10_000,
-    unit: 'requests',
-  }),
-  instances: integer({
-    help: 'How many instances are remembered, here and for the sake of boot; the ones that were silent longest are forgotten first.',
-    default: 65_536,
-    min: 2,
-    max: 10_000_000,
-    unit: 'instances',
-  }),
-})
-
 const cache = section({
   max: integer({
     help: 'How many identities to remember.',
@@ -437,8 +364,8 @@ const table = {
   }),
   cache,
   compute,
-  boot,
-  rate_limit: rateLimit,
+  boot: section(bootTable),
+  rate_limit: section(rateLimitTable),
   limits,
   admin,
   log: section({

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { Cancellation, type Cancellable } from '../lib/cancellation.ts'
+import type { Seconds } from '../lib/clock.ts'
 import { errorResponse } from '../lib/http/error-response.ts'
 import type { ReasonCode } from '../lib/reason-codes.ts'
 import { wireHeaders } from '../lib/wire-headers.ts'
@@ -78,14 +79,18 @@ export class GuestResponse implements Downstream, Cancellable {
     }
   }
 
-  /** Answers with a reason code of ours; breaks the connection off when an answer has already begun. */
-  refuse(code: ReasonCode, accept: string | undefined): void {
+  /**
+   * Answers with a reason code of ours; breaks the connection off when an answer has already begun.
+   * @param retryAfter stands for the one of the code
+   */
+  refuse(code: ReasonCode, accept: string | undefined, retryAfter?: Seconds): void {
     if (this.isGone) return
     if (this.#response.headersSent) {
       this.#response.destroy()
       return
     }
-    const { status, headers, body } = errorResponse(code, { requestId: this.#requestId, accept })
+    const requestId = this.#requestId
+    const { status, headers, body } = errorResponse(code, { requestId, accept, retryAfter })
     this.#status = status
     this.#response.writeHead(status, headers)
     this.#response.end(body)

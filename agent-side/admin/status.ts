@@ -24,6 +24,14 @@ export interface AgentStatus {
   }[]
   readonly upstreams: readonly UpstreamStatus[]
   readonly cache: { readonly found: Count; readonly refused: Count; readonly openQuestions: Count }
+  /** Requests to compute: how many may run, how many do, how many wait for their turn. */
+  readonly compute: { readonly limit: Count; readonly running: Count; readonly waiting: Count }
+  readonly rateLimit: {
+    readonly enabled: boolean
+    readonly dryRun: boolean
+    /** The instances that were refused most often, or would have been. */
+    readonly offenders: readonly { readonly instanceId: string; readonly refused: Count }[]
+  }
   readonly recentRefusals: readonly RecentRefusal[]
 }
 

@@ -1,6 +1,9 @@
 /** Which endpoint answers, with which secret, and what is tried when one does not? */
 import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/clock.ts'
 import { causeText, MetadataError } from '../../lib/errors.ts'
+import type { AdaptiveLimit } from '../../lib/adaptive-limit.ts'
+import type { FairGate } from '../../lib/fair-gate.ts'
+import type { Seat } from '../../lib/fair-queue.ts'
 import type { Logger } from '../../lib/log.ts'
 import { attempt, type AttemptOutcome, type ComputeFailure } from './attempt.ts'
 import {
@@ -10,6 +13,7 @@ import {
   type Downstream,
   type KeptAnswer,
 } from './exchange.ts'
+import { documentKind } from './document-kind.ts'
 import type { RequestSigner, SecretSlot, SignedIdentity } from './signed-headers.ts'
 import type { Upstream, Upstreams } from './upstreams.ts'
 
@@ -18,8 +22,10 @@ export interface ComputeClientOptions {
   readonly signer: RequestSigner
   readonly clock: Clock
   readonly logger: Logger
-  /** Requests that run or wait for a connection, over all upstreams. */
-  readonly maxInFlight: Count
+  /** How many requests may be on their way to all upstreams together; hears how they fare. */
+  readonly limit: AdaptiveLimit
+  /** Where those wait that are more. */
+  readonly gate: FairGate
   readonly observer?: ComputeObserver
 }
 
@@ -36,11 +42,21 @@ export interface ForwardCall {
   readonly downstream: Downstream
   /** Keeps a 404 or 403 back, since the identity might be out of date. */
   readonly mayReconsider: boolean
+  /** The instance seems to be booting: it goes first where there is a queue. */
+  readonly isBooting: boolean
+  /** Keeps a 200 back, unless it is too large, for those who want the same. */
+  readonly keepsGood?: boolean
+}
+
+/** Whatever gets an answer for a request whose sender is known. */
+export interface Forwarder {
+  /** @throws {MetadataError} overloaded, shutting_down; also by a rejected promise */
+  forward(call: ForwardCall): Promise<Forwarded>
 }
 
 interface Tried {
-  /** The upstream that had the last word, by its place in the configuration. */
-  readonly upstream: Count
+  /** The upstream that had the last word, by its place in the configuration; none when none was asked. */
+  readonly upstream: Count | undefined
   readonly attempts: Count
 }
 
@@ -48,7 +64,7 @@ interface Tried {
 export type Forwarded = Tried &
   (
     | { readonly kind: 'relayed'; readonly status: number }
-    /** Only when reconsidering was allowed. */
+    /** Only when the call asked for it. */
     | { readonly kind: 'kept'; readonly status: number; readonly answer: KeptAnswer }
     | {
         readonly kind: 'failed'
@@ -70,13 +86,18 @@ function isDoubtful(status: number): boolean {
   return status === 404 || status === 403
 }
 
+/** A service that has too much to do, or a proxy before it, says so with one of these. */
+function isOverloadStatus(status: number): boolean {
+  return status === 429 || status === 503 || status === 504
+}
+
 function outcomeLabel(outcome: AttemptOutcome): string {
   if (outcome.kind === 'left') return 'left'
   return outcome.kind === 'failed' ? outcome.code : `${Math.floor(outcome.status / 100)}xx`
 }
 
 /** Sends guests' requests to the compute metadata API. */
-export class ComputeClient {
+export class ComputeClient implements Forwarder {
   readonly #options: ComputeClientOptions
   readonly #mismatchLogged = new Map<Upstream, MonotonicMilliseconds>()
 
@@ -89,37 +110,57 @@ export class ComputeClient {
    * 503 or 504, and to the same one with the other secret after a 403. The last answer is relayed as it is.
    * @throws {MetadataError} overloaded, shutting_down
    */
-  async forward(call: ForwardCall): Promise<Forwarded> {
-    const { upstreams, maxInFlight } = this.#options
-    if (upstreams.isClosed) throw new MetadataError('shutting_down', 'Cannot forward: closing')
-    if (upstreams.inFlight >= maxInFlight) {
-      throw new MetadataError('overloaded', 'Cannot forward: too many requests to compute', {
-        details: { inFlight: upstreams.inFlight },
-      })
-    }
-    const order = upstreams.inOrder()
-    const route = isRepeatable(call.request) ? order : order.slice(0, 1)
-    let attempts = 0
-    let fallback: KeptAnswer | undefined
+  forward(call: ForwardCall): Promise<Forwarded> {
+    const { gate } = this.#options
+    const { projectId, instanceId } = call.identity
+    this.#checkOpen()
+    const seat = gate.seat(projectId, instanceId, call.isBooting)
+    return gate.tryEnter(seat) ? this.#forwardFrom(seat, call) : this.#forwardLater(seat, call)
+  }
+
+  async #forwardLater(seat: Seat, call: ForwardCall): Promise<Forwarded> {
+    const { gate } = this.#options
+    const { downstream } = call
+    const outcome = downstream.isGone ? 'left' : await gate.wait(seat, downstream)
+    if (outcome === 'entered') return this.#forwardFrom(seat, call)
+    return { kind: 'left', upstream: undefined, attempts: 0 }
+  }
+
+  #checkOpen(): void {
+    if (!this.#options.upstreams.isClosed) return
+    throw new MetadataError('shutting_down', 'Cannot forward: closing')
+  }
+
+  /** With a slot taken, which it gives back. */
+  async #forwardFrom(seat: Seat, call: ForwardCall): Promise<Forwarded> {
+    const { upstreams, gate } = this.#options
+    let fallback: (Forwarded & { readonly kind: 'kept' }) | undefined
     let last: Forwarded | undefined
-    for (const [position, upstream] of route.entries()) {
-      const hasMore = position < route.length - 1
-      const counted = { upstream: upstream.index, attempts: position + 1 }
-      const outcome = await this.#askOne(upstream, call, hasMore)
-      attempts = counted.attempts
-      if (outcome.kind === 'relayed' || outcome.kind === 'left') return { ...outcome, ...counted }
-      last = { ...outcome, ...counted }
-      if (outcome.kind === 'kept') {
-        if (!isGatewayStatus(outcome.status)) return last
-        fallback = outcome.answer
-      } else if (outcome.cutOff || outcome.code === 'compute_timeout') {
-        return last
+    try {
+      this.#checkOpen()
+      const order = upstreams.inOrder()
+      const route = isRepeatable(call.request) ? order : order.slice(0, 1)
+      for (const [position, upstream] of route.entries()) {
+        const hasMore = position < route.length - 1
+        const counted = { upstream: upstream.index, attempts: position + 1 }
+        const outcome = await this.#askOne(upstream, call, hasMore)
+        if (outcome.kind === 'relayed' || outcome.kind === 'left') return { ...outcome, ...counted }
+        last = { ...outcome, ...counted }
+        if (last.kind === 'kept') {
+          if (!isGatewayStatus(last.status)) return last
+          fallback = last
+        } else if (last.kind === 'failed' && (last.cutOff || last.code === 'compute_timeout')) {
+          return last
+        }
       }
+    } finally {
+      gate.leave(seat)
     }
     if (last === undefined) throw new TypeError('There is no compute upstream')
     if (fallback === undefined) return last
-    relayKept(fallback, call.downstream)
-    return { kind: 'relayed', status: fallback.status, upstream: last.upstream, attempts }
+    relayKept(fallback.answer, call.downstream)
+    const { upstream, attempts } = last
+    return { kind: 'relayed', status: fallback.status, upstream, attempts }
   }
 
   /** One endpoint, with the secret it last took and then with the other. */
@@ -128,7 +169,9 @@ export class ComputeClient {
     const slot = upstream.secretSlot
     const other = isRepeatable(call.request) ? signer.otherThan(slot) : undefined
     const keeps = (status: number): boolean =>
-      (hasMore && isGatewayStatus(status)) || (call.mayReconsider && isDoubtful(status))
+      (hasMore && isGatewayStatus(status)) ||
+      (call.mayReconsider && isDoubtful(status)) ||
+      (call.keepsGood === true && status === 200)
     const first = await this.#send(
       upstream,
       slot,
@@ -156,11 +199,20 @@ export class ComputeClient {
     const { request, downstream, identity } = call
     const headers = this.#options.signer.headersFor(identity, slot)
     const dispatcher = upstream.dispatcher(isRepeatable(request))
+    // While an upstream looks down, its answers say nothing about how much the others can take.
+    const isUp = upstream.health.state === 'up'
     const once = async (): Promise<AttemptOutcome> => {
       const { clock, observer } = this.#options
       const began = clock.now()
-      const outcome = await attempt(dispatcher, { request, headers, downstream, keeps })
+      // A guest that reads slowly must not make compute look slow: what counts is the head.
+      let headAt = began
+      const keepsAt = (status: number): boolean => {
+        headAt = clock.now()
+        return keeps(status)
+      }
+      const outcome = await attempt(dispatcher, { request, headers, downstream, keeps: keepsAt })
       observer?.attempted(upstream.index, outcomeLabel(outcome), clock.now() - began)
+      if (isUp) this.#noteLoad(request, outcome, began, headAt)
       return outcome
     }
     const end = upstream.health.begin()
@@ -174,6 +226,23 @@ export class ComputeClient {
     } finally {
       upstream.inFlight -= 1
       end()
+    }
+  }
+
+  #noteLoad(
+    request: ComputeRequest,
+    outcome: AttemptOutcome,
+    began: MonotonicMilliseconds,
+    headAt: MonotonicMilliseconds,
+  ): void {
+    const { limit } = this.#options
+    if (outcome.kind === 'left') return
+    if (outcome.kind === 'failed') {
+      if (outcome.code === 'compute_timeout') limit.overloaded(began)
+    } else if (isOverloadStatus(outcome.status)) {
+      limit.overloaded(began)
+    } else {
+      limit.answered(documentKind(request.target), headAt - began)
     }
   }
 

@@ -23,6 +23,8 @@ export interface ResolverOptions {
   readonly timeout: Milliseconds
   /** How many different lookup keys may be in question at once. */
   readonly maxQuestions: Count
+  /** How many of them in one scope. */
+  readonly maxQuestionsPerScope: Count
   readonly observer?: ResolverObserver
 }
 
@@ -93,7 +95,10 @@ export class Resolver {
     this.#options = options
     this.#cache = new ResolutionCache(options.clock, this.#changes, options.cache)
     this.#macs = new MacMemory(options.clock, options.cache.max)
-    this.#flights = new SingleFlight(options.maxQuestions)
+    this.#flights = new SingleFlight({
+      max: options.maxQuestions,
+      maxPerGroup: options.maxQuestionsPerScope,
+    })
     this.#unsubscribe = options.directory.onChange((change) => this.#changes.note(change))
   }
 
@@ -131,7 +136,7 @@ export class Resolver {
     }
     // A traced question is asked by itself, or its steps would be in another one's record.
     const flightKey = trace === undefined ? `${freshness} ${keyText}` : Symbol(keyText)
-    return this.#flights.join(flightKey, asking, (cancellation) =>
+    return this.#flights.join(flightKey, scopeText(key.scope), asking, (cancellation) =>
       this.#within(cancellation, (cancellation) =>
         this.#attempt(key, keyText, freshness, cancellation, trace, 1),
       ),

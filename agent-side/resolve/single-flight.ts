@@ -5,8 +5,19 @@ import { MetadataError } from '../../lib/errors.ts'
 interface Flight<Value> {
   readonly promise: Promise<Value>
   readonly cancellation: Cancellation
+  readonly group: string
   waiting: Count
 }
+
+/** How many questions may be open at once. */
+export interface SingleFlightLimits {
+  readonly max: Count
+  /** Of one group, so that a group that asks for ever new keys leaves room for the others. */
+  readonly maxPerGroup: Count
+}
+
+/** Who is turned away is told to come back in 1 to so many seconds, so that they do not all come at once. */
+const longestRetryAfter = 3
 
 /**
  * One question per key, however many ask at the same time. Each caller leaves when its own signal is aborted; the
@@ -14,11 +25,11 @@ interface Flight<Value> {
  */
 export class SingleFlight<Value> {
   readonly #flights = new Map<string | symbol, Flight<Value>>()
-  readonly #max: Count
+  readonly #openOf = new Map<string, Count>()
+  readonly #limits: SingleFlightLimits
 
-  /** @param max how many questions may be open at once */
-  constructor(max: Count) {
-    this.#max = max
+  constructor(limits: SingleFlightLimits) {
+    this.#limits = limits
   }
 
   get size(): Count {
@@ -28,22 +39,20 @@ export class SingleFlight<Value> {
   /** @throws {MetadataError} overloaded when too many questions are open */
   join(
     key: string | symbol,
+    group: string,
     asker: Cancellable,
     start: (cancellation: Cancellation) => Value | Promise<Value>,
   ): Value | Promise<Value> {
     const open = this.#flights.get(key)
     if (open !== undefined) return this.#wait(key, open, asker.signal)
-    if (this.#flights.size >= this.#max) {
-      throw new MetadataError('overloaded', 'Cannot ask the port directory: too many questions', {
-        details: { openQuestions: this.#flights.size },
-      })
-    }
+    this.#checkRoom(group)
     const cancellation = new Cancellation()
     const promise = start(cancellation)
     // Directories that hold their own copy answer at once, and need none of the rest.
     if (!(promise instanceof Promise)) return promise
-    const flight: Flight<Value> = { promise, cancellation, waiting: 0 }
+    const flight: Flight<Value> = { promise, cancellation, group, waiting: 0 }
     this.#flights.set(key, flight)
+    this.#openOf.set(group, (this.#openOf.get(group) ?? 0) + 1)
     const landed = (): void => this.#remove(key, flight)
     promise.then(landed, landed)
     return this.#wait(key, flight, asker.signal)
@@ -62,7 +71,21 @@ export class SingleFlight<Value> {
     }
   }
 
+  #checkRoom(group: string): void {
+    const { max, maxPerGroup } = this.#limits
+    const ofGroup = this.#openOf.get(group) ?? 0
+    if (this.#flights.size < max && ofGroup < maxPerGroup) return
+    throw new MetadataError('overloaded', 'Cannot ask the port directory: too many questions', {
+      retryAfter: 1 + Math.floor(Math.random() * longestRetryAfter),
+      details: { openQuestions: this.#flights.size, group, ofGroup },
+    })
+  }
+
   #remove(key: string | symbol, flight: Flight<Value>): void {
-    if (this.#flights.get(key) === flight) this.#flights.delete(key)
+    if (this.#flights.get(key) !== flight) return
+    this.#flights.delete(key)
+    const left = (this.#openOf.get(flight.group) ?? 1) - 1
+    if (left === 0) this.#openOf.delete(flight.group)
+    else this.#openOf.set(flight.group, left)
   }
 }

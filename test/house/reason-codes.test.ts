@@ -6,7 +6,6 @@ const codes = Object.keys(reasonCodes).filter(isReasonCode)
 
 /** Codes that clients may already rely on, whose use comes with the part named. A row goes when the part is there. */
 const planned: Readonly<Partial<Record<ReasonCode, string>>> = {
-  rate_limited: 'rate limits for each instance',
   scope_not_allowed: 'central agents that know which scopes a certificate may speak for',
 }
 

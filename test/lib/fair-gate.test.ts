@@ -1,5 +1,5 @@
 import t from 'tap'
-import { MetadataError } from '../../lib/errors.ts'
+import type { MetadataError } from '../../lib/errors.ts'
 import { FairGate, type FairGateOptions, type Leaving } from '../../lib/fair-gate.ts'
 import type { Seat } from '../../lib/fair-queue.ts'
 import { FakeClock } from '../support/fake-clock.ts'

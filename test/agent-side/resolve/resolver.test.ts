@@ -63,6 +63,7 @@ function subject(options: Partial<ResolverOptions> & { readonly answersAtOnce?: 
     cache: { max: 100, ttl: 10_000, maxNegative: 100, maxNegativePerScope: 3, ttlNegative: 1_000 },
     timeout: 10_000,
     maxQuestions: 50,
+    maxQuestionsPerScope: 50,
     ...options,
   })
   return { clock, directory, resolver }
