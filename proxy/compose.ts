@@ -161,7 +161,7 @@ function attachmentRules(config: ProxyConfig, homeKey: NamespaceKey): Attachment
   }
 }
 
-function workerConfig({ agent, limits, listen_backlog, log }: ProxyConfig): WorkerConfig {
+function workerConfig({ agent, forwarding, limits, listen_backlog, log }: ProxyConfig): WorkerConfig {
   return {
     logLevel: log.level,
     backlog: listen_backlog,
@@ -172,6 +172,14 @@ function workerConfig({ agent, limits, listen_backlog, log }: ProxyConfig): Work
       timeoutHeaders: agent.timeout_headers,
       timeoutBody: agent.timeout_body,
     },
+    ...(forwarding.mode === 'direct' && {
+      forwarding: {
+        leaseSocket: forwarding.lease_socket,
+        leases: forwarding.leases,
+        connections: forwarding.connections,
+        timeoutConnect: forwarding.timeout_connect,
+      },
+    }),
     limits: {
       headBytes: limits.head,
       bodyBytes: limits.body,

@@ -117,6 +117,35 @@ const table = {
       min: '10ms',
     }),
   }),
+  forwarding: section({
+    mode: oneOf(['agent', 'direct'], {
+      help: 'How requests reach Nova. agent: always over the agent. direct: a worker forwards by itself for guests that the agent leased it signed headers of (forwarding.leases there), and over the agent for all others.',
+      default: 'agent',
+    }),
+    lease_socket: path({
+      help: "UNIX socket on which overlapd-agent of this host leases. Neutron's agent has none; then everything goes over the agent.",
+      default: '/run/overlapd/agent-lease.sock',
+    }),
+    leases: integer({
+      help: 'Leases that each worker holds at most. Not more than forwarding.max_leases of the agent is of use.',
+      unit: 'leases',
+      default: 4096,
+      min: 1,
+      max: 1_000_000,
+    }),
+    connections: integer({
+      help: 'Connections of each worker to each Nova endpoint; more requests go over the agent.',
+      unit: 'connections',
+      default: 16,
+      min: 1,
+      max: 4096,
+    }),
+    timeout_connect: duration({
+      help: 'For connecting to Nova, after which the request goes over the agent.',
+      default: '1s',
+      min: '10ms',
+    }),
+  }),
   workers: section({
     count: integer({
       help: 'Processes that talk to guests. 0: two, or one where there is one processor.',
