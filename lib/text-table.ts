@@ -12,6 +12,17 @@ export function textTable(rows: readonly (readonly string[])[]): string {
     .join('')
 }
 
+/** A {@link textTable} under headings, with a rule between. */
+export function headedTable(
+  headings: readonly string[],
+  rows: readonly (readonly string[])[],
+): string {
+  const rule = headings.map((heading, column) =>
+    '-'.repeat(Math.max(heading.length, ...rows.map((row) => row[column]?.length ?? 0))),
+  )
+  return textTable([headings, rule, ...rows])
+}
+
 /**
  * Text from elsewhere as it may be shown on a terminal: control characters, with which a tenant could redraw an
  * operator's screen, become visible escapes.

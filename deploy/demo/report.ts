@@ -1,4 +1,4 @@
-import { formatTable } from './table.ts'
+import { headedTable } from '../../lib/text-table.ts'
 import type { Stage } from './stage.ts'
 import type { Visit } from './visits.ts'
 
@@ -31,7 +31,7 @@ export function visitReport(visits: readonly Visit[]): string {
     ])
   const headings = ['network', 'through', 'address', 'MAC', 'instance', 'got', 'ms', 'verdict']
   const hidden = visits.length > mostRows ? `\n… and ${visits.length - mostRows} more` : ''
-  return `${formatTable(headings, rows)}${hidden}\n\n${summary(visits)}`
+  return `${headedTable(headings, rows).trimEnd()}${hidden}\n\n${summary(visits)}`
 }
 
 function summary(visits: readonly Visit[]): string {

@@ -50,7 +50,8 @@ export async function buildScenery(topology: DemoTopology): Promise<void> {
   await inParallel(guests, programsAtOnce, (guest) => buildGuest(guest, networkOf.get(guest)))
 }
 
-function namespacesOf(topology: DemoTopology): string[] {
+/** The names of all namespaces of a plan. */
+export function namespacesOf(topology: DemoTopology): string[] {
   return topology.networks.flatMap((network) => [
     network.netns,
     ...network.guests.map((guest) => guest.netns),
@@ -111,7 +112,13 @@ async function inside(netns: string, commands: readonly string[]): Promise<void>
 
 /** Removes every namespace of a run; links and rules go with them. */
 export async function removeScenery(run: string): Promise<void> {
-  const names = (await namespacesNow()).filter((name) => name.startsWith(`${run}-`))
+  await removeNamespaces((await namespacesNow()).filter((name) => name.startsWith(`${run}-`)))
+}
+
+/** Removes namespaces by name; one that is not there is passed over. */
+export async function removeNamespaces(wanted: readonly string[]): Promise<void> {
+  const existing = new Set(await namespacesNow())
+  const names = wanted.filter((name) => existing.has(name))
   if (names.length === 0) return
   await runCommand(
     'ip',

@@ -84,15 +84,14 @@ function explanationText(explanation: Explanation): string {
     `${String(index + 1).padStart(3)}  ${`${step.ms.toFixed(2)} ms`.padStart(11)}  ${terminalText(step.step)}  ${detailText(step.detail)}`.trimEnd(),
   )
   const { kind, evidence, ...rest } = explanation.verdict
+  const said = isMapping(evidence) ? { ...rest, ...evidence } : rest
   const lines = [
     ...steps,
     '',
     `verdict: ${typeof kind === 'string' ? terminalText(kind) : 'unknown'}`,
   ]
-  for (const [name, value] of Object.entries(rest))
+  for (const [name, value] of Object.entries(said))
     lines.push(`  ${terminalText(name)}: ${detailText(value)}`)
-  const why = isMapping(evidence) ? evidence['why'] : undefined
-  if (typeof why === 'string') lines.push(`  why: ${terminalText(why)}`)
   const reason = reasonOf(explanation)
   if (isReasonCode(reason)) {
     const { status, publicText, operatorAction } = reasonRow(reason)

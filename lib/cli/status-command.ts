@@ -1,6 +1,6 @@
 import { AdminUnreachableError, askAdminJson } from '../http/admin-client.ts'
 import { isMapping } from '../config/entry.ts'
-import { terminalText, textTable } from '../text-table.ts'
+import { headedTable, terminalText, textTable } from '../text-table.ts'
 import { adminAddress, adminOption, daemons, type Daemon } from './admin-sockets.ts'
 import {
   askHealth,
@@ -31,29 +31,61 @@ async function askStatus(daemon: Daemon, call: CommandCall): Promise<DaemonStatu
 /** Longer lists are for `--json`. */
 const shownItems = 20
 
-/** A JSON value as lines of `path  value`. */
-function statusRows(value: unknown, path: string): readonly (readonly [string, string])[] {
-  const below = (name: string): string => (path === '' ? name : `${path}.${name}`)
-  if (Array.isArray(value)) {
-    const items = value as readonly unknown[]
-    const rows = items
-      .slice(0, shownItems)
-      .flatMap((item, index) => statusRows(item, `${path}[${index}]`))
-    const left = items.length - shownItems
-    return left > 0 ? [...rows, [path, `… and ${left} more, see --json`]] : rows
+/** One thing a daemon says of itself, on a line of its own. */
+type StatusRow = readonly [path: string, value: string]
+
+/** A list of things of one kind, such as namespaces, under the name it has. */
+interface StatusList {
+  readonly path: string
+  readonly items: readonly Readonly<Record<string, unknown>>[]
+}
+
+interface StatusParts {
+  readonly rows: StatusRow[]
+  readonly lists: StatusList[]
+}
+
+function valueText(value: unknown): string {
+  if (value === undefined) return ''
+  if (typeof value === 'string') return value
+  if (Array.isArray(value)) return (value as readonly unknown[]).map(valueText).join(' ')
+  return JSON.stringify(value)
+}
+
+/** Sorts a JSON value into single values and lists of things. */
+function gather(value: unknown, path: string, parts: StatusParts): StatusParts {
+  if (Array.isArray(value) && value.length > 0 && value.every(isMapping)) {
+    parts.lists.push({ path, items: value })
+  } else if (isMapping(value)) {
+    for (const [name, inner] of Object.entries(value)) {
+      gather(inner, path === '' ? name : `${path}.${name}`, parts)
+    }
+  } else {
+    parts.rows.push([path, valueText(value)])
   }
-  if (isMapping(value)) {
-    return Object.entries(value).flatMap(([name, inner]) => statusRows(inner, below(name)))
-  }
-  return [[path, typeof value === 'string' ? value : JSON.stringify(value)]]
+  return parts
+}
+
+function listText({ path, items }: StatusList): string {
+  const shown = items.slice(0, shownItems)
+  const names = [...new Set(shown.flatMap((item) => Object.keys(item)))]
+  const rows = shown.map((item) => names.map((name) => terminalText(valueText(item[name]))))
+  const left = items.length - shown.length
+  const more = left > 0 ? `  … and ${left} more, see --json\n` : ''
+  const table = headedTable(
+    ['', ...names.map(terminalText)],
+    rows.map((row) => ['', ...row]),
+  )
+  return `\n  ${terminalText(path)} (${items.length})\n${table}${more}`
 }
 
 function statusText({ health, status }: DaemonStatus): string {
-  const rows = status === undefined ? [] : statusRows(status, '')
+  if (status === undefined) return healthText(health)
+  const { rows, lists } = gather(status, '', { rows: [], lists: [] })
   const table = textTable(
     rows.map(([path, value]) => ['', terminalText(path), terminalText(value)]),
   )
-  return `${healthText(health)}${table}`
+  return `${healthText(health)}${table}${lists.map(listText).join('')}`
 }
 
 /** `status`: how both daemons stand. */

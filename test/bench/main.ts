@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
-import { formatTable } from '../../deploy/demo/table.ts'
+import { headedTable } from '../../lib/text-table.ts'
 import type { BenchRow } from './row.ts'
 import { scenarios } from './scenarios.ts'
 
@@ -48,7 +48,7 @@ async function main(): Promise<number> {
       })),
     )
   }
-  process.stdout.write(`${formatTable(headings, rows.map(cells))}\n`)
+  process.stdout.write(`${headedTable(headings, rows.map(cells))}\n`)
   if (values.json !== undefined) {
     await writeFile(values.json, `${JSON.stringify({ rows, ratios: {} }, undefined, 2)}\n`)
   }
