@@ -16,7 +16,8 @@ import { terminalText, textTable } from '../lib/text-table.ts'
 import { composeProxy } from './compose.ts'
 import { proxyConfig } from './config.ts'
 import { openWindow } from './netns/window.ts'
-import { startChildrenWithoutCapabilities } from './opener/privileges.ts'
+import { workerAccount } from './opener/accounts.ts'
+import { restrictChildren } from './opener/privileges.ts'
 import { notifyService } from './opener/service-notify.ts'
 
 const program = 'overlapd-proxy'
@@ -67,8 +68,13 @@ async function serve(call: CommandCall): Promise<number> {
   const { config, warnings } = loadForCommand(proxyConfig, call)
   const logger = createLogger({ component: 'proxy', level: config.log.level })
   for (const warning of warnings) logger.warn({ warning }, 'Configuration')
-  if (!startChildrenWithoutCapabilities()) {
-    logger.warn({}, 'Workers lose capabilities by their user only: CAP_SETPCAP is missing')
+  if (
+    !restrictChildren({
+      workersChangeUser: workerAccount(config.workers) !== undefined,
+      interception: true,
+    })
+  ) {
+    logger.warn({}, 'Workers begin with all capabilities of the proxy: CAP_SETPCAP is missing')
   }
   const stopped = stopSignal()
   process.on('SIGHUP', () => {

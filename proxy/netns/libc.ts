@@ -39,6 +39,8 @@ export const linux = {
   SOCK_CLOEXEC: 0o2000000,
   SOL_SOCKET: 1,
   SO_REUSEADDR: 2,
+  SO_PEERCRED: 17,
+  SO_ACCEPTCONN: 30,
   IPPROTO_IP: 0,
   IP_FREEBIND: 15,
   IPPROTO_TCP: 6,
@@ -89,6 +91,11 @@ const prototypes = {
   if_indextoname: 'int64_t if_indextoname(unsigned int, void *)',
   capget: 'int capget(void *, void *)',
   capset: 'int capset(void *, const void *)',
+  mkfifo: 'int mkfifo(const char *, unsigned int)',
+  accept4: 'int accept4(int, void *, void *, int)',
+  getsockname: 'int getsockname(int, void *, void *)',
+  ioctl: 'int ioctl(int, unsigned long, void *)',
+  syscall: 'int64_t syscall(int64_t, int64_t, int64_t, int64_t, int64_t)',
 } as const
 type CallName = keyof typeof prototypes
 
@@ -126,6 +133,11 @@ function load(): Bindings {
     savedSynLength: Buffer.alloc(4),
     message: stable(messageBytes),
   }
+}
+
+/** Loads the FFI package now, for a process that will not be able to read it later. */
+export function bindLibc(): void {
+  bindings()
 }
 
 /**

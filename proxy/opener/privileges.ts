@@ -1,9 +1,10 @@
 /** What may the programs that the opener starts do? Nothing, unless it says so for one of them. */
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { callLibc, SystemCallError } from '../netns/libc.ts'
 
 /** @see linux/prctl.h, linux/securebits.h, linux/capability.h */
 const control = {
+  dropFromBoundingSet: 24,
   setSecureBits: 28,
   setNoNewPrivileges: 38,
   ambient: 47,
@@ -13,26 +14,70 @@ const control = {
   noRootLocked: 0x2,
 } as const
 
-const capabilities = { netAdmin: 12, sysAdmin: 21 } as const
-const interceptionCapabilities = (1 << capabilities.netAdmin) | (1 << capabilities.sysAdmin)
+const capabilities = {
+  dacReadSearch: 2,
+  setGroupId: 6,
+  setUserId: 7,
+  netAdmin: 12,
+  sysAdmin: 21,
+} as const
+const ofInterception = [capabilities.netAdmin, capabilities.sysAdmin]
+const interceptionCapabilities = ofInterception.reduce((mask, bit) => mask | (1 << bit), 0)
+/** What a worker holds until it has loaded its program and gives up being root. */
+const ofStartingWorkers = [
+  capabilities.dacReadSearch,
+  capabilities.setGroupId,
+  capabilities.setUserId,
+]
+
+/** What the programs that are going to be started need. */
+export interface ChildrenNeeds {
+  /** Workers begin as root, read their program wherever it lies, and then become another user by themselves. */
+  readonly workersChangeUser: boolean
+  /** A program is going to be started by {@link withInterceptionCapabilities}. */
+  readonly interception: boolean
+}
 
 /**
- * Makes every program started from this thread begin without capabilities, for good: none by being root (`SECBIT_NOROOT`), none
- * ambient, none by files (`no_new_privs`). The opener itself keeps what it has. Call it on the main thread before the first
+ * Leaves every program started from this thread without capabilities, for good, but for what is named here: none ambient, none
+ * inheritable, none by files (`no_new_privs`). The opener itself keeps what it has. Call it on the main thread before the first
  * child is started.
- * @returns false where the secure bits may not be set (no CAP_SETPCAP): then a child loses its capabilities by not being root
+ *
+ * Where workers change their user, the bounding set says what a child gets by being root: three capabilities, none of which lets it
+ * touch the network. Ambient capabilities would not do: they must be inheritable, and of that set a process of several threads can
+ * empty its own thread's alone. Where workers stay who they are, being root gives a child nothing at all (`SECBIT_NOROOT`).
+ * @returns false where this may not be set (no CAP_SETPCAP): then a worker has all of root's until it is another user
  */
-export function startChildrenWithoutCapabilities(): boolean {
+export function restrictChildren(needs: ChildrenNeeds): boolean {
   callLibc('prctl', control.setNoNewPrivileges, 1, 0, 0, 0)
   callLibc('prctl', control.ambient, control.ambientClearAll, 0, 0, 0)
   setInheritable(() => 0)
   try {
-    callLibc('prctl', control.setSecureBits, control.noRoot | control.noRootLocked, 0, 0, 0)
+    if (needs.workersChangeUser) {
+      limitBoundingSet([...ofStartingWorkers, ...(needs.interception ? ofInterception : [])])
+    } else {
+      callLibc('prctl', control.setSecureBits, control.noRoot | control.noRootLocked, 0, 0, 0)
+    }
   } catch (cause) {
     if (cause instanceof SystemCallError && cause.errnoName === 'EPERM') return false
     throw cause
   }
   return true
+}
+
+/** Far more than the kernel has; it refuses the first number it does not know. */
+const mostCapabilities = 64
+
+function limitBoundingSet(kept: readonly number[]): void {
+  for (let capability = 0; capability < mostCapabilities; capability += 1) {
+    if (kept.includes(capability)) continue
+    try {
+      callLibc('prctl', control.dropFromBoundingSet, capability, 0, 0, 0)
+    } catch (cause) {
+      if (cause instanceof SystemCallError && cause.errnoName === 'EINVAL') return
+      throw cause
+    }
+  }
 }
 
 /**
@@ -42,7 +87,7 @@ export function startChildrenWithoutCapabilities(): boolean {
 export function withInterceptionCapabilities<Value>(start: () => Value): Value {
   // Only what is inheritable may be ambient, and it is neither for longer than the start takes: workers get nothing of it.
   const before = setInheritable((inheritable) => inheritable | interceptionCapabilities)
-  for (const capability of Object.values(capabilities)) raiseAmbient(capability)
+  for (const capability of ofInterception) raiseAmbient(capability)
   try {
     return start()
   } finally {
@@ -75,25 +120,43 @@ function setInheritable(change: (inheritable: number) => number): number {
   return before
 }
 
-/** What a process has left of privileges; read by the opener before it trusts a worker with a socket. */
-export interface ProcessPrivileges {
-  /** User id of the main thread, effective. */
+/** Whom every thread of a process must run as. */
+export interface WantedAccount {
   readonly userId: number
-  readonly noNewPrivileges: boolean
-  /** No capability is permitted, effective, inheritable or ambient. */
-  readonly hasNoCapabilities: boolean
+  readonly groupId: number
 }
 
-/** @throws NodeJS.ErrnoException when the process is gone */
-export function privilegesOf(pid: number): ProcessPrivileges {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
-  const field = (name: string): string =>
-    new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1] ?? ''
-  return {
-    userId: Number(field('Uid').split(/\s+/)[1]),
-    noNewPrivileges: field('NoNewPrivs') === '1',
-    hasNoCapabilities: ['CapInh', 'CapPrm', 'CapEff', 'CapAmb'].every((name) =>
-      /^0+$/.test(field(name)),
-    ),
+/**
+ * Asks the kernel about every thread of a process, because each has privileges of its own. The opener does so before it trusts
+ * a worker with a socket.
+ * @param account absent when the process may be whoever it is; capabilities it may not have in any case
+ * @returns why the process is not to be trusted, `undefined` when it is without privileges
+ * @throws NodeJS.ErrnoException when the process is gone
+ */
+export function whyPrivileged(pid: number, account?: WantedAccount): string | undefined {
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    const why = whyThreadPrivileged(`/proc/${pid}/task/${thread}/status`, account)
+    if (why !== undefined) return why
   }
+  return undefined
+}
+
+function whyThreadPrivileged(
+  statusFile: string,
+  account: WantedAccount | undefined,
+): string | undefined {
+  const status = readFileSync(statusFile, 'utf8')
+  const field = (name: string): string[] =>
+    new RegExp(`^${name}:[ \\t]*(.*)$`, 'm').exec(status)?.[1]?.trim().split(/\s+/) ?? ['absent']
+  for (const name of ['CapInh', 'CapPrm', 'CapEff', 'CapAmb']) {
+    if (!/^0+$/.test(field(name).join())) return `kept capabilities (${name} ${field(name).join()})`
+  }
+  if (field('NoNewPrivs').join() !== '1') return 'may gain privileges'
+  if (account === undefined) return undefined
+  const { userId, groupId } = account
+  const isOnly = (ids: readonly string[], wanted: number): boolean =>
+    ids.length === 4 && ids.every((id) => id === String(wanted))
+  if (!isOnly(field('Uid'), userId)) return `runs as user ${field('Uid').join()}, not ${userId}`
+  if (!isOnly(field('Gid'), groupId)) return `runs in group ${field('Gid').join()}, not ${groupId}`
+  return field('Groups').join() === '' ? undefined : `kept the groups ${field('Groups').join()}`
 }

@@ -19,7 +19,7 @@ import {
 } from '../netns/libc.ts'
 import type { FromWorker, ToWorker, WorkerConfig } from '../worker/protocol.ts'
 import type { Account } from './accounts.ts'
-import { privilegesOf } from './privileges.ts'
+import { whyPrivileged } from './privileges.ts'
 
 /** How to start a worker. */
 export interface WorkerProgram {
@@ -80,13 +80,20 @@ export class WorkerProcess {
     const [ours, theirs] = openSocketPair()
     this.#channel = ours
     try {
-      this.#child = spawn(process.execPath, [...program.nodeOptions, program.script], {
-        // After the standard streams and IPC: the place that worker/protocol.ts names.
-        stdio: ['ignore', 'inherit', 'inherit', 'ipc', theirs],
-        env: {},
-        cwd: '/',
-        ...(program.account && { uid: program.account.userId, gid: program.account.groupId }),
-      })
+      // It begins as who we are, because another user may not be able to read the program: a clone in a home folder. It becomes
+      // the account by itself once everything is loaded. That way serves an installation in /usr too, so it is the only one.
+      const { account } = program
+      const arguments_ = account === undefined ? [] : accountArguments(account)
+      this.#child = spawn(
+        process.execPath,
+        [...program.nodeOptions, program.script, ...arguments_],
+        {
+          // After the standard streams and IPC: the place that worker/protocol.ts names.
+          stdio: ['ignore', 'inherit', 'inherit', 'ipc', theirs],
+          env: {},
+          cwd: '/',
+        },
+      )
     } finally {
       closeSync(theirs)
     }
@@ -158,11 +165,7 @@ export class WorkerProcess {
 
   #whyNotTrusted(): string | undefined {
     try {
-      const { userId, noNewPrivileges, hasNoCapabilities } = privilegesOf(this.pid)
-      const wanted = this.#options.program.account?.userId ?? userId
-      if (userId !== wanted) return `runs as user ${userId} instead of ${wanted}`
-      if (!hasNoCapabilities) return 'kept capabilities'
-      return noNewPrivileges ? undefined : 'may gain privileges'
+      return whyPrivileged(this.pid, this.#options.program.account)
     } catch (cause) {
       return causeText(cause)
     }
@@ -219,4 +222,8 @@ export class WorkerProcess {
     closeSync(this.#channel)
     this.#options.events.gone(this, why)
   }
+}
+
+function accountArguments({ userId, groupId }: Account): string[] {
+  return [String(userId), String(groupId)]
 }

@@ -27,8 +27,6 @@ function run(): void {
   }
   process.on('uncaughtException', die)
   process.on('unhandledRejection', die)
-  preload()
-  becomeAccount(process.argv.slice(2))
   // The opener decides when workers stop; a terminal sends its signals to the whole group.
   process.on('SIGINT', () => undefined)
   process.on('SIGTERM', () => undefined)
@@ -57,6 +55,8 @@ function run(): void {
     logger.warn({}, 'The opener is gone, finishing what is under way')
     worker.handle({ kind: 'drain', limit: orphanDrainLimit }).then(() => process.exit(0), die)
   })
+  // Its end may have come before anybody listened for it.
+  if (!process.connected) process.exit(0)
 }
 
 function tell(message: FromWorker): void {
@@ -72,4 +72,7 @@ function leave(): void {
   else process.exit(0)
 }
 
+// Nothing of a guest is read, and no descriptor taken, by anybody but the account that serves guests.
+await preload()
+becomeAccount(process.argv.slice(2))
 run()

@@ -59,7 +59,16 @@ export async function startEchoAgent(t: Test, socket: string): Promise<void> {
 }
 
 /** Starts `overlapd-proxy serve` on a folder of its own, with an echo agent, and waits until it answers operators. */
-export async function startProxy(t: Test, ...set: readonly string[]): Promise<RunningProxy> {
+export function startProxy(t: Test, ...set: readonly string[]): Promise<RunningProxy> {
+  return startProxyFrom(t, program, ...set)
+}
+
+/** The same with a program that lies somewhere else than where it was built. */
+export async function startProxyFrom(
+  t: Test,
+  program: string,
+  ...set: readonly string[]
+): Promise<RunningProxy> {
   if (!existsSync(program)) throw new Error('dist/ is missing: run "npm run build" first')
   const folder = openFolder(t)
   const netnsFolder = join(folder, 'netns')
@@ -73,10 +82,11 @@ export async function startProxy(t: Test, ...set: readonly string[]): Promise<Ru
     `admin.socket=${adminSocket}`,
     ...set,
   ]
+  // By way of env, or the test runner adds its own loaders to the program and to its workers.
   const child = spawn(
-    process.execPath,
-    [program, 'serve', ...options.flatMap((option) => ['--set', option])],
-    { stdio: ['ignore', 'pipe', 'pipe'], env: {} },
+    'env',
+    ['-i', process.execPath, program, 'serve', ...options.flatMap((option) => ['--set', option])],
+    { stdio: ['ignore', 'pipe', 'pipe'] },
   )
   let log = ''
   for (const stream of [child.stdout, child.stderr]) {
