@@ -1,15 +1,30 @@
 /** Which user or group does a name in the configuration mean? Read from the system's files; no service is asked. */
 import { readFileSync } from 'node:fs'
 
-/** The columns of `/etc/passwd` and `/etc/group` that name and number are in. */
-const columns = { name: 0, id: 2 } as const
+/** The columns of `/etc/passwd` and `/etc/group` that matter; the last one only a user has. */
+const columns = { name: 0, id: 2, group: 3 } as const
+
+type Column = (typeof columns)[keyof typeof columns]
+
+/** A system without the file knows no names. */
+function rowsOf(file: string): readonly (readonly string[])[] {
+  try {
+    return readFileSync(file, 'utf8')
+      .split('\n')
+      .map((line) => line.split(':'))
+  } catch {
+    return []
+  }
+}
+
+function numberIn(file: string, by: Column, wanted: string, column: Column): number | undefined {
+  const text = rowsOf(file).find((fields) => fields[by] === wanted)?.[column]
+  return text !== undefined && /^\d{1,10}$/.test(text) ? Number(text) : undefined
+}
 
 function idIn(file: string, wanted: string): number | undefined {
   if (/^\d{1,10}$/.test(wanted)) return Number(wanted)
-  const rows = readFileSync(file, 'utf8').split('\n')
-  const row = rows.map((line) => line.split(':')).find((fields) => fields[columns.name] === wanted)
-  const id = Number(row?.[columns.id])
-  return Number.isSafeInteger(id) ? id : undefined
+  return numberIn(file, columns.name, wanted, columns.id)
 }
 
 /** @returns the number of a user given by name or number, or `undefined` when the name is unknown */
@@ -20,4 +35,9 @@ export function userIdOf(user: string, file = '/etc/passwd'): number | undefined
 /** @returns the number of a group given by name or number, or `undefined` when the name is unknown */
 export function groupIdOf(group: string, file = '/etc/group'): number | undefined {
   return idIn(file, group)
+}
+
+/** @returns the number of a user's own group, or `undefined` when the user is unknown */
+export function primaryGroupOf(userId: number, file = '/etc/passwd'): number | undefined {
+  return numberIn(file, columns.id, String(userId), columns.group)
 }

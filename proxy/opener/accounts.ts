@@ -1,5 +1,6 @@
 /** Which user and group are meant? Names are read from the system's files, so that no service is asked in a privileged process. */
 import { readFileSync } from 'node:fs'
+import { groupIdOf, primaryGroupOf, userIdOf } from '../../lib/accounts.ts'
 
 /** A user and a group by number. */
 export interface Account {
@@ -20,7 +21,8 @@ export interface AccountFiles {
 export const systemAccountFiles: AccountFiles = { passwd: '/etc/passwd', group: '/etc/group' }
 
 /**
- * Resolves a user by name or number, and a group likewise; without one, the user's own group.
+ * Resolves a user by name or number, and a group likewise; without one, the user's own group, or for a number that no file
+ * knows the group of the same number.
  * @throws Error naming what is not known
  */
 export function resolveAccount(
@@ -28,33 +30,16 @@ export function resolveAccount(
   group: string | undefined,
   files: AccountFiles = systemAccountFiles,
 ): Account {
-  const row = findRow(files.passwd, user, [0, 2])
-  const fromNumber = isNumber(user) ? { userId: Number(user), groupId: Number(user) } : undefined
-  const known = row && { userId: Number(row[2]), groupId: Number(row[3]) }
-  const account = known ?? fromNumber ?? (user === 'nobody' ? nobody : undefined)
-  if (account === undefined) throw new Error(`Cannot run workers as user "${user}": it is unknown`)
-  if (group === undefined) return account
-  if (isNumber(group)) return { ...account, groupId: Number(group) }
-  const groupRow = findRow(files.group, group, [0])
-  if (groupRow === undefined) {
+  const userId = userIdOf(user, files.passwd) ?? (user === 'nobody' ? nobody.userId : undefined)
+  if (userId === undefined) throw new Error(`Cannot run workers as user "${user}": it is unknown`)
+  if (group === undefined) {
+    return { userId, groupId: primaryGroupOf(userId, files.passwd) ?? userId }
+  }
+  const groupId = groupIdOf(group, files.group)
+  if (groupId === undefined) {
     throw new Error(`Cannot run workers in group "${group}": it is unknown`)
   }
-  return { ...account, groupId: Number(groupRow[2]) }
-}
-
-function isNumber(text: string): boolean {
-  return /^\d{1,10}$/.test(text)
-}
-
-function findRow(file: string, wanted: string, columns: readonly number[]): string[] | undefined {
-  let text: string
-  try {
-    text = readFileSync(file, 'utf8')
-  } catch {
-    return undefined
-  }
-  const rows = text.split('\n').map((line) => line.split(':'))
-  return rows.find((row) => row.length > 2 && columns.some((column) => row[column] === wanted))
+  return { userId, groupId }
 }
 
 /**

@@ -14,7 +14,7 @@ import {
   type GuestListener,
 } from './guest-listener.ts'
 import type { GuestServices } from './guest-services.ts'
-import { parserRefusal, type ParserError } from './parser-refusal.ts'
+import { parserRefusal, type ParserError } from '../../lib/http/parser-refusal.ts'
 import type { ListenerDescription } from './protocol.ts'
 import { refusalBytes } from './refusal-bytes.ts'
 import { sourceMacOfSyn } from './source-mac.ts'

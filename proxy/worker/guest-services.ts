@@ -2,7 +2,7 @@ import type { Bytes, Clock } from '../../lib/clock.ts'
 import type { Forwarder } from './forwarder.ts'
 import type { WorkerMetrics } from './metrics.ts'
 import type { WorkerConfig } from './protocol.ts'
-import type { RefusalLog } from './refusal-log.ts'
+import type { RefusalLog } from '../../lib/refusal-log.ts'
 import type { RequestIds } from './request-ids.ts'
 
 /** What every connection and request of a worker shares. */

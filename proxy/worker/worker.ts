@@ -10,7 +10,7 @@ import { LeaseBook } from './lease-book.ts'
 import { LeaseChannel } from './lease-channel.ts'
 import { WorkerMetrics } from './metrics.ts'
 import type { FromWorker, ListenerDescription, ToWorker, WorkerConfig } from './protocol.ts'
-import { RefusalLog } from './refusal-log.ts'
+import { RefusalLog } from '../../lib/refusal-log.ts'
 import { RequestIds } from './request-ids.ts'
 
 const defaultBacklog: Count = 1024

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { groupIdOf, userIdOf } from '../../lib/accounts.ts'
+import { groupIdOf, primaryGroupOf, userIdOf } from '../../lib/accounts.ts'
 import { scratchFolder } from '../support/scratch-folder.ts'
 
 t.test('userIdOf() and groupIdOf() read names and take numbers', async (t) => {
@@ -16,4 +16,7 @@ t.test('userIdOf() and groupIdOf() read names and take numbers', async (t) => {
   t.equal(userIdOf('1234', passwd), 1_234)
   t.equal(userIdOf('haproxy', passwd), undefined)
   t.equal(groupIdOf('', group), undefined)
+  t.equal(primaryGroupOf(64_001, passwd), 64_002)
+  t.equal(primaryGroupOf(1_234, passwd), undefined)
+  t.equal(userIdOf('root', join(folder, 'absent')), undefined)
 })
