@@ -24,6 +24,8 @@ export interface AppOptions {
   readonly compute: Forwarder
   readonly boots: BootWatch
   readonly rateLimits: GuestRateLimits
+  /** Hears of every key, since a new MAC for an address ends leases. */
+  readonly leases?: { noteKey(key: LookupKey): void } | undefined
   readonly decisions: DecisionLog
   readonly clock: Clock
   readonly logger: Logger
@@ -86,9 +88,10 @@ export class App {
 
   async #serve(serving: Serving): Promise<void> {
     const { peer, request, response } = serving
-    const { rateLimits } = this.#options
+    const { rateLimits, leases } = this.#options
     serving.key = readLookupKey(peer, request.rawHeaders)
     if (peer.kind === 'overlapd') requireScope(peer.proxy, serving.key.scope)
+    leases?.noteKey(serving.key)
     rateLimits.checkSource(serving.key)
     const computeRequest = await this.#computeRequest(request)
     const resolving = this.#options.resolver.resolve(serving.key, response)

@@ -20,12 +20,15 @@ import { AgentListener } from './agent-listener.ts'
 import { App } from './app.ts'
 import { CoalescingCompute } from './compute/coalescing.ts'
 import { ComputeClient, type Forwarder } from './compute/compute-client.ts'
+import { leaseTerms } from './compute/lease-terms.ts'
 import { RequestSigner } from './compute/signed-headers.ts'
 import { Upstreams, type Upstream } from './compute/upstreams.ts'
 import type { AgentConfig } from './config.ts'
 import { DecisionLog, type Decision } from './decision-log.ts'
 import { Explainer } from './explain.ts'
 import { GuestRateLimits, type RateLimitSettings } from './guest-rate-limits.ts'
+import { LeaseDesk } from './leases/lease-desk.ts'
+import { LeaseListener } from './leases/lease-listener.ts'
 import { LimitMetrics } from './limit-metrics.ts'
 import type { Peer } from './lookup-key.ts'
 import { AgentMetrics } from './metrics.ts'
@@ -56,6 +59,8 @@ export interface Agent {
   adminAddresses(): readonly string[]
   /** Reads certificates and lists of proxies again. What cannot be used is told and not used. */
   reload(): void
+  /** Takes the rate limits of another configuration, and nothing else of it. */
+  reconfigure(config: AgentConfig): void
 }
 
 const shownRefusals = 50
@@ -100,6 +105,7 @@ function peerOf(listener: AgentConfig['listeners'][number]): Peer {
 
 interface ComputeParts {
   readonly upstreams: Upstreams
+  readonly signer: RequestSigner
   readonly compute: Forwarder
   readonly limit: AdaptiveLimit
   readonly gate: FairGate
@@ -160,7 +166,7 @@ function createCompute(
     ttl === 0
       ? client
       : new CoalescingCompute({ compute: client, clock, ttl, maxBytes, observer: limitMetrics })
-  return { upstreams, compute, limit, gate }
+  return { upstreams, signer, compute, limit, gate }
 }
 
 /** Never more than there are connections: beyond that requests would wait in one line, whoever they are from. */
@@ -211,6 +217,43 @@ function createResolver(
     maxQuestionsPerScope: limits.questions_per_scope,
     observer,
   })
+}
+
+interface LeasedParts {
+  readonly resolver: Resolver
+  readonly directory: PortDirectory
+  readonly rateLimits: GuestRateLimits
+  readonly computeParts: ComputeParts
+}
+
+/** Absent where leases are not wanted. */
+function createLeasing(
+  config: AgentConfig,
+  { clock, logger }: Surroundings,
+  { resolver, directory, rateLimits, computeParts }: LeasedParts,
+): { readonly desk: LeaseDesk; readonly listener: LeaseListener } | undefined {
+  const { forwarding, compute } = config
+  if (!forwarding.leases) return undefined
+  const { upstreams, signer } = computeParts
+  const tls = {
+    caFile: compute.ca_file,
+    keyFile: compute.client_key_file,
+    insecure: compute.insecure,
+  }
+  const desk = new LeaseDesk({
+    verdicts: resolver,
+    directory,
+    // What is not seen here cannot be limited here.
+    upstreamsFor: (identity) =>
+      rateLimits.settings.isEnabled ? [] : leaseTerms(upstreams, signer, tls, identity),
+    clock,
+    ttl: forwarding.lease_ttl,
+    oldest: config.cache.ttl,
+    maxPerHolder: forwarding.max_leases,
+  })
+  const { socket: path, mode, user, group } = forwarding
+  const socket = { path, mode, user, group, backlog: 256 }
+  return { desk, listener: new LeaseListener({ desk, socket, logger }) }
 }
 
 function createListeners(
@@ -286,7 +329,8 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
     (await createDirectory(config.ports, { clock, logger, registry, environment }))
   const resolver = createResolver(config, clock, directory, metrics)
   const limitMetrics = new LimitMetrics(registry)
-  const { upstreams, compute, limit, gate } = createCompute(config, around, metrics, limitMetrics)
+  const computeParts = createCompute(config, around, metrics, limitMetrics)
+  const { upstreams, compute, limit, gate } = computeParts
   const { boot } = config
   const rateLimits = new GuestRateLimits({
     clock,
@@ -294,12 +338,14 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
     maxInstances: config.rate_limit.instances,
     observer: limitMetrics,
   })
+  const leasing = createLeasing(config, around, { resolver, directory, rateLimits, computeParts })
   const decisions = new DecisionLog(config.admin.decisions)
   const app = new App({
     resolver,
     compute,
     boots: new BootWatch({ clock, ...boot, max: config.rate_limit.instances }),
     rateLimits,
+    leases: leasing?.desk,
     decisions,
     clock,
     logger,
@@ -345,6 +391,7 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
       readiness: () => [
         { name: 'directory', ...directory.readiness() },
         ...listeners.map((one) => one.readiness()),
+        ...(leasing ? [leasing.listener.readiness()] : []),
       ],
       metrics: registryMetrics(registry),
       status,
@@ -368,6 +415,7 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
       },
     },
     ...listeners,
+    ...(leasing ? [leasing.listener] : []),
   ]
   const tlsListeners = listeners.filter((one) => one instanceof TlsListener)
   metrics.watchCertificates(tlsListeners)
@@ -375,6 +423,9 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
     parts,
     status,
     adminAddresses: () => admin.addresses,
+    reconfigure(changed) {
+      rateLimits.reconfigure(rateLimitSettings(changed))
+    },
     reload() {
       for (const listener of tlsListeners) listener.reload()
     },

@@ -15,6 +15,7 @@ import { secretFile } from '../lib/config/secret-file.ts'
 import { list, optional, section } from '../lib/config/structure.ts'
 import { defaultAdminSockets } from '../lib/cli/admin-sockets.ts'
 import { logLevels } from '../lib/log.ts'
+import { forwardingTable, leaseProblems } from './lease-config.ts'
 import { neutronFiles } from './neutron-config/command-files.ts'
 import { bootTable, rateLimitTable } from './rate-limit-config.ts'
 import { portsTable, sectionOf } from './ports/registry.ts'
@@ -364,6 +365,7 @@ const table = {
   }),
   cache,
   compute,
+  forwarding: section(forwardingTable),
   boot: section(bootTable),
   rate_limit: section(rateLimitTable),
   limits,
@@ -416,8 +418,10 @@ function problemsOf(config: AgentConfig): readonly ConfigProblem[] {
     problems.push({ path: 'compute.upstreams', message: 'names no endpoint' })
   }
   if (listeners.length === 0) problems.push({ path: 'listeners', message: 'names no listener' })
+  problems.push(...leaseProblems(config))
   const local = listeners.filter(({ tcp: address }) => address === undefined)
   const sockets = [...local.map((one) => one.socket), config.admin.socket]
+  if (config.forwarding.leases) sockets.push(config.forwarding.socket)
   const repeated = sockets.find((socket, index) => sockets.indexOf(socket) !== index)
   if (repeated !== undefined) {
     problems.push({ path: 'listeners', message: `"${repeated}" is used for two sockets` })

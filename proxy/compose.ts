@@ -161,7 +161,13 @@ function attachmentRules(config: ProxyConfig, homeKey: NamespaceKey): Attachment
   }
 }
 
-function workerConfig({ agent, forwarding, limits, listen_backlog, log }: ProxyConfig): WorkerConfig {
+function workerConfig({
+  agent,
+  forwarding,
+  limits,
+  listen_backlog,
+  log,
+}: ProxyConfig): WorkerConfig {
   return {
     logLevel: log.level,
     backlog: listen_backlog,
