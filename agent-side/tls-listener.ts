@@ -56,7 +56,7 @@ const mostHandshakesOfOneAddress: Count = 256
 interface Connection {
   readonly peer: Peer
   readonly proxy: KnownProxy
-  running: Count
+  readonly running: Set<ServerResponse>
   isOld: boolean
   cancelAge: Cancel
 }
@@ -149,6 +149,9 @@ export class TlsListener implements Part {
   /** Stops accepting and lets running requests end. */
   async close(): Promise<void> {
     this.#isDraining = true
+    for (const { running } of this.#connections.values()) {
+      for (const response of running) response.shouldKeepAlive = false
+    }
     await Promise.all([this.#material.close(), this.#grants?.close()])
     await closeServer(this.#server, this.#options.limits.drain)
   }
@@ -254,7 +257,7 @@ export class TlsListener implements Part {
     const connection: Connection = {
       proxy,
       peer: { kind: 'overlapd', proxy },
-      running: 0,
+      running: new Set(),
       isOld: false,
       cancelAge: clock.schedule(age, () => this.#grewOld(socket, connection)),
     }
@@ -273,7 +276,9 @@ export class TlsListener implements Part {
 
   #grewOld(socket: Socket, connection: Connection): void {
     connection.isOld = true
-    if (connection.running === 0) socket.end()
+    // Said in the answer when its head is still to come, so that the proxy sends nothing after it.
+    for (const response of connection.running) response.shouldKeepAlive = false
+    if (connection.running.size === 0) socket.end()
     // A peer that goes on, or does not read its answer, is not waited for without end.
     connection.cancelAge = this.#options.clock.schedule(this.#options.limits.drain, () =>
       socket.destroy(),
@@ -287,10 +292,10 @@ export class TlsListener implements Part {
       socket.destroy()
       return
     }
-    connection.running += 1
+    connection.running.add(response)
     response.once('close', () => {
-      connection.running -= 1
-      if (connection.isOld && connection.running === 0) socket.end()
+      connection.running.delete(response)
+      if (connection.isOld && connection.running.size === 0) socket.end()
     })
     if (this.#isDraining || connection.isOld) response.shouldKeepAlive = false
     void this.#options.app.handle(connection.peer, request, response)

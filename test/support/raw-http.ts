@@ -61,6 +61,11 @@ export class RawConnection {
     return connection
   }
 
+  /** Over a socket that is connected already. */
+  static wrap(socket: Socket): RawConnection {
+    return new RawConnection(socket)
+  }
+
   get isEnded(): boolean {
     return this.#isEnded
   }
