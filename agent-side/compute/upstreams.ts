@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs'
 import { Pool, type Dispatcher } from 'undici'
 import type { Clock, Count, EpochMilliseconds, Milliseconds } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/log.ts'
+import { UpstreamHealth, type UpstreamFailure } from '../../lib/upstream-health.ts'
 import type { SecretSlot } from './signed-headers.ts'
-import { UpstreamHealth, type UpstreamFailure } from './upstream-health.ts'
 
 export interface UpstreamsOptions {
   /** Origins such as `http://192.0.2.10:8775`, the preferred one first. */

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { UpstreamHealth } from '../../../agent-side/compute/upstream-health.ts'
-import { FakeClock } from '../../support/fake-clock.ts'
+import { UpstreamHealth } from '../../lib/upstream-health.ts'
+import { FakeClock } from '../support/fake-clock.ts'
 
 function subject(): { clock: FakeClock; health: UpstreamHealth } {
   const clock = new FakeClock()

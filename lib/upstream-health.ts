@@ -1,4 +1,4 @@
-import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/clock.ts'
+import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from './clock.ts'
 
 export interface HealthOptions {
   readonly clock: Clock
