@@ -1,4 +1,5 @@
 /** Which way does a request go: over the agent, or straight to compute under a lease? */
+import type { Count } from '../../lib/clock.ts'
 import type { MetadataError } from '../../lib/errors.ts'
 import type { ReasonCode } from '../../lib/reason-codes.ts'
 import { wireHeaders } from '../../lib/wire-headers.ts'
@@ -53,6 +54,10 @@ export class Forwarder {
     this.#agent = options.agent
     this.#direct = options.direct
     this.#metrics = options.metrics
+  }
+
+  get leases(): Count {
+    return this.#direct?.book.size ?? 0
   }
 
   send(request: ForwardedRequest, guest: GuestIdentity, receiver: AnswerReceiver): Forwarding {

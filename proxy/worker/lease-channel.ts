@@ -42,7 +42,8 @@ export class LeaseChannel {
   readonly #options: LeaseChannelOptions
   /** By place: two MACs at one address are a reason to wait, not to ask twice. */
   readonly #asked = new Map<GuestPlace, Asked>()
-  readonly #refusedUntil = new Map<GuestPlace, MonotonicMilliseconds>()
+  /** By place and MAC. */
+  readonly #refusedUntil = new Map<string, MonotonicMilliseconds>()
   #socket: Socket | undefined
   #pause: Milliseconds = firstPause
   #lastAsk = 0
@@ -59,7 +60,7 @@ export class LeaseChannel {
     const { book, clock } = this.#options
     if (!book.isHearing || this.#asked.size >= mostAsksInFlight || this.#asked.has(place)) return
     const at = clock.now()
-    const refusedUntil = this.#refusedUntil.get(place)
+    const refusedUntil = this.#refusedUntil.get(`${place} ${key.sourceMac}`)
     if (refusedUntil !== undefined && at < refusedUntil) return
     const ask = (this.#lastAsk += 1)
     this.#asked.set(place, { ask, place, key, at })
@@ -140,10 +141,9 @@ export class LeaseChannel {
     this.#asked.delete(place)
     if (news.kind === 'refused') {
       if (this.#refusedUntil.size >= mostRefusals) this.#refusedUntil.clear()
-      this.#refusedUntil.set(place, clock.now() + refusalHolds)
+      this.#refusedUntil.set(`${place} ${key.sourceMac}`, clock.now() + refusalHolds)
       return
     }
-    this.#refusedUntil.delete(place)
     // An agent that answers about another address than it was asked about is not to be believed in anything.
     if (news.upstreams.some(({ headers }) => headers[1] !== key.sourceIp)) {
       throw new TypeError('A lease is for another address')

@@ -32,6 +32,8 @@ export class WorkerMetrics {
   sourceMacUnknown: Count = 0
   guestDisconnects: Count = 0
   agentRetries: Count = 0
+  /** Held when the metrics were last asked for. */
+  leases: Count = 0
   directRequests: Count = 0
   directHandedBack: Count = 0
   requestBodyBytes: Bytes = 0
@@ -134,6 +136,12 @@ export class WorkerMetrics {
         'Requests asked once more because the agent closed the connection without an answer.',
         [plain(this.agentRetries)],
       ),
+      {
+        ...counter('overlapd_proxy_leases', 'Leases of signed headers that workers hold.', [
+          plain(this.leases),
+        ]),
+        type: 'gauge',
+      },
       counter(
         'overlapd_proxy_direct_requests_total',
         'Requests sent straight to compute under a lease.',

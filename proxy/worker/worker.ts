@@ -82,6 +82,7 @@ export class Worker {
         this.#options.tell({ kind: 'drained' })
         return
       case 'metrics':
+        this.#metrics.leases = this.#forwarder.leases
         this.#options.tell({ kind: 'metrics', id: message.id, metrics: this.#metrics.toJson() })
         return
       default:
