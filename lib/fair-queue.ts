@@ -85,6 +85,8 @@ export class FairQueue<Item> {
   readonly #options: FairQueueOptions
   readonly #preferred = new Lane<Item>()
   readonly #ordinary = new Lane<Item>()
+  /** How often the preferred lane had its turn while somebody waited in the other. */
+  #turns: Count = 0
   #seats: Count = 0
   #sweepAt: Count = idleSeats
 
@@ -150,12 +152,18 @@ export class FairQueue<Item> {
    * @param mayStart says no to a seat that must not have a slot now; then the other lane is asked
    */
   next(mayStart: (seat: Seat) => boolean): Item | undefined {
+    const [first, second] = this.#lanesInTurn()
+    return this.#nextOf(first, mayStart) ?? this.#nextOf(second, mayStart)
+  }
+
+  /** By what they hold, weighted. While neither holds more than its part, by turns of the same weight. */
+  #lanesInTurn(): readonly [Lane<Item>, Lane<Item>] {
+    const { preference } = this.#options
     const preferred = this.#preferred
     const ordinary = this.#ordinary
-    const isOrdinaryFirst = ordinary.running * this.#options.preference <= preferred.running
-    return isOrdinaryFirst
-      ? (this.#nextOf(ordinary, mayStart) ?? this.#nextOf(preferred, mayStart))
-      : (this.#nextOf(preferred, mayStart) ?? this.#nextOf(ordinary, mayStart))
+    const excess = ordinary.running * preference - preferred.running
+    const isOrdinaryFirst = excess === 0 ? this.#turns >= preference : excess < 0
+    return isOrdinaryFirst ? [ordinary, preferred] : [preferred, ordinary]
   }
 
   #nextOf(lane: Lane<Item>, mayStart: (seat: Seat) => boolean): Item | undefined {
@@ -163,7 +171,9 @@ export class FairQueue<Item> {
     const place = lane.turns.first()?.turns.first()
     if (place?.items === undefined || !mayStart(place)) return undefined
     const [item] = place.items
-    if (item !== undefined) this.remove(place, item)
+    if (item === undefined) return undefined
+    this.remove(place, item)
+    this.#turns = lane === this.#preferred && this.#ordinary.waiting > 0 ? this.#turns + 1 : 0
     return item
   }
 
