@@ -13,6 +13,7 @@ import { askAdminJson } from '../lib/http/admin-client.ts'
 import { Lifecycle, stopSignal } from '../lib/lifecycle.ts'
 import { createLogger, type Logger } from '../lib/log.ts'
 import { terminalText, textTable } from '../lib/text-table.ts'
+import { adoptCommand } from './adopt/adopt-command.ts'
 import { composeProxy } from './compose.ts'
 import { proxyConfig } from './config.ts'
 import { openWindow } from './netns/window.ts'
@@ -39,6 +40,13 @@ It holds no secret; the agent holds no privilege.`,
       addressOf: (call) => loadForCommand(proxyConfig, call).config.admin.socket,
     }),
     listCommand(),
+    adoptCommand({
+      options,
+      settingsOf: (call) => {
+        const { config } = loadForCommand(proxyConfig, call)
+        return { netnsDir: config.netns_dir, controlSocket: config.control.socket }
+      },
+    }),
     referenceCommand(proxyConfig),
   ],
   examples: [

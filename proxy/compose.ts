@@ -6,11 +6,13 @@ import type { Logger } from '../lib/log.ts'
 import { ProxyAdmin, type ProxyStatus } from './admin.ts'
 import { planAttachments, type AttachmentRules, type RefusedNamespace } from './attachment.ts'
 import { readMapping, workerCount, type ProxyConfig } from './config.ts'
+import { HaproxyService } from './haproxy/service.ts'
 import { Interception } from './interception/interception.ts'
 import { Listeners } from './listeners.ts'
 import { createProxyMetrics } from './metrics.ts'
 import { NamespaceDiscovery, type FoundNamespace } from './netns/discover.ts'
 import type { NamespaceKey } from './netns/namespace-handle.ts'
+import { holdersText, PortHolders } from './netns/port-holder.ts'
 import type { NamespaceWindow } from './netns/window.ts'
 import { workerAccount } from './opener/accounts.ts'
 import { WorkerPool } from './opener/worker-pool.ts'
@@ -74,6 +76,7 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     onRefused: (listenerId, cause) => listeners.markRefused(listenerId, cause),
     onRestart: () => metrics.workerRestarts.inc(),
   })
+  const holders = new PortHolders(window, clock)
   const listeners: Listeners = new Listeners({
     window,
     sink: pool,
@@ -84,11 +87,21 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
       if (attachment.intercept) interception.add(attachment)
     },
     onClosed: (attachment) => interception.remove(attachment),
+    holderOf: ({ path, key }, tcpPort) => holdersText(holders.find(path, key, tcpPort)),
     onServing: (span) => metrics.attachSeconds.observe(span / 1000),
+  })
+  const haproxy = new HaproxyService({
+    controlSocket: config.control.socket,
+    listeners,
+    rules,
+    backlog: config.listen_backlog,
+    clock,
+    logger,
+    planAgain: () => discovery.look(),
   })
   const reconcile = (found: readonly FoundNamespace[]): void => {
     const begin = clock.now()
-    const plan = planAttachments(found, rules)
+    const plan = haproxy.claim(planAttachments(found, rules), found)
     tellRefused(plan.refused, refused, logger)
     refused = plan.refused
     listeners.apply(plan.attachments)
@@ -133,6 +146,8 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
         () => undefined,
         () => interception.close(!keepRules),
       ),
+      // Before the first look, which asks what was attached before.
+      { name: 'control socket', start: () => haproxy.start(), close: () => haproxy.close() },
       startable(
         'discovery',
         () => discovery.start(),

@@ -250,6 +250,12 @@ const table = {
       ),
     ),
   }),
+  control: section({
+    socket: path({
+      help: 'UNIX socket, root only, over which overlapd-haproxy and "overlapd-proxy adopt" have namespaces served. Beside it a folder "attachments" says which.',
+      default: '/run/overlapd/proxy-control.sock',
+    }),
+  }),
   timeout_drain: duration({
     help: 'For running requests to end when the proxy stops.',
     default: '10s',

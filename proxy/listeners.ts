@@ -52,6 +52,8 @@ export interface ListenersOptions {
   /** A namespace's listeners are open; what follows (interception) may begin. */
   readonly onOpened: (attachment: Attachment) => void
   readonly onClosed: (attachment: Attachment) => void
+  /** Who listens where we cannot, for people. */
+  readonly holderOf?: (attachment: Attachment, tcpPort: number) => string
   /** How long it took from being wanted to being accepted on. */
   readonly onServing: (span: Milliseconds) => void
 }
@@ -158,7 +160,7 @@ export class Listeners {
       const outcome = this.#listen(entry)
       this.#release(entry, outcome.gone)
       opened.push(...outcome.opened.map((one) => this.#hold(entry, one)))
-      entry.failures = outcome.failed
+      entry.failures = outcome.failed.map((one) => this.#explained(attachment, one))
       isAbsent = outcome.absent.length > 0
       entry.trouble = undefined
     } catch (cause) {
@@ -171,6 +173,13 @@ export class Listeners {
     this.#tell(entry)
     this.#scheduleVisit(entry, isAbsent)
     return opened
+  }
+
+  #explained(attachment: Attachment, failed: FailedListener): FailedListener {
+    const { why, tcpPort } = failed
+    if (why !== 'EADDRINUSE' || tcpPort === undefined) return failed
+    const holder = this.#options.holderOf?.(attachment, tcpPort)
+    return holder === undefined ? failed : { ...failed, why: `EADDRINUSE (${holder})` }
   }
 
   #listen(entry: Entry): ReturnType<typeof listenIn> {
@@ -252,21 +261,43 @@ export class Listeners {
     this.#tell(found.entry)
   }
 
+  /**
+   * Takes sockets that another process opened in the namespace and that listen already. The caller has made sure that they
+   * belong to it. One for an address that is open already is not taken.
+   * @returns those that were not taken; they are the caller's to close
+   */
+  takeOver(key: NamespaceKey, opened: readonly OpenedListener[]): readonly OpenedListener[] {
+    const entry = this.#entries.get(key)
+    if (entry === undefined) return opened
+    const taken = opened.filter(({ bindingKey }) => !entry.held.has(bindingKey))
+    this.#options.sink.add(taken.map((one) => this.#hold(entry, one)))
+    entry.failures = entry.failures.filter(({ bound }) => !taken.some((one) => one.bound === bound))
+    if (entry.held.size > 0 && !entry.isOpened) {
+      entry.isOpened = true
+      this.#options.onOpened(entry.attachment)
+    }
+    return opened.filter((one) => !taken.includes(one))
+  }
+
+  /** Tries again at once what failed, for somebody who knows that things have changed. */
+  retry(key: NamespaceKey): void {
+    const entry = this.#entries.get(key)
+    if (entry === undefined || this.#due.includes(entry)) return
+    if (entry.failures.length === 0 && entry.trouble === undefined) return
+    entry.cancelVisit?.()
+    entry.failures = []
+    entry.trouble = undefined
+    this.#visitSoon(entry)
+  }
+
   status(): NamespaceStatus[] {
-    return [...this.#entries.values()].map((entry) => {
-      const { netns, identity } = entry.attachment
-      const why = whyText(entry)
-      return {
-        key: entry.attachment.key,
-        netns,
-        kind: identity.kind,
-        scope: scopeText(identity.scope),
-        flavour: identity.flavour,
-        state: stateOf(entry),
-        listeners: [...entry.held.values()].map(({ listener }) => listener.description.bound),
-        ...(why !== undefined && { why }),
-      }
-    })
+    return [...this.#entries.values()].map(statusOf)
+  }
+
+  /** @returns `undefined` for a namespace that is not wanted */
+  statusOf(key: NamespaceKey): NamespaceStatus | undefined {
+    const entry = this.#entries.get(key)
+    return entry && statusOf(entry)
   }
 
   /** Counts by kind and state, for metrics; cheaper than {@link status}. */
@@ -303,6 +334,21 @@ export class Listeners {
   }
 }
 
+function statusOf(entry: Entry): NamespaceStatus {
+  const { key, netns, identity } = entry.attachment
+  const why = whyText(entry)
+  return {
+    key,
+    netns,
+    kind: identity.kind,
+    scope: scopeText(identity.scope),
+    flavour: identity.flavour,
+    state: stateOf(entry),
+    listeners: [...entry.held.values()].map(({ listener }) => listener.description.bound),
+    ...(why !== undefined && { why }),
+  }
+}
+
 function stateOf(entry: Entry): NamespaceState {
   const held = [...entry.held.values()]
   if (held.some((one) => one.isListening)) return 'serving'
@@ -321,6 +367,7 @@ function whyText({ trouble, failures, held }: Entry): string | undefined {
 }
 
 function advised(why: string): string {
+  if (why.endsWith(')')) return why
   const known = Object.entries(advice).find(([errno]) => why.includes(errno))
   return known === undefined ? why : `${why} (${known[1]})`
 }

@@ -48,6 +48,8 @@ export interface OpenedListener {
 /** An address that could not be listened on, and why. */
 export interface FailedListener {
   readonly bound: string
+  /** Absent when it was not one listener that failed. */
+  readonly tcpPort?: number
   /** `EADDRINUSE`, or the message of an error that is none of the kernel's. */
   readonly why: string
 }
@@ -89,7 +91,11 @@ export function listenIn(
       try {
         opened.push(openListener(binding, options.backlog))
       } catch (cause) {
-        failed.push({ bound: boundText(binding), why: whyFailed(cause) })
+        failed.push({
+          bound: boundText(binding),
+          tcpPort: binding.tcpPort,
+          why: whyFailed(cause),
+        })
       }
     }
     const gone = [...options.open].filter((bindingKey) => !planned.has(bindingKey))

@@ -187,7 +187,7 @@ if (skipUnlessPrivileged(t)) {
     const wanted = [{ address: any, tcpPort: 9697 }]
     open(t, `/run/netns/${name}`, wanted)
     t.same(open(t, `/run/netns/${name}`, wanted).failed, [
-      { bound: '[::]:9697', why: 'EADDRINUSE' },
+      { bound: '[::]:9697', tcpPort: 9697, why: 'EADDRINUSE' },
     ])
   })
 

@@ -1,0 +1,139 @@
+/** How does one namespace change from a haproxy to us without a refused connection? */
+import { closeSync } from 'node:fs'
+import type { Clock, Milliseconds } from '../../lib/clock.ts'
+import { causeText } from '../../lib/errors.ts'
+import { attachmentFolderOf, prepareAttachmentFolder } from '../haproxy/attachment-folder.ts'
+import { recordName, type AttachmentRecord } from '../haproxy/attachment-record.ts'
+import { endWaiting, leaveWaiting } from '../haproxy/attach-waiting.ts'
+import { askProxy } from '../haproxy/control-client.ts'
+import { writePidFile } from '../haproxy/stand-in.ts'
+import { findNftPrograms } from '../interception/nft.ts'
+import { listeningSocketOf } from '../netns/listening-socket.ts'
+import { openNamespace } from '../netns/namespace-handle.ts'
+import { startTimeOf } from '../process-identity.ts'
+import { handSockets } from './handed-sockets.ts'
+import { processTagOf, socketDescriptorsOf, type NeutronHaproxy } from './neutron-haproxy.ts'
+import { ProcessDescriptor } from './process-descriptor.ts'
+
+export interface TakeOverOptions {
+  readonly controlSocket: string
+  readonly clock: Clock
+  /** For haproxy to finish what it is doing, before it is ended. */
+  readonly drainLimit: Milliseconds
+}
+
+const lookAgain: Milliseconds = 20
+/** From SIGTERM to the end. */
+const endLimit: Milliseconds = 2_000
+
+/**
+ * Copies haproxy's listening sockets, has the running proxy serve them, puts a waiting process in haproxy's place for
+ * Neutron, and only then lets haproxy end. The sockets are the very same, with what waits in their queues, so nothing is refused or lost.
+ * @returns whether haproxy has ended
+ * @throws Error when it could not be done; haproxy then serves as before
+ */
+export async function takeOver(
+  haproxy: NeutronHaproxy,
+  options: TakeOverOptions,
+): Promise<boolean> {
+  const { controlSocket } = options
+  const folder = attachmentFolderOf(controlSocket)
+  prepareAttachmentFolder(folder)
+  const process = new ProcessDescriptor(haproxy.pid)
+  try {
+    if (startTimeOf(haproxy.pid) !== haproxy.startTime) throw new Error('it has ended meanwhile')
+    const record = await waitInPlaceOf(folder, haproxy)
+    try {
+      await handOver(process, haproxy, record, controlSocket)
+      writePidFile(haproxy.config.pidFile, record.pid)
+    } catch (cause) {
+      endWaiting(folder, record)
+      throw cause
+    }
+    return await stop(process, haproxy, options)
+  } finally {
+    process.close()
+  }
+}
+
+async function waitInPlaceOf(
+  folder: string,
+  { pid, namespace, config, configFile }: NeutronHaproxy,
+): Promise<AttachmentRecord> {
+  const { nsenter } = findNftPrograms()
+  const handle = openNamespace(`/proc/${pid}/ns/net`)
+  try {
+    if (handle.key !== namespace) throw new Error('it has moved to another namespace')
+    return await leaveWaiting({
+      folder,
+      config,
+      configFile,
+      key: handle.key,
+      processTag: processTagOf(pid),
+      namespace: { fd: handle.fd, nsenter },
+    })
+  } finally {
+    handle.close()
+  }
+}
+
+async function handOver(
+  process: ProcessDescriptor,
+  haproxy: NeutronHaproxy,
+  record: AttachmentRecord,
+  controlSocket: string,
+): Promise<void> {
+  const copies = copyListeners(process, haproxy)
+  try {
+    if (copies.length === 0) throw new Error('it has no listening socket in its namespace')
+    const done = handSockets(controlSocket, copies)
+    try {
+      const name = recordName(record.identity)
+      const answer = await askProxy(controlSocket, { kind: 'adopt', name })
+      if (!answer.ok) throw new Error(answer.why)
+      if (answer.state !== 'serving') throw new Error('the proxy does not serve it yet')
+    } finally {
+      done()
+    }
+  } finally {
+    for (const fd of copies) closeSync(fd)
+  }
+}
+
+function copyListeners(process: ProcessDescriptor, { pid, namespace }: NeutronHaproxy): number[] {
+  const copies: number[] = []
+  try {
+    for (const fd of socketDescriptorsOf(pid)) {
+      const copy = process.copyDescriptor(fd)
+      copies.push(copy)
+      if (listeningSocketOf(copy)?.namespace === namespace) continue
+      copies.pop()
+      closeSync(copy)
+    }
+    return copies
+  } catch (cause) {
+    for (const fd of copies) closeSync(fd)
+    throw new Error(`Cannot copy its sockets: ${causeText(cause)}`, { cause })
+  }
+}
+
+/** SIGUSR1 lets haproxy finish what it is doing; it accepts nothing more from then on. */
+async function stop(
+  process: ProcessDescriptor,
+  haproxy: NeutronHaproxy,
+  { clock, drainLimit }: TakeOverOptions,
+): Promise<boolean> {
+  const steps = [
+    ['SIGUSR1', drainLimit],
+    ['SIGTERM', endLimit],
+    ['SIGKILL', endLimit],
+  ] as const
+  for (const [signal, limit] of steps) {
+    process.signal(signal)
+    for (let waited = 0; waited <= limit; waited += lookAgain) {
+      if (startTimeOf(haproxy.pid) !== haproxy.startTime) return true
+      await clock.sleep(lookAgain)
+    }
+  }
+  return false
+}

@@ -1,0 +1,152 @@
+/** Which process listens where we wanted to? Asked when a bind fails, so that the operator need not search. */
+import { closeSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs'
+import type { Clock, Milliseconds } from '../../lib/clock.ts'
+import { terminalText } from '../../lib/text-table.ts'
+import { commandLineOf } from '../process-identity.ts'
+import { openNamespace, type NamespaceKey } from './namespace-handle.ts'
+import type { NamespaceWindow } from './window.ts'
+
+/** A process that listens on a TCP port of a namespace. */
+export interface PortHolder {
+  readonly pid: number
+  /** As it was started, cut and made fit for a terminal. */
+  readonly command: string
+}
+
+/** A listening socket of the current namespace. */
+export interface ListeningRow {
+  readonly tcpPort: number
+  readonly inode: string
+}
+
+/** The kernel lists listening sockets first; connections behind them may be many, and are not read. */
+const readLength = 65_536
+const listening = '0A'
+const longestCommand = 200
+/** Processes are looked through at most so often, whatever number of namespaces is taken. */
+const staleAfter: Milliseconds = 2_000
+
+/** Reads `/proc/net/tcp` or `tcp6`. @see proc(5) */
+export function parseListeningRows(text: string): ListeningRow[] {
+  return text
+    .split('\n')
+    .slice(1)
+    .map((line) => line.trim().split(/\s+/))
+    .filter((fields) => fields[3] === listening && fields.length > 9)
+    .map((fields) => ({
+      tcpPort: Number.parseInt(fields[1]?.split(':')[1] ?? '', 16),
+      inode: fields[9] ?? '',
+    }))
+}
+
+/** The listening sockets of the namespace the calling thread is in. System calls only, so it may run inside a window. */
+export function listListeningRows(): ListeningRow[] {
+  return ['tcp', 'tcp6'].flatMap((table) => {
+    try {
+      const fd = openSync(`/proc/thread-self/net/${table}`, 'r')
+      try {
+        const bytes = Buffer.alloc(readLength)
+        let length = 0
+        for (;;) {
+          const read = readSync(fd, bytes, length, readLength - length, null)
+          if (read === 0) break
+          length += read
+        }
+        return parseListeningRows(bytes.toString('latin1', 0, length))
+      } finally {
+        closeSync(fd)
+      }
+    } catch {
+      // A kernel without IPv6 has no second table.
+      return []
+    }
+  })
+}
+
+interface Look {
+  readonly at: Milliseconds
+  /** Processes by the namespace that they live in: `net:[4026531840]`. */
+  readonly byNamespace: ReadonlyMap<string, readonly number[]>
+}
+
+/** Finds who listens, among the processes that can be seen from here. */
+export class PortHolders {
+  readonly #window: NamespaceWindow
+  readonly #clock: Clock
+  #look: Look | undefined
+
+  constructor(window: NamespaceWindow, clock: Clock) {
+    this.#window = window
+    this.#clock = clock
+  }
+
+  /** @returns none when nobody listens there any more, or whoever does cannot be seen: that takes CAP_SYS_PTRACE */
+  find(path: string, key: NamespaceKey, tcpPort: number): PortHolder[] {
+    const handle = openNamespace(path)
+    let inodes: Set<string>
+    try {
+      if (handle.key !== key) return []
+      const rows = this.#window.run(handle, listListeningRows)
+      inodes = new Set(rows.filter((row) => row.tcpPort === tcpPort).map(({ inode }) => inode))
+    } finally {
+      handle.close()
+    }
+    if (inodes.size === 0) return []
+    const links = new Set([...inodes].map((inode) => `socket:[${inode}]`))
+    return this.#livingIn(key)
+      .filter((pid) => holdsOne(pid, links))
+      .map((pid) => ({ pid, command: commandOf(pid) }))
+  }
+
+  /** Those that live in the namespace. One that moved out after it listened is not found, which is rare and no harm. */
+  #livingIn(key: NamespaceKey): readonly number[] {
+    const now = this.#clock.now()
+    if (this.#look === undefined || now - this.#look.at > staleAfter) {
+      this.#look = { at: now, byNamespace: groupByNamespace() }
+    }
+    return this.#look.byNamespace.get(`net:[${key.split(':')[1] ?? ''}]`) ?? []
+  }
+}
+
+function groupByNamespace(): Map<string, number[]> {
+  const groups = new Map<string, number[]>()
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue
+    const link = linkOf(`/proc/${name}/ns/net`)
+    if (link === undefined) continue
+    const group = groups.get(link)
+    if (group === undefined) groups.set(link, [Number(name)])
+    else group.push(Number(name))
+  }
+  return groups
+}
+
+function holdsOne(pid: number, links: ReadonlySet<string>): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).some((fd) => {
+      const link = linkOf(`/proc/${pid}/fd/${fd}`)
+      return link !== undefined && links.has(link)
+    })
+  } catch {
+    return false
+  }
+}
+
+function linkOf(path: string): string | undefined {
+  try {
+    return readlinkSync(path)
+  } catch {
+    return undefined
+  }
+}
+
+function commandOf(pid: number): string {
+  return terminalText(commandLineOf(pid).join(' ')).slice(0, longestCommand)
+}
+
+/** For a log line or a status: `another process listens there: 1234, haproxy -f /…`. */
+export function holdersText(holders: readonly PortHolder[]): string {
+  if (holders.length === 0) return 'another process listens there, which cannot be seen from here'
+  const named = holders.slice(0, 3).map(({ pid, command }) => `${pid}, ${command}`)
+  return `another process listens there: ${named.join('; ')}`
+}

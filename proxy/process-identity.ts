@@ -1,0 +1,29 @@
+/** Which process is this, told apart from a later one with the same number? */
+import { readFileSync } from 'node:fs'
+
+/**
+ * When a process started, in the kernel's clock ticks since boot.
+ * @returns `undefined` when there is no such process
+ * @see proc(5), field 22 of /proc/PID/stat
+ */
+export function startTimeOf(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    // The command in parentheses may itself contain parentheses and spaces.
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * The words a process was started with.
+ * @returns none when there is no such process, or it is one of the kernel's
+ */
+export function commandLineOf(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1)
+  } catch {
+    return []
+  }
+}
