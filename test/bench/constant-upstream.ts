@@ -1,15 +1,24 @@
 import { createServer, type Socket } from 'node:net'
-import type { Milliseconds } from '../../lib/clock.ts'
+import type { Count, Milliseconds } from '../../lib/clock.ts'
+import { reportOnDemand } from './bench-process.ts'
 
-/** How the compute metadata API of a benchmark behaves. */
-export interface UpstreamOptions {
+/** How slow the compute metadata API of a benchmark is. */
+export interface UpstreamLimits {
+  /** Time before each answer. @default 0 */
+  readonly delay?: Milliseconds
+  /** Requests served at once; the rest wait, as they do in front of a small Nova. @default any number */
+  readonly concurrency?: Count
+}
+
+interface UpstreamOptions extends UpstreamLimits {
   readonly host: string
   /** 0 lets the system choose. */
   readonly tcpPort: number
-  /** Time before each answer. */
-  readonly delay: Milliseconds
-  /** Requests served at once; the rest wait, as they do in front of a small Nova. */
-  readonly concurrency: number
+}
+
+/** What the program prints. */
+export interface UpstreamStarted {
+  readonly tcpPort: number
 }
 
 const bodySize = 1_400
@@ -20,12 +29,13 @@ const endOfHead = Buffer.from('\r\n\r\n')
  * has the size of a usual meta_data.json and names the instance it was asked for, so that a wrong answer is seen.
  * Does not check signatures; it is no stand-in for anything but time and bytes.
  */
-export function startConstantUpstream(options: UpstreamOptions): Promise<{ tcpPort: number }> {
+function startConstantUpstream(options: UpstreamOptions): Promise<UpstreamStarted> {
+  const { delay = 0, concurrency = Infinity } = options
   let running = 0
   const waiting: (() => void)[] = []
 
   function admit(work: () => void): void {
-    if (running >= options.concurrency) {
+    if (running >= concurrency) {
       waiting.push(work)
       return
     }
@@ -48,7 +58,7 @@ export function startConstantUpstream(options: UpstreamOptions): Promise<{ tcpPo
         `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
       )
     }
-    if (options.delay === 0) {
+    if (delay === 0) {
       send()
       return
     }
@@ -56,7 +66,7 @@ export function startConstantUpstream(options: UpstreamOptions): Promise<{ tcpPo
       setTimeout(() => {
         send()
         release()
-      }, options.delay)
+      }, delay)
     })
   }
 
@@ -81,8 +91,5 @@ export function startConstantUpstream(options: UpstreamOptions): Promise<{ tcpPo
   })
 }
 
-if (process.argv[1] === import.meta.filename) {
-  const options = JSON.parse(process.argv[2] ?? '{}') as UpstreamOptions
-  const started = await startConstantUpstream(options)
-  process.stdout.write(`${JSON.stringify(started)}\n`)
-}
+const started = await startConstantUpstream(JSON.parse(process.argv[2] ?? '{}') as UpstreamOptions)
+reportOnDemand(() => started)

@@ -1,130 +1,202 @@
-import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { symlink, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { Daemon } from '../../deploy/demo/daemons.ts'
 import { documentText, layOut, removeFolder } from '../../deploy/demo/daemon-set.ts'
 import { agentDocument, proxyDocument, type DemoPlaces } from '../../deploy/demo/documents.ts'
 import type { DemoTopology } from '../../deploy/demo/topology.ts'
-import type { Milliseconds } from '../../lib/clock.ts'
-import { askAdminJson } from '../../lib/http/admin-client.ts'
-import { pssOf, processTree } from './process-figures.ts'
-import type { UpstreamOptions } from './constant-upstream.ts'
+import type { Count, Milliseconds } from '../../lib/clock.ts'
+import { watchAttaching, type Attaching } from './attaching.ts'
+import { BenchProcess } from './bench-process.ts'
+import type { UpstreamLimits, UpstreamStarted } from './constant-upstream.ts'
+import { processTree, pssOfAll, type NamedPids } from './process-figures.ts'
+import type { Teardown } from './teardown.ts'
 
 const patience: Milliseconds = 120_000
 
+/** Over how many hops guests are served: through the agent, or straight to compute with a lease of the agent. */
+export type Forwarding = 'agent' | 'direct'
+
 export interface OurSideOptions {
   readonly topology: DemoTopology
-  readonly upstream: Pick<UpstreamOptions, 'delay' | 'concurrency'>
-  /** Merged over the usual documents: what a scenario wants to be different. */
-  readonly agent?: Readonly<Record<string, unknown>>
-  readonly proxy?: Readonly<Record<string, unknown>>
+  readonly teardown: Teardown
+  /** @default answers at once */
+  readonly upstream?: UpstreamLimits
+  /** @default 'agent' */
+  readonly forwarding?: Forwarding
+  /** URL of a Neutron without authentication; absent: ports come from a file. */
+  readonly neutron?: string
+  /** @default as the proxy decides */
+  readonly workers?: Count
+}
+
+/** The options that are this scenario's, in the words of the daemons' configuration. */
+function chosen(
+  options: OurSideOptions,
+  leaseSocket: string,
+): { readonly agent: object; readonly proxy: object } {
+  const { forwarding = 'agent', neutron, workers } = options
+  const isDirect = forwarding === 'direct'
+  return {
+    agent: {
+      // Workers have given up being root.
+      ...(isDirect && { forwarding: { leases: true, socket: leaseSocket, user: 'nobody' } }),
+      ...(neutron !== undefined && {
+        ports: { kind: 'neutron-rest', neutron_rest: { auth_type: 'none', endpoint: neutron } },
+      }),
+    },
+    proxy: {
+      ...(workers !== undefined && { workers: { count: workers } }),
+      ...(isDirect && { forwarding: { mode: 'direct', lease_socket: leaseSocket } }),
+    },
+  }
 }
 
 /** overlapd on the network of a benchmark: agent, proxy and a constant upstream, each in processes of its own. */
 export class OurSide {
-  readonly places: DemoPlaces
-  readonly agent: Daemon
-  readonly proxy: Daemon
-  /** From starting the proxy's program until it says that every namespace is served. */
-  readonly attachedIn: Milliseconds
-  readonly #upstream: ChildProcess
+  readonly #places: DemoPlaces
+  readonly #upstream: BenchProcess<UpstreamStarted>
+  readonly #stop: () => Promise<void>
+  #agent: Daemon
+  #proxy: Daemon
+  /** How long the proxy took for what, the first time. */
+  readonly attaching: Attaching
 
   private constructor(
     places: DemoPlaces,
+    upstream: BenchProcess<UpstreamStarted>,
+    teardown: Teardown,
     agent: Daemon,
     proxy: Daemon,
-    attachedIn: Milliseconds,
-    upstream: ChildProcess,
+    attaching: Attaching,
   ) {
-    this.places = places
-    this.agent = agent
-    this.proxy = proxy
-    this.attachedIn = attachedIn
+    this.#places = places
     this.#upstream = upstream
+    this.#agent = agent
+    this.#proxy = proxy
+    this.attaching = attaching
+    this.#stop = teardown.add(() => this.#end())
   }
 
   static async start(options: OurSideOptions): Promise<OurSide> {
-    const { topology } = options
+    const { topology, teardown, upstream: limits } = options
     const places = await layOut(topology, undefined)
-    const upstream = await startUpstream({
-      host: '127.0.0.1',
-      tcpPort: places.computeTcpPort,
-      ...options.upstream,
-    })
-    const agentConfig = { ...(agentDocument(places) as object), ...options.agent }
-    await writeFile(places.agentConfig, documentText(agentConfig))
-    for (const { netns, neutronName } of topology.networks) {
-      await symlink(`/run/netns/${netns}`, `${places.netnsFolder}/${neutronName}`)
+    const forget = teardown.add(() => removeFolder(places))
+    const running: Daemon[] = []
+    try {
+      const upstream = await BenchProcess.start<UpstreamStarted>(
+        'constant-upstream.js',
+        { host: '127.0.0.1', tcpPort: places.computeTcpPort, ...limits },
+        teardown,
+      )
+      await writeDocuments(places, options)
+      for (const { netns, neutronName } of topology.networks) {
+        await symlink(`/run/netns/${netns}`, `${places.netnsFolder}/${neutronName}`)
+      }
+      const agent = startAgent(places)
+      running.push(agent)
+      await agent.ready(patience)
+      const proxy = startProxy(places)
+      running.push(proxy)
+      const attaching = await watchAttaching(places.proxyAdminSocket, patience)
+      await proxy.ready(patience)
+      return new OurSide(places, upstream, teardown, agent, proxy, attaching)
+    } catch (cause) {
+      for (const daemon of running) await daemon.stop()
+      await forget()
+      throw cause
     }
-    const proxyConfig = { ...(proxyDocument(places, {}) as object), ...options.proxy }
-    await writeFile(places.proxyConfig, documentText(proxyConfig))
-    const agent = startDaemon('overlapd-agent', 'agent-side/main.js', places.agentConfig, {
-      logFile: `${places.folder}/agent.log`,
-      adminSocket: places.agentAdminSocket,
-    })
-    await agent.ready(patience)
-    const begun = performance.now()
-    const proxy = startDaemon('overlapd-proxy', 'proxy/main.js', places.proxyConfig, {
-      logFile: `${places.folder}/proxy.log`,
-      adminSocket: places.proxyAdminSocket,
-    })
-    await proxy.ready(patience)
-    return new OurSide(places, agent, proxy, performance.now() - begun, upstream)
   }
 
   /** Process ids by what they are, for meters. */
-  pids(): Map<string, readonly number[]> {
-    const [opener = 0, ...workers] = processTree(this.proxy.pid)
+  pids(): NamedPids {
+    const [opener = 0] = processTree(this.#proxy.pid)
     return new Map([
-      ['agent', processTree(this.agent.pid)],
+      ['agent', processTree(this.#agent.pid)],
       ['opener', [opener]],
-      ['worker', workers],
+      ['worker', this.workers()],
     ])
+  }
+
+  workers(): readonly number[] {
+    return processTree(this.#proxy.pid).slice(1)
   }
 
   /** Proportional set size of all our processes, MiB. */
   pss(): number {
-    return [...this.pids().values()].flat().reduce((sum, pid) => sum + pssOf(pid), 0)
+    return pssOfAll(this.pids())
   }
 
-  async agentStatus(): Promise<unknown> {
-    return (await askAdminJson(this.places.agentAdminSocket, '/status')).value
+  /** Ends the agent and starts it again at once, as systemd would. @returns once it is ready */
+  async restartAgent(signal: NodeJS.Signals): Promise<void> {
+    process.kill(this.#agent.pid, signal)
+    await this.#agent.stop()
+    this.#agent = startAgent(this.#places)
+    await this.#agent.ready(patience)
+  }
+
+  /** The same with the opener and all its workers. */
+  async restartProxy(signal: NodeJS.Signals): Promise<void> {
+    process.kill(this.#proxy.pid, signal)
+    await this.#proxy.stop()
+    this.#proxy = startProxy(this.#places)
+    await this.#proxy.ready(patience)
+  }
+
+  /** Ends one worker; the opener replaces it. @returns once all are ready again */
+  async restartWorker(pid: number, signal: NodeJS.Signals): Promise<void> {
+    const count = this.workers().length
+    process.kill(pid, signal)
+    for (;;) {
+      await this.#proxy.ready(patience)
+      const workers = this.workers()
+      if (workers.length >= count && !workers.includes(pid)) return
+      await new Promise((resolve) => {
+        setTimeout(resolve, 20)
+      })
+    }
   }
 
   async stop(): Promise<void> {
-    await this.proxy.stop()
-    await this.agent.stop()
-    this.#upstream.kill('SIGKILL')
-    await removeFolder(this.places)
+    await this.#stop()
+  }
+
+  async #end(): Promise<void> {
+    await this.#proxy.stop()
+    await this.#agent.stop()
+    await this.#upstream.stop()
+    await removeFolder(this.#places)
   }
 }
 
-function startDaemon(
-  name: string,
-  program: string,
-  config: string,
-  rest: { readonly logFile: string; readonly adminSocket: string },
-): Daemon {
-  const environment = { PATH: process.env['PATH'] }
+async function writeDocuments(places: DemoPlaces, options: OurSideOptions): Promise<void> {
+  const { agent, proxy } = chosen(options, `${places.folder}/agent-lease.sock`)
+  const agentConfig = { ...(agentDocument(places) as object), ...agent }
+  const proxyConfig = { ...(proxyDocument(places, {}) as object), ...proxy }
+  await writeFile(places.agentConfig, documentText(agentConfig))
+  await writeFile(places.proxyConfig, documentText(proxyConfig))
+}
+
+function startAgent(places: DemoPlaces): Daemon {
   return Daemon.start(
-    { name, program, arguments: ['serve', '--config', config], ...rest },
-    environment,
+    {
+      name: 'overlapd-agent',
+      program: 'agent-side/main.js',
+      arguments: ['serve', '--config', places.agentConfig],
+      logFile: `${places.folder}/agent.log`,
+      adminSocket: places.agentAdminSocket,
+    },
+    process.env,
   )
 }
 
-/** Starts the constant upstream in its own process. @returns once it listens */
-async function startUpstream(options: UpstreamOptions): Promise<ChildProcess> {
-  const program = join(import.meta.dirname, 'constant-upstream.js')
-  const child = spawn(process.execPath, [program, JSON.stringify(options)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  await Promise.race([
-    once(createInterface({ input: child.stdout }), 'line'),
-    once(child, 'exit').then(() => {
-      throw new Error('The constant upstream ended')
-    }),
-  ])
-  return child
+function startProxy(places: DemoPlaces): Daemon {
+  return Daemon.start(
+    {
+      name: 'overlapd-proxy',
+      program: 'proxy/main.js',
+      arguments: ['serve', '--config', places.proxyConfig],
+      logFile: `${places.folder}/proxy.log`,
+      adminSocket: places.proxyAdminSocket,
+    },
+    process.env,
+  )
 }

@@ -1,19 +1,40 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import type { Milliseconds } from '../../lib/clock.ts'
 
 /** Kernel ticks a second; the same on every Linux that Node runs on (`getconf CLK_TCK`). */
 const ticksPerSecond = 100
 
 /**
- * CPU time of a process, user and system together, all its threads. The scheduler's run time in nanoseconds where the
- * kernel gives it per thread, since ticks of 10 ms are coarse for short runs.
+ * CPU time of a process, user and system together, all its threads. In nanoseconds where the scheduler's statistics give
+ * them per thread, since ticks of 10 ms are coarse for short runs; threads that have ended are only in the ticks.
+ * @see https://docs.kernel.org/scheduler/sched-stats.html
  */
 export function cpuTimeOf(pid: number): Milliseconds {
+  return Math.max(runTimeOfThreads(pid), ticksOf(pid))
+}
+
+function ticksOf(pid: number): Milliseconds {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
   // The command may contain spaces and brackets; fields are counted from the last bracket.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   const ticks = Number(fields[11]) + Number(fields[12])
   return (ticks * 1000) / ticksPerSecond
+}
+
+function runTimeOfThreads(pid: number): Milliseconds {
+  let sum = 0
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    try {
+      const [nanoseconds = '0'] = readFileSync(
+        `/proc/${pid}/task/${thread}/schedstat`,
+        'utf8',
+      ).split(' ')
+      sum += Number(nanoseconds) / 1e6
+    } catch {
+      // The thread has ended since, or the kernel was built without these statistics.
+    }
+  }
+  return sum
 }
 
 /** Proportional set size in MiB: shared pages count by their share, so that figures of several processes add up. */
@@ -32,12 +53,20 @@ export function processTree(pid: number): number[] {
   return [pid, ...children.flatMap(processTree)]
 }
 
+/** Process ids by what they are: `agent`, `worker`, `haproxy`. */
+export type NamedPids = ReadonlyMap<string, readonly number[]>
+
+/** PSS of all of them, MiB. */
+export function pssOfAll(pids: NamedPids): number {
+  return [...pids.values()].flat().reduce((sum, pid) => sum + pssOf(pid), 0)
+}
+
 /** What is spent in a stretch of time by named processes. */
 export class CpuMeter {
   readonly #begun: ReadonlyMap<string, Milliseconds>
-  readonly #pids: ReadonlyMap<string, readonly number[]>
+  readonly #pids: NamedPids
 
-  constructor(pids: ReadonlyMap<string, readonly number[]>) {
+  constructor(pids: NamedPids) {
     this.#pids = pids
     this.#begun = this.#read()
   }

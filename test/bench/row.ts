@@ -12,16 +12,21 @@ export interface BenchRow {
   readonly requestsPerSecond: number | null
   readonly p50Ms: Milliseconds | null
   readonly p99Ms: Milliseconds | null
-  /** User and system time of all processes of that side, load and upstream left out. */
+  /** User and system time of all processes of that side; load, upstream and control plane left out. */
   readonly cpuMsPerRequest: number | null
-  /** The same by process: `agent`, `worker`, `opener`. */
+  /** The same by process: `agent`, `worker`, `opener`, `haproxy`; and `control-plane`, which is not in the sum. */
   readonly cpuMsByProcess: Readonly<Record<string, number>> | null
   readonly pssMiB: number | null
   readonly errors: Count | null
   readonly wrong: Count | null
+  /** What Neutron was asked: HTTP requests. */
   readonly controlPlaneQuestions: Count | null
   /** Seconds that the whole thing took, where that is the figure: attaching, a boot storm. */
   readonly seconds: number | null
+  /** What the errors were: status and reason code, `broken` or `timeout`. */
+  readonly errorKinds: Readonly<Record<string, Count>> | null
+  /** Figures that only rows of this name have, with their unit in the name. */
+  readonly figures: Readonly<Record<string, number>> | null
   /** What a reader needs to know about this line. */
   readonly note: string | null
 }
@@ -39,10 +44,32 @@ const emptyRow = {
   wrong: null,
   controlPlaneQuestions: null,
   seconds: null,
+  errorKinds: null,
+  figures: null,
   note: null,
 } as const
 
 /** Fills what was not measured with null. */
 export function benchRow(measured: Pick<BenchRow, 'name' | 'side'> & Partial<BenchRow>): BenchRow {
   return { ...emptyRow, ...measured }
+}
+
+/** Which of several rows of one name: all that is given must be the same. */
+export interface RowWanted {
+  readonly name: string
+  readonly side?: Side
+  readonly connections?: Count
+  readonly keepAlive?: boolean
+}
+
+/** @returns the first such row */
+export function findRow(rows: readonly BenchRow[], wanted: RowWanted): BenchRow | undefined {
+  const { name, side = 'ours', connections, keepAlive } = wanted
+  return rows.find(
+    (row) =>
+      row.name === name &&
+      row.side === side &&
+      (connections === undefined || row.connections === connections) &&
+      (keepAlive === undefined || row.keepAlive === keepAlive),
+  )
 }

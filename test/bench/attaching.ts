@@ -1,0 +1,53 @@
+import type { Milliseconds } from '../../lib/clock.ts'
+import type { ReadyReport } from '../../lib/http/admin-app.ts'
+import { AdminUnreachableError, askAdminJson } from '../../lib/http/admin-client.ts'
+
+/** How long a proxy took from the start of its program, until … */
+export interface Attaching {
+  /** … its admin socket answered: Node and our code are loaded. */
+  readonly program: Milliseconds
+  /** … a worker accepted in every namespace. */
+  readonly listeners: Milliseconds
+  /** … packets to the metadata address were redirected in every router. */
+  readonly rules: Milliseconds
+}
+
+const pause: Milliseconds = 5
+
+/** Watches a proxy that was started just now. @throws Error when it does not get there in time */
+export async function watchAttaching(
+  adminSocket: string,
+  patience: Milliseconds,
+): Promise<Attaching> {
+  const begun = performance.now()
+  let program: Milliseconds | undefined
+  let listeners: Milliseconds | undefined
+  for (;;) {
+    const report = await readyReport(adminSocket)
+    const age = performance.now() - begun
+    if (report !== undefined) {
+      program ??= age
+      if (isReady(report, 'namespaces')) listeners ??= age
+      if (listeners !== undefined && isReady(report, 'interception')) {
+        return { program, listeners, rules: age }
+      }
+    }
+    if (age > patience) throw new Error(`The proxy is not ready after ${patience / 1000} s`)
+    await new Promise((resolve) => {
+      setTimeout(resolve, pause)
+    })
+  }
+}
+
+function isReady({ parts }: ReadyReport, name: string): boolean {
+  return parts.find((part) => part.name === name)?.ready === true
+}
+
+async function readyReport(adminSocket: string): Promise<ReadyReport | undefined> {
+  try {
+    return (await askAdminJson(adminSocket, '/ready')).value as ReadyReport
+  } catch (error) {
+    if (error instanceof AdminUnreachableError) return undefined
+    throw error
+  }
+}

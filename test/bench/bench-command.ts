@@ -1,0 +1,35 @@
+import { writeFile } from 'node:fs/promises'
+import { ratiosOf } from './ratios.ts'
+import { resultsText } from './results.ts'
+import { rowsText } from './row-table.ts'
+import { runScenarios } from './run-scenarios.ts'
+import type { Scenario } from './scenario.ts'
+import { targetsText } from './targets.ts'
+
+export interface BenchCommandOptions {
+  readonly scenarios: readonly Scenario[]
+  readonly quick: boolean
+  readonly jsonFile: string | undefined
+  /** Where the table of results is written, if at all. */
+  readonly resultsFile?: string | undefined
+}
+
+/** Measures, prints and writes. @returns the exit code: 1 when an answer was wrong or a scenario did not run */
+export async function benchCommand(options: BenchCommandOptions): Promise<number> {
+  const { scenarios, quick, jsonFile, resultsFile } = options
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) {
+    process.stderr.write('bench: network namespaces need Linux and root\n')
+    return 3
+  }
+  const rows = await runScenarios(scenarios, quick)
+  const ratios = ratiosOf(rows)
+  process.stdout.write(`${rowsText(rows)}\n${targetsText(rows)}\n`)
+  if (jsonFile !== undefined) {
+    await writeFile(jsonFile, `${JSON.stringify({ rows, ratios }, undefined, 2)}\n`)
+  }
+  if (resultsFile !== undefined) await writeFile(resultsFile, await resultsText(rows, quick))
+  const isBad = rows.some(
+    (row) => (row.wrong ?? 0) > 0 || row.note?.startsWith('not measured') === true,
+  )
+  return isBad ? 1 : 0
+}

@@ -1,0 +1,76 @@
+import { runLoad, type LoadOptions, type LoadResult } from './load.ts'
+import { CpuMeter, type NamedPids } from './process-figures.ts'
+import { benchRow, type BenchRow, type Side } from './row.ts'
+
+/** Anything that serves guests and whose processes can be measured. */
+export interface MeasuredSide {
+  pids(): NamedPids
+  pss(): number
+  /** Processes that are counted beside the side's own: what its questions cost a Neutron. */
+  controlPlane?(): readonly number[]
+}
+
+/** How much of a load is run before it is measured. Caches, connection pools and compiled code belong to a warm path. */
+export type Warmth = 'warm' | 'as-it-is'
+
+const controlPlaneName = 'control-plane'
+
+/** Runs one load against a side and says what it cost. */
+export async function measureLoad(
+  name: string,
+  side: Side,
+  measured: MeasuredSide,
+  load: LoadOptions,
+  warmth: Warmth = 'warm',
+): Promise<BenchRow> {
+  if (warmth === 'warm') {
+    // Every target once, and then some; a slow side would take minutes for more.
+    const wanted = Math.max(load.targets.length, Math.floor(load.requests / 5))
+    await runLoad({ ...load, requests: Math.min(wanted, load.requests) })
+  }
+  const cost = new RequestCost(measured)
+  const result = await runLoad(load)
+  return benchRow({
+    name,
+    side,
+    connections: load.connections,
+    keepAlive: load.keepAlive,
+    ...loadFigures(result),
+    ...cost.figures(result.requests),
+    pssMiB: measured.pss(),
+  })
+}
+
+/** The CPU that a side takes from now on, shared out over requests. */
+export class RequestCost {
+  readonly #own: CpuMeter
+  readonly #controlPlane: CpuMeter
+
+  constructor(measured: MeasuredSide) {
+    this.#own = new CpuMeter(measured.pids())
+    const controlPlane = measured.controlPlane?.() ?? []
+    this.#controlPlane = new CpuMeter(new Map([[controlPlaneName, controlPlane]]))
+  }
+
+  figures(requests: number): Pick<BenchRow, 'cpuMsPerRequest' | 'cpuMsByProcess'> {
+    const own = [...this.#own.spent()].map(([name, spent]) => [name, spent / requests] as const)
+    const beside = [...this.#controlPlane.spent()]
+      .filter(([, spent]) => spent > 0)
+      .map(([name, spent]) => [name, spent / requests] as const)
+    return {
+      cpuMsPerRequest: own.reduce((sum, [, value]) => sum + value, 0),
+      cpuMsByProcess: Object.fromEntries([...own, ...beside]),
+    }
+  }
+}
+
+/** The columns of a row that come from a load. */
+export function loadFigures(
+  result: LoadResult,
+): Pick<
+  BenchRow,
+  'requestsPerSecond' | 'p50Ms' | 'p99Ms' | 'errors' | 'wrong' | 'seconds' | 'errorKinds'
+> {
+  const { requestsPerSecond, p50Ms, p99Ms, errors, wrong, seconds, errorKinds } = result
+  return { requestsPerSecond, p50Ms, p99Ms, errors, wrong, seconds, errorKinds }
+}

@@ -1,0 +1,42 @@
+import { machineFacts } from './machine.ts'
+import { ratiosOf } from './ratios.ts'
+import type { BenchRow } from './row.ts'
+import { rowsMarkdown } from './row-table.ts'
+import { targetsMarkdown } from './targets.ts'
+
+const explanations = `The peer is what Debian ships: one haproxy per namespace with the configuration that Neutron's own code
+writes, Neutron's metadata agent with two workers, and behind it a real neutron-server with RabbitMQ and MariaDB. It is
+measured with its defaults (\`peer\`) and with its cache on (\`peer-cache\`). A constant upstream stands behind both sides; ours
+asks the same neutron-server over its HTTP API. Loads of all sides run one after the other in the same run, in turn.
+
+CPU is user and system time of all processes of a side, load and upstream left out. \`control-plane\` is what neutron-server,
+RabbitMQ and MariaDB spent meanwhile, a request; it is in no sum. Load, both sides and upstreams share the processors, so
+requests/s are those of a whole small machine; CPU a request is the figure to compare. \`wrong\` counts answers with
+somebody else's data.
+
+That addresses which are used again give no wrong answer is shown by a test that reuses them 10,000 times:
+\`test/behaviour/stale-after-port-reuse.test.ts\`.`
+
+/** The page of results. It is made by the command alone. */
+export async function resultsText(rows: readonly BenchRow[], quick: boolean): Promise<string> {
+  const facts = machineFacts().map(([what, value]) => `| ${what} | ${value} |`)
+  const ratios = Object.entries(ratiosOf(rows)).map(
+    ([name, value]) => `| ${name} | ${value.toFixed(value < 10 ? 2 : 0)} |`,
+  )
+  return [
+    '# Results',
+    `Made by \`npm run bench:peer -- --results\` on ${new Date().toISOString().slice(0, 10)}.`,
+    ...(quick ? ['**A quick run: small counts, figures not worth keeping.**'] : []),
+    explanations,
+    '## Machine',
+    ['| what | value |', '| --- | --- |', ...facts].join('\n'),
+    '## Targets',
+    targetsMarkdown(rows),
+    '## Ratios',
+    'Above 1 is in our favour.',
+    ['| ratio | value |', '| --- | --- |', ...ratios].join('\n'),
+    '## All rows',
+    rowsMarkdown(rows),
+    '',
+  ].join('\n\n')
+}

@@ -1,0 +1,50 @@
+import { measureLoad } from '../measured-load.ts'
+import { OurSide, type Forwarding } from '../our-side.ts'
+import type { Scenario, ScenarioOptions } from '../scenario.ts'
+
+/** The loads that guests and pollers put on a host. */
+export const warmLoads = [
+  { connections: 1, keepAlive: false },
+  { connections: 16, keepAlive: false },
+  { connections: 64, keepAlive: false },
+  { connections: 1, keepAlive: true },
+  { connections: 16, keepAlive: true },
+  { connections: 64, keepAlive: true },
+] as const
+
+/** The size of network that loads run on. */
+export const warmNetwork = { networks: 4, guests: 64 } as const
+
+async function runWarm(
+  name: string,
+  forwarding: Forwarding,
+  { quick, progress, add, network: shared, teardown }: ScenarioOptions,
+): Promise<void> {
+  const network = await shared.get(warmNetwork)
+  const ours = await OurSide.start({ topology: network.topology, teardown, forwarding })
+  try {
+    for (const load of warmLoads) {
+      const how = load.keepAlive ? 'keep-alive' : 'new connections'
+      progress(`${name}: ${load.connections} at a time, ${how}`)
+      const requests = (quick ? 2_000 : 20_000) * (load.connections === 1 ? 0.5 : 1)
+      const options = { ...load, requests, targets: network.targets() }
+      add(await measureLoad(name, 'ours', ours, options))
+    }
+  } finally {
+    await ours.stop()
+  }
+}
+
+/** Two hops: worker, agent, compute. */
+export const warm: Scenario = {
+  name: 'warm',
+  what: 'requests on known identities, two hops; new connection each, and keep-alive',
+  run: (options) => runWarm('warm', 'agent', options),
+}
+
+/** One hop: worker, compute. */
+export const warmDirect: Scenario = {
+  name: 'warm-direct',
+  what: 'the same on the fast path: one hop, with leases of the agent',
+  run: (options) => runWarm('warm-direct', 'direct', options),
+}
