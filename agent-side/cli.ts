@@ -13,6 +13,7 @@ import { healthCommand } from '../lib/cli/health-command.ts'
 import { UsageError } from '../lib/cli/usage-error.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { Table } from '../lib/config/entry.ts'
+import { causeText } from '../lib/errors.ts'
 import type { ListenAt } from '../lib/http/serve.ts'
 import { Lifecycle, stopSignal } from '../lib/lifecycle.ts'
 import { createLogger } from '../lib/log.ts'
@@ -80,7 +81,15 @@ async function serve(call: CommandCall): Promise<number> {
   })
   process.on('SIGHUP', () => {
     agent.reload()
-    logger.info({}, 'Certificates and proxies were read again; anything else needs a restart')
+    try {
+      agent.reconfigure(loadForCommand(agentConfig, call).config)
+      logger.info(
+        {},
+        'Certificates, proxies and rate_limit were read again; anything else needs a restart',
+      )
+    } catch (cause) {
+      logger.error({ cause: causeText(cause) }, 'The changed configuration is not used')
+    }
   })
   await lifecycle.start(agent.parts)
   logger.info(

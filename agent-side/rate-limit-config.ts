@@ -32,7 +32,7 @@ const windowDefaults = { duration: '10s', limit: 10 } as const
 /** How often an instance may ask, in the words of Neutron's `[metadata_rate_limiting]`. */
 export const rateLimitTable = {
   rate_limit_enabled: flag({
-    help: 'Limit how often one instance may ask. Who asks too often gets 429 and when to try again; what was refused does not count.',
+    help: 'Limit how often one instance may ask. Who asks too often gets 429 and when to try again; what was refused does not count. SIGHUP changes it and the options beside it while the agent runs, but for instances.',
     default: false,
   }),
   dry_run: flag({
