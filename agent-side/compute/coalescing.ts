@@ -71,7 +71,10 @@ export class CoalescingCompute implements Forwarder {
   async #forwardShared(call: ForwardCall): Promise<Forwarded> {
     const { instanceId, projectId, sourceIp } = call.identity
     const key = `${instanceId} ${projectId} ${sourceIp} ${call.request.target}`
-    const shared = this.#young(this.#shared.get(key)) ?? (await this.#onTheirWay.get(key))
+    // Without a pause when there is nothing to wait for: everybody else of this tick would ask as well.
+    const coming = this.#onTheirWay.get(key)
+    const known = this.#young(this.#shared.get(key))
+    const shared = known ?? (coming && (await coming))
     if (shared === undefined || call.downstream.isGone) return this.#lead(key, call)
     this.#options.observer?.shared()
     relayKept(shared.answer, call.downstream)

@@ -91,6 +91,10 @@ function owner(number: number) {
   return { instanceId: instanceId(number), projectId: projectId(number) }
 }
 
+function times(count: number, fields: Fields): readonly Fields[] {
+  return Array.from({ length: count }, () => fields)
+}
+
 async function statusesOf(agent: RunningAgent, asking: readonly Fields[]): Promise<unknown[]> {
   const statuses: unknown[] = []
   for (const fields of asking) statuses.push((await agent.ask('/latest', fields))?.status)
@@ -179,15 +183,15 @@ t.test('a source that is no instance is limited before anybody is asked', async 
 t.test('that the directory cannot be asked counts against nobody', async (t) => {
   const { agent, directory } = await subject(t)
   directory.failWith(new MetadataError('directory_unavailable', 'gone'))
-  t.strictSame(new Set(await statusesOf(agent, Array(6).fill(overIpv4))), new Set([503]))
+  t.strictSame(new Set(await statusesOf(agent, times(6, overIpv4))), new Set([503]))
   directory.failWith()
   t.strictSame(await statusesOf(agent, [overIpv4]), [200])
 })
 
 t.test('a dry run refuses nothing and tells what it would refuse', async (t) => {
   const { agent } = await subject(t, { dry_run: true })
-  t.strictSame(new Set(await statusesOf(agent, Array(10).fill(overIpv4))), new Set([200]))
-  t.strictSame(new Set(await statusesOf(agent, Array(5).fill(nobody))), new Set([404]))
+  t.strictSame(new Set(await statusesOf(agent, times(10, overIpv4))), new Set([200]))
+  t.strictSame(new Set(await statusesOf(agent, times(5, nobody))), new Set([404]))
   const metrics = await agent.text('/metrics')
   t.match(metrics, /overlapd_agent_rate_limit_would_limit_total\{subject="instance"\} 7/)
   t.match(metrics, /overlapd_agent_rate_limit_would_limit_total\{subject="source"\} 2/)
@@ -196,7 +200,7 @@ t.test('a dry run refuses nothing and tells what it would refuse', async (t) => 
 
 t.test('operators see who is limited, guests and metrics do not', async (t) => {
   const { agent } = await subject(t)
-  const answers = Array(9).fill(overIpv4) as Fields[]
+  const answers = times(9, overIpv4)
   t.strictSame((await statusesOf(agent, answers)).filter((status) => status === 429).length, 6)
   t.match(await agent.json('/status'), {
     rateLimit: {
@@ -223,18 +227,18 @@ t.test('limits change while the agent runs', async (t) => {
       },
       environmentPrefix: agentConfig.environmentPrefix,
     }).config
-  t.strictSame(await statusesOf(agent, Array(4).fill(overIpv4)), [200, 200, 200, 429])
+  t.strictSame(await statusesOf(agent, times(4, overIpv4)), [200, 200, 200, 429])
   agent.agent.reconfigure(load({}))
   t.strictSame(
-    (await statusesOf(agent, Array(8).fill(overIpv4))).filter((status) => status === 200).length,
+    (await statusesOf(agent, times(8, overIpv4))).filter((status) => status === 200).length,
     7,
     'Neutron’s defaults are ten in ten seconds, of which three are gone',
   )
   agent.agent.reconfigure(load({ OVERLAPD_AGENT_RATE_LIMIT_RATE_LIMIT_ENABLED: 'false' }))
-  t.strictSame(new Set(await statusesOf(agent, Array(20).fill(overIpv4))), new Set([200]))
+  t.strictSame(new Set(await statusesOf(agent, times(20, overIpv4))), new Set([200]))
 })
 
 t.test('nothing is limited unless the operator says so', async (t) => {
   const { agent } = await subject(t, { rate_limit_enabled: false })
-  t.strictSame(new Set(await statusesOf(agent, Array(30).fill(overIpv4))), new Set([200]))
+  t.strictSame(new Set(await statusesOf(agent, times(30, overIpv4))), new Set([200]))
 })
