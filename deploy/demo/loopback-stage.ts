@@ -1,7 +1,12 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
 import type { Count } from '../../lib/clock.ts'
-import type { FromWorker, OwnListenerDescription, ToWorker } from '../../proxy/worker/protocol.ts'
+import type {
+  FromWorker,
+  OwnListenerDescription,
+  ToWorker,
+  WorkerConfig,
+} from '../../proxy/worker/protocol.ts'
 import { freeTcpPort } from './free-tcp-port.ts'
 import { layOut, otherUser, removeFolder, startAgentSide } from './daemon-set.ts'
 import type { DemoPlaces } from './documents.ts'
@@ -121,35 +126,35 @@ function startWorker(
     worker.on('error', reject)
     worker.on('exit', (code) => reject(new Error(`The worker ended with code ${String(code)}`)))
     worker.on('message', (message: FromWorker) => {
-      if (message.kind === 'ready') {
-        tell({
-          kind: 'configure',
-          config: {
-            logLevel: 'error',
-            agent: {
-              socket: places.agentSocket,
-              connections: 16,
-              timeoutConnect: 5_000,
-              timeoutHeaders: 30_000,
-              timeoutBody: 30_000,
-            },
-            limits: {
-              headBytes: 16_384,
-              bodyBytes: 65_536,
-              timeoutHead: 10_000,
-              timeoutRequest: 30_000,
-              timeoutKeepAlive: 30_000,
-              connectionsPerSource: 128,
-              connectionsPerNamespace: 1_024,
-              requestsPerConnection: 1_000,
-            },
-          },
-        })
-        tell({ kind: 'own-listeners', listeners })
-      } else if (message.kind === 'listening') resolve(worker)
+      if (message.kind === 'ready') tell({ kind: 'own-listeners', listeners })
+      else if (message.kind === 'listening') resolve(worker)
       else if (message.kind === 'listen-failed') reject(new Error(message.cause))
     })
+    tell({ kind: 'configure', config: workerConfig(places) })
   })
+}
+
+function workerConfig(places: DemoPlaces): WorkerConfig {
+  return {
+    logLevel: 'error',
+    agent: {
+      addresses: [{ kind: 'unix', socket: places.agentSocket }],
+      connections: 16,
+      timeoutConnect: 5_000,
+      timeoutHeaders: 30_000,
+      timeoutBody: 30_000,
+    },
+    limits: {
+      headBytes: 16_384,
+      bodyBytes: 65_536,
+      timeoutHead: 10_000,
+      timeoutRequest: 30_000,
+      timeoutKeepAlive: 30_000,
+      connectionsPerSource: 128,
+      connectionsPerNamespace: 1_024,
+      requestsPerConnection: 1_000,
+    },
+  }
 }
 
 function stopWorker(worker: ChildProcess): Promise<void> {

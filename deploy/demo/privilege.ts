@@ -23,6 +23,9 @@ const unshareArguments = [
   '--mount-proc',
 ]
 
+/** What the demo is made of; fails at once where it may not. */
+const addPair = ['ip', 'link', 'add', 'v0', 'type', 'veth', 'peer', 'name', 'v1']
+
 function works(command: string, args: readonly string[]): boolean {
   return spawnSync(command, args, { stdio: 'ignore' }).status === 0
 }
@@ -37,15 +40,10 @@ export function findGround(environment: NodeJS.ProcessEnv): Ground {
       return { kind: 'loopback', why: `the program "${program}" is missing` }
   }
   const rootless = environment[rootlessVariable] === '1'
-  if (
-    works('unshare', ['--net', 'ip', 'link', 'add', 'v0', 'type', 'veth', 'peer', 'name', 'v1'])
-  ) {
+  if (works('unshare', ['--net', ...addPair])) {
     return { kind: 'ready', rootless }
   }
-  if (
-    !rootless &&
-    works('unshare', [...unshareArguments, 'ip', 'link', 'add', 'v0', 'type', 'dummy'])
-  ) {
+  if (!rootless && works('unshare', [...unshareArguments, ...addPair])) {
     return { kind: 'user-namespace' }
   }
   return { kind: 'loopback', why: 'this user may not make network namespaces' }
