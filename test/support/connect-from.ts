@@ -1,7 +1,13 @@
 import { closeSync } from 'node:fs'
 import { Socket } from 'node:net'
-import { parseIpAddress } from '../../lib/ip-address.ts'
-import { connectSocket, linux, openSocket, setSocketOption } from '../../proxy/netns/libc.ts'
+import { parseIpAddress, type IpAddress } from '../../lib/ip-address.ts'
+import {
+  bindSocket,
+  connectSocket,
+  linux,
+  openSocket,
+  setSocketOption,
+} from '../../proxy/netns/libc.ts'
 import { openNamespace, type NamespaceHandle } from '../../proxy/netns/namespace-handle.ts'
 import { socketAddress } from '../../proxy/netns/socket-address.ts'
 import { openWindow, type NamespaceWindow } from '../../proxy/netns/window.ts'
@@ -22,14 +28,16 @@ export class GuestSockets {
   /**
    * Begins a connection from a namespace under /run/netns. Refusals and time-outs come as `error` events, as usual.
    * @param interfaceIndex of the guest's interface, for link-local IPv6 destinations
+   * @param from one of the guest's addresses, where it is not the kernel's choice
    */
-  connect(netns: string, host: string, tcpPort: number, interfaceIndex = 0): Socket {
-    const address = parseIpAddress(host)
-    if (address === undefined) throw new TypeError(`"${host}" is no address`)
-    const { family, bytes } = socketAddress(address, tcpPort, interfaceIndex)
+  connect(netns: string, host: string, tcpPort: number, interfaceIndex = 0, from?: string): Socket {
+    const { family, bytes } = socketAddress(parsed(host), tcpPort, interfaceIndex)
     const fd = this.#window.run(this.#handleOf(netns), () => {
       const opened = openSocket(family, linux.SOCK_STREAM | linux.SOCK_NONBLOCK)
       try {
+        if (from !== undefined) {
+          bindSocket(opened, socketAddress(parsed(from), 0, interfaceIndex).bytes)
+        }
         connectSocket(opened, bytes)
       } catch (cause) {
         closeSync(opened)
@@ -55,6 +63,12 @@ export class GuestSockets {
     this.#handles.set(netns, opened)
     return opened
   }
+}
+
+function parsed(text: string): IpAddress {
+  const address = parseIpAddress(text)
+  if (address === undefined) throw new TypeError(`"${text}" is no address`)
+  return address
 }
 
 /** @see tcp(7) */

@@ -1,0 +1,179 @@
+/** How do tests get everything from a guest's connection to the compute API: the built proxy, the built agent, real answers? */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Test } from 'tap'
+import type { SourceMacPolicy } from '../../agent-side/resolve/identity-policy.ts'
+import { askAdmin, askAdminJson } from '../../lib/http/admin-client.ts'
+import { devSecret, runDevCompute, type RunningDevCompute } from './dev-compute.ts'
+import { openFolder, startProxy, type RunningProxy } from './running-proxy.ts'
+
+const agentProgram = fileURLToPath(new URL('../../dist/agent-side/main.js', import.meta.url))
+
+export interface ChainOptions {
+  /** The file that the `static` directory and the compute API read. */
+  readonly topology: unknown
+  readonly sourceMac?: SourceMacPolicy
+  /** Whether workers forward under leases. */
+  readonly direct?: boolean
+  /** Further `--set` of the proxy. */
+  readonly proxy?: readonly string[]
+}
+
+/** Everything that runs on a host, and the compute API behind it. */
+export class WholeChain {
+  readonly proxy: RunningProxy
+  readonly compute: RunningDevCompute
+  readonly #places: Places
+  #agent: RunningAgentProgram
+
+  private constructor(
+    proxy: RunningProxy,
+    compute: RunningDevCompute,
+    places: Places,
+    agent: RunningAgentProgram,
+  ) {
+    this.proxy = proxy
+    this.compute = compute
+    this.#places = places
+    this.#agent = agent
+  }
+
+  static async start(t: Test, options: ChainOptions): Promise<WholeChain> {
+    const folder = openFolder(t)
+    const topology = JSON.stringify(options.topology)
+    const compute = await runDevCompute(topology)
+    t.teardown(() => compute.closeAll())
+    const places: Places = {
+      folder,
+      agentSocket: join(folder, 'agent.sock'),
+      leaseSocket: join(folder, 'lease.sock'),
+      adminSocket: join(folder, 'agent-admin.sock'),
+      computeUrl: compute.url,
+      direct: options.direct ?? false,
+    }
+    writeFileSync(join(folder, 'topology.json'), topology)
+    writeFileSync(join(folder, 'secret'), devSecret, { mode: 0o600 })
+    const agent = await startAgentProgram(places, options.sourceMac ?? 'prefer')
+    const chain: { now?: WholeChain } = {}
+    t.teardown(() => (chain.now === undefined ? agent.stop() : chain.now.#agent.stop()))
+    const proxy = await startProxy(
+      t,
+      `agent.socket=${places.agentSocket}`,
+      'timeout_drain=1s',
+      ...(places.direct
+        ? ['forwarding.mode=direct', `forwarding.lease_socket=${places.leaseSocket}`]
+        : []),
+      ...(options.proxy ?? []),
+    )
+    chain.now = new WholeChain(proxy, compute, places, agent)
+    return chain.now
+  }
+
+  /** Lets the proxy find a namespace under the name Neutron would give it. */
+  name(netns: string, neutronName: string): void {
+    symlinkSync(`/run/netns/${netns}`, join(this.proxy.netnsFolder, neutronName))
+  }
+
+  unname(neutronName: string): void {
+    unlinkSync(join(this.proxy.netnsFolder, neutronName))
+  }
+
+  /** Resolves when so many namespaces are served and redirected as wanted. */
+  async untilServing(count: number): Promise<void> {
+    await this.proxy.until(`${count} served`, ({ namespaces }) => {
+      const served = namespaces.filter(
+        ({ state, interception }) =>
+          state === 'serving' && (interception === undefined || interception === 'applied'),
+      )
+      return served.length === count && namespaces.length === count
+    })
+  }
+
+  /** Another agent on the same sockets, which remembers nothing. */
+  async restartAgent(sourceMac: SourceMacPolicy): Promise<void> {
+    await this.#agent.stop()
+    this.#agent = await startAgentProgram(this.#places, sourceMac)
+  }
+
+  /** One request as the agent decided it, by its id. */
+  async explain(requestId: string): Promise<unknown> {
+    const { adminSocket } = this.#places
+    return (await askAdminJson(adminSocket, `/explain?request=${requestId}`)).value
+  }
+
+  async agentMetrics(): Promise<string> {
+    return (await askAdmin(this.#places.adminSocket, '/metrics')).body
+  }
+
+  agentLog(): string {
+    return this.#agent.log()
+  }
+}
+
+interface Places {
+  readonly folder: string
+  readonly agentSocket: string
+  readonly leaseSocket: string
+  readonly adminSocket: string
+  readonly computeUrl: string
+  readonly direct: boolean
+}
+
+interface RunningAgentProgram {
+  stop(): Promise<void>
+  log(): string
+}
+
+async function startAgentProgram(
+  places: Places,
+  sourceMac: SourceMacPolicy,
+): Promise<RunningAgentProgram> {
+  const { folder, adminSocket } = places
+  const config = join(folder, `agent-${sourceMac}.json`)
+  writeFileSync(
+    config,
+    JSON.stringify({
+      listeners: [{ kind: 'overlapd', socket: places.agentSocket, mode: 'all' }],
+      ports: { kind: 'static', static: { file: join(folder, 'topology.json') } },
+      source_mac: sourceMac,
+      compute: {
+        upstreams: [places.computeUrl],
+        shared_secret_file: join(folder, 'secret'),
+      },
+      forwarding: { leases: places.direct, socket: places.leaseSocket, mode: '0660' },
+      rate_limit: { rate_limit_enabled: false },
+      admin: { socket: adminSocket },
+      limits: { timeout_drain: '1s' },
+    }),
+  )
+  // By way of env, or the test runner adds its own loaders to the program.
+  const child = spawn('env', ['-i', process.execPath, agentProgram, 'serve', '--config', config], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let log = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => (log += text))
+  }
+  const ended = once(child, 'exit')
+  const stop = async (): Promise<void> => {
+    child.kill('SIGTERM')
+    await ended
+  }
+  for (let tries = 0; tries < 1_000; tries += 1) {
+    if (child.exitCode !== null) break
+    const ready = await askAdmin(adminSocket, '/ready').catch(() => undefined)
+    if (ready?.status === 200) {
+      // The workers are others than who runs the agent.
+      if (places.direct) chmodSync(places.leaseSocket, 0o666)
+      return { stop, log: () => log }
+    }
+    await new Promise((resolve) => {
+      setTimeout(resolve, 20)
+    })
+  }
+  await stop()
+  throw new Error(`The agent is not ready: ${log}`)
+}
