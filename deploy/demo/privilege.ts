@@ -52,7 +52,7 @@ export function findGround(environment: NodeJS.ProcessEnv): Ground {
 /** Starts this very command again as root of a user namespace. @returns its exit code */
 export function runInUserNamespace(environment: NodeJS.ProcessEnv): Promise<number> {
   // A private /run lets iproute2 keep its namespace files without touching the host's.
-  const inner = 'mount -t tmpfs tmpfs /run && exec "$0" "$@"'
+  const inner = 'mount -t tmpfs tmpfs /run && ip link set lo up && exec "$0" "$@"'
   const child = spawn(
     'unshare',
     [...unshareArguments, 'sh', '-c', inner, process.execPath, ...process.argv.slice(1)],
