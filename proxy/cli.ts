@@ -14,8 +14,10 @@ import { Lifecycle, stopSignal } from '../lib/lifecycle.ts'
 import { createLogger, type Logger } from '../lib/log.ts'
 import { terminalText, textTable } from '../lib/text-table.ts'
 import { adoptCommand } from './adopt/adopt-command.ts'
+import { agentPlaces, agentPlaceText } from './agent-option.ts'
 import { composeProxy } from './compose.ts'
 import { proxyConfig } from './config.ts'
+import { NftLibrary } from './netns/nftables.ts'
 import { openWindow } from './netns/window.ts'
 import { workerAccount } from './opener/accounts.ts'
 import { restrictChildren } from './opener/privileges.ts'
@@ -76,27 +78,30 @@ async function serve(call: CommandCall): Promise<number> {
   const { config, warnings } = loadForCommand(proxyConfig, call)
   const logger = createLogger({ component: 'proxy', level: config.log.level })
   for (const warning of warnings) logger.warn({ warning }, 'Configuration')
+  const nftables = NftLibrary.load()
   if (
     !restrictChildren({
       workersChangeUser: workerAccount(config.workers) !== undefined,
-      interception: true,
+      interception: nftables === undefined,
     })
   ) {
     logger.warn({}, 'Workers begin with all capabilities of the proxy: CAP_SETPCAP is missing')
   }
   const stopped = stopSignal()
-  process.on('SIGHUP', () => {
-    logger.warn({}, 'Reloading is not supported: restart to use a changed configuration')
-  })
   const lifecycle = new Lifecycle({
     logger,
     clock: systemClock,
     closeLimit: config.timeout_drain + 5_000,
   })
-  const proxy = composeProxy({ config, clock: systemClock, logger, window })
+  const proxy = composeProxy({ config, clock: systemClock, logger, window, nftables })
+  process.on('SIGHUP', () => {
+    proxy.reload()
+    logger.info({}, 'Certificates were read again; anything else needs a restart')
+  })
   await lifecycle.start(proxy.parts)
   const notify = notifier(call, logger)
-  logger.info({ netnsDir: config.netns_dir, agentSocket: config.agent.socket }, 'Proxy started')
+  const agents = agentPlaces(config).map(agentPlaceText)
+  logger.info({ netnsDir: config.netns_dir, agents }, 'Proxy started')
   notify('READY=1')
   const signal = await stopped
   logger.info({ signal }, 'Proxy is stopping')

@@ -8,10 +8,12 @@ import { planAttachments, type AttachmentRules, type RefusedNamespace } from './
 import { readMapping, workerCount, type ProxyConfig } from './config.ts'
 import { HaproxyService } from './haproxy/service.ts'
 import { Interception } from './interception/interception.ts'
+import { RuleLoader } from './interception/rule-loader.ts'
 import { Listeners } from './listeners.ts'
 import { createProxyMetrics } from './metrics.ts'
 import { NamespaceDiscovery, type FoundNamespace } from './netns/discover.ts'
 import type { NamespaceKey } from './netns/namespace-handle.ts'
+import type { NftLibrary } from './netns/nftables.ts'
 import { holdersText, PortHolders } from './netns/port-holder.ts'
 import type { NamespaceWindow } from './netns/window.ts'
 import { workerAccount } from './opener/accounts.ts'
@@ -25,6 +27,8 @@ export interface ProxyDependencies {
   readonly logger: Logger
   /** The window is made before anything else, while the process is still small and quiet. */
   readonly window: NamespaceWindow
+  /** Absent, rules are loaded by starting `nft`. */
+  readonly nftables: NftLibrary | undefined
   /** Path of the worker's program; its place beside this file by default. */
   readonly workerScript?: string
 }
@@ -38,6 +42,8 @@ export interface Proxy {
 
 const parallelNftRuns = 4
 const nftLimit = 10_000
+/** Rules are looked at less often than namespaces: each takes a visit. */
+const passesPerRuleCheck = 2
 
 /** Wires the parts of the proxy without starting them. */
 export function composeProxy(dependencies: ProxyDependencies): Proxy {
@@ -55,8 +61,9 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
   const interception = new Interception({
     interface: config.intercept.interface,
     tcpPort: config.intercept.tcp_port,
+    loader: new RuleLoader({ window, library: dependencies.nftables, timeout: nftLimit }),
     parallel: parallelNftRuns,
-    timeout: nftLimit,
+    checkEvery: config.full_pass * passesPerRuleCheck,
     clock,
     logger,
     onFailure: () => metrics.interceptionFailures.inc(),
@@ -83,9 +90,13 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     clock,
     logger,
     backlog: config.listen_backlog,
+    beforeListening: (attachment) => {
+      if (attachment.intercept) interception.loadInside(attachment)
+    },
     onOpened: (attachment) => {
       if (attachment.intercept) interception.add(attachment)
     },
+    onRenamed: (attachment) => interception.rename(attachment),
     onClosed: (attachment) => interception.remove(attachment),
     holderOf: ({ path, key }, tcpPort) => holdersText(holders.find(path, key, tcpPort)),
     onServing: (span) => metrics.attachSeconds.observe(span / 1000),
@@ -143,7 +154,7 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
       ),
       startable(
         'interception',
-        () => undefined,
+        () => interception.start(),
         () => interception.close(!keepRules),
       ),
       // Before the first look, which asks what was attached before.

@@ -49,9 +49,14 @@ export interface ListenersOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly backlog: Count
+  /** Inside the namespace, when addresses are bound for the first time and not yet listened on: system calls only. */
+  readonly beforeListening?: (attachment: Attachment) => void
   /** A namespace's listeners are open; what follows (interception) may begin. */
   readonly onOpened: (attachment: Attachment) => void
+  /** Not wanted any more, whether it was ever open or not. */
   readonly onClosed: (attachment: Attachment) => void
+  /** Open as before, under another name or path. */
+  readonly onRenamed?: (attachment: Attachment) => void
   /** Who listens where we cannot, for people. */
   readonly holderOf?: (attachment: Attachment, tcpPort: number) => string
   /** How long it took from being wanted to being accepted on. */
@@ -107,7 +112,9 @@ export class Listeners {
     for (const key of changes.close) this.#drop(key)
     for (const attachment of changes.rename) {
       const entry = this.#entries.get(attachment.key)
-      if (entry) entry.attachment = attachment
+      if (entry === undefined) continue
+      entry.attachment = attachment
+      if (entry.isOpened) this.#options.onRenamed?.(attachment)
     }
     for (const attachment of changes.open) this.#enter(attachment)
   }
@@ -190,6 +197,9 @@ export class Listeners {
       return listenIn(this.#options.window, handle, attachment.listen, {
         backlog: this.#options.backlog,
         open: new Set(held.keys()),
+        ...(!entry.isOpened && {
+          beforeListening: () => this.#options.beforeListening?.(attachment),
+        }),
       })
     } finally {
       handle.close()
@@ -271,12 +281,29 @@ export class Listeners {
     if (entry === undefined) return opened
     const taken = opened.filter(({ bindingKey }) => !entry.held.has(bindingKey))
     this.#options.sink.add(taken.map((one) => this.#hold(entry, one)))
-    entry.failures = entry.failures.filter(({ bound }) => !taken.some((one) => one.bound === bound))
+    // What they failed for is held by now; the next visit says what is still missing.
+    entry.failures = []
+    entry.cancelVisit?.()
+    this.#visitSoon(entry)
     if (entry.held.size > 0 && !entry.isOpened) {
       entry.isOpened = true
       this.#options.onOpened(entry.attachment)
     }
     return opened.filter((one) => !taken.includes(one))
+  }
+
+  /** Closes sockets of {@link takeOver} again: whoever opened them goes on serving. */
+  giveBack(key: NamespaceKey, opened: readonly OpenedListener[]): void {
+    const entry = this.#entries.get(key)
+    if (entry === undefined) return
+    const ours = opened.filter(
+      ({ bindingKey, fd }) => entry.held.get(bindingKey)?.listener.fd === fd,
+    )
+    this.#release(
+      entry,
+      ours.map(({ bindingKey }) => bindingKey),
+    )
+    this.#scheduleVisit(entry, false)
   }
 
   /** Tries again at once what failed, for somebody who knows that things have changed. */
@@ -313,7 +340,7 @@ export class Listeners {
     this.#entries.delete(key)
     entry.cancelVisit?.()
     this.#release(entry, [...entry.held.keys()])
-    if (entry.isOpened) this.#options.onClosed(entry.attachment)
+    this.#options.onClosed(entry.attachment)
   }
 
   /** The workers are told first, so that none is given a descriptor that means something else by then. */

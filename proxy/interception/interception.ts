@@ -1,12 +1,13 @@
 /** In which routers are packets to the metadata address redirected to us, and where did that fail? */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Cancel, Clock, Count, Milliseconds } from '../../lib/clock.ts'
 import { causeText } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { Attachment } from '../attachment.ts'
 import { Backoff } from '../backoff.ts'
-import { namespaceKeyOf, openNamespace, type NamespaceKey } from '../netns/namespace-handle.ts'
-import { findNftPrograms, loadRuleset, type NftPrograms } from './nft.ts'
-import { interceptionRuleset, removalRuleset } from './ruleset.ts'
+import { namespaceKeyOf, type NamespaceKey } from '../netns/namespace-handle.ts'
+import type { RuleLoader } from './rule-loader.ts'
+import { interceptionRuleset, removalRuleset, tableName } from './ruleset.ts'
 
 /** How far the rules of one namespace are. */
 export type InterceptionState = 'applying' | 'applied' | 'failed'
@@ -14,41 +15,88 @@ export type InterceptionState = 'applying' | 'applied' | 'failed'
 export interface InterceptionOptions {
   readonly interface: string
   readonly tcpPort: number
-  /** Runs of `nft` at the same time. */
+  readonly loader: RuleLoader
+  /** Namespaces worked on at the same time. */
   readonly parallel: Count
-  readonly timeout: Milliseconds
+  /** How often rules are looked for that others may have removed. */
+  readonly checkEvery: Milliseconds
   readonly clock: Clock
   readonly logger: Logger
   readonly onFailure: () => void
 }
 
 interface Entry {
-  readonly attachment: Attachment
+  attachment: Attachment
   readonly backoff: Backoff
   state: InterceptionState
   why: string | undefined
+  /** How many rules the table had when it was new. */
+  rules: Count | undefined
   cancelRetry: Cancel | undefined
 }
 
+/** Rules that were loaded or not; a part of them when the kernel refused IPv6. */
+type Loaded = { readonly failure?: string; readonly withoutIpv6?: string }
+
 const firstPause: Milliseconds = 500
 const longestPause: Milliseconds = 60_000
+/** One turn of the loop looks at rules for about so long before others get theirs. */
+const slice: Milliseconds = 10
+/** Closing what loads left behind waits for the kernel, so it is done for many at once. */
+const releaseAfter: Milliseconds = 200
 
-/** Loads our rules where they are wanted, some at a time, and tries again where it failed. */
+/** Loads our rules where they are wanted, tries again where it failed, and restores what others removed. */
 export class Interception {
   readonly #options: InterceptionOptions
   readonly #entries = new Map<NamespaceKey, Entry>()
   readonly #running = new Set<Promise<void>>()
+  /** What became of loads inside a visit, until the visit is over and can be told of. */
+  readonly #loadedInside = new Map<NamespaceKey, Loaded>()
   /** A namespace given up and wanted again must not lose its new rules to the late removal of the old. */
   readonly #unloading = new Map<NamespaceKey, Promise<void>>()
   readonly #abort = new AbortController()
   #due: Entry[] = []
-  #programs: NftPrograms | undefined
+  #cancelCheck: Cancel | undefined
+  #cancelRelease: Cancel | undefined
 
   constructor(options: InterceptionOptions) {
     this.#options = options
   }
 
-  /** Begins to load the rules of a namespace. */
+  /** Begins to look after the rules; those of a namespace come with {@link add}. */
+  start(): void {
+    this.#scheduleCheck()
+  }
+
+  /**
+   * Loads the rules while the caller is inside the namespace, before its port accepts: then there is no moment in which the port
+   * can be reached directly. System calls only; what is to be said is said by {@link add}, which has to follow.
+   */
+  loadInside(attachment: Attachment): void {
+    const { loader } = this.#options
+    if (!loader.isDirect || this.#unloading.has(attachment.key)) return
+    this.#loadedInside.set(
+      attachment.key,
+      this.#tryFamilies((ruleset) => loader.loadInside(ruleset)),
+    )
+  }
+
+  #tryFamilies(load: (ruleset: string) => void): Loaded {
+    try {
+      load(this.#ruleset(['ip', 'ip6']))
+      return {}
+    } catch (cause) {
+      try {
+        // A kernel without IPv6 refuses the whole transaction.
+        load(this.#ruleset(['ip']))
+        return { withoutIpv6: causeText(cause) }
+      } catch (failure) {
+        return { failure: causeText(failure) }
+      }
+    }
+  }
+
+  /** Begins to load the rules of a namespace, or takes note of those that {@link loadInside} has loaded. */
   add(attachment: Attachment): void {
     this.#forget(attachment.key)
     const entry: Entry = {
@@ -56,11 +104,24 @@ export class Interception {
       backoff: new Backoff(firstPause, longestPause),
       state: 'applying',
       why: undefined,
+      rules: undefined,
       cancelRetry: undefined,
     }
     this.#entries.set(attachment.key, entry)
-    this.#due.push(entry)
-    this.#pump()
+    const loaded = this.#loadedInside.get(attachment.key)
+    this.#loadedInside.delete(attachment.key)
+    if (loaded === undefined) {
+      this.#due.push(entry)
+      this.#pump()
+    } else {
+      this.#settle(entry, loaded)
+    }
+  }
+
+  /** The namespace is served as before, under another name or path. */
+  rename(attachment: Attachment): void {
+    const entry = this.#entries.get(attachment.key)
+    if (entry !== undefined) entry.attachment = attachment
   }
 
   #forget(key: NamespaceKey): void {
@@ -70,7 +131,8 @@ export class Interception {
 
   /** The namespace is not ours any more. When it is gone, its rules went with it. */
   remove(attachment: Attachment): void {
-    if (!this.#entries.has(attachment.key)) return
+    const wasLoaded = this.#loadedInside.delete(attachment.key)
+    if (!this.#entries.has(attachment.key) && !wasLoaded) return
     this.#forget(attachment.key)
     const run = this.#unload(attachment)
     this.#unloading.set(attachment.key, run)
@@ -85,15 +147,21 @@ export class Interception {
   }
 
   count(state: InterceptionState): Count {
-    return [...this.#entries.values()].filter((entry) => entry.state === state).length
+    let count = 0
+    for (const entry of this.#entries.values()) if (entry.state === state) count += 1
+    return count
   }
 
   #pump(): void {
     while (this.#running.size < this.#options.parallel && !this.#abort.signal.aborted) {
       const entry = this.#due.shift()
       if (entry === undefined) return
-      if (this.#entries.get(entry.attachment.key) === entry) this.#start(this.#load(entry))
+      if (this.#isCurrent(entry)) this.#start(this.#load(entry))
     }
+  }
+
+  #isCurrent(entry: Entry): boolean {
+    return this.#entries.get(entry.attachment.key) === entry
   }
 
   #start(run: Promise<void>): void {
@@ -104,58 +172,131 @@ export class Interception {
     })
   }
 
+  #ruleset(families: readonly ('ip' | 'ip6')[]): string {
+    const { interface: onInterface, tcpPort } = this.#options
+    return interceptionRuleset({ interface: onInterface, tcpPort, families })
+  }
+
   async #load(entry: Entry): Promise<void> {
-    const { interface: onInterface, tcpPort, logger, onFailure, clock } = this.#options
-    const { attachment } = entry
-    const ruleset = (families: readonly ('ip' | 'ip6')[]): string =>
-      interceptionRuleset({ interface: onInterface, tcpPort, families })
-    await this.#unloading.get(attachment.key)
+    const { key } = entry.attachment
+    await this.#unloading.get(key)
+    await nextTurn()
+    if (!this.#isCurrent(entry)) return
+    const loaded = await this.#loadFamilies(entry.attachment)
+    if (!this.#abort.signal.aborted && this.#isCurrent(entry)) this.#settle(entry, loaded)
+  }
+
+  async #loadFamilies(attachment: Attachment): Promise<Loaded> {
+    const { loader } = this.#options
+    const { signal } = this.#abort
     try {
-      try {
-        await this.#run(attachment, ruleset(['ip', 'ip6']))
-      } catch (cause) {
-        // A kernel without IPv6 refuses the whole transaction.
-        await this.#run(attachment, ruleset(['ip']))
-        logger.warn(
-          { netns: attachment.netns, cause: causeText(cause) },
-          'Only IPv4 is redirected in this namespace',
-        )
-      }
-      entry.state = 'applied'
-      entry.why = undefined
-      entry.backoff.reset()
+      await loader.load(attachment, this.#ruleset(['ip', 'ip6']), signal)
+      return {}
     } catch (cause) {
-      if (this.#abort.signal.aborted || this.#entries.get(attachment.key) !== entry) return
-      const why = causeText(cause)
-      if (why !== entry.why) {
-        logger.error({ netns: attachment.netns, cause: why }, 'Cannot redirect metadata requests')
+      try {
+        await loader.load(attachment, this.#ruleset(['ip']), signal)
+        return { withoutIpv6: causeText(cause) }
+      } catch (failure) {
+        return { failure: causeText(failure) }
       }
-      entry.state = 'failed'
-      entry.why = why
-      onFailure()
-      entry.cancelRetry = clock.schedule(entry.backoff.next(), () => {
-        this.#due.push(entry)
-        this.#pump()
-      })
     }
   }
 
-  async #run(attachment: Attachment, ruleset: string): Promise<void> {
-    this.#programs ??= findNftPrograms()
-    const handle = openNamespace(attachment.path)
-    try {
-      if (handle.key !== attachment.key) throw new Error('the name stands for another namespace')
-      const limit = AbortSignal.timeout(this.#options.timeout)
-      const signal = AbortSignal.any([limit, this.#abort.signal])
-      await loadRuleset(this.#programs, handle, ruleset, signal)
-    } finally {
-      handle.close()
+  #settle(entry: Entry, { failure, withoutIpv6 }: Loaded): void {
+    const { logger, onFailure, loader } = this.#options
+    const { netns } = entry.attachment
+    this.#releaseSoon()
+    if (failure !== undefined) {
+      if (failure !== entry.why) {
+        logger.error({ netns, cause: failure }, 'Cannot redirect metadata requests')
+      }
+      entry.state = 'failed'
+      entry.why = failure
+      onFailure()
+      this.#retry(entry)
+      return
     }
+    entry.state = 'applied'
+    try {
+      entry.rules = loader.count(entry.attachment, tableName)
+    } catch {
+      // Gone meanwhile, or a kernel that does not say: then nothing is compared.
+      entry.rules = undefined
+    }
+    if (withoutIpv6 === undefined) {
+      entry.why = undefined
+      entry.backoff.reset()
+      return
+    }
+    const why = `only IPv4 is redirected: ${withoutIpv6}`
+    if (why !== entry.why) {
+      logger.warn({ netns, cause: withoutIpv6 }, 'Only IPv4 is redirected in this namespace')
+    }
+    entry.why = why
+    this.#retry(entry)
+  }
+
+  #retry(entry: Entry): void {
+    entry.cancelRetry?.()
+    entry.cancelRetry = this.#options.clock.schedule(entry.backoff.next(), () => {
+      this.#due.push(entry)
+      this.#pump()
+    })
+  }
+
+  #releaseSoon(): void {
+    this.#cancelRelease ??= this.#options.clock.schedule(releaseAfter, () => {
+      this.#cancelRelease = undefined
+      this.#options.loader.release()
+    })
+  }
+
+  #scheduleCheck(): void {
+    const { clock, checkEvery } = this.#options
+    this.#cancelCheck = clock.schedule(checkEvery * (0.9 + Math.random() * 0.2), () => {
+      this.#start(this.#check())
+    })
+  }
+
+  /** Others may flush a whole ruleset: a reloaded firewall, an operator. */
+  async #check(): Promise<void> {
+    const { clock } = this.#options
+    let end = clock.now() + slice
+    for (const entry of [...this.#entries.values()]) {
+      if (clock.now() >= end) {
+        await nextTurn()
+        end = clock.now() + slice
+      }
+      if (this.#abort.signal.aborted) return
+      if (this.#isCurrent(entry) && this.#isDisturbed(entry)) this.#due.push(entry)
+    }
+    this.#scheduleCheck()
+  }
+
+  #isDisturbed(entry: Entry): boolean {
+    const { loader, logger } = this.#options
+    const { attachment, rules } = entry
+    if (entry.state !== 'applied' || rules === undefined) return false
+    let now: Count
+    try {
+      now = loader.count(attachment, tableName)
+    } catch {
+      // A namespace that is going away is somebody else's news.
+      return false
+    }
+    if (now === rules) return false
+    logger.warn(
+      { netns: attachment.netns, expected: rules, found: now },
+      'Our rules were changed by somebody, loading them again',
+    )
+    return true
   }
 
   async #unload(attachment: Attachment): Promise<void> {
     try {
-      await this.#run(attachment, removalRuleset())
+      await nextTurn()
+      await this.#options.loader.load(attachment, removalRuleset(), this.#abort.signal)
+      this.#releaseSoon()
     } catch (cause) {
       if (!isStillThere(attachment)) return
       const fields = { netns: attachment.netns, cause: causeText(cause) }
@@ -168,7 +309,9 @@ export class Interception {
     const entries = [...this.#entries.values()]
     for (const entry of entries) this.#forget(entry.attachment.key)
     this.#due = []
+    this.#cancelCheck?.()
     await Promise.all(this.#running)
+    this.#cancelCheck?.()
     if (removeRules) {
       const next = entries.values()
       const work = async (): Promise<void> => {
@@ -177,6 +320,8 @@ export class Interception {
       await Promise.all(Array.from({ length: this.#options.parallel }, work))
     }
     this.#abort.abort()
+    this.#cancelRelease?.()
+    this.#options.loader.release()
   }
 }
 

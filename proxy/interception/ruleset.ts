@@ -10,7 +10,8 @@ export interface RulesetOptions {
 }
 
 /** All that we own in a namespace; deleting it undoes everything. */
-const table = 'inet overlapd'
+export const tableName = 'overlapd'
+const table = `inet ${tableName}`
 
 /** Loopback, and the devices by which Neutron connects routers to the outside and to each other. No guest is behind them. */
 const notOfTenants = ['lo', 'qg-*', 'rfp-*', 'ha-*']

@@ -68,6 +68,11 @@ export interface ListenOptions {
   readonly backlog: Count
   /** Binding keys of what is open already and not to be opened again. */
   readonly open: ReadonlySet<string>
+  /**
+   * Called once, inside the namespace, when something is bound and before any of it is listened on. System calls only, and nothing
+   * thrown.
+   */
+  readonly beforeListening?: () => void
 }
 
 /**
@@ -85,17 +90,29 @@ export function listenIn(
     const failed: FailedListener[] = []
     const { bindings, absent } = planBindings(wanted, addressesWhere(wanted, failed))
     const planned = new Set(bindings.map(({ bindingKey }) => bindingKey))
-    const opened: OpenedListener[] = []
+    const bound: BoundSocket[] = []
+    const fail = (binding: Binding, cause: unknown): void => {
+      const { tcpPort } = binding
+      failed.push({ bound: boundText(binding), tcpPort, why: whyFailed(cause) })
+    }
     for (const binding of bindings) {
       if (options.open.has(binding.bindingKey)) continue
       try {
-        opened.push(openListener(binding, options.backlog))
+        bound.push(bindListener(binding))
       } catch (cause) {
-        failed.push({
-          bound: boundText(binding),
-          tcpPort: binding.tcpPort,
-          why: whyFailed(cause),
-        })
+        fail(binding, cause)
+      }
+    }
+    if (bound.length > 0) options.beforeListening?.()
+    const opened: OpenedListener[] = []
+    for (const { binding, fd, savesSyn } of bound) {
+      try {
+        listenSocket(fd, options.backlog)
+        const { bindingKey } = binding
+        opened.push({ bindingKey, fd, bound: boundText(binding), savesSyn })
+      } catch (cause) {
+        closeSync(fd)
+        fail(binding, cause)
       }
     }
     const gone = [...options.open].filter((bindingKey) => !planned.has(bindingKey))
@@ -156,22 +173,27 @@ function bindingOf(want: ListenAddress, interfaceIndex: number): Binding {
   return { bindingKey: `${address}${zone}:${tcpPort}`, address, tcpPort, interfaceIndex }
 }
 
-function openListener(binding: Binding, backlog: Count): OpenedListener {
+interface BoundSocket {
+  readonly binding: Binding
+  readonly fd: number
+  readonly savesSyn: boolean
+}
+
+function bindListener(binding: Binding): BoundSocket {
   const { family, bytes } = socketAddress(binding.address, binding.tcpPort, binding.interfaceIndex)
   let fd: number
   try {
     fd = openSocket(family, linux.SOCK_STREAM | linux.SOCK_NONBLOCK)
   } catch (cause) {
     if (binding.address === '::' && isErrno(cause, 'EAFNOSUPPORT')) {
-      return openListener({ ...binding, address: anyIpv4 }, backlog)
+      return bindListener({ ...binding, address: anyIpv4 })
     }
     throw cause
   }
   try {
     const savesSyn = setOptions(fd, binding.address)
     bindSocket(fd, bytes)
-    listenSocket(fd, backlog)
-    return { bindingKey: binding.bindingKey, fd, bound: boundText(binding), savesSyn }
+    return { binding, fd, savesSyn }
   } catch (cause) {
     closeSync(fd)
     throw cause

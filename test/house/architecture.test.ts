@@ -89,8 +89,9 @@ const rules: readonly Rule[] = [
 /** The only importers of each package, so that swapping it touches one place. */
 const gatekeepers: Readonly<Record<string, { readonly files: RegExp; readonly reason: string }>> = {
   koffi: {
-    files: /^proxy\/netns\/libc\.ts$/,
-    reason: 'foreign functions are declared in one file that can be read in one go',
+    files: /^proxy\/netns\/(?:libc|nftables)\.ts$/,
+    reason:
+      "foreign functions are declared in one file that can be read in one go; netfilter's library, which only the opener loads, in its own",
   },
   amqplib: {
     files: /^agent-side\/ports\/neutron-rpc\//,

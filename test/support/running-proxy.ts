@@ -80,6 +80,7 @@ export async function startProxyFrom(
     `netns_dir=${netnsFolder}`,
     `agent.socket=${agentSocket}`,
     `admin.socket=${adminSocket}`,
+    `control.socket=${join(folder, 'control.sock')}`,
     ...set,
   ]
   // By way of env, or the test runner adds its own loaders to the program and to its workers.

@@ -1,0 +1,80 @@
+/** How do rules get into a namespace, and are they still there? By the library where it can be loaded, by the program otherwise. */
+import type { Count, Milliseconds } from '../../lib/clock.ts'
+import type { Attachment } from '../attachment.ts'
+import { openNamespace, type NamespaceHandle } from '../netns/namespace-handle.ts'
+import { countRules, type NftLibrary } from '../netns/nftables.ts'
+import type { NamespaceWindow } from '../netns/window.ts'
+import { findNftPrograms, loadRuleset, type NftPrograms } from './nft.ts'
+
+export interface RuleLoaderOptions {
+  readonly window: NamespaceWindow
+  /** Absent, `nft` is started for every namespace: 10 ms of processor time instead of half of one. */
+  readonly library: NftLibrary | undefined
+  /** For one run of the program. */
+  readonly timeout: Milliseconds
+}
+
+/** Loads rulesets in namespaces. */
+export class RuleLoader {
+  readonly #options: RuleLoaderOptions
+  #programs: NftPrograms | undefined
+
+  constructor(options: RuleLoaderOptions) {
+    this.#options = options
+  }
+
+  /** Whether rules are loaded by system calls of this process, so that it can be done inside a window. */
+  get isDirect(): boolean {
+    return this.#options.library !== undefined
+  }
+
+  /**
+   * Loads rules in the namespace that the calling thread is in.
+   * @throws Error with what was wrong; TypeError when there is no library
+   */
+  loadInside(ruleset: string): void {
+    const { library } = this.#options
+    if (library === undefined) throw new TypeError('Rules are loaded by a program')
+    library.run(ruleset)
+  }
+
+  /** @throws Error with what was wrong, or that the name stands for another namespace; the signal's reason */
+  async load(attachment: Attachment, ruleset: string, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    const { library, window, timeout } = this.#options
+    const handle = openAttached(attachment)
+    try {
+      if (library !== undefined) {
+        window.run(handle, () => library.run(ruleset))
+        return
+      }
+      this.#programs ??= findNftPrograms()
+      const limited = AbortSignal.any([AbortSignal.timeout(timeout), signal])
+      await loadRuleset(this.#programs, handle, ruleset, limited)
+    } finally {
+      handle.close()
+    }
+  }
+
+  /** How many rules a table has there. @throws as {@link load} */
+  count(attachment: Attachment, table: string): Count {
+    const handle = openAttached(attachment)
+    try {
+      return this.#options.window.run(handle, () => countRules(table))
+    } finally {
+      handle.close()
+    }
+  }
+
+  /** A batch is done: lets go of what pins its namespaces. */
+  release(): void {
+    this.#options.library?.release()
+  }
+}
+
+function openAttached({ path, key }: Attachment): NamespaceHandle {
+  const handle = openNamespace(path)
+  if (handle.key === key) return handle
+  handle.close()
+  throw new Error('the name stands for another namespace')
+}
