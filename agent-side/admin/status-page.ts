@@ -32,7 +32,7 @@ function refusalRow(refusal: RecentRefusal): Html {
 
 /** The status as a page: no script, nothing from elsewhere, everything escaped. */
 export async function statusPage(status: AgentStatus): Promise<string> {
-  const { directory, cache, listeners, upstreams, recentRefusals } = status
+  const { directory, cache, compute, rateLimit, listeners, upstreams, recentRefusals } = status
   const body = await html`
     <p>
       Version ${status.version}, process ${status.pid}, up ${status.uptime} s,
@@ -49,6 +49,10 @@ export async function statusPage(status: AgentStatus): Promise<string> {
       questions open.
     </p>
     <h2>Compute upstreams</h2>
+    <p>
+      ${compute.running} of ${compute.limit} requests on their way, ${compute.waiting} wait for
+      their turn.
+    </p>
     <table>
       <tr>
         <th>Endpoint</th>
@@ -74,6 +78,21 @@ export async function statusPage(status: AgentStatus): Promise<string> {
             <td><code>${one.socket}</code></td>
             <td>${one.kind}</td>
             <td>${one.connections}</td>
+          </tr>`,
+      )}
+    </table>
+    <h2>Rate limit</h2>
+    <p>${rateLimit.enabled ? (rateLimit.dryRun ? 'Counts only.' : 'On.') : 'Off.'}</p>
+    <table>
+      <tr>
+        <th>Instance</th>
+        <th>Refusals</th>
+      </tr>
+      ${rateLimit.offenders.map(
+        (one) =>
+          html`<tr>
+            <td><code>${one.instanceId}</code></td>
+            <td>${one.refused}</td>
           </tr>`,
       )}
     </table>

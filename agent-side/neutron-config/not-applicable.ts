@@ -84,7 +84,7 @@ export const notApplicable: readonly NotApplicable[] = [
   },
   {
     group: 'metadata_rate_limiting',
-    why: 'it limits at the proxy: haproxies go on doing so, overlapd-proxy has its own limits',
+    why: 'it limits at the proxy, and haproxies go on doing so; rate_limit has the same names and limits by instance',
   },
   {
     group: 'metadata_haproxy',

@@ -52,6 +52,8 @@ t.test('unsafe or impossible combinations do not start', async (t) => {
     ],
     [{ compute: { ...compute, client_cert_file: 'x' } }, /only work together/],
     [{ compute: { ...compute, upstreams: [] } }, /names no endpoint/],
+    [{ compute: { ...compute, concurrency_max: 16 } }, /concurrency_start: 32 must lie between/],
+    [{ compute: { ...compute, concurrency_min: 33 } }, /concurrency_start: 32 must lie between/],
     [{ compute: { ...compute, upstreams: ['http://nova/prefix'] } }, /without a path/],
     [{ compute: { ...compute, upstreams: ['ftp://nova'] } }, /http or https/],
     [{ listeners: [] }, /names no listener/],

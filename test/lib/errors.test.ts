@@ -17,6 +17,8 @@ t.test('MetadataError has a code, details and a cause', async (t) => {
   const bare = new MetadataError('no_port', 'No port')
   t.strictSame(bare.details, {})
   t.notOk('cause' in bare)
+  t.equal(bare.retryAfter, undefined)
+  t.equal(new MetadataError('overloaded', 'Busy', { retryAfter: 4 }).retryAfter, 4)
 })
 
 t.test('causeText() tells the whole chain once', async (t) => {
