@@ -44,8 +44,8 @@ export function resolveAccount(
 
 /**
  * Whom the workers run as.
- * @returns `undefined` when they stay what the opener is: it is not root, or the user does not exist in its user namespace, as is
- * usual without root. They have no capabilities all the same.
+ * @returns `undefined` when they stay what the opener is: it is not root, that is the wanted user already, or the user does not
+ * exist in its user namespace, as is usual without root. They have no capabilities all the same.
  * @throws Error naming what is not known
  */
 export function workerAccount(wanted: {
@@ -57,7 +57,8 @@ export function workerAccount(wanted: {
   const isKnown =
     isMapped(account.userId, '/proc/self/uid_map') &&
     isMapped(account.groupId, '/proc/self/gid_map')
-  return isKnown ? account : undefined
+  const isAnother = account.userId !== process.geteuid() || account.groupId !== process.getegid?.()
+  return isKnown && isAnother ? account : undefined
 }
 
 function isMapped(id: number, mapFile: string): boolean {
