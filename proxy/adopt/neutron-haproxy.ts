@@ -15,6 +15,7 @@ import { readNeutronHaproxyConfig } from '../haproxy/stand-in.ts'
 import { identityFromName, isSameIdentity, type NamespaceIdentity } from '../namespace-identity.ts'
 import type { FoundNamespace } from '../netns/discover.ts'
 import { namespaceKeyOf, type NamespaceKey } from '../netns/namespace-handle.ts'
+import { listListeningRows } from '../netns/port-holder.ts'
 import { commandLineOf, startTimeOf } from '../process-identity.ts'
 
 /** A running haproxy with a configuration of Neutron's. */
@@ -112,17 +113,20 @@ function contradictionOf(netns: string, identity: NamespaceIdentity): string | u
   return `its namespace "${netns}" is of another router or network than its configuration`
 }
 
-/** The descriptors of a process that are sockets. */
-export function socketDescriptorsOf(pid: number): number[] {
+/** The descriptors of a process that listen for TCP connections in the namespace it lives in. */
+export function listeningDescriptorsOf(pid: number): number[] {
+  const links = new Set(listListeningRows(pid).map(({ inode }) => `socket:[${inode}]`))
   return readdirSync(`/proc/${pid}/fd`)
     .map(Number)
-    .filter((fd) => {
-      try {
-        return readlinkSync(`/proc/${pid}/fd/${fd}`).startsWith('socket:')
-      } catch {
-        return false
-      }
-    })
+    .filter((fd) => links.has(linkOf(`/proc/${pid}/fd/${fd}`) ?? ''))
+}
+
+function linkOf(path: string): string | undefined {
+  try {
+    return readlinkSync(path)
+  } catch {
+    return undefined
+  }
 }
 
 /** What Neutron's agents put into the environment of what they start. */

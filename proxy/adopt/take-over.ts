@@ -1,7 +1,6 @@
 /** How does one namespace change from a haproxy to us without a refused connection? */
 import { closeSync } from 'node:fs'
 import type { Clock, Milliseconds } from '../../lib/clock.ts'
-import { causeText } from '../../lib/errors.ts'
 import { attachmentFolderOf, prepareAttachmentFolder } from '../haproxy/attachment-folder.ts'
 import { recordName, type AttachmentRecord } from '../haproxy/attachment-record.ts'
 import { endWaiting, leaveWaiting } from '../haproxy/attach-waiting.ts'
@@ -12,7 +11,7 @@ import { listeningSocketOf } from '../netns/listening-socket.ts'
 import { openNamespace } from '../netns/namespace-handle.ts'
 import { startTimeOf } from '../process-identity.ts'
 import { handSockets } from './handed-sockets.ts'
-import { processTagOf, socketDescriptorsOf, type NeutronHaproxy } from './neutron-haproxy.ts'
+import { processTagOf, listeningDescriptorsOf, type NeutronHaproxy } from './neutron-haproxy.ts'
 import { ProcessDescriptor } from './process-descriptor.ts'
 
 export interface TakeOverOptions {
@@ -91,7 +90,6 @@ async function handOver(
       const name = recordName(record.identity)
       const answer = await askProxy(controlSocket, { kind: 'adopt', name })
       if (!answer.ok) throw new Error(answer.why)
-      if (answer.state !== 'serving') throw new Error('the proxy does not serve it yet')
     } finally {
       done()
     }
@@ -103,7 +101,7 @@ async function handOver(
 function copyListeners(process: ProcessDescriptor, { pid, namespace }: NeutronHaproxy): number[] {
   const copies: number[] = []
   try {
-    for (const fd of socketDescriptorsOf(pid)) {
+    for (const fd of listeningDescriptorsOf(pid)) {
       const copy = process.copyDescriptor(fd)
       copies.push(copy)
       if (listeningSocketOf(copy)?.namespace === namespace) continue
@@ -113,7 +111,7 @@ function copyListeners(process: ProcessDescriptor, { pid, namespace }: NeutronHa
     return copies
   } catch (cause) {
     for (const fd of copies) closeSync(fd)
-    throw new Error(`Cannot copy its sockets: ${causeText(cause)}`, { cause })
+    throw new Error(`Cannot copy its sockets`, { cause })
   }
 }
 

@@ -1,5 +1,4 @@
 /** How does a namespace get its record and its waiting process, whoever asks for it? */
-import { causeText } from '../../lib/errors.ts'
 import type { NamespaceKey } from '../netns/namespace-handle.ts'
 import { workerAccount } from '../opener/accounts.ts'
 import { startTimeOf } from '../process-identity.ts'
@@ -48,7 +47,7 @@ function clearLeftRecord(folder: string, name: string): void {
     before = readRecord(folder, name)
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return
-    throw new Error(`Cannot use "${folder}/${name}.json": ${causeText(cause)}`, { cause })
+    throw new Error(`Cannot use "${folder}/${name}.json"`, { cause })
   }
   if (isWaiting(folder, before)) {
     throw new Error(`Cannot serve ${name} twice: process ${before.pid} stands for it already`)

@@ -12,7 +12,6 @@ import { listeningSocketOf, type ListeningSocket } from '../netns/listening-sock
 import type { NamespaceKey } from '../netns/namespace-handle.ts'
 import type { Peer } from '../netns/peer.ts'
 import { attachmentFolderOf } from './attachment-folder.ts'
-import type { AttachmentRecord } from './attachment-record.ts'
 import { HaproxyAttachments } from './attachments.ts'
 import {
   claimAttachments,
@@ -25,7 +24,7 @@ import { ControlServer } from './control-server.ts'
 
 export interface HaproxyServiceOptions {
   readonly controlSocket: string
-  readonly listeners: Pick<Listeners, 'statusOf' | 'takeOver' | 'retry'>
+  readonly listeners: Pick<Listeners, 'statusOf' | 'takeOver' | 'giveBack' | 'retry'>
   readonly rules: ClaimRules
   readonly backlog: Count
   readonly clock: Clock
@@ -82,32 +81,39 @@ export class HaproxyService {
     return this.#plan
   }
 
-  async #answer({ kind, name }: ControlRequest, peer: Peer): Promise<ControlAnswer> {
-    const handed = new Set(kind === 'adopt' ? this.#handed.take(peer.pid) : [])
+  async #answer(request: ControlRequest, peer: Peer): Promise<ControlAnswer> {
+    if (request.kind === 'adopt') return this.#adopt(request.name, this.#handed.take(peer.pid))
+    const { namespace } = this.#attachments.attach(request.name)
+    this.#options.listeners.retry(namespace)
+    const answer = await this.#settled(namespace)
+    if (!answer.ok) this.#attachments.release(request.name)
+    return answer
+  }
+
+  /** Whoever handed the sockets over goes on with them unless guests are served by us. */
+  async #adopt(name: string, handed: readonly number[]): Promise<ControlAnswer> {
+    const left = new Set(handed)
     try {
-      const record = this.#attachments.attach(name)
-      const taken = this.#takeOver(record, handed)
-      this.#options.listeners.retry(record.namespace)
-      const answer =
-        kind === 'adopt' && taken === 0
-          ? ({ ok: false, why: 'none of its sockets could be taken over' } as const)
-          : await this.#settled(record.namespace)
-      if (!answer.ok) this.#attachments.release(name)
+      const { namespace } = this.#attachments.attach(name)
+      const taken = this.#takeOver(namespace, handed)
+      for (const { fd } of taken) left.delete(fd)
+      const answer = taken.length === 0 ? notAdopted : onlyServing(await this.#settled(namespace))
+      if (!answer.ok) {
+        this.#options.listeners.giveBack(namespace, taken)
+        this.#attachments.release(name)
+      }
       return answer
     } finally {
-      for (const fd of handed) closeSync(fd)
+      for (const fd of left) closeSync(fd)
     }
   }
 
-  /** @returns how many were taken; they leave the set, so that the rest can be closed */
-  #takeOver({ namespace }: AttachmentRecord, handed: Set<number>): Count {
+  #takeOver(namespace: NamespaceKey, handed: readonly number[]): readonly OpenedListener[] {
     const attachment = this.#attachmentOf(namespace)
-    if (attachment === undefined) return 0
-    const fits = [...handed].flatMap((fd) => this.#openedOf(attachment, fd) ?? [])
-    const left = new Set(this.#options.listeners.takeOver(namespace, fits))
-    const taken = fits.filter((one) => !left.has(one)).map(({ fd }) => fd)
-    for (const fd of taken) handed.delete(fd)
-    return taken.length
+    if (attachment === undefined) return []
+    const fits = handed.flatMap((fd) => this.#openedOf(attachment, fd) ?? [])
+    const refused = new Set(this.#options.listeners.takeOver(namespace, fits))
+    return fits.filter((one) => !refused.has(one))
   }
 
   #attachmentOf(key: NamespaceKey): Attachment | undefined {
@@ -122,16 +128,16 @@ export class HaproxyService {
     const standsForAll = attachment.listen.some(
       (wanted) => wanted.address === '::' && address === '0.0.0.0' && wanted.tcpPort === tcpPort,
     )
-    const isWanted = attachment.listen.some(
-      (wanted) => wanted.address === address && wanted.tcpPort === tcpPort,
+    const wanted = attachment.listen.find(
+      (one) => one.address === address && one.tcpPort === tcpPort,
     )
-    if (!isWanted && !standsForAll) return undefined
+    if (wanted === undefined && !standsForAll) return undefined
     listenSocket(fd, this.#options.backlog)
     const zone = interfaceIndex === 0 ? '' : `%${interfaceIndex}`
     return {
       bindingKey: `${standsForAll ? '::' : address}${zone}:${tcpPort}`,
       fd,
-      bound: boundText(socket),
+      bound: boundText(socket, wanted?.interface),
       savesSyn: saveSyn(fd),
     }
   }
@@ -154,9 +160,19 @@ export class HaproxyService {
   }
 }
 
-function boundText({ address, tcpPort, interfaceIndex }: ListeningSocket): string {
+const notAdopted = { ok: false, why: 'none of its sockets could be taken over' } as const
+
+function onlyServing(answer: ControlAnswer): ControlAnswer {
+  if (!answer.ok || answer.state === 'serving') return answer
+  return { ok: false, why: 'no worker accepts on its sockets yet' }
+}
+
+function boundText(
+  { address, tcpPort, interfaceIndex }: ListeningSocket,
+  onInterface = String(interfaceIndex),
+): string {
   if (!address.includes(':')) return `${address}:${tcpPort}`
-  return `[${address}${interfaceIndex === 0 ? '' : `%${interfaceIndex}`}]:${tcpPort}`
+  return `[${address}${interfaceIndex === 0 ? '' : `%${onInterface}`}]:${tcpPort}`
 }
 
 function saveSyn(fd: number): boolean {

@@ -1,7 +1,6 @@
 /** What happens when an agent of Neutron starts overlapd-haproxy as if it were haproxy? */
 import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from 'node:fs'
 import type { Terminal } from '../../lib/cli/terminal.ts'
-import { causeText } from '../../lib/errors.ts'
 import { scopeText } from '../../lib/scope.ts'
 import { terminalText } from '../../lib/text-table.ts'
 import { namespaceKeyOf } from '../netns/namespace-handle.ts'
@@ -66,10 +65,9 @@ export async function standInForHaproxy(call: StandInCall): Promise<number> {
     writePidFile(config.pidFile, record.pid)
   } catch (cause) {
     endWaiting(folder, record)
-    throw new Error(
-      `Cannot serve ${scopeText(config.identity.scope)} as "${configFile}" says: ${causeText(cause)}`,
-      { cause },
-    )
+    throw new Error(`Cannot serve ${scopeText(config.identity.scope)} as "${configFile}" says`, {
+      cause,
+    })
   }
   return 0
 }

@@ -39,11 +39,14 @@ export function parseListeningRows(text: string): ListeningRow[] {
     }))
 }
 
-/** The listening sockets of the namespace the calling thread is in. System calls only, so it may run inside a window. */
-export function listListeningRows(): ListeningRow[] {
+/**
+ * The listening sockets of the namespace the calling thread is in, or that a process is in. System calls only, so it may run inside a
+ * window.
+ */
+export function listListeningRows(process: number | 'thread-self'): ListeningRow[] {
   return ['tcp', 'tcp6'].flatMap((table) => {
     try {
-      const fd = openSync(`/proc/thread-self/net/${table}`, 'r')
+      const fd = openSync(`/proc/${process}/net/${table}`, 'r')
       try {
         const bytes = Buffer.alloc(readLength)
         let length = 0
@@ -86,7 +89,7 @@ export class PortHolders {
     let inodes: Set<string>
     try {
       if (handle.key !== key) return []
-      const rows = this.#window.run(handle, listListeningRows)
+      const rows = this.#window.run(handle, () => listListeningRows('thread-self'))
       inodes = new Set(rows.filter((row) => row.tcpPort === tcpPort).map(({ inode }) => inode))
     } finally {
       handle.close()
