@@ -9,6 +9,7 @@ import { readMapping, workerCount, type ProxyConfig } from './config.ts'
 import { HaproxyService } from './haproxy/service.ts'
 import { Interception } from './interception/interception.ts'
 import { RuleLoader } from './interception/rule-loader.ts'
+import { LeftoverTables } from './interception/leftover-tables.ts'
 import { Listeners } from './listeners.ts'
 import { createProxyMetrics } from './metrics.ts'
 import { NamespaceDiscovery, type FoundNamespace } from './netns/discover.ts'
@@ -101,6 +102,13 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     holderOf: ({ path, key }, tcpPort) => holdersText(holders.find(path, key, tcpPort)),
     onServing: (span) => metrics.attachSeconds.observe(span / 1000),
   })
+  const leftovers = new LeftoverTables({
+    window,
+    tcpPort: config.intercept.tcp_port,
+    clock,
+    logger,
+    timeout: nftLimit,
+  })
   const haproxy = new HaproxyService({
     controlSocket: config.control.socket,
     listeners,
@@ -116,6 +124,7 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     tellRefused(plan.refused, refused, logger)
     refused = plan.refused
     listeners.apply(plan.attachments)
+    if (!hasLooked) void leftovers.clean(found, new Set(plan.attachments.map(({ key }) => key)))
     hasLooked = true
     metrics.reconcileSeconds.observe((clock.now() - begin) / 1000)
   }
@@ -155,7 +164,10 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
       startable(
         'interception',
         () => interception.start(),
-        () => interception.close(!keepRules),
+        async () => {
+          leftovers.close()
+          await interception.close(!keepRules)
+        },
       ),
       // Before the first look, which asks what was attached before.
       { name: 'control socket', start: () => haproxy.start(), close: () => haproxy.close() },
