@@ -3,8 +3,7 @@ import { systemClock } from '../lib/clock.ts'
 import type { ConfigProblem, ValueOf } from '../lib/config/entry.ts'
 import { duration, integer, leafOption, path } from '../lib/config/option.ts'
 import { optional, section } from '../lib/config/structure.ts'
-import { causeText } from '../lib/errors.ts'
-import { readTlsMaterial, type TlsFiles } from '../lib/tls-material.ts'
+import { tlsFilesProblem, type TlsFiles } from '../lib/tls-material.ts'
 import type { ProxyGrant } from './proxy-grants.ts'
 import { proxyFileProblems, proxyListProblems } from './proxy-list.ts'
 import { parseTcpAddress, tcpAddressText } from './tcp-address.ts'
@@ -105,11 +104,8 @@ export function tcpListenerProblems(
   }
   if (file !== undefined) problems.push(...proxyFileProblems(file, `${path}.proxies_file`))
   if (files !== undefined) {
-    try {
-      readTlsMaterial(tlsFiles(files), systemClock.wallTime())
-    } catch (thrown) {
-      tell('tls', causeText(thrown))
-    }
+    const problem = tlsFilesProblem(tlsFiles(files), systemClock.wallTime())
+    if (problem !== undefined) tell('tls', problem)
   }
   return problems
 }

@@ -10,6 +10,7 @@ import { closeServer } from '../lib/http/serve.ts'
 import type { Part } from '../lib/lifecycle.ts'
 import type { Logger } from '../lib/log.ts'
 import {
+  isSameTlsMaterial,
   readTlsMaterial,
   secureContextOptions,
   type TlsFiles,
@@ -165,7 +166,7 @@ export class TlsListener implements Part {
       clock,
       logger,
       read: () => readTlsMaterial(files, clock.wallTime()),
-      isSame: isSameMaterial,
+      isSame: isSameTlsMaterial,
       // Connections that are open keep what they were made with, until their age ends them.
       onChange: (material) => this.#server.setSecureContext(secureContextOptions(material)),
     })
@@ -310,13 +311,4 @@ function decrease(counts: Map<string, Count>, key: string): void {
   const left = (counts.get(key) ?? 1) - 1
   if (left > 0) counts.set(key, left)
   else counts.delete(key)
-}
-
-function isSameMaterial(before: TlsMaterial, now: TlsMaterial): boolean {
-  return (
-    before.certificate === now.certificate &&
-    before.key.reveal() === now.key.reveal() &&
-    before.ca === now.ca &&
-    before.crl === now.crl
-  )
 }

@@ -89,6 +89,22 @@ export function readTlsMaterial(files: TlsFiles, wallTime: EpochMilliseconds): T
 }
 
 /**
+ * What is wrong with the files, for a check of the configuration. Not being allowed to read them is nothing wrong: an operator who asks
+ * how a daemon is need not be able to read its key.
+ */
+export function tlsFilesProblem(files: TlsFiles, wallTime: EpochMilliseconds): string | undefined {
+  try {
+    readTlsMaterial(files, wallTime)
+    return undefined
+  } catch (thrown) {
+    const cause = thrown instanceof Error ? thrown.cause : undefined
+    return (cause as NodeJS.ErrnoException | undefined)?.code === 'EACCES'
+      ? undefined
+      : causeText(thrown)
+  }
+}
+
+/**
  * What every TLS connection of ours has: TLS 1.2 or newer, these authorities alone, no resumption. A resumed session would carry a
  * certificate that nobody looked at again, past its end and past a change of the authorities.
  */
@@ -105,4 +121,14 @@ export function secureContextOptions(
     minVersion: 'TLSv1.2',
     secureOptions: cryptoConstants.SSL_OP_NO_TICKET | cryptoConstants.SSL_OP_NO_RENEGOTIATION,
   }
+}
+
+/** True when nothing has changed that a connection would notice. */
+export function isSameTlsMaterial(before: TlsMaterial, now: TlsMaterial): boolean {
+  return (
+    before.certificate === now.certificate &&
+    before.key.reveal() === now.key.reveal() &&
+    before.ca === now.ca &&
+    before.crl === now.crl
+  )
 }

@@ -2,13 +2,16 @@
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { packageVersion } from '../lib/cli/package-version.ts'
+import type { Count } from '../lib/clock.ts'
 import { createAdminApp, type PartReadiness } from '../lib/http/admin-app.ts'
 import { serveApp, type ListenAt, type Serving } from '../lib/http/serve.ts'
 import type { Registry } from '../lib/metrics.ts'
+import { agentPlaces, agentPlaceText } from './agent-option.ts'
 import type { RefusedNamespace } from './attachment.ts'
 import type { ProxyConfig } from './config.ts'
 import type { Interception, InterceptionState } from './interception/interception.ts'
 import type { Listeners, NamespaceStatus } from './listeners.ts'
+import type { AgentAddresses } from './opener/agent-addresses.ts'
 import type { WorkerPool, WorkerStatus } from './opener/worker-pool.ts'
 
 /** One namespace on `/status`. */
@@ -17,18 +20,33 @@ export interface ServedNamespace extends Omit<NamespaceStatus, 'key'> {
   readonly interception?: InterceptionState
 }
 
+/** One agent on `/status`, as the workers find it. */
+export interface AgentStatus {
+  /** A path, or `https://192.0.2.1:9699`. */
+  readonly agent: string
+  /** Workers that find it well, or have not needed it yet. */
+  readonly up: Count
+  readonly down: Count
+  /** Workers whose latest answer came from it. */
+  readonly answering: Count
+  readonly lastFailure?: string
+}
+
 /** The body of `/status`. */
 export interface ProxyStatus {
   readonly version: string
   readonly pid: number
-  readonly agentSocket: string
+  readonly agents: readonly AgentStatus[]
+  /** Of this host, for agents of others. */
+  readonly certificate?: { readonly ends: string; readonly refusedFiles?: string }
   readonly namespaces: readonly ServedNamespace[]
   readonly refused: readonly RefusedNamespace[]
   readonly workers: readonly WorkerStatus[]
 }
 
 export interface ProxyAdminOptions {
-  readonly config: Pick<ProxyConfig, 'admin' | 'agent'>
+  readonly config: Pick<ProxyConfig, 'admin' | 'agent' | 'agents'>
+  readonly agentAddresses: Pick<AgentAddresses, 'certificate'>
   readonly listeners: Listeners
   readonly interception: Interception
   readonly pool: WorkerPool
@@ -36,6 +54,19 @@ export interface ProxyAdminOptions {
   readonly refused: () => readonly RefusedNamespace[]
   /** False until the namespaces were looked at for the first time. */
   readonly hasLooked: () => boolean
+}
+
+function agentStatus(agent: string, workers: readonly WorkerStatus[]): AgentStatus {
+  const reports = workers.flatMap(({ agents }) => agents.filter((one) => one.agent === agent))
+  const down = reports.filter(({ state }) => state === 'down').length
+  const lastFailure = reports.find((report) => report.lastFailure !== undefined)?.lastFailure
+  return {
+    agent,
+    up: workers.length - down,
+    down,
+    answering: reports.filter(({ isAnswering }) => isAnswering).length,
+    ...(lastFailure !== undefined && { lastFailure }),
+  }
 }
 
 /** The admin listener of the proxy. */
@@ -73,14 +104,25 @@ export class ProxyAdmin {
       const why = [status.why, redirection.why].filter((one) => one !== undefined).join('; ')
       return { ...status, interception: redirection.state, ...(why !== '' && { why }) }
     })
+    const workers = pool.status()
+    const certificate = this.#certificate()
     return {
       version: this.#version,
       pid: process.pid,
-      agentSocket: config.agent.socket,
+      agents: agentPlaces(config).map((place) => agentStatus(agentPlaceText(place), workers)),
+      ...(certificate && { certificate }),
       namespaces,
       refused: refused(),
-      workers: pool.status(),
+      workers,
     }
+  }
+
+  #certificate(): ProxyStatus['certificate'] {
+    const certificate = this.#options.agentAddresses.certificate
+    if (certificate === undefined) return undefined
+    const { expiresAt, refusal } = certificate
+    const ends = new Date(expiresAt).toISOString()
+    return { ends, ...(refusal !== undefined && { refusedFiles: refusal }) }
   }
 
   /** A namespace that cannot be served makes no other useless, so it is told and does not count. */

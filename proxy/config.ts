@@ -14,6 +14,7 @@ import {
 } from '../lib/config/option.ts'
 import { list, optional, section } from '../lib/config/structure.ts'
 import { logLevels } from '../lib/log.ts'
+import { agentPlaceProblems, agentsOption, agentTls, defaultAgentSocket } from './agent-option.ts'
 import type { NamespaceMapping } from './attachment.ts'
 import { listenAddressText, parseListenAddress } from './listen-address.ts'
 import { identityOf, namespaceKinds } from './namespace-identity.ts'
@@ -89,20 +90,22 @@ const table = {
     min: 1,
     max: 65_535,
   }),
+  agents: agentsOption,
   agent: section({
     socket: path({
       help: "UNIX socket of overlapd-agent, or of Neutron's own metadata agent.",
-      default: '/run/overlapd/agent.sock',
+      default: defaultAgentSocket,
     }),
+    tls: optional(agentTls),
     connections: integer({
-      help: 'Connections to the agent that each worker holds at most.',
+      help: 'Connections to each agent that each worker holds at most.',
       unit: 'connections',
       default: 64,
       min: 1,
       max: 4096,
     }),
     timeout_connect: duration({
-      help: 'For connecting to the agent.',
+      help: 'For connecting to the agent, or to one after the other where there are several.',
       default: '5s',
       min: '10ms',
     }),
@@ -277,7 +280,11 @@ export const proxyConfig: ConfigDefinition<typeof table> = {
   check: problemsOf,
 }
 
-function problemsOf({ mappings }: ProxyConfig): readonly ConfigProblem[] {
+function problemsOf(config: ProxyConfig): readonly ConfigProblem[] {
+  return [...agentPlaceProblems(config), ...mappingProblems(config)]
+}
+
+function mappingProblems({ mappings }: ProxyConfig): readonly ConfigProblem[] {
   const names = mappings.map(({ netns }) => netns)
   return mappings.flatMap((one, index) => {
     const problems: ConfigProblem[] = []

@@ -4,7 +4,7 @@ import { causeText } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/log.ts'
 import { Backoff } from '../backoff.ts'
 import type { ListenerSink, OpenListener } from '../listeners.ts'
-import type { FromWorker, WorkerConfig } from '../worker/protocol.ts'
+import type { AgentAddress, AgentReport, FromWorker, WorkerConfig } from '../worker/protocol.ts'
 import { WorkerProcess, type WorkerProgram, type WorkerState } from './worker-process.ts'
 import { WorkerMetricsSum } from './worker-metrics.ts'
 import type { Registry } from '../../lib/metrics.ts'
@@ -17,6 +17,8 @@ export interface WorkerStatus {
   readonly since: string
   /** How many took this place before it. */
   readonly restarts: Count
+  /** How it finds the agents; empty until it has asked one. */
+  readonly agents: readonly AgentReport[]
 }
 
 export interface WorkerPoolOptions {
@@ -60,11 +62,13 @@ export class WorkerPool implements ListenerSink {
   readonly #metrics = new WorkerMetricsSum()
   readonly #scrapes = new Map<number, Scrape>()
   #lastScrape = 0
+  #config: WorkerConfig
   #drainLimit: Milliseconds | undefined
   #drained: (() => void) | undefined
 
   constructor(options: WorkerPoolOptions) {
     this.#options = options
+    this.#config = options.config
   }
 
   start(): void {
@@ -92,12 +96,19 @@ export class WorkerPool implements ListenerSink {
     for (const { worker } of this.#places) worker?.remove(listenerIds)
   }
 
+  /** Other agents, or another certificate for them, for workers that run and those to come. */
+  reconfigureAgents(addresses: readonly AgentAddress[]): void {
+    this.#config = { ...this.#config, agent: { ...this.#config.agent, addresses } }
+    for (const { worker } of this.#places) worker?.reconfigureAgents(addresses)
+  }
+
   status(): WorkerStatus[] {
     return this.#places.map(({ worker, restarts }) => ({
       pid: worker?.pid ?? 0,
       state: worker?.state ?? 'gone',
       since: worker === undefined ? '' : new Date(worker.startedAt).toISOString(),
       restarts,
+      agents: worker?.agents ?? [],
     }))
   }
 
@@ -137,12 +148,12 @@ export class WorkerPool implements ListenerSink {
   }
 
   #startWorker(place: Place): void {
-    const { program, config, clock, logger } = this.#options
+    const { program, clock, logger } = this.#options
     place.cancelStart = undefined
     try {
       place.worker = new WorkerProcess({
         program,
-        config,
+        config: this.#config,
         clock,
         logger,
         events: {
@@ -176,6 +187,9 @@ export class WorkerPool implements ListenerSink {
       case 'metrics':
         this.#metrics.record(worker.pid, message.metrics)
         this.#answered(message.id, worker)
+        break
+      case 'agents':
+        worker.agents = message.agents
         break
       case 'ready':
       case 'drained':

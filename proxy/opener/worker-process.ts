@@ -17,7 +17,13 @@ import {
   sendDescriptors,
   SystemCallError,
 } from '../netns/libc.ts'
-import type { FromWorker, ToWorker, WorkerConfig } from '../worker/protocol.ts'
+import type {
+  AgentAddress,
+  AgentReport,
+  FromWorker,
+  ToWorker,
+  WorkerConfig,
+} from '../worker/protocol.ts'
 import type { Account } from './accounts.ts'
 import { whyPrivileged } from './privileges.ts'
 
@@ -61,6 +67,8 @@ export class WorkerProcess {
   readonly since: MonotonicMilliseconds
   /** The same by the wall clock, for people. */
   readonly startedAt: EpochMilliseconds
+  /** What it said last. */
+  agents: readonly AgentReport[] = []
   readonly #options: WorkerProcessOptions
   readonly #child: ChildProcess
   readonly #channel: number
@@ -131,6 +139,10 @@ export class WorkerProcess {
   remove(listenerIds: readonly number[]): void {
     const sent = listenerIds.filter((listenerId) => !this.#unsent.delete(listenerId))
     if (sent.length > 0) this.#tell({ kind: 'close-listeners', listenerIds: sent })
+  }
+
+  reconfigureAgents(addresses: readonly AgentAddress[]): void {
+    this.#tell({ kind: 'reconfigure-agents', addresses })
   }
 
   askMetrics(id: number): void {

@@ -5,7 +5,7 @@ import Pool from 'undici/lib/dispatcher/pool.js'
 import type { Bytes, Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/clock.ts'
 import { MetadataError } from '../../lib/errors.ts'
 import type { LeaseUpstream } from '../../lib/lease-messages.ts'
-import type { AnswerReceiver } from './agent-client.ts'
+import type { AnswerReceiver } from './agent-exchange.ts'
 import { readAnswerHead } from './answer-head.ts'
 import type { WorkerConfig } from './protocol.ts'
 

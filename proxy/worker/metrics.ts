@@ -32,6 +32,9 @@ export class WorkerMetrics {
   sourceMacUnknown: Count = 0
   guestDisconnects: Count = 0
   agentRetries: Count = 0
+  agentFailovers: Count = 0
+  /** How they stood when the metrics were last asked for. */
+  agents: readonly { readonly state: 'up' | 'down' }[] = []
   /** Held when the metrics were last asked for. */
   leases: Count = 0
   directRequests: Count = 0
@@ -43,6 +46,8 @@ export class WorkerMetrics {
   readonly #answers: Count[] = [0, 0, 0, 0, 0, 0]
   readonly #refusals = new Map<ReasonCode, Count>()
   readonly #agentRefusals = new Map<ReasonCode, Count>()
+  /** By the agent's place in the configuration. */
+  readonly #agentAnswers: Count[] = []
   readonly #agentLatency: Count[] = [...latencyBuckets.map(() => 0), 0]
   #agentLatencySum: Seconds = 0
 
@@ -59,6 +64,10 @@ export class WorkerMetrics {
   /** A refusal made by the agent and passed on. */
   countAgentRefusal(code: ReasonCode): void {
     this.#agentRefusals.set(code, (this.#agentRefusals.get(code) ?? 0) + 1)
+  }
+
+  countAgentAnswer(agent: Count): void {
+    this.#agentAnswers[agent] = (this.#agentAnswers[agent] ?? 0) + 1
   }
 
   observeAgentLatency(seconds: Seconds): void {
@@ -130,6 +139,27 @@ export class WorkerMetrics {
         'overlapd_proxy_guest_disconnects_total',
         'Requests whose guest went away before the whole answer was sent.',
         [plain(this.guestDisconnects)],
+      ),
+      counter(
+        'overlapd_proxy_agent_answers_total',
+        'Answers of agents, by the place of the agent in the configuration, from 0.',
+        Array.from(this.#agentAnswers, (value = 0, agent) => ({ labels: { agent }, value })),
+      ),
+      {
+        ...counter(
+          'overlapd_proxy_agent_up',
+          'How many workers find the agent well, by its place in the configuration.',
+          this.agents.map(({ state }, agent) => ({
+            labels: { agent },
+            value: state === 'up' ? 1 : 0,
+          })),
+        ),
+        type: 'gauge',
+      },
+      counter(
+        'overlapd_proxy_agent_failovers_total',
+        'Requests that were asked of another agent because the one before could not answer.',
+        [plain(this.agentFailovers)],
       ),
       counter(
         'overlapd_proxy_agent_retries_total',

@@ -21,17 +21,46 @@ export interface OwnListenerDescription extends ListenerDescription {
   readonly tcpPort: number
 }
 
+/** Where an agent listens. Holds a private key where it is of another host: whole addresses are never logged. */
+export type AgentAddress =
+  | { readonly kind: 'unix'; readonly socket: string }
+  | {
+      readonly kind: 'tls'
+      readonly host: string
+      readonly tcpPort: number
+      /** The name its certificate must bear, when that is not the host's. */
+      readonly serverName?: string
+      readonly tls: AgentTls
+    }
+
+/** PEM texts. The opener reads the files, so that workers need not be able to. */
+export interface AgentTls {
+  readonly certificate: string
+  readonly key: string
+  readonly ca: string
+}
+
+/** How one worker finds an agent. */
+export interface AgentReport {
+  /** A path, or `https://192.0.2.1:9699`. */
+  readonly agent: string
+  readonly state: 'up' | 'down'
+  /** True for the one that gave the latest answer. */
+  readonly isAnswering: boolean
+  readonly lastFailure?: string
+}
+
 /** The part of the proxy's configuration that workers need; plain data, sent once before the first listener. */
 export interface WorkerConfig {
   readonly logLevel: LogLevel
   /** Of every listening socket, as the opener gave it to `listen(2)`: Node calls that again. @default 1024 */
   readonly backlog?: Count
   readonly agent: {
-    /** UNIX stream socket of the agent. */
-    readonly socket: string
-    /** At most, of one worker. */
+    /** In order of preference, at least one. */
+    readonly addresses: readonly AgentAddress[]
+    /** To each, at most, of one worker. */
     readonly connections: Count
-    /** Also how long a missing or restarting agent is waited for. */
+    /** To all agents together; also how long missing or restarting ones are waited for. */
     readonly timeoutConnect: Milliseconds
     /** To the head of an answer, beyond the limit for connecting; waiting for a free connection counts. */
     readonly timeoutHeaders: Milliseconds
@@ -75,6 +104,8 @@ export type ToWorker =
   | { readonly kind: 'own-listeners'; readonly listeners: readonly OwnListenerDescription[] }
   /** Stop accepting on these and close them; connections already accepted are served to their end. */
   | { readonly kind: 'close-listeners'; readonly listenerIds: readonly number[] }
+  /** Other agents or other certificates from now on. */
+  | { readonly kind: 'reconfigure-agents'; readonly addresses: readonly AgentAddress[] }
   /** Stop accepting everywhere, finish what runs, answer `drained`, exit. */
   | { readonly kind: 'drain'; readonly limit: Milliseconds }
   | { readonly kind: 'metrics'; readonly id: number }
@@ -86,6 +117,8 @@ export type FromWorker =
   | { readonly kind: 'listen-failed'; readonly listenerId: number; readonly cause: string }
   /** `metrics` has the shape of prom-client's `getMetricsAsJSON()`. */
   | { readonly kind: 'metrics'; readonly id: number; readonly metrics: unknown }
+  /** In order of preference, whenever something has changed. */
+  | { readonly kind: 'agents'; readonly agents: readonly AgentReport[] }
   | { readonly kind: 'drained' }
 
 /** Descriptor number of the channel for SCM_RIGHTS in a worker: after stdin, stdout, stderr and IPC. */

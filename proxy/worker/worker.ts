@@ -34,14 +34,22 @@ interface Opening {
 export class Worker {
   readonly #options: WorkerOptions
   readonly #metrics = new WorkerMetrics()
+  readonly #agents: AgentClient
   readonly #forwarder: Forwarder
   readonly #server: GuestServer
 
   constructor(options: WorkerOptions) {
     const { config, clock, logger } = options
     this.#options = options
+    this.#agents = new AgentClient({
+      config: config.agent,
+      clock,
+      logger,
+      metrics: this.#metrics,
+      onChange: (agents) => options.tell({ kind: 'agents', agents }),
+    })
     this.#forwarder = new Forwarder({
-      agent: new AgentClient({ config: config.agent, clock, metrics: this.#metrics }),
+      agent: this.#agents,
       direct: directPath(options),
       metrics: this.#metrics,
     })
@@ -81,7 +89,11 @@ export class Worker {
         await this.#forwarder.close()
         this.#options.tell({ kind: 'drained' })
         return
+      case 'reconfigure-agents':
+        this.#agents.reconfigure(message.addresses)
+        return
       case 'metrics':
+        this.#metrics.agents = this.#agents.reports()
         this.#metrics.leases = this.#forwarder.leases
         this.#options.tell({ kind: 'metrics', id: message.id, metrics: this.#metrics.toJson() })
         return

@@ -253,7 +253,7 @@ t.test('sessions are not resumed', { skip }, async (t) => {
   for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
     const first = await connectAs(t, tcpPort, authority, client, { maxVersion })
     const socket = first.socket as TLSSocket
-    let session = socket.getSession()
+    let session: Buffer | undefined = socket.getSession()
     socket.on('session', (later: Buffer) => (session = later))
     t.equal((await askOver(first))?.status, 200)
     const again = await connectAs(t, tcpPort, authority, client, { maxVersion, session })

@@ -72,7 +72,7 @@ export class LeaseWorker {
       config: {
         logLevel: 'error',
         agent: {
-          socket: options.agentSocket,
+          addresses: [{ kind: 'unix', socket: options.agentSocket }],
           connections: 16,
           timeoutConnect: limit,
           timeoutHeaders: limit,

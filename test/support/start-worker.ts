@@ -17,7 +17,7 @@ type Identity = Pick<ListenerDescription, 'scope' | 'flavour'>
 
 export interface StartWorkerOptions {
   /** Path of the agent's socket. */
-  readonly agentSocket: string
+  readonly agentSocket?: string
   readonly agent?: Partial<WorkerConfig['agent']>
   readonly limits?: Partial<WorkerConfig['limits']>
   /** One listening socket on loopback for each; a router by default. */
@@ -38,7 +38,7 @@ export const networkIdentity: Identity = {
 }
 export const ovnIdentity: Identity = { ...networkIdentity, flavour: 'ovn' }
 
-const defaultAgent: Omit<WorkerConfig['agent'], 'socket'> = {
+const defaultAgent: Omit<WorkerConfig['agent'], 'addresses'> = {
   connections: 16,
   timeoutConnect: 100,
   timeoutHeaders: 10_000,
@@ -156,7 +156,11 @@ export async function startWorker(options: StartWorkerOptions): Promise<StartedW
     kind: 'configure',
     config: {
       logLevel: 'error',
-      agent: { ...defaultAgent, ...options.agent, socket: options.agentSocket },
+      agent: {
+        addresses: options.agentSocket ? [{ kind: 'unix', socket: options.agentSocket }] : [],
+        ...defaultAgent,
+        ...options.agent,
+      },
       limits: { ...defaultLimits, ...options.limits },
     },
   })

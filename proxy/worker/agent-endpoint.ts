@@ -1,0 +1,106 @@
+/** One agent, with its connections and what requests have shown of it. One of the files of the proxy that know the HTTP client. */
+import type { Dispatcher } from 'undici'
+import Client from 'undici/lib/dispatcher/client.js'
+import Pool from 'undici/lib/dispatcher/pool.js'
+import type { Clock, Count, MonotonicMilliseconds } from '../../lib/clock.ts'
+import type { MetadataError } from '../../lib/errors.ts'
+import { UpstreamHealth } from '../../lib/upstream-health.ts'
+import { agentConnector, agentName, type AgentConnector } from './agent-connector.ts'
+import type { AgentAddress, WorkerConfig } from './protocol.ts'
+
+export interface AgentEndpointOptions {
+  readonly index: Count
+  readonly address: AgentAddress
+  readonly config: Omit<WorkerConfig['agent'], 'addresses'>
+  /** How many agents there are in all. */
+  readonly agents: Count
+  readonly clock: Clock
+  readonly random?: () => number
+}
+
+/** What every request says it is for; the agent does not read it. */
+const origin = 'http://169.254.169.254'
+
+export class AgentEndpoint {
+  readonly index: Count
+  readonly name: string
+  readonly address: AgentAddress
+  readonly health: UpstreamHealth
+  /** When anything came from it last; a connection counts. */
+  heardAt: MonotonicMilliseconds
+  lastFailure: string | undefined
+  readonly #connect: AgentConnector
+  readonly #dispatcherOptions: Client.Options
+  readonly #pool: Pool
+  #isProbed = false
+
+  /** @throws Error when its certificates cannot be used */
+  constructor(options: AgentEndpointOptions) {
+    const { index, address, config, agents, clock } = options
+    this.index = index
+    this.address = address
+    this.name = agentName(address)
+    this.heardAt = clock.now()
+    this.health = new UpstreamHealth({
+      clock,
+      failuresToDown: 3,
+      firstPause: 500,
+      longestPause: 15_000,
+      random: options.random ?? Math.random,
+    })
+    this.#connect = agentConnector({
+      address,
+      // Together they take no longer than one may.
+      limit: config.timeoutConnect / agents,
+      triesAgain: agents === 1,
+      clock,
+    })
+    this.#dispatcherOptions = {
+      connect: this.#connect,
+      pipelining: 1,
+      // One limit from the start of the request, waiting included, is kept by the client instead.
+      headersTimeout: 0,
+      bodyTimeout: config.timeoutBody,
+    }
+    this.#pool = new Pool(origin, { ...this.#dispatcherOptions, connections: config.connections })
+  }
+
+  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
+    this.#pool.dispatch(options, handler)
+  }
+
+  /** On a connection of its own, which nobody can have half-closed. */
+  dispatchAfresh(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
+    const client = new Client(origin, this.#dispatcherOptions)
+    client.dispatch(options, handler)
+    // Closes once the one request is through; nothing can be done about a failure to.
+    client.close().catch(() => undefined)
+  }
+
+  /**
+   * Finds out whether it still takes part in a handshake, since a host that lost its power says nothing at all. One at a time; without
+   * TLS the kernel would answer for a process that hangs, so nothing is asked.
+   */
+  probe(clock: Clock, failed: (cause: MetadataError) => void): void {
+    if (this.#isProbed || this.address.kind === 'unix') return
+    this.#isProbed = true
+    this.#connect(undefined, (error, socket) => {
+      this.#isProbed = false
+      if (error) failed(error as MetadataError)
+      else {
+        this.heardAt = clock.now()
+        socket.on('error', () => undefined)
+        socket.destroy()
+      }
+    })
+  }
+
+  /** Lets running requests end and takes no more. */
+  retire(): void {
+    this.#pool.close().catch(() => undefined)
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.destroy()
+  }
+}
