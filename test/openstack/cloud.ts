@@ -108,8 +108,8 @@ function hostPort(port: ShownPort | undefined): { readonly mac: string; readonly
   return { mac: port.mac_address, portId: port.id }
 }
 
-/** The body of a port of an instance. */
-export function instancePort(
+/** The body of a port of an instance, with addresses that end in `last`. */
+function instancePort(
   network: Network,
   last: number,
   instanceId: string,

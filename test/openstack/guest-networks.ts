@@ -111,8 +111,8 @@ function wire(placed: PlacedGuest, hostMac: string): void {
   )
 }
 
-/** The rules that the L3 agent keeps in each router's namespace. */
-function l3AgentRules(action: '-A' | '-D'): readonly (readonly string[])[] {
+/** The rules that the L3 agent keeps in each router's namespace, as command lines. */
+export function l3AgentRules(action: '-A' | '-D'): readonly (readonly string[])[] {
   const mark = '0x1/0xffff'
   return ['iptables 169.254.169.254/32', 'ip6tables fe80::a9fe:a9fe/128'].flatMap((text) => {
     const [tool = '', destination = ''] = text.split(' ')

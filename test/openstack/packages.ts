@@ -17,6 +17,9 @@ const packages = {
   guests: ['cloud-init', 'iproute2', 'nftables'],
 } as const
 
+/** What packages are for. */
+export type PackagePurpose = keyof typeof packages
+
 /** With this file cloud-init does nothing when the machine boots. */
 const cloudInitDisabled = '/etc/cloud/cloud-init.disabled'
 /** Debian asks this program before it starts a daemon. */
@@ -49,13 +52,14 @@ function aptGet(...words: readonly string[]): boolean {
 }
 
 /**
- * Installs what is missing, without starting any daemon and without letting cloud-init touch this machine.
+ * Installs what is missing for all or some purposes, without starting any daemon and without letting cloud-init touch this machine.
  * @throws Error where apt-get is not to be had or fails
  */
-export function installPackages(progress: (text: string) => void): void {
-  const missing = Object.values(packages)
-    .flat()
-    .filter((name) => !isInstalled(name))
+export function installPackages(
+  progress: (text: string) => void,
+  purposes = Object.keys(packages) as readonly PackagePurpose[],
+): void {
+  const missing = purposes.flatMap((one) => packages[one]).filter((name) => !isInstalled(name))
   if (missing.length === 0) return
   progress(`installing ${missing.join(' ')}`)
   if (missing.includes('cloud-init') && !existsSync(cloudInitDisabled)) {

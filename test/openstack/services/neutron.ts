@@ -94,30 +94,49 @@ export async function neutronReady(place: Place, name: NeutronServer): Promise<v
   await untilReady(place, name, () => answers(`${urlOf(place, name)}${path}`), 180_000)
 }
 
+/** The name of Neutron's own metadata agent among the daemons. */
+export const neutronAgentName = 'neutron-metadata-agent'
+
 /** The socket of Neutron's own metadata agent. */
-export function neutronAgentSocket(place: Place): string {
-  return join(place.folder, 'neutron-metadata.sock')
+export function neutronAgentSocket(place: Place, name = neutronAgentName): string {
+  return join(place.folder, `${name}.sock`)
+}
+
+export interface NeutronAgentOptions {
+  /** Its name, where there is more than one. @default neutronAgentName */
+  readonly name?: string
+  /** Where compute answers. @default Nova behind uWSGI */
+  readonly novaTcpPort?: number
+  /** True to remember ports and networks in each of its workers. */
+  readonly hasCache?: boolean
 }
 
 /** Starts Neutron's own metadata agent with its defaults. */
-export async function startNeutronAgent(place: Place): Promise<void> {
-  const socket = neutronAgentSocket(place)
-  const file = writeIni(place, 'neutron/metadata_agent.ini', {
+export async function startNeutronAgent(
+  place: Place,
+  options: NeutronAgentOptions = {},
+): Promise<void> {
+  const { name = neutronAgentName, novaTcpPort = place.tcpPorts.novaUwsgi, hasCache } = options
+  const socket = neutronAgentSocket(place, name)
+  const file = writeIni(place, `neutron/${name}.ini`, {
     DEFAULT: {
       nova_metadata_host: '127.0.0.1',
-      nova_metadata_port: place.tcpPorts.novaUwsgi,
+      nova_metadata_port: novaTcpPort,
       metadata_proxy_shared_secret: place.sharedSecret,
       metadata_workers: 2,
       metadata_proxy_socket: socket,
       metadata_proxy_socket_mode: 'all',
     },
+    ...(hasCache === true && {
+      cache: { enabled: true, backend: 'oslo_cache.dict', expiration_time: 3_600 },
+    }),
   })
   startDaemon(place, {
-    name: 'neutron-metadata-agent',
+    name,
     program: '/usr/bin/neutron-metadata-agent',
     arguments: [...configOptions(place, 'neutron'), '--config-file', file],
   })
-  await untilReady(place, 'neutron-metadata-agent', async () => {
+  await untilReady(place, name, async () => {
     await run('curl', ['-s', '-o', '/dev/null', '-m', '3', '--unix-socket', socket, 'http://x/'])
     return true
   })
