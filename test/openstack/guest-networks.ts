@@ -257,7 +257,13 @@ export class GuestNetworks {
     const command = 'mount --bind "$0" /etc/resolv.conf; exec "$@"'
     const program = ['/usr/bin/python3', scriptPath('cloud_init.py'), url]
     const text = await run('ip', [
-      ...['netns', 'exec', placed.netns, 'sh', '-ec', command, resolver],
+      'netns',
+      'exec',
+      placed.netns,
+      'sh',
+      '-ec',
+      command,
+      resolver,
       ...program,
     ])
     return JSON.parse(text) as CloudInitReport
