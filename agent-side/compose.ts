@@ -112,7 +112,7 @@ interface ComputeParts {
 }
 
 /** Slots that booting instances get for each one of the others, while both wait. */
-const bootPreference: Count = 8
+const bootPreference: Count = 12
 
 function createCompute(
   config: AgentConfig,
