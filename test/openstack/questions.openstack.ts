@@ -50,7 +50,7 @@ const kinds = [
     tcpPort: place.tcpPorts.rabbitmq,
     ports: (tcpPort: number) => portsSections.neutronRpc(place, { tcpPort }),
     // AMQP's basic.publish to the exchange "neutron" with the routing key "q-plugin".
-    question: /\0\x3c\0\x28\0\0\x07neutron\x08q-plugin/g,
+    question: '\0\x3c\0\x28\0\0\x07neutron\x08q-plugin',
     most: { cold: 15, warm: 0 },
   },
   {

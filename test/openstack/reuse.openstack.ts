@@ -142,13 +142,13 @@ async function oneRound(
   // The bytes with which the server tells of the new port, where it tells.
   const told = isPushed ? relay.passed(successor.instanceId) : undefined
   const seen = new Set<string | undefined>()
-  let isReplaced = false
+  const replaced = new AbortController()
   const meanwhile = (async () => {
-    while (!isReplaced) seen.add(await askByIp())
+    while (!replaced.signal.aborted) seen.add(await askByIp())
   })()
   const firstAfterwards = told?.then(askByIp)
   await replace(api, guest, successor)
-  isReplaced = true
+  replaced.abort()
   const sinceMac = () => untilRight(() => askByMac(mac), successor.instanceId)
   const sinceIp = () => untilRight(askByIp, successor.instanceId)
   // A question with an unknown MAC makes the agent look again, and so would help the one without.

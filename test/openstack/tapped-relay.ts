@@ -53,9 +53,11 @@ export class TappedRelay {
   }
 
   /** How often the pattern occurs in what the server was sent since {@link forget}. */
-  count(pattern: RegExp): number {
+  count(pattern: RegExp | string): number {
     const text = Buffer.concat(this.#sent).toString('latin1')
-    return [...text.matchAll(pattern)].length
+    return typeof pattern === 'string'
+      ? text.split(pattern).length - 1
+      : [...text.matchAll(pattern)].length
   }
 
   forget(): void {

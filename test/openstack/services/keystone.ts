@@ -50,9 +50,16 @@ export async function prepareKeystone(place: Place): Promise<void> {
   await manage('credential_setup', ...owner)
   await manage(
     'bootstrap',
-    ...['--bootstrap-password', place.password, '--bootstrap-region-id', region],
-    ...['--bootstrap-admin-url', url, '--bootstrap-internal-url', url],
-    ...['--bootstrap-public-url', url],
+    '--bootstrap-password',
+    place.password,
+    '--bootstrap-region-id',
+    region,
+    '--bootstrap-admin-url',
+    url,
+    '--bootstrap-internal-url',
+    url,
+    '--bootstrap-public-url',
+    url,
   )
 }
 
@@ -82,7 +89,9 @@ export async function seedKeystone(place: Place): Promise<KeystoneSeed> {
   const post = async (path: string, body: unknown): Promise<Response> => {
     const headers = { 'content-type': 'application/json', 'x-auth-token': token }
     const answer = await fetch(`${base}${path}`, {
-      ...{ method: 'POST', headers, body: JSON.stringify(body) },
+      method: 'POST',
+      headers,
+      body: JSON.stringify(body),
     })
     if (!answer.ok) throw new Error(`POST ${path}: ${answer.status} ${await answer.text()}`)
     return answer

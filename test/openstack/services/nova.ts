@@ -61,9 +61,7 @@ export async function prepareNova(place: Place): Promise<void> {
   const manage = (...words: readonly string[]): Promise<string> =>
     run('nova-manage', ['--config-file', file, ...words])
   await manage('api_db', 'sync')
-  await manage(
-    ...['cell_v2', 'map_cell0', '--database_connection', databaseUrl(place, 'nova_cell0')],
-  )
+  await manage('cell_v2', 'map_cell0', '--database_connection', databaseUrl(place, 'nova_cell0'))
   await manage('cell_v2', 'create_cell', '--name', 'cell1')
   await manage('db', 'sync')
 }

@@ -80,10 +80,20 @@ export async function startOvn(place: Place): Promise<void> {
 async function registerChassis(place: Place): Promise<void> {
   await sbctl(
     place,
-    ...['--', '--may-exist', 'chassis-add', hostName, 'geneve', '127.0.0.1'],
-    ...['--', 'set', 'Chassis', hostName, `hostname=${hostName}`],
-    ...['other_config:datapath-type=system', 'other_config:iface-types=geneve'],
-    ...['other_config:ovn-bridge-mappings=""'],
+    '--',
+    '--may-exist',
+    'chassis-add',
+    hostName,
+    'geneve',
+    '127.0.0.1',
+    '--',
+    'set',
+    'Chassis',
+    hostName,
+    `hostname=${hostName}`,
+    'other_config:datapath-type=system',
+    'other_config:iface-types=geneve',
+    'other_config:ovn-bridge-mappings=""',
   )
   const chassis = (
     await sbctl(place, '--bare', '--columns=_uuid', 'list', 'Chassis', hostName)
@@ -96,8 +106,11 @@ export async function acknowledge(place: Place): Promise<void> {
   const sequence = (await nbctl(place, 'get', 'NB_Global', '.', 'nb_cfg')).trim()
   await sbctl(
     place,
-    ...['set', 'Chassis_Private', hostName],
-    ...[`nb_cfg=${sequence}`, `nb_cfg_timestamp=${Date.now()}`],
+    'set',
+    'Chassis_Private',
+    hostName,
+    `nb_cfg=${sequence}`,
+    `nb_cfg_timestamp=${Date.now()}`,
   )
 }
 

@@ -52,7 +52,11 @@ export function startRabbitMq(place: Place): void {
     users: [{ name: user, password: place.password, tags: [], limits: {} }],
     vhosts: virtualHosts.map((name) => ({ name })),
     permissions: virtualHosts.map((vhost) => ({
-      ...{ user, vhost, configure: '.*', write: '.*', read: '.*' },
+      user,
+      vhost,
+      configure: '.*',
+      write: '.*',
+      read: '.*',
     })),
   }
   writeFileSync(file('rabbitmq.conf'), `${settings.join('\n')}\n`)
