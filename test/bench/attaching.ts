@@ -14,11 +14,8 @@ export interface Attaching {
 
 const pause: Milliseconds = 5
 
-/** Watches a proxy that was started just now. @throws Error when it does not get there in time */
-export async function watchAttaching(
-  adminSocket: string,
-  patience: Milliseconds,
-): Promise<Attaching> {
+/** Watches a proxy that was started just now. @throws the signal's reason when it is aborted before the proxy is there */
+export async function watchAttaching(adminSocket: string, signal: AbortSignal): Promise<Attaching> {
   const begun = performance.now()
   let program: Milliseconds | undefined
   let listeners: Milliseconds | undefined
@@ -32,7 +29,7 @@ export async function watchAttaching(
         return { program, listeners, rules: age }
       }
     }
-    if (age > patience) throw new Error(`The proxy is not ready after ${patience / 1000} s`)
+    signal.throwIfAborted()
     await new Promise((resolve) => {
       setTimeout(resolve, pause)
     })

@@ -7,13 +7,11 @@ export interface MeasuredSide {
   pids(): NamedPids
   pss(): number
   /** Processes that are counted beside the side's own: what its questions cost a Neutron. */
-  controlPlane?(): readonly number[]
+  controlPlane?(): NamedPids
 }
 
 /** How much of a load is run before it is measured. Caches, connection pools and compiled code belong to a warm path. */
 export type Warmth = 'warm' | 'as-it-is'
-
-const controlPlaneName = 'control-plane'
 
 /** Runs one load against a side and says what it cost. */
 export async function measureLoad(
@@ -48,18 +46,16 @@ export class RequestCost {
 
   constructor(measured: MeasuredSide) {
     this.#own = new CpuMeter(measured.pids())
-    const controlPlane = measured.controlPlane?.() ?? []
-    this.#controlPlane = new CpuMeter(new Map([[controlPlaneName, controlPlane]]))
+    this.#controlPlane = new CpuMeter(measured.controlPlane?.() ?? new Map())
   }
 
   figures(requests: number): Pick<BenchRow, 'cpuMsPerRequest' | 'cpuMsByProcess'> {
-    const own = [...this.#own.spent()].map(([name, spent]) => [name, spent / requests] as const)
-    const beside = [...this.#controlPlane.spent()]
-      .filter(([, spent]) => spent > 0)
-      .map(([name, spent]) => [name, spent / requests] as const)
+    const shared = (spent: ReadonlyMap<string, number>): readonly (readonly [string, number])[] =>
+      [...spent].map(([name, milliseconds]) => [name, milliseconds / requests])
+    const own = shared(this.#own.spent())
     return {
       cpuMsPerRequest: own.reduce((sum, [, value]) => sum + value, 0),
-      cpuMsByProcess: Object.fromEntries([...own, ...beside]),
+      cpuMsByProcess: Object.fromEntries([...own, ...shared(this.#controlPlane.spent())]),
     }
   }
 }

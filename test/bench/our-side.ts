@@ -96,8 +96,7 @@ export class OurSide {
       await agent.ready(patience)
       const proxy = startProxy(places)
       running.push(proxy)
-      const attaching = await watchAttaching(places.proxyAdminSocket, patience)
-      await proxy.ready(patience)
+      const attaching = await attached(places, proxy)
       return new OurSide(places, upstream, teardown, agent, proxy, attaching)
     } catch (cause) {
       for (const daemon of running) await daemon.stop()
@@ -141,14 +140,16 @@ export class OurSide {
     await this.#proxy.ready(patience)
   }
 
-  /** Ends one worker; the opener replaces it. @returns once all are ready again */
-  async restartWorker(pid: number, signal: NodeJS.Signals): Promise<void> {
+  /** Kills one worker; the opener replaces it. @returns once all are ready again */
+  async killWorker(pid: number): Promise<void> {
     const count = this.workers().length
-    process.kill(pid, signal)
+    const limit = performance.now() + patience
+    process.kill(pid, 'SIGKILL')
     for (;;) {
       await this.#proxy.ready(patience)
       const workers = this.workers()
       if (workers.length >= count && !workers.includes(pid)) return
+      if (performance.now() > limit) throw new Error(`Worker ${pid} is not replaced`)
       await new Promise((resolve) => {
         setTimeout(resolve, 20)
       })
@@ -165,6 +166,16 @@ export class OurSide {
     await this.#upstream.stop()
     await removeFolder(this.#places)
   }
+}
+
+/** @throws Error with the end of its log when the proxy ends first or is not ready in time */
+async function attached(places: DemoPlaces, proxy: Daemon): Promise<Attaching> {
+  const abort = new AbortController()
+  const ready = proxy.ready(patience)
+  ready.catch((cause: unknown) => abort.abort(cause))
+  const attaching = await watchAttaching(places.proxyAdminSocket, abort.signal)
+  await ready
+  return attaching
 }
 
 async function writeDocuments(places: DemoPlaces, options: OurSideOptions): Promise<void> {

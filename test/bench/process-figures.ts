@@ -61,28 +61,33 @@ export function pssOfAll(pids: NamedPids): number {
   return [...pids.values()].flat().reduce((sum, pid) => sum + pssOf(pid), 0)
 }
 
-/** What is spent in a stretch of time by named processes. */
+/** What is spent in a stretch of time by named processes. One that ends meanwhile is left out. */
 export class CpuMeter {
-  readonly #begun: ReadonlyMap<string, Milliseconds>
-  readonly #pids: NamedPids
+  readonly #begun: ReadonlyMap<string, ReadonlyMap<number, Milliseconds>>
 
   constructor(pids: NamedPids) {
-    this.#pids = pids
-    this.#begun = this.#read()
+    this.#begun = new Map(
+      [...pids].map(([name, ofName]) => [
+        name,
+        new Map(ofName.map((pid) => [pid, cpuTimeOf(pid)] as const)),
+      ]),
+    )
   }
 
   /** Milliseconds of CPU by name since the meter was made. */
   spent(): Map<string, Milliseconds> {
-    const now = this.#read()
-    return new Map([...now].map(([name, value]) => [name, value - (this.#begun.get(name) ?? 0)]))
+    return new Map([...this.#begun].map(([name, begun]) => [name, spentSince(begun)]))
   }
+}
 
-  #read(): Map<string, Milliseconds> {
-    return new Map(
-      [...this.#pids].map(([name, pids]) => [
-        name,
-        pids.reduce((sum, pid) => sum + cpuTimeOf(pid), 0),
-      ]),
-    )
+function spentSince(begun: ReadonlyMap<number, Milliseconds>): Milliseconds {
+  let sum = 0
+  for (const [pid, before] of begun) {
+    try {
+      sum += cpuTimeOf(pid) - before
+    } catch {
+      // It has ended.
+    }
   }
+  return sum
 }

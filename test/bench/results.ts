@@ -9,8 +9,8 @@ writes, Neutron's metadata agent with two workers, and behind it a real neutron-
 measured with its defaults (\`peer\`) and with its cache on (\`peer-cache\`). A constant upstream stands behind both sides; ours
 asks the same neutron-server over its HTTP API. Loads of all sides run one after the other in the same run, in turn.
 
-CPU is user and system time of all processes of a side, load and upstream left out. \`control-plane\` is what neutron-server,
-RabbitMQ and MariaDB spent meanwhile, a request; it is in no sum. Load, both sides and upstreams share the processors, so
+CPU is user and system time of all processes of a side, load and upstream left out. What neutron-server, RabbitMQ and MariaDB
+spent meanwhile is told beside it, and is in no sum. Load, both sides and upstreams share the processors, so
 requests/s are those of a whole small machine; CPU a request is the figure to compare. \`wrong\` counts answers with
 somebody else's data.
 

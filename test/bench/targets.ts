@@ -195,13 +195,12 @@ const targets: readonly Target[] = [
       rows.filter((row) => row.side === 'ours').reduce((sum, row) => sum + (row.wrong ?? 0), 0),
   },
   {
-    what: 'resolver over 1,000,000 ports: lookups/s in process',
+    what: 'resolver over 1,000,000 ports: lookups in a second of CPU',
     must: 'at least',
     bound: 1e6,
     unit: '/s',
     digits: 0,
-    ours: (rows) =>
-      value(findRow(rows, { name: 'resolver-ovn-1000000-cached' }), 'requestsPerSecond'),
+    ours: (rows) => figure(rows, 'resolver-ovn-1000000-cached', 'lookupsPerCpuSecond'),
   },
   {
     what: 'resolver over 1,000,000 ports: memory of a port in the copy of OVN',

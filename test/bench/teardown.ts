@@ -13,7 +13,8 @@ export class Teardown {
   /** Does everything that is left. Goes on when a step fails, and says so on standard error. */
   async run(): Promise<void> {
     for (const step of [...this.#steps].toReversed()) {
-      this.#steps.delete(step)
+      // An interruption may be cleaning up at the same time.
+      if (!this.#steps.delete(step)) continue
       try {
         await step()
       } catch (cause) {

@@ -6,16 +6,19 @@ import { warmNetwork } from './warm.ts'
 
 const events: readonly {
   readonly name: string
-  readonly happen: (ours: OurSide, signal: NodeJS.Signals) => Promise<void>
+  readonly happen: (ours: OurSide) => Promise<void>
 }[] = [
-  { name: 'agent', happen: (ours, signal) => ours.restartAgent(signal) },
+  { name: 'restart-agent', happen: (ours) => ours.restartAgent('SIGTERM') },
+  { name: 'kill-agent', happen: (ours) => ours.restartAgent('SIGKILL') },
   {
-    name: 'workers',
-    async happen(ours, signal) {
-      for (const pid of ours.workers()) await ours.restartWorker(pid, signal)
+    // The opener alone ends workers in order, when it ends itself.
+    name: 'kill-each-worker',
+    async happen(ours) {
+      for (const pid of ours.workers()) await ours.killWorker(pid)
     },
   },
-  { name: 'opener', happen: (ours, signal) => ours.restartProxy(signal) },
+  { name: 'restart-opener', happen: (ours) => ours.restartProxy('SIGTERM') },
+  { name: 'kill-opener', happen: (ours) => ours.restartProxy('SIGKILL') },
 ]
 
 /** What guests see while parts are restarted in order, and while they are killed. */
@@ -25,38 +28,37 @@ export const restart: Scenario = {
   async run({ quick, progress, add, network: shared, teardown }) {
     const network = await shared.get(warmNetwork)
     const targets = network.targets()
-    for (const { name: part, happen } of events) {
-      for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
-        const name = `${signal === 'SIGTERM' ? 'restart' : 'kill'}-${part}`
-        progress(`${name}: 200 new connections a second`)
-        const ours = await OurSide.start({ topology: network.topology, teardown })
-        try {
-          const result = await runSteadyLoad({
-            targets,
-            requestsPerSecond: 200,
-            margin: quick ? 1_000 : 3_000,
-            event: () => happen(ours, signal),
-          })
-          add(
-            benchRow({
-              name,
-              side: 'ours',
-              keepAlive: false,
-              requestsPerSecond: result.requests / result.seconds,
-              p50Ms: result.latencies.percentile(0.5),
-              p99Ms: result.latencies.percentile(0.99),
-              ...result.endings.figures(),
-              seconds: result.seconds,
-              figures: {
-                longestPauseSeconds: result.longestPause / 1000,
-                longestAnswerSeconds: (result.latencies.percentile(1) ?? 0) / 1000,
-              },
-            }),
-          )
-        } finally {
-          await ours.stop()
-        }
+    for (const { name, happen } of events) {
+      progress(`${name}: ${requestsPerSecond} new connections a second`)
+      const ours = await OurSide.start({ topology: network.topology, teardown })
+      try {
+        const result = await runSteadyLoad({
+          targets,
+          requestsPerSecond,
+          margin: quick ? 1_000 : 3_000,
+          event: () => happen(ours),
+        })
+        add(
+          benchRow({
+            name,
+            side: 'ours',
+            keepAlive: false,
+            requestsPerSecond: result.requests / result.seconds,
+            p50Ms: result.latencies.percentile(0.5),
+            p99Ms: result.latencies.percentile(0.99),
+            ...result.endings.figures(),
+            seconds: result.seconds,
+            figures: {
+              longestPauseSeconds: result.longestPause / 1000,
+              longestAnswerSeconds: (result.latencies.percentile(1) ?? 0) / 1000,
+            },
+          }),
+        )
+      } finally {
+        await ours.stop()
       }
     }
   },
 }
+
+const requestsPerSecond = 200

@@ -1,0 +1,70 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { installPackages } from '../openstack/packages.ts'
+import { projectRoot } from '../openstack/place.ts'
+import { benchCommand } from './bench-command.ts'
+import { scenarios } from './scenarios/all.ts'
+import { compared } from './scenarios/compared.ts'
+import { comparedAttach } from './scenarios/compared-attach.ts'
+
+const help = `Measures overlapd side by side with what Debian ships: haproxy per namespace and neutron-metadata-agent,
+with a real neutron-server behind them.
+
+Usage: npm run bench:peer -- [--quick] [--json FILE] [--results]
+
+  --quick      fewer requests: whether it works, not figures worth keeping
+  --json FILE  write all rows and ratios as JSON
+  --results    measure everything else of "npm run bench" as well, and write test/bench/RESULTS.md
+
+Needs Debian and root; missing packages are installed. Exits with 3 where it cannot run.
+`
+
+/** @returns why not, or `undefined` where it can */
+function reasonNotToRun(): string | undefined {
+  if (process.platform !== 'linux') return 'network namespaces need Linux'
+  if (process.getuid?.() !== 0) return 'network namespaces and packages need root'
+  if (!existsSync('/etc/debian_version')) return "the peer comes from Debian's packages"
+  try {
+    installPackages(
+      (text) => process.stderr.write(`bench: ${text}\n`),
+      [
+        'databases and the message bus',
+        'services behind uWSGI',
+        "Neutron, its metadata agent and the agent's proxy",
+      ],
+    )
+  } catch (cause) {
+    return String(cause)
+  }
+  return undefined
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      quick: { type: 'boolean', default: false },
+      json: { type: 'string' },
+      results: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  if (values.help) {
+    process.stdout.write(help)
+    return 0
+  }
+  const reason = reasonNotToRun()
+  if (reason !== undefined) {
+    process.stderr.write(`bench: cannot compare with the peer: ${reason}\n`)
+    return 3
+  }
+  return await benchCommand({
+    // Side by side first, while the machine has done nothing else.
+    scenarios: [compared, comparedAttach, ...(values.results ? scenarios : [])],
+    quick: values.quick,
+    jsonFile: values.json,
+    resultsFile: values.results ? join(projectRoot, 'test', 'bench', 'RESULTS.md') : undefined,
+  })
+}
+
+process.exitCode = await main()
