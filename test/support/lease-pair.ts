@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import type { Port } from '../../agent-side/ports/port-directory.ts'
-import { createLogger } from '../../lib/log.ts'
+import { silentLogger } from '../../lib/log.ts'
 import type { Milliseconds } from '../../lib/clock.ts'
 import type { MacAddress } from '../../lib/mac-address.ts'
 import type { MetricJson } from '../../proxy/worker/metrics.ts'
@@ -49,24 +49,26 @@ export interface LeaseWorkerOptions {
   readonly leases?: number
 }
 
+interface Seen {
+  /** Of the next connection. */
+  mac: MacAddress | undefined
+  told: FromWorker[]
+}
+
 /** A real worker of this process, which sees whatever source MAC a test wants it to see. */
 export class LeaseWorker {
   readonly #tcpPorts: readonly number[]
-  readonly #state: { mac: MacAddress | undefined; told: FromWorker[] }
+  readonly #state: Seen
   readonly worker: Worker
 
-  private constructor(worker: Worker, tcpPorts: readonly number[], state: LeaseWorker['state']) {
+  private constructor(worker: Worker, tcpPorts: readonly number[], state: Seen) {
     this.worker = worker
     this.#tcpPorts = tcpPorts
     this.#state = state
   }
 
-  private get state(): { mac: MacAddress | undefined; told: FromWorker[] } {
-    return this.#state
-  }
-
   static async start(t: Test, options: LeaseWorkerOptions): Promise<LeaseWorker> {
-    const state: LeaseWorker['state'] = { mac: undefined, told: [] }
+    const state: Seen = { mac: undefined, told: [] }
     const limit = 10_000
     const worker = new Worker({
       config: {
@@ -96,7 +98,7 @@ export class LeaseWorker {
         },
       },
       clock: options.clock,
-      logger: createLogger({ component: 'worker', level: 'silent' }),
+      logger: silentLogger,
       savedSyn: () => state.mac && synFrom(state.mac),
       nextDescriptor: () => undefined,
       tell: (message) => void state.told.push(message),

@@ -17,6 +17,7 @@ import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { askAdmin, askAdminJson } from '../../lib/http/admin-client.ts'
 import type { ProxyStatus } from '../../proxy/admin.ts'
+import { testsDirectForwarding } from './forwarding-mode.ts'
 
 /** Workers run as another user, who cannot use the loader that reads TypeScript: the built program is tested. */
 const program = fileURLToPath(new URL('../../dist/proxy/main.js', import.meta.url))
@@ -81,6 +82,9 @@ export async function startProxyFrom(
     `agent.socket=${agentSocket}`,
     `admin.socket=${adminSocket}`,
     `control.socket=${join(folder, 'control.sock')}`,
+    ...(testsDirectForwarding()
+      ? ['forwarding.mode=direct', `forwarding.lease_socket=${join(folder, 'lease.sock')}`]
+      : []),
     ...set,
   ]
   // By way of env, or the test runner adds its own loaders to the program and to its workers.

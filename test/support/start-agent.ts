@@ -10,6 +10,7 @@ import { loadConfig } from '../../lib/config/load.ts'
 import { askAdmin, askAdminJson } from '../../lib/http/admin-client.ts'
 import { Lifecycle } from '../../lib/lifecycle.ts'
 import { createLogger } from '../../lib/log.ts'
+import { testsDirectForwarding } from './forwarding-mode.ts'
 import { RawConnection, type RawAnswer } from './raw-http.ts'
 import { scratchFolder } from './scratch-folder.ts'
 
@@ -107,6 +108,10 @@ export async function startAgent(t: Test, options: StartAgentOptions): Promise<R
     admin: { socket: 'admin.sock' },
     log: { level: 'debug' },
     limits: { timeout_drain: '100ms' },
+    ...(testsDirectForwarding() &&
+      rest['source_mac'] !== 'off' && {
+        forwarding: { leases: true, socket: 'lease.sock', mode: '0600' },
+      }),
     ...rest,
   }
   const file = join(folder, 'agent.yaml')

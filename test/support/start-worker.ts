@@ -1,6 +1,7 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { createServer, type AddressInfo, type Server } from 'node:net'
 import { parseNetworkId, parseRouterId } from '../../lib/ids.ts'
 import { linux, openSocketPair, sendDescriptors, setSocketOption } from '../../proxy/netns/libc.ts'
@@ -11,6 +12,7 @@ import type {
   ToWorker,
   WorkerConfig,
 } from '../../proxy/worker/protocol.ts'
+import { testsDirectForwarding } from './forwarding-mode.ts'
 import type { RawTarget } from './raw-http.ts'
 
 type Identity = Pick<ListenerDescription, 'scope' | 'flavour'>
@@ -161,6 +163,14 @@ export async function startWorker(options: StartWorkerOptions): Promise<StartedW
         ...defaultAgent,
         ...options.agent,
       },
+      ...(testsDirectForwarding() && {
+        forwarding: {
+          leaseSocket: join(dirname(options.agentSocket ?? '/nowhere/agent'), 'lease.sock'),
+          leases: 1_000,
+          connections: 16,
+          timeoutConnect: 1_000,
+        },
+      }),
       limits: { ...defaultLimits, ...options.limits },
     },
   })

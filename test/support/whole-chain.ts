@@ -1,13 +1,14 @@
 /** How do tests get everything from a guest's connection to the compute API: the built proxy, the built agent, real answers? */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
+import { symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import type { SourceMacPolicy } from '../../agent-side/resolve/identity-policy.ts'
 import { askAdmin, askAdminJson } from '../../lib/http/admin-client.ts'
 import { devSecret, runDevCompute, type RunningDevCompute } from './dev-compute.ts'
+import { testsDirectForwarding } from './forwarding-mode.ts'
 import { openFolder, startProxy, type RunningProxy } from './running-proxy.ts'
 
 const agentProgram = fileURLToPath(new URL('../../dist/agent-side/main.js', import.meta.url))
@@ -16,7 +17,7 @@ export interface ChainOptions {
   /** The file that the `static` directory and the compute API read. */
   readonly topology: unknown
   readonly sourceMac?: SourceMacPolicy
-  /** Whether workers forward under leases. */
+  /** Whether workers forward under leases. @default as OVERLAPD_TEST_FORWARDING says */
   readonly direct?: boolean
   /** Further `--set` of the proxy. */
   readonly proxy?: readonly string[]
@@ -52,7 +53,7 @@ export class WholeChain {
       leaseSocket: join(folder, 'lease.sock'),
       adminSocket: join(folder, 'agent-admin.sock'),
       computeUrl: compute.url,
-      direct: options.direct ?? false,
+      direct: options.direct ?? testsDirectForwarding(),
     }
     writeFileSync(join(folder, 'topology.json'), topology)
     writeFileSync(join(folder, 'secret'), devSecret, { mode: 0o600 })
@@ -143,7 +144,13 @@ async function startAgentProgram(
         upstreams: [places.computeUrl],
         shared_secret_file: join(folder, 'secret'),
       },
-      forwarding: { leases: places.direct, socket: places.leaseSocket, mode: '0660' },
+      forwarding: {
+        // Without MACs there is nothing to lease on, and the agent says so.
+        leases: places.direct && sourceMac !== 'off',
+        socket: places.leaseSocket,
+        mode: '0600',
+        user: 'nobody',
+      },
       rate_limit: { rate_limit_enabled: false },
       admin: { socket: adminSocket },
       limits: { timeout_drain: '1s' },
@@ -165,11 +172,7 @@ async function startAgentProgram(
   for (let tries = 0; tries < 1_000; tries += 1) {
     if (child.exitCode !== null) break
     const ready = await askAdmin(adminSocket, '/ready').catch(() => undefined)
-    if (ready?.status === 200) {
-      // The workers are others than who runs the agent.
-      if (places.direct) chmodSync(places.leaseSocket, 0o666)
-      return { stop, log: () => log }
-    }
+    if (ready?.status === 200) return { stop, log: () => log }
     await new Promise((resolve) => {
       setTimeout(resolve, 20)
     })
