@@ -1,39 +1,62 @@
 import { LRUCache } from 'lru-cache'
 import type { Clock, Count, Milliseconds } from '../../lib/clock.ts'
+import type { PortId } from '../../lib/ids.ts'
 import { scopeText } from '../../lib/scope.ts'
 import type { LookupKey, Verdict } from './resolution.ts'
 
 /** Longer than a machine whose port was deleted stays plugged in. */
 const remembered: Milliseconds = 60 * 60 * 1_000
 
+/** Machines ask at their boot and rarely after it. */
+const rememberedOnLink: Milliseconds = 24 * remembered
+
 /**
- * Which MACs were ports' of a scope not long ago? One of those is no routed guest when its port is gone: it is the machine of a
- * deleted port, still plugged in, and its address may be another instance's by now.
+ * What has been seen of the MACs of a scope not long ago, which tells routed guests from machines that only look so.
+ *
+ * A MAC that was a port's is no routed guest when its port is gone: it is the machine of a deleted port, still plugged in, and its
+ * address may be another instance's by now. A port that was heard with its own MAC is on the link and not routed: another MAC that
+ * no port has is somebody in its place.
  */
 export class MacMemory {
   readonly #macs: LRUCache<string, true>
+  /** Ports that were heard with their own MAC. */
+  readonly #onLink: LRUCache<string, true>
 
   constructor(clock: Clock, max: Count) {
     this.#macs = new LRUCache({ max, ttl: remembered, ttlResolution: 0, perf: clock })
+    this.#onLink = new LRUCache({ max, ttl: rememberedOnLink, ttlResolution: 0, perf: clock })
   }
 
   /** Takes note of the MACs a verdict has seen. */
-  note(key: LookupKey, { evidence }: Verdict): void {
+  note(key: LookupKey, verdict: Verdict): void {
     const scope = scopeText(key.scope)
+    const { evidence } = verdict
     for (const port of evidence.byAddress) this.#macs.set(`${scope} ${port.macAddress}`, true)
     for (const port of evidence.byMac) this.#macs.set(`${scope} ${port.macAddress}`, true)
+    if (verdict.kind !== 'found') return
+    if (verdict.basis === 'address_and_mac' || verdict.basis === 'mac') {
+      this.#onLink.set(`${scope} ${verdict.identity.portId}`, true)
+    }
   }
 
-  /** The verdict, or a refusal when it takes a deleted port's MAC for a routed guest. */
-  withoutLeftBehind(key: LookupKey, verdict: Verdict): Verdict {
+  /** The verdict, or a refusal when it takes for a routed guest what is none. */
+  withoutImpostors(key: LookupKey, verdict: Verdict): Verdict {
     if (verdict.kind !== 'found' || verdict.basis !== 'routed') return verdict
-    if (!this.#macs.has(`${scopeText(key.scope)} ${key.sourceMac ?? ''}`)) return verdict
-    const why =
-      'The source MAC belonged to a port of the scope that is gone; the address is now of another.'
+    const why = this.#whyNotRouted(key, verdict.identity.portId)
+    if (why === undefined) return verdict
     return {
       kind: 'conflict',
       reason: 'source_mac_conflict',
       evidence: { ...verdict.evidence, why },
     }
+  }
+  #whyNotRouted(key: LookupKey, portId: PortId): string | undefined {
+    const scope = scopeText(key.scope)
+    if (this.#macs.has(`${scope} ${key.sourceMac ?? ''}`)) {
+      return 'The source MAC belonged to a port of the scope that is gone; the address is now of another.'
+    }
+    return this.#onLink.has(`${scope} ${portId}`)
+      ? 'The source MAC belongs to no port, and the port of the address was heard with its own MAC: it is not routed.'
+      : undefined
   }
 }

@@ -223,7 +223,7 @@ export class Resolver {
     return after(this.#candidates(key, freshness, asker, trace), (candidates) => {
       const { networkIds, ports, asOf } = candidates
       const decided = decideIdentity(sourceMac, key, networkIds, ports)
-      const verdict = this.#macs.withoutLeftBehind(key, decided)
+      const verdict = this.#macs.withoutImpostors(key, decided)
       this.#macs.note(key, verdict)
       const age = clock.now() - asOf
       trace?.note('decide', { freshness, age, ...shownVerdict(verdict) })

@@ -187,7 +187,7 @@ t.test('resolve() forgets who had an address once another has it', async (t) => 
   t.equal(await ask(resolver, key(0xb)), instanceId(0xb))
   directory.remember()
   t.equal(await ask(resolver, key()), instanceId(0xb))
-  t.equal(await ask(resolver, key(0x99)), instanceId(0xb))
+  t.equal(await ask(resolver, key(0x99)), 'source_mac_conflict', 'it is on the link, not routed')
 })
 
 t.test('resolve() takes no machine of a deleted port for a routed guest', async (t) => {
@@ -202,6 +202,29 @@ t.test('resolve() takes no machine of a deleted port for a routed guest', async 
   clock.pass(3_600_001)
   t.equal(await ask(resolver, key(0xa)), instanceId(0xb), 'not for ever')
 })
+
+t.test(
+  'resolve() takes nobody for a routed guest in the place of a machine it has seen',
+  async (t) => {
+    const { clock, directory, resolver } = subject()
+    t.equal(await ask(resolver, key(0x99)), instanceId(0xa), 'routed, as far as anybody knows')
+    t.equal(await ask(resolver, key(0xa)), instanceId(0xa), 'and on the link after all')
+    t.equal(await ask(resolver, key(0x98)), 'source_mac_conflict', 'with a MAC that no port has')
+    t.equal(
+      await ask(resolver, { ...viaRouter, sourceMac: mac(0x98) }),
+      instanceId(0xa),
+      'elsewhere',
+    )
+    directory.deletePort(portId(0xa))
+    directory.setPorts(port(0xb))
+    directory.remember()
+    directory.tell({ kind: 'network', networkId: network })
+    t.equal(await ask(resolver, key(0x98)), instanceId(0xb), 'the next port of the address is new')
+    t.equal(await ask(resolver, key(0xb)), instanceId(0xb))
+    clock.pass(24 * 3_600_000 + 1)
+    t.equal(await ask(resolver, key(0x97)), instanceId(0xb), 'not for ever')
+  },
+)
 
 t.test('resolve() refuses a MAC of one port with the address of another', async (t) => {
   const { directory, resolver } = subject()
