@@ -10,7 +10,15 @@ import { fileURLToPath } from 'node:url'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
 const wanted = new Set(process.argv.slice(2))
-const sourceFolders = ['lib', 'proxy', 'agent-side', 'deploy', 'test/bench', 'test/support']
+const sourceFolders = [
+  'lib',
+  'proxy',
+  'agent-side',
+  'deploy',
+  'test/bench',
+  'test/openstack',
+  'test/support',
+]
 
 /** Debian package and the program that shows it is there. */
 const systemTools = [
