@@ -1,9 +1,9 @@
 /** What is in this OpenStack? Three guests whose addresses are the same, and networks with many guests. */
 import { randomUUID } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { NeutronApi, type ShownPort } from './neutron-api.ts'
-import { placeIn, type Place } from './place.ts'
+import type { Place } from './place.ts'
 import type { KeystoneSeed } from './services/keystone.ts'
 import { hostName } from './services/host-name.ts'
 import { createInstances, type NovaInstance } from './services/nova.ts'
@@ -210,14 +210,19 @@ export async function seedCloud(place: Place, keystone: KeystoneSeed): Promise<C
   return cloud
 }
 
+/** What was made in the OpenStack of a folder. @returns `undefined` when it did not come so far */
+export function cloudIn(folder: string): Cloud | undefined {
+  const file = join(folder, 'cloud.json')
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Cloud) : undefined
+}
+
 /** The OpenStack that runs, for a test. @throws Error where none does */
 export function runningCloud(): Cloud {
   const folder = process.env['OVERLAPD_OPENSTACK_DIR']
   if (folder === undefined) {
     throw new Error('these tests need a running OpenStack: use "npm run test:openstack"')
   }
-  const { place: _, ...rest } = JSON.parse(
-    readFileSync(join(folder, 'cloud.json'), 'utf8'),
-  ) as Cloud
-  return { place: placeIn(folder), ...rest }
+  const cloud = cloudIn(folder)
+  if (cloud === undefined) throw new Error(`nothing was made in the OpenStack of ${folder}`)
+  return cloud
 }

@@ -9,6 +9,7 @@ import { RawConnection, type RawAnswer } from '../support/raw-http.ts'
 import { GuestSockets } from '../support/connect-from.ts'
 import type { Guest, Network } from './cloud.ts'
 import { adopt, run, stopDaemon, untilReady } from './daemon.ts'
+import { namespacesOf, type ScopeKind } from './namespace-names.ts'
 import { scriptPath, type Place } from './place.ts'
 
 /** Whose namespaces: those of the L3 and DHCP agents, or those of the OVN metadata agent. */
@@ -25,13 +26,11 @@ export interface PlacedGuest {
   readonly netns: string
   /** The namespace that the host side serves. */
   readonly served: string
-  readonly kind: 'router' | 'network' | 'ovn'
+  readonly kind: ScopeKind
   /** Of the router or network. */
   readonly scopeId: string
   readonly interface: string
 }
-
-const prefixes = { router: 'qrouter', network: 'qdhcp', ovn: 'ovnmeta' } as const
 
 function placeGuest(guest: Guest, flavour: Flavour): PlacedGuest {
   const network: Network = flavour === 'ovn' ? guest.ovn.network : guest.network
@@ -39,8 +38,7 @@ function placeGuest(guest: Guest, flavour: Flavour): PlacedGuest {
   const scopeId = network.routerId ?? network.id
   return {
     guest,
-    netns: uniqueName('ovt-guest-'),
-    served: `${prefixes[kind]}-${scopeId}`,
+    ...namespacesOf(kind, scopeId),
     kind,
     scopeId,
     interface: `${kind === 'router' ? 'qr-' : 'tap'}${network.portId.slice(0, 11)}`,
@@ -157,7 +155,7 @@ export class GuestNetworks {
   ): Promise<GuestNetworks> {
     const placed = guests.map((guest) => placeGuest(guest, flavour))
     // Their ids belong to this OpenStack alone, so these can only be what a broken run left.
-    for (const { served } of placed) deleteNetns(served)
+    for (const { netns, served } of placed) [netns, served].forEach(deleteNetns)
     makeEmptyNamespaces(
       t,
       placed.flatMap(({ netns, served }) => [netns, served]),

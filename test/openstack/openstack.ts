@@ -1,7 +1,8 @@
 /** How does a whole OpenStack come up and go? */
-import { rmSync } from 'node:fs'
-import { seedCloud } from './cloud.ts'
-import { stopAll } from './daemon.ts'
+import { existsSync, rmSync } from 'node:fs'
+import { cloudIn, seedCloud } from './cloud.ts'
+import { run, stopAll } from './daemon.ts'
+import { namespacesOf, type ScopeKind } from './namespace-names.ts'
 import { makePlace, type Place } from './place.ts'
 import { installPackages } from './packages.ts'
 import { prepareKeystone, seedKeystone, startKeystone } from './services/keystone.ts'
@@ -58,11 +59,27 @@ async function startServices(place: Place, progress: Progress): Promise<void> {
   await Promise.all([seedCloud(place, keystone), startNeutronAgent(place)])
 }
 
+/** Tests remove theirs; one that was ended by its limit does not. */
+async function removeNamespaces(place: Place): Promise<void> {
+  const cloud = cloudIn(place.folder)
+  const kinds: readonly ScopeKind[] = ['router', 'network', 'ovn']
+  const ids = (cloud?.guests ?? []).flatMap(({ network, ovn }) => [
+    network.routerId ?? network.id,
+    ovn.network.id,
+  ])
+  for (const name of ids.flatMap((id) =>
+    kinds.flatMap((kind) => Object.values(namespacesOf(kind, id))),
+  )) {
+    if (existsSync(`/run/netns/${name}`)) await run('ip', ['netns', 'delete', name])
+  }
+}
+
 /** Ends every daemon and removes the folder. */
 export async function tearDown(
   place: Place,
   options: { readonly keepFolder?: boolean } = {},
 ): Promise<void> {
   await stopAll(place)
+  await removeNamespaces(place)
   if (options.keepFolder !== true) rmSync(place.folder, { recursive: true, force: true })
 }
