@@ -25,6 +25,7 @@ const mostConnections: Count = 256
 /** A worker that does not read what is revoked is cut off, and then it has to believe that everything is. */
 const mostUnread: Bytes = 256 * 1024
 
+/** The socket at which this host's workers ask for leases. */
 export class LeaseListener implements Part {
   readonly name: string
   readonly #options: LeaseListenerOptions

@@ -40,12 +40,15 @@ export function isRecordName(text: unknown): text is string {
   return typeof text === 'string' && namePattern.test(text)
 }
 
+/** Ending of a record's file name. */
 export const recordEnding = '.json'
+/** Ending of the pipe that a waiting process holds open. */
 export const fifoEnding = '.wait'
 const version = 1
 /** @see attachment-folder.ts; a record is some hundred bytes */
 export const longestRecord = 16_384
 
+/** A record as it is written to its file. */
 export function recordText(record: AttachmentRecord): string {
   const { identity, listen, namespace, pid, startTime, fifo, configFile } = record
   const id = scopeId(identity.scope)

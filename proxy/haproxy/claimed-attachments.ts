@@ -7,6 +7,7 @@ import type { ListenAddress } from '../netns/listen-in.ts'
 import type { NamespaceKey } from '../netns/namespace-handle.ts'
 import type { AttachmentRecord } from './attachment-record.ts'
 
+/** What to serve because somebody asked for it, and what was refused. */
 export interface AttachmentPlan {
   readonly attachments: readonly Attachment[]
   readonly refused: readonly RefusedNamespace[]
@@ -17,6 +18,7 @@ export interface ClaimedPlan extends AttachmentPlan {
   readonly refusedClaims: ReadonlyMap<NamespaceKey, string>
 }
 
+/** What decides how a claimed namespace is served. */
 export type ClaimRules = Pick<AttachmentRules, 'mappings' | 'tcpPort' | 'intercept' | 'homeKey'>
 
 /**

@@ -8,6 +8,7 @@ export type ControlRequest =
   /** The same, with the listening sockets that were sent to the socket for descriptors just before. */
   | { readonly kind: 'adopt'; readonly name: string }
 
+/** What the proxy answers on its control socket. */
 export type ControlAnswer =
   | {
       readonly ok: true

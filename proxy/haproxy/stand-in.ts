@@ -15,6 +15,7 @@ import {
   type NeutronHaproxyConfig,
 } from './neutron-config.ts'
 
+/** How the stand-in was called. */
 export interface StandInCall {
   readonly configFile: string
   readonly controlSocket: string

@@ -14,6 +14,7 @@ export interface AgentAddressesOptions {
   readonly onChange: (addresses: readonly AgentAddress[]) => void
 }
 
+/** The agents of the configuration with what TLS needs, read again when files change. */
 export class AgentAddresses {
   readonly #options: AgentAddressesOptions
   readonly #material: WatchedFiles<TlsMaterial> | undefined

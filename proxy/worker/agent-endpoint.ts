@@ -21,6 +21,7 @@ export interface AgentEndpointOptions {
 /** What every request says it is for; the agent does not read it. */
 const origin = 'http://169.254.169.254'
 
+/** One agent: its connections and how it has been lately. */
 export class AgentEndpoint {
   readonly index: Count
   readonly name: string

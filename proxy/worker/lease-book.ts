@@ -12,6 +12,7 @@ export function guestPlace(scope: string, address: IpAddress): GuestPlace {
   return `${scope} ${address}`
 }
 
+/** A signed header set for one lookup key, and until when it may be used. */
 export interface Lease {
   readonly id: number
   readonly place: GuestPlace
