@@ -1,4 +1,5 @@
 /** Where the proxies of other hosts connect: TCP, always with TLS, always with a certificate that says which proxy it is. */
+import type { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
@@ -236,8 +237,9 @@ export class TlsListener implements Part {
     }
     const recognised = grants.recognise(certificate)
     if (recognised.kind !== 'known') {
-      const { subject, subjectAltName } = certificate
-      const shown = `${subject} ${subjectAltName ?? ''}`.replaceAll('\n', ', ').slice(0, 500)
+      // Node's types do not say that an empty subject is none.
+      const { subject, subjectAltName } = certificate as Partial<X509Certificate>
+      const shown = `${subject ?? ''} ${subjectAltName ?? ''}`.replaceAll('\n', ', ').slice(0, 500)
       if (recognised.kind === 'unknown') {
         this.#refuse(socket, 'unknown_name', `No proxy of the list has this name: ${shown}`)
       } else {

@@ -23,8 +23,6 @@ export interface TlsMaterial {
   readonly key: Secret
   readonly ca: string
   readonly crl?: string
-  /** Subject of our certificate on one line, for operators. */
-  readonly subject: string
   /** When our certificate ends. */
   readonly expiresAt: EpochMilliseconds
 }
@@ -75,8 +73,7 @@ export function readTlsMaterial(files: TlsFiles, wallTime: EpochMilliseconds): T
   if (!(expiresAt > wallTime)) {
     throw new Error(`The certificate in "${files.certificateFile}" ended on ${own.validTo}`)
   }
-  const subject = own.subject.replaceAll('\n', ', ')
-  const material = { certificate, key, ca, subject, expiresAt, ...(crl !== undefined && { crl }) }
+  const material = { certificate, key, ca, expiresAt, ...(crl !== undefined && { crl }) }
   try {
     createSecureContext(secureContextOptions(material))
   } catch (cause) {

@@ -143,14 +143,17 @@ export class WorkerMetrics {
       counter(
         'overlapd_proxy_agent_answers_total',
         'Answers of agents, by the place of the agent in the configuration, from 0.',
-        Array.from(this.#agentAnswers, (value = 0, agent) => ({ labels: { agent }, value })),
+        Array.from(this.#agentAnswers, (value = 0, agent) => ({
+          labels: { agent: String(agent) },
+          value,
+        })),
       ),
       {
         ...counter(
           'overlapd_proxy_agent_up',
           'How many workers find the agent well, by its place in the configuration.',
           this.agents.map(({ state }, agent) => ({
-            labels: { agent },
+            labels: { agent: String(agent) },
             value: state === 'up' ? 1 : 0,
           })),
         ),

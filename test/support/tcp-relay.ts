@@ -10,6 +10,7 @@ export class TcpRelay {
   #server: Server | undefined
   readonly #sockets = new Set<Socket>()
   #accepted = 0
+  #isFrozen = false
 
   constructor(targetTcpPort: number, tls?: TlsOptions) {
     this.#target = targetTcpPort
@@ -39,6 +40,7 @@ export class TcpRelay {
           far.destroy()
         })
       }
+      if (this.#isFrozen) return
       near.pipe(far)
       far.pipe(near)
     }
@@ -58,6 +60,15 @@ export class TcpRelay {
     server.close()
     for (const socket of this.#sockets) socket.destroy()
     await once(server, 'close')
+  }
+
+  /** Says nothing more and lets nothing through, as a host does that lost its power; connections stay. */
+  freeze(): void {
+    this.#isFrozen = true
+    for (const socket of this.#sockets) {
+      socket.unpipe()
+      socket.pause()
+    }
   }
 
   async restore(): Promise<void> {
