@@ -154,20 +154,31 @@ t.teardown(() => compute.close())
 let compared = 0
 let different = 0
 
+type Outcome = Pick<Reply, 'status' | 'type' | 'text'>
+
 /** A version that the development server knows and this Nova does not yet. */
 const newerVersion = '2025-04-04\n'
 
-function shape(path: string, { status, type, text }: Reply): unknown {
+function shape(path: string, { status, type, text }: Outcome): unknown {
   const isDocument = status === 200 && text.startsWith('{')
   const plain = path.startsWith('/openstack') ? text.replace(newerVersion, '') : text
   return { status, type, text: isDocument ? comparable(path, text) : plain }
 }
 
+/** Nova closes the connection without an answer when it stumbles, as over a path that is not UTF-8. */
+async function askOrNothing(url: string, path: string, question: Question): Promise<Outcome> {
+  try {
+    return await ask(url, path, question)
+  } catch {
+    return { status: 0, type: undefined, text: '' }
+  }
+}
+
 /** Asks both the same. @returns Nova's answer */
-async function compare(t: Test, path: string, question: Question, server = nova): Promise<Reply> {
+async function compare(t: Test, path: string, question: Question, server = nova): Promise<Outcome> {
   const [genuine, ours] = await Promise.all([
-    ask(server, path, question),
-    ask(compute.url, path, question),
+    askOrNothing(server, path, question),
+    askOrNothing(compute.url, path, question),
   ])
   compared += 1
   const name = `${question.method ?? 'GET'} ${path}`
@@ -224,7 +235,7 @@ t.test('odd paths and methods are answered as by Nova', async (t) => {
   for (const method of methods.filter((one) => one !== 'GET' && one !== 'POST')) {
     await compare(t, '/openstack/latest/password', { method, headers })
   }
-  // uWSGI resets the connection when a body was not read.
+  // uWSGI resets the connection where a body was not read.
   const reading = urlOf(place, 'novaEventlet')
   const short = { method: 'POST', headers, body: 'x' }
   await compare(t, '/openstack/2012-08-10/password', short, reading)
