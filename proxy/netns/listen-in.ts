@@ -88,7 +88,7 @@ export function listenIn(
 ): ListenOutcome {
   return window.run(handle, () => {
     const failed: FailedListener[] = []
-    const { bindings, absent } = planBindings(wanted, addressesWhere(wanted, failed))
+    const { bindings, absent } = planBindings(wanted, addressesWhere(wanted, failed), failed)
     const planned = new Set(bindings.map(({ bindingKey }) => bindingKey))
     const bound: BoundSocket[] = []
     const fail = (binding: Binding, cause: unknown): void => {
@@ -137,6 +137,7 @@ function addressesWhere(
 function planBindings(
   wanted: readonly ListenAddress[],
   addresses: readonly InterfaceAddress[],
+  failed: FailedListener[],
 ): { bindings: Binding[]; absent: ListenAddress[] } {
   const bindings: Binding[] = []
   const absent: ListenAddress[] = []
@@ -145,22 +146,31 @@ function planBindings(
       bindings.push(bindingOf(want, 0))
       continue
     }
-    const indexes = interfacesWith(want, addresses)
-    if (indexes.length === 0) absent.push(want)
-    bindings.push(...indexes.map((index) => bindingOf(want, index)))
+    const carriers = interfacesWith(want, addresses)
+    if (carriers.length === 0) absent.push(want)
+    for (const { interfaceIndex, duplicate } of carriers) {
+      const binding = bindingOf(want, interfaceIndex)
+      // It belongs to a guest, and is not listened on.
+      if (duplicate) failed.push({ bound: boundText(binding), why: duplicateAddress })
+      else bindings.push(binding)
+    }
   }
   return { bindings, absent }
 }
 
-/** An address that lost duplicate address detection belongs to a guest, and is not listened on. */
-function interfacesWith(want: ListenAddress, addresses: readonly InterfaceAddress[]): number[] {
+const duplicateAddress =
+  'duplicate address detection found another machine with it (the others are served; remove it there, then delete and add it here, since the kernel does not try again)'
+
+function interfacesWith(
+  want: ListenAddress,
+  addresses: readonly InterfaceAddress[],
+): readonly InterfaceAddress[] {
   const octets = ipAddressBytes(want.address)
   const isWanted =
     want.interface === undefined ? () => true : isIndex(interfaceIndexOf(want.interface))
   return addresses
-    .filter((entry) => !entry.duplicate && Buffer.compare(entry.octets, octets) === 0)
-    .map((entry) => entry.interfaceIndex)
-    .filter(isWanted)
+    .filter((entry) => Buffer.compare(entry.octets, octets) === 0)
+    .filter(({ interfaceIndex }) => isWanted(interfaceIndex))
 }
 
 function isIndex(wanted: number | undefined): (index: number) => boolean {

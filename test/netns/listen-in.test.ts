@@ -170,7 +170,7 @@ if (skipUnlessPrivileged(t)) {
     ])
     ipBatch(['addr add fe80::a9fe:a9fe/64 dev tap0'], made!.netns)
     t.equal((await verdict).code, 0)
-    const { opened, absent } = open(t, made!.path, [
+    const { opened, absent, failed } = open(t, made!.path, [
       { address: metadata, tcpPort: 80 },
       { address: metadataV6, tcpPort: 80 },
     ])
@@ -178,7 +178,10 @@ if (skipUnlessPrivileged(t)) {
       opened.map(({ bound }) => bound),
       ['169.254.169.254:80'],
     )
-    t.equal(absent.length, 1)
+    t.equal(absent.length, 0)
+    t.match(failed, [
+      { bound: '[fe80::a9fe:a9fe%tap0]:80', why: /^duplicate address detection/ },
+    ])
   })
 
   t.test('listenIn() names the kernel’s reason when an address is taken', async (t) => {
