@@ -17,6 +17,7 @@ import { adoptCommand } from './adopt/adopt-command.ts'
 import { agentPlaces, agentPlaceText } from './agent-option.ts'
 import { composeProxy } from './compose.ts'
 import { proxyConfig } from './config.ts'
+import { openRestartState } from './handover/restart-state.ts'
 import { NftLibrary } from './netns/nftables.ts'
 import { openWindow } from './netns/window.ts'
 import { workerAccount } from './opener/accounts.ts'
@@ -93,7 +94,18 @@ async function serve(call: CommandCall): Promise<number> {
     clock: systemClock,
     closeLimit: config.timeout_drain + 5_000,
   })
-  const proxy = composeProxy({ config, clock: systemClock, logger, window, nftables })
+  let onHandedOver: () => void = () => undefined
+  const handedOver = new Promise<'handed over'>(
+    (resolve) => (onHandedOver = () => resolve('handed over')),
+  )
+  const restart = await openRestartState({
+    config: config.restart,
+    environment: call.terminal.environment,
+    clock: systemClock,
+    logger,
+    onHandedOver: () => onHandedOver(),
+  })
+  const proxy = composeProxy({ config, clock: systemClock, logger, window, nftables, restart })
   process.on('SIGHUP', () => {
     proxy.reload()
     logger.info({}, 'Certificates were read again; anything else needs a restart')
@@ -102,10 +114,12 @@ async function serve(call: CommandCall): Promise<number> {
   const notify = notifier(call, logger)
   const agents = agentPlaces(config).map(agentPlaceText)
   logger.info({ netnsDir: config.netns_dir, agents }, 'Proxy started')
-  notify('READY=1')
-  const signal = await stopped
-  logger.info({ signal }, 'Proxy is stopping')
-  notify('STOPPING=1')
+  // After a hand-over the manager has to learn which process it looks after.
+  notify(`READY=1\nMAINPID=${process.pid}`)
+  const reason = await Promise.race([stopped, handedOver])
+  logger.info({ reason }, 'Proxy is stopping')
+  // After a hand-over the service goes on.
+  if (reason !== 'handed over') notify('STOPPING=1')
   await lifecycle.close()
   window.close()
   return 0

@@ -6,6 +6,10 @@ import type { Logger } from '../lib/log.ts'
 import { ProxyAdmin, type ProxyStatus } from './admin.ts'
 import { planAttachments, type AttachmentRules, type RefusedNamespace } from './attachment.ts'
 import { readMapping, workerCount, type ProxyConfig } from './config.ts'
+import { finishTakeOver } from './handover/finish.ts'
+import { InheritedSockets } from './handover/inherited-sockets.ts'
+import { Predecessor } from './handover/predecessor.ts'
+import type { RestartState } from './handover/restart-state.ts'
 import { HaproxyService } from './haproxy/service.ts'
 import { Interception } from './interception/interception.ts'
 import { RuleLoader } from './interception/rule-loader.ts'
@@ -18,8 +22,9 @@ import type { NftLibrary } from './netns/nftables.ts'
 import { holdersText, PortHolders } from './netns/port-holder.ts'
 import type { NamespaceWindow } from './netns/window.ts'
 import { workerAccount } from './opener/accounts.ts'
+import { AgentAddresses } from './opener/agent-addresses.ts'
 import { WorkerPool } from './opener/worker-pool.ts'
-import type { WorkerConfig } from './worker/protocol.ts'
+import type { AgentAddress, WorkerConfig } from './worker/protocol.ts'
 
 /** What the proxy is made of from outside. */
 export interface ProxyDependencies {
@@ -30,6 +35,8 @@ export interface ProxyDependencies {
   readonly window: NamespaceWindow
   /** Absent, rules are loaded by starting `nft`. */
   readonly nftables: NftLibrary | undefined
+  /** What came from a proxy before this one, and what is done for the next. */
+  readonly restart?: RestartState
   /** Path of the worker's program; its place beside this file by default. */
   readonly workerScript?: string
 }
@@ -39,6 +46,8 @@ export interface Proxy {
   /** In the order in which they start; they stop in reverse. */
   readonly parts: readonly Part[]
   status(): ProxyStatus
+  /** Reads certificates again. What cannot be used is told and not used. */
+  reload(): void
 }
 
 const parallelNftRuns = 4
@@ -48,7 +57,7 @@ const passesPerRuleCheck = 2
 
 /** Wires the parts of the proxy without starting them. */
 export function composeProxy(dependencies: ProxyDependencies): Proxy {
-  const { config, clock, logger, window } = dependencies
+  const { config, clock, logger, window, restart } = dependencies
   const rules = attachmentRules(config, window.homeKey)
   let refused: readonly RefusedNamespace[] = []
   let hasLooked = false
@@ -59,15 +68,26 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     workerStates: () => pool.status().map(({ state }) => state),
     refusedNamespaces: () => refused.length,
   })
+  const ruleLoader = new RuleLoader({
+    window,
+    library: dependencies.nftables,
+    timeout: nftLimit,
+  })
   const interception = new Interception({
     interface: config.intercept.interface,
     tcpPort: config.intercept.tcp_port,
-    loader: new RuleLoader({ window, library: dependencies.nftables, timeout: nftLimit }),
+    loader: ruleLoader,
     parallel: parallelNftRuns,
     checkEvery: config.full_pass * passesPerRuleCheck,
     clock,
     logger,
     onFailure: () => metrics.interceptionFailures.inc(),
+  })
+  const agentAddresses: AgentAddresses = new AgentAddresses({
+    config,
+    clock,
+    logger,
+    onChange: (addresses) => pool.reconfigureAgents(addresses),
   })
   const pool: WorkerPool = new WorkerPool({
     program: {
@@ -76,7 +96,7 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
       nodeOptions: [`--max-old-space-size=${Math.ceil(config.workers.memory / 2 ** 20)}`],
       account: workerAccount(config.workers),
     },
-    config: workerConfig(config),
+    config: workerConfig(config, agentAddresses.addresses),
     count: workerCount(config),
     clock,
     logger,
@@ -85,8 +105,12 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     onRestart: () => metrics.workerRestarts.inc(),
   })
   const holders = new PortHolders(window, clock)
+  const inherited = new InheritedSockets(logger, (fd) => restart?.store?.remove(fd))
+  inherited.add(restart?.fds ?? [])
   const listeners: Listeners = new Listeners({
     window,
+    inherited,
+    store: restart?.store,
     sink: pool,
     clock,
     logger,
@@ -104,10 +128,10 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
   })
   const leftovers = new LeftoverTables({
     window,
+    loader: ruleLoader,
     tcpPort: config.intercept.tcp_port,
     clock,
     logger,
-    timeout: nftLimit,
   })
   const haproxy = new HaproxyService({
     controlSocket: config.control.socket,
@@ -138,6 +162,7 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
   })
   const admin = new ProxyAdmin({
     config,
+    agentAddresses,
     listeners,
     interception,
     pool,
@@ -145,42 +170,117 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     refused: () => refused,
     hasLooked: () => hasLooked,
   })
-  const keepRules = config.intercept.keep_on_exit
+  let isHandedOver = false
+  const predecessor = new Predecessor({
+    path: config.restart.handover_socket,
+    clock,
+    logger,
+    sockets: () => listeners.descriptors(),
+    release: async () => {
+      isHandedOver = true
+      await Promise.all([admin.close(), haproxy.close(), predecessor.close()])
+    },
+    onGone: () => restart?.onHandedOver(),
+  })
+  const isServing = (): boolean => {
+    let opening = 0
+    listeners.count((_kind, state) => (opening += state === 'opening' ? 1 : 0))
+    return hasLooked && opening === 0 && pool.status().every(({ state }) => state === 'ready')
+  }
+  // Whoever serves after us has the same rules in place already.
+  const keepsRules = (): boolean =>
+    config.intercept.keep_on_exit ||
+    isHandedOver ||
+    restart?.store !== undefined ||
+    (restart?.predecession !== undefined && !hasTakenOver)
+  let hasTakenOver = false
+  const adminSocket = {
+    name: 'admin socket',
+    start: () => admin.start(),
+    close: () => admin.close(),
+  }
+  const controlSocket = {
+    name: 'control socket',
+    start: () => haproxy.start(),
+    close: () => haproxy.close(),
+  }
+  const serving: readonly Part[] = [
+    startable(
+      'certificate for agents',
+      () => agentAddresses.start(),
+      () => agentAddresses.close(),
+    ),
+    startable(
+      'workers',
+      () => pool.start(),
+      () =>
+        restart?.store === undefined
+          ? pool.close(config.timeout_drain)
+          : pool.leave(config.timeout_drain),
+    ),
+    // They are opened as namespaces are discovered.
+    startable(
+      'listeners',
+      () => undefined,
+      () => listeners.close(),
+    ),
+    startable(
+      'interception',
+      () => interception.start(),
+      async () => {
+        leftovers.close()
+        await interception.close(!keepsRules())
+      },
+    ),
+    startable(
+      'discovery',
+      () => {
+        // The first look asks what was attached before.
+        haproxy.restore()
+        discovery.start()
+      },
+      () => discovery.close(),
+    ),
+  ]
+  const { predecession } = restart ?? {}
+  const following: readonly Part[] =
+    predecession === undefined
+      ? []
+      : [
+          startable(
+            'take-over',
+            async () => {
+              await finishTakeOver({ predecession, isServing, clock, logger })
+              hasTakenOver = true
+            },
+            () => undefined,
+          ),
+        ]
+  const preceding: readonly Part[] = config.restart.handover
+    ? [
+        {
+          name: 'hand-over socket',
+          start: () => predecessor.start(),
+          close: () => predecessor.close(),
+        },
+      ]
+    : []
   return {
     status: () => admin.status(),
-    parts: [
-      { name: 'admin socket', start: () => admin.start(), close: () => admin.close() },
-      startable(
-        'workers',
-        () => pool.start(),
-        () => pool.close(config.timeout_drain),
-      ),
-      // They are opened as namespaces are discovered.
-      startable(
-        'listeners',
-        () => undefined,
-        () => listeners.close(),
-      ),
-      startable(
-        'interception',
-        () => interception.start(),
-        async () => {
-          leftovers.close()
-          await interception.close(!keepRules)
-        },
-      ),
-      // Before the first look, which asks what was attached before.
-      { name: 'control socket', start: () => haproxy.start(), close: () => haproxy.close() },
-      startable(
-        'discovery',
-        () => discovery.start(),
-        () => discovery.close(),
-      ),
-    ],
+    reload: () => agentAddresses.reload(),
+    // What only one of two proxies can have comes last when another one still has it.
+    parts:
+      predecession === undefined
+        ? [adminSocket, ...serving, controlSocket, ...preceding]
+        : [...serving, ...following, adminSocket, controlSocket, ...preceding],
   }
 }
 
-function startable(name: string, start: () => void, close: () => void | Promise<void>): Part {
+function startable(
+  name: string,
+  start: () => void | Promise<void>,
+  close: () => void | Promise<void>,
+): Part {
   return {
     name,
     start: async () => start(),
@@ -199,18 +299,15 @@ function attachmentRules(config: ProxyConfig, homeKey: NamespaceKey): Attachment
   }
 }
 
-function workerConfig({
-  agent,
-  forwarding,
-  limits,
-  listen_backlog,
-  log,
-}: ProxyConfig): WorkerConfig {
+function workerConfig(
+  { agent, forwarding, limits, listen_backlog, log }: ProxyConfig,
+  addresses: readonly AgentAddress[],
+): WorkerConfig {
   return {
     logLevel: log.level,
     backlog: listen_backlog,
     agent: {
-      socket: agent.socket,
+      addresses,
       connections: agent.connections,
       timeoutConnect: agent.timeout_connect,
       timeoutHeaders: agent.timeout_headers,

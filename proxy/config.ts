@@ -259,6 +259,20 @@ const table = {
       default: '/run/overlapd/proxy-control.sock',
     }),
   }),
+  restart: section({
+    handover: flag({
+      help: 'Take the listening sockets over from the proxy that runs, which then stops, and give them to the one that follows. Not needed where a service manager keeps them.',
+      default: false,
+    }),
+    handover_socket: path({
+      help: 'UNIX socket, root only, at which the running proxy waits for the one that follows.',
+      default: '/run/overlapd/proxy-handover.sock',
+    }),
+    service_store: flag({
+      help: 'Have systemd keep the listening sockets over a restart; the unit needs FileDescriptorStoreMax= and KillMode=process. Rules stay when the proxy stops, and workers finish by themselves.',
+      default: false,
+    }),
+  }),
   timeout_drain: duration({
     help: 'For running requests to end when the proxy stops.',
     default: '10s',

@@ -10,6 +10,7 @@ import type { NamespaceKind } from './namespace-identity.ts'
 import { listenIn, type FailedListener, type OpenedListener } from './netns/listen-in.ts'
 import { openNamespace, type NamespaceKey } from './netns/namespace-handle.ts'
 import type { NamespaceWindow } from './netns/window.ts'
+import type { InheritedSockets } from './handover/inherited-sockets.ts'
 import { reconcile } from './reconcile.ts'
 import { Backoff } from './backoff.ts'
 import type { ListenerDescription } from './worker/protocol.ts'
@@ -49,6 +50,10 @@ export interface ListenersOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly backlog: Count
+  /** Sockets of a proxy before this one. */
+  readonly inherited?: InheritedSockets
+  /** Keeps sockets over a restart. It is told of each before it is used, and before it is closed. */
+  readonly store?: { add(fd: number): void; remove(fd: number): void } | undefined
   /** Inside the namespace, when addresses are bound for the first time and not yet listened on: system calls only. */
   readonly beforeListening?: (attachment: Attachment) => void
   /** A namespace's listeners are open; what follows (interception) may begin. */
@@ -117,6 +122,7 @@ export class Listeners {
       if (entry.isOpened) this.#options.onRenamed?.(attachment)
     }
     for (const attachment of changes.open) this.#enter(attachment)
+    this.#options.inherited?.closeOthers(new Set(this.#entries.keys()))
   }
 
   #enter(attachment: Attachment): void {
@@ -165,6 +171,7 @@ export class Listeners {
     let isAbsent = false
     try {
       const outcome = this.#listen(entry)
+      for (const fd of outcome.unwanted) this.#close(fd)
       this.#release(entry, outcome.gone)
       opened.push(...outcome.opened.map((one) => this.#hold(entry, one)))
       entry.failures = outcome.failed.map((one) => this.#explained(attachment, one))
@@ -190,17 +197,23 @@ export class Listeners {
   }
 
   #listen(entry: Entry): ReturnType<typeof listenIn> {
+    const { window, backlog, beforeListening, inherited } = this.#options
     const { attachment, held } = entry
     const handle = openNamespace(attachment.path)
     try {
       if (handle.key !== attachment.key) throw new Error('the name stands for another namespace')
-      return listenIn(this.#options.window, handle, attachment.listen, {
-        backlog: this.#options.backlog,
-        open: new Set(held.keys()),
-        ...(!entry.isOpened && {
-          beforeListening: () => this.#options.beforeListening?.(attachment),
-        }),
-      })
+      const sockets = inherited?.take(attachment.key) ?? []
+      try {
+        return listenIn(window, handle, attachment.listen, {
+          backlog,
+          open: new Set(held.keys()),
+          inherited: sockets,
+          ...(!entry.isOpened && { beforeListening: () => beforeListening?.(attachment) }),
+        })
+      } catch (cause) {
+        for (const { fd } of sockets) this.#close(fd)
+        throw cause
+      }
     } finally {
       handle.close()
     }
@@ -208,6 +221,7 @@ export class Listeners {
 
   #hold({ attachment, held }: Entry, opened: OpenedListener): OpenListener {
     this.#lastListenerId += 1
+    this.#options.store?.add(opened.fd)
     const { scope, flavour } = attachment.identity
     const listener: OpenListener = {
       description: {
@@ -348,16 +362,28 @@ export class Listeners {
     const listeners = bindingKeys.flatMap((bindingKey) => held.get(bindingKey)?.listener ?? [])
     if (listeners.length === 0) return
     const ids = listeners.map(({ description }) => description.listenerId)
-    this.#options.sink.remove(ids)
-    for (const { fd } of listeners) closeSync(fd)
+    // At the end they are told to drain, which lets a guest ask once more on a connection that it keeps.
+    if (!this.#isClosed) this.#options.sink.remove(ids)
+    for (const { fd } of listeners) this.#close(fd)
     for (const id of ids) this.#byListenerId.delete(id)
     for (const bindingKey of bindingKeys) held.delete(bindingKey)
   }
 
-  /** Closes every socket; may be called twice. */
+  #close(fd: number): void {
+    if (!this.#isClosed) this.#options.store?.remove(fd)
+    closeSync(fd)
+  }
+
+  /** The descriptors of every socket that is open now. */
+  descriptors(): number[] {
+    return [...this.#byListenerId.values()].map(({ held }) => held.listener.fd)
+  }
+
+  /** Closes every socket here, not in the store; may be called twice. */
   close(): void {
     this.#isClosed = true
     for (const key of this.#entries.keys()) this.#drop(key)
+    this.#options.inherited?.closeOthers(new Set())
   }
 }
 

@@ -3,14 +3,15 @@ import { readFileSync } from 'node:fs'
 
 /**
  * When a process started, in the kernel's clock ticks since boot.
- * @returns `undefined` when there is no such process
- * @see proc(5), field 22 of /proc/PID/stat
+ * @returns `undefined` when there is no such process, or it has ended and only its parent has not asked how
+ * @see proc(5), fields 3 and 22 of /proc/PID/stat
  */
 export function startTimeOf(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
     // The command in parentheses may itself contain parentheses and spaces.
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19]
   } catch {
     return undefined
   }

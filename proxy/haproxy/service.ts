@@ -12,6 +12,7 @@ import { listeningSocketOf, type ListeningSocket } from '../netns/listening-sock
 import type { NamespaceKey } from '../netns/namespace-handle.ts'
 import type { Peer } from '../netns/peer.ts'
 import { attachmentFolderOf } from './attachment-folder.ts'
+import type { AttachmentRecord } from './attachment-record.ts'
 import { HaproxyAttachments } from './attachments.ts'
 import {
   claimAttachments,
@@ -62,10 +63,14 @@ export class HaproxyService {
     })
   }
 
+  /** Reads what was attached before. The first plan needs it. */
+  restore(): void {
+    this.#attachments.start()
+  }
+
   async start(): Promise<void> {
     await this.#server.start()
     this.#handed.start()
-    this.#attachments.start()
   }
 
   async close(): Promise<void> {
@@ -94,8 +99,9 @@ export class HaproxyService {
   async #adopt(name: string, handed: readonly number[]): Promise<ControlAnswer> {
     const left = new Set(handed)
     try {
-      const { namespace } = this.#attachments.attach(name)
-      const taken = this.#takeOver(namespace, handed)
+      const record = this.#attachments.attach(name)
+      const { namespace } = record
+      const taken = this.#takeOver(record, handed)
       for (const { fd } of taken) left.delete(fd)
       const answer = taken.length === 0 ? notAdopted : onlyServing(await this.#settled(namespace))
       if (!answer.ok) {
@@ -108,10 +114,11 @@ export class HaproxyService {
     }
   }
 
-  #takeOver(namespace: NamespaceKey, handed: readonly number[]): readonly OpenedListener[] {
+  #takeOver(record: AttachmentRecord, handed: readonly number[]): readonly OpenedListener[] {
+    const { namespace } = record
     const attachment = this.#attachmentOf(namespace)
     if (attachment === undefined) return []
-    const fits = handed.flatMap((fd) => this.#openedOf(attachment, fd) ?? [])
+    const fits = handed.flatMap((fd) => this.#openedOf(attachment, record, fd) ?? [])
     const refused = new Set(this.#options.listeners.takeOver(namespace, fits))
     return fits.filter((one) => !refused.has(one))
   }
@@ -121,7 +128,11 @@ export class HaproxyService {
   }
 
   /** A socket of another namespace would answer another tenant's guests, so the kernel is asked whose it is. */
-  #openedOf(attachment: Attachment, fd: number): OpenedListener | undefined {
+  #openedOf(
+    attachment: Attachment,
+    record: AttachmentRecord,
+    fd: number,
+  ): OpenedListener | undefined {
     const socket = listeningSocketOf(fd)
     if (socket === undefined || socket.namespace !== attachment.key) return undefined
     const { address, tcpPort, interfaceIndex } = socket
@@ -137,7 +148,7 @@ export class HaproxyService {
     return {
       bindingKey: `${standsForAll ? '::' : address}${zone}:${tcpPort}`,
       fd,
-      bound: boundText(socket, wanted?.interface),
+      bound: boundText(socket, wanted?.interface ?? interfaceIn(record, socket)),
       savesSyn: saveSyn(fd),
     }
   }
@@ -165,6 +176,11 @@ const notAdopted = { ok: false, why: 'none of its sockets could be taken over' }
 function onlyServing(answer: ControlAnswer): ControlAnswer {
   if (!answer.ok || answer.state === 'serving') return answer
   return { ok: false, why: 'no worker accepts on its sockets yet' }
+}
+
+/** What Neutron calls the interface, for people. */
+function interfaceIn({ listen }: AttachmentRecord, socket: ListeningSocket): string | undefined {
+  return listen.find(({ address }) => address === socket.address)?.interface
 }
 
 function boundText(

@@ -262,7 +262,7 @@ export class Interception {
   async #check(): Promise<void> {
     const { clock } = this.#options
     let end = clock.now() + slice
-    for (const entry of [...this.#entries.values()]) {
+    for (const entry of this.#entries.values()) {
       if (clock.now() >= end) {
         await nextTurn()
         end = clock.now() + slice

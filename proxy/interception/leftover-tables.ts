@@ -5,19 +5,18 @@ import { causeText } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { FoundNamespace } from '../netns/discover.ts'
 import { openNamespace, type NamespaceKey } from '../netns/namespace-handle.ts'
-import { countRules } from '../netns/nftables.ts'
 import { listListeningRows } from '../netns/port-holder.ts'
 import type { NamespaceWindow } from '../netns/window.ts'
-import { findNftPrograms, loadRuleset } from './nft.ts'
+import type { RuleLoader } from './rule-loader.ts'
 import { removalRuleset, tableName } from './ruleset.ts'
 
 export interface LeftoverTablesOptions {
   readonly window: NamespaceWindow
+  readonly loader: RuleLoader
   /** Where our rules lead. */
   readonly tcpPort: number
   readonly clock: Clock
   readonly logger: Logger
-  readonly timeout: Milliseconds
 }
 
 /** One turn of the loop looks about so long. */
@@ -46,31 +45,30 @@ export class LeftoverTables {
       try {
         await this.#cleanOne(one)
       } catch (cause) {
-        logger.debug({ netns: one.netns, cause: causeText(cause) }, 'Cannot look for rules of ours')
+        logger.warn({ netns: one.netns, cause: causeText(cause) }, 'Cannot remove old rules')
       }
     }
   }
 
-  async #cleanOne({ path, key, netns }: FoundNamespace): Promise<void> {
-    const { window, tcpPort, logger, timeout } = this.#options
+  async #cleanOne(one: FoundNamespace): Promise<void> {
+    const { loader, window, tcpPort, logger } = this.#options
+    const { netns, key } = one
+    if (key === window.homeKey || loader.count(one, tableName) === 0) return
+    if (this.#isListenedIn(one)) {
+      const message = 'Rules in a namespace that somebody else serves are left alone'
+      logger.warn({ netns, tcpPort }, message)
+      return
+    }
+    await loader.load(one, removalRuleset(), this.#abort.signal)
+    logger.info({ netns }, 'Rules of an earlier proxy are removed')
+  }
+
+  #isListenedIn({ path }: FoundNamespace): boolean {
+    const { window, tcpPort } = this.#options
     const handle = openNamespace(path)
     try {
-      if (handle.key !== key || key === window.homeKey) return
-      const state = window.run(handle, () => {
-        if (countRules(tableName) === 0) return 'clean'
-        const rows = listListeningRows('thread-self')
-        return rows.some((row) => row.tcpPort === tcpPort) ? 'used' : 'left'
-      })
-      if (state === 'used') {
-        logger.warn(
-          { netns, tcpPort },
-          'Rules in a namespace that somebody else serves are left alone',
-        )
-      }
-      if (state !== 'left') return
-      const signal = AbortSignal.any([AbortSignal.timeout(timeout), this.#abort.signal])
-      await loadRuleset(findNftPrograms(), handle, removalRuleset(), signal)
-      logger.info({ netns }, 'Rules of an earlier proxy are removed')
+      const rows = window.run(handle, () => listListeningRows('thread-self'))
+      return rows.some((row) => row.tcpPort === tcpPort)
     } finally {
       handle.close()
     }

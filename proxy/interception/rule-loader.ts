@@ -14,6 +14,9 @@ export interface RuleLoaderOptions {
   readonly timeout: Milliseconds
 }
 
+/** A namespace, as long as its name still stands for it. */
+export type RuleTarget = Pick<Attachment, 'path' | 'key'>
+
 /** Loads rulesets in namespaces. */
 export class RuleLoader {
   readonly #options: RuleLoaderOptions
@@ -39,7 +42,7 @@ export class RuleLoader {
   }
 
   /** @throws Error with what was wrong, or that the name stands for another namespace; the signal's reason */
-  async load(attachment: Attachment, ruleset: string, signal: AbortSignal): Promise<void> {
+  async load(attachment: RuleTarget, ruleset: string, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
     const { library, window, timeout } = this.#options
     const handle = openAttached(attachment)
@@ -57,7 +60,7 @@ export class RuleLoader {
   }
 
   /** How many rules a table has there. @throws as {@link load} */
-  count(attachment: Attachment, table: string): Count {
+  count(attachment: RuleTarget, table: string): Count {
     const handle = openAttached(attachment)
     try {
       return this.#options.window.run(handle, () => countRules(table))
@@ -72,7 +75,7 @@ export class RuleLoader {
   }
 }
 
-function openAttached({ path, key }: Attachment): NamespaceHandle {
+function openAttached({ path, key }: RuleTarget): NamespaceHandle {
   const handle = openNamespace(path)
   if (handle.key === key) return handle
   handle.close()

@@ -235,12 +235,16 @@ export const descriptorsPerMessage = 200
  * Where the parts of one message lie in the stable memory. `struct msghdr` and `struct cmsghdr` look the same on every
  * 64-bit Linux: pointers and `size_t` of eight bytes, `int` of four with padding behind.
  */
-const layout = { header: 0, vector: 64, payload: 80, control: 96 } as const
+const layout = { header: 0, vector: 64, payload: 80, control: 512 } as const
 const controlHeaderBytes = 16
 const messageBytes = layout.control + controlHeaderBytes + (descriptorsPerMessage + 56) * 4
+const countBytes = 4
 
-/** @returns the control length that was written */
-function layMessage(memory: StableMemory, controlLength: number): void {
+function layMessage(
+  memory: StableMemory,
+  controlLength: number,
+  payloadLength: number = countBytes,
+): void {
   const { bytes, address } = memory
   bytes.fill(0, 0, layout.control)
   const at = (offset: number): bigint => address + BigInt(offset)
@@ -249,23 +253,31 @@ function layMessage(memory: StableMemory, controlLength: number): void {
   bytes.writeBigUInt64LE(at(layout.control), 32)
   bytes.writeBigUInt64LE(BigInt(controlLength), 40)
   bytes.writeBigUInt64LE(at(layout.payload), layout.vector)
-  bytes.writeBigUInt64LE(4n, layout.vector + 8)
+  bytes.writeBigUInt64LE(BigInt(payloadLength), layout.vector + 8)
 }
 
 /**
- * Sends descriptors over a UNIX socket by SCM_RIGHTS, with their number as a little-endian 32-bit payload. Never waits.
+ * Sends descriptors over a connected UNIX socket by SCM_RIGHTS. Never waits.
+ * @param payload what goes with them, 400 bytes at most; their number, as a little-endian 32-bit integer, when absent
  * @throws {SystemCallError} EAGAIN while the receiver is behind, EPIPE or ECONNRESET when it is gone
  */
-export function sendDescriptors(channelFd: number, fds: readonly number[]): void {
+export function sendDescriptors(
+  channelFd: number,
+  fds: readonly number[],
+  payload: Uint8Array = countOf(fds),
+): void {
   if (fds.length === 0 || fds.length > descriptorsPerMessage) {
     throw new RangeError(`One message carries 1 to ${descriptorsPerMessage} descriptors`)
+  }
+  if (payload.length > layout.control - layout.payload) {
+    throw new RangeError('The message beside the descriptors is too long')
   }
   const { call, message } = bindings()
   const controlLength = controlHeaderBytes + fds.length * 4
   // The kernel wants the buffer rounded up to eight bytes, the length in the header not.
-  layMessage(message, Math.ceil(controlLength / 8) * 8)
+  layMessage(message, Math.ceil(controlLength / 8) * 8, payload.length)
   const { bytes } = message
-  bytes.writeUInt32LE(fds.length, layout.payload)
+  bytes.set(payload, layout.payload)
   bytes.writeBigUInt64LE(BigInt(controlLength), layout.control)
   bytes.writeInt32LE(linux.SOL_SOCKET, layout.control + 8)
   bytes.writeInt32LE(linux.SCM_RIGHTS, layout.control + 12)
@@ -273,6 +285,12 @@ export function sendDescriptors(channelFd: number, fds: readonly number[]): void
     bytes.writeInt32LE(fd, layout.control + controlHeaderBytes + index * 4)
   })
   call('sendmsg', channelFd, message.address, linux.MSG_DONTWAIT | linux.MSG_NOSIGNAL)
+}
+
+function countOf(fds: readonly number[]): Uint8Array {
+  const bytes = Buffer.alloc(countBytes)
+  bytes.writeUInt32LE(fds.length)
+  return bytes
 }
 
 /** What one message of descriptors brought. */

@@ -57,6 +57,8 @@ export interface FailedListener {
 /** What became of each address. */
 export interface ListenOutcome {
   readonly opened: readonly OpenedListener[]
+  /** Descriptors of inherited sockets that nobody wants; the caller closes them. */
+  readonly unwanted: readonly number[]
   readonly failed: readonly FailedListener[]
   /** Of those that were open: the address left the namespace or its interface was replaced. */
   readonly gone: readonly string[]
@@ -73,6 +75,16 @@ export interface ListenOptions {
    * thrown.
    */
   readonly beforeListening?: () => void
+  /** Sockets in this namespace that listen already, from a proxy before this one. */
+  readonly inherited?: readonly ListeningDescriptor[]
+}
+
+/** A listening socket of the namespace, as the kernel describes it. */
+export interface ListeningDescriptor {
+  readonly fd: number
+  readonly address: IpAddress
+  readonly tcpPort: number
+  readonly interfaceIndex: number
 }
 
 /**
@@ -90,13 +102,15 @@ export function listenIn(
     const failed: FailedListener[] = []
     const { bindings, absent } = planBindings(wanted, addressesWhere(wanted, failed), failed)
     const planned = new Set(bindings.map(({ bindingKey }) => bindingKey))
+    const { opened, unwanted } = adopt(options, bindings)
+    const held = new Set([...options.open, ...opened.map(({ bindingKey }) => bindingKey)])
     const bound: BoundSocket[] = []
     const fail = (binding: Binding, cause: unknown): void => {
       const { tcpPort } = binding
       failed.push({ bound: boundText(binding), tcpPort, why: whyFailed(cause) })
     }
     for (const binding of bindings) {
-      if (options.open.has(binding.bindingKey)) continue
+      if (held.has(binding.bindingKey)) continue
       try {
         bound.push(bindListener(binding))
       } catch (cause) {
@@ -104,7 +118,6 @@ export function listenIn(
       }
     }
     if (bound.length > 0) options.beforeListening?.()
-    const opened: OpenedListener[] = []
     for (const { binding, fd, savesSyn } of bound) {
       try {
         listenSocket(fd, options.backlog)
@@ -116,8 +129,39 @@ export function listenIn(
       }
     }
     const gone = [...options.open].filter((bindingKey) => !planned.has(bindingKey))
-    return { opened, failed, gone, absent }
+    return { opened, unwanted, failed, gone, absent }
   })
+}
+
+/** Keeps of what was inherited whatever would be opened now, and nothing else. */
+function adopt(
+  { inherited = [], open }: ListenOptions,
+  bindings: readonly Binding[],
+): { opened: OpenedListener[]; unwanted: number[] } {
+  const opened: OpenedListener[] = []
+  const unwanted: number[] = []
+  const taken = new Set(open)
+  for (const socket of inherited) {
+    const binding = bindings.find((one) => !taken.has(one.bindingKey) && isBoundAs(socket, one))
+    if (binding === undefined) {
+      unwanted.push(socket.fd)
+      continue
+    }
+    const { bindingKey } = binding
+    taken.add(bindingKey)
+    const savesSyn = saveSyn(socket.fd)
+    opened.push({ bindingKey, fd: socket.fd, bound: boundText(binding), savesSyn })
+  }
+  return { opened, unwanted }
+}
+
+function isBoundAs(socket: ListeningDescriptor, binding: Binding): boolean {
+  const isAddress =
+    socket.address === binding.address ||
+    // Where there is no IPv6, every address means every one of IPv4.
+    (socket.address === anyIpv4 && binding.address === '::')
+  const isZone = socket.interfaceIndex === binding.interfaceIndex
+  return isAddress && isZone && socket.tcpPort === binding.tcpPort
 }
 
 /** Netlink is asked only when a link-local address is wanted; most namespaces have none. */
@@ -222,6 +266,11 @@ function setOptions(fd: number, address: IpAddress): boolean {
   } else {
     setSocketOption(fd, linux.IPPROTO_IP, linux.IP_FREEBIND, 1)
   }
+  return saveSyn(fd)
+}
+
+/** @returns whether the SYN is kept */
+function saveSyn(fd: number): boolean {
   try {
     // 2 keeps the link header too. Older kernels know only 1, which holds no MAC.
     setSocketOption(fd, linux.IPPROTO_TCP, linux.TCP_SAVE_SYN, 2)

@@ -147,6 +147,15 @@ export class WorkerPool implements ListenerSink {
     })
   }
 
+  /** Lets every worker finish by itself and waits for none: another process starts others meanwhile. */
+  leave(limit: Milliseconds): void {
+    this.#drainLimit = limit
+    for (const { cancelStart, worker } of this.#places) {
+      cancelStart?.()
+      worker?.leave(limit)
+    }
+  }
+
   #startWorker(place: Place): void {
     const { program, clock, logger } = this.#options
     place.cancelStart = undefined

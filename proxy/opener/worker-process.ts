@@ -158,6 +158,18 @@ export class WorkerProcess {
     this.#options.clock.schedule(limit + 1_000, () => this.kill())
   }
 
+  /** As {@link drain}, by itself: this process does not wait for its end. */
+  leave(limit: Milliseconds): void {
+    if (this.#state === 'gone') return
+    this.#state = 'draining'
+    this.#unsent.clear()
+    this.#child.unref()
+    const disconnect = (): void => {
+      if (this.#child.connected) this.#child.disconnect()
+    }
+    if (this.#child.connected) this.#child.send({ kind: 'drain', limit }, disconnect)
+  }
+
   kill(): void {
     if (this.#state !== 'gone') this.#child.kill('SIGKILL')
   }

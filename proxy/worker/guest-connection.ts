@@ -26,7 +26,10 @@ export class GuestConnection implements ExchangeConnection {
   /** No further request is taken. */
   #isLast = false
   #isRefused = false
+  /** The next answer is the last. */
   #isRetiring = false
+  /** There is not even a next one. */
+  #isRetired = false
   #pendingRefusal: ReasonCode | undefined
   #refusedAt: Bytes = 0
   #lingering: Cancel | undefined
@@ -141,7 +144,7 @@ export class GuestConnection implements ExchangeConnection {
     this.#active = this.#queue.shift()
     if (this.#active !== undefined) this.#active.start()
     else if (this.#pendingRefusal !== undefined) this.refuse(this.#pendingRefusal)
-    else if (this.#isRetiring) this.#socket.destroySoon()
+    else if (this.#isRetired || (this.#isRetiring && this.#isLast)) this.#socket.destroySoon()
   }
 
   reset(): void {
@@ -151,14 +154,20 @@ export class GuestConnection implements ExchangeConnection {
   /**
    * Asks the connection to end soon: at once when it waits between two requests, otherwise after what is under way. One that
    * has not asked anything yet may ask once.
+   * @param isPatient lets one that waits between two requests ask once more, since the next may be on its way already
    */
-  retire(): void {
+  retire(isPatient = false): void {
     this.#isRetiring = true
+    if (!isPatient) this.#isRetired = true
     const latest = this.#queue.at(-1) ?? this.#active
     if (latest !== undefined) {
-      this.#isLast = true
-      if (!latest.response.headersSent) latest.response.shouldKeepAlive = false
-    } else if (this.#requests > 0) {
+      if (!latest.response.headersSent) {
+        this.#isLast = true
+        latest.response.shouldKeepAlive = false
+      } else if (!isPatient) {
+        this.#isLast = true
+      }
+    } else if (!isPatient && this.#requests > 0) {
       this.#socket.destroySoon()
     }
   }

@@ -19,6 +19,9 @@ import type { ListenerDescription } from './protocol.ts'
 import { refusalBytes } from './refusal-bytes.ts'
 import { sourceMacOfSyn } from './source-mac.ts'
 
+/** A guest that keeps its connection may have sent its next request before it can see that this one ends. */
+const patience: Milliseconds = 500
+
 /** Where a connection's identity hangs. A symbol of ours: no byte of a guest can become one. */
 const guestConnection = Symbol('guestConnection')
 interface GuestSocket extends Socket {
@@ -97,6 +100,13 @@ export class GuestServer {
 
   /** Stops accepting there. What is under way goes on; connections that wait for a further request end. */
   closeListeners(listenerIds: readonly number[]): void {
+    const closing = this.#stopAccepting(listenerIds)
+    for (const connection of this.#connections) {
+      if (closing.has(connection.identity.listener)) connection.retire()
+    }
+  }
+
+  #stopAccepting(listenerIds: readonly number[]): ReadonlySet<GuestListener> {
     const closing = new Set<GuestListener>()
     for (const listenerId of listenerIds) {
       const listener = this.#listeners.get(listenerId)
@@ -111,18 +121,20 @@ export class GuestServer {
       }
       this.#forgetScope(listener.guests)
     }
-    for (const connection of this.#connections) {
-      if (closing.has(connection.identity.listener)) connection.retire()
-    }
+    return closing
   }
 
   /** Stops accepting, waits for what is under way, and after the limit ends it. */
   async drain(limit: Milliseconds): Promise<void> {
-    this.closeListeners([...this.#listeners.keys()])
-    for (const connection of this.#connections) connection.retire()
+    const { clock } = this.#services
+    this.#stopAccepting([...this.#listeners.keys()])
+    for (const connection of this.#connections) connection.retire(true)
+    clock.schedule(Math.min(patience, limit / 2), () => {
+      for (const connection of this.#connections) connection.retire()
+    })
     if (this.#connections.size > 0) {
       const empty = new Promise<void>((resolve) => (this.#whenEmpty = resolve))
-      const cancel = this.#services.clock.schedule(limit, () => {
+      const cancel = clock.schedule(limit, () => {
         for (const connection of this.#connections) connection.destroy()
       })
       await empty

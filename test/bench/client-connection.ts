@@ -21,18 +21,27 @@ export class ClientConnection {
   #pending: ((answer: BenchAnswer | undefined) => void) | undefined
   #expected = ''
   #ended = false
+  #failure: string | undefined
 
   constructor(socket: Socket) {
     this.#socket = socket
     socket.setNoDelay(true)
     socket.on('data', (chunk: Buffer) => this.#take(chunk))
-    socket.on('error', () => this.#end())
+    socket.on('error', (cause: NodeJS.ErrnoException) => {
+      this.#failure = cause.code
+      this.#end()
+    })
     socket.on('end', () => this.#end())
     socket.on('close', () => this.#end())
   }
 
   get usable(): boolean {
     return !this.#ended
+  }
+
+  /** The kernel's word for why the connection broke, such as `ECONNREFUSED`; absent when it just ended. */
+  get failure(): string | undefined {
+    return this.#failure
   }
 
   /** @returns `undefined` when the connection broke before the answer was whole */
@@ -75,6 +84,8 @@ export class ClientConnection {
   #answer(head: string, all: Buffer): void {
     const pending = this.#pending
     this.#pending = undefined
+    // Whoever keeps connections has to heed this word: the next request would meet a closed door.
+    if (/\r\nconnection: *close/i.test(head)) this.#ended = true
     pending?.({
       status: Number(head.slice(9, 12)),
       right: all.includes(this.#expected),

@@ -10,7 +10,7 @@ export interface LoadTarget {
   readonly expected: string
 }
 
-/** How one request ended. An error says what it was: status and reason code, `broken`, `timeout` or `no connection`. */
+/** How one request ended. An error says what it was: status and reason code, `broken`, `refused`, `timeout` or `no connection`. */
 export type Ending =
   { readonly kind: 'right' | 'wrong' } | { readonly kind: 'error'; readonly error: string }
 
@@ -46,7 +46,9 @@ export async function askWithPatience(
   }, guestPatience)
   const answer = await connection.ask(request, expected)
   clearTimeout(timer)
-  return isLate ? { kind: 'error', error: 'timeout' } : endingOf(answer)
+  if (isLate) return { kind: 'error', error: 'timeout' }
+  if (connection.failure === 'ECONNREFUSED') return { kind: 'error', error: 'refused' }
+  return endingOf(answer)
 }
 
 function endingOf(answer: BenchAnswer | undefined): Ending {

@@ -132,7 +132,7 @@ if (skipUnlessPrivileged(t)) {
     t.equal((await exchangeFrom(made!.guest!, 'fe80::a9fe:a9fe%eth0', 80, '')).stdout, 'link-local')
 
     const again = open(t, made!.path, wanted, new Set(opened.map((one) => one.bindingKey)))
-    t.same({ ...again }, { opened: [], failed: [], gone: [], absent: [] })
+    t.same({ ...again }, { opened: [], unwanted: [], failed: [], gone: [], absent: [] })
 
     ipBatch(['addr del fe80::a9fe:a9fe/64 dev tap0'], made!.netns)
     const later = open(t, made!.path, wanted, new Set(opened.map((one) => one.bindingKey)))
@@ -179,9 +179,7 @@ if (skipUnlessPrivileged(t)) {
       ['169.254.169.254:80'],
     )
     t.equal(absent.length, 0)
-    t.match(failed, [
-      { bound: '[fe80::a9fe:a9fe%tap0]:80', why: /^duplicate address detection/ },
-    ])
+    t.match(failed, [{ bound: '[fe80::a9fe:a9fe%tap0]:80', why: /^duplicate address detection/ }])
   })
 
   t.test('listenIn() names the kernel’s reason when an address is taken', async (t) => {

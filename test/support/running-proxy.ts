@@ -20,7 +20,7 @@ import type { ProxyStatus } from '../../proxy/admin.ts'
 import { testsDirectForwarding } from './forwarding-mode.ts'
 
 /** Workers run as another user, who cannot use the loader that reads TypeScript: the built program is tested. */
-const program = fileURLToPath(new URL('../../dist/proxy/main.js', import.meta.url))
+const builtProgram = fileURLToPath(new URL('../../dist/proxy/main.js', import.meta.url))
 
 export interface RunningProxy {
   readonly pid: number
@@ -33,6 +33,8 @@ export interface RunningProxy {
   until(what: string, isSo: (status: ProxyStatus) => boolean): Promise<ProxyStatus>
   /** Sends SIGTERM and waits for the end. @returns the exit code */
   stop(): Promise<number | null>
+  /** Resolves with the exit code when it ends by itself. */
+  readonly ended: Promise<number | null>
   readonly log: () => string
 }
 
@@ -61,7 +63,7 @@ export async function startEchoAgent(t: Test, socket: string): Promise<void> {
 
 /** Starts `overlapd-proxy serve` on a folder of its own, with an echo agent, and waits until it answers operators. */
 export function startProxy(t: Test, ...set: readonly string[]): Promise<RunningProxy> {
-  return startProxyFrom(t, program, ...set)
+  return startProxyFrom(t, builtProgram, ...set)
 }
 
 /** The same with a program that lies somewhere else than where it was built. */
@@ -70,16 +72,45 @@ export async function startProxyFrom(
   program: string,
   ...set: readonly string[]
 ): Promise<RunningProxy> {
-  if (!existsSync(program)) throw new Error('dist/ is missing: run "npm run build" first')
+  const stage = await makeStage(t)
+  return startProxyOn(t, stage, { program, set })
+}
+
+/** What one proxy after the other uses: a folder of namespaces, an agent, and sockets for operators. */
+export interface ProxyStage {
+  readonly folder: string
+  readonly netnsFolder: string
+}
+
+/** Makes a stage with an echo agent. */
+export async function makeStage(t: Test): Promise<ProxyStage> {
   const folder = openFolder(t)
   const netnsFolder = join(folder, 'netns')
-  const agentSocket = join(folder, 'agent.sock')
-  const adminSocket = join(folder, 'admin.sock')
   mkdirSync(netnsFolder)
-  await startEchoAgent(t, agentSocket)
+  await startEchoAgent(t, join(folder, 'agent.sock'))
+  return { folder, netnsFolder }
+}
+
+/** How one of the proxies on a stage is started. */
+export interface ProxyStart {
+  readonly program?: string
+  readonly set?: readonly string[]
+  /** Starts it as a service manager does: `program` and `arguments` run the words behind them. */
+  readonly by?: readonly string[]
+}
+
+/** Starts a proxy on a stage and waits until it answers operators. */
+export async function startProxyOn(
+  t: Test,
+  { folder, netnsFolder }: ProxyStage,
+  start: ProxyStart = {},
+): Promise<RunningProxy> {
+  const { program = builtProgram, set = [], by = ['env', '-i'] } = start
+  if (!existsSync(program)) throw new Error('dist/ is missing: run "npm run build" first')
+  const adminSocket = join(folder, 'admin.sock')
   const options = [
     `netns_dir=${netnsFolder}`,
-    `agent.socket=${agentSocket}`,
+    `agent.socket=${join(folder, 'agent.sock')}`,
     `admin.socket=${adminSocket}`,
     `control.socket=${join(folder, 'control.sock')}`,
     ...(testsDirectForwarding()
@@ -88,9 +119,16 @@ export async function startProxyFrom(
     ...set,
   ]
   // By way of env, or the test runner adds its own loaders to the program and to its workers.
+  const [first = 'env', ...words] = by
   const child = spawn(
-    'env',
-    ['-i', process.execPath, program, 'serve', ...options.flatMap((option) => ['--set', option])],
+    first,
+    [
+      ...words,
+      process.execPath,
+      program,
+      'serve',
+      ...options.flatMap((option) => ['--set', option]),
+    ],
     { stdio: ['ignore', 'pipe', 'pipe'] },
   )
   let log = ''
@@ -110,7 +148,8 @@ export async function startProxyFrom(
     for (let tries = 0; tries < 3_000; tries += 1) {
       if (child.exitCode !== null) break
       const now = await status().catch(() => undefined)
-      if (now !== undefined && isSo(now)) return now
+      // Another proxy may answer there until this one has taken over.
+      if (now?.pid === child.pid && isSo(now)) return now
       await new Promise((resolve) => {
         setTimeout(resolve, 10)
       })
@@ -128,6 +167,7 @@ export async function startProxyFrom(
     metrics: async () => (await askAdmin(adminSocket, '/metrics')).body,
     until,
     stop,
+    ended: ended.then(([code]) => code),
     log: () => log,
   }
 }

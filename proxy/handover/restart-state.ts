@@ -1,0 +1,49 @@
+/** What comes from the proxy before this one, running or not, and what is kept for the next? */
+import type { Clock } from '../../lib/clock.ts'
+import type { Logger } from '../../lib/log.ts'
+import { ServiceStore, socketsOfService, type Environment } from './service-sockets.ts'
+import { takeOver, type Predecession } from './successor.ts'
+
+/** How this proxy follows another, and what follows it. */
+export interface RestartState {
+  /** Listening sockets, from wherever. */
+  readonly fds: readonly number[]
+  /** The proxy that still runs, when there is one. */
+  readonly predecession: Predecession | undefined
+  /** Keeps sockets while no proxy runs. */
+  readonly store: ServiceStore | undefined
+  /** Another proxy serves now; this one is to stop. */
+  readonly onHandedOver: () => void
+}
+
+export interface RestartOptions {
+  readonly config: {
+    readonly handover: boolean
+    readonly handover_socket: string
+    readonly service_store: boolean
+  }
+  readonly environment: Environment
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly onHandedOver: () => void
+}
+
+/**
+ * Takes what there is to take.
+ * @throws Error when a proxy runs that is to be followed and does not hand over
+ */
+export async function openRestartState(options: RestartOptions): Promise<RestartState> {
+  const { config, environment, clock, logger, onHandedOver } = options
+  const notifySocket = environment['NOTIFY_SOCKET']
+  if (config.service_store && notifySocket === undefined) {
+    logger.warn({}, 'Sockets are not kept over a restart: no service manager started this process')
+  }
+  const store =
+    config.service_store && notifySocket !== undefined
+      ? new ServiceStore({ notifySocket, clock, logger })
+      : undefined
+  const predecession = config.handover ? await takeOver(config.handover_socket, logger) : undefined
+  const fds = [...socketsOfService(environment), ...(predecession?.fds ?? [])]
+  if (fds.length > 0) logger.info({ sockets: fds.length }, 'Inherited listening sockets')
+  return { fds, predecession, store, onHandedOver }
+}

@@ -1,0 +1,97 @@
+/** How does the service manager keep our listening sockets while we are restarted? @see sd_listen_fds(3), FDSTORE in sd_notify(3) */
+import { fstatSync } from 'node:fs'
+import type { Cancel, Clock, Milliseconds } from '../../lib/clock.ts'
+import { causeText } from '../../lib/errors.ts'
+import type { Logger } from '../../lib/log.ts'
+import { SystemCallError } from '../netns/libc.ts'
+import { notifyService } from '../opener/service-notify.ts'
+
+/** Where descriptors of a service manager begin. */
+const firstDescriptor = 3
+
+/** What the service manager says in the environment. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** @returns the descriptors that the service manager gave this process, by `LISTEN_FDS` */
+export function socketsOfService(environment: Environment): readonly number[] {
+  if (environment['LISTEN_PID'] !== String(process.pid)) return []
+  const count = Number(environment['LISTEN_FDS'])
+  if (!Number.isSafeInteger(count) || count < 1) return []
+  return Array.from({ length: count }, (_, index) => firstDescriptor + index)
+}
+
+/**
+ * What a socket is called in the store: by its inode, which no other socket has while it lives, so that a later process calls it
+ * the same.
+ */
+export function storedName(fd: number): string {
+  return `listener-${fstatSync(fd).ino}`
+}
+
+export interface ServiceStoreOptions {
+  /** `NOTIFY_SOCKET` */
+  readonly notifySocket: string
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** While the service manager is behind. */
+const sendAgain: Milliseconds = 5
+
+/** Keeps the service manager's store in step with the sockets that are open. */
+export class ServiceStore {
+  readonly #options: ServiceStoreOptions
+  /** What is to be said, by name; a later word replaces an earlier one. */
+  readonly #unsaid = new Map<string, number | undefined>()
+  readonly #stored = new Map<number, string>()
+  #cancelSend: Cancel | undefined
+
+  constructor(options: ServiceStoreOptions) {
+    this.#options = options
+  }
+
+  /** Keeps a socket. One that is kept already, from before, is kept once. */
+  add(fd: number): void {
+    const name = storedName(fd)
+    this.#stored.set(fd, name)
+    this.#unsaid.set(name, fd)
+    this.#send()
+  }
+
+  /** Lets go of a socket that is about to be closed, kept by this process or by one before it. */
+  remove(fd: number): void {
+    const name = this.#stored.get(fd) ?? storedName(fd)
+    this.#stored.delete(fd)
+    this.#unsaid.set(name, undefined)
+    this.#send()
+  }
+
+  /** Says what is still unsaid no more. */
+  close(): void {
+    this.#cancelSend?.()
+    this.#unsaid.clear()
+  }
+
+  #send(): void {
+    if (this.#cancelSend !== undefined) return
+    const { notifySocket, clock, logger } = this.#options
+    for (const [name, fd] of this.#unsaid) {
+      try {
+        if (fd === undefined) notifyService(notifySocket, `FDSTOREREMOVE=1\nFDNAME=${name}`)
+        // Without FDPOLL=0 the manager would watch for errors and drop what has one.
+        else notifyService(notifySocket, `FDSTORE=1\nFDPOLL=0\nFDNAME=${name}`, [fd])
+        this.#unsaid.delete(name)
+      } catch (cause) {
+        if (cause instanceof SystemCallError && cause.errnoName === 'EAGAIN') {
+          this.#cancelSend = clock.schedule(sendAgain, () => {
+            this.#cancelSend = undefined
+            this.#send()
+          })
+          return
+        }
+        this.#unsaid.delete(name)
+        logger.warn({ cause: causeText(cause) }, 'Cannot store a socket with the service manager')
+      }
+    }
+  }
+}
