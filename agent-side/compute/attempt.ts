@@ -1,8 +1,8 @@
 /** One request to one upstream: streamed, cancellable, never followed, never decoded. */
 import type { Dispatcher } from 'undici'
 import type { Bytes } from '../../lib/clock.ts'
+import { readAnswerHead } from '../../lib/http/answer-head.ts'
 import type { ReasonCode } from '../../lib/reason-codes.ts'
-import { relayedResponseHeaders } from '../../lib/wire-headers.ts'
 import {
   type ComputeRequest,
   type Downstream,
@@ -55,18 +55,6 @@ class GuestLeft extends Error {
   override readonly name = 'GuestLeft'
 }
 
-/** What of the upstream's headers goes on, each line by itself. */
-function relayed(headers: Readonly<Record<string, string | string[] | undefined>>): FlatHeaders {
-  const flat: string[] = []
-  for (const name in headers) {
-    if (!relayedResponseHeaders.has(name)) continue
-    const value = headers[name]
-    if (typeof value === 'string') flat.push(name, value)
-    else for (const line of value ?? []) flat.push(name, line)
-  }
-  return flat
-}
-
 /** Sends a request and hands its answer on. Never rejects. */
 export function attempt(dispatcher: Dispatcher, options: AttemptOptions): Promise<AttemptOutcome> {
   return new Promise((resolve) => {
@@ -91,16 +79,18 @@ export function attempt(dispatcher: Dispatcher, options: AttemptOptions): Promis
         handler,
       )
     } catch (cause) {
-      handler.onResponseError(undefined, cause as Error)
+      handler.onError(cause as Error)
     }
   })
 }
 
+/** undici's older form of handlers: it costs no object per answer and parses no field that is not wanted. */
 class AttemptHandler implements Dispatcher.DispatchHandler {
   readonly #options: AttemptOptions
   readonly #settle: (outcome: AttemptOutcome) => void
   readonly #stopListening: () => void
-  #controller: Dispatcher.DispatchController | undefined
+  #abort: ((error?: Error) => void) | undefined
+  #resume: (() => void) | undefined
   #status = 0
   #bytes: Bytes = 0
   #hasStarted = false
@@ -113,42 +103,41 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
     this.#stopListening = options.downstream.onGone(() => this.#leave())
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller
-    if (this.#isSettled) controller.abort(new GuestLeft())
+  onConnect(abort: (error?: Error) => void): void {
+    this.#abort = abort
+    if (this.#isSettled) abort(new GuestLeft())
   }
 
-  onResponseStart(
-    _controller: Dispatcher.DispatchController,
-    status: number,
-    headers: Readonly<Record<string, string | string[] | undefined>>,
-  ): void {
+  onHeaders(status: number, fields: Buffer[], resume: () => void): boolean {
     // Interim answers (RFC 9110 §15.2) are between us and the upstream.
-    if (status < 200 || this.#isSettled) return
+    if (status < 200 || this.#isSettled) return true
+    const head = readAnswerHead(status, fields, 'compute')
+    if (head === undefined) throw new Error('The head of the answer is not usable')
     this.#status = status
-    const flat = relayed(headers)
-    if (this.#options.keeps(status)) this.#kept = { headers: flat, body: [] }
-    else this.#start(flat)
+    this.#resume = resume
+    if (this.#options.keeps(status)) this.#kept = { headers: head.headers, body: [] }
+    else this.#start(head.headers)
+    return true
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Uint8Array): void {
-    if (this.#isSettled) return
+  onData(chunk: Uint8Array): boolean {
+    if (this.#isSettled) return true
     this.#bytes += chunk.length
     const { downstream } = this.#options
     if (this.#kept !== undefined) {
       this.#kept.body.push(chunk)
-      if (this.#bytes <= mostKept) return
+      if (this.#bytes <= mostKept) return true
       const { headers, body } = this.#kept
       this.#kept = undefined
       this.#start(headers)
       for (const earlier of body.slice(0, -1)) downstream.write(earlier)
     }
-    if (downstream.write(chunk)) return
-    controller.pause()
-    downstream.onceDrained(() => controller.resume())
+    if (downstream.write(chunk)) return true
+    downstream.onceDrained(() => this.#resume?.())
+    return false
   }
 
-  onResponseEnd(): void {
+  onComplete(): void {
     if (this.#isSettled) return
     if (this.#kept !== undefined) {
       const answer = { status: this.#status, ...this.#kept }
@@ -159,9 +148,9 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
     this.#end({ kind: 'relayed', status: this.#status, bytes: this.#bytes })
   }
 
-  onResponseError(_controller: unknown, cause: Error): void {
+  onError(cause: Error): void {
     if (this.#isSettled) return
-    const beforeSending = this.#controller === undefined
+    const beforeSending = this.#abort === undefined
     const code = timeoutCodes.has((cause as NodeJS.ErrnoException).code)
       ? 'compute_timeout'
       : beforeSending
@@ -180,7 +169,7 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
   #leave(): void {
     if (this.#isSettled) return
     this.#end({ kind: 'left' })
-    this.#controller?.abort(new GuestLeft())
+    this.#abort?.(new GuestLeft())
   }
 
   #end(outcome: AttemptOutcome): void {

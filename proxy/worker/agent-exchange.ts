@@ -5,7 +5,7 @@ import { causeText, MetadataError } from '../../lib/errors.ts'
 import type { ReasonCode } from '../../lib/reason-codes.ts'
 import type { AgentEndpoint } from './agent-endpoint.ts'
 import type { AgentEndpoints } from './agent-endpoints.ts'
-import { readAnswerHead } from './answer-head.ts'
+import { readAnswerHead } from '../../lib/http/answer-head.ts'
 import type { WorkerMetrics } from './metrics.ts'
 
 export interface AgentRequest {

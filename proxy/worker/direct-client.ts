@@ -6,7 +6,7 @@ import type { Bytes, Clock, Count, Milliseconds, MonotonicMilliseconds } from '.
 import { MetadataError } from '../../lib/errors.ts'
 import type { LeaseUpstream } from '../../lib/lease-messages.ts'
 import type { AnswerReceiver } from './agent-exchange.ts'
-import { readAnswerHead } from './answer-head.ts'
+import { readAnswerHead } from '../../lib/http/answer-head.ts'
 import type { WorkerConfig } from './protocol.ts'
 
 export interface DirectClientOptions {

@@ -1,9 +1,9 @@
-import { isReasonCode, type ReasonCode } from '../../lib/reason-codes.ts'
-import { relayedResponseHeaders, wireHeaders } from '../../lib/wire-headers.ts'
+import { isReasonCode, type ReasonCode } from '../reason-codes.ts'
+import { relayedResponseHeaders, wireHeaders } from '../wire-headers.ts'
 
 /** What of an agent's answer goes on to the guest, body aside. */
 export interface AnswerHead {
-  /** Names as the agent spelled them and values, in turn. */
+  /** Names as they were spelled and values, in turn. */
   readonly headers: string[]
   /** Why the agent refused, when it says so. */
   readonly reason: ReasonCode | undefined
