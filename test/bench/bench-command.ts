@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { ratiosOf } from './ratios.ts'
 import { resultsText } from './results.ts'
 import { rowsText } from './row-table.ts'
-import { runScenarios } from './run-scenarios.ts'
+import { notMeasuredNote, runScenarios } from './run-scenarios.ts'
 import type { Scenario } from './scenario.ts'
 import { targetsText } from './targets.ts'
 
@@ -29,7 +29,7 @@ export async function benchCommand(options: BenchCommandOptions): Promise<number
   }
   if (resultsFile !== undefined) await writeFile(resultsFile, await resultsText(rows, quick))
   const isBad = rows.some(
-    (row) => (row.wrong ?? 0) > 0 || row.note?.startsWith('not measured') === true,
+    (row) => (row.wrong ?? 0) > 0 || row.note?.startsWith(notMeasuredNote) === true,
   )
   return isBad ? 1 : 0
 }

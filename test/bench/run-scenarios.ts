@@ -1,3 +1,4 @@
+import type { Count } from '../../lib/clock.ts'
 import { SharedNetwork } from './bench-network.ts'
 import { raiseKernelLimits } from './kernel-limits.ts'
 import { benchRow, type BenchRow } from './row.ts'
@@ -24,12 +25,15 @@ export async function runScenarios(
   teardown.add(raiseKernelLimits())
   try {
     for (const scenario of scenarios) {
+      const own = new Teardown()
+      const end = teardown.add(() => own.run())
       try {
-        await scenario.run({ quick, progress, add, network, teardown })
+        await scenario.run({ quick, progress, add, network, teardown: own })
       } catch (cause) {
         progress(`${scenario.name} failed: ${String(cause)}`)
-        const note = `not measured: ${String(cause).replaceAll('\n', ' ')}`
-        add(benchRow({ name: scenario.name, side: 'ours', errors: 1, note }))
+        add(notMeasured(scenario.name, cause))
+      } finally {
+        await end()
       }
     }
   } finally {
@@ -37,4 +41,14 @@ export async function runScenarios(
   }
   progress('done')
   return rows
+}
+
+/** Marks rows of scenarios that failed, so that they are not taken for measured ones. */
+export const notMeasuredNote = 'not measured'
+
+const shownCause: Count = 300
+
+function notMeasured(name: string, cause: unknown): BenchRow {
+  const why = String(cause).replaceAll('\n', ' ').slice(0, shownCause)
+  return benchRow({ name, side: 'ours', note: `${notMeasuredNote}: ${why}` })
 }
