@@ -1,100 +1,106 @@
-import { writeFileSync, readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { silentLogger } from '../../lib/log.ts'
+import { createLogger } from '../../lib/log.ts'
 import { WatchedFiles } from '../../lib/watched-files.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { scratchFolder } from '../support/scratch-folder.ts'
 
 interface Subject {
   readonly watched: WatchedFiles<string>
-  readonly changes: string[]
-  readonly write: (text: string) => void
   readonly clock: FakeClock
+  readonly changes: string[]
+  readonly log: string[]
+  write(name: 'a' | 'b', text: string): void
 }
 
-/** One file that must hold a line of its own; `bad` cannot be read, `unused` cannot be used. */
 function subject(t: Test): Subject {
-  const file = join(scratchFolder(t), 'value')
-  const write = (text: string): void => writeFileSync(file, text)
-  write('first')
+  const folder = scratchFolder(t)
   const clock = new FakeClock()
   const changes: string[] = []
+  const log: string[] = []
+  const write = (name: string, text: string): void => writeFileSync(join(folder, name), text)
+  write('a', '1')
+  write('b', '1')
+  const files = [join(folder, 'a'), join(folder, 'b')]
   const watched = new WatchedFiles({
-    what: 'a value',
-    files: [file],
+    what: 'pair',
+    files,
     clock,
-    logger: silentLogger,
+    logger: createLogger({
+      component: 'test',
+      level: 'info',
+      destination: { write: (line) => void log.push(line) },
+    }),
     read: () => {
-      const text = readFileSync(file, 'utf8')
-      if (text === 'bad') throw new Error('this is bad')
-      return text
+      const [a, b] = files.map((file) => readFileSync(file, 'utf8'))
+      if (a !== b) throw new Error(`${a} does not fit ${b}`)
+      return String(a)
     },
     isSame: (before, now) => before === now,
     onChange: (value) => {
-      if (value === 'unused') throw new Error('this cannot be used')
+      if (value === 'unusable') throw new Error('it cannot be used')
       changes.push(value)
     },
   })
   t.teardown(() => watched.close())
-  return { watched, changes, write, clock }
+  return { watched, clock, changes, log, write }
 }
 
-t.test('WatchedFiles tells of a new version once', async (t) => {
-  const { watched, changes, write, clock } = subject(t)
-  t.equal(watched.current, 'first')
-  const before = watched.loadedAt
-
-  clock.jumpWallTime(1_000)
-  write('second')
+t.test('WatchedFiles keeps the last version in which the files fit', async (t) => {
+  const { watched, changes, log, write } = subject(t)
+  write('a', '2')
   watched.reload()
   watched.reload()
-
-  t.strictSame(changes, ['second'])
-  t.equal(watched.current, 'second')
-  t.equal(watched.loadedAt, before + 1_000)
+  t.equal(watched.current, '1')
+  t.equal(watched.refusal, '2 does not fit 1')
+  t.equal(log.length, 1, 'told once')
+  write('b', '2')
+  watched.reload()
+  t.equal(watched.current, '2')
+  t.equal(watched.refusal, undefined)
+  write('a', 'unusable')
+  write('b', 'unusable')
+  watched.reload()
+  t.equal(watched.current, '2')
+  t.equal(watched.refusal, 'it cannot be used')
+  t.strictSame(changes, ['2'])
 })
 
-t.test(
-  'WatchedFiles keeps the old version and says why while the files cannot be used',
-  async (t) => {
-    const { watched, changes, write } = subject(t)
+t.test('WatchedFiles sees what changed before it was started, and later', async (t) => {
+  const { watched, clock, changes, write } = subject(t)
+  write('a', '2')
+  write('b', '2')
+  watched.start()
+  t.strictSame(changes, ['2'])
+  clock.pass(5)
+  write('a', '3')
+  write('b', '3')
+  while (changes.length < 2) await clock.advance(1_000)
+  t.equal(watched.current, '3')
+  t.equal(watched.loadedAt > Date.UTC(2026, 0, 1), true)
+})
 
-    for (const [text, why] of [
-      ['bad', 'this is bad'],
-      ['unused', 'this cannot be used'],
-    ] as const) {
-      write(text)
-      watched.reload()
-      t.equal(watched.refusal, why)
-      t.equal(watched.current, 'first')
-    }
-    t.strictSame(changes, [])
-
-    write('third')
-    watched.reload()
-    t.equal(watched.refusal, undefined)
-    t.equal(watched.current, 'third')
-  },
-)
-
-t.test('WatchedFiles needs a first version', async (t) => {
-  const options = {
-    what: 'a value',
-    files: [],
-    clock: new FakeClock(),
-    logger: silentLogger,
-    isSame: () => true,
-    onChange: () => undefined,
-  }
+t.test('WatchedFiles throws when there is no first version', async (t) => {
+  const { log } = subject(t)
   t.throws(
     () =>
       new WatchedFiles({
-        ...options,
-        read: (): string => {
-          throw new Error('nothing there')
+        what: 'nothing',
+        files: [],
+        clock: new FakeClock(),
+        logger: createLogger({
+          component: 'test',
+          level: 'info',
+          destination: { write: () => undefined },
+        }),
+        read: () => {
+          throw new Error('none')
         },
+        isSame: () => true,
+        onChange: () => undefined,
       }),
-    { message: 'nothing there' },
+    { message: 'none' },
   )
+  t.strictSame(log, [])
 })
