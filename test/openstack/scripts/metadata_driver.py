@@ -19,7 +19,6 @@ from neutron.agent.linux import external_process
 from neutron.common import config as common_config
 from neutron.conf.agent import common as agent_config
 from neutron.conf.agent.metadata import config as metadata_config
-from neutron.common.ovn import constants  # noqa: F401
 from neutron import privileged
 
 state, socket, flavour, namespace, scope_id = sys.argv[1:6]
@@ -38,7 +37,6 @@ conf.set_override('root_helper', '', group='AGENT')
 conf.set_override('lock_path', state + '/lock', group='oslo_concurrency')
 # We are root already: privileged calls are made here, without a helper process.
 privileged.default.set_client_mode(False)
-privileged.kill = getattr(privileged, 'kill', None)
 
 if flavour == 'ml2':
     from neutron.agent.metadata import driver
