@@ -51,6 +51,9 @@ const timeoutCodes: ReadonlySet<unknown> = new Set([
   'UND_ERR_BODY_TIMEOUT',
 ])
 
+/** How a connection that was closed under us shows. */
+const closedCodes: ReadonlySet<unknown> = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'])
+
 class GuestLeft extends Error {
   override readonly name = 'GuestLeft'
 }
@@ -151,13 +154,17 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
   onError(cause: Error): void {
     if (this.#isSettled) return
     const beforeSending = this.#abort === undefined
-    const code = timeoutCodes.has((cause as NodeJS.ErrnoException).code)
-      ? 'compute_timeout'
-      : beforeSending
-        ? 'compute_unreachable'
-        : 'compute_broken_answer'
+    const code = this.#codeOf(cause, beforeSending)
     if (this.#hasStarted) this.#options.downstream.destroy()
     this.#end({ kind: 'failed', code, cause, beforeSending, cutOff: this.#hasStarted })
+  }
+
+  #codeOf(cause: Error, beforeSending: boolean): ComputeFailure {
+    const { code } = cause as NodeJS.ErrnoException
+    if (timeoutCodes.has(code)) return 'compute_timeout'
+    // A service that is being restarted closes connections it has just taken: no word was said, and guests shall come back.
+    const isUnanswered = this.#status === 0 && closedCodes.has(code)
+    return beforeSending || isUnanswered ? 'compute_unreachable' : 'compute_broken_answer'
   }
 
   #start(headers: FlatHeaders): void {

@@ -288,7 +288,7 @@ export class ComputeClient implements Forwarder {
 function isBroken(outcome: AttemptOutcome): boolean {
   return (
     outcome.kind === 'failed' &&
-    outcome.code === 'compute_broken_answer' &&
+    outcome.code !== 'compute_timeout' &&
     !outcome.beforeSending &&
     !outcome.cutOff
   )

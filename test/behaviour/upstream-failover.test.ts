@@ -121,6 +121,18 @@ t.test('an idle connection that was closed under us is not the guest’s problem
   t.equal(await bodyOf(guest), 'good')
 })
 
+t.test('an upstream that closes every connection unanswered makes guests wait', async (t) => {
+  const upstream = await RecordingUpstream.start((_request, response) => {
+    response.socket?.destroy()
+  })
+  t.teardown(() => upstream.close())
+  const guest = await startAgentForOneGuest(t, { upstreams: [upstream.url] })
+  const answer = await guest.agent.ask('/latest', guestFields)
+  t.equal(answer?.status, 503)
+  t.equal(answer?.field('x-overlapd-reason'), 'compute_unreachable')
+  t.ok(answer?.field('retry-after'), 'cloud-init comes back after 503 and after no other status')
+})
+
 t.test('an upstream that never answers whole is said to be broken', async (t) => {
   const upstream = await RecordingUpstream.start((_request, response) => {
     response.socket?.end('this is not HTTP\r\n\r\n')
