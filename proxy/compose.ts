@@ -1,16 +1,18 @@
 /** How do the parts of the proxy come together? The only file that knows them all. */
+import { closeSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import type { Clock } from '../lib/clock.ts'
+import type { Clock, Milliseconds } from '../lib/clock.ts'
 import type { Part } from '../lib/lifecycle.ts'
 import type { Logger } from '../lib/log.ts'
 import { ProxyAdmin, type ProxyStatus } from './admin.ts'
 import { planAttachments, type AttachmentRules, type RefusedNamespace } from './attachment.ts'
 import { readMapping, workerCount, type ProxyConfig } from './config.ts'
-import { finishTakeOver } from './handover/finish.ts'
+import { finishTakeOver, untilServing } from './handover/finish.ts'
 import { InheritedSockets } from './handover/inherited-sockets.ts'
 import { Predecessor } from './handover/predecessor.ts'
 import type { RestartState } from './handover/restart-state.ts'
-import { HaproxyService } from './haproxy/service.ts'
+import type { ServiceStore } from './handover/service-sockets.ts'
+import { NamespaceGrants } from './haproxy/namespace-grants.ts'
 import { Interception } from './interception/interception.ts'
 import { RuleLoader } from './interception/rule-loader.ts'
 import { LeftoverTables } from './interception/leftover-tables.ts'
@@ -24,6 +26,7 @@ import type { NamespaceWindow } from './netns/window.ts'
 import { workerAccount } from './opener/accounts.ts'
 import { AgentAddresses } from './opener/agent-addresses.ts'
 import { WorkerPool } from './opener/worker-pool.ts'
+import type { Lifelines } from './opener/worker-process.ts'
 import type { AgentAddress, WorkerConfig } from './worker/protocol.ts'
 
 /** What the proxy is made of from outside. */
@@ -103,6 +106,7 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     onListening: (listenerIds) => listeners.markListening(listenerIds),
     onRefused: (listenerId, cause) => listeners.markRefused(listenerId, cause),
     onRestart: () => metrics.workerRestarts.inc(),
+    lifelines: restart?.store && lifelinesIn(restart.store),
   })
   const holders = new PortHolders(window, clock)
   const inherited = new InheritedSockets(logger, (fd) => restart?.store?.remove(fd))
@@ -133,7 +137,7 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     clock,
     logger,
   })
-  const haproxy = new HaproxyService({
+  const haproxy = new NamespaceGrants({
     controlSocket: config.control.socket,
     listeners,
     rules,
@@ -243,19 +247,19 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     ),
   ]
   const { predecession } = restart ?? {}
-  const following: readonly Part[] =
-    predecession === undefined
-      ? []
-      : [
-          startable(
-            'take-over',
-            async () => {
-              await finishTakeOver({ predecession, isServing, clock, logger })
-              hasTakenOver = true
-            },
-            () => undefined,
-          ),
-        ]
+  const follow = async (): Promise<void> => {
+    if (predecession !== undefined) {
+      await finishTakeOver({ predecession, isServing, clock, logger })
+      hasTakenOver = true
+    }
+    if (restart === undefined || restart.lifelines.length === 0) return
+    await untilServing({ isServing, clock })
+    for (const fd of restart.lifelines) {
+      restart.store?.remove(fd, 'lifeline')
+      closeSync(fd)
+    }
+  }
+  const following = startable('what ran before', follow, () => undefined)
   const preceding: readonly Part[] = config.restart.handover
     ? [
         {
@@ -271,8 +275,19 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     // What only one of two proxies can have comes last when another one still has it.
     parts:
       predecession === undefined
-        ? [adminSocket, ...serving, controlSocket, ...preceding]
-        : [...serving, ...following, adminSocket, controlSocket, ...preceding],
+        ? [adminSocket, ...serving, following, controlSocket, ...preceding]
+        : [...serving, following, adminSocket, controlSocket, ...preceding],
+  }
+}
+
+/** From the end of one opener until the next one serves; also when the service manager forgets us. */
+const longestGap: Milliseconds = 60_000
+
+function lifelinesIn(store: ServiceStore): Lifelines {
+  return {
+    limit: longestGap,
+    add: (fd) => store.add(fd, 'lifeline'),
+    remove: (fd) => store.remove(fd, 'lifeline'),
   }
 }
 

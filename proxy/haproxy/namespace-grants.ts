@@ -23,14 +23,14 @@ import {
 import type { ControlAnswer, ControlRequest } from './control-message.ts'
 import { ControlServer } from './control-server.ts'
 
-export interface HaproxyServiceOptions {
+export interface NamespaceGrantsOptions {
   readonly controlSocket: string
   readonly listeners: Pick<Listeners, 'statusOf' | 'takeOver' | 'giveBack' | 'retry'>
   readonly rules: ClaimRules
   readonly backlog: Count
   readonly clock: Clock
   readonly logger: Logger
-  /** Makes a new plan now; it asks {@link HaproxyService.claim}. */
+  /** Makes a new plan now; it asks {@link NamespaceGrants.claim}. */
   readonly planAgain: () => void
 }
 
@@ -39,15 +39,15 @@ const servingLimit: Milliseconds = 10_000
 const askAgain: Milliseconds = 5
 
 /** Takes requests, keeps the records, and adds them to each plan. */
-export class HaproxyService {
-  readonly #options: HaproxyServiceOptions
+export class NamespaceGrants {
+  readonly #options: NamespaceGrantsOptions
   readonly #attachments: HaproxyAttachments
   readonly #server: ControlServer
   readonly #handed: HandedSockets
   readonly #closed = new AbortController()
   #plan: ClaimedPlan | undefined
 
-  constructor(options: HaproxyServiceOptions) {
+  constructor(options: NamespaceGrantsOptions) {
     const { controlSocket, logger, planAgain } = options
     this.#options = options
     this.#handed = new HandedSockets(controlSocket)
