@@ -13,6 +13,3 @@ export const staticTable = {
     max: '1h',
   }),
 } as const satisfies Table
-
-/** The section `ports.static`, read. */
-export type StaticConfig = ConfigOf<typeof staticTable>

@@ -68,12 +68,6 @@ export async function readWholeText(file: string): Promise<VersionedText> {
   throw new StaticFileError(file, ['The file is being written to'])
 }
 
-/** Reads a file of ports. @throws {StaticFileError} */
-export async function readTopology(file: string): Promise<StaticTopology> {
-  const { text } = await readWholeText(file)
-  return parseTopology(text, file)
-}
-
 async function readOnce(file: string): Promise<VersionedText | undefined> {
   const version = await fileVersion(file)
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {

@@ -110,13 +110,9 @@ export const portSchema = ownedPortSchema.extend({
   router: referenceSchema.optional(),
 })
 
-/** An entry of `projects`, read. */
-export type ProjectEntry = z.output<typeof projectSchema>
 /** An entry of `networks`, defaults filled in. */
 export type NetworkEntry = z.output<typeof networkSchema>
 /** A subnet of a network, defaults filled in. */
 export type Subnet = z.output<typeof subnetSchema>
-/** An entry of `routers`, defaults filled in. */
-export type RouterEntry = z.output<typeof routerSchema>
 /** An entry of `ports`, defaults filled in. */
 export type PortEntry = z.output<typeof portSchema>
