@@ -189,11 +189,11 @@ export class TlsListener implements Part {
     this.#boundHandshakes(server)
     server.on('tlsClientError', (cause: Error, socket: TLSSocket) => {
       // Set when the handshake was fine and the certificate was not.
-      const why: unknown = socket.authorizationError
+      const why = socket.authorizationError as unknown as string | null
       this.#refusals.note(
         why ? 'certificate' : 'handshake',
         socket,
-        why ? `The certificate is not accepted: ${String(why as string)}` : causeText(cause),
+        why ? `The certificate is not accepted: ${why}` : causeText(cause),
       )
     })
     // Before the listener that reads HTTP.

@@ -15,8 +15,21 @@ t.test('parseScopeGrant() takes ids and the one star, no patterns', async (t) =>
     t.equal(parseScopeGrant(good), good)
   }
   for (const bad of [
-    ...['', '**', 'router/*', 'router/', 'router', '/x', 'network/a b', 'Router/x', 'ovn/x'],
-    ...['router/x\n', 'router/x/y', ' router/x', 7, undefined, null],
+    '',
+    '**',
+    'router/*',
+    'router/',
+    'router',
+    '/x',
+    'network/a b',
+    'Router/x',
+    'ovn/x',
+    'router/x\n',
+    'router/x/y',
+    ' router/x',
+    7,
+    undefined,
+    null,
   ]) {
     t.equal(parseScopeGrant(bad), undefined, String(bad))
   }
@@ -73,9 +86,12 @@ t.test('TCP without mutual TLS is refused', { skip: withoutOpenssl() }, async (t
         compute: { shared_secret_file: 'secret' },
       }),
     )
-    const { table, environmentPrefix, check } = agentConfig
+    const options = { environment: {}, environmentPrefix: agentConfig.environmentPrefix, file }
     try {
-      loadConfig(table, { file, environment: {}, environmentPrefix, ...(check && { check }) })
+      loadConfig(agentConfig.table, {
+        ...options,
+        check: (config) => agentConfig.check?.(config) ?? [],
+      })
       return ''
     } catch (thrown) {
       return String(thrown)

@@ -11,7 +11,7 @@ interface Subject {
   readonly clock: FakeClock
   readonly changes: string[]
   readonly log: string[]
-  write(name: 'a' | 'b', text: string): void
+  readonly write: (name: 'a' | 'b', text: string) => void
 }
 
 function subject(t: Test): Subject {
@@ -37,7 +37,7 @@ function subject(t: Test): Subject {
       if (a !== b) throw new Error(`${a} does not fit ${b}`)
       return String(a)
     },
-    isSame: (before, now) => before === now,
+    isSame: (before: string, now: string) => before === now,
     onChange: (value) => {
       if (value === 'unusable') throw new Error('it cannot be used')
       changes.push(value)

@@ -18,9 +18,21 @@ t.test('parseAgentPlace() takes paths and https URLs without more', async (t) =>
   }
   t.strictSame(parseAgentPlace('a.sock', '/etc'), { kind: 'unix', socket: '/etc/a.sock' })
   for (const bad of [
-    ...['http://agent:9699', 'https://agent', 'https://agent:0', 'https://agent:65536'],
-    ...['https://user@agent:1', 'https://agent:1/x', 'https://agent:1?x', 'https://a b:1'],
-    ...['https://:1', 'https://-a:1', 'unix:/run/x', 'HTTPS://agent:1', '', 'a\0b', 7],
+    'http://agent:9699',
+    'https://agent',
+    'https://agent:0',
+    'https://agent:65536',
+    'https://user@agent:1',
+    'https://agent:1/x',
+    'https://agent:1?x',
+    'https://a b:1',
+    'https://:1',
+    'https://-a:1',
+    'unix:/run/x',
+    'HTTPS://agent:1',
+    '',
+    'a\0b',
+    7,
   ]) {
     t.equal(parseAgentPlace(bad, '/etc'), undefined, String(bad))
   }
@@ -29,9 +41,12 @@ t.test('parseAgentPlace() takes paths and https URLs without more', async (t) =>
 function configOf(folder: string, document: Readonly<Record<string, unknown>>): ProxyConfig {
   const file = join(folder, 'proxy.yaml')
   writeFileSync(file, JSON.stringify(document))
-  const { table, environmentPrefix, check } = proxyConfig
-  return loadConfig(table, { file, environment: {}, environmentPrefix, ...(check && { check }) })
-    .config
+  return loadConfig(proxyConfig.table, {
+    file,
+    environment: {},
+    environmentPrefix: proxyConfig.environmentPrefix,
+    check: (config) => proxyConfig.check?.(config) ?? [],
+  }).config
 }
 
 t.test('agents: what does not fit together is refused', { skip: withoutOpenssl() }, async (t) => {
