@@ -143,7 +143,7 @@ export class WorkerMetrics {
       counter(
         'overlapd_proxy_agent_answers_total',
         'Answers of agents, by the place of the agent in the configuration, from 0.',
-        Array.from(this.#agentAnswers, (value = 0, agent) => ({
+        Array.from(this.#agentAnswers, (value, agent) => ({
           labels: { agent: String(agent) },
           value,
         })),

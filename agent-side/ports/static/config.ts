@@ -1,5 +1,5 @@
 import { duration, path } from '../../../lib/config/option.ts'
-import type { ConfigOf, Table } from '../../../lib/config/entry.ts'
+import type { Table } from '../../../lib/config/entry.ts'
 
 /** The options of `kind: static`. */
 export const staticTable = {
