@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { symlink, writeFile } from 'node:fs/promises'
 import { Daemon } from '../../deploy/demo/daemons.ts'
 import { documentText, layOut, removeFolder } from '../../deploy/demo/daemon-set.ts'
@@ -31,9 +32,10 @@ export interface OurSideOptions {
 /** The options that are this scenario's, in the words of the daemons' configuration. */
 function chosen(
   options: OurSideOptions,
-  leaseSocket: string,
+  folder: string,
 ): { readonly agent: object; readonly proxy: object } {
   const { forwarding = 'agent', neutron, workers } = options
+  const leaseSocket = `${folder}/agent-lease.sock`
   const isDirect = forwarding === 'direct'
   return {
     agent: {
@@ -44,6 +46,8 @@ function chosen(
       }),
     },
     proxy: {
+      control: { socket: `${folder}/proxy-control.sock` },
+      restart: { handover: true, handover_socket: `${folder}/proxy-handover.sock` },
       ...(workers !== undefined && { workers: { count: workers } }),
       ...(isDirect && { forwarding: { mode: 'direct', lease_socket: leaseSocket } }),
     },
@@ -132,9 +136,17 @@ export class OurSide {
     await this.#agent.ready(patience)
   }
 
-  /** The same with the opener and all its workers. */
-  async restartProxy(signal: NodeJS.Signals): Promise<void> {
-    process.kill(this.#proxy.pid, signal)
+  /** Starts another proxy, which takes over from the one that runs. @returns once the first has ended */
+  async replaceProxy(): Promise<void> {
+    const first = this.#proxy
+    this.#proxy = startProxy(this.#places)
+    await untilEnded(first.pid)
+    await this.#proxy.ready(patience)
+  }
+
+  /** Kills the opener, and with it all its workers, and starts it again at once. @returns once it is ready */
+  async killProxy(): Promise<void> {
+    process.kill(this.#proxy.pid, 'SIGKILL')
     await this.#proxy.stop()
     this.#proxy = startProxy(this.#places)
     await this.#proxy.ready(patience)
@@ -150,9 +162,7 @@ export class OurSide {
       const workers = this.workers()
       if (workers.length >= count && !workers.includes(pid)) return
       if (performance.now() > limit) throw new Error(`Worker ${pid} is not replaced`)
-      await new Promise((resolve) => {
-        setTimeout(resolve, 20)
-      })
+      await moment()
     }
   }
 
@@ -168,6 +178,20 @@ export class OurSide {
   }
 }
 
+function moment(): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, 20)
+  })
+}
+
+async function untilEnded(pid: number): Promise<void> {
+  const limit = performance.now() + patience
+  while (existsSync(`/proc/${pid}`)) {
+    if (performance.now() > limit) throw new Error(`Process ${pid} does not end`)
+    await moment()
+  }
+}
+
 /** @throws Error with the end of its log when the proxy ends first or is not ready in time */
 async function attached(places: DemoPlaces, proxy: Daemon): Promise<Attaching> {
   const abort = new AbortController()
@@ -179,7 +203,7 @@ async function attached(places: DemoPlaces, proxy: Daemon): Promise<Attaching> {
 }
 
 async function writeDocuments(places: DemoPlaces, options: OurSideOptions): Promise<void> {
-  const { agent, proxy } = chosen(options, `${places.folder}/agent-lease.sock`)
+  const { agent, proxy } = chosen(options, places.folder)
   const agentConfig = { ...(agentDocument(places) as object), ...agent }
   const proxyConfig = { ...(proxyDocument(places, {}) as object), ...proxy }
   await writeFile(places.agentConfig, documentText(agentConfig))

@@ -17,8 +17,9 @@ const events: readonly {
       for (const pid of ours.workers()) await ours.killWorker(pid)
     },
   },
-  { name: 'restart-opener', happen: (ours) => ours.restartProxy('SIGTERM') },
-  { name: 'kill-opener', happen: (ours) => ours.restartProxy('SIGKILL') },
+  { name: 'restart-opener', happen: (ours) => ours.replaceProxy() },
+  // Without a service manager that keeps its sockets, as systemd does.
+  { name: 'kill-opener', happen: (ours) => ours.killProxy() },
 ]
 
 /** What guests see while parts are restarted in order, and while they are killed. */
