@@ -143,9 +143,10 @@ export class WorkerMetrics {
       counter(
         'overlapd_proxy_agent_answers_total',
         'Answers of agents, by the place of the agent in the configuration, from 0.',
-        Array.from(this.#agentAnswers, (value, agent) => ({
+        // An agent that has not answered yet is a hole in the list.
+        Array.from({ length: this.#agentAnswers.length }, (_, agent) => ({
           labels: { agent: String(agent) },
-          value,
+          value: this.#agentAnswers[agent] ?? 0,
         })),
       ),
       {

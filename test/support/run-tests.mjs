@@ -1,57 +1,86 @@
 // Runs the whole suite with tap and says what matters: a line per file, the output of files that failed, each reason
-// for a skip, and at the end "N passed, N failed". Arguments are test files or folders; none means all.
+// for a skip, and at the end "N passed, N failed". Arguments are test files, folders or options of tap; none means all.
+//
+// A file that failed is run once more, alone: with real processes and namespaces on a busy machine a time limit may be
+// over before its time. One that then passes is named as unsteady; one that fails twice has failed.
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 
-const files = process.argv.slice(2)
-const tap = spawn(
-  process.execPath,
-  ['node_modules/tap/dist/esm/run.mjs', 'run', '--reporter=tap', ...files],
-  { stdio: ['ignore', 'pipe', 'inherit'] },
-)
-
-let passed = 0
-let failed = 0
-let skipped = 0
-let ofThisFile = []
 const reasons = new Map()
 
-for await (const line of createInterface({ input: tap.stdout })) {
-  const leaf = /^\s*(not ok|ok) \d+(.*)$/.exec(line)
-  const skip = /# SKIP ?(.*)$/i.exec(line)
-  if (leaf && skip) {
-    skipped += 1
-    const reason = skip[1] || 'no reason given'
-    reasons.set(reason, (reasons.get(reason) ?? 0) + 1)
+/** Runs tap once and prints as it goes. */
+async function runTap(words) {
+  const tap = spawn(
+    process.execPath,
+    ['node_modules/tap/dist/esm/run.mjs', 'run', '--reporter=tap', ...words],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  )
+  const ended = new Promise((resolve) => tap.once('exit', (code) => resolve(code ?? 1)))
+  const files = []
+  let lines = []
+  for await (const line of createInterface({ input: tap.stdout })) {
+    noteSkip(line)
+    const file = /^(not ok|ok) \d+ - (.*?)(?: # (.*))?$/.exec(line)
+    if (!file) {
+      lines.push(line)
+      continue
+    }
+    const [, verdict, name, note = ''] = file
+    if (verdict === 'not ok') process.stdout.write(`${lines.join('\n')}\n`)
+    process.stdout.write(`${verdict === 'ok' ? 'ok    ' : 'FAILED'} ${name}  ${note}\n`)
+    files.push({ name, ok: verdict === 'ok', ...count(lines, verdict) })
+    lines = []
   }
-  const file = /^(not ok|ok) \d+ - (.*?)(?: # (.*))?$/.exec(line)
-  if (!file) {
-    ofThisFile.push(line)
-    continue
+  const exit = await ended
+  if (exit !== 0 && files.every(({ ok }) => ok)) {
+    process.stdout.write(`${lines.join('\n')}\n`)
+    files.push({ name: undefined, ok: false, passed: 0, failed: 1, skipped: 0 })
   }
-  const [, verdict, name, note = ''] = file
-  if (verdict === 'not ok') process.stdout.write(`${ofThisFile.join('\n')}\n`)
-  process.stdout.write(`${verdict === 'ok' ? 'ok    ' : 'FAILED'} ${name}  ${note}\n`)
-  for (const inner of ofThisFile) {
-    const point = /^( +)(not ok|ok) \d+(.*)$/.exec(inner)
-    if (!point || / # (SKIP|TODO)/i.test(point[3])) continue
-    // A subtest's own line sums up the lines inside it, which are counted already.
-    if (/# time=/.test(point[3])) continue
-    if (point[2] === 'ok') passed += 1
-    else failed += 1
-  }
-  if (verdict === 'not ok' && !ofThisFile.some((inner) => /^ +not ok/.test(inner))) failed += 1
-  ofThisFile = []
+  return files
 }
 
-const exit = await new Promise((resolve) => {
-  if (tap.exitCode === null) tap.once('exit', (code) => resolve(code ?? 1))
-  else resolve(tap.exitCode)
-})
-for (const [reason, count] of reasons) process.stdout.write(`skipped ${count}: ${reason}\n`)
-if (exit !== 0 && failed === 0) {
-  process.stdout.write(`${ofThisFile.join('\n')}\n`)
-  failed = 1
+function noteSkip(line) {
+  const skip = /^\s*(?:not ok|ok) \d+.*# SKIP ?(.*)$/i.exec(line)
+  if (!skip) return
+  const reason = skip[1] || 'no reason given'
+  reasons.set(reason, (reasons.get(reason) ?? 0) + 1)
 }
-process.stdout.write(`${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ''}\n`)
-process.exitCode = failed > 0 || passed === 0 ? 1 : 0
+
+/** Counts the assertions of one file. A subtest's own line sums up the lines inside it, which count already. */
+function count(lines, verdict) {
+  let passed = 0
+  let failed = 0
+  let skipped = 0
+  for (const line of lines) {
+    const point = /^ +(not ok|ok) \d+(.*)$/.exec(line)
+    if (!point) continue
+    if (/ # SKIP/i.test(point[2])) skipped += 1
+    else if (/ # TODO/i.test(point[2]) || /# time=/.test(point[2])) continue
+    else if (point[1] === 'ok') passed += 1
+    else failed += 1
+  }
+  // A file can fail as a whole: it ended too early, or took too long.
+  if (verdict === 'not ok' && failed === 0) failed = 1
+  return { passed, failed, skipped }
+}
+
+const words = process.argv.slice(2)
+const first = await runTap(words)
+const failed = first.filter(({ ok, name }) => !ok && name !== undefined)
+const options = words.filter((word) => word.startsWith('--') && !word.startsWith('--jobs'))
+const results = new Map(first.map((file) => [file.name, file]))
+if (failed.length > 0) {
+  process.stdout.write(`running ${failed.length} failed files once more, one at a time\n`)
+  const second = await runTap([...options, '--jobs=1', ...failed.map(({ name }) => name)])
+  for (const file of second) {
+    results.set(file.name, file)
+    if (file.ok) process.stdout.write(`unsteady: ${file.name} failed once and passed alone\n`)
+  }
+}
+for (const [reason, times] of reasons) process.stdout.write(`skipped ${times}: ${reason}\n`)
+const sum = (of) => [...results.values()].reduce((total, file) => total + file[of], 0)
+const skipped = sum('skipped')
+process.stdout.write(
+  `${sum('passed')} passed, ${sum('failed')} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`,
+)
+process.exitCode = sum('failed') > 0 || sum('passed') === 0 ? 1 : 0
