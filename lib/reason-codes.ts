@@ -269,7 +269,7 @@ export const reasonCodes = {
     logLevel: 'error',
     fault: 'config',
     operatorAction:
-      'The proxy cannot connect to the agent. Check that the agent runs and that the socket path, mode and group agree.',
+      'The proxy cannot connect to any agent. Check that one runs and that the path, mode and group of its socket agree, or its address and both certificates.',
   },
   agent_timeout: {
     status: 503,

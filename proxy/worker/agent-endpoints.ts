@@ -84,7 +84,7 @@ export class AgentEndpoints {
     return this.#all.map((endpoint) => ({
       agent: endpoint.name,
       state: endpoint.health.state === 'up' ? 'up' : 'down',
-      isAnswering: endpoint === this.#answering,
+      isAnswering: endpoint === this.#answering && endpoint.health.state === 'up',
       ...(endpoint.lastFailure !== undefined && { lastFailure: endpoint.lastFailure }),
     }))
   }
