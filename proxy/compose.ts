@@ -217,10 +217,7 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     startable(
       'workers',
       () => pool.start(),
-      () =>
-        restart?.store === undefined
-          ? pool.close(config.timeout_drain)
-          : pool.leave(config.timeout_drain),
+      () => (restart?.store === undefined ? pool.close(config.timeout_drain) : pool.leave()),
     ),
     // They are opened as namespaces are discovered.
     startable(

@@ -3,11 +3,15 @@ import type { Clock, Milliseconds } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { Predecession } from './successor.ts'
 
-export interface FinishOptions {
-  readonly predecession: Predecession
+/** When we serve. */
+export interface ServingOptions {
   /** Workers accept wherever they can. */
   readonly isServing: () => boolean
   readonly clock: Clock
+}
+
+export interface FinishOptions extends ServingOptions {
+  readonly predecession: Predecession
   readonly logger: Logger
 }
 
@@ -15,20 +19,27 @@ export interface FinishOptions {
 const servingLimit: Milliseconds = 60_000
 const askAgain: Milliseconds = 5
 
+/** @returns false when that took too long */
+export async function untilServing({ isServing, clock }: ServingOptions): Promise<boolean> {
+  const begin = clock.now()
+  while (!isServing()) {
+    if (clock.now() - begin > servingLimit) return false
+    await clock.sleep(askAgain)
+  }
+  return true
+}
+
 /**
  * Waits until we serve, and only then has the other proxy stop.
  * @throws Error when that takes too long; the other one goes on as before
  */
 export async function finishTakeOver(options: FinishOptions): Promise<void> {
-  const { predecession, isServing, clock, logger } = options
+  const { predecession, clock, logger } = options
   const { pid, fds } = predecession
   const begin = clock.now()
-  while (!isServing()) {
-    if (clock.now() - begin > servingLimit) {
-      predecession.abandon()
-      throw new Error(`Cannot take over from process ${pid}: not serving in time`)
-    }
-    await clock.sleep(askAgain)
+  if (!(await untilServing(options))) {
+    predecession.abandon()
+    throw new Error(`Cannot take over from process ${pid}: not serving in time`)
   }
   const served = clock.now()
   await predecession.finish()

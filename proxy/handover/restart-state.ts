@@ -1,13 +1,15 @@
 /** What comes from the proxy before this one, running or not, and what is kept for the next? */
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/log.ts'
-import { ServiceStore, socketsOfService, type Environment } from './service-sockets.ts'
+import { ServiceStore, storedDescriptors, type Environment } from './service-sockets.ts'
 import { takeOver, type Predecession } from './successor.ts'
 
 /** How this proxy follows another, and what follows it. */
 export interface RestartState {
   /** Listening sockets, from wherever. */
   readonly fds: readonly number[]
+  /** Workers of a proxy that has ended go on until these are closed. */
+  readonly lifelines: readonly number[]
   /** The proxy that still runs, when there is one. */
   readonly predecession: Predecession | undefined
   /** Keeps sockets while no proxy runs. */
@@ -43,7 +45,8 @@ export async function openRestartState(options: RestartOptions): Promise<Restart
       ? new ServiceStore({ notifySocket, clock, logger })
       : undefined
   const predecession = config.handover ? await takeOver(config.handover_socket, logger) : undefined
-  const fds = [...socketsOfService(environment), ...(predecession?.fds ?? [])]
+  const { listeners, lifelines } = storedDescriptors(environment)
+  const fds = [...listeners, ...(predecession?.fds ?? [])]
   if (fds.length > 0) logger.info({ sockets: fds.length }, 'Inherited listening sockets')
-  return { fds, predecession, store, onHandedOver }
+  return { fds, lifelines, predecession, store, onHandedOver }
 }

@@ -12,20 +12,37 @@ const firstDescriptor = 3
 /** What the service manager says in the environment. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** @returns the descriptors that the service manager gave this process, by `LISTEN_FDS` */
-export function socketsOfService(environment: Environment): readonly number[] {
-  if (environment['LISTEN_PID'] !== String(process.pid)) return []
-  const count = Number(environment['LISTEN_FDS'])
-  if (!Number.isSafeInteger(count) || count < 1) return []
-  return Array.from({ length: count }, (_, index) => firstDescriptor + index)
+/** What the service manager kept. */
+export interface StoredDescriptors {
+  readonly listeners: readonly number[]
+  /** Ends of the channels of workers that still run. Once these are closed, the workers end. */
+  readonly lifelines: readonly number[]
 }
 
-/**
- * What a socket is called in the store: by its inode, which no other socket has while it lives, so that a later process calls it
- * the same.
- */
-export function storedName(fd: number): string {
-  return `listener-${fstatSync(fd).ino}`
+/** @returns the descriptors that the service manager gave this process, by `LISTEN_FDS` */
+export function storedDescriptors(environment: Environment): StoredDescriptors {
+  const listeners: number[] = []
+  const lifelines: number[] = []
+  const count = Number(environment['LISTEN_FDS'])
+  if (environment['LISTEN_PID'] === String(process.pid) && Number.isSafeInteger(count)) {
+    const names = environment['LISTEN_FDNAMES']?.split(':') ?? []
+    for (let index = 0; index < count; index += 1) {
+      const isLifeline = names[index]?.startsWith(`${prefixes.lifeline}-`) === true
+      const list = isLifeline ? lifelines : listeners
+      list.push(firstDescriptor + index)
+    }
+  }
+  return { listeners, lifelines }
+}
+
+const prefixes = { listener: 'listener', lifeline: 'worker' } as const
+
+/** What a descriptor is kept for. */
+export type StoredKind = keyof typeof prefixes
+
+/** By its inode, which no other socket has while it lives, so that a later process calls it the same. */
+function storedName(fd: number, kind: StoredKind): string {
+  return `${prefixes[kind]}-${fstatSync(fd).ino}`
 }
 
 export interface ServiceStoreOptions {
@@ -51,16 +68,16 @@ export class ServiceStore {
   }
 
   /** Keeps a socket. One that is kept already, from before, is kept once. */
-  add(fd: number): void {
-    const name = storedName(fd)
+  add(fd: number, kind: StoredKind = 'listener'): void {
+    const name = storedName(fd, kind)
     this.#stored.set(fd, name)
     this.#unsaid.set(name, fd)
     this.#send()
   }
 
   /** Lets go of a socket that is about to be closed, kept by this process or by one before it. */
-  remove(fd: number): void {
-    const name = this.#stored.get(fd) ?? storedName(fd)
+  remove(fd: number, kind: StoredKind = 'listener'): void {
+    const name = this.#stored.get(fd) ?? storedName(fd, kind)
     this.#stored.delete(fd)
     this.#unsaid.set(name, undefined)
     this.#send()

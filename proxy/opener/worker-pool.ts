@@ -5,7 +5,12 @@ import type { Logger } from '../../lib/log.ts'
 import { Backoff } from '../backoff.ts'
 import type { ListenerSink, OpenListener } from '../listeners.ts'
 import type { AgentAddress, AgentReport, FromWorker, WorkerConfig } from '../worker/protocol.ts'
-import { WorkerProcess, type WorkerProgram, type WorkerState } from './worker-process.ts'
+import {
+  WorkerProcess,
+  type Lifelines,
+  type WorkerProgram,
+  type WorkerState,
+} from './worker-process.ts'
 import { WorkerMetricsSum } from './worker-metrics.ts'
 import type { Registry } from '../../lib/metrics.ts'
 
@@ -30,6 +35,8 @@ export interface WorkerPoolOptions {
   readonly onListening: (listenerIds: readonly number[]) => void
   readonly onRefused: (listenerId: number, cause: string) => void
   readonly onRestart: () => void
+  /** Absent, workers end soon after this process. */
+  readonly lifelines?: Lifelines | undefined
 }
 
 interface Place {
@@ -147,12 +154,12 @@ export class WorkerPool implements ListenerSink {
     })
   }
 
-  /** Lets every worker finish by itself and waits for none: another process starts others meanwhile. */
-  leave(limit: Milliseconds): void {
-    this.#drainLimit = limit
+  /** Lets every worker go on by itself and waits for none: another process follows. */
+  leave(): void {
+    this.#drainLimit = 0
     for (const { cancelStart, worker } of this.#places) {
       cancelStart?.()
-      worker?.leave(limit)
+      worker?.leave()
     }
   }
 
@@ -165,6 +172,7 @@ export class WorkerPool implements ListenerSink {
         config: this.#config,
         clock,
         logger,
+        lifelines: this.#options.lifelines,
         events: {
           ready: (worker) => {
             logger.info({ worker: worker.pid, listeners: this.#listeners.size }, 'Worker is ready')

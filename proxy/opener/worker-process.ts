@@ -53,6 +53,15 @@ export interface WorkerProcessOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly events: WorkerEvents
+  readonly lifelines?: Lifelines | undefined
+}
+
+/** Keeps descriptors beyond the end of this process. A worker without an opener goes on for as long as its own is kept. */
+export interface Lifelines {
+  /** At most. */
+  readonly limit: Milliseconds
+  add(fd: number): void
+  remove(fd: number): void
 }
 
 /** While the worker has not yet taken what was sent before. */
@@ -158,16 +167,13 @@ export class WorkerProcess {
     this.#options.clock.schedule(limit + 1_000, () => this.kill())
   }
 
-  /** As {@link drain}, by itself: this process does not wait for its end. */
-  leave(limit: Milliseconds): void {
+  /** Lets it go on by itself, as {@link WorkerProcessOptions.lifelines} says; this process does not wait for its end. */
+  leave(): void {
     if (this.#state === 'gone') return
     this.#state = 'draining'
     this.#unsent.clear()
     this.#child.unref()
-    const disconnect = (): void => {
-      if (this.#child.connected) this.#child.disconnect()
-    }
-    if (this.#child.connected) this.#child.send({ kind: 'drain', limit }, disconnect)
+    if (this.#child.connected) this.#child.disconnect()
   }
 
   kill(): void {
@@ -184,6 +190,11 @@ export class WorkerProcess {
       return
     }
     this.#state = 'ready'
+    const { lifelines } = this.#options
+    if (lifelines !== undefined) {
+      lifelines.add(this.#channel)
+      this.#tell({ kind: 'linger', limit: lifelines.limit })
+    }
     this.#options.events.ready(this)
   }
 
@@ -243,6 +254,7 @@ export class WorkerProcess {
     this.#cancelReadyLimit()
     this.#cancelSend?.()
     this.#unsent.clear()
+    this.#options.lifelines?.remove(this.#channel)
     closeSync(this.#channel)
     this.#options.events.gone(this, why)
   }

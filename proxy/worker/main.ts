@@ -4,7 +4,8 @@ import { causeText } from '../../lib/errors.ts'
 import { createLogger, type Logger } from '../../lib/log.ts'
 import { receiveDescriptors, savedSyn } from '../netns/libc.ts'
 import { becomeAccount } from './become.ts'
-import { DescriptorQueue } from './descriptor-queue.ts'
+import { DescriptorQueue, type DescriptorBatch } from './descriptor-queue.ts'
+import { lingered } from './lingering.ts'
 import { preload } from './preload.ts'
 import { descriptorChannel, type FromWorker, type ToWorker } from './protocol.ts'
 import { Worker } from './worker.ts'
@@ -15,7 +16,9 @@ const orphanDrainLimit: Milliseconds = 10_000
 function run(): void {
   let logger: Logger = createLogger({ component: 'worker', level: 'info' })
   let worker: Worker | undefined
-  const descriptors = new DescriptorQueue(() => receiveDescriptors(descriptorChannel))
+  let lingerLimit: Milliseconds | undefined
+  const receive = (): DescriptorBatch => receiveDescriptors(descriptorChannel)
+  const descriptors = new DescriptorQueue(receive)
 
   // No byte of a guest may lead here. If one does, the opener replaces this process; its state is not to be trusted.
   const die = (cause: unknown): void => {
@@ -45,6 +48,10 @@ function run(): void {
       tell({ kind: 'ready' })
       return
     }
+    if (message.kind === 'linger') {
+      lingerLimit = message.limit
+      return
+    }
     if (worker === undefined) throw new TypeError(`"${message.kind}" came before "configure"`)
     const handled = worker.handle(message)
     if (message.kind === 'drain') handled.then(leave, die)
@@ -52,8 +59,16 @@ function run(): void {
   })
   process.on('disconnect', () => {
     if (worker === undefined) process.exit(0)
-    logger.warn({}, 'The opener is gone, finishing what is under way')
-    worker.handle({ kind: 'drain', limit: orphanDrainLimit }).then(() => process.exit(0), die)
+    const orphan = worker
+    const finish = async (): Promise<void> => {
+      if (lingerLimit !== undefined) {
+        logger.info({}, 'The opener is gone, serving until another one does')
+        await lingered({ clock: systemClock, limit: lingerLimit, receive })
+      }
+      logger.warn({}, 'The opener is gone, finishing what is under way')
+      await orphan.handle({ kind: 'drain', limit: orphanDrainLimit })
+    }
+    finish().then(() => process.exit(0), die)
   })
   // Its end may have come before anybody listened for it.
   if (!process.connected) process.exit(0)

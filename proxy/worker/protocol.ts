@@ -108,6 +108,11 @@ export type ToWorker =
   | { readonly kind: 'reconfigure-agents'; readonly addresses: readonly AgentAddress[] }
   /** Stop accepting everywhere, finish what runs, answer `drained`, exit. */
   | { readonly kind: 'drain'; readonly limit: Milliseconds }
+  /**
+   * Should the opener be gone, go on as before until nobody holds the other end of the descriptor channel, at most so long, and
+   * drain then: another opener is on its way, and has that end from the service manager.
+   */
+  | { readonly kind: 'linger'; readonly limit: Milliseconds }
   | { readonly kind: 'metrics'; readonly id: number }
 
 /** Worker → opener, over the IPC channel. */

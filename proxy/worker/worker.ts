@@ -68,7 +68,7 @@ export class Worker {
     })
   }
 
-  async handle(message: Exclude<ToWorker, { kind: 'configure' }>): Promise<void> {
+  async handle(message: Exclude<ToWorker, { kind: 'configure' | 'linger' }>): Promise<void> {
     switch (message.kind) {
       case 'listeners':
         await this.#listen(this.#takeDescriptors(message.listeners))

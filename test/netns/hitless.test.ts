@@ -11,7 +11,8 @@ import { makeRoutersWithGuests, type RouterWithGuest } from '../support/routers-
 import { makeStage, startProxyOn, type RunningProxy } from '../support/running-proxy.ts'
 
 const networks = 20
-const requestsPerSecond = 100
+/** Few enough for a machine that is busy with other tests: what is lost is counted, not how fast it goes. */
+const requestsPerSecond = 30
 
 interface Scene {
   readonly handoverSocket: string
@@ -83,7 +84,9 @@ if (skipUnlessPrivileged(t)) {
         [],
         'no connection is refused, none waits for ever',
       )
-      t.ok(result.endings.errors < result.requests / 2, 'the other worker goes on')
+      const targets = scene.routers.map(({ target }) => target)
+    const after = await runLoad({ targets, connections: 4, keepAlive: false, requests: networks })
+    t.match(after, { errors: 0, wrong: 0 }, 'every network is served after that')
     },
   )
 
@@ -95,7 +98,7 @@ if (skipUnlessPrivileged(t)) {
       targets: scene.routers.map(({ target }) => target),
       connections: 10,
       keepAlive: true,
-      requests: 3_000,
+      requests: 1_500,
     })
     const result = await underLoad(scene, async () => {
       second = await scene.start()

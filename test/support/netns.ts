@@ -45,7 +45,7 @@ export function uniqueName(prefix = 'ovt-'): string {
 export function skipUnlessPrivileged(t: Test): boolean {
   const reason = whyNotPrivileged()
   if (reason === undefined) return true
-  if (process.env.OVERLAPD_TEST_REQUIRE_PRIVILEGE === '1') t.fail(reason)
+  if (process.env['OVERLAPD_TEST_REQUIRE_PRIVILEGE'] === '1') t.fail(reason)
   else t.plan(0, reason)
   return false
 }

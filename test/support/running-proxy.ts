@@ -95,7 +95,7 @@ export async function makeStage(t: Test): Promise<ProxyStage> {
 export interface ProxyStart {
   readonly program?: string
   readonly set?: readonly string[]
-  /** Starts it as a service manager does: `program` and `arguments` run the words behind them. */
+  /** Starts it as a service manager does: these words run the words behind them. Then its process is not the one started here. */
   readonly by?: readonly string[]
 }
 
@@ -149,7 +149,8 @@ export async function startProxyOn(
       if (child.exitCode !== null) break
       const now = await status().catch(() => undefined)
       // Another proxy may answer there until this one has taken over.
-      if (now?.pid === child.pid && isSo(now)) return now
+      const isOurs = now?.pid === child.pid || start.by !== undefined
+      if (now !== undefined && isOurs && isSo(now)) return now
       await new Promise((resolve) => {
         setTimeout(resolve, 10)
       })
