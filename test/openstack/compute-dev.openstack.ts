@@ -55,6 +55,7 @@ const openstackDocuments = [
   'nope',
   'meta_data.json/x',
 ]
+// Without a path that is not UTF-8: behind uWSGI Nova stumbles over it and closes the connection.
 const oddPaths = [
   '/',
   '//',
@@ -82,7 +83,6 @@ const oddPaths = [
   '/ec2/',
   '/ec2/ec2/latest',
   '/latest/meta-data/ami-id%00',
-  '/latest/meta-data/%E4',
   '/openstack/latest/%e2%82%ac',
 ]
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH']
@@ -154,31 +154,20 @@ t.teardown(() => compute.close())
 let compared = 0
 let different = 0
 
-type Outcome = Pick<Reply, 'status' | 'type' | 'text'>
-
 /** A version that the development server knows and this Nova does not yet. */
 const newerVersion = '2025-04-04\n'
 
-function shape(path: string, { status, type, text }: Outcome): unknown {
+function shape(path: string, { status, type, text }: Reply): unknown {
   const isDocument = status === 200 && text.startsWith('{')
   const plain = path.startsWith('/openstack') ? text.replace(newerVersion, '') : text
   return { status, type, text: isDocument ? comparable(path, text) : plain }
 }
 
-/** Nova closes the connection without an answer when it stumbles, as over a path that is not UTF-8. */
-async function askOrNothing(url: string, path: string, question: Question): Promise<Outcome> {
-  try {
-    return await ask(url, path, question)
-  } catch {
-    return { status: 0, type: undefined, text: '' }
-  }
-}
-
 /** Asks both the same. @returns Nova's answer */
-async function compare(t: Test, path: string, question: Question, server = nova): Promise<Outcome> {
+async function compare(t: Test, path: string, question: Question, server = nova): Promise<Reply> {
   const [genuine, ours] = await Promise.all([
-    askOrNothing(server, path, question),
-    askOrNothing(compute.url, path, question),
+    ask(server, path, question),
+    ask(compute.url, path, question),
   ])
   compared += 1
   const name = `${question.method ?? 'GET'} ${path}`
