@@ -102,8 +102,9 @@ t.test('a slow guest that reads on gets its whole answer', async (t) => {
   agent.answer = () => plainAnswer(body)
   const guest = await RawConnection.open(worker.target)
   guest.socket.pause()
+  const before = agent.requests.length
   await guest.write(get('/large'))
-  await agent.recorded(agent.requests.length + 1)
+  await agent.recorded(before + 1)
 
   guest.socket.resume()
   const answer = await guest.answer()
