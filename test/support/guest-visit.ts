@@ -1,6 +1,6 @@
 /** What does a guest get when it asks, and whose data is that? */
 import { SystemCallError } from '../../proxy/netns/libc.ts'
-import { GuestSockets } from './connect-from.ts'
+import type { GuestSockets } from './connect-from.ts'
 import { RawConnection } from './raw-http.ts'
 import type { Guest } from './segment.ts'
 

@@ -21,6 +21,8 @@ export interface GuestPlan {
   readonly linkLocal?: 'eui64' | 'stable_secret' | 'random' | `fe80::${string}`
   /** `PREFIX via HOP`, one route each. */
   readonly routes?: readonly string[]
+  /** `ADDRESS lladdr MAC`: next hops that it need not ask for. */
+  readonly neighbours?: readonly string[]
 }
 
 /** A machine on a segment. Its user is root there: MAC and addresses are what it says they are. */
@@ -28,6 +30,8 @@ export interface Guest {
   readonly netns: string
   readonly interfaceIndex: number
   readonly plan: GuestPlan
+  /** Its place on the switch. */
+  readonly port: string
 }
 
 /** A switch in a namespace of its own, as one network of one host is. */
@@ -66,14 +70,19 @@ export class Segment {
   addGuest(plan: GuestPlan): Guest {
     const netns = uniqueName('ovt-vm-')
     makeEmptyNamespaces(this.#t, [netns])
-    this.#plug(netns, 'eth0', plan.mac)
+    const port = this.#plug(netns, 'eth0', plan.mac)
     // Nothing answers a guest that is refused in silence; the kernel gives up after two tries instead of seven.
-    setKernel(netns, ['net.ipv4.tcp_syn_retries=1', 'net.ipv4.tcp_syn_linear_timeouts=0'])
+    setKernel(netns, ['net.ipv4.tcp_syn_retries=1'])
     configure(netns, plan)
-    return { netns, interfaceIndex: indexOf(netns, 'eth0'), plan }
+    return { netns, interfaceIndex: indexOf(netns, 'eth0'), plan, port }
   }
 
-  #plug(netns: string, device: string, mac: string | undefined): void {
+  /** Lets a guest's cable hang loose, or plugs it in again. It keeps what it is; the switch forgets where it was. */
+  setPlugged(guest: Guest, isPlugged: boolean): void {
+    ipBatch([`link set ${guest.port} ${isPlugged ? 'up' : 'down'}`], this.#switch)
+  }
+
+  #plug(netns: string, device: string, mac: string | undefined): string {
     this.#ports += 1
     const port = `p${this.#ports}`
     const address = mac === undefined ? '' : `address ${mac} `
@@ -81,6 +90,7 @@ export class Segment {
       `link add name ${device} netns ${netns} ${address}type veth peer name ${port} netns ${this.#switch}`,
     ])
     ipBatch([`link set ${port} addrgenmode none master br0 up`], this.#switch)
+    return port
   }
 }
 
@@ -96,7 +106,7 @@ export function become(guest: Guest, plan: GuestPlan): Guest {
 
 function configure(
   netns: string,
-  { addresses = [], linkLocal, routes = [], mac }: GuestPlan,
+  { addresses = [], linkLocal, routes = [], neighbours = [], mac }: GuestPlan,
 ): void {
   const isMade = linkLocal === undefined || linkLocal === 'eui64' || linkLocal.startsWith('fe80::')
   const made = linkLocal === undefined || linkLocal === 'eui64' ? eui64Of(mac) : linkLocal
@@ -112,6 +122,7 @@ function configure(
         (text) => `addr add ${text} dev eth0${nodad(text)}`,
       ),
       ...routes.map((route) => `route replace ${route} dev eth0`),
+      ...neighbours.map((entry) => `neigh replace ${entry} dev eth0`),
     ],
     netns,
   )
