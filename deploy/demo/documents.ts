@@ -101,6 +101,9 @@ export function proxyDocument(places: DemoPlaces, options: ProxyDocumentOptions)
     netns_dir: places.netnsFolder,
     agent: { socket: places.agentSocket },
     admin: { socket: places.proxyAdminSocket },
+    // Whatever else runs on this machine keeps the usual places.
+    control: { socket: `${places.folder}/proxy-control.sock` },
+    restart: { handover_socket: `${places.folder}/proxy-handover.sock` },
     ...(options.workerUser !== undefined && { workers: { user: options.workerUser } }),
   }
 }
