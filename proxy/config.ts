@@ -139,7 +139,7 @@ const table = {
     connections: integer({
       help: 'Connections of each worker to each Nova endpoint; more requests go over the agent.',
       unit: 'connections',
-      default: 16,
+      default: 32,
       min: 1,
       max: 4096,
     }),
