@@ -85,8 +85,8 @@ if (skipUnlessPrivileged(t)) {
         'no connection is refused, none waits for ever',
       )
       const targets = scene.routers.map(({ target }) => target)
-    const after = await runLoad({ targets, connections: 4, keepAlive: false, requests: networks })
-    t.match(after, { errors: 0, wrong: 0 }, 'every network is served after that')
+      const after = await runLoad({ targets, connections: 4, keepAlive: false, requests: networks })
+      t.match(after, { errors: 0, wrong: 0 }, 'every network is served after that')
     },
   )
 
