@@ -1,3 +1,4 @@
+import type { Count } from '../../lib/clock.ts'
 import { runLoad, type LoadOptions, type LoadResult } from './load.ts'
 import { CpuMeter, type NamedPids } from './process-figures.ts'
 import { benchRow, type BenchRow, type Side } from './row.ts'
@@ -12,6 +13,13 @@ export interface MeasuredSide {
 
 /** How much of a load is run before it is measured. Caches, connection pools and compiled code belong to a warm path. */
 export type Warmth = 'warm' | 'as-it-is'
+
+/** Has code compiled and caches filled before the first load that is measured: a freshly started side is another thing. */
+export async function warmUp(targets: LoadOptions['targets'], requests: Count): Promise<void> {
+  for (const keepAlive of [false, true]) {
+    await runLoad({ targets, connections: 16, keepAlive, requests: requests / 2 })
+  }
+}
 
 /** Runs one load against a side and says what it cost. */
 export async function measureLoad(

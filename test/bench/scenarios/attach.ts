@@ -1,6 +1,6 @@
 import type { Count } from '../../../lib/clock.ts'
 import { BenchNetwork, planNetworks } from '../bench-network.ts'
-import { measureLoad } from '../measured-load.ts'
+import { measureLoad, warmUp } from '../measured-load.ts'
 import { OurSide } from '../our-side.ts'
 import { benchRow } from '../row.ts'
 import type { Scenario, ScenarioOptions } from '../scenario.ts'
@@ -53,6 +53,7 @@ async function runSize(
       )
       if (isCostMeasured) {
         progress(`attach: cost of a request with ${networks} namespaces`)
+        await warmUp(targets, quick ? 4_000 : 20_000)
         const many = { ...load, requests: quick ? 2_000 : 10_000 }
         add(await measureLoad(`cost-${networks}`, 'ours', ours, many))
       }

@@ -1,5 +1,5 @@
 import { BenchNetwork, planNetworks, twinOf } from '../bench-network.ts'
-import { measureLoad, type MeasuredSide } from '../measured-load.ts'
+import { measureLoad, warmUp, type MeasuredSide } from '../measured-load.ts'
 import { OurSide, type Forwarding } from '../our-side.ts'
 import { ControlPlane } from '../peer/control-plane.ts'
 import { PeerSide, type PeerKind } from '../peer/peer-side.ts'
@@ -64,6 +64,11 @@ export const compared: Scenario = {
       await ours('agent'),
       await ours('direct'),
     ]
+    for (const { name, side, network: own, requests, prepare } of contenders) {
+      progress(`${name} (${side}): warming up`)
+      await prepare?.()
+      await warmUp(own.targets(), quick ? requests.quick : requests.full)
+    }
     for (const load of warmLoads) {
       for (const contender of contenders) {
         const how = load.keepAlive ? 'keep-alive' : 'new connections'

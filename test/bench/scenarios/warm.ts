@@ -1,4 +1,4 @@
-import { measureLoad } from '../measured-load.ts'
+import { measureLoad, warmUp } from '../measured-load.ts'
 import { OurSide, type Forwarding } from '../our-side.ts'
 import type { Scenario, ScenarioOptions } from '../scenario.ts'
 
@@ -23,6 +23,8 @@ async function runWarm(
   const network = await shared.get(warmNetwork)
   const ours = await OurSide.start({ topology: network.topology, teardown, forwarding })
   try {
+    progress(`${name}: warming up`)
+    await warmUp(network.targets(), quick ? 4_000 : 20_000)
     for (const load of warmLoads) {
       const how = load.keepAlive ? 'keep-alive' : 'new connections'
       progress(`${name}: ${load.connections} at a time, ${how}`)

@@ -1,4 +1,4 @@
-import { measureLoad } from '../measured-load.ts'
+import { measureLoad, warmUp } from '../measured-load.ts'
 import { OurSide, type Forwarding } from '../our-side.ts'
 import { benchRow } from '../row.ts'
 import type { Scenario } from '../scenario.ts'
@@ -21,6 +21,7 @@ export const workers: Scenario = {
           workers: count,
         })
         try {
+          await warmUp(network.targets(), quick ? 4_000 : 20_000)
           const load = { connections: 64, keepAlive: false, requests: quick ? 2_000 : 20_000 }
           const options = { ...load, targets: network.targets() }
           add(benchRow({ ...(await measureLoad(name, 'ours', ours, options)), note }))
