@@ -48,7 +48,12 @@ interface StatusParts {
 function valueText(value: unknown): string {
   if (value === undefined) return ''
   if (typeof value === 'string') return value
-  if (Array.isArray(value)) return (value as readonly unknown[]).map(valueText).join(' ')
+  if (Array.isArray(value)) {
+    const items = value as readonly unknown[]
+    const left = items.length - shownItems
+    const shown = items.slice(0, shownItems).map(valueText).join(' ')
+    return left > 0 ? `${shown} … and ${left} more, see --json` : shown
+  }
   return JSON.stringify(value)
 }
 

@@ -2,6 +2,10 @@ import t from 'tap'
 import { systemClock } from '../../lib/clock.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 
+// The clock's own timers keep no process alive, so this file has to.
+const alive = setInterval(() => undefined, 60_000)
+t.teardown(() => clearInterval(alive))
+
 t.test('systemClock.now() does not go back and wallTime() is the time of day', async (t) => {
   const first = systemClock.now()
   t.ok(systemClock.now() >= first)
