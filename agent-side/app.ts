@@ -6,6 +6,7 @@ import { causeText, MetadataError } from '../lib/errors.ts'
 import type { Logger } from '../lib/log.ts'
 import { reasonRow, type ReasonCode } from '../lib/reason-codes.ts'
 import type { RefusalLog } from '../lib/refusal-log.ts'
+import { wireHeaders } from '../lib/wire-headers.ts'
 import type { Forwarded, Forwarder } from './compute/compute-client.ts'
 import { isRepeatable, relayKept, type ComputeRequest } from './compute/exchange.ts'
 import type { Decision, DecisionLog } from './decision-log.ts'
@@ -31,6 +32,8 @@ export interface AppOptions {
   readonly logger: Logger
   readonly refusals: RefusalLog
   readonly bodyLimit: Bytes
+  /** Whether ports can be looked up, for the canary of the proxy. @default always */
+  readonly isReady?: () => boolean
   readonly observer?: { decided(decision: Decision): void }
 }
 
@@ -68,6 +71,10 @@ export class App {
 
   /** Answers one request; never rejects. What `peer` is depends on the listener alone. */
   async handle(peer: Peer, request: IncomingMessage, raw: ServerResponse): Promise<void> {
+    if (peer.kind === 'overlapd' && request.headers[wireHeaders.canary] !== undefined) {
+      this.#answerCanary(raw, request)
+      return
+    }
     const requestId = readRequestId(peer, request.headers)
     const response = new GuestResponse(raw, requestId)
     const began = this.#options.clock.now()
@@ -84,6 +91,13 @@ export class App {
       response.refuse(code, request.headers.accept, retryAfter)
     }
     this.#conclude(serving)
+  }
+
+  /** Our proxy's workers build headers from nothing, so no guest can ask this. */
+  #answerCanary(raw: ServerResponse, request: IncomingMessage): void {
+    request.resume()
+    if (this.#options.isReady?.() ?? true) raw.writeHead(204).end()
+    else new GuestResponse(raw, 'canary').refuse('directory_not_ready', undefined)
   }
 
   async #serve(serving: Serving): Promise<void> {

@@ -351,6 +351,7 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
     logger,
     refusals: new RefusalLog(logger, clock),
     bodyLimit: config.limits.body_bytes,
+    isReady: () => directory.readiness().ready,
     observer: metrics,
   })
   const listeners = createListeners(config, app, around, metrics)

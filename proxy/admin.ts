@@ -9,6 +9,7 @@ import type { Registry } from '../lib/metrics.ts'
 import { agentPlaces, agentPlaceText } from './agent-option.ts'
 import type { RefusedNamespace } from './attachment.ts'
 import type { ProxyConfig } from './config.ts'
+import type { Canary, CanaryState } from './canary/canary.ts'
 import type { Interception, InterceptionState } from './interception/interception.ts'
 import type { Listeners, NamespaceStatus } from './listeners.ts'
 import type { AgentAddresses } from './opener/agent-addresses.ts'
@@ -18,6 +19,8 @@ import type { WorkerPool, WorkerStatus } from './opener/worker-pool.ts'
 export interface ServedNamespace extends Omit<NamespaceStatus, 'key'> {
   /** How the redirection of the metadata address is, where there is one. */
   readonly interception?: InterceptionState
+  /** Whether the canary was answered, where there is one. */
+  readonly canary?: CanaryState
 }
 
 /** One agent on `/status`, as the workers find it. */
@@ -49,6 +52,7 @@ export interface ProxyAdminOptions {
   readonly agentAddresses: Pick<AgentAddresses, 'certificate'>
   readonly listeners: Listeners
   readonly interception: Interception
+  readonly canary?: Pick<Canary, 'stateOf'> | undefined
   readonly pool: WorkerPool
   readonly registry: Registry
   readonly refused: () => readonly RefusedNamespace[]
@@ -97,12 +101,18 @@ export class ProxyAdmin {
   }
 
   status(): ProxyStatus {
-    const { config, listeners, interception, pool, refused } = this.#options
+    const { config, listeners, interception, canary, pool, refused } = this.#options
     const namespaces = listeners.status().map(({ key, ...status }) => {
       const redirection = interception.stateOf(key)
-      if (redirection === undefined) return status
-      const why = [status.why, redirection.why].filter((one) => one !== undefined).join('; ')
-      return { ...status, interception: redirection.state, ...(why !== '' && { why }) }
+      const bird = canary?.stateOf(key)
+      const whys = [status.why, redirection?.why, bird?.why]
+      const why = whys.filter((one) => one !== undefined).join('; ')
+      return {
+        ...status,
+        ...(redirection && { interception: redirection.state }),
+        ...(bird && { canary: bird.state }),
+        ...(why !== '' && { why }),
+      }
     })
     const workers = pool.status()
     const certificate = this.#certificate()

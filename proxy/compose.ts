@@ -1,5 +1,6 @@
 /** How do the parts of the proxy come together? The only file that knows them all. */
 import { closeSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import type { Clock, Milliseconds } from '../lib/clock.ts'
 import type { Part } from '../lib/lifecycle.ts'
@@ -13,6 +14,8 @@ import { Predecessor } from './handover/predecessor.ts'
 import type { RestartState } from './handover/restart-state.ts'
 import type { ServiceStore } from './handover/service-sockets.ts'
 import { NamespaceGrants } from './haproxy/namespace-grants.ts'
+import { Canary } from './canary/canary.ts'
+import { canaryPlace } from './canary/places.ts'
 import { Interception } from './interception/interception.ts'
 import { RuleLoader } from './interception/rule-loader.ts'
 import { LeftoverTables } from './interception/leftover-tables.ts'
@@ -68,6 +71,7 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
   const metrics = createProxyMetrics({
     countNamespaces: (visit) => listeners.count(visit),
     countInterceptions: (state) => interception.count(state),
+    countCanaries: (visit) => canary?.count(visit),
     workerStates: () => pool.status().map(({ state }) => state),
     refusedNamespaces: () => refused.length,
   })
@@ -79,6 +83,7 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
   const interception = new Interception({
     interface: config.intercept.interface,
     tcpPort: config.intercept.tcp_port,
+    canary: config.canary.enabled,
     loader: ruleLoader,
     parallel: parallelNftRuns,
     checkEvery: config.full_pass * passesPerRuleCheck,
@@ -106,6 +111,7 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     onListening: (listenerIds) => listeners.markListening(listenerIds),
     onRefused: (listenerId, cause) => listeners.markRefused(listenerId, cause),
     onRestart: () => metrics.workerRestarts.inc(),
+    onCanary: (canaryId, outcome) => canary?.told(canaryId, outcome),
     lifelines: restart?.store && lifelinesIn(restart.store),
   })
   const holders = new PortHolders(window, clock)
@@ -130,6 +136,22 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     holderOf: ({ path, key }, tcpPort) => holdersText(holders.find(path, key, tcpPort)),
     onServing: (span) => metrics.attachSeconds.observe(span / 1000),
   })
+  const canary: Canary | undefined = config.canary.enabled
+    ? new Canary({
+        window,
+        places: () =>
+          listeners
+            .served()
+            .map(({ attachment, bindingKeys }) => canaryPlace(attachment, bindingKeys)),
+        send: (canaryId, fd) => pool.askCanary(canaryId, fd),
+        interval: config.canary.interval,
+        timeout: config.canary.timeout,
+        parallel: config.canary.parallel,
+        clock,
+        logger,
+        onAnswer: (kind, latency) => metrics.canaryLatency.observe({ kind }, latency),
+      })
+    : undefined
   const leftovers = new LeftoverTables({
     window,
     loader: ruleLoader,
@@ -169,6 +191,7 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     agentAddresses,
     listeners,
     interception,
+    canary,
     pool,
     registry: metrics.registry,
     refused: () => refused,
@@ -242,6 +265,11 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
       },
       () => discovery.close(),
     ),
+    startable(
+      'canary',
+      () => canary?.start(),
+      () => canary?.close(),
+    ),
   ]
   const { predecession } = restart ?? {}
   const follow = async (): Promise<void> => {
@@ -288,6 +316,9 @@ function lifelinesIn(store: ServiceStore): Lifelines {
   }
 }
 
+/** Nobody guesses that. */
+const canaryTokenBytes = 32
+
 function startable(
   name: string,
   start: () => void | Promise<void>,
@@ -312,7 +343,7 @@ function attachmentRules(config: ProxyConfig, homeKey: NamespaceKey): Attachment
 }
 
 function workerConfig(
-  { agent, forwarding, limits, listen_backlog, log }: ProxyConfig,
+  { agent, canary, forwarding, limits, listen_backlog, log }: ProxyConfig,
   addresses: readonly AgentAddress[],
 ): WorkerConfig {
   return {
@@ -325,6 +356,13 @@ function workerConfig(
       timeoutHeaders: agent.timeout_headers,
       timeoutBody: agent.timeout_body,
     },
+    ...(canary.enabled && {
+      canary: {
+        target: `/canary/${randomBytes(canaryTokenBytes).toString('hex')}`,
+        timeout: canary.timeout,
+        asksAgent: canary.ask_agent,
+      },
+    }),
     ...(forwarding.mode === 'direct' && {
       forwarding: {
         leaseSocket: forwarding.lease_socket,

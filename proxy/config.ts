@@ -234,6 +234,29 @@ const table = {
       default: false,
     }),
   }),
+  canary: section({
+    enabled: flag({
+      help: 'Ask each served namespace from its inside now and then, and tell how that went. It asks neither Nova nor for any guest.',
+      default: false,
+    }),
+    interval: duration({
+      help: 'From one round to the next, give or take a quarter.',
+      default: '60s',
+      min: '100ms',
+    }),
+    timeout: duration({ help: 'For one answer.', default: '5s', min: '100ms', max: '1m' }),
+    parallel: integer({
+      help: 'Namespaces asked at the same time.',
+      unit: 'namespaces',
+      default: 4,
+      min: 1,
+      max: 64,
+    }),
+    ask_agent: flag({
+      help: "Ask up to the agent. Not with Neutron's own, which would log an error each time.",
+      default: true,
+    }),
+  }),
   admin: section({
     socket: path({
       help: 'UNIX socket for operators: /health, /ready, /metrics, /status.',

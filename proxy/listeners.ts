@@ -341,6 +341,13 @@ export class Listeners {
     return entry && statusOf(entry)
   }
 
+  /** What is served, with the binding keys of its open listeners. */
+  served(): { readonly attachment: Attachment; readonly bindingKeys: readonly string[] }[] {
+    return [...this.#entries.values()]
+      .filter((entry) => stateOf(entry) === 'serving')
+      .map(({ attachment, held }) => ({ attachment, bindingKeys: [...held.keys()] }))
+  }
+
   /** Counts by kind and state, for metrics; cheaper than {@link status}. */
   count(visit: (kind: NamespaceKind, state: NamespaceState, listeners: Count) => void): void {
     for (const entry of this.#entries.values()) {

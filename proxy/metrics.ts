@@ -7,6 +7,7 @@ import {
   metricNamespace,
   type Registry,
 } from '../lib/metrics.ts'
+import type { CanaryState } from './canary/canary.ts'
 import type { InterceptionState } from './interception/interception.ts'
 import type { NamespaceState } from './listeners.ts'
 import type { NamespaceKind } from './namespace-identity.ts'
@@ -19,6 +20,7 @@ export interface ProxyGauges {
   ): void
   countInterceptions(state: InterceptionState): number
   workerStates(): readonly WorkerState[]
+  countCanaries(visit: (kind: NamespaceKind, state: CanaryState) => void): void
   refusedNamespaces(): number
 }
 
@@ -29,9 +31,11 @@ export interface ProxyMetrics {
   readonly attachSeconds: Histogram
   readonly reconcileSeconds: Histogram
   readonly interceptionFailures: Counter
+  readonly canaryLatency: Histogram
 }
 
 const attachBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60]
+const canaryBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5]
 const reconcileBuckets = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1]
 const interceptionStates: readonly InterceptionState[] = ['applying', 'applied', 'failed']
 
@@ -59,6 +63,13 @@ export function createProxyMetrics(gauges: ProxyGauges): ProxyMetrics {
       name: named('reconcile_seconds'),
       help: 'Comparing the namespaces there are with the listeners that are open.',
       buckets: reconcileBuckets,
+      registers,
+    }),
+    canaryLatency: new Histogram({
+      name: named('canary_latency_seconds'),
+      help: 'Time to an answer that the canary got, by kind of namespace.',
+      labelNames: ['kind'],
+      buckets: canaryBuckets,
       registers,
     }),
     interceptionFailures: new Counter({
@@ -109,6 +120,26 @@ function gaugesOf(gauges: ProxyGauges): readonly Gauge[] {
       collect() {
         for (const state of interceptionStates)
           this.set({ state }, gauges.countInterceptions(state))
+      },
+    }),
+    new Gauge({
+      name: named('canary_up'),
+      help: 'Namespaces that answered the canary, by kind.',
+      labelNames: ['kind'],
+      registers,
+      collect() {
+        this.reset()
+        gauges.countCanaries((kind, state) => this.inc({ kind }, state === 'up' ? 1 : 0))
+      },
+    }),
+    new Gauge({
+      name: named('canary_down'),
+      help: 'Namespaces that did not answer the canary twice in a row, by kind.',
+      labelNames: ['kind'],
+      registers,
+      collect() {
+        this.reset()
+        gauges.countCanaries((kind, state) => this.inc({ kind }, state === 'down' ? 1 : 0))
       },
     }),
     new Gauge({

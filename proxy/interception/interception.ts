@@ -16,6 +16,8 @@ export interface InterceptionOptions {
   readonly interface: string
   readonly tcpPort: number
   readonly loader: RuleLoader
+  /** Whether a canary asks from inside. */
+  readonly canary?: boolean
   /** Namespaces worked on at the same time. */
   readonly parallel: Count
   /** How often rules are looked for that others may have removed. */
@@ -173,8 +175,8 @@ export class Interception {
   }
 
   #ruleset(families: readonly ('ip' | 'ip6')[]): string {
-    const { interface: onInterface, tcpPort } = this.#options
-    return interceptionRuleset({ interface: onInterface, tcpPort, families })
+    const { interface: onInterface, tcpPort, canary = false } = this.#options
+    return interceptionRuleset({ interface: onInterface, tcpPort, families, canary })
   }
 
   async #load(entry: Entry): Promise<void> {

@@ -7,6 +7,8 @@ export interface RulesetOptions {
   /** Where our listener is. */
   readonly tcpPort: number
   readonly families: readonly ('ip' | 'ip6')[]
+  /** Redirect what asks from inside over loopback, as the canary does. */
+  readonly canary?: boolean
 }
 
 /** All that we own in a namespace; deleting it undoes everything. */
@@ -35,7 +37,7 @@ export function interceptionRuleset(options: RulesetOptions): string {
   chain redirect_metadata {
     type nat hook prerouting priority dstnat ${before}; policy accept;
 ${interfaceRules(options.interface)}${each((family, address) => `${family} daddr ${address} tcp dport ${metadataTcpPort} counter redirect to :${tcpPort}`)}  }
-  chain guard_listener {
+${options.canary === true ? canaryChain(tcpPort) : ''}  chain guard_listener {
     type filter hook input priority filter ${before}; policy accept;
 ${each((family, address) => `tcp dport ${tcpPort} ct status dnat ct original ${family} daddr ${address} accept`)}    tcp dport ${tcpPort} counter drop
   }
@@ -49,6 +51,15 @@ ${each((family, address) => `${family} daddr ${address} counter drop`)}  }
 /** Removes our table; one that is not there is no error. */
 export function removalRuleset(): string {
   return `add table ${table}\ndelete table ${table}\n`
+}
+
+/** Packets made here pass no prerouting hook. Loopback has no link-local address, so there is nothing to do for IPv6. */
+function canaryChain(tcpPort: number): string {
+  return `  chain redirect_canary {
+    type nat hook output priority -105; policy accept;
+    oifname "lo" ip daddr ${metadataIpv4} tcp dport ${metadataTcpPort} redirect to :${tcpPort}
+  }
+`
 }
 
 const addresses = { ip: metadataIpv4, ip6: metadataIpv6 } as const

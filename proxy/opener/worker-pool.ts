@@ -4,7 +4,13 @@ import { causeText } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/log.ts'
 import { Backoff } from '../backoff.ts'
 import type { ListenerSink, OpenListener } from '../listeners.ts'
-import type { AgentAddress, AgentReport, FromWorker, WorkerConfig } from '../worker/protocol.ts'
+import type {
+  AgentAddress,
+  AgentReport,
+  FromWorker,
+  WorkerConfig,
+  CanaryOutcome,
+} from '../worker/protocol.ts'
 import {
   WorkerProcess,
   type Lifelines,
@@ -35,6 +41,7 @@ export interface WorkerPoolOptions {
   readonly onListening: (listenerIds: readonly number[]) => void
   readonly onRefused: (listenerId: number, cause: string) => void
   readonly onRestart: () => void
+  readonly onCanary?: (canaryId: number, outcome: CanaryOutcome) => void
   /** Absent, workers end soon after this process. */
   readonly lifelines?: Lifelines | undefined
 }
@@ -107,6 +114,12 @@ export class WorkerPool implements ListenerSink {
   reconfigureAgents(addresses: readonly AgentAddress[]): void {
     this.#config = { ...this.#config, agent: { ...this.#config.agent, addresses } }
     for (const { worker } of this.#places) worker?.reconfigureAgents(addresses)
+  }
+
+  /** Lets one of the workers ask, each in its turn. @returns false when none can */
+  askCanary(canaryId: number, fd: number): boolean {
+    const ready = this.#places.flatMap(({ worker }) => (worker?.state === 'ready' ? worker : []))
+    return ready[canaryId % ready.length]?.askCanary(canaryId, fd) ?? false
   }
 
   status(): WorkerStatus[] {
@@ -207,6 +220,9 @@ export class WorkerPool implements ListenerSink {
         break
       case 'agents':
         worker.agents = message.agents
+        break
+      case 'canary':
+        this.#options.onCanary?.(message.canaryId, message.outcome)
         break
       case 'ready':
       case 'drained':

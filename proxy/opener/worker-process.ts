@@ -158,6 +158,18 @@ export class WorkerProcess {
     if (this.#state === 'ready') this.#tell({ kind: 'metrics', id })
   }
 
+  /** Lets it ask over a socket that is connecting. @returns false when it cannot take it now */
+  askCanary(canaryId: number, fd: number): boolean {
+    if (this.#state !== 'ready') return false
+    try {
+      sendDescriptors(this.#channel, [fd])
+    } catch {
+      return false
+    }
+    this.#tell({ kind: 'ask-canary', canaryId })
+    return true
+  }
+
   /** Asks it to finish what it is doing; it is gone when it has, or when the limit is over. */
   drain(limit: Milliseconds): void {
     if (this.#state === 'gone') return

@@ -86,6 +86,12 @@ export class Forwarder {
     return this.#agent.send({ method, target, headers, body }, receiver)
   }
 
+  /** Asks the agent whether it is ready, for nobody in particular. */
+  askReady(receiver: AnswerReceiver): void {
+    const headers = [wireHeaders.canary, '1']
+    this.#agent.send({ method: 'GET', target: '/', headers, body: null }, receiver)
+  }
+
   /** A guest has connected. */
   noteGuest(guest: GuestIdentity): void {
     if (guest.sourceMac === undefined) return

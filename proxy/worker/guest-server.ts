@@ -15,7 +15,8 @@ import {
 } from './guest-listener.ts'
 import type { GuestServices } from './guest-services.ts'
 import { parserRefusal, type ParserError } from '../../lib/http/parser-refusal.ts'
-import type { ListenerDescription } from './protocol.ts'
+import { answerCanary, isFromInside } from './canary.ts'
+import type { ListenerDescription, WorkerConfig } from './protocol.ts'
 import { refusalBytes } from './refusal-bytes.ts'
 import { sourceMacOfSyn } from './source-mac.ts'
 
@@ -24,12 +25,17 @@ const patience: Milliseconds = 500
 
 /** Where a connection's identity hangs. A symbol of ours: no byte of a guest can become one. */
 const guestConnection = Symbol('guestConnection')
+const canaryAnswer = Symbol('canaryAnswer')
 interface GuestSocket extends Socket {
   [guestConnection]?: GuestConnection
+  /** Instead of a guest: the canary's, or of something else inside the namespace. */
+  [canaryAnswer]?: (request: IncomingMessage, response: GuestResponse) => void
 }
 
 export interface GuestServerOptions {
   readonly services: GuestServices
+  /** @see WorkerConfig */
+  readonly canary?: WorkerConfig['canary']
   /** @see WorkerConfig */
   readonly backlog: Count
   /** The SYN of an accepted connection that nothing was read from yet. */
@@ -161,6 +167,7 @@ export class GuestServer {
     server.on('checkContinue', (request, response) => accept(request, response, true))
     server.on('checkExpectation', (request, response) => accept(request, response, false))
     server.on('connect', (_request, socket: GuestSocket) => {
+      if (socket[canaryAnswer] !== undefined) socket.destroy()
       socket[guestConnection]?.refuseConnect()
     })
     server.on('clientError', (error: ParserError, socket: GuestSocket) => {
@@ -178,6 +185,11 @@ export class GuestServer {
       // Reset before it was accepted.
       socket.on('error', ignoreError)
       socket.destroy()
+      return
+    }
+    if (this.#options.canary !== undefined && isFromInside(socket)) {
+      socket[canaryAnswer] = this.#answerCanary
+      this.#http.emit('connection', socket)
       return
     }
     const limit = listener.connections.take(address)
@@ -198,6 +210,12 @@ export class GuestServer {
     metrics.connectionsOpen += 1
     socket.once('close', () => this.#closed(connection))
     this.#http.emit('connection', socket)
+  }
+
+  readonly #answerCanary = (request: IncomingMessage, response: GuestResponse): void => {
+    const { forwarder } = this.#services
+    const { canary } = this.#options
+    if (canary) answerCanary(request, response, canary, (receiver) => forwarder.askReady(receiver))
   }
 
   #closed(connection: GuestConnection): void {
@@ -239,6 +257,7 @@ export class GuestServer {
 
 function accept(request: IncomingMessage, response: GuestResponse, awaitsContinue: boolean): void {
   const socket: GuestSocket = request.socket
+  socket[canaryAnswer]?.(request, response)
   socket[guestConnection]?.accept(request, response, awaitsContinue)
 }
 
@@ -246,7 +265,7 @@ function cannotRead(error: ParserError, socket: GuestSocket): void {
   // More bytes after a request that said it was the last: the answer under way ends the connection anyway.
   if (error.code === 'HPE_CLOSED_CONNECTION') return
   const code = parserRefusal(error)
-  if (code === undefined) socket.destroy()
+  if (code === undefined || socket[canaryAnswer] !== undefined) socket.destroy()
   else socket[guestConnection]?.cannotRead(code)
 }
 

@@ -78,6 +78,13 @@ export interface WorkerConfig {
     /** Short: the agent is always there to fall back on. */
     readonly timeoutConnect: Milliseconds
   }
+  /** Absent: whoever connects is a guest. */
+  readonly canary?: {
+    /** Path with the token that only workers of this opener know. */
+    readonly target: string
+    readonly timeout: Milliseconds
+    readonly asksAgent: boolean
+  }
   readonly limits: {
     readonly headBytes: Bytes
     readonly bodyBytes: Bytes
@@ -114,6 +121,13 @@ export type ToWorker =
    */
   | { readonly kind: 'linger'; readonly limit: Milliseconds }
   | { readonly kind: 'metrics'; readonly id: number }
+  /** Ask over a connecting socket, whose descriptor was sent before this message. Answered by `canary`. */
+  | { readonly kind: 'ask-canary'; readonly canaryId: number }
+
+/** What came of asking as the canary. `why` is a reason code, the kernel's word, or a few words. */
+export type CanaryOutcome =
+  | { readonly ok: true; readonly latency: Milliseconds }
+  | { readonly ok: false; readonly why: string }
 
 /** Worker → opener, over the IPC channel. */
 export type FromWorker =
@@ -124,6 +138,7 @@ export type FromWorker =
   | { readonly kind: 'metrics'; readonly id: number; readonly metrics: unknown }
   /** In order of preference, whenever something has changed. */
   | { readonly kind: 'agents'; readonly agents: readonly AgentReport[] }
+  | { readonly kind: 'canary'; readonly canaryId: number; readonly outcome: CanaryOutcome }
   | { readonly kind: 'drained' }
 
 /** Descriptor number of the channel for SCM_RIGHTS in a worker: after stdin, stdout, stderr and IPC. */

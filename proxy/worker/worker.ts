@@ -2,6 +2,7 @@ import { causeText } from '../../lib/errors.ts'
 import type { Clock, Count } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/log.ts'
 import { AgentClient } from './agent-client.ts'
+import { askCanary } from './canary.ts'
 import { DirectClient } from './direct-client.ts'
 import { Forwarder, type DirectPath } from './forwarder.ts'
 import { GuestServer, type ListeningPlace } from './guest-server.ts'
@@ -63,6 +64,7 @@ export class Worker {
         bodies: new BodyBudget(),
         clock,
       },
+      canary: config.canary,
       backlog: config.backlog ?? defaultBacklog,
       savedSyn: options.savedSyn,
     })
@@ -84,6 +86,9 @@ export class Worker {
       case 'close-listeners':
         this.#server.closeListeners(message.listenerIds)
         return
+      case 'ask-canary':
+        await this.#askCanary(message.canaryId)
+        return
       case 'drain':
         await this.#server.drain(message.limit)
         await this.#forwarder.close()
@@ -100,6 +105,13 @@ export class Worker {
       default:
         message satisfies never
     }
+  }
+
+  async #askCanary(canaryId: number): Promise<void> {
+    const { config, clock, nextDescriptor, tell } = this.#options
+    const fd = nextDescriptor()
+    if (config.canary === undefined || fd === undefined) return
+    tell({ kind: 'canary', canaryId, outcome: await askCanary(fd, config.canary, clock) })
   }
 
   /** Takes all descriptors before the first wait: their order is the order of messages. */

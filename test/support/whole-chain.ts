@@ -93,6 +93,10 @@ export class WholeChain {
     })
   }
 
+  async stopAgent(): Promise<void> {
+    await this.#agent.stop()
+  }
+
   /** Another agent on the same sockets, which remembers nothing. */
   async restartAgent(sourceMac: SourceMacPolicy): Promise<void> {
     await this.#agent.stop()

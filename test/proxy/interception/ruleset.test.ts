@@ -38,3 +38,10 @@ t.test(
     ])
   },
 )
+
+t.test('interceptionRuleset() redirects what asks from inside for the canary alone', async (t) => {
+  t.notMatch(interceptionRuleset(both), 'hook output')
+  const [, chain = ''] =
+    /chain redirect_canary {([^}]*)}/.exec(interceptionRuleset({ ...both, canary: true })) ?? []
+  t.match(chain, 'oifname "lo" ip daddr 169.254.169.254 tcp dport 80 redirect to :9697')
+})

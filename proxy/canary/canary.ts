@@ -1,0 +1,181 @@
+/** Is each namespace really answered from, and how quickly? Asks now and then without being a guest. */
+import { closeSync } from 'node:fs'
+import type { Cancel, Clock, Count, Milliseconds, Seconds } from '../../lib/clock.ts'
+import type { Logger } from '../../lib/log.ts'
+import type { NamespaceKind } from '../namespace-identity.ts'
+import { connectIn, type ConnectTarget } from '../netns/connect-in.ts'
+import { SystemCallError } from '../netns/libc.ts'
+import { openNamespace, type NamespaceKey } from '../netns/namespace-handle.ts'
+import type { NamespaceWindow } from '../netns/window.ts'
+import type { CanaryOutcome } from '../worker/protocol.ts'
+
+/** A namespace that is served, and where its guests would ask. */
+export interface CanaryPlace {
+  readonly key: NamespaceKey
+  readonly netns: string
+  readonly path: string
+  readonly kind: NamespaceKind
+  readonly targets: readonly ConnectTarget[]
+}
+
+/** `unknown` until it was asked for the first time. */
+export type CanaryState = 'up' | 'down' | 'unknown'
+
+export interface CanaryOptions {
+  readonly window: NamespaceWindow
+  readonly places: () => readonly CanaryPlace[]
+  /** Gives a connecting socket to a worker, which asks over it. @returns false when none could take it */
+  readonly send: (canaryId: number, fd: number) => boolean
+  /** From the end of one round to the next, give or take a quarter. */
+  readonly interval: Milliseconds
+  /** For one answer; the worker keeps it. */
+  readonly timeout: Milliseconds
+  /** Namespaces asked at the same time. */
+  readonly parallel: Count
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly onAnswer: (kind: NamespaceKind, latency: Seconds) => void
+}
+
+interface Known {
+  readonly kind: NamespaceKind
+  state: CanaryState
+  why: string | undefined
+  failures: Count
+}
+
+/** One may be lost to a worker that is being replaced. */
+const failuresToDown: Count = 2
+/** For a worker that ends before it has told. */
+const grace: Milliseconds = 2_000
+
+const whatToDo =
+  'Compare with "overlapd status". Nothing at all: look at the rules (nft list table inet overlapd) and at nf_conntrack_count in the namespace.'
+
+/**
+ * Asks through each namespace's own listeners, rules and workers, up to the agent. The opener makes the sockets and reads nothing from
+ * them; a worker asks. What it proves and what not stands in README.md.
+ */
+export class Canary {
+  readonly #options: CanaryOptions
+  readonly #known = new Map<NamespaceKey, Known>()
+  readonly #waiting = new Map<number, (outcome: CanaryOutcome | undefined) => void>()
+  #lastId = 0
+  #cancelRound: Cancel | undefined
+  #isClosed = false
+
+  constructor(options: CanaryOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    this.#scheduleRound()
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#cancelRound?.()
+    for (const settle of this.#waiting.values()) settle(undefined)
+  }
+
+  /** What a worker found out. */
+  told(canaryId: number, outcome: CanaryOutcome): void {
+    this.#waiting.get(canaryId)?.(outcome)
+  }
+
+  stateOf(key: NamespaceKey): { readonly state: CanaryState; readonly why?: string } {
+    const { state, why } = this.#known.get(key) ?? { state: 'unknown', why: undefined }
+    return { state, ...(state === 'down' && why !== undefined && { why }) }
+  }
+
+  count(visit: (kind: NamespaceKind, state: CanaryState) => void): void {
+    for (const { kind, state } of this.#known.values()) visit(kind, state)
+  }
+
+  #scheduleRound(): void {
+    const { clock, interval } = this.#options
+    const pause = interval * (0.75 + Math.random() / 2)
+    this.#cancelRound = clock.schedule(pause, () => {
+      void this.#round().finally(() => {
+        if (!this.#isClosed) this.#scheduleRound()
+      })
+    })
+  }
+
+  async #round(): Promise<void> {
+    const places = this.#options.places()
+    const keys = new Set(places.map(({ key }) => key))
+    for (const key of this.#known.keys()) if (!keys.has(key)) this.#known.delete(key)
+    const next = places.values()
+    const work = async (): Promise<void> => {
+      for (const place of next) {
+        if (this.#isClosed) return
+        await this.#askPlace(place)
+      }
+    }
+    await Promise.all(Array.from({ length: this.#options.parallel }, work))
+  }
+
+  /** Up when each of its addresses answers. */
+  async #askPlace(place: CanaryPlace): Promise<void> {
+    for (const target of place.targets) {
+      const outcome = await this.#ask(place, target)
+      if (outcome === undefined) return
+      if (!outcome.ok) {
+        this.#note(place, `${target.address}: ${outcome.why}`)
+        return
+      }
+      this.#options.onAnswer(place.kind, outcome.latency / 1_000)
+    }
+    if (place.targets.length > 0) this.#note(place, undefined)
+  }
+
+  /** @returns `undefined` when nothing was found out */
+  async #ask(place: CanaryPlace, target: ConnectTarget): Promise<CanaryOutcome | undefined> {
+    const { window, send, clock, timeout } = this.#options
+    let fd: number
+    try {
+      const handle = openNamespace(place.path)
+      try {
+        if (handle.key !== place.key) return undefined
+        fd = connectIn(window, handle, target)
+      } finally {
+        handle.close()
+      }
+    } catch (cause) {
+      // Anything else is about the name, which the next look at the namespaces settles.
+      return cause instanceof SystemCallError ? { ok: false, why: cause.errnoName } : undefined
+    }
+    this.#lastId += 1
+    const canaryId = this.#lastId
+    try {
+      if (!send(canaryId, fd)) return undefined
+    } finally {
+      closeSync(fd)
+    }
+    return new Promise((resolve) => {
+      const cancel = clock.schedule(timeout + grace, () => settle(undefined))
+      const settle = (outcome: CanaryOutcome | undefined): void => {
+        cancel()
+        this.#waiting.delete(canaryId)
+        resolve(outcome)
+      }
+      this.#waiting.set(canaryId, settle)
+    })
+  }
+
+  #note({ key, kind, netns }: CanaryPlace, why: string | undefined): void {
+    const known = this.#known.get(key) ?? { kind, state: 'unknown', why: undefined, failures: 0 }
+    this.#known.set(key, known)
+    const { logger } = this.#options
+    known.why = why
+    known.failures = why === undefined ? 0 : known.failures + 1
+    if (why === undefined) {
+      if (known.state === 'down') logger.info({ netns }, 'The canary is answered again')
+      known.state = 'up'
+    } else if (known.failures >= failuresToDown && known.state !== 'down') {
+      known.state = 'down'
+      logger.warn({ netns, why, whatToDo }, 'The canary is not answered')
+    }
+  }
+}

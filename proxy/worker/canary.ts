@@ -1,0 +1,111 @@
+/** How does a worker ask as the canary, and how does it know the canary when it is asked? */
+import { timingSafeEqual } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
+import type { Bytes, Clock } from '../../lib/clock.ts'
+import type { MetadataError } from '../../lib/errors.ts'
+import { isReasonCode, reasonRow, type ReasonCode } from '../../lib/reason-codes.ts'
+import { wireHeaders } from '../../lib/wire-headers.ts'
+import type { AnswerReceiver } from './agent-exchange.ts'
+import type { CanaryOutcome, WorkerConfig } from './protocol.ts'
+
+type CanaryConfig = NonNullable<WorkerConfig['canary']>
+
+/** Our own answer is a fraction of that. */
+const longestAnswer: Bytes = 4_096
+
+/** Asks over a socket that is connecting. Never rejects. */
+export function askCanary(fd: number, config: CanaryConfig, clock: Clock): Promise<CanaryOutcome> {
+  const began = clock.now()
+  const socket = new Socket({ fd, readable: true, writable: true })
+  return new Promise((resolve) => {
+    let answer = ''
+    const finish = (outcome: CanaryOutcome): void => {
+      cancel()
+      socket.destroy()
+      resolve(outcome)
+    }
+    const cancel = clock.schedule(config.timeout, () => {
+      finish({ ok: false, why: 'no answer in time' })
+    })
+    socket.setEncoding('latin1')
+    socket.on('error', (cause: NodeJS.ErrnoException) => {
+      finish({ ok: false, why: cause.code ?? 'failed' })
+    })
+    socket.on('data', (text: string) => {
+      answer += text
+      if (answer.includes('\r\n\r\n') || answer.length > longestAnswer) {
+        finish(outcomeOf(answer, clock.now() - began))
+      }
+    })
+    socket.on('end', () => finish({ ok: false, why: 'closed without an answer' }))
+    // What is written waits until it has connected.
+    socket.write(`GET ${config.target} HTTP/1.1\r\nHost: canary\r\nConnection: close\r\n\r\n`)
+  })
+}
+
+function outcomeOf(answer: string, latency: number): CanaryOutcome {
+  if (answer.startsWith('HTTP/1.1 204 ')) return { ok: true, latency }
+  const reason = new RegExp(`^${wireHeaders.reason}: (\\w+)\\r$`, 'im').exec(answer)?.[1]
+  return { ok: false, why: isReasonCode(reason) ? reason : 'not answered by us' }
+}
+
+/** No guest's connection has one address at both ends. */
+export function isFromInside({ remoteAddress, localAddress }: Socket): boolean {
+  return remoteAddress !== undefined && remoteAddress === localAddress
+}
+
+/** Asks the agent whether it is ready, for nobody in particular. */
+export type AskReady = (receiver: AnswerReceiver) => void
+
+/** Answers the canary, and closes the connection of whoever else is inside. */
+export function answerCanary(
+  request: IncomingMessage,
+  response: ServerResponse,
+  config: CanaryConfig,
+  askReady: AskReady,
+): void {
+  if (!isSameText(request.url ?? '', config.target)) {
+    request.socket.destroy()
+    return
+  }
+  const answer = (reason?: ReasonCode): void => {
+    if (response.headersSent || response.destroyed) return
+    response.shouldKeepAlive = false
+    if (reason === undefined) response.writeHead(204).end()
+    else response.writeHead(reasonRow(reason).status, { [wireHeaders.reason]: reason }).end()
+  }
+  response.on('error', () => undefined)
+  if (config.asksAgent) askReady(new ReadyReceiver(answer))
+  else answer()
+}
+
+function isSameText(one: string, other: string): boolean {
+  const [a, b] = [Buffer.from(one), Buffer.from(other)]
+  return a.length === b.length && timingSafeEqual(a, b)
+}
+
+class ReadyReceiver implements AnswerReceiver {
+  readonly #answer: (reason?: ReasonCode) => void
+  #reason: ReasonCode | undefined
+
+  constructor(answer: (reason?: ReasonCode) => void) {
+    this.#answer = answer
+  }
+
+  answerHead(status: number, _headers: string[], reason: ReasonCode | undefined): void {
+    if (status !== 204) this.#reason = reason ?? 'agent_broken_answer'
+  }
+
+  answerData(): boolean {
+    return true
+  }
+
+  answerEnd(): void {
+    this.#answer(this.#reason)
+  }
+
+  answerFailed(failure: MetadataError): void {
+    this.#answer(failure.code)
+  }
+}
