@@ -1,4 +1,5 @@
 import { writeFile } from 'node:fs/promises'
+import { machineFacts } from './machine.ts'
 import { ratiosOf } from './ratios.ts'
 import { resultsText } from './results.ts'
 import { rowsText } from './row-table.ts'
@@ -21,13 +22,14 @@ export async function benchCommand(options: BenchCommandOptions): Promise<number
     process.stderr.write('bench: network namespaces need Linux and root\n')
     return 3
   }
+  const facts = machineFacts()
   const rows = await runScenarios(scenarios, quick)
   const ratios = ratiosOf(rows)
   process.stdout.write(`${rowsText(rows)}\n${targetsText(rows)}\n`)
   if (jsonFile !== undefined) {
     await writeFile(jsonFile, `${JSON.stringify({ rows, ratios }, undefined, 2)}\n`)
   }
-  if (resultsFile !== undefined) await writeFile(resultsFile, await resultsText(rows, quick))
+  if (resultsFile !== undefined) await writeFile(resultsFile, resultsText(rows, quick, facts))
   const isBad = rows.some(
     (row) => (row.wrong ?? 0) > 0 || row.note?.startsWith(notMeasuredNote) === true,
   )

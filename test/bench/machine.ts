@@ -6,8 +6,11 @@ import { packageVersion } from '../../lib/cli/package-version.ts'
 /** Packages of the peer whose versions matter. */
 const packages = ['neutron-server', 'neutron-metadata-agent', 'haproxy', 'rabbitmq-server']
 
-/** What a figure was measured on, as lines of `what`, `value`. */
-export function machineFacts(): readonly (readonly [string, string])[] {
+/** One thing about a machine: `['memory', '23 GiB']`. */
+export type MachineFact = readonly [what: string, value: string]
+
+/** What figures were measured on. Taken before the first of them, it tells what else the machine had to do. */
+export function machineFacts(): readonly MachineFact[] {
   const memory = Math.round(totalmem() / 2 ** 30)
   return [
     ['processors', `${availableParallelism()} × ${cpus()[0]?.model ?? 'unknown'}`],

@@ -1,4 +1,5 @@
-import { machineFacts } from './machine.ts'
+import type { MachineFact } from './machine.ts'
+import { markdownTable } from './markdown-table.ts'
 import { ratiosOf } from './ratios.ts'
 import type { BenchRow } from './row.ts'
 import { rowsMarkdown } from './row-table.ts'
@@ -18,25 +19,30 @@ That addresses which are used again give no wrong answer is shown by a test that
 \`test/behaviour/stale-after-port-reuse.test.ts\`.`
 
 /** The page of results. It is made by the command alone. */
-export async function resultsText(rows: readonly BenchRow[], quick: boolean): Promise<string> {
-  const facts = machineFacts().map(([what, value]) => `| ${what} | ${value} |`)
-  const ratios = Object.entries(ratiosOf(rows)).map(
-    ([name, value]) => `| ${name} | ${value.toFixed(value < 10 ? 2 : 0)} |`,
-  )
+export function resultsText(
+  rows: readonly BenchRow[],
+  quick: boolean,
+  facts: readonly MachineFact[],
+): string {
+  const ratios = Object.entries(ratiosOf(rows)).map(([name, value]) => [
+    name,
+    value.toFixed(value < 10 ? 2 : 0),
+  ])
   return [
     '# Results',
     `Made by \`npm run bench:peer -- --results\` on ${new Date().toISOString().slice(0, 10)}.`,
     ...(quick ? ['**A quick run: small counts, figures not worth keeping.**'] : []),
     explanations,
     '## Machine',
-    ['| what | value |', '| --- | --- |', ...facts].join('\n'),
+    markdownTable(['what', 'value'], facts),
     '## Targets',
     targetsMarkdown(rows),
     '## Ratios',
     'Above 1 is in our favour.',
-    ['| ratio | value |', '| --- | --- |', ...ratios].join('\n'),
+    markdownTable(['ratio', 'value'], ratios),
     '## All rows',
     rowsMarkdown(rows),
-    '',
-  ].join('\n\n')
+  ]
+    .join('\n\n')
+    .concat('\n')
 }

@@ -1,4 +1,5 @@
 import { headedTable } from '../../lib/text-table.ts'
+import { markdownTable } from './markdown-table.ts'
 import type { BenchRow } from './row.ts'
 
 const headings = [
@@ -68,11 +69,8 @@ export function rowsText(rows: readonly BenchRow[]): string {
 
 /** The same as Markdown. */
 export function rowsMarkdown(rows: readonly BenchRow[]): string {
-  const line = (texts: readonly string[]): string => `| ${texts.join(' | ')} |`
-  const all = [...headings, 'remarks']
-  return [
-    line(all),
-    line(all.map(() => '---')),
-    ...rows.map((row) => line([...cells(row), remarks(row).join('; ').replaceAll('|', '\\|')])),
-  ].join('\n')
+  return markdownTable(
+    [...headings, 'remarks'],
+    rows.map((row) => [...cells(row), remarks(row).join('; ')]),
+  )
 }

@@ -1,5 +1,6 @@
 import { headedTable } from '../../lib/text-table.ts'
 import type { Count } from '../../lib/clock.ts'
+import { markdownTable } from './markdown-table.ts'
 import { comparedName, quotient } from './ratios.ts'
 import { findRow, type BenchRow, type Side } from './row.ts'
 import { numberText } from './row-table.ts'
@@ -260,6 +261,5 @@ export function targetsText(rows: Rows): string {
 
 /** The same as Markdown. */
 export function targetsMarkdown(rows: Rows): string {
-  const line = (texts: readonly string[]): string => `| ${texts.join(' | ')} |`
-  return [line(headings), line(headings.map(() => '---')), ...lines(rows).map(line)].join('\n')
+  return markdownTable(headings, lines(rows))
 }
