@@ -1,9 +1,9 @@
 /** How does the service manager keep our listening sockets while we are restarted? @see sd_listen_fds(3), FDSTORE in sd_notify(3) */
-import { closeSync, fstatSync } from 'node:fs'
+import { fstatSync } from 'node:fs'
 import type { Cancel, Clock, Milliseconds } from '../../lib/clock.ts'
 import { causeText } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/log.ts'
-import { callLibc, linux, SystemCallError } from '../netns/libc.ts'
+import { SystemCallError } from '../netns/libc.ts'
 import { notifyService } from '../opener/service-notify.ts'
 
 /** Where descriptors of a service manager begin. */
@@ -19,19 +19,7 @@ export interface StoredDescriptors {
   readonly lifelines: readonly number[]
 }
 
-/** Numbers below are wanted for what cannot use others; thousands of sockets would take them all. */
-const firstUsualDescriptor = 1_024
-
-function moveUp(fd: number): number {
-  const moved = callLibc('fcntl', fd, linux.F_DUPFD_CLOEXEC, firstUsualDescriptor)
-  closeSync(fd)
-  return moved
-}
-
-/**
- * Call it once, and early.
- * @returns the descriptors that the service manager gave this process, by `LISTEN_FDS`
- */
+/** @returns the descriptors that the service manager gave this process, by `LISTEN_FDS` */
 export function storedDescriptors(environment: Environment): StoredDescriptors {
   const listeners: number[] = []
   const lifelines: number[] = []
@@ -41,7 +29,7 @@ export function storedDescriptors(environment: Environment): StoredDescriptors {
     for (let index = 0; index < count; index += 1) {
       const isLifeline = names[index]?.startsWith(`${prefixes.lifeline}-`) === true
       const list = isLifeline ? lifelines : listeners
-      list.push(moveUp(firstDescriptor + index))
+      list.push(firstDescriptor + index)
     }
   }
   return { listeners, lifelines }
