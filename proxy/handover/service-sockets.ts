@@ -1,9 +1,9 @@
 /** How does the service manager keep our listening sockets while we are restarted? @see sd_listen_fds(3), FDSTORE in sd_notify(3) */
-import { fstatSync } from 'node:fs'
+import { closeSync, fstatSync } from 'node:fs'
 import type { Cancel, Clock, Milliseconds } from '../../lib/clock.ts'
 import { causeText } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/log.ts'
-import { SystemCallError } from '../netns/libc.ts'
+import { callLibc, linux, SystemCallError } from '../netns/libc.ts'
 import { notifyService } from '../opener/service-notify.ts'
 
 /** Where descriptors of a service manager begin. */
@@ -19,7 +19,25 @@ export interface StoredDescriptors {
   readonly lifelines: readonly number[]
 }
 
-/** @returns the descriptors that the service manager gave this process, by `LISTEN_FDS` */
+/** Numbers below are wanted for what cannot use others; thousands of sockets would take them all. */
+const firstUsualDescriptor = 1_024
+
+function moveUp(fd: number): number {
+  let moved: number
+  try {
+    moved = callLibc('fcntl', fd, linux.F_DUPFD_CLOEXEC, firstUsualDescriptor)
+  } catch {
+    // With a limit that small there is nothing to keep the low numbers free from.
+    return fd
+  }
+  closeSync(fd)
+  return moved
+}
+
+/**
+ * Call it once, and early.
+ * @returns the descriptors that the service manager gave this process, by `LISTEN_FDS`
+ */
 export function storedDescriptors(environment: Environment): StoredDescriptors {
   const listeners: number[] = []
   const lifelines: number[] = []
@@ -29,7 +47,7 @@ export function storedDescriptors(environment: Environment): StoredDescriptors {
     for (let index = 0; index < count; index += 1) {
       const isLifeline = names[index]?.startsWith(`${prefixes.lifeline}-`) === true
       const list = isLifeline ? lifelines : listeners
-      list.push(firstDescriptor + index)
+      list.push(moveUp(firstDescriptor + index))
     }
   }
   return { listeners, lifelines }

@@ -50,6 +50,7 @@ export const linux = {
   IPV6_V6ONLY: 26,
   IPV6_FREEBIND: 78,
   CLONE_NEWNET: 0x40000000,
+  F_DUPFD_CLOEXEC: 1030,
   MSG_DONTWAIT: 0x40,
   MSG_NOSIGNAL: 0x4000,
   MSG_CMSG_CLOEXEC: 0x40000000,
@@ -94,6 +95,7 @@ const prototypes = {
   mkfifo: 'int mkfifo(const char *, unsigned int)',
   accept4: 'int accept4(int, void *, void *, int)',
   getsockname: 'int getsockname(int, void *, void *)',
+  fcntl: 'int fcntl(int, int, int)',
   ioctl: 'int ioctl(int, unsigned long, void *)',
   syscall: 'int64_t syscall(int64_t, int64_t, int64_t, int64_t, int64_t)',
 } as const

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module'
 import type * as Koffi from 'koffi'
 import type { Count } from '../../lib/clock.ts'
 import { linux, openSocket } from './libc.ts'
+import { LowDescriptors } from './low-descriptors.ts'
 import { listByNetlink } from './netlink.ts'
 
 /** The name by which libnftables has been installed since its first stable version. */
@@ -30,6 +31,8 @@ const mostErrorText = 2_000
 export class NftLibrary {
   readonly #functions: Functions
   #kept: unknown[] = []
+  /** The library waits with select(2). */
+  readonly #low = new LowDescriptors(mostKept)
 
   private constructor(functions: Functions) {
     this.#functions = functions
@@ -59,10 +62,12 @@ export class NftLibrary {
    * @throws Error with what the library said, {SystemCallError} when no netlink socket can be had
    */
   run(commands: string): void {
-    makeSureOfSocket()
     if (this.#kept.length >= mostKept) this.release()
     const { make, keepErrors, run, errors } = this.#functions
-    const context = make(0)
+    const context = this.#low.use(() => {
+      makeSureOfSocket()
+      return make(0)
+    })
     this.#kept.push(context)
     keepErrors(context)
     if (run(context, commands) !== 0) {
@@ -75,6 +80,7 @@ export class NftLibrary {
     const kept = this.#kept
     this.#kept = []
     for (const context of kept) this.#functions.free(context)
+    this.#low.refill()
   }
 }
 
@@ -83,7 +89,7 @@ function makeSureOfSocket(): void {
   const fds: number[] = []
   try {
     // It opens some files besides.
-    for (let count = 0; count < 4; count += 1) {
+    for (let count = 0; count < 3; count += 1) {
       fds.push(openSocket(linux.AF_NETLINK, linux.SOCK_RAW, netfilter.protocol))
     }
   } finally {

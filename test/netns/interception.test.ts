@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { parseRouterId } from '../../lib/ids.ts'
 import { silentLogger } from '../../lib/log.ts'
@@ -130,6 +130,19 @@ if (skipUnlessPrivileged(t)) {
       for (let tries = 0; tries < 200 && now !== rules; tries += 1) now = await tableIn(router)
       t.equal(now, rules, disturbance.join(' '))
     }
+  })
+
+  t.test('rules are loaded in a process with thousands of descriptors', async (t) => {
+    const [router] = makeRouters(t, 1) as [Attachment]
+    const loader = new RuleLoader({ window, library, timeout: 10_000 })
+    const fds = Array.from({ length: 2_000 }, () => openSync('/dev/null', 'r'))
+    t.teardown(() => fds.forEach((fd) => closeSync(fd)))
+    const never = new AbortController().signal
+    for (let time = 0; time < 200; time += 1) {
+      await loader.load(router, 'add table inet overlapd\n', never)
+    }
+    loader.release()
+    t.match(await tableIn(router), 'table inet overlapd')
   })
 
   t.test('loading rules thousands of times keeps neither memory nor descriptors', async (t) => {

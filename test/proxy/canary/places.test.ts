@@ -2,12 +2,13 @@ import t from 'tap'
 import { parseNetworkId, parseRouterId } from '../../../lib/ids.ts'
 import type { Attachment } from '../../../proxy/attachment.ts'
 import { canaryPlace } from '../../../proxy/canary/places.ts'
+import type { NamespaceKey } from '../../../proxy/netns/namespace-handle.ts'
 
 const routerId = parseRouterId('9f5e6a6a-58a8-4a57-b6a9-c0f6e56f0fd1')!
 const networkId = parseNetworkId('5a21ee00-29b1-4b2b-b3a9-0a6a5e1ce5d9')!
 
 const router: Attachment = {
-  key: '4:1',
+  key: '4:1' as NamespaceKey,
   netns: `qrouter-${routerId}`,
   path: `/run/netns/qrouter-${routerId}`,
   identity: { kind: 'router', scope: { kind: 'router', routerId }, flavour: 'ml2' },
