@@ -27,6 +27,14 @@ const systemTools = [
   ['util-linux', 'nsenter'],
 ]
 
+/** What the tests do inside namespaces besides. */
+const testTools = [
+  ['iputils-ping', 'ping'],
+  ['procps', 'sysctl'],
+  ['conntrack', 'conntrack'],
+  ['openssl', 'openssl'],
+]
+
 function say(text) {
   process.stderr.write(`overlapd: ${text}\n`)
 }
@@ -110,9 +118,9 @@ function isOnPath(program) {
   })
 }
 
-function installSystemTools() {
+function installSystemTools(tools) {
   if (process.platform !== 'linux') return
-  const missing = systemTools.filter(([, program]) => !isOnPath(program)).map(([name]) => name)
+  const missing = tools.filter(([, program]) => !isOnPath(program)).map(([name]) => name)
   if (missing.length === 0) return
   const names = missing.join(' ')
   if (process.getuid?.() !== 0 || !isOnPath('apt-get')) {
@@ -128,5 +136,6 @@ function installSystemTools() {
 
 requireNode()
 installPackages()
-if (wanted.has('--system')) installSystemTools()
+if (wanted.has('--system')) installSystemTools(systemTools)
+if (wanted.has('--tests')) installSystemTools([...systemTools, ...testTools])
 if (wanted.has('--build')) build()

@@ -28,6 +28,7 @@ async function runTap(words) {
     const [, verdict, name, note = ''] = file
     if (verdict === 'not ok') process.stdout.write(`${lines.join('\n')}\n`)
     process.stdout.write(`${verdict === 'ok' ? 'ok    ' : 'FAILED'} ${name}  ${note}\n`)
+    if (verdict === 'ok') for (const text of remarks(lines)) process.stdout.write(`  ${text}\n`)
     files.push({ name, ok: verdict === 'ok', ...count(lines, verdict) })
     lines = []
   }
@@ -37,6 +38,15 @@ async function runTap(words) {
     files.push({ name: undefined, ok: false, passed: 0, failed: 1, skipped: 0 })
   }
   return files
+}
+
+/** What the tests of a file found out, apart from passing. tap's own lines have the same form. */
+function remarks(lines) {
+  return lines.flatMap((line) => {
+    const remark =
+      /^ +# (?!Subtest: |time=|No coverage|\{ |no tests|test count|failed \d)(.*?) *$/.exec(line)
+    return remark ? [remark[1]] : []
+  })
 }
 
 function noteSkip(line) {
