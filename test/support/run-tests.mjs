@@ -4,6 +4,7 @@
 // A file that failed is run once more, alone: with real processes and namespaces on a busy machine a time limit may be
 // over before its time. One that then passes is named as unsteady; one that fails twice has failed.
 import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 
 const reasons = new Map()
@@ -17,15 +18,23 @@ async function runTap(words) {
   )
   const ended = new Promise((resolve) => tap.once('exit', (code) => resolve(code ?? 1)))
   const files = []
+  const expired = new Set()
   let lines = []
   for await (const line of createInterface({ input: tap.stdout })) {
     noteSkip(line)
+    const late = /^  expired: (.*)$/.exec(line)
+    if (late) expired.add(late[1])
     const file = /^(not ok|ok) \d+ - (.*?)(?: # (.*))?$/.exec(line)
     if (!file) {
       lines.push(line)
       continue
     }
     const [, verdict, name, note = ''] = file
+    if (!existsSync(name)) {
+      process.stdout.write(`${lines.join('\n')}\n${line}\n`)
+      lines = []
+      continue
+    }
     if (verdict === 'not ok') process.stdout.write(`${lines.join('\n')}\n`)
     process.stdout.write(`${verdict === 'ok' ? 'ok    ' : 'FAILED'} ${name}  ${note}\n`)
     if (verdict === 'ok') for (const text of remarks(lines)) process.stdout.write(`  ${text}\n`)
@@ -33,6 +42,12 @@ async function runTap(words) {
     lines = []
   }
   const exit = await ended
+  // A file that took too long may have no line of its own.
+  for (const name of expired) {
+    if (files.some((file) => file.name === name)) continue
+    process.stdout.write(`FAILED ${name}  took too long\n`)
+    files.push({ name, ok: false, passed: 0, failed: 1, skipped: 0 })
+  }
   if (exit !== 0 && files.every(({ ok }) => ok)) {
     process.stdout.write(`${lines.join('\n')}\n`)
     files.push({ name: undefined, ok: false, passed: 0, failed: 1, skipped: 0 })
