@@ -252,7 +252,7 @@ function createLeasing(
     maxPerHolder: forwarding.max_leases,
   })
   const { socket: path, mode, user, group } = forwarding
-  const socket = { path, mode, user, group, backlog: 256 }
+  const socket = { path, mode, user, group, backlog: 256, isForWorkers: true }
   return { desk, listener: new LeaseListener({ desk, socket, logger }) }
 }
 
@@ -275,7 +275,8 @@ function createListeners(
     const { tcp, tls, proxies, proxies_file: file, backlog } = listener
     if (tcp === undefined) {
       const { socket: path, mode, user, group } = listener
-      const socket = { path, mode, user, group, backlog }
+      const isForWorkers = listener.kind === 'overlapd'
+      const socket = { path, mode, user, group, backlog, isForWorkers }
       return new AgentListener({ app, peer: peerOf(listener), socket, limits, observer })
     }
     // The check of the configuration refuses it; nothing here may depend on that having run.

@@ -73,7 +73,7 @@ const listener = section({
   ),
   group: optional(
     text({
-      help: 'Group of the socket file; with a word as mode, the group that the proxies run as (metadata_proxy_group).',
+      help: 'Group of the socket file; otherwise overlapd-proxy where that group exists and kind is overlapd. With a word as mode, the group that the proxies run as (metadata_proxy_group).',
     }),
   ),
   backlog: integer({

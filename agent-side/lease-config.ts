@@ -26,7 +26,9 @@ export const forwardingTable = {
     { help: 'Who may ask: permission bits of the socket.', default: '0660' },
   ),
   user: optional(text({ help: 'Owner of the socket file.' })),
-  group: optional(text({ help: 'Group of the socket file.' })),
+  group: optional(
+    text({ help: 'Group of the socket file; otherwise overlapd-proxy where that group exists.' }),
+  ),
   lease_ttl: duration({
     help: 'How long a lease lasts, and never longer than the identity is remembered (cache.ttl). Changes that the port directory tells of end it at once.',
     default: '5s',

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { chmodSync, chownSync, lstatSync, mkdirSync, renameSync, unlinkSync } from 'node:fs'
 import type { Server } from 'node:net'
 import { dirname, join } from 'node:path'
-import { groupIdOf, userIdOf } from '../lib/accounts.ts'
+import { groupIdOf, proxyAccount, userIdOf } from '../lib/accounts.ts'
 import type { Count } from '../lib/clock.ts'
 import { clearStaleSocket } from '../lib/http/serve.ts'
 
@@ -21,6 +21,8 @@ export interface SocketFileOptions {
   readonly user?: string | undefined
   /** The same for the group (`metadata_proxy_group`). */
   readonly group?: string | undefined
+  /** With permission bits and without a group: whether the group of the proxy's workers gets it, where there is one. */
+  readonly isForWorkers?: boolean
   /** Connections that may wait to be accepted. */
   readonly backlog: Count
 }
@@ -35,6 +37,13 @@ function known(kind: 'user' | 'group', name: string | undefined): number | undef
   const id = kind === 'user' ? userIdOf(name) : groupIdOf(name)
   if (id === undefined) throw new Error(`Cannot make the socket: ${kind} "${name}" is unknown`)
   return id
+}
+
+/** Only root may give a file to a group that it is no member of. */
+function workersGroup(groupFile: string): number | undefined {
+  const groupId = groupIdOf(proxyAccount, groupFile)
+  const isMember = groupId !== undefined && (process.getgroups?.() ?? []).includes(groupId)
+  return isMember || process.geteuid?.() === 0 ? groupId : undefined
 }
 
 /**
@@ -63,6 +72,7 @@ export function socketModeBits(
 export async function listenOnSocketFile(
   server: Server,
   options: SocketFileOptions,
+  groupFile = '/etc/group',
 ): Promise<() => void> {
   const { path, backlog, mode } = options
   const folder = dirname(path)
@@ -84,7 +94,8 @@ export async function listenOnSocketFile(
   try {
     if (typeof mode === 'number') {
       const userId = known('user', options.user)
-      const groupId = known('group', options.group)
+      const given = known('group', options.group)
+      const groupId = given ?? (options.isForWorkers === true ? workersGroup(groupFile) : undefined)
       if (userId !== undefined || groupId !== undefined) {
         chownSync(unfinished, userId ?? -1, groupId ?? -1)
       }

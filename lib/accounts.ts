@@ -1,4 +1,4 @@
-/** Which user or group does a name in the configuration mean? Read from the system's files; no service is asked. */
+/** Which user or group does a name in the configuration mean, and which is meant without one? Read from the system's files; no service is asked. */
 import { readFileSync } from 'node:fs'
 
 /** The columns of `/etc/passwd` and `/etc/group` that matter; the last one only a user has. */
@@ -26,6 +26,13 @@ function idIn(file: string, wanted: string): number | undefined {
   if (/^\d{1,10}$/.test(wanted)) return Number(wanted)
   return numberIn(file, columns.name, wanted, columns.id)
 }
+
+/**
+ * The account that packages make for the workers of the proxy. They run as this user where it exists, and the agent gives its
+ * sockets to this group, so that both sides meet without a line of configuration. The agent's own group would not do: it may
+ * read secrets.
+ */
+export const proxyAccount = 'overlapd-proxy'
 
 /** @returns the number of a user given by name or number, or `undefined` when the name is unknown */
 export function userIdOf(user: string, file = '/etc/passwd'): number | undefined {

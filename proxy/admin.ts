@@ -73,6 +73,15 @@ function agentStatus(agent: string, workers: readonly WorkerStatus[]): AgentStat
   }
 }
 
+/** One that answers is enough, of several agents and for one of the workers. */
+function agentsReadiness(agents: readonly AgentStatus[]): PartReadiness {
+  const reachable = agents.filter(({ up }) => up > 0)
+  const failures = agents.flatMap(({ lastFailure }) => lastFailure ?? [])
+  const ready = reachable.length > 0
+  const counted = `${reachable.length} of ${agents.length} reachable`
+  return { name: 'agents', ready, detail: ready ? counted : [counted, ...failures].join('; ') }
+}
+
 /** The admin listener of the proxy. */
 export class ProxyAdmin {
   readonly #options: ProxyAdminOptions
@@ -101,7 +110,7 @@ export class ProxyAdmin {
   }
 
   status(): ProxyStatus {
-    const { config, listeners, interception, canary, pool, refused } = this.#options
+    const { listeners, interception, canary, pool, refused } = this.#options
     const namespaces = listeners.status().map(({ key, ...status }) => {
       const redirection = interception.stateOf(key)
       const bird = canary?.stateOf(key)
@@ -119,12 +128,17 @@ export class ProxyAdmin {
     return {
       version: this.#version,
       pid: process.pid,
-      agents: agentPlaces(config).map((place) => agentStatus(agentPlaceText(place), workers)),
+      agents: this.#agents(workers),
       ...(certificate && { certificate }),
       namespaces,
       refused: refused(),
       workers,
     }
+  }
+
+  #agents(workers: readonly WorkerStatus[]): readonly AgentStatus[] {
+    const places = agentPlaces(this.#options.config)
+    return places.map((place) => agentStatus(agentPlaceText(place), workers))
   }
 
   #certificate(): ProxyStatus['certificate'] {
@@ -146,6 +160,7 @@ export class ProxyAdmin {
     const notApplied = interception.count('failed')
     return [
       { name: 'workers', ready: ready > 0, detail: `${ready} of ${workers.length} ready` },
+      agentsReadiness(this.#agents(workers)),
       {
         name: 'namespaces',
         ready: hasLooked() && states.opening === 0,

@@ -157,10 +157,11 @@ const table = {
       min: 0,
       max: 64,
     }),
-    user: text({
-      help: 'Who the workers run as, by name or number. Used when the proxy may change it.',
-      default: 'nobody',
-    }),
+    user: optional(
+      text({
+        help: 'Who the workers run as, by name or number; otherwise overlapd-proxy where that account exists, else nobody. Used when the proxy may change it.',
+      }),
+    ),
     group: optional(text({ help: "Their group, by name or number; the user's own otherwise." })),
     memory: bytes({
       help: 'JavaScript heap of each worker. One that needs more ends and is replaced.',

@@ -18,7 +18,8 @@ Usage: overlapd-haproxy -f FILE [-D] [-q] [--control SOCKET]
   -f FILE            the configuration that Neutron wrote
   -c                 only check it
   -D, -q             accepted, since it goes to the background and is quiet anyway
-  -v, -vv            print the version
+  -v, -vv, --version
+                     print the version
   --control SOCKET   the control socket of overlapd-proxy (default: ${usualControlSocket})
 
 Exit codes:
@@ -81,6 +82,7 @@ function readOptions(argv: readonly string[]): Options {
         break
       case '-v':
       case '-vv':
+      case '--version':
         printOnly = `overlapd-haproxy version ${packageVersion()}, in place of HAProxy\n`
         break
       case '-h':

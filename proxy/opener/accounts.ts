@@ -1,6 +1,6 @@
 /** Which user and group are meant? Names are read from the system's files, so that no service is asked in a privileged process. */
 import { readFileSync } from 'node:fs'
-import { groupIdOf, primaryGroupOf, userIdOf } from '../../lib/accounts.ts'
+import { groupIdOf, primaryGroupOf, proxyAccount, userIdOf } from '../../lib/accounts.ts'
 
 /** A user and a group by number. */
 export interface Account {
@@ -21,15 +21,16 @@ export interface AccountFiles {
 export const systemAccountFiles: AccountFiles = { passwd: '/etc/passwd', group: '/etc/group' }
 
 /**
- * Resolves a user by name or number, and a group likewise; without one, the user's own group, or for a number that no file
- * knows the group of the same number.
+ * Resolves a user by name or number, and a group likewise. Without a user: the proxy's account where it exists, else nobody.
+ * Without a group: the user's own, or for a number that no file knows the group of the same number.
  * @throws Error naming what is not known
  */
 export function resolveAccount(
-  user: string,
+  wantedUser: string | undefined,
   group: string | undefined,
   files: AccountFiles = systemAccountFiles,
 ): Account {
+  const user = wantedUser ?? usualUser(files)
   const userId = userIdOf(user, files.passwd) ?? (user === 'nobody' ? nobody.userId : undefined)
   if (userId === undefined) throw new Error(`Cannot run workers as user "${user}": it is unknown`)
   if (group === undefined) {
@@ -42,6 +43,10 @@ export function resolveAccount(
   return { userId, groupId }
 }
 
+function usualUser({ passwd }: AccountFiles): string {
+  return userIdOf(proxyAccount, passwd) === undefined ? 'nobody' : proxyAccount
+}
+
 /**
  * Whom the workers run as.
  * @returns `undefined` when they stay what the opener is: it is not root, that is the wanted user already, or the user does not
@@ -49,7 +54,7 @@ export function resolveAccount(
  * @throws Error naming what is not known
  */
 export function workerAccount(wanted: {
-  readonly user: string
+  readonly user?: string | undefined
   readonly group?: string | undefined
 }): Account | undefined {
   if (process.geteuid?.() !== 0) return undefined

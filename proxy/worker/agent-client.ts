@@ -81,6 +81,11 @@ export class AgentClient {
     return exchange
   }
 
+  /** Finds out whether the agents can be connected to, without a request of a guest. */
+  meetAgents(): void {
+    this.#endpoints.meet()
+  }
+
   /** How the agents stand, in order of preference. */
   reports(): readonly AgentReport[] {
     return this.#endpoints.reports()

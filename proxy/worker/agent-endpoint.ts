@@ -85,14 +85,19 @@ export class AgentEndpoint {
   probe(clock: Clock, failed: (cause: MetadataError) => void): void {
     if (this.#isProbed || this.address.kind === 'unix') return
     this.#isProbed = true
-    this.#connect(undefined, (error, socket) => {
+    this.tryConnecting((failure) => {
       this.#isProbed = false
-      if (error) failed(error as MetadataError)
-      else {
-        this.heardAt = clock.now()
-        socket.on('error', () => undefined)
-        socket.destroy()
-      }
+      if (failure === undefined) this.heardAt = clock.now()
+      else failed(failure)
+    })
+  }
+
+  /** Connects and hangs up. */
+  tryConnecting(tried: (failure: MetadataError | undefined) => void): void {
+    this.#connect(undefined, (error, socket) => {
+      socket?.on('error', () => undefined)
+      socket?.destroy()
+      tried(error === null ? undefined : (error as MetadataError))
     })
   }
 

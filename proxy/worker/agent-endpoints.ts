@@ -1,6 +1,7 @@
 /** Which agent is asked, and which next? */
 import { isDeepStrictEqual } from 'node:util'
-import type { Clock, Count } from '../../lib/clock.ts'
+import type { Cancel, Clock, Count, Milliseconds } from '../../lib/clock.ts'
+import { causeText } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { UpstreamFailure } from '../../lib/upstream-health.ts'
 import { AgentEndpoint } from './agent-endpoint.ts'
@@ -16,11 +17,15 @@ export interface AgentEndpointsOptions {
   readonly onChange: () => void
 }
 
+/** One that could not be connected to is tried again after so long, whether guests ask or not. */
+const meetAgain: Milliseconds = 5_000
+
 /** The agents in order of preference. Those that look down come last instead of being left out. */
 export class AgentEndpoints {
   readonly #options: AgentEndpointsOptions
   #all: readonly AgentEndpoint[]
   #answering: AgentEndpoint | undefined
+  readonly #meetings = new Map<AgentEndpoint, Cancel>()
 
   constructor(options: AgentEndpointsOptions) {
     this.#options = options
@@ -33,6 +38,39 @@ export class AgentEndpoints {
 
   get count(): Count {
     return this.#all.length
+  }
+
+  /**
+   * Finds out whether they can be connected to at all, so that a wrong path, group or certificate is told before a guest meets it.
+   * One that cannot is tried again until it can.
+   */
+  meet(endpoints = this.#all): void {
+    for (const endpoint of endpoints) this.#meet(endpoint)
+  }
+
+  #meet(endpoint: AgentEndpoint): void {
+    this.#meetings.set(endpoint, () => undefined)
+    endpoint.tryConnecting((failure) => {
+      if (!this.#meetings.delete(endpoint)) return
+      if (failure !== undefined) this.noteFailure(endpoint, 'connect', causeText(failure))
+      else if (endpoint.health.succeeded()) this.#isBack(endpoint)
+    })
+  }
+
+  #meetLater(endpoint: AgentEndpoint): void {
+    if (this.#meetings.has(endpoint) || !this.#all.includes(endpoint)) return
+    const cancel = this.#options.clock.schedule(meetAgain, () => this.#meet(endpoint))
+    this.#meetings.set(endpoint, cancel)
+  }
+
+  #isBack(endpoint: AgentEndpoint): void {
+    this.#options.logger.info({ agent: endpoint.name }, 'Agent is back')
+    this.#options.onChange()
+  }
+
+  #forgetMeeting(endpoint: AgentEndpoint): void {
+    this.#meetings.get(endpoint)?.()
+    this.#meetings.delete(endpoint)
   }
 
   /** The one to ask, but for those tried already. @param isRepeatable false for what must not be used to find out how one is */
@@ -64,6 +102,7 @@ export class AgentEndpoints {
   noteFailure(endpoint: AgentEndpoint, how: UpstreamFailure, why: string): void {
     const { logger, onDown, onChange } = this.#options
     endpoint.lastFailure = why
+    if (how === 'connect') this.#meetLater(endpoint)
     if (!endpoint.health.failed(how)) return
     // A single one that restarts is waited for, which each refused request tells of anyway.
     logger.warn({ agent: endpoint.name, why }, 'Agent looks down')
@@ -75,7 +114,12 @@ export class AgentEndpoints {
   replace(addresses: readonly AgentAddress[]): void {
     const before = this.#all
     this.#all = this.#made(addresses, before)
-    for (const endpoint of before) if (!this.#all.includes(endpoint)) endpoint.retire()
+    for (const endpoint of before) {
+      if (this.#all.includes(endpoint)) continue
+      this.#forgetMeeting(endpoint)
+      endpoint.retire()
+    }
+    this.meet(this.#all.filter((endpoint) => !before.includes(endpoint)))
     this.#answering = undefined
     this.#options.onChange()
   }
@@ -90,6 +134,7 @@ export class AgentEndpoints {
   }
 
   async close(): Promise<void> {
+    for (const endpoint of this.#all) this.#forgetMeeting(endpoint)
     await Promise.all(this.#all.map((endpoint) => endpoint.close()))
   }
 

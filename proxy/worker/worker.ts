@@ -49,6 +49,7 @@ export class Worker {
       metrics: this.#metrics,
       onChange: (agents) => options.tell({ kind: 'agents', agents }),
     })
+    this.#agents.meetAgents()
     this.#forwarder = new Forwarder({
       agent: this.#agents,
       direct: directPath(options),

@@ -57,6 +57,27 @@ t.test('listenOnSocketFile() gives the socket away when it may', { skip }, async
   t.strictSame([uid, gid], [12, 34])
 })
 
+t.test('listenOnSocketFile() lets the workers of the proxy in', { skip }, async (t) => {
+  const folder = scratchFolder(t)
+  const groupFile = join(folder, 'group')
+  writeFileSync(groupFile, 'root:x:0:\noverlapd-proxy:x:56:overlapd\n')
+  const groupOf = async (name: string, more: object, file = groupFile): Promise<number> => {
+    const server = createServer()
+    t.teardown(() => server.close())
+    const path = join(folder, name)
+    await listenOnSocketFile(server, { path, mode: 0o660, backlog: 16, ...more }, file)
+    return statSync(path).gid
+  }
+
+  t.equal(await groupOf('theirs', { isForWorkers: true }), 56)
+  t.equal(await groupOf('named', { isForWorkers: true, group: '34' }), 34)
+  t.equal(await groupOf('other', {}), process.getegid?.())
+  t.equal(
+    await groupOf('unpacked', { isForWorkers: true }, join(folder, 'none')),
+    process.getegid?.(),
+  )
+})
+
 t.test('listenOnSocketFile() replaces a dead socket and respects a living one', async (t) => {
   const path = join(scratchFolder(t), 'agent.sock')
   const options = { path, mode: 0o600, backlog: 16 }

@@ -16,6 +16,20 @@ t.test('resolveAccount() takes names and numbers', async (t) => {
   t.same(resolveAccount('nova', '5', files), { userId: 162, groupId: 5 })
 })
 
+t.test('resolveAccount() takes the account of the package where nobody is named', async (t) => {
+  const passwd = join(folder, 'packaged')
+  writeFileSync(
+    passwd,
+    'nobody:x:65534:65534::/:/bin/false\noverlapd-proxy:x:991:990::/:/bin/false\n',
+  )
+  t.same(resolveAccount(undefined, undefined, { ...files, passwd }), { userId: 991, groupId: 990 })
+  t.same(resolveAccount('nobody', undefined, { ...files, passwd }), {
+    userId: 65534,
+    groupId: 65534,
+  })
+  t.same(resolveAccount(undefined, undefined, files), { userId: 65534, groupId: 65534 })
+})
+
 t.test('resolveAccount() knows nobody even without files', async (t) => {
   const none = { passwd: join(folder, 'none'), group: join(folder, 'none') }
   t.same(resolveAccount('nobody', undefined, none), { userId: 65534, groupId: 65534 })
