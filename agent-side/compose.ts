@@ -159,6 +159,7 @@ function createCompute(
     logger,
     limit,
     gate,
+    timeoutRestart: options.timeout_restart,
     observer: metrics,
   })
   const { coalesce: ttl, coalesce_bytes: maxBytes } = options

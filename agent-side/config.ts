@@ -136,6 +136,12 @@ const compute = section({
     min: '10ms',
     max: '1m',
   }),
+  timeout_restart: duration({
+    help: 'How long a GET waits for endpoints that all refuse connections, before the guest is told to come back: older cloud-init asks only once. Only in the first 15 seconds of an outage. 0s: not at all.',
+    default: '3s',
+    min: '0s',
+    max: '8s',
+  }),
   timeout_headers: duration({
     help: 'How long Nova may take to begin its answer. Dynamic vendordata needs time.',
     default: '60s',

@@ -14,6 +14,7 @@ import {
   type KeptAnswer,
 } from './exchange.ts'
 import { documentKind } from './document-kind.ts'
+import { pauseUnlessGone, RestartPatience, type Waited } from './restart-patience.ts'
 import type { RequestSigner, SecretSlot, SignedIdentity } from './signed-headers.ts'
 import type { Upstream, Upstreams } from './upstreams.ts'
 
@@ -26,6 +27,9 @@ export interface ComputeClientOptions {
   readonly limit: AdaptiveLimit
   /** Where those wait that are more. */
   readonly gate: FairGate
+  /** How long a request waits for endpoints that all refuse connections; 0: not at all. */
+  readonly timeoutRestart: Milliseconds
+  readonly random?: () => number
   readonly observer?: ComputeObserver
 }
 
@@ -100,29 +104,39 @@ function outcomeLabel(outcome: AttemptOutcome): string {
 export class ComputeClient implements Forwarder {
   readonly #options: ComputeClientOptions
   readonly #mismatchLogged = new Map<Upstream, MonotonicMilliseconds>()
+  readonly #patience: RestartPatience
 
   constructor(options: ComputeClientOptions) {
+    const { clock, timeoutRestart: limit, random = Math.random } = options
     this.#options = options
+    this.#patience = new RestartPatience({ clock, limit, random })
   }
 
   /**
    * Only a GET or HEAD without a body is ever sent twice: to the next endpoint when one cannot be reached or answers 502,
-   * 503 or 504, and to the same one with the other secret after a 403. The last answer is relayed as it is.
+   * 503 or 504, to the same one with the other secret after a 403, and to all of them again while they seem to be
+   * restarting. The last answer is relayed as it is.
    * @throws {MetadataError} overloaded, shutting_down
    */
-  forward(call: ForwardCall): Promise<Forwarded> {
+  forward(call: ForwardCall, waited?: Waited): Promise<Forwarded> {
     const { gate } = this.#options
     const { projectId, instanceId } = call.identity
     this.#checkOpen()
     const seat = gate.seat(projectId, instanceId, call.isBooting)
-    return gate.tryEnter(seat) ? this.#forwardFrom(seat, call) : this.#forwardLater(seat, call)
+    return gate.tryEnter(seat)
+      ? this.#forwardFrom(seat, call, waited)
+      : this.#forwardLater(seat, call, waited)
   }
 
-  async #forwardLater(seat: Seat, call: ForwardCall): Promise<Forwarded> {
+  async #forwardLater(
+    seat: Seat,
+    call: ForwardCall,
+    waited: Waited | undefined,
+  ): Promise<Forwarded> {
     const { gate } = this.#options
     const { downstream } = call
     const outcome = downstream.isGone ? 'left' : await gate.wait(seat, downstream)
-    if (outcome === 'entered') return this.#forwardFrom(seat, call)
+    if (outcome === 'entered') return this.#forwardFrom(seat, call, waited)
     return { kind: 'left', upstream: undefined, attempts: 0 }
   }
 
@@ -132,8 +146,13 @@ export class ComputeClient implements Forwarder {
   }
 
   /** With a slot taken, which it gives back. */
-  async #forwardFrom(seat: Seat, call: ForwardCall): Promise<Forwarded> {
+  async #forwardFrom(
+    seat: Seat,
+    call: ForwardCall,
+    waited: Waited | undefined,
+  ): Promise<Forwarded> {
     const { upstreams, gate } = this.#options
+    const askedBefore = waited?.attempts ?? 0
     let fallback: (Forwarded & { readonly kind: 'kept' }) | undefined
     let last: Forwarded | undefined
     try {
@@ -142,7 +161,7 @@ export class ComputeClient implements Forwarder {
       const route = isRepeatable(call.request) ? order : order.slice(0, 1)
       for (const [position, upstream] of route.entries()) {
         const hasMore = position < route.length - 1
-        const counted = { upstream: upstream.index, attempts: position + 1 }
+        const counted = { upstream: upstream.index, attempts: askedBefore + position + 1 }
         const outcome = await this.#askOne(upstream, call, hasMore)
         if (outcome.kind === 'relayed' || outcome.kind === 'left') return { ...outcome, ...counted }
         last = { ...outcome, ...counted }
@@ -157,10 +176,25 @@ export class ComputeClient implements Forwarder {
       gate.leave(seat)
     }
     if (last === undefined) throw new TypeError('There is no compute upstream')
-    if (fallback === undefined) return last
+    if (fallback === undefined) return this.#forwardAgain(call, last, waited)
     relayKept(fallback.answer, call.downstream)
     const { upstream, attempts } = last
     return { kind: 'relayed', status: fallback.status, upstream, attempts }
+  }
+
+  /** Once more after a pause, in which others have the slot, when nobody could be reached and that will pass. */
+  async #forwardAgain(
+    call: ForwardCall,
+    last: Forwarded,
+    waited: Waited | undefined,
+  ): Promise<Forwarded> {
+    const { clock, upstreams } = this.#options
+    if (last.kind !== 'failed' || !isRepeatable(call.request)) return last
+    const pause = this.#patience.pauseAfter(last, upstreams.silentSince, waited)
+    if (pause === undefined) return last
+    await pauseUnlessGone(clock, pause.span, call.downstream)
+    const { upstream, attempts } = last
+    return call.downstream.isGone ? { kind: 'left', upstream, attempts } : this.forward(call, pause)
   }
 
   /** One endpoint, with the secret it last took and then with the other. */

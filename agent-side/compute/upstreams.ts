@@ -1,6 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { Pool, type Dispatcher } from 'undici'
-import type { Clock, Count, EpochMilliseconds, Milliseconds } from '../../lib/clock.ts'
+import type {
+  Clock,
+  Count,
+  EpochMilliseconds,
+  Milliseconds,
+  MonotonicMilliseconds,
+} from '../../lib/clock.ts'
 import type { Logger } from '../../lib/log.ts'
 import { UpstreamHealth, type UpstreamFailure } from '../../lib/upstream-health.ts'
 import type { SecretSlot } from './signed-headers.ts'
@@ -65,6 +71,8 @@ export class Upstream {
   }
 }
 
+const longestGap: Milliseconds = 30_000
+
 function poolOptions(options: UpstreamsOptions): Pool.Options {
   const { tls } = options
   const file = (path: string | undefined): Buffer | undefined =>
@@ -95,6 +103,8 @@ export class Upstreams {
   readonly all: readonly Upstream[]
   readonly #options: UpstreamsOptions
   #isClosed = false
+  #silentSince: MonotonicMilliseconds | undefined
+  #failedAt: MonotonicMilliseconds = -Infinity
 
   constructor(options: UpstreamsOptions) {
     this.#options = options
@@ -126,8 +136,14 @@ export class Upstreams {
     return [...usable, ...down].map(({ upstream }) => upstream)
   }
 
+  /** When the first of the latest failures came, with no good answer of any upstream since; `undefined` when there is one. */
+  get silentSince(): MonotonicMilliseconds | undefined {
+    return this.#silentSince
+  }
+
   noteSuccess(upstream: Upstream): void {
     upstream.answers += 1
+    this.#silentSince = undefined
     if (upstream.health.succeeded()) {
       this.#options.logger.info({ upstream: upstream.url }, 'Compute upstream is back')
     }
@@ -135,6 +151,12 @@ export class Upstreams {
 
   noteFailure(upstream: Upstream, how: UpstreamFailure, why: string): void {
     upstream.failures += 1
+    const now = this.#options.clock.now()
+    // Where nobody has asked for long, nobody knows what was in between.
+    if (this.#silentSince === undefined || now - this.#failedAt > longestGap) {
+      this.#silentSince = now
+    }
+    this.#failedAt = now
     upstream.lastFailure = { why, at: this.#options.clock.wallTime() }
     if (upstream.health.failed(how)) {
       this.#options.logger.warn({ upstream: upstream.url, why }, 'Compute upstream looks down')
