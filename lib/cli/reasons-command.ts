@@ -1,4 +1,10 @@
-import { isReasonCode, reasonCodes, reasonRow, type ReasonCode } from '../reason-codes.ts'
+import {
+  isReasonCode,
+  reasonCodes,
+  reasonRow,
+  type Fault,
+  type ReasonCode,
+} from '../reason-codes.ts'
 import { closest } from '../config/suggestion.ts'
 import { textTable } from '../text-table.ts'
 import type { CommandSpec } from './command.ts'
@@ -20,6 +26,43 @@ export function reasonText(code: ReasonCode): string {
   logged as      ${row.logLevel}
   what to do     ${row.operatorAction}
 `
+}
+
+const faultWords: Readonly<Record<Fault, string>> = {
+  guest: 'The guest does something odd. Only many of them at once are a sign of something else.',
+  proxy:
+    'Whoever stands before the agent says something wrong, or something else writes to its socket.',
+  directory:
+    'The port directory says so, or could not be asked: Neutron, RabbitMQ, OVN or the file.',
+  compute: 'The compute metadata API (Nova) is away, slow or broken.',
+  config: 'The two daemons do not reach each other, or one is being restarted.',
+  bug: 'A defect of ours, or of something that answers in our place.',
+}
+
+/** The page of the error reference, as `overlapd reasons --page` prints it and the documents hold it. */
+export function reasonsPage(): string {
+  const words = Object.entries(faultWords).map(([fault, meaning]) => `| ${fault} | ${meaning} |\n`)
+  const table = reasonsMarkdown()
+  return `# Error reference
+
+Made by \`overlapd reasons --page\` from the table that the code uses; do not edit it here.
+
+Every request that overlapd itself refuses gets one of these codes: in the header \`X-Overlapd-Reason\`, in the body, in the log of
+whoever refused it, in the label \`reason\` of metrics, and in \`overlapd status\`. With it goes a request id. On the host:
+
+\`\`\`sh
+overlapd explain --request ID
+overlapd reasons no_port
+\`\`\`
+
+An answer with status 4xx or 5xx **without** \`X-Overlapd-Reason\` is Nova's own and was passed on as it came.
+
+"Could not ask" is always 503 with \`Retry-After\`, for which cloud-init waits. A 404 says that somebody was asked, and knew of none.
+
+| who must act | what that means |
+| --- | --- |
+${words.join('')}
+${table}`
 }
 
 /** The error reference: one Markdown row for each code. */
@@ -46,6 +89,7 @@ log. This prints what each one means, what the guest reads and what to do about 
     arguments: [{ name: '[code]', help: 'one code; all of them otherwise' }],
     options: [
       { flags: '--markdown', help: 'print the whole reference as a Markdown table' },
+      { flags: '--page', help: 'print the page of the documents that holds it' },
       { flags: '--json', help: 'print JSON' },
     ],
     examples: [
@@ -62,7 +106,8 @@ log. This prints what each one means, what the guest reads and what to do about 
         const hint = near === undefined ? '' : `; did you mean ${near}?`
         throw new UsageError(`there is no reason code ${JSON.stringify(code)}${hint}`)
       }
-      if (options.flag('markdown')) terminal.out(reasonsMarkdown())
+      if (options.flag('page')) terminal.out(reasonsPage())
+      else if (options.flag('markdown')) terminal.out(reasonsMarkdown())
       else if (options.flag('json')) {
         terminal.out(
           `${JSON.stringify(code === undefined ? reasonCodes : { [code]: reasonRow(code) })}\n`,
