@@ -25,11 +25,24 @@ export function parseIpAddress(text: unknown): IpAddress | undefined {
   }
   const percent = text.indexOf('%')
   if (percent === 0 || percent === text.length - 1) return undefined
-  const withoutZone = percent > 0 ? text.slice(0, percent) : text
-  if (!ipaddr.IPv6.isValid(withoutZone)) return undefined
-  const address = ipaddr.IPv6.parse(withoutZone)
+  const groups = inGroups(percent > 0 ? text.slice(0, percent) : text)
+  if (groups === undefined || !ipaddr.IPv6.isValid(groups)) return undefined
+  const address = ipaddr.IPv6.parse(groups)
   if (isMapped(address.parts)) return address.toIPv4Address().toString() as IpAddress
   return address.toRFC5952String() as IpAddress
+}
+
+/**
+ * Writes an embedded IPv4 part as the two groups that it is. The library takes octal and hexadecimal numbers there, and
+ * `::10.0.0.10`, an IPv6 address of its own that any guest can give itself, for the IPv4-mapped one.
+ */
+function inGroups(text: string): string | undefined {
+  if (!text.includes('.')) return text
+  const from = text.lastIndexOf(':') + 1
+  const dotted = text.slice(from)
+  if (!ipaddr.IPv4.isValidFourPartDecimal(dotted)) return undefined
+  const [a = 0, b = 0, c = 0, d = 0] = ipaddr.IPv4.parse(dotted).octets
+  return `${text.slice(0, from)}${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`
 }
 
 /** `::ffff:0:0/96`. The library's own test compares with every special range there is. */

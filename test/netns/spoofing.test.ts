@@ -153,6 +153,18 @@ const attempts: readonly Attempt[] = [
     expect: ['source_mac_conflict', 'source_mac_unknown', 'neighbour'],
   },
   {
+    what: "neighbour's IPv4 address as an IPv6 one, own MAC",
+    as: { addresses: [`::${neighbour.ip}/120`] },
+    visit: { ...overIpv6, from: `::${neighbour.ip}` },
+    expect: 'no_port',
+  },
+  {
+    what: "neighbour's IPv4 address as an IPv6 one, unknown MAC",
+    as: { mac: unknown.mac, addresses: [`::${neighbour.ip}/120`] },
+    visit: { ...overIpv6, from: `::${neighbour.ip}` },
+    expect: ['no_port', 'source_mac_unknown', 'no_port'],
+  },
+  {
     what: "gateway's link-local address, own MAC",
     as: { linkLocal: 'fe80::1/64' },
     once: true,
@@ -249,6 +261,8 @@ function makeScene(t: Test, kind: 'router' | 'dhcp'): Scene {
       '10.0.0.1/24',
       'fd00::1/64',
       'fe80::1/64',
+      // A tenant may choose such a range for a subnet.
+      '::10.0.0.1/120',
       ...(kind === 'dhcp' ? [`${metadataIpv4}/32`, `${metadataIpv6}/128`] : []),
     ],
   })
