@@ -37,7 +37,7 @@ export function agentServerOptions(limits: ListenerLimits): ServerOptions {
   }
 }
 
-/** Bounds the connections of a server and has it say why it cannot read one. */
+/** Bounds the connections of a server, has it read all that a head says, and say why it cannot read one. */
 export function refuseUnreadable(
   server: Server,
   limits: ListenerLimits,
@@ -48,6 +48,9 @@ export function refuseUnreadable(
     endWith(socket, code)
   }
   server.maxConnections = limits.connections
+  // Past this number Node drops header lines without a word: a guest behind haproxy that sends enough of them would have haproxy's own,
+  // which come last, dropped. The head's size bounds them.
+  server.maxHeadersCount = 0
   server.on('clientError', (error: ParserError, socket: Duplex) => {
     const code = parserRefusal(error)
     // An answer in the middle of another would be read as a part of it.
