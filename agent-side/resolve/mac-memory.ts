@@ -15,12 +15,13 @@ const rememberedOnLink: Milliseconds = 24 * remembered
  *
  * A MAC that was a port's is no routed guest when its port is gone: it is the machine of a deleted port, still plugged in, and its
  * address may be another instance's by now. A port that was heard with its own MAC is on the link and not routed: another MAC that
- * no port has is somebody in its place.
+ * no port has is somebody in its place. That holds in whatever scope it was heard: who joins a router of his own to a shared network
+ * has a scope in which nobody was heard yet, and the routes of that router to himself.
  */
 export class MacMemory {
   readonly #macs: LRUCache<string, true>
   /** Ports that were heard with their own MAC. */
-  readonly #onLink: LRUCache<string, true>
+  readonly #onLink: LRUCache<PortId, true>
 
   constructor(clock: Clock, max: Count) {
     this.#macs = new LRUCache({ max, ttl: remembered, ttlResolution: 0, perf: clock })
@@ -35,7 +36,7 @@ export class MacMemory {
     for (const port of evidence.byMac) this.#macs.set(`${scope} ${port.macAddress}`, true)
     if (verdict.kind !== 'found') return
     if (verdict.basis === 'address_and_mac' || verdict.basis === 'mac') {
-      this.#onLink.set(`${scope} ${verdict.identity.portId}`, true)
+      this.#onLink.set(verdict.identity.portId, true)
     }
   }
 
@@ -50,12 +51,12 @@ export class MacMemory {
       evidence: { ...verdict.evidence, why },
     }
   }
+
   #whyNotRouted(key: LookupKey, portId: PortId): string | undefined {
-    const scope = scopeText(key.scope)
-    if (this.#macs.has(`${scope} ${key.sourceMac ?? ''}`)) {
+    if (this.#macs.has(`${scopeText(key.scope)} ${key.sourceMac ?? ''}`)) {
       return 'The source MAC belonged to a port of the scope that is gone; the address is now of another.'
     }
-    return this.#onLink.has(`${scope} ${portId}`)
+    return this.#onLink.has(portId)
       ? 'The source MAC belongs to no port, and the port of the address was heard with its own MAC: it is not routed.'
       : undefined
   }
