@@ -96,23 +96,26 @@ t.test('behind haproxy, what a guest says of itself changes nothing', async (t) 
   }
 })
 
-t.test('behind haproxy, a guest cannot push out what haproxy says by saying too much', async (t) => {
-  const { agent } = await subject(t)
-  const guest: Fields = [
-    ['X-Neutron-Network-ID', networkId(victim)],
-    ['X-Forwarded-For', '10.0.0.2'],
-    // Shorter lines than any other, up to what a head may hold.
-    ...Array.from({ length: 4_000 }, () => ['a', ''] as const),
-  ]
-  const haproxy: Fields = [
-    ['X-Neutron-Network-ID', networkId(own)],
-    ['X-Forwarded-For', '10.0.0.1'],
-  ]
+t.test(
+  'behind haproxy, a guest cannot push out what haproxy says by saying too much',
+  async (t) => {
+    const { agent } = await subject(t)
+    const guest: Fields = [
+      ['X-Neutron-Network-ID', networkId(victim)],
+      ['X-Forwarded-For', '10.0.0.2'],
+      // Shorter lines than any other, up to what a head may hold.
+      ...Array.from({ length: 4_000 }, () => ['a', ''] as const),
+    ]
+    const haproxy: Fields = [
+      ['X-Neutron-Network-ID', networkId(own)],
+      ['X-Forwarded-For', '10.0.0.1'],
+    ]
 
-  const answer = await agent.ask('/latest', [...guest, ...haproxy], { listener: 'ml2' })
+    const answer = await agent.ask('/latest', [...guest, ...haproxy], { listener: 'ml2' })
 
-  t.equal(answer?.body.toString(), instanceId(own))
-})
+    t.equal(answer?.body.toString(), instanceId(own))
+  },
+)
 
 t.test('behind haproxy, what contradicts itself is refused', async (t) => {
   const { agent, upstream } = await subject(t)
