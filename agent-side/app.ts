@@ -13,6 +13,7 @@ import type { Decision, DecisionLog } from './decision-log.ts'
 import { GuestResponse, PeerLeft } from './guest-response.ts'
 import type { GuestRateLimits } from './guest-rate-limits.ts'
 import { IdentityDoubt } from './identity-doubt.ts'
+import { LateRefusals } from './late-refusals.ts'
 import { readLookupKey, readRequestId, type Peer } from './lookup-key.ts'
 import { requireScope } from './proxy-grants.ts'
 import { requestBody } from './request-body.ts'
@@ -63,10 +64,12 @@ const longestShownTarget = 200
 export class App {
   readonly #options: AppOptions
   readonly #doubt: IdentityDoubt
+  readonly #lateRefusals: LateRefusals
 
   constructor(options: AppOptions) {
     this.#options = options
     this.#doubt = new IdentityDoubt(options.clock)
+    this.#lateRefusals = new LateRefusals(options.clock)
   }
 
   /** Answers one request; never rejects. What `peer` is depends on the listener alone. */
@@ -88,6 +91,9 @@ export class App {
     if (serving.refusal) {
       const { code, thrown } = serving.refusal
       const retryAfter = thrown instanceof MetadataError ? thrown.retryAfter : undefined
+      if (this.#lateRefusals.isLate(peer, serving.key, code)) {
+        await this.#lateRefusals.wait(response.signal)
+      }
       response.refuse(code, request.headers.accept, retryAfter)
     }
     this.#conclude(serving)
