@@ -97,6 +97,47 @@ export const neutronOptions = {
   cacheEnabled: { group: 'cache', name: 'enabled', type: 'boolean', default: 'false' },
   cacheExpiration: { group: 'cache', name: 'expiration_time', type: 'integer', default: '600' },
 
+  rateEnabled: {
+    group: 'metadata_rate_limiting',
+    name: 'rate_limit_enabled',
+    type: 'boolean',
+    default: 'false',
+  },
+  rateIpVersions: {
+    group: 'metadata_rate_limiting',
+    name: 'ip_versions',
+    type: 'list',
+    default: '4',
+  },
+  rateBaseWindow: {
+    group: 'metadata_rate_limiting',
+    name: 'base_window_duration',
+    type: 'integer',
+    min: 1,
+    default: '10',
+  },
+  rateBaseLimit: {
+    group: 'metadata_rate_limiting',
+    name: 'base_query_rate_limit',
+    type: 'integer',
+    min: 1,
+    default: '10',
+  },
+  rateBurstWindow: {
+    group: 'metadata_rate_limiting',
+    name: 'burst_window_duration',
+    type: 'integer',
+    min: 1,
+    default: '10',
+  },
+  rateBurstLimit: {
+    group: 'metadata_rate_limiting',
+    name: 'burst_query_rate_limit',
+    type: 'integer',
+    min: 1,
+    default: '10',
+  },
+
   rabbitSsl: {
     group: 'oslo_messaging_rabbit',
     name: 'ssl',

@@ -83,10 +83,6 @@ export const notApplicable: readonly NotApplicable[] = [
     why: 'the cache is in memory and always on; see cache.ttl for its time',
   },
   {
-    group: 'metadata_rate_limiting',
-    why: 'it limits at the proxy, and haproxies go on doing so; rate_limit has the same names and limits by instance',
-  },
-  {
     group: 'metadata_haproxy',
     why: 'these are time limits of the proxy: haproxies keep them, overlapd-proxy has limits.timeout_*',
   },

@@ -1,5 +1,5 @@
 import { isIPv6 } from 'node:net'
-import type { Milliseconds, Seconds } from '../../lib/clock.ts'
+import type { Count, Milliseconds, Seconds } from '../../lib/clock.ts'
 import type { OsloConfig } from '../../lib/config/oslo-config.ts'
 import { Secret } from '../../lib/secret.ts'
 import type { NeutronOption } from './neutron-options.ts'
@@ -83,6 +83,38 @@ function computeOf(translation: Translation): void {
   translation.set(['compute', 'client_key_file'], both ? key : undefined, 'novaKey')
   const shared = secret(translation.text('sharedSecret'))
   translation.set(['compute', 'shared_secret'], shared, 'sharedSecret')
+}
+
+/** What the native options take at most, in seconds and in requests. */
+const longestWindow: Seconds = 86_400
+const highestLimit: Count = 10_000
+
+/**
+ * Neutron limits in each haproxy, by address. Set in the files, it is wanted whoever stands in front, and behind a haproxy that
+ * limits already nothing is refused twice.
+ */
+function rateLimitOf(translation: Translation): void {
+  const options = {
+    base_window_duration: 'rateBaseWindow',
+    base_query_rate_limit: 'rateBaseLimit',
+    burst_window_duration: 'rateBurstWindow',
+    burst_query_rate_limit: 'rateBurstLimit',
+  } as const satisfies Readonly<Record<string, NeutronOption>>
+  const at = (key: string): string[] => ['rate_limit', key]
+  translation.set(
+    at('rate_limit_enabled'),
+    translation.isSet('rateEnabled') ? translation.value('rateEnabled') : undefined,
+    'rateEnabled',
+  )
+  for (const [key, option] of Object.entries(options)) {
+    const value = translation.value(option)
+    const isUsed = translation.isSet(option) && typeof value === 'number'
+    const shown = key.endsWith('_duration')
+      ? seconds(Math.min(Number(value), longestWindow))
+      : Math.min(Number(value), highestLimit)
+    translation.set(at(key), isUsed ? shown : undefined, option)
+  }
+  translation.note('rateIpVersions', 'rate_limit, which counts IPv4 and IPv6 together')
 }
 
 function rpcOf(translation: Translation): void {
@@ -191,6 +223,7 @@ export function translate(config: OsloConfig, options: TranslateOptions): Transl
   const { flavour, directory = flavour === 'ovn' ? 'ovn' : 'neutron-rpc' } = options
   listenerOf(translation, flavour)
   computeOf(translation)
+  rateLimitOf(translation)
   translation.set(['ports', 'kind'], directory)
   if (directory === 'ovn') ovnOf(translation)
   else if (directory === 'neutron-rpc') rpcOf(translation)

@@ -128,13 +128,50 @@ t.test('the report accounts for every option that is set', async (t) => {
   t.match(fate('nova_metadata_host'), { kind: 'honoured', as: 'compute.upstreams' })
   t.match(fate('metadata_proxy_socket_mode'), { kind: 'honoured', as: 'listeners[0].mode' })
   t.match(fate('metadata_workers'), { kind: 'not-applicable' })
-  t.match(fate('rate_limit_enabled'), { kind: 'not-applicable' })
+  t.match(fate('rate_limit_enabled'), { kind: 'honoured', as: 'rate_limit.rate_limit_enabled' })
   t.match(fate('kombu_reconnect_delay'), { kind: 'not-applicable' })
   t.match(fate('auth_url'), { kind: 'not-applicable' }, 'another directory would read it')
   t.strictSame(fate('misspelt'), { kind: 'unread' })
   t.strictSame(fate('core_plugin'), { kind: 'unread' })
   const set = Object.values(ml2).flatMap((text) => text.match(/^\w+ =/gm) ?? [])
   t.equal(report.length, set.length)
+})
+
+t.test("Neutron's rate limits are taken over, whatever IP version they were for", async (t) => {
+  const section = [
+    '[metadata_rate_limiting]',
+    'rate_limit_enabled = true',
+    'ip_versions = 4,6',
+    'base_window_duration = 60',
+    'base_query_rate_limit = 1000000',
+    'burst_window_duration = 5',
+    'burst_query_rate_limit = 2',
+    '',
+  ].join('\n')
+  const reading = read(t, { ...ml2, 'late.ini': section })
+
+  const { config } = load(reading)
+
+  t.match(config.rate_limit, {
+    rate_limit_enabled: true,
+    base_window_duration: 60_000,
+    base_query_rate_limit: 10_000,
+    burst_window_duration: 5_000,
+    burst_query_rate_limit: 2,
+    dry_run: false,
+  })
+  const fate = reading.report.find((row) => row.name === 'ip_versions')?.fate
+  t.match(fate, { kind: 'honoured', as: /IPv4 and IPv6 together/ })
+})
+
+t.test('without them nothing is limited', async (t) => {
+  const { config } = load(
+    read(t, {
+      'neutron.conf': neutronConf,
+      's.ini': '[DEFAULT]\nmetadata_proxy_shared_secret = s\n',
+    }),
+  )
+  t.equal(config.rate_limit.rate_limit_enabled, false)
 })
 
 t.test('the YAML that is printed is the same configuration, without the secrets', async (t) => {
