@@ -9,9 +9,12 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
+import { once } from 'node:events'
+import { request, type IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Milliseconds } from '../../lib/clock.ts'
+import { ownedBy } from './owner.ts'
 import type { Place } from './place.ts'
 
 /** What to run. */
@@ -89,7 +92,7 @@ export function startDaemon(place: Place, given: DaemonCommand | string): void {
   const child = spawn(command.program, command.arguments, {
     cwd: place.folder,
     detached: true,
-    env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', ...command.environment },
+    env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', ...ownedBy(place), ...command.environment },
     stdio: ['ignore', log, log],
     ...command.runAs,
   })
@@ -150,6 +153,16 @@ export async function untilReady(
     }
     await moment()
   }
+}
+
+/** True when a server on a UNIX socket answers with anything. */
+export async function answersOnSocket(socketPath: string): Promise<boolean> {
+  const sent = request({ socketPath, path: '/', agent: false, timeout: 3_000 })
+  sent.on('timeout', () => sent.destroy(new Error('no answer in time')))
+  sent.end()
+  const [answer] = (await once(sent, 'response')) as [IncomingMessage]
+  answer.resume()
+  return true
 }
 
 /** True when a server answers with anything but an error. */

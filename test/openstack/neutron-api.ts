@@ -17,6 +17,8 @@ export interface ShownAgent {
   readonly binary: string
   readonly host: string
   readonly alive: boolean
+  /** `2026-01-31 12:00:00`, UTC. */
+  readonly heartbeat_timestamp: string
 }
 
 /** A server without authentication. */

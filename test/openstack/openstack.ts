@@ -1,10 +1,12 @@
 /** How does a whole OpenStack come up and go? */
-import { existsSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Count } from '../../lib/clock.ts'
 import { cloudIn, seedCloud } from './cloud.ts'
 import { run, stopAll } from './daemon.ts'
 import { namespacesOf, type ScopeKind } from './namespace-names.ts'
+import { endStragglers } from './owner.ts'
 import { makePlace, type Place } from './place.ts'
-import { installPackages } from './packages.ts'
 import { prepareKeystone, seedKeystone, startKeystone } from './services/keystone.ts'
 import { startMariaDb } from './services/mariadb.ts'
 import {
@@ -21,19 +23,31 @@ import { rabbitMqReady, startRabbitMq } from './services/rabbitmq.ts'
 
 type Progress = (text: string) => void
 
-/** Installs, starts and fills everything. What was started is stopped again when something fails. */
-export async function bringUp(progress: Progress): Promise<Place> {
-  installPackages(progress)
-  const place = await makePlace()
-  try {
-    await startServices(place, progress)
-  } catch (cause) {
-    await tearDown(place, { keepFolder: true })
-    throw new Error(`OpenStack did not come up; logs are in ${place.folder}/log`, { cause })
-  }
-  return place
-}
+/** Somebody else may take a TCP port between its choice and its use, and a busy machine may be too slow once. */
+const attempts: Count = 2
 
+/**
+ * Starts and fills everything. What was started is ended again when something fails.
+ * @param made is told of the folder before anything runs in it
+ * @throws Error when it did not come up; the logs stay
+ */
+export async function bringUp(progress: Progress, made: (place: Place) => void): Promise<Place> {
+  for (let attempt = 1; ; attempt += 1) {
+    const place = await makePlace()
+    made(place)
+    try {
+      await startServices(place, progress)
+      return place
+    } catch (cause) {
+      const isLast = attempt === attempts
+      await tearDown(place, { keepLogs: isLast })
+      if (isLast) {
+        throw new Error(`OpenStack did not come up; logs are in ${place.folder}/log`, { cause })
+      }
+      progress(`OpenStack did not come up, trying once more: ${String(cause)}`)
+    }
+  }
+}
 async function startServices(place: Place, progress: Progress): Promise<void> {
   progress(`starting MariaDB, RabbitMQ and OVN in ${place.folder}`)
   startRabbitMq(place)
@@ -74,12 +88,17 @@ async function removeNamespaces(place: Place): Promise<void> {
   }
 }
 
-/** Ends every daemon and removes the folder. */
+/** Ends every process and removes the namespaces and the folder. */
 export async function tearDown(
   place: Place,
-  options: { readonly keepFolder?: boolean } = {},
+  options: { readonly keepLogs?: boolean } = {},
 ): Promise<void> {
   await stopAll(place)
+  await endStragglers(place)
   await removeNamespaces(place)
-  if (options.keepFolder !== true) rmSync(place.folder, { recursive: true, force: true })
+  const kept = options.keepLogs === true ? ['log'] : []
+  for (const name of readdirSync(place.folder)) {
+    if (!kept.includes(name)) rmSync(join(place.folder, name), { recursive: true, force: true })
+  }
+  if (kept.length === 0) rmSync(place.folder, { recursive: true, force: true })
 }

@@ -23,13 +23,35 @@ import { uniqueName } from '../support/netns.ts'
 import type { Cloud } from './cloud.ts'
 import { moment } from './daemon.ts'
 import type { GuestNetworks } from './guest-networks.ts'
+import { ownedLikeUs } from './owner.ts'
 import { projectRoot, urlOf, type Place } from './place.ts'
 import { hostName } from './services/host-name.ts'
 import { transportUrl } from './services/rabbitmq.ts'
 
 /** The user without privileges that the agent and the proxy's workers are. */
-const nobody = { uid: 65_534, gid: 65_534 }
+export const nobody = { uid: 65_534, gid: 65_534 }
 const readyPatience: Milliseconds = 60_000
+
+interface ProgramOptions {
+  /** The configuration file. */
+  readonly yaml: string
+  /** Further words of the command line. */
+  readonly words?: readonly string[]
+  readonly environment?: Readonly<Record<string, string>> | undefined
+  readonly runAs?: typeof nobody
+}
+
+/** The built program. @throws Error where there is none */
+function entryOf(program: string): string {
+  const entry = join(projectRoot, 'dist', program)
+  if (!existsSync(entry)) throw new Error('dist/ is missing: run "npm run build" first')
+  return entry
+}
+
+/** Of overlapd-agent. */
+export function agentEntry(): string {
+  return entryOf('agent-side/main.js')
+}
 
 /** One of our daemons with a folder of its own. */
 class Program {
@@ -39,21 +61,19 @@ class Program {
   readonly #log: string
   readonly #leave = (): void => void this.#child.kill('SIGTERM')
 
-  constructor(folder: string, program: string, document: object, runAs?: typeof nobody) {
+  constructor(folder: string, entry: string, options: ProgramOptions) {
     this.folder = folder
     this.adminSocket = join(folder, 'admin.sock')
     this.#log = join(folder, 'log')
-    const entry = join(projectRoot, 'dist', program)
-    if (!existsSync(entry)) throw new Error('dist/ is missing: run "npm run build" first')
     const config = join(folder, 'config.yaml')
-    // JSON is YAML.
-    writeFileSync(config, JSON.stringify(document))
+    writeFileSync(config, options.yaml)
     const log = openSync(this.#log, 'a')
-    this.#child = spawn(process.execPath, [entry, 'serve', '--config', config], {
+    const words = ['serve', '--config', config, ...(options.words ?? [])]
+    this.#child = spawn(process.execPath, [entry, ...words], {
       stdio: ['ignore', log, log],
       cwd: folder,
-      env: {},
-      ...runAs,
+      env: { ...ownedLikeUs(), ...options.environment },
+      ...options.runAs,
     })
     closeSync(log)
     // A test that breaks runs no teardown.
@@ -155,8 +175,12 @@ export interface AgentOptions {
   readonly upstreams?: readonly string[]
   /** @default Nova's */
   readonly secret?: string
+  /** Further options of the `compute` section. */
+  readonly compute?: object
   /** Further sections. */
   readonly sections?: Readonly<Record<string, object>>
+  /** The variables of its environment. */
+  readonly environment?: Readonly<Record<string, string>>
 }
 
 /** Starts overlapd-agent as an unprivileged user; it ends with the test. {@link Program.untilReady} waits for it. */
@@ -177,11 +201,34 @@ export function startAgent(t: Test, place: Place, options: AgentOptions): OurAge
     compute: {
       upstreams: options.upstreams ?? [urlOf(place, 'novaUwsgi')],
       shared_secret_file: secretFile,
+      ...options.compute,
     },
     admin: { socket: join(folder, 'admin.sock') },
     ...options.sections,
   }
-  const agent = new OurAgent(folder, 'agent-side/main.js', document, nobody)
+  const { environment } = options
+  // JSON is YAML.
+  const yaml = JSON.stringify(document)
+  const agent = new OurAgent(folder, agentEntry(), { yaml, environment, runAs: nobody })
+  t.teardown(() => agent.stop())
+  return agent
+}
+
+/**
+ * Starts overlapd-agent with the words of its command line, as the user that owns what Neutron's files name.
+ * @param write makes the rest of its configuration, in its folder
+ */
+export function startAgentProgram(
+  t: Test,
+  place: Place,
+  words: readonly string[],
+  write: (folder: string) => string = () => '',
+): OurAgent {
+  const folder = join(place.folder, uniqueName('agent-'))
+  mkdirSync(folder)
+  const admin = `admin: { socket: ${JSON.stringify(join(folder, 'admin.sock'))} }\n`
+  const yaml = `${write(folder)}\n${admin}`
+  const agent = new OurAgent(folder, agentEntry(), { yaml, words })
   t.teardown(() => agent.stop())
   return agent
 }
@@ -196,11 +243,12 @@ export async function startProxy(
   const folder = join(place.folder, uniqueName('proxy-'))
   mkdirSync(folder)
   chmodSync(folder, 0o755)
-  const proxy = new Program(folder, 'proxy/main.js', {
+  const document = {
     netns_dir: networks.folder,
     agent: { socket: agentSocket },
     admin: { socket: join(folder, 'admin.sock') },
-  })
+  }
+  const proxy = new Program(folder, entryOf('proxy/main.js'), { yaml: JSON.stringify(document) })
   t.teardown(() => proxy.stop())
   await proxy.untilReady()
   return proxy
@@ -210,7 +258,7 @@ export async function startProxy(
 export const reportedHost = 'overlapd-host'
 
 /** A file that the agent's user can read and nobody else. */
-function secretFile(place: Place, name: string, text: string): string {
+export function secretFile(place: Place, name: string, text: string): string {
   const path = join(place.folder, 'state', name)
   writeFileSync(path, text, { mode: 0o600 })
   chownSync(path, nobody.uid, nobody.gid)

@@ -1,6 +1,7 @@
 /** Which Debian packages is OpenStack made of here? The only list of them. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import type { Count } from '../../lib/clock.ts'
 
 const packages = {
   'databases and the message bus': ['mariadb-server', 'mariadb-client', 'rabbitmq-server'],
@@ -24,6 +25,8 @@ export type PackagePurpose = keyof typeof packages
 const cloudInitDisabled = '/etc/cloud/cloud-init.disabled'
 /** Debian asks this program before it starts a daemon. */
 const startPolicy = '/usr/sbin/policy-rc.d'
+/** How often an installation is begun. */
+const attempts: Count = 3
 
 function isInstalled(name: string): boolean {
   const { stdout } = spawnSync('dpkg-query', ['-W', '-f', '${db:Status-Abbrev}', name], {
@@ -32,28 +35,55 @@ function isInstalled(name: string): boolean {
   return stdout === 'ii '
 }
 
-function aptGet(...words: readonly string[]): boolean {
+/** The end of what a program printed; an error at the end of thousands of lines says enough. */
+const shownLines: Count = 30
+
+/** @returns what it printed last when it failed, otherwise `undefined` */
+function failureOf(program: string, words: readonly string[]): string | undefined {
+  const { status, stdout, stderr, error } = spawnSync(program, words, {
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C.UTF-8' },
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+    maxBuffer: 64 * 1024 * 1024,
+  })
+  if (status === 0) return undefined
+  const printed = `${stdout ?? ''}${stderr ?? ''}`.trim().split('\n').slice(-shownLines).join('\n')
+  return error === undefined ? printed : `${String(error)}\n${printed}`
+}
+
+function aptGet(...words: readonly string[]): string | undefined {
   const options = [
-    '-q',
+    '-qq',
     '-y',
     '-o',
     'DPkg::Lock::Timeout=600',
+    '-o',
+    'Acquire::Retries=5',
     '-o',
     'Dpkg::Options::=--force-confdef',
     '-o',
     'Dpkg::Options::=--force-confold',
   ]
-  const environment = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-  // What apt-get prints belongs to the progress, not to the results.
-  return (
-    spawnSync('apt-get', [...options, ...words], { env: environment, stdio: ['ignore', 2, 2] })
-      .status === 0
-  )
+  return failureOf('apt-get', [...options, ...words])
+}
+
+/** @returns what apt-get said last when it could not, otherwise `undefined` */
+function install(names: readonly string[], progress: (text: string) => void): string | undefined {
+  const once = (): string | undefined => aptGet('install', '--no-install-recommends', ...names)
+  let failure = once()
+  for (let attempt = 1; failure !== undefined && attempt < attempts; attempt += 1) {
+    progress(`apt-get failed, trying again with new package lists:\n${failure}`)
+    // An installation that was cut off has to be ended before another one may begin.
+    failureOf('dpkg', ['--configure', '-a', '--force-confdef', '--force-confold'])
+    aptGet('update')
+    failure = once()
+  }
+  return failure
 }
 
 /**
  * Installs what is missing for all or some purposes, without starting any daemon and without letting cloud-init touch this machine.
- * @throws Error where apt-get is not to be had or fails
+ * @throws Error where apt-get is not to be had or fails, with what it said last
  */
 export function installPackages(
   progress: (text: string) => void,
@@ -61,7 +91,7 @@ export function installPackages(
 ): void {
   const missing = purposes.flatMap((one) => packages[one]).filter((name) => !isInstalled(name))
   if (missing.length === 0) return
-  progress(`installing ${missing.join(' ')}`)
+  progress(`installing ${missing.join(' ')}, which can take some minutes`)
   if (missing.includes('cloud-init') && !existsSync(cloudInitDisabled)) {
     mkdirSync('/etc/cloud', { recursive: true })
     writeFileSync(cloudInitDisabled, '')
@@ -69,9 +99,9 @@ export function installPackages(
   const isOurPolicy = !existsSync(startPolicy)
   if (isOurPolicy) writeFileSync(startPolicy, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
   try {
-    const install = (): boolean => aptGet('install', '--no-install-recommends', ...missing)
-    if (!install() && !(aptGet('update') && install())) {
-      throw new Error(`apt-get could not install ${missing.join(' ')}`)
+    const failure = install(missing, progress)
+    if (failure !== undefined) {
+      throw new Error(`apt-get could not install ${missing.join(' ')}:\n${failure}`)
     }
   } finally {
     if (isOurPolicy) rmSync(startPolicy)

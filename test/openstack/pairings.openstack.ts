@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap'
 import { runningCloud } from './cloud.ts'
-import { comparable, genuineDocuments } from './genuine-documents.ts'
+import { genuineDocuments } from './genuine-documents.ts'
+import { compareDocuments } from './guest-documents.ts'
 import {
   GuestNetworks,
   untilServed,
@@ -50,13 +51,8 @@ async function visit(
   family: IpFamily,
 ): Promise<string> {
   const { name, instance } = placed.guest
-  for (const [path, expected] of genuine.get(name) ?? []) {
-    // Nova chooses by the address it is told, which is the link-local one over IPv6.
-    const answer = await served.ask(placed, path, { family })
-    const where = `${name} IPv${family} ${path}`
-    if (!t.equal(answer.status, 200, where)) return `${answer.status}`
-    t.equal(comparable(path, answer.body.toString()), expected, where)
-  }
+  const isOwn = await compareDocuments(t, served, placed, family, genuine)
+  if (isOwn !== true) return isOwn === false ? 'WRONG' : `${isOwn}`
   const report = await served.cloudInit(placed, family)
   t.match(
     report,

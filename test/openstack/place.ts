@@ -42,7 +42,8 @@ export function scriptPath(name: string): string {
   return join(projectRoot, 'test', 'openstack', 'scripts', name)
 }
 
-async function freeTcpPorts(count: number): Promise<readonly number[]> {
+/** As many as are wanted, none of which anybody listens on now. */
+export async function freeTcpPorts(count: number): Promise<readonly number[]> {
   const servers = Array.from({ length: count }, () => createServer())
   for (const server of servers) {
     server.listen(0, '127.0.0.1')

@@ -16,12 +16,23 @@ const wanted = [
   'ovs-appctl',
 ]
 
-/** @returns what of Debian's ovn-central is missing here, or `undefined` */
+/**
+ * @returns what of Debian's ovn-central is missing here, or `undefined`
+ * @throws Error instead, where `OVERLAPD_TEST_REQUIRE_OPENSTACK=1` says that a skip would hide something
+ */
 export function whyNoOvnCentral(): string | undefined {
   const folders = ['/usr/bin', '/usr/sbin', '/usr/local/bin', '/usr/local/sbin']
   const missing = wanted.filter((name) => !folders.some((folder) => existsSync(join(folder, name))))
-  if (missing.length > 0) return `not installed: ${missing.join(', ')} (Debian: ovn-central)`
-  return existsSync(join(schemas, 'ovn-sb.ovsschema')) ? undefined : `no schema in ${schemas}`
+  const reason =
+    missing.length > 0
+      ? `not installed: ${missing.join(', ')} (Debian: ovn-central)`
+      : existsSync(join(schemas, 'ovn-sb.ovsschema'))
+        ? undefined
+        : `no schema in ${schemas}`
+  if (reason !== undefined && process.env['OVERLAPD_TEST_REQUIRE_OPENSTACK'] === '1') {
+    throw new Error(reason)
+  }
+  return reason
 }
 
 /** OVN's own databases and northd, in a folder of their own, on UNIX sockets. */

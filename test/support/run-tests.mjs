@@ -3,8 +3,11 @@
 //
 // A file that failed is run once more, alone: with real processes and namespaces on a busy machine a time limit may be
 // over before its time. One that then passes is named as unsteady; one that fails twice has failed.
+//
+// Where OVERLAPD_TEST_COUNTS names a file, the counts are added to it as a line "PASSED FAILED", for whoever sums up several
+// runs; the last line then says that it is not all.
 import { spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { appendFileSync, existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 
 const reasons = new Map()
@@ -90,6 +93,9 @@ function count(lines, verdict) {
 }
 
 const words = process.argv.slice(2)
+const { OVERLAPD_TEST_COUNTS: countsFile } = process.env
+// Tests that run tests are not to be counted twice.
+delete process.env.OVERLAPD_TEST_COUNTS
 const first = await runTap(words)
 const failed = first.filter(({ ok, name }) => !ok && name !== undefined)
 const options = words.filter((word) => word.startsWith('--') && !word.startsWith('--jobs'))
@@ -105,7 +111,7 @@ if (failed.length > 0) {
 for (const [reason, times] of reasons) process.stdout.write(`skipped ${times}: ${reason}\n`)
 const sum = (of) => [...results.values()].reduce((total, file) => total + file[of], 0)
 const skipped = sum('skipped')
-process.stdout.write(
-  `${sum('passed')} passed, ${sum('failed')} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`,
-)
+const counts = `${sum('passed')} passed, ${sum('failed')} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`
+process.stdout.write(countsFile === undefined ? `${counts}\n` : `in this part: ${counts}\n`)
+if (countsFile !== undefined) appendFileSync(countsFile, `${sum('passed')} ${sum('failed')}\n`)
 process.exitCode = sum('failed') > 0 || sum('passed') === 0 ? 1 : 0

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { answers, run, untilReady } from '../daemon.ts'
+import { KeystoneApi } from '../keystone-api.ts'
 import { urlOf, writeIni, type Place } from '../place.ts'
 import { databaseUrl } from './mariadb.ts'
 import { startUwsgi } from './uwsgi.ts'
@@ -22,7 +23,13 @@ export function keystoneLogin(place: Place) {
 /** The `[keystone_authtoken]` of a service that checks tokens. */
 export function tokenSection(place: Place) {
   const login = keystoneLogin(place)
-  return { ...login, auth_type: 'password', www_authenticate_uri: login.auth_url }
+  return {
+    ...login,
+    auth_type: 'password',
+    www_authenticate_uri: login.auth_url,
+    // So that a token that was withdrawn counts for nothing at once.
+    token_cache_time: -1,
+  }
 }
 
 function settings(place: Place): string {
@@ -83,43 +90,13 @@ export interface KeystoneSeed {
 
 /** Makes the tenants, the catalog's entry for Neutron, an application credential and a clouds.yaml. */
 export async function seedKeystone(place: Place): Promise<KeystoneSeed> {
-  const base = `${urlOf(place, 'keystone')}/v3`
   const login = keystoneLogin(place)
-  let token = ''
-  const post = async (path: string, body: unknown): Promise<Response> => {
-    const headers = { 'content-type': 'application/json', 'x-auth-token': token }
-    const answer = await fetch(`${base}${path}`, {
-      method: 'POST',
-      headers,
-      body: JSON.stringify(body),
-    })
-    if (!answer.ok) throw new Error(`POST ${path}: ${answer.status} ${await answer.text()}`)
-    return answer
-  }
-  const make = async (path: string, kind: string, body: object): Promise<string> => {
-    const made = (await (await post(path, { [kind]: body })).json()) as Record<
-      string,
-      { readonly id: string }
-    >
-    return made[kind]?.id ?? ''
-  }
-  const domain = { id: 'default' }
-  const session = await post('/auth/tokens', {
-    auth: {
-      identity: {
-        methods: ['password'],
-        password: { user: { name: login.username, domain, password: login.password } },
-      },
-      scope: { project: { name: login.project_name, domain } },
-    },
-  })
-  token = session.headers.get('x-subject-token') ?? ''
-  const { token: about } = (await session.json()) as { token: { user: { id: string } } }
-  const projectA = await make('/projects', 'project', { name: 'tenant-a' })
-  const projectB = await make('/projects', 'project', { name: 'tenant-b' })
-  const service = await make('/services', 'service', { type: 'network', name: 'neutron' })
+  const api = await KeystoneApi.logIn(login)
+  const projectA = await api.make('/projects', 'project', { name: 'tenant-a' })
+  const projectB = await api.make('/projects', 'project', { name: 'tenant-b' })
+  const service = await api.make('/services', 'service', { type: 'network', name: 'neutron' })
   for (const scope of ['public', 'internal', 'admin']) {
-    await make('/endpoints', 'endpoint', {
+    await api.make('/endpoints', 'endpoint', {
       service_id: service,
       interface: scope,
       url: urlOf(place, 'neutronKeystone'),
@@ -127,8 +104,8 @@ export async function seedKeystone(place: Place): Promise<KeystoneSeed> {
     })
   }
   const secret = `${place.password}-of-the-application`
-  const credentials = `/users/${about.user.id}/application_credentials`
-  const id = await make(credentials, 'application_credential', { name: 'overlapd', secret })
+  const credentials = `/users/${api.userId}/application_credentials`
+  const id = await api.make(credentials, 'application_credential', { name: 'overlapd', secret })
   const clouds = { clouds: { openstack: { auth: login, region_name: region } } }
   // JSON is YAML.
   writeFileSync(join(place.folder, 'clouds.yaml'), JSON.stringify(clouds))

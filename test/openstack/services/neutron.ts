@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { answers, run, startDaemon, untilReady } from '../daemon.ts'
+import { answers, answersOnSocket, run, startDaemon, untilReady } from '../daemon.ts'
 import { urlOf, writeIni, type IniDocument, type Place } from '../place.ts'
 import { databaseUrl } from './mariadb.ts'
 import { tokenSection } from './keystone.ts'
@@ -118,7 +118,7 @@ export async function startNeutronAgent(
 ): Promise<void> {
   const { name = neutronAgentName, novaTcpPort = place.tcpPorts.novaUwsgi, hasCache } = options
   const socket = neutronAgentSocket(place, name)
-  const file = writeIni(place, `neutron/${name}.ini`, {
+  writeIni(place, `neutron/${name}.ini`, {
     DEFAULT: {
       nova_metadata_host: '127.0.0.1',
       nova_metadata_port: novaTcpPort,
@@ -134,10 +134,22 @@ export async function startNeutronAgent(
   startDaemon(place, {
     name,
     program: '/usr/bin/neutron-metadata-agent',
-    arguments: [...configOptions(place, 'neutron'), '--config-file', file],
+    arguments: neutronAgentFiles(place, 'neutron', name).flatMap((file) => ['--config-file', file]),
   })
-  await untilReady(place, name, async () => {
-    await run('curl', ['-s', '-o', '/dev/null', '-m', '3', '--unix-socket', socket, 'http://x/'])
-    return true
-  })
+  await neutronAgentReady(place, name)
+}
+
+/** The files of Neutron's own metadata agent, in their order; with a server that its `[keystone_authtoken]` fits, where wanted. */
+export function neutronAgentFiles(
+  place: Place,
+  server: NeutronServer = 'neutron',
+  name = neutronAgentName,
+): readonly string[] {
+  return [...configFiles(place, server), join(place.folder, 'etc', 'neutron', `${name}.ini`)]
+}
+
+/** Resolves once the agent answers. */
+export async function neutronAgentReady(place: Place, name = neutronAgentName): Promise<void> {
+  const socket = neutronAgentSocket(place, name)
+  await untilReady(place, name, () => answersOnSocket(socket))
 }
