@@ -33,6 +33,9 @@ const testTools = [
   ['procps', 'sysctl'],
   ['conntrack', 'conntrack'],
   ['openssl', 'openssl'],
+  ['busybox', 'busybox'],
+  ['curl', 'curl'],
+  ['wget', 'wget'],
 ]
 
 function say(text) {

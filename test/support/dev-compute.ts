@@ -16,16 +16,17 @@ export interface RunningDevCompute extends DevCompute {
   closeAll(): Promise<void>
 }
 
-/** Starts a development compute API on a file of its own with this text. */
+/** Starts a development compute API on a file of its own with this text. @param tcpPort any free one by default */
 export async function runDevCompute(
   text: string,
   clock: Clock = systemClock,
+  tcpPort = 0,
 ): Promise<RunningDevCompute> {
   const watched = await makeWatchedFile()
   await writeFile(watched.file, text)
   const compute = await startDevCompute({
     file: watched.file,
-    listen: { host: '127.0.0.1', tcpPort: 0 },
+    listen: { host: '127.0.0.1', tcpPort },
     clock,
     logger: silentLogger,
     secret: new Secret(devSecret),

@@ -1,11 +1,12 @@
 /** How do tests get everything from a guest's connection to the compute API: the built proxy, the built agent, real answers? */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
+import { readFileSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import type { SourceMacPolicy } from '../../agent-side/resolve/identity-policy.ts'
+import { systemClock } from '../../lib/clock.ts'
 import { askAdmin, askAdminJson } from '../../lib/http/admin-client.ts'
 import { devSecret, runDevCompute, type RunningDevCompute } from './dev-compute.ts'
 import { testsDirectForwarding } from './forwarding-mode.ts'
@@ -26,8 +27,8 @@ export interface ChainOptions {
 /** Everything that runs on a host, and the compute API behind it. */
 export class WholeChain {
   readonly proxy: RunningProxy
-  readonly compute: RunningDevCompute
   readonly #places: Places
+  #compute: RunningDevCompute
   #agent: RunningAgentProgram
 
   private constructor(
@@ -37,7 +38,7 @@ export class WholeChain {
     agent: RunningAgentProgram,
   ) {
     this.proxy = proxy
-    this.compute = compute
+    this.#compute = compute
     this.#places = places
     this.#agent = agent
   }
@@ -46,7 +47,6 @@ export class WholeChain {
     const folder = openFolder(t)
     const topology = JSON.stringify(options.topology)
     const compute = await runDevCompute(topology)
-    t.teardown(() => compute.closeAll())
     const places: Places = {
       folder,
       agentSocket: join(folder, 'agent.sock'),
@@ -59,7 +59,11 @@ export class WholeChain {
     writeFileSync(join(folder, 'secret'), devSecret, { mode: 0o600 })
     const agent = await startAgentProgram(places, options.sourceMac ?? 'prefer')
     const chain: { now?: WholeChain } = {}
-    t.teardown(() => (chain.now === undefined ? agent.stop() : chain.now.#agent.stop()))
+    t.teardown(async () => {
+      const { now } = chain
+      await (now === undefined ? compute : now.#compute).closeAll()
+      await (now === undefined ? agent : now.#agent).stop()
+    })
     const proxy = await startProxy(
       t,
       `agent.socket=${places.agentSocket}`,
@@ -71,6 +75,18 @@ export class WholeChain {
     )
     chain.now = new WholeChain(proxy, compute, places, agent)
     return chain.now
+  }
+
+  get compute(): RunningDevCompute {
+    return this.#compute
+  }
+
+  /** Another compute API at the same address; for a moment there is none. */
+  async restartCompute(): Promise<void> {
+    const topology = readFileSync(join(this.#places.folder, 'topology.json'), 'utf8')
+    const { port } = new URL(this.#compute.url)
+    await this.#compute.closeAll()
+    this.#compute = await runDevCompute(topology, systemClock, Number(port))
   }
 
   /** Lets the proxy find a namespace under the name Neutron would give it. */
