@@ -18,6 +18,7 @@ import { createAgentAdminApp } from './admin/admin-app.ts'
 import type { AgentStatus, RecentRefusal, UpstreamStatus } from './admin/status.ts'
 import { AgentListener } from './agent-listener.ts'
 import { App } from './app.ts'
+import { Auditor } from './audit/auditor.ts'
 import { CoalescingCompute } from './compute/coalescing.ts'
 import { ComputeClient, type Forwarder } from './compute/compute-client.ts'
 import { leaseTerms } from './compute/lease-terms.ts'
@@ -388,6 +389,16 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
 
   const timeout = config.limits.timeout_resolve
   const explainer = new Explainer({ resolver, upstreams, decisions, clock, timeout })
+  const tlsListeners = listeners.filter((one) => one instanceof TlsListener)
+  const auditor = new Auditor({
+    directory,
+    sourceMac: config.source_mac,
+    upstreams,
+    decisions,
+    certificates: () => tlsListeners,
+    clock,
+    timeout,
+  })
   const admin = new AdminPart(
     config.admin,
     createAgentAdminApp({
@@ -400,6 +411,7 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
       status,
       explainKey: (key) => explainer.explainKey(key),
       explainRequest: (requestId) => explainer.explainRequest(requestId),
+      audit: (request) => auditor.audit(request),
     }),
   )
   const parts: readonly Part[] = [
@@ -420,7 +432,6 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
     ...listeners,
     ...(leasing ? [leasing.listener] : []),
   ]
-  const tlsListeners = listeners.filter((one) => one instanceof TlsListener)
   metrics.watchCertificates(tlsListeners)
   return {
     parts,

@@ -2,12 +2,12 @@
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { packageVersion } from '../lib/cli/package-version.ts'
-import type { Count } from '../lib/clock.ts'
 import { createAdminApp, type PartReadiness } from '../lib/http/admin-app.ts'
 import { serveApp, type ListenAt, type Serving } from '../lib/http/serve.ts'
 import type { Registry } from '../lib/metrics.ts'
-import { agentPlaces, agentPlaceText } from './agent-option.ts'
+import { agentStatuses, type AgentStatus } from './agent-status.ts'
 import type { RefusedNamespace } from './attachment.ts'
+import type { ProxyAuditor } from './audit.ts'
 import type { ProxyConfig } from './config.ts'
 import type { Canary, CanaryState } from './canary/canary.ts'
 import type { Interception, InterceptionState } from './interception/interception.ts'
@@ -21,18 +21,6 @@ export interface ServedNamespace extends Omit<NamespaceStatus, 'key'> {
   readonly interception?: InterceptionState
   /** Whether the canary was answered, where there is one. */
   readonly canary?: CanaryState
-}
-
-/** One agent on `/status`, as the workers find it. */
-export interface AgentStatus {
-  /** A path, or `https://192.0.2.1:9699`. */
-  readonly agent: string
-  /** Workers that find it well, or have not needed it yet. */
-  readonly up: Count
-  readonly down: Count
-  /** Workers whose latest answer came from it. */
-  readonly answering: Count
-  readonly lastFailure?: string
 }
 
 /** The body of `/status`. */
@@ -54,23 +42,11 @@ export interface ProxyAdminOptions {
   readonly interception: Interception
   readonly canary?: Pick<Canary, 'stateOf'> | undefined
   readonly pool: WorkerPool
+  readonly auditor: Pick<ProxyAuditor, 'audit'>
   readonly registry: Registry
   readonly refused: () => readonly RefusedNamespace[]
   /** False until the namespaces were looked at for the first time. */
   readonly hasLooked: () => boolean
-}
-
-function agentStatus(agent: string, workers: readonly WorkerStatus[]): AgentStatus {
-  const reports = workers.flatMap(({ agents }) => agents.filter((one) => one.agent === agent))
-  const down = reports.filter(({ state }) => state === 'down').length
-  const lastFailure = reports.find((report) => report.lastFailure !== undefined)?.lastFailure
-  return {
-    agent,
-    up: workers.length - down,
-    down,
-    answering: reports.filter(({ isAnswering }) => isAnswering).length,
-    ...(lastFailure !== undefined && { lastFailure }),
-  }
 }
 
 /** One that answers is enough, of several agents and for one of the workers. */
@@ -93,7 +69,8 @@ export class ProxyAdmin {
   }
 
   async start(): Promise<void> {
-    const { socket, tcp } = this.#options.config.admin
+    const { config, auditor } = this.#options
+    const { socket, tcp } = config.admin
     mkdirSync(dirname(socket), { recursive: true, mode: 0o755 })
     const listen: ListenAt[] = [{ socket }]
     if (tcp !== undefined) listen.push({ host: tcp.address, tcpPort: tcp.tcpPort })
@@ -102,6 +79,7 @@ export class ProxyAdmin {
       metrics: () => this.#metrics(),
       status: () => this.status(),
     })
+    app.get('/audit', async (context) => context.json(await auditor.audit()))
     this.#serving = await serveApp({ app, listen })
   }
 
@@ -110,7 +88,7 @@ export class ProxyAdmin {
   }
 
   status(): ProxyStatus {
-    const { listeners, interception, canary, pool, refused } = this.#options
+    const { config, listeners, interception, canary, pool, refused } = this.#options
     const namespaces = listeners.status().map(({ key, ...status }) => {
       const redirection = interception.stateOf(key)
       const bird = canary?.stateOf(key)
@@ -128,17 +106,12 @@ export class ProxyAdmin {
     return {
       version: this.#version,
       pid: process.pid,
-      agents: this.#agents(workers),
+      agents: agentStatuses(config, workers),
       ...(certificate && { certificate }),
       namespaces,
       refused: refused(),
       workers,
     }
-  }
-
-  #agents(workers: readonly WorkerStatus[]): readonly AgentStatus[] {
-    const places = agentPlaces(this.#options.config)
-    return places.map((place) => agentStatus(agentPlaceText(place), workers))
   }
 
   #certificate(): ProxyStatus['certificate'] {
@@ -160,7 +133,7 @@ export class ProxyAdmin {
     const notApplied = interception.count('failed')
     return [
       { name: 'workers', ready: ready > 0, detail: `${ready} of ${workers.length} ready` },
-      agentsReadiness(this.#agents(workers)),
+      agentsReadiness(agentStatuses(this.#options.config, workers)),
       {
         name: 'namespaces',
         ready: hasLooked() && states.opening === 0,

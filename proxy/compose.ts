@@ -6,7 +6,9 @@ import type { Clock, Milliseconds } from '../lib/clock.ts'
 import type { Part } from '../lib/lifecycle.ts'
 import type { Logger } from '../lib/log.ts'
 import { ProxyAdmin, type ProxyStatus } from './admin.ts'
+import { agentStatuses } from './agent-status.ts'
 import { planAttachments, type AttachmentRules, type RefusedNamespace } from './attachment.ts'
+import { ProxyAuditor } from './audit.ts'
 import { readMapping, workerCount, type ProxyConfig } from './config.ts'
 import { finishTakeOver, untilServing } from './handover/finish.ts'
 import { InheritedSockets } from './handover/inherited-sockets.ts'
@@ -186,6 +188,18 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     fullPass: config.full_pass,
     onScan: reconcile,
   })
+  const auditor = new ProxyAuditor({
+    listeners,
+    interception,
+    canary,
+    holders,
+    window,
+    refused: () => refused,
+    workers: () => pool.status(),
+    agents: () => agentStatuses(config, pool.status()),
+    certificate: () => agentAddresses.certificate,
+    clock,
+  })
   const admin = new ProxyAdmin({
     config,
     agentAddresses,
@@ -193,6 +207,7 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     interception,
     canary,
     pool,
+    auditor,
     registry: metrics.registry,
     refused: () => refused,
     hasLooked: () => hasLooked,

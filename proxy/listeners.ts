@@ -44,6 +44,13 @@ export interface NamespaceStatus {
   readonly why?: string
 }
 
+/** A namespace that is wanted, with its open sockets. */
+export interface NamespaceHoldings {
+  readonly attachment: Attachment
+  readonly status: NamespaceStatus
+  readonly fds: readonly number[]
+}
+
 export interface ListenersOptions {
   readonly window: NamespaceWindow
   readonly sink: ListenerSink
@@ -346,6 +353,15 @@ export class Listeners {
     return [...this.#entries.values()]
       .filter((entry) => stateOf(entry) === 'serving')
       .map(({ attachment, held }) => ({ attachment, bindingKeys: [...held.keys()] }))
+  }
+
+  /** Everything that is wanted and what is held of it, for an audit. The descriptors stay ours. */
+  holdings(): NamespaceHoldings[] {
+    return [...this.#entries.values()].map((entry) => ({
+      attachment: entry.attachment,
+      status: statusOf(entry),
+      fds: [...entry.held.values()].map(({ listener }) => listener.fd),
+    }))
   }
 
   /** Counts by kind and state, for metrics; cheaper than {@link status}. */

@@ -1,9 +1,11 @@
 import type { Hono } from 'hono'
+import { isMapping } from '../../lib/config/entry.ts'
 import { createAdminApp, type AdminAppOptions } from '../../lib/http/admin-app.ts'
 import { parseNetworkId, parseRouterId } from '../../lib/ids.ts'
 import { parseIpAddress } from '../../lib/ip-address.ts'
 import { parseMacAddress } from '../../lib/mac-address.ts'
 import type { Scope } from '../../lib/scope.ts'
+import type { AgentAuditReport, AuditRequest } from '../audit/auditor.ts'
 import type { Explanation } from '../explain.ts'
 import type { LookupKey } from '../resolve/resolution.ts'
 import { statusPage } from './status-page.ts'
@@ -16,6 +18,7 @@ export interface AgentAdminOptions {
   readonly status: () => Promise<AgentStatus>
   readonly explainKey: (key: LookupKey) => Promise<Explanation>
   readonly explainRequest: (requestId: string) => Explanation | undefined
+  readonly audit: (request: AuditRequest) => Promise<AgentAuditReport>
 }
 
 function scopeOf(query: Readonly<Record<string, string>>): Scope | undefined {
@@ -38,7 +41,26 @@ function keyOf(query: Readonly<Record<string, string>>): LookupKey | string {
   return sourceMac === undefined ? 'mac is no MAC address' : { scope, sourceIp, sourceMac }
 }
 
-/** The agent's admin app: the common routes, `/explain` and a page for people at `/`. */
+function scopeFrom(text: unknown): Scope | undefined {
+  const [, kind, id] = typeof text === 'string' ? (/^(router|network)\/(.+)$/.exec(text) ?? []) : []
+  return kind === undefined ? undefined : scopeOf({ [kind]: id ?? '' })
+}
+
+/** @returns what is wrong with the body, in words, when it asks for nothing that can be done */
+function auditRequestOf(body: unknown): AuditRequest | string {
+  if (!isMapping(body)) return 'send a JSON object'
+  const { scopes, answers } = body
+  const withAnswers = answers === true
+  if (scopes === undefined) return { scopes, withAnswers }
+  if (!Array.isArray(scopes)) return 'scopes is no list'
+  const parsed = scopes.map(scopeFrom)
+  const known = parsed.filter((scope) => scope !== undefined)
+  return known.length === parsed.length
+    ? { scopes: known, withAnswers }
+    : 'a scope is router/ID or network/ID'
+}
+
+/** The agent's admin app: the common routes, `/explain`, `/audit` and a page for people at `/`. */
 export function createAgentAdminApp(options: AgentAdminOptions): Hono {
   const app = createAdminApp(options)
   app.get('/explain', async (context) => {
@@ -53,6 +75,22 @@ export function createAgentAdminApp(options: AgentAdminOptions): Hono {
     return typeof key === 'string'
       ? context.json({ message: key }, 400)
       : context.json(await options.explainKey(key))
+  })
+  let isAuditing = false
+  app.post('/audit', async (context) => {
+    // Pages of other origins can send anything but this.
+    if (context.req.header('content-type') !== 'application/json') {
+      return context.json({ message: 'send application/json' }, 415)
+    }
+    const request = auditRequestOf(await context.req.json().catch(() => undefined))
+    if (typeof request === 'string') return context.json({ message: request }, 400)
+    if (isAuditing) return context.json({ message: 'an audit is under way' }, 503)
+    isAuditing = true
+    try {
+      return context.json(await options.audit(request))
+    } finally {
+      isAuditing = false
+    }
   })
   app.get('/', async (context) => context.html(await statusPage(await options.status())))
   return app

@@ -95,4 +95,9 @@ export interface PortDirectory {
   onChange(listener: (change: DirectoryChange) => void): () => void
   /** Every port the directory holds, for audit and status; absent where only questions are possible. */
   allPorts?(): Iterable<Port>
+  /**
+   * Every port of a network, for the audit, where {@link allPorts} is absent. Asks the source whole.
+   * @returns `undefined` for a network that is only asked about address by address
+   */
+  portsOfNetwork?(networkId: NetworkId, asked: Asked): Promise<PortsAnswer | undefined>
 }

@@ -1,3 +1,4 @@
+import { auditCommand } from './audit-command.ts'
 import type { ProgramSpec } from './command.ts'
 import { demoCommand } from './demo-command.ts'
 import { doctorCommand } from './doctor-command.ts'
@@ -17,6 +18,7 @@ and network. This is the operator's program; the daemons are overlapd-proxy and 
       statusCommand(),
       hostHealthCommand(),
       doctorCommand(),
+      auditCommand(),
       reasonsCommand(),
     ],
     examples: [
@@ -24,6 +26,7 @@ and network. This is the operator's program; the daemons are overlapd-proxy and 
       ['overlapd doctor', 'is this host fit, and what is to be done?'],
       ['overlapd explain --router ID --ip 10.0.0.10', 'why did that guest get a 404?'],
       ['overlapd status', 'how do the daemons of this host stand?'],
+      ['overlapd audit', 'would every guest of this host get its own metadata?'],
     ],
   }
 }

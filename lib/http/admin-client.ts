@@ -16,6 +16,8 @@ export interface AskOptions {
   readonly timeLimit?: Milliseconds
   /** @default 16 MiB */
   readonly bodyLimit?: Bytes
+  /** Sent as JSON, with POST. */
+  readonly json?: unknown
   readonly signal?: AbortSignal
 }
 
@@ -50,7 +52,7 @@ function target(address: AdminAddress, path: string): { socketPath: string; path
 }
 
 /**
- * Asks a daemon over its admin socket with GET.
+ * Asks a daemon over its admin socket with GET, or with POST where there is something to send.
  * @throws {AdminUnreachableError} when there is no whole answer within the limits; every status is an answer
  */
 export async function askAdmin(
@@ -61,7 +63,8 @@ export async function askAdmin(
   const limit = AbortSignal.timeout(options.timeLimit ?? 5_000)
   const signal = options.signal === undefined ? limit : AbortSignal.any([limit, options.signal])
   try {
-    return await ask(address, path, signal, options.bodyLimit ?? 16 * 1024 * 1024)
+    const body = options.json === undefined ? undefined : JSON.stringify(options.json)
+    return await ask(address, path, body, signal, options.bodyLimit ?? 16 * 1024 * 1024)
   } catch (cause) {
     throw new AdminUnreachableError(address, signal.aborted ? signal.reason : cause)
   }
@@ -70,13 +73,19 @@ export async function askAdmin(
 function ask(
   address: AdminAddress,
   path: string,
+  body: string | undefined,
   signal: AbortSignal,
   bodyLimit: Bytes,
 ): Promise<AdminAnswer> {
   return new Promise((resolve, reject) => {
-    const headers = { host: 'admin', accept: 'application/json', connection: 'close' }
+    const sent = body !== undefined && {
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(body),
+    }
+    const headers = { host: 'admin', accept: 'application/json', connection: 'close', ...sent }
     const where = target(address, path)
-    const settings = { method: 'GET', headers, signal, agent: false } as const
+    const method = body === undefined ? 'GET' : 'POST'
+    const settings = { method, headers, signal, agent: false } as const
     const outgoing =
       where instanceof URL
         ? request(where, { ...settings, headers: { ...headers, host: where.host } })
@@ -103,7 +112,7 @@ function ask(
         }),
       )
     })
-    outgoing.end()
+    outgoing.end(body)
   })
 }
 

@@ -148,6 +148,20 @@ export class Interception {
     return entry && { state: entry.state, ...(entry.why !== undefined && { why: entry.why }) }
   }
 
+  /**
+   * How many rules our table has and should have, asked of the kernel.
+   * @returns `undefined` where nothing is loaded, or where that was not to be had when it was
+   * @throws Error when the namespace cannot be entered
+   */
+  rulesNow(key: NamespaceKey): { readonly expected: Count; readonly found: Count } | undefined {
+    const entry = this.#entries.get(key)
+    if (entry?.state !== 'applied' || entry.rules === undefined) return undefined
+    return {
+      expected: entry.rules,
+      found: this.#options.loader.count(entry.attachment, tableName),
+    }
+  }
+
   count(state: InterceptionState): Count {
     let count = 0
     for (const entry of this.#entries.values()) if (entry.state === state) count += 1

@@ -364,4 +364,20 @@ export function portDirectoryConformance(t: Test, driver: PortDirectoryDriver): 
     const held = [...directory.allPorts()].filter((p) => !p.deviceOwner?.startsWith('network:'))
     t.strictSame(identities(held), identities(overlappingTopology().ports))
   })
+
+  t.test(`${name} lists the ports of a network where it offers to`, async (t) => {
+    const { directory } = await opened(t)
+    if (directory.portsOfNetwork === undefined) {
+      t.ok(directory.allPorts, 'then it lists all ports')
+      return
+    }
+    const { networks, ports } = overlappingTopology()
+    for (const { networkId } of networks) {
+      const asked = { freshness: 'fresh', signal: new AbortController().signal } as const
+      const answer = await directory.portsOfNetwork(networkId, asked)
+      const guests = answer?.ports.filter((p) => !p.deviceOwner?.startsWith('network:'))
+      const expected = ports.filter((port) => port.networkId === networkId)
+      t.strictSame(guests && identities(guests), identities(expected), networkId)
+    }
+  })
 }

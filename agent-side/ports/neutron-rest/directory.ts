@@ -165,6 +165,13 @@ export class NeutronRestDirectory implements PortDirectory {
       : Promise.all(answers.map(async (one) => one)).then((all) => together(all, now))
   }
 
+  async portsOfNetwork(networkId: NetworkId, asked: Asked): Promise<PortsAnswer | undefined> {
+    if (this.#networks.isTooLarge(networkId)) return undefined
+    const signal = AbortSignal.any([asked.signal, this.#closed.signal])
+    const copy = await this.#networks.ask(networkId, { ...asked, signal })
+    return copy === tooLarge ? undefined : { ports: copy.all(), asOf: copy.asOf }
+  }
+
   #findOnNetwork(
     networkId: NetworkId,
     query: PortQuery,

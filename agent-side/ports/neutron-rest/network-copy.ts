@@ -17,6 +17,10 @@ export class NetworkCopy {
     return this.#ports.size
   }
 
+  all(): readonly Port[] {
+    return [...this.#ports.values()]
+  }
+
   /** Ports with the fixed IP or the MAC, each once. */
   find({ fixedIp, macAddress }: Pick<PortQuery, 'fixedIp' | 'macAddress'>): readonly Port[] {
     const byIp = fixedIp === undefined ? [] : (this.#byKey.get(fixedIp) ?? [])

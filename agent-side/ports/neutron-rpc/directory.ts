@@ -1,6 +1,6 @@
 import type { Clock, Milliseconds } from '../../../lib/clock.ts'
 import { causeText, MetadataError } from '../../../lib/errors.ts'
-import type { PortId, RouterId } from '../../../lib/ids.ts'
+import type { NetworkId, PortId, RouterId } from '../../../lib/ids.ts'
 import type { Logger } from '../../../lib/log.ts'
 import type { Registry } from '../../../lib/metrics.ts'
 import type { NeutronPort } from '../neutron-port.ts'
@@ -179,6 +179,10 @@ export class NeutronRpcDirectory implements PortDirectory {
 
   findPorts(query: PortQuery, asked: Asked): PortsAnswer | Promise<PortsAnswer> {
     return this.#answers.findPorts(query, asked)
+  }
+
+  portsOfNetwork(networkId: NetworkId, asked: Asked): Promise<PortsAnswer | undefined> {
+    return this.#answers.portsOfNetwork(networkId, asked)
   }
 
   #noBroker(): MetadataError {

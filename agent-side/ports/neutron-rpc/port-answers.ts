@@ -76,6 +76,18 @@ export class PortAnswers {
     return { ports: unique(ports), asOf: oldest }
   }
 
+  /** @returns `undefined` for a network that is too large to hold */
+  async portsOfNetwork(networkId: NetworkId, asked: Asked): Promise<PortsAnswer | undefined> {
+    const { copy, clock } = this.#options
+    const part: Part = { kind: 'network', networkId }
+    const put = clock.now()
+    const isMissing = !this.#large.has(networkId) && this.#asOf(part, asked) === undefined
+    if (isMissing) await this.#brought([part], asked)
+    // Only the fetch may have shown that it is large.
+    if (this.#large.has(networkId)) return undefined
+    return { ports: copy.ofNetwork(networkId), asOf: this.#heldAsOf([part], put) }
+  }
+
   async #findSlowly(query: PortQuery, asked: Asked): Promise<PortsAnswer> {
     const { copy, clock, fetcher } = this.#options
     const put = clock.now()

@@ -107,6 +107,10 @@ export class PortCopy {
     return [...networks]
   }
 
+  ofNetwork(networkId: NetworkId): readonly Port[] {
+    return this.#index.ofNetwork(networkId).flatMap((portId) => this.#index.get(portId)?.port ?? [])
+  }
+
   find(networkId: NetworkId, query: PortQuery): readonly Port[] {
     const found: Port[] = []
     for (const portId of this.#index.matching(networkId, query.fixedIp, query.macAddress)) {

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { networkId } from '../../conformance/topology.ts'
-import { askAdmin } from '../../../lib/http/admin-client.ts'
+import { askAdmin, askAdminJson } from '../../../lib/http/admin-client.ts'
 import { guestFields, startAgentForOneGuest } from '../../support/one-guest.ts'
 import { RecordingUpstream } from '../../support/recording-upstream.ts'
 
@@ -60,4 +60,20 @@ t.test('/metrics counts requests, questions, lookups and attempts', async (t) =>
   ]) {
     t.match(text, line)
   }
+})
+
+t.test('/audit wants JSON, and decides what would be answered', async (t) => {
+  const { agent } = await startAgentForOneGuest(t, { upstreams: ['http://127.0.0.1:1'] })
+  const ask = (json: unknown): ReturnType<typeof askAdminJson> =>
+    askAdminJson(agent.admin, '/audit', { json })
+  const scopes = [`network/${networkId(1)}`]
+  t.match(await ask({ scopes, answers: true }), {
+    status: 200,
+    value: { findings: [], checked: { scopes: 1 }, answers: [{ scope: scopes[0] }] },
+  })
+  t.match(await ask({}), { status: 200, value: { findings: [] } })
+  t.match(await ask([]), { status: 400, value: { message: 'send a JSON object' } })
+  t.match(await ask({ scopes: 'x' }), { status: 400, value: { message: 'scopes is no list' } })
+  t.match(await ask({ scopes: ['port/1'] }), { status: 400 })
+  t.equal((await askAdmin(agent.admin, '/audit')).status, 404)
 })
