@@ -99,7 +99,7 @@ t.test('auditScope() says of any address what the resolver would do', async (t) 
         ...rest,
         ...(random() < 0.9 && { instanceId: owner }),
         ...(random() < 0.9 && { projectId: project }),
-      } as Port
+      }
     })
 
     const { findings, answers } = auditScope(policy, { scope: router, networkIds, ports })
