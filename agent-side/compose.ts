@@ -37,6 +37,7 @@ import type { PortDirectory } from './ports/port-directory.ts'
 import { createDirectory } from './ports/registry.ts'
 import { ProxyGrants } from './proxy-grants.ts'
 import { readProxyList } from './proxy-list.ts'
+import { reportedConfigurations } from './reported-configurations.ts'
 import { Resolver } from './resolve/resolver.ts'
 import { tlsFiles } from './tcp-listener-config.ts'
 import { TlsListener } from './tls-listener.ts'
@@ -329,7 +330,13 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
   const metrics = new AgentMetrics(registry)
   const directory =
     around.directory ??
-    (await createDirectory(config.ports, { clock, logger, registry, environment }))
+    (await createDirectory(config.ports, {
+      clock,
+      logger,
+      registry,
+      environment,
+      reportedConfigurations: reportedConfigurations(config),
+    }))
   const resolver = createResolver(config, clock, directory, metrics)
   const limitMetrics = new LimitMetrics(registry)
   const computeParts = createCompute(config, around, metrics, limitMetrics)

@@ -42,6 +42,8 @@ export interface DirectorySurroundings {
   readonly registry: Registry
   /** Where `OS_*` variables are, for those who configure OpenStack's clients by them. */
   readonly environment: Readonly<Record<string, string | undefined>>
+  /** What a directory that reports the agent to Neutron says of its configuration. @default nothing */
+  readonly reportedConfigurations?: object
 }
 
 function configured<Section>(kind: DirectoryKind, section: Section | undefined): Section {
@@ -54,7 +56,7 @@ export async function createDirectory(
   config: PortsConfig,
   surroundings: DirectorySurroundings,
 ): Promise<PortDirectory> {
-  const { clock, logger, registry, environment } = surroundings
+  const { clock, logger, registry, environment, reportedConfigurations } = surroundings
   switch (config.kind) {
     case 'static': {
       const { StaticPortDirectory } = await import('./static/directory.ts')
@@ -75,7 +77,8 @@ export async function createDirectory(
       const { NeutronRpcDirectory } = await import('./neutron-rpc/directory.ts')
       const { neutronRpcConfig } = await import('./neutron-rpc/config.ts')
       const options = configured('neutron-rpc', config.neutron_rpc)
-      return new NeutronRpcDirectory(neutronRpcConfig(options), { clock, logger, registry })
+      const rpc = neutronRpcConfig(options, { ...reportedConfigurations })
+      return new NeutronRpcDirectory(rpc, { clock, logger, registry })
     }
     case 'ovn': {
       const { OvnPortDirectory } = await import('./ovn/directory.ts')
