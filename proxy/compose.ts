@@ -76,6 +76,10 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     countCanaries: (visit) => canary?.count(visit),
     workerStates: () => pool.status().map(({ state }) => state),
     refusedNamespaces: () => refused.length,
+    certificateEnd: () => {
+      const { certificate } = agentAddresses
+      return certificate && certificate.expiresAt / 1_000
+    },
   })
   const ruleLoader = new RuleLoader({
     window,

@@ -22,6 +22,8 @@ export interface ProxyGauges {
   workerStates(): readonly WorkerState[]
   countCanaries(visit: (kind: NamespaceKind, state: CanaryState) => void): void
   refusedNamespaces(): number
+  /** When the certificate of this host ends, in seconds since 1970; absent without one. */
+  certificateEnd(): number | undefined
 }
 
 /** The opener's own metrics, and what is counted as it happens. */
@@ -140,6 +142,17 @@ function gaugesOf(gauges: ProxyGauges): readonly Gauge[] {
       collect() {
         this.reset()
         gauges.countCanaries((kind, state) => this.inc({ kind }, state === 'down' ? 1 : 0))
+      },
+    }),
+    new Gauge({
+      name: named('certificate_end_seconds'),
+      help: 'When the certificate of this host for agents ends, in seconds since 1970.',
+      registers,
+      collect() {
+        this.reset()
+        const end = gauges.certificateEnd()
+        if (end === undefined) this.remove()
+        else this.set(end)
       },
     }),
     new Gauge({
