@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:http'
 import type { Count } from '../lib/clock.ts'
 import { closeServer } from '../lib/http/serve.ts'
 import type { Part } from '../lib/lifecycle.ts'
+import type { Logger } from '../lib/log.ts'
 import {
   agentServerOptions,
   connectionsOf,
@@ -12,13 +13,14 @@ import {
 } from './agent-server.ts'
 import type { App } from './app.ts'
 import type { Peer } from './lookup-key.ts'
-import { listenOnSocketFile, type SocketFileOptions } from './socket-file.ts'
+import { isForRootAlone, listenOnSocketFile, type SocketFileOptions } from './socket-file.ts'
 
 export interface AgentListenerOptions {
   readonly app: App
   readonly peer: Peer
   readonly socket: SocketFileOptions
   readonly limits: ListenerLimits
+  readonly logger: Logger
   readonly observer?: UnreadableObserver
 }
 
@@ -54,7 +56,14 @@ export class AgentListener implements Part {
   }
 
   async start(): Promise<void> {
-    this.#removeFile = await listenOnSocketFile(this.#server, this.#options.socket)
+    const { socket, peer, logger } = this.#options
+    this.#removeFile = await listenOnSocketFile(this.#server, socket)
+    if (peer.kind === 'neutron' && isForRootAlone(socket.path)) {
+      logger.warn(
+        { socket: socket.path },
+        'Only root can connect here, and haproxies of Neutron run as another user: run the agent as that user, or name it (metadata_proxy_user)',
+      )
+    }
   }
 
   /** Stops accepting and lets running requests end. Our socket file goes first, so that nobody finds it deaf. */

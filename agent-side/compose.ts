@@ -280,7 +280,7 @@ function createListeners(
       const { socket: path, mode, user, group } = listener
       const isForWorkers = listener.kind === 'overlapd'
       const socket = { path, mode, user, group, backlog, isForWorkers }
-      return new AgentListener({ app, peer: peerOf(listener), socket, limits, observer })
+      return new AgentListener({ app, peer: peerOf(listener), socket, limits, logger, observer })
     }
     // The check of the configuration refuses it; nothing here may depend on that having run.
     if (tls === undefined) throw new TypeError('A TCP listener without TLS')

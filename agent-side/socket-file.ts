@@ -1,7 +1,15 @@
 /** A UNIX socket that is never there with wider permissions than it should have. */
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { chmodSync, chownSync, lstatSync, mkdirSync, renameSync, unlinkSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  lstatSync,
+  mkdirSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+} from 'node:fs'
 import type { Server } from 'node:net'
 import { dirname, join } from 'node:path'
 import { groupIdOf, proxyAccount, userIdOf } from '../lib/accounts.ts'
@@ -61,6 +69,13 @@ export function socketModeBits(
   if (userId === undefined || userId === 0 || userId === own.userId) return bits.user
   const groupId = known('group', options.group)
   return groupId === undefined || groupId === own.groupId ? bits.group : bits.all
+}
+
+/** True when nobody but root can connect to a socket file, which takes the permission to write. */
+export function isForRootAlone(path: string): boolean {
+  const { uid, gid, mode } = statSync(path)
+  const letsGroupIn = (mode & 0o020) !== 0 && gid !== 0
+  return uid === 0 && !letsGroupIn && (mode & 0o002) === 0
 }
 
 /**

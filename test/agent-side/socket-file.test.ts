@@ -3,7 +3,7 @@ import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
-import { listenOnSocketFile, socketModeBits } from '../../agent-side/socket-file.ts'
+import { isForRootAlone, listenOnSocketFile, socketModeBits } from '../../agent-side/socket-file.ts'
 import { scratchFolder } from '../support/scratch-folder.ts'
 
 const own = { userId: 1000, groupId: 1000 }
@@ -55,6 +55,25 @@ t.test('listenOnSocketFile() gives the socket away when it may', { skip }, async
   await listenOnSocketFile(server, { path, mode: 0o660, user: '12', group: '34', backlog: 16 })
   const { uid, gid } = statSync(path)
   t.strictSame([uid, gid], [12, 34])
+})
+
+t.test('isForRootAlone() sees what keeps the proxies out', { skip }, async (t) => {
+  const cases = [
+    [{ mode: 'deduce' }, true],
+    [{ mode: 'user', user: 'nobody' }, true],
+    [{ mode: 0o660, group: '0' }, true],
+    [{ mode: 0o660, group: '34' }, false],
+    [{ mode: 0o600, user: '12' }, false],
+    [{ mode: 'deduce', user: '12', group: '34' }, false],
+    [{ mode: 'all' }, false],
+  ] as const
+  for (const [options, expected] of cases) {
+    const path = join(scratchFolder(t), 'agent.sock')
+    const server = createServer()
+    t.teardown(() => server.close())
+    await listenOnSocketFile(server, { path, backlog: 16, ...options })
+    t.equal(isForRootAlone(path), expected, JSON.stringify(options))
+  }
 })
 
 t.test('listenOnSocketFile() lets the workers of the proxy in', { skip }, async (t) => {
