@@ -167,12 +167,16 @@ const hops: readonly { readonly name: string; readonly start: (t: Test) => Promi
   { name: 'from the agent to compute', start: agentToCompute },
 ]
 
+/** Some answers never end. */
+const patience = 1_000
+const impatient = { connections: 1, timeout_headers: '1s', timeout_body: '1s' }
+
 async function workerToAgent(t: Test): Promise<Hop> {
   const path = join(scratchFolder(t), 'agent.sock')
   const upstream = await WireUpstream.start(path)
   const worker = await startWorker({
     agentSocket: path,
-    agent: { connections: 1 },
+    agent: { connections: 1, timeoutHeaders: patience, timeoutBody: patience },
     identities: [routerIdentity, networkIdentity],
   })
   t.teardown(async () => {
@@ -191,7 +195,7 @@ async function workerToCompute(t: Test): Promise<Hop> {
   upstream.answer = ({ socket }) => void socket.write(own)
   const { directory, worker } = await startLeasePair(t, {
     connections: 1,
-    config: { compute: { upstreams: [upstream.url], connections: 1 } },
+    config: { compute: { upstreams: [upstream.url], ...impatient } },
   })
   const first = guestPort(1)
   const second = guestPort(2, { fixedIps: ['127.0.1.2' as (typeof first.fixedIps)[number]] })
@@ -210,7 +214,7 @@ async function agentToCompute(t: Test): Promise<Hop> {
   t.teardown(() => upstream.close())
   const { agent } = await startAgentForOneGuest(t, {
     upstreams: [upstream.url],
-    config: { compute: { connections: 1 } },
+    config: { compute: impatient },
   })
   const lines = guestFields.map(([name, value]) => `${name}: ${value}`)
   return { upstream, lines, connect: () => agent.connect() }
