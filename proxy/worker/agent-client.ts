@@ -1,6 +1,8 @@
 /** How does a request reach an agent and its answer come back? */
 import type { Cancel, Clock, Count, Milliseconds } from '../../lib/clock.ts'
 import { causeText, MetadataError } from '../../lib/errors.ts'
+import { FairGate } from '../../lib/fair-gate.ts'
+import type { Seat } from '../../lib/fair-queue.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { AgentEndpoint } from './agent-endpoint.ts'
 import { AgentEndpoints } from './agent-endpoints.ts'
@@ -22,8 +24,21 @@ export interface AgentClientOptions {
   readonly onChange?: (reports: readonly AgentReport[]) => void
 }
 
-/** Requests that may wait for each connection. Past that, waiting helps nobody: a guest's patience is ten seconds. */
+/** Requests that may wait for each connection. */
 const waitingPerConnection: Count = 64
+/** How much of that one namespace may take. */
+const mostOfScope = 1 / 4
+/** Past that, waiting helps nobody. */
+const guestPatience: Milliseconds = 10_000
+/** Seconds, at most, after which a guest that was turned away is to come back. */
+const longestRetryAfter = 5
+
+/** Between whom the connections are shared fairly: first by namespace, then by address. */
+export interface Sharer {
+  /** As `scopeText` writes it. */
+  readonly scope: string
+  readonly address: string
+}
 
 const longestSweep: Milliseconds = 1_000
 
@@ -44,7 +59,8 @@ export class AgentClient {
   readonly #services: ExchangeServices
   /** Those without an answer's head, oldest first. */
   readonly #waiting = new Set<AgentExchange>()
-  readonly #waitingLimit: Count
+  /** No guest may keep all connections busy, be its requests ever so slow. */
+  readonly #gate: FairGate
   #sweep: Cancel | undefined
   #report: Cancel | undefined
 
@@ -65,20 +81,42 @@ export class AgentClient {
       metrics,
       timeoutConnect: config.timeoutConnect,
       answered: (exchange) => this.#waiting.delete(exchange),
+      over: (seat) => this.#gate.leave(seat),
     }
-    this.#waitingLimit = config.connections * waitingPerConnection
+    const max = config.connections * waitingPerConnection
+    this.#gate = new FairGate({
+      clock,
+      limit: { value: config.connections, wanted: () => undefined },
+      max,
+      maxPerProject: Math.ceil(max * mostOfScope),
+      preference: 1,
+      longestWait: guestPatience,
+      longestRetryAfter,
+      random: Math.random,
+    })
   }
 
-  send(request: AgentRequest, receiver: AnswerReceiver): AgentExchange {
+  /** @param sharer absent for what is asked for no guest, and need not wait for any */
+  send(request: AgentRequest, receiver: AnswerReceiver, sharer?: Sharer): AgentExchange {
     const exchange = new AgentExchange(this.#services, request, receiver)
-    if (this.#waiting.size >= this.#waitingLimit) {
-      exchange.fail(new MetadataError('overloaded', 'Too many requests wait for the agent'))
-      return exchange
-    }
     this.#waiting.add(exchange)
     this.#sweep ??= this.#options.clock.schedule(this.#sweepInterval(), () => this.#look())
-    exchange.start()
+    if (sharer === undefined) exchange.start()
+    else this.#startInTurn(exchange, this.#gate.seat(sharer.scope, sharer.address, false))
     return exchange
+  }
+
+  #startInTurn(exchange: AgentExchange, seat: Seat): void {
+    if (this.#gate.tryEnter(seat)) {
+      exchange.startOn(seat)
+      return
+    }
+    this.#gate.wait(seat, exchange).then(
+      (outcome) => {
+        if (outcome === 'entered') exchange.startOn(seat)
+      },
+      (cause: unknown) => exchange.fail(cause as MetadataError),
+    )
   }
 
   /** Finds out whether the agents can be connected to, without a request of a guest. */

@@ -5,6 +5,8 @@ import { causeText, MetadataError } from '../../lib/errors.ts'
 import type { ReasonCode } from '../../lib/reason-codes.ts'
 import type { AgentEndpoint } from './agent-endpoint.ts'
 import type { AgentEndpoints } from './agent-endpoints.ts'
+import type { Leaving } from '../../lib/fair-gate.ts'
+import type { Seat } from '../../lib/fair-queue.ts'
 import { readAnswerHead } from '../../lib/http/answer-head.ts'
 import type { WorkerMetrics } from './metrics.ts'
 
@@ -37,6 +39,8 @@ export interface ExchangeServices {
   readonly timeoutConnect: Milliseconds
   /** The head has come, or the exchange is over. */
   readonly answered: (exchange: AgentExchange) => void
+  /** An exchange that was started on the seat is over. */
+  readonly over: (seat: Seat) => void
 }
 
 const firstPause: Milliseconds = 25
@@ -51,7 +55,7 @@ const passedOn: ReadonlySet<ReasonCode | undefined> = new Set([
 ])
 
 /** A request on its way. It reaches the receiver as one answer or one failure, however many agents were asked. */
-export class AgentExchange {
+export class AgentExchange implements Leaving {
   readonly startedAt: MonotonicMilliseconds
   readonly dispatchOptions: Dispatcher.DispatchOptions
   readonly isRepeatable: boolean
@@ -63,6 +67,8 @@ export class AgentExchange {
   #pause = firstPause
   #cancelPause: Cancel | undefined
   #isOver = false
+  #seat: Seat | undefined
+  #gone: (() => void) | undefined
 
   constructor(services: ExchangeServices, request: AgentRequest, receiver: AnswerReceiver) {
     this.#services = services
@@ -82,6 +88,24 @@ export class AgentExchange {
   /** When that one was asked. */
   get askedAt(): MonotonicMilliseconds {
     return this.#attempt?.askedAt ?? this.startedAt
+  }
+
+  /** Its turn has come. The seat is given back when the exchange is over. */
+  startOn(seat: Seat): void {
+    if (this.#isOver) {
+      this.#services.over(seat)
+      return
+    }
+    this.#seat = seat
+    this.start()
+  }
+
+  /** Tells whoever lets it wait for its turn when it need not any more. */
+  onGone(left: () => void): () => void {
+    this.#gone = left
+    return () => {
+      this.#gone = undefined
+    }
   }
 
   start(): void {
@@ -106,6 +130,8 @@ export class AgentExchange {
     this.#cancelPause?.()
     this.#services.answered(this)
     this.#attempt?.abort()
+    this.#gone?.()
+    this.#leaveSeat()
   }
 
   /** Ends the exchange with a failure, once. */
@@ -154,6 +180,7 @@ export class AgentExchange {
     if (this.#isOver) return
     this.#isOver = true
     this.#receiver.answerEnd()
+    this.#leaveSeat()
   }
 
   failed(attempt: AgentAttempt, cause: Error): void {
@@ -171,6 +198,12 @@ export class AgentExchange {
       this.#services.metrics.agentRetries += 1
       this.#ask(endpoint, true)
     } else this.#brokeOff(attempt, cause)
+  }
+
+  #leaveSeat(): void {
+    const seat = this.#seat
+    this.#seat = undefined
+    if (seat !== undefined) this.#services.over(seat)
   }
 
   #brokeOff(attempt: AgentAttempt, cause: Error): void {

@@ -83,7 +83,11 @@ export class Forwarder {
     const { method, target, body, requestId } = request
     const headers = guest.headers.slice()
     headers.push(wireHeaders.requestId, requestId)
-    return this.#agent.send({ method, target, headers, body }, receiver)
+    const { listener, address } = guest
+    return this.#agent.send({ method, target, headers, body }, receiver, {
+      scope: listener.scope,
+      address,
+    })
   }
 
   /** Asks the agent whether it is ready, for nobody in particular. */
