@@ -30,6 +30,9 @@ export interface ExchangeConnection {
   describe(): Record<string, unknown>
 }
 
+/** So much of an answer is taken in though the guest does not read: nearly all are smaller, and the next guest waits for the connection. */
+const mostUnread: Bytes = 256 * 1024
+
 type State = 'queued' | 'collecting' | 'asking' | 'answering' | 'over'
 
 /** One request of a guest and the answer to it. */
@@ -51,6 +54,8 @@ export class GuestExchange implements AnswerReceiver {
   /** What the answer's Content-Length says; -1 when it says nothing. */
   #expectedBytes: Bytes = -1
   #answeredBytes: Bytes = 0
+  /** Taken in while the guest did not read, and not yet known to be read. */
+  #unreadBytes: Bytes = 0
 
   constructor(
     connection: ExchangeConnection,
@@ -100,16 +105,19 @@ export class GuestExchange implements AnswerReceiver {
     }
     this.#state = 'over'
     this.#releaseBody()
+    this.#releaseUnread()
     this.#upstream?.cancel()
   }
 
   /** The guest has taken what was written. */
   drained(): void {
     this.request.socket.setTimeout(0)
+    this.#releaseUnread()
     this.#upstream?.resume()
   }
 
   finished(): void {
+    this.#releaseUnread()
     if (this.#state === 'over') return
     this.#state = 'over'
     this.#connection.exchangeDone()
@@ -142,7 +150,19 @@ export class GuestExchange implements AnswerReceiver {
     }
     if (response.write(chunk)) return true
     request.socket.setTimeout(this.#services.limits.timeoutRequest)
-    return false
+    return this.#takeIn(chunk.length)
+  }
+
+  #takeIn(bytes: Bytes): boolean {
+    if (this.#unreadBytes + bytes > mostUnread) return false
+    if (!this.#services.answers.take(bytes)) return false
+    this.#unreadBytes += bytes
+    return true
+  }
+
+  #releaseUnread(): void {
+    this.#services.answers.release(this.#unreadBytes)
+    this.#unreadBytes = 0
   }
 
   answerEnd(): void {

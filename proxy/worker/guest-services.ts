@@ -12,14 +12,17 @@ export interface GuestServices {
   readonly metrics: WorkerMetrics
   readonly log: RefusalLog
   readonly requestIds: RequestIds
+  /** For request bodies. */
   readonly bodies: BodyBudget
+  /** For answers that guests do not read. */
+  readonly answers: BodyBudget
   readonly clock: Clock
 }
 
-/** All request bodies of a worker that are held at one time. */
+/** All request bodies of a worker that are held at one time, and as much again of answers. */
 const heldBodyBytes: Bytes = 32 * 1024 * 1024
 
-/** Bounds the memory of request bodies, whatever the number of guests that send them. */
+/** Bounds the memory of bodies, whatever the number of guests that send them. */
 export class BodyBudget {
   #left: Bytes = heldBodyBytes
 

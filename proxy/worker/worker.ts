@@ -63,6 +63,7 @@ export class Worker {
         log: new RefusalLog(logger, clock),
         requestIds: new RequestIds(),
         bodies: new BodyBudget(),
+        answers: new BodyBudget(),
         clock,
       },
       canary: config.canary,

@@ -1,9 +1,12 @@
 /** The connections of a worker to its agent are shared by all guests of the host: whom can one of them keep from it? */
+import { Socket } from 'node:net'
 import { join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { networkId } from '../conformance/topology.ts'
-import { askRaw, get, RawConnection } from '../support/raw-http.ts'
+import { connectSocket, linux, openSocket, setSocketOption } from '../../proxy/netns/libc.ts'
+import { socketAddress } from '../../proxy/netns/socket-address.ts'
+import { ip, networkId } from '../conformance/topology.ts'
+import { askRaw, get, RawConnection, type RawTarget } from '../support/raw-http.ts'
 import { plainAnswer } from '../support/recording-agent.ts'
 import { scratchFolder } from '../support/scratch-folder.ts'
 import {
@@ -60,6 +63,20 @@ async function start(t: Test): Promise<{
   }
 }
 
+/** Its kernel takes as little as a kernel can. */
+function guestThatReadsNothing({ host, tcpPort }: RawTarget): Socket {
+  const fd = openSocket(linux.AF_INET, linux.SOCK_STREAM | linux.SOCK_NONBLOCK)
+  setSocketOption(fd, linux.SOL_SOCKET, receiveBuffer, 1)
+  connectSocket(fd, socketAddress(ip(host), tcpPort).bytes)
+  const socket = new Socket({ fd, readable: true, writable: true })
+  socket.pause()
+  socket.on('error', () => undefined)
+  return socket
+}
+
+/** @see socket(7) SO_RCVBUF */
+const receiveBuffer = 8
+
 t.test('one namespace cannot keep the others from the agent', async (t) => {
   const { worker, letGo, slowAsked } = await start(t)
   const noisy = await Promise.all(
@@ -109,6 +126,26 @@ t.test('who asks little is next, however many wait', async (t) => {
   const place = agent.requests.findIndex(({ head }) => head.startsWith('GET /quick')) - before
   t.ok(place < connections, `it was number ${place} after those that were being answered`)
   for (const guest of [...noisy, quiet]) guest.close()
+})
+
+t.test('guests that read no answer keep no connection to the agent', async (t) => {
+  const { worker, agent } = await start(t)
+  const large = plainAnswer(Buffer.alloc(192 * 1024, 'x'))
+  agent.answer = ({ head, socket }) => {
+    socket.write(head.startsWith('GET /large') ? large : plainAnswer('ok'))
+  }
+  const slow: Socket[] = []
+  for (const target of [worker.targets[0]!, worker.targets[2]!]) {
+    for (let count = 0; count < 2 * connections; count += 1)
+      slow.push(guestThatReadsNothing(target))
+  }
+  for (const guest of slow) guest.write(get('/large'))
+  while (agent.requests.length < slow.length) await turn()
+
+  const answer = await askRaw(worker.targets[1]!, get('/quick'))
+
+  t.equal(answer?.status, 200)
+  for (const guest of slow) guest.destroy()
 })
 
 t.test('a guest that leaves while it waits for its turn takes nobody else’s', async (t) => {
