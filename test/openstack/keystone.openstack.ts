@@ -122,9 +122,8 @@ async function ask(agent: OurAgent, guest: Guest): Promise<AgentAnswer> {
 
 /** How many requests for a token ended like this. */
 async function tokens(agent: OurAgent, outcome: 'ok' | 'failed'): Promise<number> {
-  const name = `overlapd_neutron_rest_questions_total{kind="token",outcome="${outcome}"} `
-  const line = (await agent.metrics()).split('\n').find((one) => one.startsWith(name))
-  return Number(line?.slice(name.length) ?? 0)
+  const name = 'overlapd_neutron_rest_questions_total'
+  return await agent.metric(`${name}{kind="token",outcome="${outcome}"}`)
 }
 
 async function detail(agent: OurAgent): Promise<string> {

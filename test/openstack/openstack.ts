@@ -5,7 +5,7 @@ import type { Count } from '../../lib/clock.ts'
 import { cloudIn, seedCloud } from './cloud.ts'
 import { run, stopAll } from './daemon.ts'
 import { namespacesOf, type ScopeKind } from './namespace-names.ts'
-import { endStragglers } from './owner.ts'
+import { endStragglers, ownWhatWeStart } from './owner.ts'
 import { makePlace, type Place } from './place.ts'
 import { prepareKeystone, seedKeystone, startKeystone } from './services/keystone.ts'
 import { startMariaDb } from './services/mariadb.ts'
@@ -35,6 +35,7 @@ export async function bringUp(progress: Progress, made: (place: Place) => void):
   for (let attempt = 1; ; attempt += 1) {
     const place = await makePlace()
     made(place)
+    ownWhatWeStart(place)
     try {
       await startServices(place, progress)
       return place

@@ -88,8 +88,11 @@ class Program {
     return (await askAdminJson(this.adminSocket, '/ready')).value as ReadyReport
   }
 
-  async metrics(): Promise<string> {
-    return (await askAdmin(this.adminSocket, '/metrics')).body
+  /** The value of a metric, spelled with its labels: `overlapd_proxy_leases`. @returns 0 where it is not there */
+  async metric(name: string): Promise<number> {
+    const { body } = await askAdmin(this.adminSocket, '/metrics')
+    const line = body.split('\n').find((one) => one.startsWith(`${name} `))
+    return Number(line?.slice(name.length) ?? 0)
   }
 
   /** Looks until it is so. @throws Error with the daemon's log */
@@ -177,6 +180,8 @@ export interface AgentOptions {
   readonly secret?: string
   /** Further options of the `compute` section. */
   readonly compute?: object
+  /** Beside those on UNIX sockets. */
+  readonly listeners?: readonly object[]
   /** Further sections. */
   readonly sections?: Readonly<Record<string, object>>
   /** The variables of its environment. */
@@ -196,6 +201,7 @@ export function startAgent(t: Test, place: Place, options: AgentOptions): OurAge
       { kind: 'overlapd', socket: join(folder, 'overlapd.sock'), mode: '0660' },
       { kind: 'neutron', flavour: 'ml2', socket: join(folder, 'ml2.sock'), mode: '0660' },
       { kind: 'neutron', flavour: 'ovn', socket: join(folder, 'ovn.sock'), mode: '0660' },
+      ...(options.listeners ?? []),
     ],
     ports: options.ports,
     compute: {
@@ -239,6 +245,7 @@ export async function startProxy(
   place: Place,
   networks: GuestNetworks,
   agentSocket: string,
+  sections: Readonly<Record<string, object>> = {},
 ): Promise<Program> {
   const folder = join(place.folder, uniqueName('proxy-'))
   mkdirSync(folder)
@@ -247,6 +254,7 @@ export async function startProxy(
     netns_dir: networks.folder,
     agent: { socket: agentSocket },
     admin: { socket: join(folder, 'admin.sock') },
+    ...sections,
   }
   const proxy = new Program(folder, entryOf('proxy/main.js'), { yaml: JSON.stringify(document) })
   t.teardown(() => proxy.stop())
@@ -271,12 +279,13 @@ export const portsSections = {
     kind: 'neutron-rest',
     neutron_rest: { auth_type: 'none', endpoint: urlOf(place, 'neutron'), ...own },
   }),
-  neutronRestWithKeystone: (place: Place) => ({
+  neutronRestWithKeystone: (place: Place, own: object = {}) => ({
     kind: 'neutron-rest',
     neutron_rest: {
       auth_type: 'cloud',
       cloud: 'openstack',
       clouds_file: join(place.folder, 'clouds.yaml'),
+      ...own,
     },
   }),
   neutronRestWithCredential: ({ place, keystone }: Cloud) => ({

@@ -16,6 +16,11 @@ export function ownedLikeUs(): Readonly<Record<string, string>> {
   return folder === undefined ? {} : { [name]: folder }
 }
 
+/** From now on what this process starts has the variable, unless it is given another environment. */
+export function ownWhatWeStart(place: Place): void {
+  process.env[name] = place.folder
+}
+
 function pidsOf(place: Place): readonly number[] {
   const wanted = `${name}=${place.folder}`
   return readdirSync('/proc')

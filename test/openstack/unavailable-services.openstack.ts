@@ -6,6 +6,7 @@ import { instanceIn, portsSections, startAgent } from './overlapd.ts'
 import { makePassingGuest } from './passing-guest.ts'
 import { addResult } from './results.ts'
 import { haproxyHeaders } from './scope-headers.ts'
+import { neutronReady } from './services/neutron.ts'
 import { ovnReady } from './services/ovn.ts'
 import { rabbitMqReady } from './services/rabbitmq.ts'
 import { startTellingCompute } from './telling-compute.ts'
@@ -14,6 +15,15 @@ const { place, crowd } = runningCloud()
 const compute = await startTellingCompute(t, place)
 
 const kinds = [
+  {
+    directory: 'neutron-rest',
+    flavour: 'ml2',
+    daemon: 'neutronKeystone',
+    // Asked again soon, so that its absence is noticed soon.
+    ports: portsSections.neutronRestWithKeystone(place, { max_age: '500ms' }),
+    says: /failed in a row, last: .*ECONNREFUSED/,
+    back: () => neutronReady(place, 'neutronKeystone'),
+  },
   {
     directory: 'neutron-rpc',
     flavour: 'ml2',
@@ -50,6 +60,7 @@ for (const { directory, flavour, daemon, ports, says, back } of kinds) {
     let detail = ''
     try {
       await agent.until('readiness tells', async () => {
+        await ask()
         const { parts } = await agent.readiness()
         detail = parts.find(({ name }) => name === 'directory')?.detail ?? ''
         const others = parts.filter(({ name, ready }) => name !== 'directory' && !ready)
