@@ -446,6 +446,8 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
     adminAddresses: () => admin.addresses,
     reconfigure(changed) {
       rateLimits.reconfigure(rateLimitSettings(changed))
+      // Requests under a lease are not counted, and none is given while they have to be.
+      if (rateLimits.settings.isEnabled) leasing?.desk.revokeAll()
     },
     reload() {
       for (const listener of tlsListeners) listener.reload()

@@ -1,4 +1,6 @@
 import t from 'tap'
+import { agentConfig, type AgentConfig } from '../../agent-side/config.ts'
+import { loadConfig } from '../../lib/config/load.ts'
 import { guestPort, ioTurns, startLeasePair } from '../support/lease-pair.ts'
 import { RecordingUpstream, novaLike } from '../support/recording-upstream.ts'
 import { get } from '../support/raw-http.ts'
@@ -252,3 +254,26 @@ t.test('a guest that leaves ends its request at compute', async (t) => {
   await left
   t.equal(upstream.requests.length, 2, 'and nobody asks again for it')
 })
+
+t.test('leases end when a rate limit is set while the agent runs', async (t) => {
+  const { agent, directory, worker } = await startLeasePair(t)
+  directory.setPorts(port)
+  directory.remember()
+  await worker.askUntilLeased(port)
+
+  agent.agent.reconfigure(withRateLimit())
+  await worker.untilLeases(0)
+  await worker.ask(port)
+  await ioTurns()
+
+  t.equal(await worker.direct(), 0, 'what the agent does not see, it cannot count')
+  t.equal(await worker.leases(), 0)
+})
+
+function withRateLimit(): AgentConfig {
+  const { config } = loadConfig(agentConfig.table, {
+    environment: { OVERLAPD_AGENT_RATE_LIMIT_RATE_LIMIT_ENABLED: 'true' },
+    environmentPrefix: agentConfig.environmentPrefix,
+  })
+  return config
+}
