@@ -112,9 +112,7 @@ export class AgentClient {
       return
     }
     this.#gate.wait(seat, exchange).then(
-      (outcome) => {
-        if (outcome === 'entered') exchange.startOn(seat)
-      },
+      (outcome) => (outcome === 'entered' ? exchange.startOn(seat) : undefined),
       (cause: unknown) => exchange.fail(cause as MetadataError),
     )
   }
