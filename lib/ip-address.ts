@@ -79,6 +79,15 @@ export function macFromEui64(address: IpAddress): MacAddress | undefined {
   return macAddressFromBytes(mac)
 }
 
+/** The link-local address that a MAC makes by EUI-64: the inverse of {@link macFromEui64}. */
+export function eui64LinkLocal(mac: MacAddress): IpAddress {
+  const octets = mac.split(':').map((octet) => Number.parseInt(octet, 16))
+  octets[0] = (octets[0] ?? 0) ^ 0x02
+  const own = [...octets.slice(0, 3), 0xff, 0xfe, ...octets.slice(3)]
+  const bytes = [0xfe, 0x80, 0, 0, 0, 0, 0, 0, ...own]
+  return new ipaddr.IPv6(bytes).toRFC5952String() as IpAddress
+}
+
 /** A prefix that has been compiled once, so that requests only compare. */
 export type CidrMatcher = (address: IpAddress) => boolean
 

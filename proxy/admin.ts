@@ -14,6 +14,7 @@ import type { Interception, InterceptionState } from './interception/interceptio
 import type { Listeners, NamespaceStatus } from './listeners.ts'
 import type { AgentAddresses } from './opener/agent-addresses.ts'
 import type { WorkerPool, WorkerStatus } from './opener/worker-pool.ts'
+import type { OvnProvision, OvnProvisionStatus } from './ovn-provision/ovn-provision.ts'
 
 /** One namespace on `/status`. */
 export interface ServedNamespace extends Omit<NamespaceStatus, 'key'> {
@@ -33,6 +34,8 @@ export interface ProxyStatus {
   readonly namespaces: readonly ServedNamespace[]
   readonly refused: readonly RefusedNamespace[]
   readonly workers: readonly WorkerStatus[]
+  /** Where OVN networks are provisioned. */
+  readonly ovnProvision?: OvnProvisionStatus
 }
 
 export interface ProxyAdminOptions {
@@ -41,6 +44,7 @@ export interface ProxyAdminOptions {
   readonly listeners: Listeners
   readonly interception: Interception
   readonly canary?: Pick<Canary, 'stateOf'> | undefined
+  readonly ovnProvision?: Pick<OvnProvision, 'status' | 'readiness'> | undefined
   readonly pool: WorkerPool
   readonly auditor: Pick<ProxyAuditor, 'audit'>
   readonly registry: Registry
@@ -88,7 +92,7 @@ export class ProxyAdmin {
   }
 
   status(): ProxyStatus {
-    const { config, listeners, interception, canary, pool, refused } = this.#options
+    const { config, listeners, interception, canary, ovnProvision, pool, refused } = this.#options
     const namespaces = listeners.status().map(({ key, ...status }) => {
       const redirection = interception.stateOf(key)
       const bird = canary?.stateOf(key)
@@ -111,6 +115,7 @@ export class ProxyAdmin {
       namespaces,
       refused: refused(),
       workers,
+      ...(ovnProvision && { ovnProvision: ovnProvision.status() }),
     }
   }
 
@@ -124,7 +129,7 @@ export class ProxyAdmin {
 
   /** A namespace that cannot be served makes no other useless, so it is told and does not count. */
   readiness(): readonly PartReadiness[] {
-    const { listeners, interception, pool, hasLooked } = this.#options
+    const { listeners, interception, ovnProvision, pool, hasLooked } = this.#options
     const states = { opening: 0, serving: 0, failed: 0 }
     listeners.count((_kind, state) => (states[state] += 1))
     const workers = pool.status()
@@ -144,6 +149,7 @@ export class ProxyAdmin {
         ready: applying === 0,
         detail: `${interception.count('applied')} applied, ${applying} applying, ${notApplied} failed`,
       },
+      ...(ovnProvision === undefined ? [] : [ovnProvision.readiness()]),
     ]
   }
 

@@ -82,7 +82,10 @@ async function serve(call: CommandCall): Promise<number> {
   const nftables = NftLibrary.load()
   if (
     !restrictChildren({
-      workersChangeUser: workerAccount(config.workers) !== undefined,
+      workersChangeUser: [
+        config.workers,
+        ...(config.ovn_provision.enabled ? [config.ovn_provision] : []),
+      ].some((wanted) => workerAccount(wanted) !== undefined),
       interception: nftables === undefined,
     })
   ) {
@@ -182,7 +185,14 @@ function rowsOf(status: unknown): string[][] {
     '',
     textIn(one, 'why'),
   ])
-  return [...served, ...refused].map((row) => row.map(terminalText))
+  const unprovisioned = listIn(fieldOf(status, 'ovnProvision'), 'troubles').map((one) => [
+    textIn(one, 'netns'),
+    '',
+    'not provisioned',
+    '',
+    textIn(one, 'why'),
+  ])
+  return [...served, ...refused, ...unprovisioned].map((row) => row.map(terminalText))
 }
 
 function fieldOf(value: unknown, name: string): unknown {

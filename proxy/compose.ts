@@ -32,6 +32,7 @@ import { workerAccount } from './opener/accounts.ts'
 import { AgentAddresses } from './opener/agent-addresses.ts'
 import { WorkerPool } from './opener/worker-pool.ts'
 import type { Lifelines } from './opener/worker-process.ts'
+import { OvnProvision } from './ovn-provision/ovn-provision.ts'
 import type { AgentAddress, WorkerConfig } from './worker/protocol.ts'
 
 /** What the proxy is made of from outside. */
@@ -62,6 +63,7 @@ const parallelNftRuns = 4
 const nftLimit = 10_000
 /** Rules are looked at less often than namespaces: each takes a visit. */
 const passesPerRuleCheck = 2
+const passesPerProvisionCheck = 2
 
 /** Wires the parts of the proxy without starting them. */
 export function composeProxy(dependencies: ProxyDependencies): Proxy {
@@ -80,6 +82,15 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
       const { certificate } = agentAddresses
       return certificate && certificate.expiresAt / 1_000
     },
+    ...(config.ovn_provision.enabled && {
+      ovnProvision: {
+        countNetworks: (visit) => ovnProvision?.count(visit),
+        isLive: (database) =>
+          (database === 'southbound'
+            ? ovnProvision?.isSouthboundLive
+            : ovnProvision?.isLocalLive) === true,
+      },
+    }),
   })
   const ruleLoader = new RuleLoader({
     window,
@@ -158,6 +169,21 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
         onAnswer: (kind, latency) => metrics.canaryLatency.observe({ kind }, latency),
       })
     : undefined
+  const ovnProvision: OvnProvision | undefined = config.ovn_provision.enabled
+    ? new OvnProvision({
+        config: config.ovn_provision,
+        logLevel: config.log.level,
+        window,
+        folder: config.netns_dir,
+        fullPass: config.full_pass * passesPerProvisionCheck,
+        clock,
+        logger,
+        onChanged: (key) => listeners.lookAgain(key),
+        onProvisioned: (span) => metrics.provisionSeconds.observe(span / 1000),
+        onFailure: () => metrics.provisionFailures.inc(),
+        onPlannerRestart: () => metrics.plannerRestarts.inc(),
+      })
+    : undefined
   const leftovers = new LeftoverTables({
     window,
     loader: ruleLoader,
@@ -180,6 +206,7 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     tellRefused(plan.refused, refused, logger)
     refused = plan.refused
     listeners.apply(plan.attachments)
+    ovnProvision?.scanned(found)
     if (!hasLooked) void leftovers.clean(found, new Set(plan.attachments.map(({ key }) => key)))
     hasLooked = true
     metrics.reconcileSeconds.observe((clock.now() - begin) / 1000)
@@ -210,6 +237,7 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     listeners,
     interception,
     canary,
+    ovnProvision,
     pool,
     auditor,
     registry: metrics.registry,
@@ -283,6 +311,11 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
         discovery.start()
       },
       () => discovery.close(),
+    ),
+    startable(
+      'ovn provisioning',
+      () => ovnProvision?.start(),
+      () => ovnProvision?.close(),
     ),
     startable(
       'canary',

@@ -18,6 +18,7 @@ import { agentPlaceProblems, agentsOption, agentTls, defaultAgentSocket } from '
 import type { NamespaceMapping } from './attachment.ts'
 import { listenAddressText, parseListenAddress } from './listen-address.ts'
 import { identityOf, namespaceKinds } from './namespace-identity.ts'
+import { ovnProvisionOption, ovnProvisionProblems } from './ovn-provision/config.ts'
 
 const id = (help: string) =>
   optional(
@@ -235,6 +236,7 @@ const table = {
       default: false,
     }),
   }),
+  ovn_provision: ovnProvisionOption,
   canary: section({
     enabled: flag({
       help: 'Ask each served namespace from its inside now and then, and tell how that went. It asks neither Nova nor for any guest.',
@@ -319,7 +321,11 @@ export const proxyConfig: ConfigDefinition<typeof table> = {
 }
 
 function problemsOf(config: ProxyConfig): readonly ConfigProblem[] {
-  return [...agentPlaceProblems(config), ...mappingProblems(config)]
+  return [
+    ...agentPlaceProblems(config),
+    ...mappingProblems(config),
+    ...ovnProvisionProblems(config),
+  ]
 }
 
 function mappingProblems({ mappings }: ProxyConfig): readonly ConfigProblem[] {

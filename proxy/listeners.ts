@@ -338,6 +338,15 @@ export class Listeners {
     this.#visitSoon(entry)
   }
 
+  /** Looks again soon: addresses inside are others than before. */
+  lookAgain(key: NamespaceKey): void {
+    const entry = this.#entries.get(key)
+    if (entry === undefined || this.#due.includes(entry)) return
+    entry.cancelVisit?.()
+    entry.backoff.reset()
+    this.#visitSoon(entry)
+  }
+
   status(): NamespaceStatus[] {
     return [...this.#entries.values()].map(statusOf)
   }

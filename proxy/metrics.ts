@@ -12,6 +12,7 @@ import type { InterceptionState } from './interception/interception.ts'
 import type { NamespaceState } from './listeners.ts'
 import type { NamespaceKind } from './namespace-identity.ts'
 import type { WorkerState } from './opener/worker-process.ts'
+import type { ProvisionState } from './ovn-provision/provisioner.ts'
 
 /** What the gauges are read from at each scrape. */
 export interface ProxyGauges {
@@ -24,6 +25,14 @@ export interface ProxyGauges {
   refusedNamespaces(): number
   /** When the certificate of this host ends, in seconds since 1970; absent without one. */
   certificateEnd(): number | undefined
+  /** Absent where OVN networks are not provisioned. */
+  readonly ovnProvision?: OvnProvisionGauges
+}
+
+/** What of provisioning is read at each scrape. */
+export interface OvnProvisionGauges {
+  countNetworks(visit: (state: ProvisionState, count: number) => void): void
+  isLive(database: 'southbound' | 'switch'): boolean
 }
 
 /** The opener's own metrics, and what is counted as it happens. */
@@ -34,6 +43,9 @@ export interface ProxyMetrics {
   readonly reconcileSeconds: Histogram
   readonly interceptionFailures: Counter
   readonly canaryLatency: Histogram
+  readonly provisionSeconds: Histogram
+  readonly provisionFailures: Counter
+  readonly plannerRestarts: Counter
 }
 
 const attachBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60]
@@ -74,6 +86,22 @@ export function createProxyMetrics(gauges: ProxyGauges): ProxyMetrics {
       buckets: canaryBuckets,
       registers,
     }),
+    provisionSeconds: new Histogram({
+      name: named('ovn_provision_seconds'),
+      help: 'From hearing that an OVN network needs a metadata namespace, or another, to its being there.',
+      buckets: attachBuckets,
+      registers,
+    }),
+    provisionFailures: new Counter({
+      name: named('ovn_provision_failures_total'),
+      help: 'Metadata namespaces of OVN networks that could not be made or removed, each try.',
+      registers,
+    }),
+    plannerRestarts: new Counter({
+      name: named('ovn_planner_restarts_total'),
+      help: 'Planners of OVN provisioning that died and were replaced.',
+      registers,
+    }),
     interceptionFailures: new Counter({
       name: named('interception_failures_total'),
       help: 'Namespaces in which the rules for the metadata address could not be loaded, each try.',
@@ -85,7 +113,9 @@ export function createProxyMetrics(gauges: ProxyGauges): ProxyMetrics {
 /** Registered by the caller: a gauge that is made for its effect alone would look like a mistake. */
 function gaugesOf(gauges: ProxyGauges): readonly Gauge[] {
   const registers: Registry[] = []
+  const { ovnProvision } = gauges
   return [
+    ...(ovnProvision === undefined ? [] : ovnGaugesOf(ovnProvision)),
     new Gauge({
       name: named('namespaces'),
       help: 'Namespaces that should be served, by kind and state.',
@@ -163,6 +193,32 @@ function gaugesOf(gauges: ProxyGauges): readonly Gauge[] {
       collect() {
         this.reset()
         for (const state of gauges.workerStates()) this.inc({ state })
+      },
+    }),
+  ]
+}
+
+function ovnGaugesOf(provision: OvnProvisionGauges): readonly Gauge[] {
+  const registers: Registry[] = []
+  return [
+    new Gauge({
+      name: named('ovn_networks'),
+      help: 'OVN networks that need a metadata namespace on this host, by state.',
+      labelNames: ['state'],
+      registers,
+      collect() {
+        provision.countNetworks((state, count) => this.set({ state }, count))
+      },
+    }),
+    new Gauge({
+      name: named('ovn_connected_databases'),
+      help: '1 while a server keeps the copy of the database in step.',
+      labelNames: ['database'],
+      registers,
+      collect() {
+        for (const database of ['southbound', 'switch'] as const) {
+          this.set({ database }, provision.isLive(database) ? 1 : 0)
+        }
       },
     }),
   ]

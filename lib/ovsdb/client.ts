@@ -17,6 +17,11 @@ import { OvsdbSession } from './session.ts'
 export interface OvsdbClientOptions {
   readonly endpoints: readonly OvsdbEndpoint[]
   readonly tls?: OvsdbTlsFiles
+  /**
+   * Connects in another way, for a process that may not open sockets or files by itself. The signal ends the attempt.
+   * @default by what the endpoint says, with `tls`
+   */
+  readonly connect?: (endpoint: OvsdbEndpoint, signal: AbortSignal) => Promise<Socket>
   readonly database: string
   /** Take only the leader of a cluster: never behind, at the price of all clients being on one server. */
   readonly leaderOnly: boolean
@@ -75,6 +80,11 @@ export class OvsdbClient {
   /** Begins to connect and returns at once. */
   start(): void {
     this.#running ??= this.#run()
+  }
+
+  /** Ends the session and begins another one soon: what is to be monitored has changed. Before the first one nothing happens. */
+  renew(): void {
+    this.#session?.fail(new OvsdbError('closed', 'Something else is to be monitored'))
   }
 
   /** Ends the session and all attempts; may be called twice. */
@@ -189,13 +199,14 @@ export class OvsdbClient {
   }
 
   async #connect(endpoint: OvsdbEndpoint): Promise<Socket> {
-    const { clock, limits, tls } = this.#options
+    const { clock, limits, tls, connect } = this.#options
     const late = new AbortController()
     const cancel = clock.schedule(limits.connect, () => {
       late.abort(new OvsdbError('timeout', 'the connection was not made in time'))
     })
     try {
       const signal = AbortSignal.any([this.#stopping.signal, late.signal])
+      if (connect !== undefined) return await connect(endpoint, signal)
       return await connectOvsdbEndpoint(endpoint, tls, signal)
     } finally {
       cancel()
@@ -222,9 +233,11 @@ export class OvsdbClient {
       return await monitor.begin(session, limits.copy)
     } catch (thrown) {
       const isRefused = thrown instanceof OvsdbError && thrown.failure === 'refused'
-      if (!isRefused || monitor.spec.optional !== true) throw thrown
+      if (!isRefused) throw thrown
+      const { name, older, optional = false } = monitor.spec
+      if (older !== undefined) return await monitor.begin(session, limits.copy, older)
+      if (!optional) throw thrown
       monitor.stop()
-      const { name } = monitor.spec
       logger.warn({ monitor: name, cause: causeText(thrown) }, 'OVSDB server refuses a monitor')
       return 'resumed'
     }

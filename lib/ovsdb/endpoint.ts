@@ -46,40 +46,56 @@ export function ovsdbEndpointText(endpoint: OvsdbEndpoint): string {
   return `${endpoint.kind}:${host}:${endpoint.tcpPort}`
 }
 
-async function optionalFile(path: string | undefined): Promise<Buffer | undefined> {
-  return path === undefined ? undefined : await readFile(path)
+/** What {@link OvsdbTlsFiles} hold, as PEM texts. Holds a private key: never logged. */
+export interface OvsdbTlsMaterial {
+  readonly privateKey?: string
+  readonly certificate?: string
+  readonly caCertificate?: string
+  readonly verifyHost: boolean
 }
 
-async function open(endpoint: OvsdbEndpoint, files: OvsdbTlsFiles | undefined): Promise<Socket> {
+/** @throws NodeJS.ErrnoException when one cannot be read */
+export async function readOvsdbTlsFiles(files: OvsdbTlsFiles): Promise<OvsdbTlsMaterial> {
+  const [privateKey, certificate, caCertificate] = await Promise.all(
+    [files.privateKey, files.certificate, files.caCertificate].map(async (path) =>
+      path === undefined ? undefined : await readFile(path, 'utf8'),
+    ),
+  )
+  return {
+    ...(privateKey !== undefined && { privateKey }),
+    ...(certificate !== undefined && { certificate }),
+    ...(caCertificate !== undefined && { caCertificate }),
+    verifyHost: files.verifyHost,
+  }
+}
+
+function open(endpoint: OvsdbEndpoint, material: OvsdbTlsMaterial | undefined): Socket {
   if (endpoint.kind === 'unix') return connectSocket({ path: endpoint.path })
   const { host, tcpPort: port } = endpoint
   if (endpoint.kind === 'tcp') return connectSocket({ host, port })
-  const [key, cert, ca] = await Promise.all([
-    optionalFile(files?.privateKey),
-    optionalFile(files?.certificate),
-    optionalFile(files?.caCertificate),
-  ])
+  const { privateKey: key, certificate: cert, caCertificate: ca, verifyHost } = material ?? {}
   const isName = parseIpAddress(host) === undefined
   return connectTls({
     host,
     port,
-    ...(key && { key }),
-    ...(cert && { cert }),
-    ...(ca && { ca }),
+    ...(key !== undefined && { key }),
+    ...(cert !== undefined && { cert }),
+    ...(ca !== undefined && { ca }),
     ...(isName && { servername: host }),
-    ...(files?.verifyHost === false && { checkServerIdentity: () => undefined }),
+    ...(verifyHost === false && { checkServerIdentity: () => undefined }),
   })
 }
 
 /** Connects, TLS handshake included. @throws OvsdbError `unreachable`; the signal ends the attempt */
 export async function connectOvsdbEndpoint(
   endpoint: OvsdbEndpoint,
-  files: OvsdbTlsFiles | undefined,
+  tls: OvsdbTlsFiles | (() => Promise<OvsdbTlsMaterial>) | undefined,
   signal: AbortSignal,
 ): Promise<Socket> {
   let socket: Socket | undefined
   try {
-    socket = await open(endpoint, files)
+    const read = typeof tls === 'object' ? () => readOvsdbTlsFiles(tls) : tls
+    socket = open(endpoint, endpoint.kind === 'ssl' ? await read?.() : undefined)
     await connected(socket, endpoint.kind === 'ssl' ? 'secureConnect' : 'connect', signal)
     socket.setNoDelay(true)
     return socket

@@ -10,6 +10,9 @@ export interface MonitoredTable {
   readonly where?: readonly unknown[]
 }
 
+/** What is to be copied, by the names of tables. */
+export type MonitoredTables = Readonly<Record<string, MonitoredTable>>
+
 /** Takes in a complete copy beside the one in use, and then puts it in its place. */
 export interface CopyBuilder {
   add(change: RowChange): void
@@ -28,7 +31,10 @@ export interface MonitorSpec {
   /** Unique among the monitors of a client. */
   readonly name: string
   readonly database: string
-  readonly tables: Readonly<Record<string, MonitoredTable>>
+  /** Read at the beginning of each session. When it says something else than before, the copy is brought whole. */
+  readonly tables: MonitoredTables
+  /** What is asked instead of a server that refuses `tables`: its schema is older. */
+  readonly older?: MonitoredTables
   readonly consumer: MonitorConsumer
   /** A server that refuses it is used all the same. */
   readonly optional?: boolean
@@ -60,6 +66,8 @@ export class Monitor {
   readonly spec: MonitorSpec
   readonly #clock: Clock
   #lastTransaction: string = noTransaction
+  /** What that transaction's copy is of. */
+  #copied = ''
   #session: OvsdbSession | undefined
   #method: Method = methods[0]
   #isBusy = false
@@ -76,14 +84,21 @@ export class Monitor {
   }
 
   /** Begins on a new session and resolves when the copy is right. @throws OvsdbError */
-  async begin(session: OvsdbSession, limit: Milliseconds): Promise<CopyKind> {
+  async begin(
+    session: OvsdbSession,
+    limit: Milliseconds,
+    tables = this.spec.tables,
+  ): Promise<CopyKind> {
     this.#session = session
     this.#waiting = []
     this.#isBusy = true
+    const asked = JSON.stringify(tables)
+    if (asked !== this.#copied) this.forget()
+    this.#copied = asked
     for (const method of methods) {
       this.#method = method
       try {
-        const answer = await session.request(method.request, this.#params(method), limit)
+        const answer = await session.request(method.request, this.#params(method, tables), limit)
         const kind = await this.#takeCopy(answer, session)
         await this.#drain(session)
         return kind
@@ -123,8 +138,8 @@ export class Monitor {
     this.#lastTransaction = noTransaction
   }
 
-  #params(method: Method): unknown[] {
-    const requests = Object.entries(this.spec.tables).map(([table, { columns, where }]) => {
+  #params(method: Method, tables: MonitoredTables): unknown[] {
+    const requests = Object.entries(tables).map(([table, { columns, where }]) => {
       const isConditional = method.request !== 'monitor' && where !== undefined
       return [table, [{ columns, ...(isConditional && { where }) }]] as const
     })

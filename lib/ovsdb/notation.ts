@@ -43,6 +43,15 @@ export function readStringSet(value: unknown): readonly string[] {
   return items.map(readString)
 }
 
+/** A set of references; an optional one is a set of none or one. */
+export function readUuidSet(value: unknown): readonly string[] {
+  const one = tagged(value, 'uuid')
+  if (typeof one === 'string') return [one]
+  const items = tagged(value, 'set')
+  if (!Array.isArray(items)) throw unexpected('set of references')
+  return items.map(readUuid)
+}
+
 /** The pairs of a map from string to string. */
 export function readStringMap(value: unknown): readonly (readonly [string, string])[] {
   const pairs = tagged(value, 'map')

@@ -1,4 +1,5 @@
 /** How does this program reach system calls that Node does not offer? The only file that knows the FFI package. */
+import { closeSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { constants } from 'node:os'
 import type * as Koffi from 'koffi'
@@ -97,6 +98,9 @@ const prototypes = {
   getsockname: 'int getsockname(int, void *, void *)',
   fcntl: 'int fcntl(int, int, int)',
   ioctl: 'int ioctl(int, unsigned long, void *)',
+  unshare: 'int unshare(int)',
+  mount: 'int mount(const char *, const char *, const char *, unsigned long, uint64_t)',
+  umount2: 'int umount2(const char *, int)',
   syscall: 'int64_t syscall(int64_t, int64_t, int64_t, int64_t, int64_t)',
 } as const
 type CallName = keyof typeof prototypes
@@ -153,6 +157,19 @@ export function callLibc(name: CallName, ...values: Value[]): number {
 /** Moves the calling thread, and no other, into a network namespace. Only window.ts may call it. */
 export function setNetworkNamespace(fd: number): void {
   bindings().call('setns', fd, linux.CLONE_NEWNET)
+}
+
+/** Moves the calling thread, and no other, into a network namespace that it makes. Only window.ts may call it. */
+export function makeNetworkNamespace(): void {
+  bindings().call('unshare', linux.CLONE_NEWNET)
+}
+
+/** @see linux/prctl.h */
+const setDumpable = 4
+
+/** Keeps other processes of the same user out of this one's memory and descriptors. */
+export function forbidTracing(): void {
+  bindings().call('prctl', setDumpable, 0, 0, 0, 0)
 }
 
 /** @returns a descriptor that is closed on exec */
@@ -228,6 +245,28 @@ export function savedSyn(fd: number): Uint8Array | undefined {
   }
   const length = savedSynLength.readUInt32LE()
   return length === 0 ? undefined : savedSyn.bytes.subarray(0, length)
+}
+
+/** @see linux/sockios.h, linux/ethtool.h */
+const ethtool = { request: 0x8946, setTransmitChecksums: 0x17, nameBytes: 16 } as const
+
+/**
+ * Lets the kernel put whole checksums into what leaves by an interface of the current namespace, instead of leaving that to the device.
+ * @throws {SystemCallError} ENODEV when there is no such interface
+ */
+export function fillChecksums(interfaceName: string): void {
+  const { call, message } = bindings()
+  const { bytes, address } = message
+  bytes.fill(0, 0, layout.payload + 8)
+  bytes.write(interfaceName, 0, ethtool.nameBytes - 1, 'latin1')
+  bytes.writeBigUInt64LE(address + BigInt(layout.payload), ethtool.nameBytes)
+  bytes.writeUInt32LE(ethtool.setTransmitChecksums, layout.payload)
+  const fd = openSocket(linux.AF_INET, linux.SOCK_DGRAM)
+  try {
+    call('ioctl', fd, ethtool.request, message.address)
+  } finally {
+    closeSync(fd)
+  }
 }
 
 /** As many descriptors as one message may carry; the kernel's own bound is 253 (SCM_MAX_FD). */

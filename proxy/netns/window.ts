@@ -1,7 +1,7 @@
 /** How is a system call made inside another network namespace? The only enter/leave pair of the program; read README.md first. */
 import { readdirSync, readlinkSync, writeSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import { setNetworkNamespace } from './libc.ts'
+import { makeNetworkNamespace, setNetworkNamespace } from './libc.ts'
 import { openNamespace, type NamespaceHandle, type NamespaceKey } from './namespace-handle.ts'
 
 const ownNamespace = '/proc/thread-self/ns/net'
@@ -26,8 +26,20 @@ export class NamespaceWindow {
    * everything it did from then on would happen in a tenant's network.
    */
   run<Value>(handle: NamespaceHandle, work: () => Value): Value {
+    return this.#enter(() => setNetworkNamespace(handle.fd), work)
+  }
+
+  /**
+   * The same in a namespace that is made for it, and that is gone afterwards unless `work` has given it a name.
+   * @throws {SystemCallError} when none can be made
+   */
+  runInNew<Value>(work: () => Value): Value {
+    return this.#enter(makeNetworkNamespace, work)
+  }
+
+  #enter<Value>(enter: () => void, work: () => Value): Value {
     if (this.#inside) throw new TypeError('Cannot enter a namespace from inside another')
-    setNetworkNamespace(handle.fd)
+    enter()
     this.#inside = true
     try {
       const value = work()

@@ -11,12 +11,8 @@ import type {
   WorkerConfig,
   CanaryOutcome,
 } from '../worker/protocol.ts'
-import {
-  WorkerProcess,
-  type Lifelines,
-  type WorkerProgram,
-  type WorkerState,
-} from './worker-process.ts'
+import { WorkerProcess, type Lifelines, type WorkerState } from './worker-process.ts'
+import type { UnprivilegedProgram } from './unprivileged-program.ts'
 import { WorkerMetricsSum } from './worker-metrics.ts'
 import type { Registry } from '../../lib/metrics.ts'
 
@@ -33,7 +29,7 @@ export interface WorkerStatus {
 }
 
 export interface WorkerPoolOptions {
-  readonly program: WorkerProgram
+  readonly program: UnprivilegedProgram
   readonly config: WorkerConfig
   readonly count: Count
   readonly clock: Clock

@@ -1,5 +1,5 @@
 /** How is one unprivileged worker started, given its sockets, and ended? */
-import { spawn, type ChildProcess } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { closeSync } from 'node:fs'
 import type {
   Cancel,
@@ -11,12 +11,7 @@ import type {
 import { causeText } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { OpenListener } from '../listeners.ts'
-import {
-  descriptorsPerMessage,
-  openSocketPair,
-  sendDescriptors,
-  SystemCallError,
-} from '../netns/libc.ts'
+import { descriptorsPerMessage, sendDescriptors, SystemCallError } from '../netns/libc.ts'
 import type {
   AgentAddress,
   AgentReport,
@@ -24,18 +19,11 @@ import type {
   ToWorker,
   WorkerConfig,
 } from '../worker/protocol.ts'
-import type { Account } from './accounts.ts'
-import { whyPrivileged } from './privileges.ts'
-
-/** How to start a worker. */
-export interface WorkerProgram {
-  /** Path of the script. */
-  readonly script: string
-  /** Options of Node itself, such as limits of memory. */
-  readonly nodeOptions: readonly string[]
-  /** Whom it runs as; absent: as the opener does. */
-  readonly account: Account | undefined
-}
+import {
+  startUnprivileged,
+  whyNotTrusted,
+  type UnprivilegedProgram,
+} from './unprivileged-program.ts'
 
 /** `starting` until it says that it is ready, `draining` once asked to stop. */
 export type WorkerState = 'starting' | 'ready' | 'draining' | 'gone'
@@ -48,7 +36,7 @@ export interface WorkerEvents {
 }
 
 export interface WorkerProcessOptions {
-  readonly program: WorkerProgram
+  readonly program: UnprivilegedProgram
   readonly config: WorkerConfig
   readonly clock: Clock
   readonly logger: Logger
@@ -94,26 +82,9 @@ export class WorkerProcess {
     this.#options = options
     this.since = clock.now()
     this.startedAt = clock.wallTime()
-    const [ours, theirs] = openSocketPair()
-    this.#channel = ours
-    try {
-      // It begins as who we are, because another user may not be able to read the program: a clone in a home folder. It becomes
-      // the account by itself once everything is loaded. That way serves an installation in /usr too, so it is the only one.
-      const { account } = program
-      const arguments_ = account === undefined ? [] : accountArguments(account)
-      this.#child = spawn(
-        process.execPath,
-        [...program.nodeOptions, program.script, ...arguments_],
-        {
-          // After the standard streams and IPC: the place that worker/protocol.ts names.
-          stdio: ['ignore', 'inherit', 'inherit', 'ipc', theirs],
-          env: {},
-          cwd: '/',
-        },
-      )
-    } finally {
-      closeSync(theirs)
-    }
+    const { child, channel } = startUnprivileged(program)
+    this.#child = child
+    this.#channel = channel
     this.#cancelReadyLimit = clock.schedule(readyLimit, () => this.#fail('was not ready in time'))
     this.#child.on('error', (cause) => this.#end(causeText(cause)))
     this.#child.on('exit', (code, signal) => this.#end(`ended with ${String(code ?? signal)}`))
@@ -196,7 +167,7 @@ export class WorkerProcess {
   #becomeReady(): void {
     if (this.#state !== 'starting') return
     this.#cancelReadyLimit()
-    const why = this.#whyNotTrusted()
+    const why = whyNotTrusted(this.pid, this.#options.program.account)
     if (why !== undefined) {
       this.#fail(why)
       return
@@ -208,14 +179,6 @@ export class WorkerProcess {
       this.#tell({ kind: 'linger', limit: lifelines.limit })
     }
     this.#options.events.ready(this)
-  }
-
-  #whyNotTrusted(): string | undefined {
-    try {
-      return whyPrivileged(this.pid, this.#options.program.account)
-    } catch (cause) {
-      return causeText(cause)
-    }
   }
 
   #send(): void {
@@ -270,8 +233,4 @@ export class WorkerProcess {
     closeSync(this.#channel)
     this.#options.events.gone(this, why)
   }
-}
-
-function accountArguments({ userId, groupId }: Account): string[] {
-  return [String(userId), String(groupId)]
 }

@@ -1,12 +1,14 @@
 import t from 'tap'
 import {
   compileCidr,
+  eui64LinkLocal,
   ipAddressBytes,
   isLinkLocalIpv6,
   macFromEui64,
   parseCidr,
   parseIpAddress,
 } from '../../lib/ip-address.ts'
+import { parseMacAddress } from '../../lib/mac-address.ts'
 
 const canonical: readonly (readonly [string, string | undefined])[] = [
   ['10.0.0.10', '10.0.0.10'],
@@ -69,6 +71,17 @@ t.test('macFromEui64() reads a MAC only where the address says it holds one', as
   for (const [text, mac] of cases) {
     const address = parseIpAddress(text)
     t.equal(address && macFromEui64(address), mac, text)
+  }
+})
+
+t.test('eui64LinkLocal() makes the address that macFromEui64() reads', async (t) => {
+  for (const [mac, address] of [
+    ['fa:16:3e:64:92:e6', 'fe80::f816:3eff:fe64:92e6'],
+    ['00:00:00:00:00:01', 'fe80::200:ff:fe00:1'],
+  ] as const) {
+    const parsed = parseMacAddress(mac)
+    t.equal(parsed && eui64LinkLocal(parsed), address)
+    t.equal(parsed && macFromEui64(eui64LinkLocal(parsed)), mac)
   }
 })
 

@@ -1,19 +1,11 @@
-import { readFileSync, symlinkSync } from 'node:fs'
+import { symlinkSync } from 'node:fs'
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import type { ProxyStatus } from '../../proxy/admin.ts'
+import { capabilitiesOfUnit } from '../support/capabilities-of-unit.ts'
 import { makeEmptyNamespaces, skipUnlessPrivileged, uniqueName } from '../support/netns.ts'
 import { makeStage, startProxyOn, type RunningProxy } from '../support/running-proxy.ts'
-
-const unit = fileURLToPath(new URL('../../deploy/systemd/overlapd-proxy.service', import.meta.url))
-
-/** `sys_admin`, as setpriv(1) spells them. */
-function capabilitiesOfUnit(): string[] {
-  const [, list = ''] = /^CapabilityBoundingSet=(.+)$/m.exec(readFileSync(unit, 'utf8')) ?? []
-  return list.split(' ').map((name) => name.replace('CAP_', '').toLowerCase())
-}
 
 /** A proxy that is root with these capabilities, a router and an isolated network. */
 async function startWith(t: Test, capabilities: readonly string[]): Promise<RunningProxy> {

@@ -159,17 +159,21 @@ export function runInNetns(
   command: readonly string[],
   input?: string | Uint8Array,
 ): Promise<Ran> {
+  return runProgram(['ip', 'netns', 'exec', netns, ...command], input)
+}
+
+/** Runs a program; a failing one is an answer, not an exception. */
+export function runProgram(
+  [program = 'true', ...words]: readonly string[],
+  input?: string | Uint8Array,
+): Promise<Ran> {
   return new Promise((resolve) => {
     const done = (cause: ExecFileException | null, stdout: Buffer, stderr: Buffer): void => {
       const code = cause === null ? 0 : typeof cause.code === 'number' ? cause.code : 255
       resolve({ code, stdout: stdout.toString('latin1'), stderr: stderr.toString('latin1') })
     }
-    const child = execFile(
-      'ip',
-      ['netns', 'exec', netns, ...command],
-      { encoding: 'buffer', maxBuffer: 64 * 1024 * 1024 },
-      done,
-    )
+    const options = { encoding: 'buffer', maxBuffer: 64 * 1024 * 1024 } as const
+    const child = execFile(program, words, options, done)
     child.stdin?.on('error', () => undefined)
     child.stdin?.end(input)
   })

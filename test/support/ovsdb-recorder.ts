@@ -1,5 +1,5 @@
 import { OvsdbClient, type OvsdbClientOptions, type OvsdbState } from '../../lib/ovsdb/client.ts'
-import type { CopyBuilder, MonitorConsumer } from '../../lib/ovsdb/monitor.ts'
+import type { CopyBuilder, MonitorConsumer, MonitorSpec } from '../../lib/ovsdb/monitor.ts'
 import { applySetDiff } from '../../lib/ovsdb/row-diff.ts'
 import { readStringSet } from '../../lib/ovsdb/notation.ts'
 import type { RowChange } from '../../lib/ovsdb/table-updates.ts'
@@ -55,9 +55,12 @@ function take(rows: OvsdbRecorder['rows'], change: RowChange): void {
   })
 }
 
-/** A client that retries without pause, with one monitor of table T. */
+/** A client that retries without pause, with one monitor: of table T, or of what `monitored` says at the moment. */
 export function recordingClient(
   options: Pick<OvsdbClientOptions, 'endpoints'> & Partial<OvsdbClientOptions>,
+  monitored: Pick<MonitorSpec, 'tables' | 'older'> = {
+    tables: { T: { columns: ['name', 'mac'] } },
+  },
 ): { client: OvsdbClient; recorder: OvsdbRecorder; states: OvsdbState[] } {
   const recorder = new OvsdbRecorder()
   const client = new OvsdbClient({
@@ -81,7 +84,10 @@ export function recordingClient(
   client.addMonitor({
     name: 'recorder',
     database: options.database ?? 'OVN_Southbound',
-    tables: { T: { columns: ['name', 'mac'] } },
+    get tables() {
+      return monitored.tables
+    },
+    ...(monitored.older && { older: monitored.older }),
     consumer: recorder,
   })
   const states: OvsdbState[] = []

@@ -4,6 +4,7 @@ import type { RouterId } from '../../../lib/ids.ts'
 import type { Logger } from '../../../lib/log.ts'
 import { OvsdbClient, type OvsdbState } from '../../../lib/ovsdb/client.ts'
 import type { CopyBuilder, MonitorConsumer } from '../../../lib/ovsdb/monitor.ts'
+import { ovsdbLimits } from '../../../lib/ovsdb/options.ts'
 import type { RowChange } from '../../../lib/ovsdb/table-updates.ts'
 import type {
   Asked,
@@ -16,7 +17,7 @@ import type {
   Readiness,
 } from '../port-directory.ts'
 import { AgentHeartbeat } from './agent-heartbeat.ts'
-import { clientLimits, heartbeatOptions } from './client-settings.ts'
+import { heartbeatOptions } from './heartbeat-settings.ts'
 import type { OvnConfig } from './config.ts'
 import type { OvnMetrics } from './metrics.ts'
 import { southboundTables } from './schema.ts'
@@ -66,7 +67,7 @@ export class OvnPortDirectory implements PortDirectory, MonitorConsumer {
       clock,
       logger,
       random,
-      limits: clientLimits(config),
+      limits: ovsdbLimits(config),
     })
     this.#client.addMonitor({
       name: 'ports',

@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
-import { createServer, type Socket } from 'node:net'
+import { once } from 'node:events'
+import { connect, createServer, type Socket } from 'node:net'
 import { FakeOvsdb, type FakeOvsdbOptions, type FakeTables } from '../../support/fake-ovsdb.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { until } from '../../support/ovn-directory.ts'
@@ -19,8 +20,8 @@ async function fakeServer(t: Test, options?: FakeOvsdbOptions): Promise<FakeOvsd
 
 type Recording = ReturnType<typeof recordingClient>
 
-function started(t: Test, options: Parameters<typeof recordingClient>[0]): Recording {
-  const recording = recordingClient(options)
+function started(t: Test, ...options: Parameters<typeof recordingClient>): Recording {
+  const recording = recordingClient(...options)
   t.teardown(() => recording.client.close())
   recording.client.start()
   return recording
@@ -289,4 +290,51 @@ t.test('OvsdbClient can be closed at any time, twice, and stays closed', async (
   await live.client.close()
   t.equal(live.client.state.kind, 'closed')
   await until(() => fake.clientCount === 0)
+})
+
+t.test('OvsdbClient brings the copy whole when something else is monitored', async (t) => {
+  const fake = await fakeServer(t)
+  const wanted = { tables: { T: { columns: ['name', 'mac'] } } }
+  const { client, recorder } = started(t, { endpoints: [fake.endpoint] }, wanted)
+  await until(() => client.state.kind === 'live')
+  client.renew()
+  await until(() => client.state.kind !== 'live')
+  await until(() => client.state.kind === 'live')
+  t.equal(recorder.copies, 1, 'the same again: resumed')
+  wanted.tables = { T: { columns: ['name'] } }
+  client.renew()
+  await until(() => client.state.kind !== 'live')
+  await until(() => client.state.kind === 'live')
+  t.equal(recorder.copies, 2)
+  t.match(client.state, { copy: 'full' })
+})
+
+t.test('OvsdbClient asks less of a server whose schema is older', async (t) => {
+  const fake = await fakeServer(t, { unknownTables: ['New'] })
+  const columns = ['name', 'mac']
+  const monitored = {
+    tables: { T: { columns }, New: { columns } },
+    older: { T: { columns } },
+  }
+  const { client, recorder } = started(t, { endpoints: [fake.endpoint] }, monitored)
+  await until(() => client.state.kind === 'live')
+  t.strictSame(recorder.names, ['one'])
+})
+
+t.test('OvsdbClient connects by other means where it is given some', async (t) => {
+  const fake = await fakeServer(t)
+  const asked: unknown[] = []
+  const recording = started(t, {
+    endpoints: [{ kind: 'unix', path: '/not/this/one' }],
+    connect: async (endpoint) => {
+      asked.push(endpoint)
+      if (asked.length === 1) throw new Error('not yet')
+      const socket = connect(fake.path)
+      await once(socket, 'connect')
+      return socket
+    },
+  })
+  await until(() => isLive(recording))
+  t.strictSame(recording.recorder.names, ['one'])
+  t.match(asked, [{ path: '/not/this/one' }, { path: '/not/this/one' }])
 })

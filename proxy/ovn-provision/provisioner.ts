@@ -1,0 +1,314 @@
+/** Which networks have what they need on this host, and who brings it about? The opener's side, which makes system calls. */
+import { join } from 'node:path'
+import type { Cancel, Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/clock.ts'
+import { causeText } from '../../lib/errors.ts'
+import type { NetworkId } from '../../lib/ids.ts'
+import type { Logger } from '../../lib/log.ts'
+import { Backoff } from '../backoff.ts'
+import { scanNamespaces, type FoundNamespace } from '../netns/discover.ts'
+import { deleteNamedNamespace } from '../netns/named-namespace.ts'
+import type { NamespaceKey } from '../netns/namespace-handle.ts'
+import {
+  provisionNetwork,
+  removeNetwork,
+  UnmountedNameError,
+  type WorkPlace,
+} from './namespace-work.ts'
+import { netnsOfNetwork, networkOfNetns, type NetworkPlan } from './network-plan.ts'
+
+/** `pending` until it was tried, `done` when guests can be served over IPv4 at least. */
+export type ProvisionState = 'pending' | 'done' | 'failed'
+
+/** A network that is not as it should be, for people. */
+export interface ProvisionTrouble {
+  readonly netns: string
+  readonly state: ProvisionState
+  readonly why: string
+}
+
+export interface ProvisionerOptions {
+  readonly place: WorkPlace
+  readonly hostHasIpv6: boolean
+  readonly clock: Clock
+  readonly logger: Logger
+  /** How often everything is looked at although nothing was heard. */
+  readonly fullPass: Milliseconds
+  /** The cables of these networks are there, or not any more. */
+  readonly onCables: (networkIds: readonly NetworkId[], present: boolean) => void
+  /** Something inside a namespace is another than before. */
+  readonly onChanged: (key: NamespaceKey) => void
+  /** How long one network took, from being wanted to being there. */
+  readonly onProvisioned: (span: Milliseconds) => void
+  readonly onFailure: () => void
+}
+
+interface Entry {
+  readonly networkId: NetworkId
+  /** Absent: it is to be taken away. */
+  plan: NetworkPlan | undefined
+  state: ProvisionState
+  why: string | undefined
+  wantedAt: MonotonicMilliseconds | undefined
+  key: NamespaceKey | undefined
+  hasCable: boolean
+  unmountedSince: MonotonicMilliseconds | undefined
+  retriesDuplicates: boolean
+  readonly backoff: Backoff
+  cancelRetry: Cancel | undefined
+}
+
+/** One turn of the loop goes on for about so long before others get theirs. */
+const slice: Milliseconds = 10
+const firstPause: Milliseconds = 100
+const longestPause: Milliseconds = 30_000
+/** A name without a mount is being made by somebody, or was left behind: after so long it is the latter. */
+const brokenAfter: Milliseconds = 2_000
+
+/**
+ * Brings namespaces, cables and addresses in step with the plans. It does nothing before the first complete plan, and takes nothing
+ * away but what a complete plan does not hold.
+ */
+export class Provisioner {
+  readonly #options: ProvisionerOptions
+  readonly #entries = new Map<NetworkId, Entry>()
+  readonly #due = new Set<Entry>()
+  /** Names without a mount that were so at the last look too. */
+  #unmounted: ReadonlySet<string> = new Set()
+  /** Namespaces that could not be removed because of what others put into them, told once. */
+  readonly #kept = new Set<NetworkId>()
+  #isComplete = false
+  #isWorking = false
+  #cancelPass: Cancel | undefined
+  #isClosed = false
+
+  constructor(options: ProvisionerOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    this.#schedulePass()
+  }
+
+  /** Stops, and leaves everything as it is: guests are served over it by whoever follows. */
+  close(): void {
+    this.#isClosed = true
+    this.#cancelPass?.()
+    for (const entry of this.#entries.values()) entry.cancelRetry?.()
+    this.#due.clear()
+  }
+
+  /** Everything that is wanted. */
+  complete(plans: readonly NetworkPlan[]): void {
+    const wanted = new Set(plans.map(({ networkId }) => networkId))
+    const gone = [...this.#entries.keys()].filter((networkId) => !wanted.has(networkId))
+    this.#isComplete = true
+    this.change(plans, gone)
+    this.#takeLeftovers()
+  }
+
+  /** What is wanted from now on beside the rest, or in another way, and what is not. */
+  change(put: readonly NetworkPlan[], gone: readonly NetworkId[]): void {
+    if (!this.#isComplete) return
+    for (const plan of put) this.#want(plan.networkId, plan)
+    for (const networkId of gone) this.#want(networkId, undefined)
+  }
+
+  /** What another look at the folder of namespaces found. */
+  scanned(found: readonly FoundNamespace[]): void {
+    if (!this.#isComplete) return
+    const keys = new Map(found.map(({ netns, key }) => [netns, key]))
+    for (const entry of this.#entries.values()) {
+      if (entry.plan === undefined || entry.state !== 'done') continue
+      if (keys.get(netnsOfNetwork(entry.networkId)) !== entry.key) this.#visitSoon(entry)
+    }
+  }
+
+  /** Whether everything that is wanted was tried, after it was known. */
+  get isSettled(): boolean {
+    return this.#isComplete && this.count('pending') === 0
+  }
+
+  get hasPlan(): boolean {
+    return this.#isComplete
+  }
+
+  count(state: ProvisionState): Count {
+    let count = 0
+    for (const entry of this.#entries.values()) {
+      if (entry.plan !== undefined && entry.state === state) count += 1
+    }
+    return count
+  }
+
+  troubles(): ProvisionTrouble[] {
+    return [...this.#entries.values()].flatMap(({ networkId, state, why }) =>
+      why === undefined ? [] : [{ netns: netnsOfNetwork(networkId), state, why }],
+    )
+  }
+
+  /** Networks whose cables are there. */
+  cables(): NetworkId[] {
+    return [...this.#entries.values()].flatMap(({ networkId, hasCable }) =>
+      hasCable ? [networkId] : [],
+    )
+  }
+
+  #want(networkId: NetworkId, plan: NetworkPlan | undefined): void {
+    const known = this.#entries.get(networkId)
+    const entry = known ?? {
+      networkId,
+      plan,
+      state: 'pending',
+      why: undefined,
+      wantedAt: undefined,
+      key: undefined,
+      hasCable: false,
+      unmountedSince: undefined,
+      retriesDuplicates: false,
+      backoff: new Backoff(firstPause, longestPause),
+      cancelRetry: undefined,
+    }
+    this.#entries.set(networkId, entry)
+    if (entry.state === 'done' && (plan === undefined) !== (entry.plan === undefined)) {
+      entry.state = 'pending'
+    }
+    entry.plan = plan
+    entry.wantedAt ??= this.#options.clock.now()
+    this.#visitSoon(entry)
+  }
+
+  #visitSoon(entry: Entry): void {
+    if (this.#isClosed) return
+    entry.cancelRetry?.()
+    entry.cancelRetry = undefined
+    this.#due.add(entry)
+    if (this.#isWorking) return
+    this.#isWorking = true
+    setImmediate(() => this.#work())
+  }
+
+  /** Works for one slice of time, tells what came of it, and lets the loop turn. */
+  #work(): void {
+    const { clock, onCables } = this.#options
+    const end = clock.now() + slice
+    const made: NetworkId[] = []
+    const gone: NetworkId[] = []
+    for (const entry of this.#due) {
+      this.#due.delete(entry)
+      const hadCable = entry.hasCable
+      this.#visit(entry)
+      if (entry.hasCable && !hadCable) made.push(entry.networkId)
+      if (entry.plan === undefined && !entry.hasCable) gone.push(entry.networkId)
+      if (clock.now() >= end) break
+    }
+    if (made.length > 0) onCables(made, true)
+    if (gone.length > 0) onCables(gone, false)
+    if (this.#due.size > 0) setImmediate(() => this.#work())
+    else this.#isWorking = false
+  }
+
+  #visit(entry: Entry): void {
+    const { clock, onFailure } = this.#options
+    try {
+      if (entry.plan === undefined) this.#remove(entry)
+      else this.#provision(entry, entry.plan)
+      entry.unmountedSince = undefined
+      entry.backoff.reset()
+    } catch (cause) {
+      if (cause instanceof UnmountedNameError && this.#removeBroken(entry)) return
+      entry.state = 'failed'
+      onFailure()
+      this.#tell(entry, causeText(cause))
+      entry.cancelRetry = clock.schedule(entry.backoff.next(), () => this.#visitSoon(entry))
+    }
+  }
+
+  #provision(entry: Entry, plan: NetworkPlan): void {
+    const { place, hostHasIpv6, clock, logger, onChanged, onProvisioned } = this.#options
+    const { retriesDuplicates } = entry
+    const before = entry.key
+    const done = provisionNetwork(place, plan, { hostHasIpv6, retriesDuplicates })
+    entry.retriesDuplicates = false
+    entry.key = done.key
+    entry.hasCable = true
+    entry.state = 'done'
+    if (done.isChanged) {
+      onChanged(done.key)
+      const netns = netnsOfNetwork(entry.networkId)
+      if (before === done.key) logger.debug({ netns }, 'Metadata namespace is changed')
+      else logger.info({ netns }, 'Metadata namespace is provisioned')
+    }
+    if (done.trouble !== undefined || !done.isDetecting) this.#tell(entry, done.trouble)
+    if (entry.wantedAt !== undefined) onProvisioned(clock.now() - entry.wantedAt)
+    entry.wantedAt = undefined
+  }
+
+  #remove(entry: Entry): void {
+    const { place, logger } = this.#options
+    const left = removeNetwork(place, entry.networkId)
+    const netns = netnsOfNetwork(entry.networkId)
+    entry.hasCable = false
+    this.#entries.delete(entry.networkId)
+    if (left.length === 0) logger.info({ netns }, 'Metadata namespace is removed')
+    else if (!this.#kept.has(entry.networkId)) {
+      this.#kept.add(entry.networkId)
+      logger.warn({ netns, interfaces: left.slice(0, 10) }, 'Namespace of others is left alone')
+    }
+  }
+
+  /** @returns true when it was, and another visit will follow */
+  #removeBroken(entry: Entry): boolean {
+    const { clock, place } = this.#options
+    entry.unmountedSince ??= clock.now()
+    if (clock.now() - entry.unmountedSince < brokenAfter) return false
+    entry.unmountedSince = undefined
+    deleteNamedNamespace(join(place.folder, netnsOfNetwork(entry.networkId)))
+    this.#visitSoon(entry)
+    return true
+  }
+
+  /** The first time, and whenever it is something else. */
+  #tell(entry: Entry, why: string | undefined): void {
+    if (why === entry.why) return
+    entry.why = why
+    const netns = netnsOfNetwork(entry.networkId)
+    if (why === undefined) this.#options.logger.info({ netns }, 'Metadata namespace recovered')
+    else this.#options.logger.warn({ netns, why }, 'Cannot provision metadata namespace as wanted')
+  }
+
+  /** Namespaces of the agent's name that no network of this host needs: of a past run, or of an agent before us. */
+  #takeLeftovers(): void {
+    const { place, logger } = this.#options
+    try {
+      const { found, unmounted } = scanNamespaces(place.folder, [])
+      const broken = unmounted.filter((netns) => this.#unmounted.has(netns))
+      this.#unmounted = new Set(unmounted)
+      for (const netns of [...found.map((one) => one.netns), ...broken]) {
+        const networkId = networkOfNetns(netns)
+        if (networkId !== undefined && !this.#entries.has(networkId)) {
+          this.#want(networkId, undefined)
+        }
+      }
+    } catch (cause) {
+      logger.warn({ cause: causeText(cause) }, 'Cannot look for leftover metadata namespaces')
+    }
+  }
+
+  #schedulePass(): void {
+    const { clock, fullPass } = this.#options
+    this.#cancelPass = clock.schedule(fullPass * (0.9 + Math.random() * 0.2), () => {
+      this.#pass()
+      if (!this.#isClosed) this.#schedulePass()
+    })
+  }
+
+  #pass(): void {
+    if (!this.#isComplete) return
+    for (const entry of this.#entries.values()) {
+      entry.retriesDuplicates = true
+      // What failed has a pause of its own.
+      if (entry.state === 'done') this.#visitSoon(entry)
+    }
+    this.#takeLeftovers()
+  }
+}
