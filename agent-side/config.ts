@@ -15,6 +15,7 @@ import { secretFile } from '../lib/config/secret-file.ts'
 import { list, optional, section } from '../lib/config/structure.ts'
 import { defaultAdminSockets } from '../lib/cli/admin-sockets.ts'
 import { logLevels } from '../lib/log.ts'
+import { clientTlsProblem } from '../lib/tls-material.ts'
 import { forwardingTable, leaseProblems } from './lease-config.ts'
 import { neutronFiles } from './neutron-config/command-files.ts'
 import { bootTable, rateLimitTable } from './rate-limit-config.ts'
@@ -413,6 +414,12 @@ function problemsOf(config: AgentConfig): readonly ConfigProblem[] {
       message: 'and compute.client_key_file only work together',
     })
   }
+  const tlsProblem = clientTlsProblem({
+    caFile: compute.ca_file,
+    certificateFile: compute.client_cert_file,
+    keyFile: compute.client_key_file,
+  })
+  if (tlsProblem !== undefined) problems.push({ path: 'compute', message: tlsProblem })
   const { concurrency_min: least, concurrency_start: start, concurrency_max: most } = compute
   if (least > most || start < least || start > most) {
     problems.push({

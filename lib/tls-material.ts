@@ -74,15 +74,22 @@ export function readTlsMaterial(files: TlsFiles, wallTime: EpochMilliseconds): T
     throw new Error(`The certificate in "${files.certificateFile}" ended on ${own.validTo}`)
   }
   const material = { certificate, key, ca, expiresAt, ...(crl !== undefined && { crl }) }
+  checkTogether(files, secureContextOptions(material))
+  return material
+}
+
+function checkTogether(
+  { certificateFile, keyFile }: Pick<TlsFiles, 'certificateFile' | 'keyFile'>,
+  options: SecureContextOptions,
+): void {
   try {
-    createSecureContext(secureContextOptions(material))
+    createSecureContext(options)
   } catch (cause) {
     throw new Error(
-      `"${files.certificateFile}" and "${files.keyFile}" cannot be used together: ${causeText(cause)}`,
+      `"${certificateFile}" and "${keyFile}" cannot be used together: ${causeText(cause)}`,
       { cause },
     )
   }
-  return material
 }
 
 /**
@@ -90,15 +97,64 @@ export function readTlsMaterial(files: TlsFiles, wallTime: EpochMilliseconds): T
  * how a daemon is need not be able to read its key.
  */
 export function tlsFilesProblem(files: TlsFiles, wallTime: EpochMilliseconds): string | undefined {
+  return problemOf(() => readTlsMaterial(files, wallTime))
+}
+
+function problemOf(read: () => unknown): string | undefined {
   try {
-    readTlsMaterial(files, wallTime)
+    read()
     return undefined
   } catch (thrown) {
-    const cause = thrown instanceof Error ? thrown.cause : undefined
-    return (cause as NodeJS.ErrnoException | undefined)?.code === 'EACCES'
-      ? undefined
-      : causeText(thrown)
+    if (!(thrown instanceof Error)) return causeText(thrown)
+    const { code } = (thrown.cause ?? {}) as NodeJS.ErrnoException
+    return code === 'EACCES' ? undefined : thrown.message
   }
+}
+
+/** Paths of PEM files with which we ask a server; each may be absent. */
+export interface ClientTlsFiles {
+  /** The authorities whose word counts about the server; those of the system otherwise. */
+  readonly caFile?: string | undefined
+  /** Our certificate and its key, both or neither. */
+  readonly certificateFile?: string | undefined
+  readonly keyFile?: string | undefined
+}
+
+/** What the files held, checked. */
+export interface ClientTlsMaterial {
+  readonly ca?: string
+  readonly certificate?: string
+  readonly key?: Secret
+}
+
+/**
+ * The authorities of a file. Without this, a file that holds none would mean those of the system.
+ * @throws Error that names the file
+ */
+export function readAuthorities(file: string): string {
+  const text = readText(file)
+  certificatesIn(text, file)
+  return text
+}
+
+/**
+ * Reads the files of a client and checks that they can be used.
+ * @throws Error that names the file; never a part of a key
+ */
+export function readClientTls(files: ClientTlsFiles): ClientTlsMaterial {
+  const { caFile, certificateFile, keyFile } = files
+  const ca = caFile === undefined ? {} : { ca: readAuthorities(caFile) }
+  if (certificateFile === undefined || keyFile === undefined) return ca
+  const certificate = readText(certificateFile)
+  certificatesIn(certificate, certificateFile)
+  const key = new Secret(readText(keyFile))
+  checkTogether({ certificateFile, keyFile }, { cert: certificate, key: key.reveal() })
+  return { ...ca, certificate, key }
+}
+
+/** What is wrong with the files, as {@link tlsFilesProblem} says it. */
+export function clientTlsProblem(files: ClientTlsFiles): string | undefined {
+  return problemOf(() => readClientTls(files))
 }
 
 /**

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { Pool, type Dispatcher } from 'undici'
 import type {
   Clock,
@@ -8,6 +7,7 @@ import type {
   MonotonicMilliseconds,
 } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/log.ts'
+import { readClientTls } from '../../lib/tls-material.ts'
 import { UpstreamHealth, type UpstreamFailure } from '../../lib/upstream-health.ts'
 import type { SecretSlot } from './signed-headers.ts'
 
@@ -75,11 +75,11 @@ const longestGap: Milliseconds = 30_000
 
 function poolOptions(options: UpstreamsOptions): Pool.Options {
   const { tls } = options
-  const file = (path: string | undefined): Buffer | undefined =>
-    path === undefined ? undefined : readFileSync(path)
-  const ca = file(tls.caFile)
-  const cert = file(tls.certFile)
-  const key = file(tls.keyFile)
+  const { ca, certificate, key } = readClientTls({
+    caFile: tls.caFile,
+    certificateFile: tls.certFile,
+    keyFile: tls.keyFile,
+  })
   return {
     connections: options.connections,
     pipelining: 1,
@@ -88,9 +88,9 @@ function poolOptions(options: UpstreamsOptions): Pool.Options {
     connect: {
       timeout: options.timeoutConnect,
       rejectUnauthorized: !tls.insecure,
-      ...(ca && { ca }),
-      ...(cert && { cert }),
-      ...(key && { key }),
+      ...(ca !== undefined && { ca }),
+      ...(certificate !== undefined && { cert: certificate }),
+      ...(key !== undefined && { key: key.reveal() }),
     },
   }
 }
@@ -106,6 +106,7 @@ export class Upstreams {
   #silentSince: MonotonicMilliseconds | undefined
   #failedAt: MonotonicMilliseconds = -Infinity
 
+  /** @throws Error naming a file that cannot be used */
   constructor(options: UpstreamsOptions) {
     this.#options = options
     const pool = poolOptions(options)

@@ -1,10 +1,10 @@
 /** How does a request under a lease reach compute without the agent? One of two files of the worker that know the HTTP client. */
-import { readFileSync } from 'node:fs'
 import type { Dispatcher } from 'undici'
 import Pool from 'undici/lib/dispatcher/pool.js'
 import type { Bytes, Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/clock.ts'
 import { MetadataError } from '../../lib/errors.ts'
 import type { LeaseUpstream } from '../../lib/lease-messages.ts'
+import { readAuthorities } from '../../lib/tls-material.ts'
 import type { AnswerReceiver } from './agent-exchange.ts'
 import { readAnswerHead } from '../../lib/http/answer-head.ts'
 import type { WorkerConfig } from './protocol.ts'
@@ -128,7 +128,7 @@ export class DirectClient {
         connect: {
           timeout: config.timeoutConnect,
           rejectUnauthorized: !insecure,
-          ...(caFile !== undefined && { ca: readFileSync(caFile) }),
+          ...(caFile !== undefined && { ca: readAuthorities(caFile) }),
         },
       })
       this.#pools.set(name, pool)

@@ -4,7 +4,9 @@ import { createSecureContext } from 'node:tls'
 import t from 'tap'
 import { Secret } from '../../lib/secret.ts'
 import {
+  clientTlsProblem,
   isSameTlsMaterial,
+  readClientTls,
   readTlsMaterial,
   secureContextOptions,
   tlsFilesProblem,
@@ -56,6 +58,35 @@ t.test('readTlsMaterial() takes files that fit, and names those that do not', { 
   t.equal(tlsFilesProblem(files, Date.now()), undefined)
   t.notOk(isSameTlsMaterial(good, readTlsMaterial({ ...files, ...other }, Date.now())))
   t.ok(isSameTlsMaterial(good, readTlsMaterial(files, Date.now())))
+  t.end()
+})
+
+t.test('readClientTls() takes what is given, and no empty list of authorities', { skip }, (t) => {
+  const folder = scratchFolder(t)
+  const authority = new TestAuthority(folder)
+  const { certificateFile, keyFile } = authority.issue({ commonName: 'a' })
+  const { caFile } = authority
+  const other = authority.issue({ commonName: 'b' })
+  const empty = join(folder, 'empty')
+  writeFileSync(empty, 'no certificate in here\n')
+
+  t.strictSame(readClientTls({}), {})
+  t.match(readClientTls({ caFile }), { ca: /BEGIN CERTIFICATE/ })
+  t.strictSame(readClientTls({ keyFile }), {}, 'one half is nothing')
+  const all = readClientTls({ caFile, certificateFile, keyFile })
+  t.strictSame(Object.keys(all), ['ca', 'certificate', 'key'])
+  t.notMatch(JSON.stringify(all), /PRIVATE/)
+  t.equal(clientTlsProblem({ caFile, certificateFile, keyFile }), undefined)
+
+  const bad = {
+    'Cannot read': { caFile: join(folder, 'none') },
+    'holds no PEM certificate': { caFile: empty },
+    'cannot be used together': { certificateFile, keyFile: other.keyFile },
+  }
+  for (const [what, wrong] of Object.entries(bad)) {
+    t.throws(() => readClientTls(wrong), { message: new RegExp(what) })
+    t.match(clientTlsProblem(wrong), what)
+  }
   t.end()
 })
 
