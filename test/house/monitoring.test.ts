@@ -53,6 +53,7 @@ function exportedMetrics(): ReadonlyMap<string, Exported> {
     countCanaries: () => undefined,
     refusedNamespaces: () => 0,
     certificateEnd: () => 0,
+    ovnProvision: { countNetworks: () => undefined, isLive: () => true },
   })
   const known = new Map<string, Exported>()
   for (const registry of [agent, opener]) {

@@ -1,6 +1,19 @@
 import { randomUUID } from 'node:crypto'
-import { existsSync, statSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { connect, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pipeline } from 'node:stream'
+import { createServer as createTlsServer } from 'node:tls'
 import t, { type Test } from 'tap'
 import { askAdmin } from '../../lib/http/admin-client.ts'
 import { capabilitiesOfUnit } from '../support/capabilities-of-unit.ts'
@@ -26,6 +39,7 @@ import {
   skipUnlessOvn,
 } from '../support/provisioned-host.ts'
 import type { RunningProxy } from '../support/running-proxy.ts'
+import { TestAuthority } from '../support/test-authority.ts'
 
 const metadataV4 = '169.254.169.254/32'
 const metadataV6 = 'fe80::a9fe:a9fe/128'
@@ -518,6 +532,46 @@ if (skipUnlessPrivileged(t) && skipUnlessOvn(t)) {
     await proxy.until('none', hasProvisioned(0))
     t.equal(existsSync(host.path(network)), false)
     t.notMatch(proxy.log(), /"level":"(warn|error)"/)
+  })
+
+  t.test('the planner uses certificates that it could not read by itself', async (t) => {
+    const host = await ProvisionedHost.open(t)
+    const { network } = await boundNetwork(host)
+    const folder = mkdtempSync(join(tmpdir(), 'ovt-tls-'))
+    t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+    const authority = new TestAuthority(folder)
+    const server = authority.issue({ commonName: 'ovn', usage: 'serverAuth' })
+    const client = authority.issue({ commonName: host.chassis, usage: 'clientAuth' })
+    chmodSync(client.keyFile, 0o600)
+    const clients: string[] = []
+    const relay = createTlsServer(
+      {
+        cert: readFileSync(server.certificateFile),
+        key: readFileSync(server.keyFile),
+        ca: readFileSync(authority.caFile),
+        requestCert: true,
+        rejectUnauthorized: true,
+      },
+      (socket) => {
+        clients.push(String(socket.getPeerCertificate().subject.CN))
+        const inner = connect(host.central.southbound.slice('unix:'.length))
+        pipeline(socket, inner, socket, () => undefined)
+      },
+    )
+    relay.listen(0, '127.0.0.1')
+    await once(relay, 'listening')
+    t.teardown(() => relay.close())
+    const { port: tcpPort } = relay.address() as AddressInfo
+    const proxy = await host.startProxy(
+      `ovn_provision.ovn_sb_connection=["ssl:127.0.0.1:${tcpPort}"]`,
+      `ovn_provision.ovn_sb_private_key=${client.keyFile}`,
+      `ovn_provision.ovn_sb_certificate=${client.certificateFile}`,
+      `ovn_provision.ovn_sb_ca_cert=${authority.caFile}`,
+    )
+    const { ovnProvision } = await proxy.until('one network', hasProvisioned(1))
+    t.equal(ovnProvision?.southbound, `connected to ssl:127.0.0.1:${tcpPort}`)
+    t.ok(existsSync(host.path(network)))
+    t.strictSame([...new Set(clients)], [host.chassis])
   })
 
   t.test('the planner has no privilege, and the proxy no thread elsewhere', async (t) => {
