@@ -16,6 +16,8 @@ export interface Link {
   readonly kind?: string
   /** Of a veth: the index of its other end, in the namespace where that is. */
   readonly peerIndex?: number
+  /** Of interfaces that can be deleted together; absent for 0, where all are at first. */
+  readonly group?: number
 }
 
 /** @see linux/if_link.h, linux/rtnetlink.h, linux/veth.h */
@@ -31,6 +33,7 @@ const route = {
   peerIndex: 5,
   information: 18,
   ofFamilies: 26,
+  group: 27,
   namespaceFd: 28,
   informationKind: 1,
   informationData: 2,
@@ -100,10 +103,12 @@ export function readLink(message: Buffer): Link | undefined {
   let macAddress: MacAddress | undefined
   let kind: string | undefined
   let peerIndex: number | undefined
+  let group = 0
   for (const { type, value } of netlinkAttributes(message, route.headerBytes)) {
     if (type === route.name) name = textOf(value)
     else if (type === route.mtu && value.length === 4) mtu = value.readUInt32LE(0)
     else if (type === route.peerIndex && value.length === 4) peerIndex = value.readUInt32LE(0)
+    else if (type === route.group && value.length === 4) group = value.readUInt32LE(0)
     else if (type === route.address && value.length === 6) macAddress = macAddressFromBytes(value)
     else if (type === route.information) {
       for (const inner of netlinkAttributes(value, 0)) {
@@ -120,6 +125,7 @@ export function readLink(message: Buffer): Link | undefined {
     ...(macAddress !== undefined && { macAddress }),
     ...(kind !== undefined && { kind }),
     ...(peerIndex !== undefined && { peerIndex }),
+    ...(group !== 0 && { group }),
   }
 }
 
@@ -209,4 +215,36 @@ export function deleteLink(socket: NetlinkSocket, index: number): void {
   } catch (cause) {
     if (!(cause instanceof SystemCallError) || cause.errnoName !== 'ENODEV') throw cause
   }
+}
+
+/** Of the numbers that people give to groups by hand, and far below the kernel's limit. */
+const groupNumbers = { first: 1 << 20, count: 1 << 30 } as const
+
+/**
+ * Deletes many at once: the kernel waits for its other processors once for all of them, tens of milliseconds, instead of once for
+ * each.
+ * @throws {SystemCallError}
+ */
+export function deleteLinks(socket: NetlinkSocket, indexes: readonly number[]): void {
+  const [only] = indexes
+  if (only === undefined) return
+  const group = groupNumbers.first + Math.floor(Math.random() * groupNumbers.count)
+  const isTaken = listLinks(socket).some((link) => link.group === group)
+  if (indexes.length === 1 || isTaken) {
+    for (const index of indexes) deleteLink(socket, index)
+    return
+  }
+  let isEmpty = true
+  for (const index of indexes) {
+    try {
+      const body = Buffer.concat([header(index), numberAttribute(route.group, group)])
+      socket.request('RTM_NEWLINK', route.newLink, body)
+      isEmpty = false
+    } catch (cause) {
+      if (!(cause instanceof SystemCallError) || cause.errnoName !== 'ENODEV') throw cause
+    }
+  }
+  if (isEmpty) return
+  const body = Buffer.concat([header(), numberAttribute(route.group, group)])
+  socket.request('RTM_DELLINK', route.deleteLink, body)
 }

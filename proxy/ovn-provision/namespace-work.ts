@@ -7,6 +7,7 @@ import { addAddress, listAddresses, removeAddress } from '../netns/addresses.ts'
 import { fillChecksums, SystemCallError } from '../netns/libc.ts'
 import {
   deleteLink,
+  deleteLinks,
   findLink,
   listLinks,
   makeVethPair,
@@ -123,6 +124,22 @@ export function removeNetwork(
   })
   if (left.length === 0) deleteNamedNamespace(path)
   return left
+}
+
+/**
+ * Takes the cables of many networks away at once; what {@link removeNetwork} has to do afterwards takes no time.
+ * @throws {SystemCallError}
+ */
+export function cutCables({ folder }: WorkPlace, networkIds: readonly NetworkId[]): void {
+  withSocket((home) => {
+    const links = networkIds.flatMap((networkId) => {
+      const path = join(folder, netnsOfNetwork(networkId))
+      if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true) return []
+      const link = findLink(home, linksOfNetwork(networkId).outside)
+      return link?.kind === 'veth' ? [link.index] : []
+    })
+    deleteLinks(home, links)
+  })
 }
 
 function inNamespace<Value>(

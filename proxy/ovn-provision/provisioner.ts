@@ -9,6 +9,7 @@ import { scanNamespaces, type FoundNamespace } from '../netns/discover.ts'
 import { deleteNamedNamespace } from '../netns/named-namespace.ts'
 import type { NamespaceKey } from '../netns/namespace-handle.ts'
 import {
+  cutCables,
   provisionNetwork,
   removeNetwork,
   UnmountedNameError,
@@ -51,6 +52,8 @@ interface Entry {
   wantedAt: MonotonicMilliseconds | undefined
   key: NamespaceKey | undefined
   hasCable: boolean
+  /** It was among many whose cables were taken at once. */
+  isCut: boolean
   unmountedSince: MonotonicMilliseconds | undefined
   retriesDuplicates: boolean
   readonly backoff: Backoff
@@ -61,6 +64,8 @@ interface Entry {
 const slice: Milliseconds = 10
 const firstPause: Milliseconds = 100
 const longestPause: Milliseconds = 30_000
+/** Cables cut in one go; each takes a part of a millisecond before the wait that all share. */
+const mostCut: Count = 64
 /** A name without a mount is being made by somebody, or was left behind: after so long it is the latter. */
 const brokenAfter: Milliseconds = 2_000
 
@@ -163,6 +168,7 @@ export class Provisioner {
       wantedAt: undefined,
       key: undefined,
       hasCable: false,
+      isCut: false,
       unmountedSince: undefined,
       retriesDuplicates: false,
       backoff: new Backoff(firstPause, longestPause),
@@ -190,6 +196,7 @@ export class Provisioner {
   /** Works for one slice of time, tells what came of it, and lets the loop turn. */
   #work(): void {
     const { clock, onCables } = this.#options
+    this.#cutCables()
     const end = clock.now() + slice
     const made: NetworkId[] = []
     const gone: NetworkId[] = []
@@ -205,6 +212,23 @@ export class Provisioner {
     if (gone.length > 0) onCables(gone, false)
     if (this.#due.size > 0) setImmediate(() => this.#work())
     else this.#isWorking = false
+  }
+
+  /** What many are to lose is taken at once; each of them is visited afterwards. */
+  #cutCables(): void {
+    const leaving = [...this.#due].filter(({ plan, isCut }) => plan === undefined && !isCut)
+    if (leaving.length < 2) return
+    const batch = leaving.slice(0, mostCut)
+    for (const entry of batch) entry.isCut = true
+    try {
+      cutCables(
+        this.#options.place,
+        batch.map(({ networkId }) => networkId),
+      )
+    } catch (cause) {
+      // Each visit tries by itself, and tells.
+      this.#options.logger.debug({ cause: causeText(cause) }, 'Cannot cut many cables at once')
+    }
   }
 
   #visit(entry: Entry): void {
@@ -231,6 +255,7 @@ export class Provisioner {
     entry.retriesDuplicates = false
     entry.key = done.key
     entry.hasCable = true
+    entry.isCut = false
     entry.state = 'done'
     if (done.isChanged) {
       onChanged(done.key)
