@@ -92,7 +92,7 @@ export class App {
       const { code, thrown } = serving.refusal
       const retryAfter = thrown instanceof MetadataError ? thrown.retryAfter : undefined
       if (this.#lateRefusals.isLate(peer, serving.key, code)) {
-        await this.#lateRefusals.wait(response.signal)
+        await this.#lateRefusals.wait(peer, response.signal)
       }
       response.refuse(code, request.headers.accept, retryAfter)
     }

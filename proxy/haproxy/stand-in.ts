@@ -49,9 +49,8 @@ export async function standInForHaproxy(call: StandInCall): Promise<number> {
     terminal.error(`[WARNING]  (${process.pid}) : ${terminalText(text)}\n`)
   }
   const config = readNeutronHaproxyConfig(configFile)
-  if (config.ignored.length > 0) {
-    warn(`${configFile}: without effect here: ${config.ignored.join(', ')}`)
-  }
+  const ignored = ignoredText(config.ignored)
+  if (ignored !== undefined) warn(`${configFile}: ${ignored}`)
   const folder = attachmentFolderOf(controlSocket)
   prepareAttachmentFolder(folder)
   const key = namespaceKeyOf('/proc/self/ns/net')
@@ -71,6 +70,14 @@ export async function standInForHaproxy(call: StandInCall): Promise<number> {
     })
   }
   return 0
+}
+
+/** What is said of directives that have no effect; `undefined` when there are none. */
+export function ignoredText(directives: readonly string[]): string | undefined {
+  if (directives.length === 0) return undefined
+  const isLimiting = directives.includes('stick-table')
+  const instead = isLimiting ? ' (to limit requests, set rate_limit of overlapd-agent)' : ''
+  return `without effect here: ${directives.join(', ')}${instead}`
 }
 
 /** Kept only in the form that Neutron gives it: `haproxy-UUID`. */
