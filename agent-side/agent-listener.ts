@@ -1,6 +1,7 @@
 /** Where the proxies of this host connect. */
 import { createServer, type Server } from 'node:http'
 import type { Count } from '../lib/clock.ts'
+import { PlainServer } from '../lib/http/plain-server.ts'
 import { closeServer } from '../lib/http/serve.ts'
 import type { Part } from '../lib/lifecycle.ts'
 import type { Logger } from '../lib/log.ts'
@@ -29,6 +30,7 @@ export class AgentListener implements Part {
   readonly name: string
   readonly #options: AgentListenerOptions
   readonly #server: Server
+  readonly #plain: PlainServer
   #removeFile: (() => void) | undefined
   #isDraining = false
 
@@ -36,6 +38,7 @@ export class AgentListener implements Part {
     this.#options = options
     this.name = `listener ${options.socket.path}`
     this.#server = this.#createServer()
+    this.#plain = this.#servePlain()
   }
 
   get path(): string {
@@ -70,7 +73,10 @@ export class AgentListener implements Part {
   async close(): Promise<void> {
     this.#isDraining = true
     this.#removeFile?.()
+    this.#plain.close()
+    const late = setTimeout(() => this.#plain.closeAll(), this.#options.limits.drain)
     await closeServer(this.#server, this.#options.limits.drain)
+    clearTimeout(late)
   }
 
   #createServer(): Server {
@@ -81,5 +87,34 @@ export class AgentListener implements Part {
     })
     refuseUnreadable(server, limits, observer)
     return server
+  }
+
+  /** Puts a reader of plain requests before the server's own, which gets the connections on which anything else comes. */
+  #servePlain(): PlainServer {
+    const { app, peer, limits } = this.#options
+    const server = this.#server
+    const takesOver = server.listeners('connection')
+    server.removeAllListeners('connection')
+    const plain = new PlainServer({
+      serve: (request, response) => {
+        if (this.#isDraining) response.shouldKeepAlive = false
+        void app.handle(peer, request, response)
+      },
+      takeOver: (socket) => {
+        for (const listener of takesOver) Reflect.apply(listener, server, [socket])
+      },
+      timedOut: (socket) => {
+        server.emit(
+          'clientError',
+          Object.assign(new Error('No request in time'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' }),
+          socket,
+        )
+      },
+      headBytes: limits.headBytes,
+      timeoutHead: limits.timeoutHead,
+      timeoutKeepAlive: limits.timeoutKeepAlive,
+    })
+    server.on('connection', (socket) => plain.accept(socket))
+    return plain
   }
 }

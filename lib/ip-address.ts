@@ -10,6 +10,7 @@ export type IpAddress = string & { readonly [brand]: 'IpAddress' }
 
 /** The longest text that can be an address: a full IPv6 form with an embedded IPv4 part, a `%` and an interface name. */
 const longestText = 64
+const mappedPrefix = '::ffff:'
 
 /**
  * Reads any text form of one address: IPv4, IPv6, IPv4-mapped IPv6, with or without a zone (`fe80::1%eth0`).
@@ -22,6 +23,11 @@ export function parseIpAddress(text: unknown): IpAddress | undefined {
   // Asked about an IPv6 text, the library throws and catches an error inside, which takes longer than all the rest.
   if (!text.includes(':')) {
     return ipaddr.IPv4.isValidFourPartDecimal(text) ? (text as IpAddress) : undefined
+  }
+  // What a socket for both families says of an IPv4 peer, on every connection.
+  if (text.startsWith(mappedPrefix)) {
+    const inner = text.slice(mappedPrefix.length)
+    if (ipaddr.IPv4.isValidFourPartDecimal(inner)) return inner as IpAddress
   }
   const percent = text.indexOf('%')
   if (percent === 0 || percent === text.length - 1) return undefined

@@ -1,7 +1,9 @@
 /** One request to one upstream: streamed, cancellable, never followed, never decoded. */
-import type { Dispatcher } from 'undici'
 import type { Bytes } from '../../lib/clock.ts'
 import { readAnswerHead } from '../../lib/http/answer-head.ts'
+import type { RequestSink } from '../../lib/http/origin-pool.ts'
+import type { PlainFields } from '../../lib/http/plain-head.ts'
+import type { AnswerHandler } from '../../lib/http/plain-pool.ts'
 import type { ReasonCode } from '../../lib/reason-codes.ts'
 import {
   type ComputeRequest,
@@ -54,12 +56,17 @@ const timeoutCodes: ReadonlySet<unknown> = new Set([
 /** How a connection that was closed under us shows. */
 const closedCodes: ReadonlySet<unknown> = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'])
 
+/** With TLS 1.3 a server that wants a certificate of ours may say so after our first request. */
+function isTlsAlert(code: unknown): boolean {
+  return typeof code === 'string' && code.startsWith('ERR_SSL_')
+}
+
 class GuestLeft extends Error {
   override readonly name = 'GuestLeft'
 }
 
 /** Sends a request and hands its answer on. Never rejects. */
-export function attempt(dispatcher: Dispatcher, options: AttemptOptions): Promise<AttemptOutcome> {
+export function attempt(sink: RequestSink, options: AttemptOptions): Promise<AttemptOutcome> {
   return new Promise((resolve) => {
     const handler = new AttemptHandler(options, resolve)
     if (options.downstream.isGone) {
@@ -69,7 +76,7 @@ export function attempt(dispatcher: Dispatcher, options: AttemptOptions): Promis
     const { method, target, body } = options.request
     const { headers } = options
     try {
-      dispatcher.dispatch(
+      sink.dispatch(
         {
           method,
           path: target,
@@ -87,8 +94,7 @@ export function attempt(dispatcher: Dispatcher, options: AttemptOptions): Promis
   })
 }
 
-/** undici's older form of handlers: it costs no object per answer and parses no field that is not wanted. */
-class AttemptHandler implements Dispatcher.DispatchHandler {
+class AttemptHandler implements AnswerHandler {
   readonly #options: AttemptOptions
   readonly #settle: (outcome: AttemptOutcome) => void
   readonly #stopListening: () => void
@@ -111,7 +117,7 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
     if (this.#isSettled) abort(new GuestLeft())
   }
 
-  onHeaders(status: number, fields: Buffer[], resume: () => void): boolean {
+  onHeaders(status: number, fields: PlainFields | Buffer[], resume: () => void): boolean {
     // Interim answers (RFC 9110 §15.2) are between us and the upstream.
     if (status < 200 || this.#isSettled) return true
     const head = readAnswerHead(status, fields, 'compute')
@@ -123,7 +129,7 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
     return true
   }
 
-  onData(chunk: Uint8Array): boolean {
+  onData(chunk: Buffer): boolean {
     if (this.#isSettled) return true
     this.#bytes += chunk.length
     const { downstream } = this.#options
@@ -163,7 +169,7 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
     const { code } = cause as NodeJS.ErrnoException
     if (timeoutCodes.has(code)) return 'compute_timeout'
     // A service that is being restarted closes connections it has just taken: no word was said, and guests shall come back.
-    const isUnanswered = this.#status === 0 && closedCodes.has(code)
+    const isUnanswered = this.#status === 0 && (closedCodes.has(code) || isTlsAlert(code))
     return beforeSending || isUnanswered ? 'compute_unreachable' : 'compute_broken_answer'
   }
 

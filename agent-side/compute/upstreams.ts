@@ -1,4 +1,4 @@
-import { Pool, type Dispatcher } from 'undici'
+import { Pool } from 'undici'
 import type {
   Clock,
   Count,
@@ -6,6 +6,7 @@ import type {
   Milliseconds,
   MonotonicMilliseconds,
 } from '../../lib/clock.ts'
+import { OriginPool, type OriginPoolOptions, type RequestSink } from '../../lib/http/origin-pool.ts'
 import type { Logger } from '../../lib/log.ts'
 import { readClientTls } from '../../lib/tls-material.ts'
 import { UpstreamHealth, type UpstreamFailure } from '../../lib/upstream-health.ts'
@@ -49,19 +50,26 @@ export class Upstream {
   answers: Count = 0
   failures: Count = 0
   lastFailure: { readonly why: string; readonly at: EpochMilliseconds } | undefined
-  readonly #pool: Pool
+  readonly #pool: OriginPool
   /** For requests that must not be sent twice: a connection kept alive may have been closed a moment ago. */
   readonly #onceOnly: Pool
 
-  constructor(index: Count, url: string, health: UpstreamHealth, options: Pool.Options) {
+  constructor(index: Count, url: string, health: UpstreamHealth, options: PoolOptions) {
     this.index = index
     this.url = url
     this.health = health
-    this.#pool = new Pool(url, options)
-    this.#onceOnly = new Pool(url, { ...options, pipelining: 0 })
+    this.#pool = new OriginPool({ ...options, url })
+    const { connections, timeoutHeaders, timeoutBody, connect } = options
+    this.#onceOnly = new Pool(url, {
+      connections,
+      pipelining: 0,
+      headersTimeout: timeoutHeaders,
+      bodyTimeout: timeoutBody,
+      connect,
+    })
   }
 
-  dispatcher(isRepeatable: boolean): Dispatcher {
+  sink(isRepeatable: boolean): RequestSink {
     return isRepeatable ? this.#pool : this.#onceOnly
   }
 
@@ -73,7 +81,9 @@ export class Upstream {
 
 const longestGap: Milliseconds = 30_000
 
-function poolOptions(options: UpstreamsOptions): Pool.Options {
+type PoolOptions = Omit<OriginPoolOptions, 'url'>
+
+function poolOptions(options: UpstreamsOptions): PoolOptions {
   const { tls } = options
   const { ca, certificate, key } = readClientTls({
     caFile: tls.caFile,
@@ -82,9 +92,8 @@ function poolOptions(options: UpstreamsOptions): Pool.Options {
   })
   return {
     connections: options.connections,
-    pipelining: 1,
-    headersTimeout: options.timeoutHeaders,
-    bodyTimeout: options.timeoutBody,
+    timeoutHeaders: options.timeoutHeaders,
+    timeoutBody: options.timeoutBody,
     connect: {
       timeout: options.timeoutConnect,
       rejectUnauthorized: !tls.insecure,

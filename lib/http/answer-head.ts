@@ -14,13 +14,13 @@ const fieldValue = /^[\t\x20-\x7e\x80-\xff]*$/
 
 /**
  * Takes from an answer what a guest may see.
- * @param fields names and values in turn, as bytes
+ * @param fields names and values in turn, as bytes or as Latin-1
  * @param from a reason code of compute's would be somebody else's word under our name, and is dropped
  * @returns `undefined` when no guest could be given such an answer
  */
 export function readAnswerHead(
   status: number,
-  fields: readonly Buffer[],
+  fields: readonly (Buffer | string)[],
   from: 'agent' | 'compute',
 ): AnswerHead | undefined {
   if (status > 599) return undefined
@@ -51,6 +51,7 @@ export function readAnswerHead(
   return { headers, reason }
 }
 
-function latin1(bytes: Buffer | undefined): string {
-  return bytes === undefined ? '' : bytes.toString('latin1')
+function latin1(field: Buffer | string | undefined): string {
+  if (typeof field === 'string') return field
+  return field === undefined ? '' : field.toString('latin1')
 }

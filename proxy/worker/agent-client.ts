@@ -4,14 +4,9 @@ import { causeText, MetadataError } from '../../lib/errors.ts'
 import { FairGate } from '../../lib/fair-gate.ts'
 import type { Seat } from '../../lib/fair-queue.ts'
 import type { Logger } from '../../lib/log.ts'
-import type { AgentEndpoint } from './agent-endpoint.ts'
+import type { AgentEndpoint, AgentRequest } from './agent-endpoint.ts'
 import { AgentEndpoints } from './agent-endpoints.ts'
-import {
-  AgentExchange,
-  type AgentRequest,
-  type AnswerReceiver,
-  type ExchangeServices,
-} from './agent-exchange.ts'
+import { AgentExchange, type AnswerReceiver, type ExchangeServices } from './agent-exchange.ts'
 import type { WorkerMetrics } from './metrics.ts'
 import type { AgentAddress, AgentReport, WorkerConfig } from './protocol.ts'
 

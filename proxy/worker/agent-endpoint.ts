@@ -1,12 +1,23 @@
 /** One agent, with its connections and what requests have shown of it. One of the files of the proxy that know the HTTP client. */
-import type { Dispatcher } from 'undici'
 import Client from 'undici/lib/dispatcher/client.js'
 import Pool from 'undici/lib/dispatcher/pool.js'
 import type { Clock, Count, MonotonicMilliseconds } from '../../lib/clock.ts'
 import type { MetadataError } from '../../lib/errors.ts'
+import { UndiciClient } from '../../lib/http/general-client.ts'
+import { PlainPool, type AnswerHandler } from '../../lib/http/plain-pool.ts'
 import { UpstreamHealth } from '../../lib/upstream-health.ts'
 import { agentConnector, agentName, type AgentConnector } from './agent-connector.ts'
 import type { AgentAddress, WorkerConfig } from './protocol.ts'
+
+/** A request as an agent gets it. */
+export interface AgentRequest {
+  readonly method: string
+  /** Raw, as the guest sent it. */
+  readonly target: string
+  /** Names and values in turn. Host, Connection and Content-Length are added. */
+  readonly headers: string[]
+  readonly body: Buffer | null
+}
 
 export interface AgentEndpointOptions {
   readonly index: Count
@@ -19,7 +30,8 @@ export interface AgentEndpointOptions {
 }
 
 /** What every request says it is for; the agent does not read it. */
-const origin = 'http://169.254.169.254'
+const host = '169.254.169.254'
+const origin = `http://${host}`
 
 /** One agent: its connections and how it has been lately. */
 export class AgentEndpoint {
@@ -33,6 +45,7 @@ export class AgentEndpoint {
   readonly #connect: AgentConnector
   readonly #dispatcherOptions: Client.Options
   readonly #pool: Pool
+  readonly #plainPool: PlainPool
   #isProbed = false
 
   /** @throws Error when its certificates cannot be used */
@@ -64,16 +77,27 @@ export class AgentEndpoint {
       bodyTimeout: config.timeoutBody,
     }
     this.#pool = new Pool(origin, { ...this.#dispatcherOptions, connections: config.connections })
+    this.#plainPool = new PlainPool({
+      host,
+      connect: (connected) => this.#connect(undefined, connected),
+      connections: config.connections,
+      timeoutHeaders: 0,
+      timeoutBody: config.timeoutBody,
+      general: new UndiciClient(this.#pool, origin, this.#dispatcherOptions),
+    })
   }
 
-  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
-    this.#pool.dispatch(options, handler)
+  dispatch(request: AgentRequest, handler: AnswerHandler): void {
+    const { method, target: path, headers, body } = request
+    if (method === 'GET' && body === null) this.#plainPool.dispatch({ path, headers }, handler)
+    else this.#pool.dispatch({ path, method, headers, body }, handler)
   }
 
   /** On a connection of its own, which nobody can have half-closed. */
-  dispatchAfresh(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
+  dispatchAfresh(request: AgentRequest, handler: AnswerHandler): void {
+    const { method, target: path, headers, body } = request
     const client = new Client(origin, this.#dispatcherOptions)
-    client.dispatch(options, handler)
+    client.dispatch({ path, method, headers, body }, handler)
     // Closes once the one request is through; nothing can be done about a failure to.
     client.close().catch(() => undefined)
   }
@@ -103,10 +127,12 @@ export class AgentEndpoint {
 
   /** Lets running requests end and takes no more. */
   retire(): void {
+    this.#plainPool.retire()
     this.#pool.close().catch(() => undefined)
   }
 
   async close(): Promise<void> {
+    this.#plainPool.destroy()
     await this.#pool.destroy()
   }
 }

@@ -1,23 +1,15 @@
 /** What becomes of one request to the agents, from one to the next if it has to be? */
-import type { Dispatcher } from 'undici'
 import type { Cancel, Clock, Milliseconds, MonotonicMilliseconds } from '../../lib/clock.ts'
 import { causeText, MetadataError } from '../../lib/errors.ts'
 import type { ReasonCode } from '../../lib/reason-codes.ts'
-import type { AgentEndpoint } from './agent-endpoint.ts'
+import type { AnswerHandler } from '../../lib/http/plain-pool.ts'
+import type { PlainFields } from '../../lib/http/plain-head.ts'
+import type { AgentEndpoint, AgentRequest } from './agent-endpoint.ts'
 import type { AgentEndpoints } from './agent-endpoints.ts'
 import type { Leaving } from '../../lib/fair-gate.ts'
 import type { Seat } from '../../lib/fair-queue.ts'
 import { readAnswerHead } from '../../lib/http/answer-head.ts'
 import type { WorkerMetrics } from './metrics.ts'
-
-export interface AgentRequest {
-  readonly method: string
-  /** Raw, as the guest sent it. */
-  readonly target: string
-  /** Names and values in turn. Host, Connection and Content-Length are added. */
-  readonly headers: string[]
-  readonly body: Buffer | null
-}
 
 /** Who asked. Calls come in the order written; after `answerEnd` or `answerFailed` none follows. */
 export interface AnswerReceiver {
@@ -57,7 +49,7 @@ const passedOn: ReadonlySet<ReasonCode | undefined> = new Set([
 /** A request on its way. It reaches the receiver as one answer or one failure, however many agents were asked. */
 export class AgentExchange implements Leaving {
   readonly startedAt: MonotonicMilliseconds
-  readonly dispatchOptions: Dispatcher.DispatchOptions
+  readonly request: AgentRequest
   readonly isRepeatable: boolean
   readonly #services: ExchangeServices
   readonly #receiver: AnswerReceiver
@@ -74,8 +66,8 @@ export class AgentExchange implements Leaving {
     this.#services = services
     this.#receiver = receiver
     this.startedAt = services.clock.now()
-    const { method, target: path, headers, body } = request
-    this.dispatchOptions = { path, method, headers, body }
+    this.request = request
+    const { method, body } = request
     // RFC 9110 §9.2.2; bodies are left out, since PUT and DELETE have no meaning for Nova.
     this.isRepeatable = (method === 'GET' || method === 'HEAD') && body === null
   }
@@ -151,7 +143,7 @@ export class AgentExchange implements Leaving {
 
   // What an attempt tells; one that was left tells nothing.
 
-  headCame(attempt: AgentAttempt, status: number, fields: Buffer[]): boolean {
+  headCame(attempt: AgentAttempt, status: number, fields: PlainFields | Buffer[]): boolean {
     const { endpoints, metrics, clock, answered } = this.#services
     const head = readAnswerHead(status, fields, 'agent')
     if (head === undefined) {
@@ -225,8 +217,8 @@ export class AgentExchange implements Leaving {
   #ask(endpoint: AgentEndpoint, isAfresh: boolean): void {
     const attempt = new AgentAttempt(this, endpoint, isAfresh, this.#services.clock.now())
     this.#attempt = attempt
-    if (isAfresh) endpoint.dispatchAfresh(this.dispatchOptions, attempt)
-    else endpoint.dispatch(this.dispatchOptions, attempt)
+    if (isAfresh) endpoint.dispatchAfresh(this.request, attempt)
+    else endpoint.dispatch(this.request, attempt)
   }
 
   /** Asks an agent that was not asked yet; after all of them the first again, a little later, until it is too late. */
@@ -258,10 +250,10 @@ export class AgentExchange implements Leaving {
 }
 
 /**
- * The request at one agent, as undici's dispatcher sees it. Its methods in undici's older form get raw header bytes and cost no object
+ * The request at one agent, as the HTTP clients see it. Its methods are those of undici's older form of handlers, which cost no object
  * per answer.
  */
-class AgentAttempt implements Dispatcher.DispatchHandler {
+class AgentAttempt implements AnswerHandler {
   readonly endpoint: AgentEndpoint
   readonly isAfresh: boolean
   readonly askedAt: MonotonicMilliseconds
@@ -313,7 +305,7 @@ class AgentAttempt implements Dispatcher.DispatchHandler {
     this.hasAnswerBegun = true
   }
 
-  onHeaders(status: number, fields: Buffer[], resume: () => void): boolean {
+  onHeaders(status: number, fields: PlainFields | Buffer[], resume: () => void): boolean {
     if (status < 200) return true
     this.#resume = resume
     this.#probeEnded()

@@ -1,12 +1,13 @@
-/** How does a request under a lease reach compute without the agent? One of two files of the worker that know the HTTP client. */
-import type { Dispatcher } from 'undici'
-import Pool from 'undici/lib/dispatcher/pool.js'
+/** How does a request under a lease reach compute without the agent? */
 import type { Bytes, Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/clock.ts'
 import { MetadataError } from '../../lib/errors.ts'
 import type { LeaseUpstream } from '../../lib/lease-messages.ts'
 import { readAuthorities } from '../../lib/tls-material.ts'
 import type { AnswerReceiver } from './agent-exchange.ts'
 import { readAnswerHead } from '../../lib/http/answer-head.ts'
+import { OriginPool } from '../../lib/http/origin-pool.ts'
+import type { PlainFields } from '../../lib/http/plain-head.ts'
+import type { AnswerHandler } from '../../lib/http/plain-pool.ts'
 import type { WorkerConfig } from './protocol.ts'
 
 export interface DirectClientOptions {
@@ -29,7 +30,7 @@ export interface DirectReceiver extends AnswerReceiver {
 
 /** Where a request may go, while it is thought to work. */
 export interface DirectUpstream {
-  readonly pool: Pool
+  readonly pool: OriginPool
   readonly headers: readonly string[]
   readonly state: UpstreamState
 }
@@ -54,8 +55,8 @@ const longestRest: Milliseconds = 30_000
 /** Speaks to compute's endpoints over kept-alive connections, a bounded number per endpoint. */
 export class DirectClient {
   readonly #options: DirectClientOptions
-  readonly #pools = new Map<string, Pool>()
-  readonly #states = new WeakMap<Pool, UpstreamState>()
+  readonly #pools = new Map<string, OriginPool>()
+  readonly #states = new WeakMap<OriginPool, UpstreamState>()
   #inFlight: Count = 0
 
   constructor(options: DirectClientOptions) {
@@ -113,18 +114,18 @@ export class DirectClient {
     await Promise.all(pools.map((pool) => pool.destroy()))
   }
 
-  #poolFor({ url, caFile, insecure }: LeaseUpstream): Pool | undefined {
+  #poolFor({ url, caFile, insecure }: LeaseUpstream): OriginPool | undefined {
     const name = `${url} ${insecure} ${caFile ?? ''}`
     const known = this.#pools.get(name)
     if (known !== undefined) return known
     if (this.#pools.size >= mostUpstreams) return undefined
     const { config, timeouts } = this.#options
     try {
-      const pool = new Pool(url, {
+      const pool = new OriginPool({
+        url,
         connections: config.connections,
-        pipelining: 1,
-        headersTimeout: timeouts.timeoutHeaders,
-        bodyTimeout: timeouts.timeoutBody,
+        timeoutHeaders: timeouts.timeoutHeaders,
+        timeoutBody: timeouts.timeoutBody,
         connect: {
           timeout: config.timeoutConnect,
           rejectUnauthorized: !insecure,
@@ -143,8 +144,8 @@ export class DirectClient {
 
 type State = 'asking' | 'answering' | 'discarding' | 'over'
 
-/** One request on its way, in undici's older form of handlers, which costs no object per answer. */
-export class DirectExchange implements Dispatcher.DispatchHandler {
+/** One request on its way. */
+export class DirectExchange implements AnswerHandler {
   readonly #client: DirectClient
   readonly #upstream: UpstreamState
   readonly #receiver: DirectReceiver
@@ -177,7 +178,7 @@ export class DirectExchange implements Dispatcher.DispatchHandler {
     this.#abort = abort
   }
 
-  onHeaders(status: number, fields: Buffer[], resume: () => void): boolean {
+  onHeaders(status: number, fields: PlainFields | Buffer[], resume: () => void): boolean {
     if (status < 200) return true
     const head = handedBack.has(status) ? undefined : readAnswerHead(status, fields, 'compute')
     if (head === undefined) {

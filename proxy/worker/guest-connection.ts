@@ -1,13 +1,14 @@
 /** What may happen on one connection of a guest, and in which order? */
-import type { IncomingMessage } from 'node:http'
+import { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Bytes, Cancel, Count, Milliseconds } from '../../lib/clock.ts'
+import type { PlainIncoming, PlainResponse } from '../../lib/http/plain-server.ts'
 import type { ReasonCode } from '../../lib/reason-codes.ts'
 import { GuestExchange, type ExchangeConnection, type GuestResponse } from './guest-exchange.ts'
 import { describeGuest, type GuestIdentity } from './guest-listener.ts'
 import type { GuestServices } from './guest-services.ts'
 import { refusalBytes } from './refusal-bytes.ts'
-import { inspectHead } from './request-head.ts'
+import { inspectHead, inspectPlainHead, type RequestHead } from './request-head.ts'
 
 /** Requests a guest may send ahead of their answers. They are served one after the other. */
 const pipelinedAhead: Count = 32
@@ -18,7 +19,7 @@ const lingerTime: Milliseconds = 2_000
 /** A connection of a guest, with the identity its listener gave it. */
 export class GuestConnection implements ExchangeConnection {
   readonly identity: GuestIdentity
-  readonly #socket: Socket
+  readonly socket: Socket
   readonly #services: GuestServices
   readonly #queue: GuestExchange[] = []
   #active: GuestExchange | undefined
@@ -35,7 +36,7 @@ export class GuestConnection implements ExchangeConnection {
   #lingering: Cancel | undefined
 
   constructor(socket: Socket, identity: GuestIdentity, services: GuestServices) {
-    this.#socket = socket
+    this.socket = socket
     this.identity = identity
     this.#services = services
   }
@@ -53,6 +54,23 @@ export class GuestConnection implements ExchangeConnection {
     }
     const { limits, metrics } = this.#services
     const head = inspectHead(request, limits.bodyBytes, metrics.forgedHeaders)
+    this.#take(request, response, head, awaitsContinue)
+  }
+
+  /** A request was read whose bytes can be read in one way only. */
+  acceptPlain(request: PlainIncoming, response: PlainResponse): void {
+    if (this.#isLast) return
+    const head = inspectPlainHead(request, this.#services.metrics.forgedHeaders)
+    this.#take(request, response, head, false)
+  }
+
+  #take(
+    request: IncomingMessage | PlainIncoming,
+    response: GuestResponse | PlainResponse,
+    head: RequestHead,
+    awaitsContinue: boolean,
+  ): void {
+    const { limits } = this.#services
     const exchange = new GuestExchange(
       this,
       this.#services,
@@ -82,16 +100,16 @@ export class GuestConnection implements ExchangeConnection {
 
   /** CONNECT, after which Node's parser has let go of the socket. */
   refuseConnect(): void {
-    this.#socket.on('error', () => this.#socket.destroy())
-    this.#socket.resume()
+    this.socket.on('error', () => this.socket.destroy())
+    this.socket.resume()
     this.cannotRead('method_not_supported')
   }
 
   /** The bytes that follow on the connection are no request, or do not come in time. */
   cannotRead(code: ReasonCode): void {
     if (this.#isRefused) {
-      if (this.#socket.bytesRead - this.#refusedAt > lingerBytes || code === 'request_timeout') {
-        this.#socket.destroy()
+      if (this.socket.bytesRead - this.#refusedAt > lingerBytes || code === 'request_timeout') {
+        this.socket.destroy()
       }
       return
     }
@@ -114,8 +132,8 @@ export class GuestConnection implements ExchangeConnection {
     if (this.#isRefused) return
     this.#isLast = true
     this.#isRefused = true
-    if (!this.#socket.writable) {
-      this.#socket.destroy()
+    if (!this.socket.writable) {
+      this.socket.destroy()
       return
     }
     const { metrics, log, clock, limits } = this.#services
@@ -130,25 +148,25 @@ export class GuestConnection implements ExchangeConnection {
     metrics.countAnswer(answer.status)
     log.write(code, () => ({ ...this.describe(), requestId }))
     this.#endExchanges()
-    this.#refusedAt = this.#socket.bytesRead
+    this.#refusedAt = this.socket.bytesRead
     // Node's response object would end the connection with unread bytes in it, and the reset that the kernel then
     // sends can overtake the refusal.
-    this.#socket.end(answer.bytes)
+    this.socket.end(answer.bytes)
     this.#lingering = clock.schedule(Math.min(lingerTime, limits.timeoutRequest), () =>
-      this.#socket.destroy(),
+      this.socket.destroy(),
     )
-    if (request !== undefined) this.#discard(request)
+    if (request instanceof IncomingMessage) this.#discard(request)
   }
 
   exchangeDone(): void {
     this.#active = this.#queue.shift()
     if (this.#active !== undefined) this.#active.start()
     else if (this.#pendingRefusal !== undefined) this.refuse(this.#pendingRefusal)
-    else if (this.#isRetired || (this.#isRetiring && this.#isLast)) this.#socket.destroySoon()
+    else if (this.#isRetired || (this.#isRetiring && this.#isLast)) this.socket.destroySoon()
   }
 
   reset(): void {
-    this.#socket.resetAndDestroy()
+    this.socket.resetAndDestroy()
   }
 
   /**
@@ -168,13 +186,13 @@ export class GuestConnection implements ExchangeConnection {
         this.#isLast = true
       }
     } else if (!isPatient && this.#requests > 0) {
-      this.#socket.destroySoon()
+      this.socket.destroySoon()
     }
   }
 
   /** Ends the connection now, whatever is under way. */
   destroy(): void {
-    this.#socket.destroy()
+    this.socket.destroy()
   }
 
   /** The socket is closed. */
@@ -195,7 +213,7 @@ export class GuestConnection implements ExchangeConnection {
   #discard(request: IncomingMessage): void {
     request.removeAllListeners('data')
     request.on('data', () => {
-      if (this.#socket.bytesRead - this.#refusedAt > lingerBytes) this.#socket.destroy()
+      if (this.socket.bytesRead - this.#refusedAt > lingerBytes) this.socket.destroy()
     })
   }
 }

@@ -1,8 +1,10 @@
 /** What happens to one request of a guest, from its head to the last byte of its answer? */
-import { ServerResponse, type IncomingMessage } from 'node:http'
+import { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Bytes } from '../../lib/clock.ts'
 import { causeText, type MetadataError } from '../../lib/errors.ts'
 import { errorResponse } from '../../lib/http/error-response.ts'
+import { PlainResponse, type PlainIncoming } from '../../lib/http/plain-server.ts'
 import type { ReasonCode } from '../../lib/reason-codes.ts'
 import { wireHeaders } from '../../lib/wire-headers.ts'
 import type { AnswerReceiver } from './agent-exchange.ts'
@@ -18,6 +20,7 @@ export class GuestResponse extends ServerResponse {
 
 /** What an exchange needs of the connection it is on. */
 export interface ExchangeConnection {
+  readonly socket: Socket
   /** Who the guest is. */
   readonly identity: GuestIdentity
   /** Answers with a refusal, drops what is left of the request, and ends the connection. */
@@ -38,8 +41,8 @@ type State = 'queued' | 'collecting' | 'asking' | 'answering' | 'over'
 /** One request of a guest and the answer to it. */
 export class GuestExchange implements AnswerReceiver {
   readonly requestId: string
-  readonly request: IncomingMessage
-  readonly response: GuestResponse
+  readonly request: IncomingMessage | PlainIncoming
+  readonly response: GuestResponse | PlainResponse
   readonly head: RequestHead
   readonly #connection: ExchangeConnection
   readonly #services: GuestServices
@@ -60,8 +63,8 @@ export class GuestExchange implements AnswerReceiver {
   constructor(
     connection: ExchangeConnection,
     services: GuestServices,
-    request: IncomingMessage,
-    response: GuestResponse,
+    request: IncomingMessage | PlainIncoming,
+    response: GuestResponse | PlainResponse,
     head: RequestHead,
     awaitsContinue: boolean,
   ) {
@@ -82,10 +85,15 @@ export class GuestExchange implements AnswerReceiver {
 
   /** The exchange's turn on its connection has come. */
   start(): void {
-    this.response.exchange = this
-    this.response.on('finish', responseFinished)
-    this.response.on('drain', responseDrained)
-    this.response.on('error', ignoreError)
+    const { response } = this
+    if (response instanceof PlainResponse) {
+      response.listener = this
+    } else {
+      response.exchange = this
+      response.on('finish', responseFinished)
+      response.on('drain', responseDrained)
+      response.on('error', ignoreError)
+    }
     if (this.#refusal !== undefined) this.#connection.refuse(this.#refusal, this)
     else if (this.head.hasBody) this.#collect()
     else this.#ask(null)
@@ -111,13 +119,16 @@ export class GuestExchange implements AnswerReceiver {
 
   /** The guest has taken what was written. */
   drained(): void {
-    this.request.socket.setTimeout(0)
+    this.#connection.socket.setTimeout(0)
     this.#releaseUnread()
     this.#upstream?.resume()
   }
 
   finished(): void {
     this.#releaseUnread()
+    const { socket } = this.#connection
+    // Node's server has a limit of its own for what comes now.
+    if (this.response instanceof PlainResponse && (socket.timeout ?? 0) > 0) socket.setTimeout(0)
     if (this.#state === 'over') return
     this.#state = 'over'
     this.#connection.exchangeDone()
@@ -138,7 +149,7 @@ export class GuestExchange implements AnswerReceiver {
   }
 
   answerData(chunk: Buffer): boolean {
-    const { response, request } = this
+    const { response } = this
     this.#writeHead()
     this.#answeredBytes += chunk.length
     this.#services.metrics.responseBodyBytes += chunk.length
@@ -149,7 +160,7 @@ export class GuestExchange implements AnswerReceiver {
       return true
     }
     if (response.write(chunk)) return true
-    request.socket.setTimeout(this.#services.limits.timeoutRequest)
+    this.#watchUnread()
     return this.#takeIn(chunk.length)
   }
 
@@ -211,9 +222,12 @@ export class GuestExchange implements AnswerReceiver {
    */
   #collect(): void {
     this.#state = 'collecting'
-    if (this.#awaitsContinue) this.response.writeContinue()
+    const { request, response } = this
+    // A plain one has no body.
+    if (!(request instanceof IncomingMessage) || response instanceof PlainResponse) return
+    if (this.#awaitsContinue) response.writeContinue()
     const { limits, metrics, bodies } = this.#services
-    this.request.on('data', (chunk: Buffer) => {
+    request.on('data', (chunk: Buffer) => {
       if (this.#state !== 'collecting') return
       if (this.#bodyBytes + chunk.length > limits.bodyBytes) {
         this.#connection.refuse('body_too_large', this)
@@ -224,7 +238,7 @@ export class GuestExchange implements AnswerReceiver {
         this.#connection.refuse('overloaded', this)
       }
     })
-    this.request.on('end', () => {
+    request.on('end', () => {
       if (this.#state !== 'collecting') return
       metrics.requestBodyBytes += this.#bodyBytes
       this.#ask(this.#bodyBytes === 0 ? null : Buffer.concat(this.#chunks))
@@ -247,8 +261,15 @@ export class GuestExchange implements AnswerReceiver {
   /** A guest that does not read its answer must not hold it for ever. */
   #limitUnread(): void {
     this.#releaseBody()
-    const { socket } = this.request
-    if (socket.writableLength > 0) socket.setTimeout(this.#services.limits.timeoutRequest)
+    const { socket } = this.#connection
+    if (socket.writableLength > 0) this.#watchUnread()
+  }
+
+  #watchUnread(): void {
+    const { socket } = this.#connection
+    socket.setTimeout(this.#services.limits.timeoutRequest)
+    // Node's server has a listener on each of its connections.
+    if (socket.listenerCount('timeout') === 0) socket.on('timeout', endUnread)
   }
 }
 
@@ -258,6 +279,10 @@ function responseFinished(this: GuestResponse): void {
 
 function responseDrained(this: GuestResponse): void {
   this.exchange?.drained()
+}
+
+function endUnread(this: Socket): void {
+  this.destroy()
 }
 
 /** A write to a connection that has just gone; its close is what counts. */

@@ -15,6 +15,7 @@ import {
 } from './guest-listener.ts'
 import type { GuestServices } from './guest-services.ts'
 import { parserRefusal, type ParserError } from '../../lib/http/parser-refusal.ts'
+import { PlainServer } from '../../lib/http/plain-server.ts'
 import { answerCanary, isFromInside } from './canary.ts'
 import type { ListenerDescription, WorkerConfig } from './protocol.ts'
 import { refusalBytes } from './refusal-bytes.ts'
@@ -52,13 +53,15 @@ interface OpenListener {
 }
 
 /**
- * One HTTP server for all listening sockets of a worker. Node's parser stays strict; what it calls an error gets a reason
- * code, and what it lets through is judged again by request-head.ts.
+ * One HTTP server for all listening sockets of a worker. Requests that can be read in one way only are read from the raw socket; the
+ * first thing on a connection that is something else goes to Node's server, and the connection with it. Node's parser stays strict;
+ * what it calls an error gets a reason code, and what it lets through is judged again by request-head.ts.
  */
 export class GuestServer {
   readonly #options: GuestServerOptions
   readonly #services: GuestServices
   readonly #http: Server<typeof IncomingMessage, typeof GuestResponse>
+  readonly #plain: PlainServer
   readonly #listeners = new Map<number, OpenListener>()
   readonly #scopes = new Map<string, ScopeConnections>()
   readonly #connections = new Set<GuestConnection>()
@@ -68,6 +71,18 @@ export class GuestServer {
     this.#options = options
     this.#services = options.services
     this.#http = this.#createHttpServer()
+    const { headBytes, timeoutHead, timeoutKeepAlive } = options.services.limits
+    this.#plain = new PlainServer({
+      serve: (request, response) => {
+        const socket: GuestSocket = response.socket
+        socket[guestConnection]?.acceptPlain(request, response)
+      },
+      takeOver: (socket) => this.#http.emit('connection', socket),
+      timedOut: (socket: GuestSocket) => socket[guestConnection]?.cannotRead('request_timeout'),
+      headBytes,
+      timeoutHead,
+      timeoutKeepAlive,
+    })
   }
 
   /**
@@ -209,7 +224,7 @@ export class GuestServer {
     metrics.connectionsAccepted += 1
     metrics.connectionsOpen += 1
     socket.once('close', () => this.#closed(connection))
-    this.#http.emit('connection', socket)
+    this.#plain.accept(socket)
   }
 
   readonly #answerCanary = (request: IncomingMessage, response: GuestResponse): void => {

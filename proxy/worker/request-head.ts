@@ -1,6 +1,7 @@
 /** What does the head of a guest's request ask for, and is it a request we answer at all? */
 import type { IncomingMessage } from 'node:http'
 import type { Bytes, Count } from '../../lib/clock.ts'
+import type { PlainIncoming } from '../../lib/http/plain-server.ts'
 import type { ReasonCode } from '../../lib/reason-codes.ts'
 import { forgedHeaderIndex } from './forged-headers.ts'
 
@@ -32,6 +33,26 @@ export const servedMethods: ReadonlySet<string> = new Set([
 const originForm = /^\/[\x21-\x7e\x80-\xff]*$/
 
 const decimalLength = /^\d{1,15}$/
+
+const plainHead: RequestHead = { refusal: undefined, hasBody: false, asksUpgrade: false }
+
+/**
+ * The same for a plain request, of which nothing is left to judge.
+ * @param forged as for {@link inspectHead}
+ */
+export function inspectPlainHead(
+  { rawHeaders: fields }: PlainIncoming,
+  forged: Count[],
+): RequestHead {
+  for (let index = 0; index < fields.length; index += 2) {
+    const name = fields[index] ?? ''
+    const first = name.charCodeAt(0) | 0x20
+    if (first !== 0x66 /* f */ && first !== 0x78 /* x */) continue
+    const place = forgedHeaderIndex(name)
+    if (place >= 0) forged[place] = (forged[place] ?? 0) + 1
+  }
+  return plainHead
+}
 
 /**
  * Judges a parsed head by its raw fields. Node's strict parser has refused most of what RFC 9112 forbids; which part

@@ -117,7 +117,7 @@ const gatekeepers: Readonly<Record<string, { readonly files: RegExp; readonly re
   },
   undici: {
     files:
-      /^(?:proxy\/worker\/(?:agent-endpoint|agent-exchange|direct-client)\.ts|proxy\/worker\/preload\.ts|proxy\/worker\/undici-dispatchers\.d\.ts|agent-side\/compute\/|agent-side\/ports\/neutron-rest\/|lib\/http\/)/,
+      /^(?:proxy\/worker\/(?:agent-endpoint|agent-exchange|direct-client)\.ts|proxy\/worker\/preload\.ts|agent-side\/compute\/|agent-side\/ports\/neutron-rest\/|lib\/http\/)/,
     reason: 'whoever opens connections to other services is known by name',
   },
   'lru-cache': {

@@ -33,6 +33,7 @@ t.test('each file of lib/ has its test', async (t) => {
   /** Files that hold nothing to run, or that another test runs as a whole. */
   const covered: Readonly<Record<string, string>> = {
     'lib/latency-buckets.ts': 'test/lib/metrics.test.ts',
+    'lib/http/undici-dispatchers.d.ts': 'test/lib/http/general-client.test.ts',
     'lib/config/entry.ts': 'test/lib/config/table-names.test.ts',
     'lib/cli/admin-sockets.ts': 'test/lib/cli/operator-program.test.ts',
     'lib/cli/command-options.ts': 'test/lib/cli/command.test.ts',

@@ -1,0 +1,168 @@
+import { once } from 'node:events'
+import { createServer, type AddressInfo } from 'node:net'
+import t from 'tap'
+import { answeringServer, askPool, okAnswer, poolOf } from '../../support/answering-server.ts'
+
+t.test('plain answers come over one connection, whole and in order', async (t) => {
+  const { url, heads, sockets } = await answeringServer(t, (head) =>
+    okAnswer(head.split(' ')[1] ?? ''),
+  )
+  const asked = poolOf(t, url)
+
+  for (const path of ['/1', '/2', '/3'])
+    t.match(await askPool(asked, path), { status: 200, body: path })
+
+  t.equal(sockets.length, 1)
+  t.equal(
+    heads[0],
+    `GET /1 HTTP/1.1\r\nhost: ${url.slice(7)}\r\nconnection: keep-alive\r\nx-a: b\r\n\r\n`,
+  )
+})
+
+t.test('more requests than connections wait and are all answered', async (t) => {
+  const { url, sockets } = await answeringServer(t, (head) => okAnswer(head.split(' ')[1] ?? ''))
+  const asked = poolOf(t, url)
+  const paths = Array.from({ length: 20 }, (_, index) => `/${index}`)
+
+  const answers = await Promise.all(paths.map((path) => askPool(asked, path)))
+
+  t.strictSame(
+    answers.map(({ body }) => body),
+    paths,
+  )
+  t.equal(sockets.length, 2)
+})
+
+t.test('a connection that ends in the middle is an error', async (t) => {
+  const { url } = await answeringServer(t, (_head, socket) => {
+    socket.end('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc')
+    return undefined
+  })
+  t.match(await askPool(poolOf(t, url)), { status: 200, body: 'abc', error: 'UND_ERR_SOCKET' })
+})
+
+t.test('a body longer than it said spoils the connection', async (t) => {
+  const { url, sockets } = await answeringServer(t, () => `${okAnswer('ab')}HTTP/1.1 200 OK\r\n`)
+  const asked = poolOf(t, url)
+  t.match(await askPool(asked), { status: 200, body: 'ab' })
+  t.match(await askPool(asked), { status: 200, body: 'ab' })
+  t.equal(sockets.length, 2)
+})
+
+t.test('bytes on an idle connection are no answer to the next request', async (t) => {
+  const { url, sockets } = await answeringServer(t, () => okAnswer('right'))
+  const asked = poolOf(t, url)
+  await askPool(asked)
+  const [first] = sockets
+  const closed = once(first!, 'close')
+  first!.write(okAnswer('wrong'))
+  await closed
+  t.match(await askPool(asked), { status: 200, body: 'right' })
+  t.equal(sockets.length, 2)
+})
+
+t.test('a connection that the server ends is not used again', async (t) => {
+  const { url, sockets } = await answeringServer(t, () =>
+    okAnswer('a').replace('OK', 'OK\r\nConnection: close'),
+  )
+  const asked = poolOf(t, url)
+  await askPool(asked)
+  await askPool(asked)
+  t.equal(sockets.length, 2)
+})
+
+t.test('a head that does not come and a body that stops are given up', async (t) => {
+  const mute = await answeringServer(t, () => undefined)
+  t.match(await askPool(poolOf(t, mute.url, { headers: 50 })), { error: 'UND_ERR_HEADERS_TIMEOUT' })
+  const stopping = await answeringServer(t, () => 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab')
+  t.match(await askPool(poolOf(t, stopping.url, { body: 50 })), {
+    status: 200,
+    body: 'ab',
+    error: 'UND_ERR_BODY_TIMEOUT',
+  })
+})
+
+t.test('a server that is not there is an error for each that asks', async (t) => {
+  const { url } = await answeringServer(t, () => undefined)
+  const closed = createServer().listen(0, '127.0.0.1')
+  await once(closed, 'listening')
+  const { port } = closed.address() as AddressInfo
+  closed.close()
+  await once(closed, 'close')
+  const asked = poolOf(t, url.replace(/\d+$/, String(port)))
+  const answers = await Promise.all([askPool(asked), askPool(asked), askPool(asked)])
+  t.strictSame(
+    answers.map(({ error }) => error),
+    ['ECONNREFUSED', 'ECONNREFUSED', 'ECONNREFUSED'],
+  )
+})
+
+t.test('who gives up closes that connection and no other', async (t) => {
+  const { url, sockets } = await answeringServer(t, (head) =>
+    head.includes('/slow') ? undefined : okAnswer('a'),
+  )
+  const asked = poolOf(t, url)
+  let abort: (() => void) | undefined
+  const gaveUp = new Promise<NodeJS.ErrnoException>((resolve) => {
+    asked.dispatch(
+      { path: '/slow', method: 'GET', headers: [], body: null },
+      {
+        onConnect: (given) => (abort = () => given(new Error('left'))),
+        onHeaders: () => true,
+        onData: () => true,
+        onComplete: () => undefined,
+        onError: resolve,
+      },
+    )
+  })
+  t.match(await askPool(asked), { body: 'a' })
+  const closed = once(sockets[0]!, 'close')
+  abort?.()
+  t.equal((await gaveUp).message, 'left')
+  await closed
+  abort?.()
+  t.match(await askPool(asked), { body: 'a' })
+  t.equal(sockets.length, 2)
+})
+
+t.test('who cannot take more is not given more', async (t) => {
+  const size = 8 * 1024 * 1024
+  const { url, sockets } = await answeringServer(t, (_head, socket) => {
+    socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n`)
+    socket.write(Buffer.alloc(size))
+    return undefined
+  })
+  const asked = poolOf(t, url)
+  let resume: (() => void) | undefined
+  let bytes = 0
+  let isFull: (() => void) | undefined
+  const full = new Promise<void>((resolve) => (isFull = resolve))
+  const whole = new Promise<void>((resolve, reject) => {
+    asked.dispatch(
+      { path: '/', method: 'GET', headers: [], body: null },
+      {
+        onConnect: () => undefined,
+        onHeaders: (_status, _fields, given) => {
+          resume = given
+          return true
+        },
+        onData: (chunk) => {
+          bytes += chunk.length
+          isFull?.()
+          return bytes > size / 2
+        },
+        onComplete: resolve,
+        onError: reject,
+      },
+    )
+  })
+  await full
+  const soFar = bytes
+  for (let turn = 0; turn < 50; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+  t.equal(bytes, soFar)
+  t.ok(sockets[0]!.writableLength > 0)
+  const timer = setInterval(() => resume?.(), 1)
+  await whole
+  clearInterval(timer)
+  t.equal(bytes, size)
+})
