@@ -170,7 +170,7 @@ export const reasonCodes = {
     logLevel: 'info',
     fault: 'directory',
     operatorAction:
-      'The router has no interface that the port directory knows of. Run "overlapd explain" with the router and compare with Neutron.',
+      'The router has no interface that the port directory knows of. Compare with "openstack port list --router"; "overlapd audit" lists every such router.',
   },
   no_port: {
     status: 404,
@@ -178,7 +178,7 @@ export const reasonCodes = {
     logLevel: 'info',
     fault: 'directory',
     operatorAction:
-      'No port with this address (or MAC, for link-local) in the scope. Run "overlapd explain": it lists what was looked up.',
+      'No port with this address (or MAC, for link-local) in the scope. "overlapd explain" lists what was looked up; compare with the ports of that network in Neutron.',
   },
   port_without_instance: {
     status: 404,
@@ -201,7 +201,7 @@ export const reasonCodes = {
     logLevel: 'warn',
     fault: 'directory',
     operatorAction:
-      'Several ports match and nothing tells them apart. "overlapd explain" names them; remove the duplicate in Neutron or OVN.',
+      'Several ports match and nothing tells them apart. "overlapd audit" names them; remove the duplicate in Neutron or OVN.',
   },
   source_mac_conflict: {
     status: 404,

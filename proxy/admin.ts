@@ -5,6 +5,7 @@ import { packageVersion } from '../lib/cli/package-version.ts'
 import { createAdminApp, type PartReadiness } from '../lib/http/admin-app.ts'
 import { serveApp, type ListenAt, type Serving } from '../lib/http/serve.ts'
 import type { Registry } from '../lib/metrics.ts'
+import { proxyPage } from './admin-page.ts'
 import { agentStatuses, type AgentStatus } from './agent-status.ts'
 import type { RefusedNamespace } from './attachment.ts'
 import type { ProxyAuditor } from './audit.ts'
@@ -83,6 +84,7 @@ export class ProxyAdmin {
       metrics: () => this.#metrics(),
       status: () => this.status(),
     })
+    app.get('/', async (context) => context.html(await proxyPage(this.status(), this.readiness())))
     app.get('/audit', async (context) => context.json(await auditor.audit()))
     this.#serving = await serveApp({ app, listen })
   }

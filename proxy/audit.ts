@@ -157,7 +157,7 @@ export class ProxyAuditor {
       .filter(({ state }) => state !== 'ready')
       .map(({ pid, state }) => ({
         code: 'worker_missing',
-        about: `worker ${pid ?? 'without a process'}`,
+        about: `worker ${pid}`,
         what: `It is ${state}`,
       }))
   }

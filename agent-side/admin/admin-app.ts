@@ -92,6 +92,8 @@ export function createAgentAdminApp(options: AgentAdminOptions): Hono {
       isAuditing = false
     }
   })
-  app.get('/', async (context) => context.html(await statusPage(await options.status())))
+  app.get('/', async (context) =>
+    context.html(await statusPage(await options.status(), await options.readiness())),
+  )
   return app
 }

@@ -1,12 +1,22 @@
 import { html } from 'hono/html'
-import { adminPage } from '../../lib/http/admin-app.ts'
+import { adminPage, emptyRow, readinessLine, type PartReadiness } from '../../lib/http/admin-app.ts'
 import type { AgentStatus, RecentRefusal, UpstreamStatus } from './status.ts'
 
 type Html = ReturnType<typeof html>
 
+function upText(seconds: number): string {
+  const hours = Math.floor(seconds / 3_600)
+  if (hours >= 48) return `${Math.floor(hours / 24)} days`
+  return hours > 0 ? `${hours} h` : `${Math.floor(seconds / 60)} min`
+}
+
+/** `2026-11-28 09:14:45`: to the second, which is enough to find it in a log. */
+function moment(at: string): Html {
+  return html`<time datetime="${at}">${at.slice(0, 19).replace('T', ' ')}</time>`
+}
+
 function upstreamRow(upstream: UpstreamStatus): Html {
   const { url, state, inFlight, answers, failures, lastFailure, secret, refusesSecrets } = upstream
-  const last = lastFailure ? `${lastFailure.at} ${lastFailure.why}` : ''
   return html`<tr>
     <td><code>${url}</code></td>
     <td class="${state === 'up' ? '' : 'not-ready'}">${state}</td>
@@ -14,15 +24,21 @@ function upstreamRow(upstream: UpstreamStatus): Html {
     <td>${answers}</td>
     <td>${failures}</td>
     <td>${refusesSecrets ? 'refuses ours' : secret}</td>
-    <td>${last}</td>
+    <td>${lastFailure ? html`${moment(lastFailure.at)} ${lastFailure.why}` : ''}</td>
   </tr>`
+}
+
+const outcomeText: Readonly<Record<string, string>> = {
+  relayed: 'from compute',
+  cut_off: 'broke off',
+  left: 'the guest left',
 }
 
 function refusalRow(refusal: RecentRefusal): Html {
   const { at, requestId, status, reason, outcome, scope, sourceIp, sourceMac, target } = refusal
   return html`<tr>
-    <td>${at}</td>
-    <td>${status === 0 ? '' : status} ${reason ?? outcome}</td>
+    <td>${moment(at)}</td>
+    <td>${status === 0 ? '' : status} ${reason ?? outcomeText[outcome] ?? outcome}</td>
     <td><code>${scope ?? ''}</code></td>
     <td><code>${sourceIp ?? ''} ${sourceMac ?? ''}</code></td>
     <td><code>${target}</code></td>
@@ -31,14 +47,18 @@ function refusalRow(refusal: RecentRefusal): Html {
 }
 
 /** The status as a page: no script, nothing from elsewhere, everything escaped. */
-export async function statusPage(status: AgentStatus): Promise<string> {
+export async function statusPage(
+  status: AgentStatus,
+  parts: readonly PartReadiness[],
+): Promise<string> {
   const { directory, cache, compute, rateLimit, listeners, upstreams, recentRefusals } = status
   const body = await html`
     <p>
-      Version ${status.version}, process ${status.pid}, up ${status.uptime} s,
+      Version ${status.version}, process ${status.pid}, up ${upText(status.uptime)},
       ${Math.round(status.memory.rss / 2 ** 20)} MiB. Source MAC policy:
       <code>${status.sourceMac}</code>.
     </p>
+    ${readinessLine(parts)}
     <h2>Port directory</h2>
     <p class="${directory.ready ? '' : 'not-ready'}">
       <code>${directory.kind}</code>: ${directory.ready ? 'ready' : 'not ready'}.
@@ -71,6 +91,7 @@ export async function statusPage(status: AgentStatus): Promise<string> {
         <th>Socket</th>
         <th>Kind</th>
         <th>Connections</th>
+        <th>Certificate ends</th>
       </tr>
       ${listeners.map(
         (one) =>
@@ -78,26 +99,34 @@ export async function statusPage(status: AgentStatus): Promise<string> {
             <td><code>${one.socket}</code></td>
             <td>${one.kind}</td>
             <td>${one.connections}</td>
+            <td>
+              ${one.certificateEnds === undefined ? '–' : moment(one.certificateEnds)}
+              ${one.refusedFiles ?? ''}
+            </td>
           </tr>`,
       )}
     </table>
     <h2>Rate limit</h2>
     <p>${rateLimit.enabled ? (rateLimit.dryRun ? 'Counts only.' : 'On.') : 'Off.'}</p>
-    <table>
-      <tr>
-        <th>Instance</th>
-        <th>Refusals</th>
-      </tr>
-      ${rateLimit.offenders.map(
-        (one) =>
-          html`<tr>
-            <td><code>${one.instanceId}</code></td>
-            <td>${one.refused}</td>
-          </tr>`,
-      )}
-    </table>
+    ${
+      rateLimit.offenders.length === 0
+        ? ''
+        : html`<table>
+            <tr>
+              <th>Instance</th>
+              <th>Refusals</th>
+            </tr>
+            ${rateLimit.offenders.map(
+              (one) =>
+                html`<tr>
+                  <td><code>${one.instanceId}</code></td>
+                  <td>${one.refused}</td>
+                </tr>`,
+            )}
+          </table>`
+    }
     <h2>Latest refusals</h2>
-    <p>"overlapd explain --request ID" says more about each.</p>
+    <p><code>overlapd explain --request ID</code> says more about each. Times are in UTC.</p>
     <table>
       <tr>
         <th>When</th>
@@ -107,7 +136,7 @@ export async function statusPage(status: AgentStatus): Promise<string> {
         <th>Target</th>
         <th>Request</th>
       </tr>
-      ${recentRefusals.map(refusalRow)}
+      ${recentRefusals.length === 0 ? emptyRow(6) : recentRefusals.map(refusalRow)}
     </table>
   `
   return adminPage('overlapd-agent', String(body))

@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync, readdirSync } from 'node:fs'
+import { accessSync, constants, existsSync, readdirSync, readFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import type { EpochMilliseconds } from '../clock.ts'
 import { causeText } from '../errors.ts'
@@ -22,6 +22,8 @@ export interface DoctorContext {
   addressOf(daemon: Daemon): AdminAddress
   readonly configFiles: readonly string[]
   readonly netnsFolder: string
+  /** @default /proc/self/mountinfo */
+  readonly mountTable?: string
   readonly wallTime: EpochMilliseconds
 }
 
@@ -93,6 +95,60 @@ function netnsFinding(folder: string): Finding {
   }
 }
 
+/** Where distributions put libraries; Debian has one folder for each architecture. */
+function libraryFolders(): readonly string[] {
+  const perArchitecture = readdirSync('/usr/lib', { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && entry.name.includes('-linux-'))
+    .map(({ name }) => join('/usr/lib', name))
+  return ['/usr/lib64', '/usr/lib', '/lib64', '/lib', ...perArchitecture]
+}
+
+function nftablesFinding(environment: DoctorContext['environment']): Finding {
+  const folders = [...(environment['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin']
+  const hasProgram = isIn(
+    folders.filter((folder) => folder !== ''),
+    'nft',
+  )
+  const hasLibrary = libraryFolders().some((folder) => existsSync(join(folder, nftLibrary)))
+  if (hasLibrary) return { level: 'ok', what: `${nftLibrary} is installed` }
+  if (hasProgram) {
+    return { level: 'ok', what: `nft is installed; with ${nftLibrary} rules would load faster` }
+  }
+  return {
+    level: 'warn',
+    what: `neither ${nftLibrary} nor nft is installed`,
+    todo: 'Install nftables, unless Neutron itself redirects 169.254.169.254 in the namespaces of this host.',
+  }
+}
+
+/**
+ * A proxy in a container, or in a unit that protects the file system, has mounts of its own. It sees what is mounted later
+ * only where the host shares the mount.
+ * @see proc_pid_mountinfo(5), mount_namespaces(7)
+ */
+function propagationFindings(folder: string, mountTable: string): readonly Finding[] {
+  if (!existsSync(folder) || !existsSync(mountTable)) return []
+  const mounts = readFileSync(mountTable, 'utf8')
+    .split('\n')
+    .map((line) => line.split(' '))
+    .filter(([, , , , point = '']) => `${folder}/`.startsWith(point === '/' ? '/' : `${point}/`))
+  const nearest = mounts.reduce<readonly string[] | undefined>(
+    (best, one) => ((one[4]?.length ?? 0) >= (best?.[4]?.length ?? 0) ? one : best),
+    undefined,
+  )
+  const tags = nearest?.slice(6, nearest.indexOf('-')) ?? []
+  if (nearest === undefined || tags.some((tag) => /^(?:shared|master):/.test(tag))) return []
+  return [
+    {
+      level: 'warn',
+      what: `the mount ${nearest[4]} is not shared: a proxy in a container or a protected unit would not see namespaces that are made later`,
+      todo: `mount --make-shared ${folder}, before the proxy starts; nothing, if it runs without mounts of its own.`,
+    },
+  ]
+}
+
+const nftLibrary = 'libnftables.so.1'
+
 /** Before this the software did not exist: a clock that says so breaks TLS, caches and logs. */
 const earliestSaneTime: EpochMilliseconds = Date.UTC(2025, 0, 1)
 const latestSaneTime: EpochMilliseconds = Date.UTC(2100, 0, 1)
@@ -105,25 +161,14 @@ export const doctorChecks: readonly DoctorCheck[] = [
       Promise.all(daemons.map((daemon) => daemonFinding(daemon, context.addressOf(daemon)))),
   },
   { name: 'configuration', run: (context) => context.configFiles.map(configFinding) },
+  { name: 'nftables', run: ({ environment }) => [nftablesFinding(environment)] },
   {
-    name: 'nftables',
-    run({ environment }) {
-      const folders = [...(environment['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin']
-      return isIn(
-        folders.filter((folder) => folder !== ''),
-        'nft',
-      )
-        ? [{ level: 'ok', what: 'nft is installed' }]
-        : [
-            {
-              level: 'warn',
-              what: 'nft is not installed',
-              todo: 'Install nftables, unless Neutron itself redirects 169.254.169.254 in the namespaces of this host.',
-            },
-          ]
-    },
+    name: 'namespaces',
+    run: ({ netnsFolder, mountTable = '/proc/self/mountinfo' }) => [
+      netnsFinding(netnsFolder),
+      ...propagationFindings(netnsFolder, mountTable),
+    ],
   },
-  { name: 'namespaces', run: ({ netnsFolder }) => [netnsFinding(netnsFolder)] },
   {
     name: 'clock',
     run({ wallTime }) {

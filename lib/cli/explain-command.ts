@@ -6,6 +6,7 @@ import { isReasonCode, reasonRow } from '../reason-codes.ts'
 import { terminalText } from '../text-table.ts'
 import { adminAddress, adminOption } from './admin-sockets.ts'
 import type { CommandCall, CommandSpec } from './command.ts'
+import { shownValue } from './shown-value.ts'
 import { UsageError } from './usage-error.ts'
 
 /** One thing the agent did for the question. */
@@ -61,15 +62,23 @@ function queryOf(call: CommandCall): URLSearchParams {
   return query
 }
 
-function detailText(detail: unknown): string {
-  if (typeof detail === 'string') return terminalText(detail)
-  if (!isMapping(detail)) return terminalText(JSON.stringify(detail) ?? '')
-  return Object.entries(detail)
-    .map(([name, value]) => {
-      const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '')
-      return terminalText(`${name}=${text}`)
-    })
-    .join(' ')
+/** Of ports a step names the ids; the verdict has the rest. */
+function stepText(detail: unknown): string {
+  if (!isMapping(detail)) return shownValue(detail)
+  const brief = Object.entries(detail).map(([name, value]): [string, unknown] => {
+    const isList = Array.isArray(value) && value.length > 0 && value.every(isMapping)
+    return [name, isList ? value.map((one) => one['portId'] ?? one) : value]
+  })
+  return shownValue(Object.fromEntries(brief))
+}
+
+/** One line, or one for each thing of a list. */
+function verdictLines(name: string, value: unknown): readonly string[] {
+  const shownName = terminalText(name)
+  if (!Array.isArray(value) || value.length === 0 || !value.every(isMapping)) {
+    return [`  ${shownName}: ${shownValue(value, name)}`]
+  }
+  return [`  ${shownName}:`, ...value.map((one) => `    ${shownValue(one)}`)]
 }
 
 /** The reason in a verdict, where it has one that we know. */
@@ -81,7 +90,7 @@ function reasonOf({ verdict }: Explanation): string | undefined {
 /** Steps, verdict and advice, for a terminal. */
 function explanationText(explanation: Explanation): string {
   const steps = explanation.steps.map((step, index) =>
-    `${String(index + 1).padStart(3)}  ${`${step.ms.toFixed(2)} ms`.padStart(11)}  ${terminalText(step.step)}  ${detailText(step.detail)}`.trimEnd(),
+    `${String(index + 1).padStart(3)}  ${`${step.ms.toFixed(2)} ms`.padStart(11)}  ${terminalText(step.step)}  ${stepText(step.detail)}`.trimEnd(),
   )
   const { kind, evidence, ...rest } = explanation.verdict
   const said = isMapping(evidence) ? { ...rest, ...evidence } : rest
@@ -90,8 +99,7 @@ function explanationText(explanation: Explanation): string {
     '',
     `verdict: ${typeof kind === 'string' ? terminalText(kind) : 'unknown'}`,
   ]
-  for (const [name, value] of Object.entries(said))
-    lines.push(`  ${terminalText(name)}: ${detailText(value)}`)
+  for (const [name, value] of Object.entries(said)) lines.push(...verdictLines(name, value))
   const reason = reasonOf(explanation)
   if (isReasonCode(reason)) {
     const { status, publicText, operatorAction } = reasonRow(reason)

@@ -10,6 +10,7 @@ import {
   type DaemonHealth,
 } from './health-command.ts'
 import type { CommandCall, CommandSpec } from './command.ts'
+import { shownValue } from './shown-value.ts'
 
 interface DaemonStatus {
   readonly health: DaemonHealth
@@ -45,18 +46,6 @@ interface StatusParts {
   readonly lists: StatusList[]
 }
 
-function valueText(value: unknown): string {
-  if (value === undefined) return ''
-  if (typeof value === 'string') return value
-  if (Array.isArray(value)) {
-    const items = value as readonly unknown[]
-    const left = items.length - shownItems
-    const shown = items.slice(0, shownItems).map(valueText).join(' ')
-    return left > 0 ? `${shown} … and ${left} more, see --json` : shown
-  }
-  return JSON.stringify(value)
-}
-
 /** Sorts a JSON value into single values and lists of things. */
 function gather(value: unknown, path: string, parts: StatusParts): StatusParts {
   if (Array.isArray(value) && value.length > 0 && value.every(isMapping)) {
@@ -66,7 +55,8 @@ function gather(value: unknown, path: string, parts: StatusParts): StatusParts {
       gather(inner, path === '' ? name : `${path}.${name}`, parts)
     }
   } else {
-    parts.rows.push([path, valueText(value)])
+    const name = path.slice(path.lastIndexOf('.') + 1)
+    parts.rows.push([path, shownValue(value, name, shownItems)])
   }
   return parts
 }
@@ -74,7 +64,7 @@ function gather(value: unknown, path: string, parts: StatusParts): StatusParts {
 function listText({ path, items }: StatusList): string {
   const shown = items.slice(0, shownItems)
   const names = [...new Set(shown.flatMap((item) => Object.keys(item)))]
-  const rows = shown.map((item) => names.map((name) => terminalText(valueText(item[name]))))
+  const rows = shown.map((item) => names.map((name) => shownValue(item[name], name, shownItems)))
   const left = items.length - shown.length
   const more = left > 0 ? `  … and ${left} more, see --json\n` : ''
   const table = headedTable(
@@ -87,9 +77,7 @@ function listText({ path, items }: StatusList): string {
 function statusText({ health, status }: DaemonStatus): string {
   if (status === undefined) return healthText(health)
   const { rows, lists } = gather(status, '', { rows: [], lists: [] })
-  const table = textTable(
-    rows.map(([path, value]) => ['', terminalText(path), terminalText(value)]),
-  )
+  const table = textTable(rows.map(([path, value]) => ['', terminalText(path), value]))
   return `${healthText(health)}${table}${lists.map(listText).join('')}`
 }
 

@@ -65,6 +65,23 @@ export function escapeHtml(text: string): string {
     .replaceAll("'", '&#39;')
 }
 
+/** A row for a table that has none. @param columns how many it spans */
+export function emptyRow(columns: number): ReturnType<typeof html> {
+  return html`<tr>
+    <td colspan="${columns}">None.</td>
+  </tr>`
+}
+
+/** Ready, or each part that is not, and why. */
+export function readinessLine(parts: readonly PartReadiness[]): ReturnType<typeof html> {
+  const missing = parts.filter(({ ready }) => !ready)
+  return missing.length === 0
+    ? html`<p class="ready">Ready: guests get answers.</p>`
+    : html`<p class="not-ready">
+        Not ready: ${missing.map(({ name, detail }) => `${name} (${detail})`).join(', ')}.
+      </p>`
+}
+
 /**
  * The frame of an operator's page. Build the body with `hono/html`'s `html` tag, which escapes what it is given.
  * @param body HTML that is already safe
@@ -81,7 +98,7 @@ export async function adminPage(title: string, body: string | Promise<string>): 
               15px/1.5 system-ui,
               sans-serif;
             margin: 2rem auto;
-            max-width: 70rem;
+            max-width: 90rem;
             padding: 0 1rem;
           }
           table {
@@ -90,11 +107,21 @@ export async function adminPage(title: string, body: string | Promise<string>): 
           td,
           th {
             border-bottom: 1px solid #ddd;
+            vertical-align: top;
             padding: 0.25rem 1rem 0.25rem 0;
             text-align: left;
           }
           code {
-            font-family: ui-monospace, monospace;
+            font:
+              13px/1.5 ui-monospace,
+              monospace;
+            overflow-wrap: anywhere;
+          }
+          time {
+            white-space: nowrap;
+          }
+          .ready {
+            color: #006b2d;
           }
           .not-ready {
             color: #b00020;

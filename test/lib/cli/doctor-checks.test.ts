@@ -23,6 +23,23 @@ t.test('the clock check refuses times that cannot be', async (t) => {
   }
 })
 
+t.test('the namespaces check tells of mounts that do not spread', async (t) => {
+  const folder = scratchFolder(t)
+  const table = `${folder}/mountinfo`
+  const found = async (...lines: readonly string[]) => {
+    writeFileSync(table, `${lines.join('\n')}\n`)
+    return (await find('namespaces', { netnsFolder: folder, mountTable: table })).slice(1)
+  }
+  const root = (tag: string): string => `28 1 8:1 / / rw,relatime ${tag}- ext4 /dev/sda1 rw`
+  const mine = (tag: string): string => `90 28 0:5 / ${folder} rw ${tag}- tmpfs tmpfs rw`
+  t.strictSame(await found(root('shared:1 ')), [])
+  t.strictSame(await found(root('master:1 ')), [])
+  t.match(await found(root('')), [{ level: 'warn', what: /^the mount \/ is not shared/ }])
+  t.match(await found(root('shared:1 '), mine('')), [{ level: 'warn', todo: /--make-shared/ }])
+  t.strictSame(await found(root(''), mine('shared:7 ')), [])
+  t.match(await found(root(''), '91 28 0:6 / /other rw shared:8 - tmpfs tmpfs rw'), [{}])
+})
+
 t.test('the nftables check looks for an executable on the path', async (t) => {
   const folder = scratchFolder(t)
   writeFileSync(`${folder}/nft`, '')

@@ -79,7 +79,7 @@ t.test('overlapd status prints what both daemons say, in full as JSON', async (t
   const { exitCode, out } = await run('status', '--proxy', proxy, '--agent', agent)
   t.equal(exitCode, 1)
   t.match(out, /^proxy: ready\n {2}workers +2\n/)
-  t.match(out, /listeners +0 1 2 .* 19 … and 5 more, see --json\n\nagent: not ready\n/)
+  t.match(out, /listeners +0, 1, 2, .* 19, … and 5 more, see --json\n\nagent: not ready\n/)
   t.match(out, /directory\.kind +static\n$/)
   const json = JSON.parse(
     (await run('status', '--json', '--proxy', proxy, '--agent', agent)).out,
