@@ -130,17 +130,20 @@ export class Provisioner {
 
   /** Whether everything that is wanted was tried, after it was known. */
   get isSettled(): boolean {
-    return this.#isComplete && this.count('pending') === 0
+    const entries = [...this.#entries.values()]
+    return this.#isComplete && !entries.some(({ plan, state }) => plan && state === 'pending')
   }
 
   get hasPlan(): boolean {
     return this.#isComplete
   }
 
+  /** What is to be removed is pending, too. */
   count(state: ProvisionState): Count {
     let count = 0
     for (const entry of this.#entries.values()) {
-      if (entry.plan !== undefined && entry.state === state) count += 1
+      const isMeant = entry.plan !== undefined || state === 'pending'
+      if (isMeant && entry.state === state) count += 1
     }
     return count
   }

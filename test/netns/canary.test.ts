@@ -110,13 +110,14 @@ if (skipUnlessPrivileged(t)) {
     t.equal(local.stdout, 'ECONNRESET\n', 'others inside the namespace get nothing')
 
     await t.test('it tells what is broken, and of its repair', async (t) => {
+      const isLogged = (text: RegExp) => () => text.test(proxy.log())
       ipBatch([`addr del ${metadataIpv4}/32 dev tap-test`], network.netns)
       await proxy.until('no address', isSeen('network', 'down', `${metadataIpv4}: `))
-      t.match(proxy.log(), /The canary is not answered/)
+      await proxy.until('a word in the log', isLogged(/The canary is not answered/))
       t.match(await proxy.metrics(), /overlapd_proxy_canary_down\{kind="network"\} 1\n/)
       ipBatch([`addr add ${metadataIpv4}/32 dev tap-test`], network.netns)
       await proxy.until('the address', isSeen('network', 'up'))
-      t.match(proxy.log(), /The canary is answered again/)
+      await proxy.until('another word', isLogged(/The canary is answered again/))
 
       const drop =
         'add chain inet overlapd test { type filter hook input priority -10; policy drop; }'

@@ -18,11 +18,14 @@ if (skipUnlessPrivileged(t)) {
       by: ['python3', manager, join(stage.folder, 'notify.sock')],
       set: ['restart.service_store=true'],
     })
-    const untilServing = async (not: number | undefined): Promise<number> => {
+    const said = (text: RegExp): readonly string[] => service.log().match(text) ?? []
+    const untilServing = async (not: number | undefined, starts = 1): Promise<number> => {
       const { pid } = await service.until(
         'every network',
         ({ pid, namespaces, workers }) =>
           pid !== not &&
+          said(/READY=1 MAINPID=/g).length === starts &&
+          said(/manager: stores \d+/g).at(-1) === 'manager: stores 22' &&
           namespaces.length === networks &&
           namespaces.every(
             ({ state, interception }) => state === 'serving' && interception === 'applied',
@@ -39,9 +42,9 @@ if (skipUnlessPrivileged(t)) {
       margin: 500,
       event: async () => {
         process.kill(service.pid, 'SIGHUP')
-        main = await untilServing(main)
+        main = await untilServing(main, 2)
         process.kill(main, 'SIGKILL')
-        main = await untilServing(main)
+        main = await untilServing(main, 3)
       },
     })
     const { requests, longestPause, endings, latencies } = result
@@ -49,19 +52,15 @@ if (skipUnlessPrivileged(t)) {
       `restarted and killed: ${requests} requests, ${endings.errors} failed, ${endings.wrong} wrong, longest pause ${longestPause.toFixed(0)} ms, slowest answer ${latencies.percentile(1)?.toFixed(0)} ms`,
     )
     t.match(endings.figures(), { errors: 0, wrong: 0 }, JSON.stringify(endings.errorKinds))
-    t.equal(service.log().match(/manager: started \d+ with 22 descriptors/g)?.length, 2)
-    t.equal(service.log().match(/READY=1 MAINPID=/g)?.length, 3)
+    t.equal(said(/manager: started \d+ with 22 descriptors/g).length, 2)
+    t.equal(said(/READY=1 MAINPID=/g).length, 3)
     t.notMatch(service.log(), /EADDRINUSE|Worker died/)
 
     const [gone] = readdirSync(stage.netnsFolder)
     unlinkSync(join(stage.netnsFolder, gone!))
     const { workers } = await service.until(
       'one socket less, and those of two workers',
-      () =>
-        service
-          .log()
-          .match(/manager: stores \d+/g)
-          ?.at(-1) === 'manager: stores 21',
+      () => said(/manager: stores \d+/g).at(-1) === 'manager: stores 21',
     )
     t.equal(await service.stop(), 0)
     for (const { pid } of workers) t.equal(await isGone(pid), true, 'and no worker is left')
