@@ -304,6 +304,9 @@ export class PlainResponse {
   #head = ''
   #isChunked = false
   #hasBody = true
+  #awaitsDrain = false
+  /** Of the length that the head promises, what is still to be written. */
+  #left: Bytes = 0
 
   constructor(server: PlainServer, reader: PlainReader, isLast: boolean) {
     this.#server = server
@@ -319,22 +322,30 @@ export class PlainResponse {
     return this.#reader.socket.destroyed
   }
 
-  /** @param headers names and values in turn, or by name; what frames the body but its length is added */
+  /**
+   * @param headers names and values in turn, or by name; what frames the body but its length is added
+   * @throws Error when there was a head already: a second one would be read as the answer to somebody else's request
+   */
   writeHead(status: number, headers: readonly string[] | Readonly<Record<string, string>>): this {
+    if (this.headersSent) throw new Error('The answer has a head already')
     const fields = Array.isArray(headers)
       ? (headers as readonly string[])
       : Object.entries(headers as Readonly<Record<string, string>>).flat()
     let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n`
-    let hasLength = false
+    let length: Bytes | undefined
     for (let index = 0; index + 1 < fields.length; index += 2) {
       const name = fields[index] ?? ''
       const value = fields[index + 1] ?? ''
       if (!fieldValue.test(value)) throw new TypeError(`A value of "${name}" cannot be written`)
-      if (name.length === 14 && name.toLowerCase() === 'content-length') hasLength = true
+      if (name.length === 14 && name.toLowerCase() === 'content-length') {
+        if (length !== undefined || !decimal.test(value)) throw new TypeError('No length')
+        length = Number(value)
+      }
       head += `${name}: ${value}\r\n`
     }
     this.#hasBody = status !== 204 && status !== 304
-    this.#isChunked = this.#hasBody && !hasLength
+    this.#isChunked = this.#hasBody && length === undefined
+    this.#left = length ?? 0
     if (this.#isChunked) head += 'Transfer-Encoding: chunked\r\n'
     const connection = this.shouldKeepAlive ? this.#server.keepAlive : 'Connection: close\r\n'
     this.#head = `${head}${this.#server.date}${connection}\r\n`
@@ -344,18 +355,22 @@ export class PlainResponse {
 
   /** @returns false when no more can be taken until the listener hears that it can */
   write(chunk: Uint8Array): boolean {
+    this.#beginBody()
     if (this.writableEnded || !this.#hasBody || chunk.length === 0) return true
+    if (!this.#isWithinLength(chunk)) return false
     const isTaken = this.#isChunked
       ? this.#send(`${chunk.length.toString(16)}\r\n`, chunk, '\r\n')
       : this.#send('', chunk, '')
-    if (!isTaken) this.socket.once('drain', () => this.listener?.drained?.())
+    if (!isTaken) this.#awaitDrain()
     return isTaken
   }
 
   end(chunk?: Uint8Array | string): this {
+    this.#beginBody()
     if (this.writableEnded) return this
     const last = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
     if (last !== undefined && this.#isChunked) this.write(last)
+    if (!this.#isWithinLength(last) || !this.#isWhole) return this.destroy()
     this.writableEnded = true
     if (this.#isChunked) this.#send('0\r\n\r\n', undefined, '')
     else this.#send('', this.#hasBody ? last : undefined, '')
@@ -371,6 +386,33 @@ export class PlainResponse {
 
   gone(): void {
     if (!this.writableFinished) this.listener?.gone?.()
+  }
+
+  /** Once, however much is written meanwhile: more listeners than a few make Node warn. */
+  #awaitDrain(): void {
+    if (this.#awaitsDrain) return
+    this.#awaitsDrain = true
+    this.socket.once('drain', () => {
+      this.#awaitsDrain = false
+      this.listener?.drained?.()
+    })
+  }
+
+  #beginBody(): void {
+    if (!this.headersSent) throw new Error('The answer has no head yet')
+  }
+
+  /** What is longer than its head says would run into the next answer on the connection, which ends here instead. */
+  #isWithinLength(chunk: Uint8Array | undefined): boolean {
+    if (chunk === undefined || this.#isChunked || !this.#hasBody) return true
+    this.#left -= chunk.length
+    if (this.#left < 0) this.destroy()
+    return this.#left >= 0
+  }
+
+  /** The next answer would be read as the rest of one that is shorter than its head says. */
+  get #isWhole(): boolean {
+    return this.#isChunked || !this.#hasBody || this.#left === 0
   }
 
   #finish(): void {
@@ -403,6 +445,8 @@ export class PlainResponse {
     return isTaken
   }
 }
+
+const decimal = /^\d{1,15}$/
 
 /** What Node writes into a header as well. */
 const fieldValue = /^[\t\x20-\x7e\x80-\xff]*$/

@@ -259,3 +259,77 @@ t.test('a closing server lets answers end and keeps no connection', async (t) =>
   await asking.closed
   t.match(asking.text, /\/one$/)
 })
+
+t.test('a second head, and a body without one, are refused', async (t) => {
+  const errors: unknown[] = []
+  const attempt = (write: () => unknown): void => {
+    try {
+      write()
+    } catch (cause) {
+      errors.push(cause)
+    }
+  }
+  const { open } = await start(t, (_request, response) => {
+    attempt(() => response.write(Buffer.from('HTTP/1.1 200 OK\r\n\r\n')))
+    attempt(() => response.end('x'))
+    response.writeHead(200, ['Content-Length', '3'])
+    attempt(() => response.writeHead(200, ['Content-Length', '3']))
+    response.end('one')
+    attempt(() => response.writeHead(200, ['Content-Length', '3']))
+    response.write(Buffer.from('two'))
+    response.end('two')
+  })
+  const client = await open()
+  client.socket.write(get('/a'))
+  await client.until('\r\n\r\none')
+  client.socket.write(get('/b'))
+  const text = await client.until('one\r\n\r\none'.slice(0, 3))
+  t.equal(errors.length >= 4, true)
+  t.notMatch(text, 'two')
+})
+
+/** What somebody may write who does not keep to the length that the head says. */
+const wrongLengths: Readonly<Record<string, (response: PlainResponse) => void>> = {
+  'too long in one piece': (response) => response.end('abcd'),
+  'too long in pieces': (response) => {
+    response.write(Buffer.from('ab'))
+    response.write(Buffer.from('cd'))
+    response.end()
+  },
+  'too short': (response) => response.end('ab'),
+  empty: (response) => response.end(),
+}
+
+for (const [what, write] of Object.entries(wrongLengths)) {
+  t.test(`an answer that is ${what} ends the connection`, async (t) => {
+    const { open } = await start(t, (_request, response) => {
+      response.writeHead(200, ['Content-Length', '3'])
+      write(response)
+    })
+    const client = await open()
+    client.socket.write(get('/'))
+    await client.closed
+    const [, body = ''] = client.text.split('\r\n\r\n')
+    t.notMatch(body, 'd', 'nothing beyond the length')
+    t.not(body.length, 3, 'it cannot pass for a whole one')
+  })
+}
+
+t.test(
+  'who goes on writing to a client that does not read listens once for its reading',
+  async (t) => {
+    const part = Buffer.alloc(1024 * 1024, 'x')
+    const { open } = await start(t, (_request, response) => {
+      response.writeHead(200, ['Content-Length', String(20 * part.length)])
+      for (let index = 0; index < 20; index += 1) response.write(part)
+      t.equal(response.socket.listenerCount('drain'), 1)
+      response.end()
+    })
+    const client = await open()
+    client.socket.pause()
+    client.socket.write(get('/'))
+    await once(client.socket, 'readable')
+    client.socket.resume()
+    while (client.text.length < 20 * part.length) await once(client.socket, 'data')
+  },
+)
