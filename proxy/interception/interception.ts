@@ -7,7 +7,7 @@ import type { Attachment } from '../attachment.ts'
 import { Backoff } from '../backoff.ts'
 import { namespaceKeyOf, type NamespaceKey } from '../netns/namespace-handle.ts'
 import type { RuleLoader } from './rule-loader.ts'
-import { interceptionRuleset, removalRuleset, tableName } from './ruleset.ts'
+import { interceptionRuleset, removalRuleset, ruleCountOf, tableName } from './ruleset.ts'
 
 /** How far the rules of one namespace are. */
 export type InterceptionState = 'applying' | 'applied' | 'failed'
@@ -32,13 +32,17 @@ interface Entry {
   readonly backoff: Backoff
   state: InterceptionState
   why: string | undefined
-  /** How many rules the table had when it was new. */
-  rules: Count | undefined
+  /** How many rules were loaded. */
+  rules: Count
   cancelRetry: Cancel | undefined
 }
 
 /** Rules that were loaded or not; a part of them when the kernel refused IPv6. */
-type Loaded = { readonly failure?: string; readonly withoutIpv6?: string }
+interface Loaded {
+  readonly rules: Count
+  readonly failure?: string
+  readonly withoutIpv6?: string
+}
 
 const firstPause: Milliseconds = 500
 const longestPause: Milliseconds = 60_000
@@ -84,16 +88,18 @@ export class Interception {
   }
 
   #tryFamilies(load: (ruleset: string) => void): Loaded {
+    const both = this.#ruleset(['ip', 'ip6'])
     try {
-      load(this.#ruleset(['ip', 'ip6']))
-      return {}
+      load(both)
+      return { rules: ruleCountOf(both) }
     } catch (cause) {
+      // A kernel without IPv6 refuses the whole transaction.
+      const ipv4 = this.#ruleset(['ip'])
       try {
-        // A kernel without IPv6 refuses the whole transaction.
-        load(this.#ruleset(['ip']))
-        return { withoutIpv6: causeText(cause) }
+        load(ipv4)
+        return { rules: ruleCountOf(ipv4), withoutIpv6: causeText(cause) }
       } catch (failure) {
-        return { failure: causeText(failure) }
+        return { rules: 0, failure: causeText(failure) }
       }
     }
   }
@@ -106,7 +112,7 @@ export class Interception {
       backoff: new Backoff(firstPause, longestPause),
       state: 'applying',
       why: undefined,
-      rules: undefined,
+      rules: 0,
       cancelRetry: undefined,
     }
     this.#entries.set(attachment.key, entry)
@@ -150,12 +156,12 @@ export class Interception {
 
   /**
    * How many rules our table has and should have, asked of the kernel.
-   * @returns `undefined` where nothing is loaded, or where that was not to be had when it was
+   * @returns `undefined` where nothing is loaded
    * @throws Error when the namespace cannot be entered
    */
   rulesNow(key: NamespaceKey): { readonly expected: Count; readonly found: Count } | undefined {
     const entry = this.#entries.get(key)
-    if (entry?.state !== 'applied' || entry.rules === undefined) return undefined
+    if (entry?.state !== 'applied') return undefined
     return {
       expected: entry.rules,
       found: this.#options.loader.count(entry.attachment, tableName),
@@ -205,21 +211,23 @@ export class Interception {
   async #loadFamilies(attachment: Attachment): Promise<Loaded> {
     const { loader } = this.#options
     const { signal } = this.#abort
+    const both = this.#ruleset(['ip', 'ip6'])
     try {
-      await loader.load(attachment, this.#ruleset(['ip', 'ip6']), signal)
-      return {}
+      await loader.load(attachment, both, signal)
+      return { rules: ruleCountOf(both) }
     } catch (cause) {
+      const ipv4 = this.#ruleset(['ip'])
       try {
-        await loader.load(attachment, this.#ruleset(['ip']), signal)
-        return { withoutIpv6: causeText(cause) }
+        await loader.load(attachment, ipv4, signal)
+        return { rules: ruleCountOf(ipv4), withoutIpv6: causeText(cause) }
       } catch (failure) {
-        return { failure: causeText(failure) }
+        return { rules: 0, failure: causeText(failure) }
       }
     }
   }
 
-  #settle(entry: Entry, { failure, withoutIpv6 }: Loaded): void {
-    const { logger, onFailure, loader } = this.#options
+  #settle(entry: Entry, { rules, failure, withoutIpv6 }: Loaded): void {
+    const { logger, onFailure } = this.#options
     const { netns } = entry.attachment
     this.#releaseSoon()
     if (failure !== undefined) {
@@ -233,12 +241,8 @@ export class Interception {
       return
     }
     entry.state = 'applied'
-    try {
-      entry.rules = loader.count(entry.attachment, tableName)
-    } catch {
-      // Gone meanwhile, or a kernel that does not say: then nothing is compared.
-      entry.rules = undefined
-    }
+    // Known, not asked for: closing a socket right after a load waits until the kernel has freed what was replaced.
+    entry.rules = rules
     if (withoutIpv6 === undefined) {
       entry.why = undefined
       entry.backoff.reset()
@@ -292,7 +296,7 @@ export class Interception {
   #isDisturbed(entry: Entry): boolean {
     const { loader, logger } = this.#options
     const { attachment, rules } = entry
-    if (entry.state !== 'applied' || rules === undefined) return false
+    if (entry.state !== 'applied') return false
     let now: Count
     try {
       now = loader.count(attachment, tableName)

@@ -1,4 +1,5 @@
 /** What must the kernel do with packets to the metadata address in a router's namespace? */
+import type { Count } from '../../lib/clock.ts'
 import { metadataIpv4, metadataIpv6, metadataTcpPort } from '../attachment.ts'
 
 export interface RulesetOptions {
@@ -46,6 +47,13 @@ ${each((family, address) => `tcp dport ${tcpPort} ct status dnat ct original ${f
 ${each((family, address) => `${family} daddr ${address} counter drop`)}  }
 }
 `
+}
+
+/** How many rules the kernel has of a ruleset of {@link interceptionRuleset} once it is loaded. */
+export function ruleCountOf(ruleset: string): Count {
+  const lines = ruleset.split('\n')
+  // Four spaces deep are the hooks of the chains, and their rules.
+  return lines.filter((line) => line.startsWith('    ') && !line.startsWith('    type ')).length
 }
 
 /** Removes our table; one that is not there is no error. */

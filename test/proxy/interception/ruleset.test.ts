@@ -1,5 +1,9 @@
 import t from 'tap'
-import { interceptionRuleset, removalRuleset } from '../../../proxy/interception/ruleset.ts'
+import {
+  interceptionRuleset,
+  removalRuleset,
+  ruleCountOf,
+} from '../../../proxy/interception/ruleset.ts'
 
 const both = { interface: '*', tcpPort: 9697, families: ['ip', 'ip6'] } as const
 
@@ -44,4 +48,12 @@ t.test('interceptionRuleset() redirects what asks from inside for the canary alo
   const [, chain = ''] =
     /chain redirect_canary {([^}]*)}/.exec(interceptionRuleset({ ...both, canary: true })) ?? []
   t.match(chain, 'oifname "lo" ip daddr 169.254.169.254 tcp dport 80 redirect to :9697')
+})
+
+t.test('ruleCountOf() counts rules, and neither hooks nor commands', async (t) => {
+  t.equal(ruleCountOf(removalRuleset()), 0)
+  // 1 interface, 2 redirected, 2 accepted, 1 dropped, 2 kept inside.
+  t.equal(ruleCountOf(interceptionRuleset({ ...both, interface: 'qr-*' })), 8)
+  t.equal(ruleCountOf(interceptionRuleset({ ...both, interface: 'qr-*', families: ['ip'] })), 5)
+  t.equal(ruleCountOf(interceptionRuleset({ ...both, interface: 'qr-*', canary: true })), 9)
 })
