@@ -71,6 +71,12 @@ export class Interception {
 
   /** Begins to look after the rules; those of a namespace come with {@link add}. */
   start(): void {
+    const { loader, logger } = this.#options
+    try {
+      loader.prepare(tableName, [removalRuleset(), this.#ruleset(['ip', 'ip6'])])
+    } catch (cause) {
+      logger.info({ cause: causeText(cause) }, 'Rules are read anew for each namespace')
+    }
     this.#scheduleCheck()
   }
 

@@ -6,7 +6,9 @@ import { linux, openSocket, receiveBytes, sendBytes, SystemCallError } from './l
 const headerBytes = 16
 const type = { error: 2, done: 3 } as const
 const requestDump = 0x1 | 0x300
-const requestAcknowledged = 0x1 | 0x4
+/** The kernel answers when it has done what it was asked. */
+export const acknowledged = 0x4
+const requestAcknowledged = 0x1 | acknowledged
 
 /** The kernel fills up to 32 KiB at a time when the reader offers as much. */
 const receiveLength = 32_768
@@ -48,10 +50,14 @@ const changeFlags: Readonly<Record<NetlinkChange, number>> = { create: 0x200 | 0
  */
 export class NetlinkSocket {
   readonly #fd: number
-  readonly #buffer = Buffer.alloc(receiveLength)
+  readonly #buffer: Buffer
 
-  /** @throws {SystemCallError} */
-  constructor(protocol = 0) {
+  /**
+   * @param buffer for answers; several sockets may have one together
+   * @throws {SystemCallError}
+   */
+  constructor(protocol = 0, buffer = Buffer.alloc(receiveLength)) {
+    this.#buffer = buffer
     this.#fd = openSocket(linux.AF_NETLINK, linux.SOCK_RAW, protocol)
   }
 
@@ -61,7 +67,7 @@ export class NetlinkSocket {
 
   /** Visits every object of a list. @throws as {@link listByNetlink} */
   list(type: number, body: Uint8Array, visit: VisitMessage): void {
-    sendBytes(this.#fd, message(type, requestDump, body))
+    sendBytes(this.#fd, netlinkMessage(type, requestDump, body))
     for (let read = 0; read < mostReads; read += 1) {
       if (readMessages(this.#receive(), visit)) return
     }
@@ -80,7 +86,7 @@ export class NetlinkSocket {
     change: NetlinkChange = 'set',
     visit: VisitMessage = () => undefined,
   ): void {
-    sendBytes(this.#fd, message(type, requestAcknowledged | changeFlags[change], body))
+    sendBytes(this.#fd, netlinkMessage(type, requestAcknowledged | changeFlags[change], body))
     for (let read = 0; read < mostReads; read += 1) {
       const error = readAnswer(this.#receive(), visit)
       if (error === undefined) continue
@@ -90,12 +96,25 @@ export class NetlinkSocket {
     throw new Error('The kernel does not answer')
   }
 
+  /**
+   * Sends messages that belong together, of which the last asks to be acknowledged.
+   * @param name for errors
+   * @throws {SystemCallError} with the kernel's first word against them; Error when it did not answer
+   */
+  transact(name: string, messages: Uint8Array): void {
+    sendBytes(this.#fd, messages)
+    const error = readAnswer(this.#receive(), () => undefined)
+    if (error === undefined) throw new Error('The kernel does not answer')
+    if (error !== 0) throw new SystemCallError(name, error)
+  }
+
   #receive(): Buffer {
     return this.#buffer.subarray(0, receiveBytes(this.#fd, this.#buffer))
   }
 }
 
-function message(type: number, flags: number, body: Uint8Array): Uint8Array {
+/** A message with its header, unpadded. */
+export function netlinkMessage(type: number, flags: number, body: Uint8Array): Uint8Array {
   const bytes = Buffer.alloc(headerBytes + body.length)
   bytes.writeUInt32LE(bytes.length, 0)
   bytes.writeUInt16LE(type, 4)

@@ -13,7 +13,7 @@ import {
 } from '../support/netns.ts'
 import { startProxy, type RunningProxy } from '../support/running-proxy.ts'
 
-const count = 200
+const count = 1_000
 
 function descriptorsOf(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => sum + readdirSync(`/proc/${pid}/fd`).length, 0)
@@ -112,7 +112,7 @@ if (skipUnlessPrivileged(t)) {
     }
     await serves(count, (netns) => renamed.includes(netns.replace('qrouter-', '')))
     t.equal(await comesTrue(() => descriptorsOf(pids) <= full + 5), true, 'nor of other names')
-    for (const netns of [names[0]!, names[100]!, names[199]!]) {
+    for (const netns of [names[0]!, names[count / 2]!, names[count - 1]!]) {
       const { stdout } = await runInNetns(netns, ['nft', 'list', 'tables'])
       t.equal(stdout, 'table inet overlapd\n', 'the rules are there once')
     }
