@@ -20,8 +20,8 @@ import {
 export interface LeasedVerdicts {
   /** What is remembered and true at this moment; asks nobody. */
   remembered(key: LookupKey): Resolution | undefined
-  /** Calls with the text of a lookup key whose remembered identity was given up or replaced. */
-  onForgotten(listener: (keyText: string) => void): () => void
+  /** Calls with a lookup key whose remembered identity was given up or replaced. */
+  onForgotten(listener: (key: LookupKey) => void): () => void
 }
 
 export interface LeaseDeskOptions {
@@ -81,7 +81,7 @@ export class LeaseDesk {
     this.#options = options
     this.#unsubscribe = [
       options.directory.onChange((change) => this.#changed(change)),
-      options.verdicts.onForgotten((keyText) => this.#revoke(this.#at(`key ${keyText}`))),
+      options.verdicts.onForgotten((key) => this.#forgotten(key)),
     ]
   }
 
@@ -151,6 +151,10 @@ export class LeaseDesk {
     const id = (this.#lastId += 1)
     this.#enter(leaseOf(id, holder, key, resolution, now + span))
     return { kind: 'lease', ask, lease: id, ttl: span, upstreams }
+  }
+
+  #forgotten(key: LookupKey): void {
+    if (this.#leases.size > 0) this.#revoke(this.#at(`key ${lookupKeyText(key)}`))
   }
 
   #changed(change: DirectoryChange): void {

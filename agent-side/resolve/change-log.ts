@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import type { Count } from '../../lib/clock.ts'
-import type { NetworkId } from '../../lib/ids.ts'
+import type { NetworkId, RouterId } from '../../lib/ids.ts'
 import type { Scope } from '../../lib/scope.ts'
 import type { DirectoryChange } from '../ports/port-directory.ts'
 
@@ -23,16 +23,16 @@ export class ChangeLog {
   /** Changes up to here may have been forgotten, so older answers get no benefit of the doubt. */
   #forgotten: ChangeNumber = 0
   #everything: ChangeNumber = 0
-  readonly #changed: LRUCache<string, ChangeNumber>
+  readonly #networks: LRUCache<NetworkId, ChangeNumber>
+  readonly #routers: LRUCache<RouterId, ChangeNumber>
 
-  /** @param max how many networks and routers to remember */
+  /** @param max how many networks, and how many routers, to remember */
   constructor(max: Count) {
-    this.#changed = new LRUCache<string, ChangeNumber>({
-      max,
-      dispose: (number, _place, why) => {
-        if (why === 'evict') this.#forgotten = Math.max(this.#forgotten, number)
-      },
-    })
+    const dispose = (number: ChangeNumber, _id: string, why: LRUCache.DisposeReason): void => {
+      if (why === 'evict') this.#forgotten = Math.max(this.#forgotten, number)
+    }
+    this.#networks = new LRUCache<NetworkId, ChangeNumber>({ max, dispose })
+    this.#routers = new LRUCache<RouterId, ChangeNumber>({ max, dispose })
   }
 
   get latest(): ChangeNumber {
@@ -42,21 +42,21 @@ export class ChangeLog {
   note(change: DirectoryChange): void {
     this.#latest += 1
     if (change.kind === 'all') this.#everything = this.#latest
-    else if (change.kind === 'network') this.#changed.set(change.networkId, this.#latest)
-    else this.#changed.set(`router ${change.routerId}`, this.#latest)
+    else if (change.kind === 'network') this.#networks.set(change.networkId, this.#latest)
+    else this.#routers.set(change.routerId, this.#latest)
   }
 
   /** True when none of it changed after `since`. */
   isUnchanged(since: ChangeNumber, { scope, networkIds }: Dependencies): boolean {
     if (since >= this.#latest) return true
     if (since < this.#everything) return false
-    if (scope.kind === 'router' && this.#lastChange(`router ${scope.routerId}`) > since)
-      return false
-    if (scope.kind === 'network' && this.#lastChange(scope.networkId) > since) return false
-    return networkIds.every((networkId) => this.#lastChange(networkId) <= since)
-  }
-
-  #lastChange(place: string): ChangeNumber {
-    return this.#changed.peek(place) ?? this.#forgotten
+    const ofScope =
+      scope.kind === 'router'
+        ? this.#routers.peek(scope.routerId)
+        : this.#networks.peek(scope.networkId)
+    if ((ofScope ?? this.#forgotten) > since) return false
+    return networkIds.every(
+      (networkId) => (this.#networks.peek(networkId) ?? this.#forgotten) <= since,
+    )
   }
 }

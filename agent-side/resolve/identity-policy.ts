@@ -204,6 +204,7 @@ class Decision {
   }
 
   #because(why: string): Evidence {
-    return { ...this.#evidence, why }
+    const { networkIds, byAddress, byMac, macAddress } = this.#evidence
+    return { networkIds, byAddress, byMac, macAddress, why }
   }
 }

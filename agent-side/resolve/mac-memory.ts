@@ -1,8 +1,8 @@
 import { LRUCache } from 'lru-cache'
 import type { Clock, Count, Milliseconds } from '../../lib/clock.ts'
 import type { PortId } from '../../lib/ids.ts'
-import { scopeText } from '../../lib/scope.ts'
 import type { LookupKey, Verdict } from './resolution.ts'
+import { ScopedMemory } from './scoped-memory.ts'
 
 /** Longer than a machine whose port was deleted stays plugged in. */
 const remembered: Milliseconds = 60 * 60 * 1_000
@@ -19,21 +19,20 @@ const rememberedOnLink: Milliseconds = 24 * remembered
  * has a scope in which nobody was heard yet, and the routes of that router to himself.
  */
 export class MacMemory {
-  readonly #macs: LRUCache<string, true>
+  readonly #macs: ScopedMemory<true>
   /** Ports that were heard with their own MAC. */
   readonly #onLink: LRUCache<PortId, true>
 
   constructor(clock: Clock, max: Count) {
-    this.#macs = new LRUCache({ max, ttl: remembered, ttlResolution: 0, perf: clock })
+    this.#macs = new ScopedMemory({ clock, max, ttl: remembered })
     this.#onLink = new LRUCache({ max, ttl: rememberedOnLink, ttlResolution: 0, perf: clock })
   }
 
   /** Takes note of the MACs a verdict has seen. */
   note(key: LookupKey, verdict: Verdict): void {
-    const scope = scopeText(key.scope)
     const { evidence } = verdict
-    for (const port of evidence.byAddress) this.#macs.set(`${scope} ${port.macAddress}`, true)
-    for (const port of evidence.byMac) this.#macs.set(`${scope} ${port.macAddress}`, true)
+    for (const port of evidence.byAddress) this.#macs.set(key.scope, port.macAddress, '', true)
+    for (const port of evidence.byMac) this.#macs.set(key.scope, port.macAddress, '', true)
     if (verdict.kind !== 'found') return
     if (verdict.basis === 'address_and_mac' || verdict.basis === 'mac') {
       this.#onLink.set(verdict.identity.portId, true)
@@ -53,7 +52,7 @@ export class MacMemory {
   }
 
   #whyNotRouted(key: LookupKey, portId: PortId): string | undefined {
-    if (this.#macs.has(`${scopeText(key.scope)} ${key.sourceMac ?? ''}`)) {
+    if (key.sourceMac !== undefined && this.#macs.has(key.scope, key.sourceMac, '')) {
       return 'The source MAC belonged to a port of the scope that is gone; the address is now of another.'
     }
     return this.#onLink.has(portId)

@@ -1,9 +1,9 @@
-import { LRUCache } from 'lru-cache'
 import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/clock.ts'
 import type { PortId } from '../../lib/ids.ts'
 import { scopeText } from '../../lib/scope.ts'
 import type { ChangeLog, ChangeNumber } from './change-log.ts'
-import { addressText, type LookupKey, type Resolution } from './resolution.ts'
+import type { LookupKey, Resolution } from './resolution.ts'
+import { ScopedMemory } from './scoped-memory.ts'
 
 export interface CacheLimits {
   /** How many found identities. */
@@ -16,6 +16,9 @@ export interface CacheLimits {
   /** Very short: a guest can ask before its port is known. */
   readonly ttlNegative: Milliseconds
 }
+
+/** What stands for a source MAC that is not known. */
+const noMac = '-'
 
 interface Entry {
   readonly resolution: Resolution
@@ -40,68 +43,75 @@ export class ResolutionCache {
   readonly #clock: Clock
   readonly #changes: ChangeLog
   readonly #limits: CacheLimits
-  readonly #found: LRUCache<string, Entry>
-  readonly #refused: LRUCache<string, Entry>
-  /** Keys of `#refused` by scope, oldest first. */
-  readonly #refusedOf = new Map<string, Set<string>>()
-  /** Who had an address when it was last looked at, by address in its scope. */
-  readonly #owners: LRUCache<string, Owner>
-  readonly #forgottenListeners = new Set<(keyText: string) => void>()
+  /** By address and source MAC. */
+  readonly #found: ScopedMemory<Entry>
+  readonly #refused: ScopedMemory<Entry>
+  /** What is in `#refused` by scope, oldest first. */
+  readonly #refusedOf = new Map<string, Set<Entry>>()
+  /** Who had an address when it was last looked at. */
+  readonly #owners: ScopedMemory<Owner>
+  readonly #forgottenListeners = new Set<(key: LookupKey) => void>()
 
   constructor(clock: Clock, changes: ChangeLog, limits: CacheLimits) {
+    const { max, ttl, maxNegative, ttlNegative } = limits
     this.#clock = clock
     this.#changes = changes
     this.#limits = limits
-    const time = { perf: clock, ttlResolution: 0 }
-    this.#found = new LRUCache<string, Entry>({ ...time, max: limits.max, ttl: limits.ttl })
-    this.#refused = new LRUCache<string, Entry>({
-      ...time,
-      max: limits.maxNegative,
-      ttl: limits.ttlNegative,
-      dispose: (entry, keyText) => this.#unlistRefused(scopeText(entry.key.scope), keyText),
+    this.#found = new ScopedMemory({ clock, max, ttl })
+    this.#refused = new ScopedMemory({
+      clock,
+      max: maxNegative,
+      ttl: ttlNegative,
+      onGone: (entry) => this.#unlistRefused(entry),
     })
-    this.#owners = new LRUCache<string, Owner>({ ...time, max: limits.max, ttl: limits.ttl })
+    this.#owners = new ScopedMemory({ clock, max, ttl })
   }
 
   get size(): { readonly found: Count; readonly refused: Count } {
     return { found: this.#found.size, refused: this.#refused.size }
   }
 
-  get(keyText: string): Resolution | undefined {
-    const entry = this.#found.get(keyText) ?? this.#refused.get(keyText)
+  get(key: LookupKey): Resolution | undefined {
+    const { scope, sourceIp, sourceMac = noMac } = key
+    const entry =
+      this.#found.get(scope, sourceIp, sourceMac) ?? this.#refused.get(scope, sourceIp, sourceMac)
     if (entry === undefined) return undefined
     if (this.#isStillTrue(entry)) return entry.resolution
-    this.forget(keyText)
+    this.forget(key)
     return undefined
   }
 
   /** @param askedAt the latest change when the question began */
-  store(keyText: string, key: LookupKey, resolution: Resolution, askedAt: ChangeNumber): void {
+  store(key: LookupKey, resolution: Resolution, askedAt: ChangeNumber): void {
     this.#noteOwner(key, resolution)
-    this.forget(keyText)
+    this.forget(key)
     const isFound = resolution.kind === 'found'
-    const limit = isFound ? this.#limits.ttl : this.#limits.ttlNegative
-    const age = this.#clock.now() - resolution.asOf
-    if (age >= limit) return
+    const { scope, sourceIp, sourceMac = noMac } = key
+    const { asOf } = resolution
+    const age = this.#clock.now() - asOf
+    if (age >= (isFound ? this.#limits.ttl : this.#limits.ttlNegative)) return
     const isByAddress =
       resolution.kind === 'found' &&
       (resolution.basis === 'address' || resolution.basis === 'routed')
     const entry: Entry = { resolution, key, isByAddress, checkedAt: askedAt }
     if (isFound) {
-      this.#found.set(keyText, entry, { start: resolution.asOf, ttl: limit })
+      this.#found.set(scope, sourceIp, sourceMac, entry, asOf)
       return
     }
-    this.#listRefused(scopeText(key.scope), keyText)
-    this.#refused.set(keyText, entry, { start: resolution.asOf, ttl: limit })
+    this.#listRefused(entry)
+    this.#refused.set(scope, sourceIp, sourceMac, entry, asOf)
   }
 
-  forget(keyText: string): void {
-    if (this.#found.delete(keyText)) for (const told of this.#forgottenListeners) told(keyText)
-    this.#refused.delete(keyText)
+  forget(key: LookupKey): void {
+    const { scope, sourceIp, sourceMac = noMac } = key
+    if (this.#found.delete(scope, sourceIp, sourceMac)) {
+      for (const told of this.#forgottenListeners) told(key)
+    }
+    this.#refused.delete(scope, sourceIp, sourceMac)
   }
 
   /** Calls whenever a found identity is given up or replaced before its time. @returns the function that ends that */
-  onForgotten(listener: (keyText: string) => void): () => void {
+  onForgotten(listener: (key: LookupKey) => void): () => void {
     this.#forgottenListeners.add(listener)
     return () => this.#forgottenListeners.delete(listener)
   }
@@ -117,7 +127,7 @@ export class ResolutionCache {
       entry.checkedAt = latest
     }
     if (!entry.isByAddress) return true
-    const owner = this.#owners.get(addressText(key))
+    const owner = this.#owners.get(key.scope, key.sourceIp, '')
     return (
       owner === undefined ||
       (resolution.kind === 'found' && owner.portId === resolution.identity.portId) ||
@@ -125,30 +135,35 @@ export class ResolutionCache {
     )
   }
 
-  #noteOwner(key: LookupKey, resolution: Resolution): void {
-    const place = addressText(key)
-    const known = this.#owners.get(place)
-    if (known !== undefined && known.asOf > resolution.asOf) return
-    const [port, another] = resolution.evidence.byAddress
+  #noteOwner({ scope, sourceIp }: LookupKey, resolution: Resolution): void {
+    const { asOf, evidence } = resolution
+    const known = this.#owners.get(scope, sourceIp, '')
+    if (known !== undefined && known.asOf > asOf) return
+    const [port, another] = evidence.byAddress
     const portId = another === undefined ? port?.portId : undefined
-    this.#owners.set(place, { portId, asOf: resolution.asOf }, { start: resolution.asOf })
+    this.#owners.set(scope, sourceIp, '', { portId, asOf }, asOf)
   }
 
-  #listRefused(scope: string, keyText: string): void {
-    const listed = this.#refusedOf.get(scope) ?? new Set()
-    this.#refusedOf.set(scope, listed)
+  #listRefused(entry: Entry): void {
+    const scopeName = scopeText(entry.key.scope)
+    const listed = this.#refusedOf.get(scopeName) ?? new Set()
+    this.#refusedOf.set(scopeName, listed)
     if (listed.size >= this.#limits.maxNegativePerScope) {
       const [oldest] = listed
-      if (oldest !== undefined) this.#refused.delete(oldest)
+      if (oldest !== undefined) {
+        const { scope, sourceIp, sourceMac = noMac } = oldest.key
+        this.#refused.delete(scope, sourceIp, sourceMac)
+      }
       // The last one of a scope takes its list with it.
-      this.#refusedOf.set(scope, listed)
+      this.#refusedOf.set(scopeName, listed)
     }
-    listed.add(keyText)
+    listed.add(entry)
   }
 
-  #unlistRefused(scope: string, keyText: string): void {
-    const listed = this.#refusedOf.get(scope)
-    listed?.delete(keyText)
-    if (listed?.size === 0) this.#refusedOf.delete(scope)
+  #unlistRefused(entry: Entry): void {
+    const scopeName = scopeText(entry.key.scope)
+    const listed = this.#refusedOf.get(scopeName)
+    listed?.delete(entry)
+    if (listed?.size === 0) this.#refusedOf.delete(scopeName)
   }
 }

@@ -77,6 +77,13 @@ function isOrdinary(verdict: Verdict): boolean {
   return verdict.kind === 'found' && verdict.basis !== 'routed'
 }
 
+/** The usual verdict field by field, since a copy of whatever an object holds takes far longer. */
+function dated(verdict: Verdict, asOf: MonotonicMilliseconds, freshness: Freshness): Resolution {
+  if (verdict.kind !== 'found') return { ...verdict, asOf, freshness }
+  const { kind, identity, basis, evidence } = verdict
+  return { kind, identity, basis, evidence, asOf, freshness }
+}
+
 /**
  * Resolves lookup keys. Answers at once, without a promise, when the cache or a directory with its own copy knows.
  *
@@ -120,42 +127,53 @@ export class Resolver {
    * also by a rejected promise. The reason of `asking.signal` when it is aborted.
    */
   resolve(key: LookupKey, asking: Asking): Resolution | Promise<Resolution> {
-    const { clock, observer } = this.#options
     const { trace, freshness = 'cached' } = asking
-    const keyText = lookupKeyText(key)
     if (freshness === 'cached') {
-      const known = this.#cache.get(keyText)
-      if (known === undefined) {
-        trace?.note('cache', { key: keyText, hit: false })
-      } else {
-        const age = clock.now() - known.asOf
-        trace?.note('cache', { key: keyText, hit: true, age, ...shownVerdict(known) })
-        observer?.answeredFromCache()
+      const known = this.#cache.get(key)
+      if (trace !== undefined) this.#noteCache(trace, key, known)
+      if (known !== undefined) {
+        this.#options.observer?.answeredFromCache()
         return known
       }
     }
-    // A traced question is asked by itself, or its steps would be in another one's record.
-    const flightKey = trace === undefined ? `${freshness} ${keyText}` : Symbol(keyText)
-    return this.#flights.join(flightKey, scopeText(key.scope), asking, (cancellation) =>
-      this.#within(cancellation, (cancellation) =>
-        this.#attempt(key, keyText, freshness, cancellation, trace, 1),
-      ),
+    return this.#flights.join(
+      () => {
+        const keyText = lookupKeyText(key)
+        // A traced question is asked by itself, or its steps would be in another one's record.
+        const flight = trace === undefined ? `${freshness} ${keyText}` : Symbol(keyText)
+        return { flight, group: scopeText(key.scope) }
+      },
+      asking,
+      (cancellation) =>
+        this.#within(cancellation, (cancellation) =>
+          this.#attempt(key, freshness, cancellation, trace, 1),
+        ),
     )
   }
 
   /** What is remembered for the key and still true; asks nobody. */
   remembered(key: LookupKey): Resolution | undefined {
-    return this.#cache.get(lookupKeyText(key))
+    return this.#cache.get(key)
   }
 
-  /** Calls with a key's text when its found identity is given up or replaced before its time. */
-  onForgotten(listener: (keyText: string) => void): () => void {
+  /** Calls with a key when its found identity is given up or replaced before its time. */
+  onForgotten(listener: (key: LookupKey) => void): () => void {
     return this.#cache.onForgotten(listener)
   }
 
   /** Drops what is remembered for the key. */
   forget(key: LookupKey): void {
-    this.#cache.forget(lookupKeyText(key))
+    this.#cache.forget(key)
+  }
+
+  #noteCache(trace: Trace, key: LookupKey, known: Resolution | undefined): void {
+    const keyText = lookupKeyText(key)
+    if (known === undefined) {
+      trace.note('cache', { key: keyText, hit: false })
+      return
+    }
+    const age = this.#options.clock.now() - known.asOf
+    trace.note('cache', { key: keyText, hit: true, age, ...shownVerdict(known) })
   }
 
   /** Runs a question under the time limit, whether or not the directory heeds its signal. */
@@ -185,7 +203,6 @@ export class Resolver {
 
   #attempt(
     key: LookupKey,
-    keyText: string,
     freshness: Freshness,
     asker: Cancellable,
     trace: Trace | undefined,
@@ -195,7 +212,7 @@ export class Resolver {
     return after(this.#ask(key, freshness, asker, trace), (resolution) => {
       const { networkIds } = resolution.evidence
       if (this.#changes.isUnchanged(askedAt, { scope: key.scope, networkIds })) {
-        this.#cache.store(keyText, key, resolution, askedAt)
+        this.#cache.store(key, resolution, askedAt)
         return resolution
       }
       trace?.note('changed', { attempt, detail: 'The directory told of a change meanwhile' })
@@ -204,11 +221,11 @@ export class Resolver {
           'mapping_changed',
           'Cannot resolve: ports change while they are read',
           {
-            details: { key: keyText, attempts: attempt },
+            details: { key: lookupKeyText(key), attempts: attempt },
           },
         )
       }
-      return this.#attempt(key, keyText, freshness, asker, trace, attempt + 1)
+      return this.#attempt(key, freshness, asker, trace, attempt + 1)
     })
   }
 
@@ -228,7 +245,7 @@ export class Resolver {
       const age = clock.now() - asOf
       trace?.note('decide', { freshness, age, ...shownVerdict(verdict) })
       const isSettled = freshness === 'fresh' || isOrdinary(verdict)
-      if (isSettled) return { ...verdict, asOf, freshness }
+      if (isSettled) return dated(verdict, asOf, freshness)
       return after(this.#ask(key, 'fresh', asker, trace), (fresh) => {
         if (verdict.kind === 'found' && !isSameAnswer(verdict, fresh)) observer?.staleAnswerFenced()
         return fresh

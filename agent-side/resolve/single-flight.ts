@@ -9,6 +9,12 @@ interface Flight<Value> {
   waiting: Count
 }
 
+/** Which question it is, and whose. */
+export interface FlightName {
+  readonly flight: string | symbol
+  readonly group: string
+}
+
 /** How many questions may be open at once. */
 export interface SingleFlightLimits {
   readonly max: Count
@@ -36,20 +42,26 @@ export class SingleFlight<Value> {
     return this.#flights.size
   }
 
-  /** @throws {MetadataError} overloaded when too many questions are open */
+  /**
+   * @param nameOf asked only while there is, or comes to be, something to wait for
+   * @throws {MetadataError} overloaded when too many questions are open
+   */
   join(
-    key: string | symbol,
-    group: string,
+    nameOf: () => FlightName,
     asker: Cancellable,
     start: (cancellation: Cancellation) => Value | Promise<Value>,
   ): Value | Promise<Value> {
-    const open = this.#flights.get(key)
-    if (open !== undefined) return this.#wait(key, open, asker.signal)
-    this.#checkRoom(group)
+    if (this.#flights.size > 0) {
+      const { flight, group } = nameOf()
+      const open = this.#flights.get(flight)
+      if (open !== undefined) return this.#wait(flight, open, asker.signal)
+      this.#checkRoom(group)
+    }
     const cancellation = new Cancellation()
     const promise = start(cancellation)
     // Directories that hold their own copy answer at once, and need none of the rest.
     if (!(promise instanceof Promise)) return promise
+    const { flight: key, group } = nameOf()
     const flight: Flight<Value> = { promise, cancellation, group, waiting: 0 }
     this.#flights.set(key, flight)
     this.#openOf.set(group, (this.#openOf.get(group) ?? 0) + 1)

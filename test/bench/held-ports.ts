@@ -24,7 +24,7 @@ const portsPerNetwork = 200
 /** The port of that number, with two addresses, and what a request of its guest says. All networks have the same addresses. */
 export function numberedPort(number: Count): {
   readonly port: Port & TopologyPort
-  readonly lookupKey: LookupKey
+  readonly lookupKey: LookupKey & { readonly scope: { readonly kind: 'router' } }
 } {
   const network = Math.floor(number / portsPerNetwork)
   const host = 10 + (number % portsPerNetwork)

@@ -22,6 +22,12 @@ export interface IndexedPort {
   readonly facts: PortFacts
 }
 
+/** What a port has to have: either of the two. */
+export interface SoughtPort {
+  readonly fixedIp?: IpAddress
+  readonly macAddress?: MacAddress
+}
+
 /** Texts that stand in many rows, kept once. Forgetting them costs memory, never correctness. */
 const mostShared = 100_000
 
@@ -91,14 +97,20 @@ export class PortIndex {
     return told ? this.#setRouterMac(told.logicalPort, undefined) : []
   }
 
-  findByAddress(datapath: string, fixedIp: IpAddress): IndexedPort[] {
-    return this.#find(this.#byAddress, datapath, fixedIp, ({ fixedIps }) =>
-      fixedIps.includes(fixedIp),
-    )
-  }
-
-  findByMac(datapath: string, macAddress: MacAddress): IndexedPort[] {
-    return this.#find(this.#byMac, datapath, macAddress, (facts) => facts.macAddress === macAddress)
+  /** Adds the ports of the datapath that have the address or the MAC, each once. */
+  find(datapath: string, sought: SoughtPort, into: IndexedPort[]): void {
+    const { fixedIp, macAddress } = sought
+    const slots: number[] = []
+    if (fixedIp !== undefined) this.#byAddress.collect(hashTexts(datapath, fixedIp), slots)
+    if (macAddress !== undefined) this.#byMac.collect(hashTexts(datapath, macAddress), slots)
+    for (const [place, slot] of slots.entries()) {
+      // Who asks with both finds most ports twice.
+      if (slots.indexOf(slot) !== place) continue
+      const binding = this.#rows.at(slot)
+      if (binding?.datapath !== datapath) continue
+      const facts = this.#factsOf(binding)
+      if (typeof facts !== 'string' && isSought(facts, sought)) into.push({ binding, facts })
+    }
   }
 
   /** Datapaths on which the router has an interface; may repeat. */
@@ -127,22 +139,6 @@ export class PortIndex {
 
   #read(binding: PortBinding): PortFacts | NoPort {
     return portFacts(binding, this.#routerMacs.get(binding.logicalPort))
-  }
-
-  #find(
-    index: SlotMultimap,
-    datapath: string,
-    key: string,
-    matches: (facts: PortFacts) => boolean,
-  ): IndexedPort[] {
-    const slots: number[] = []
-    index.collect(hashTexts(datapath, key), slots)
-    return slots.flatMap((slot) => {
-      const binding = this.#rows.at(slot)
-      if (binding?.datapath !== datapath) return []
-      const facts = this.#factsOf(binding)
-      return typeof facts !== 'string' && matches(facts) ? [{ binding, facts }] : []
-    })
   }
 
   #link(slot: number, binding: StoredPort): void {
@@ -208,6 +204,11 @@ export class PortIndex {
     this.#shared.set(text, text)
     return text
   }
+}
+
+function isSought(facts: PortFacts, { fixedIp, macAddress }: SoughtPort): boolean {
+  if (macAddress !== undefined && facts.macAddress === macAddress) return true
+  return fixedIp !== undefined && facts.fixedIps.includes(fixedIp)
 }
 
 /** The router whose interface a row is. */

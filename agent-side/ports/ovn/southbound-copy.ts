@@ -75,23 +75,29 @@ export class SouthboundCopy {
   }
 
   networksOfRouter(routerId: RouterId): readonly NetworkId[] {
-    const datapaths = this.#ports.datapathsOfRouter(routerId)
-    return [...new Set(datapaths.flatMap((uuid) => this.#datapaths.get(uuid)?.networkId ?? []))]
+    const networkIds = new Set<NetworkId>()
+    for (const uuid of this.#ports.datapathsOfRouter(routerId)) {
+      const networkId = this.#datapaths.get(uuid)?.networkId
+      if (networkId !== undefined) networkIds.add(networkId)
+    }
+    return [...networkIds]
   }
 
   find(query: PortQuery): readonly Port[] {
-    const { fixedIp, macAddress } = query
-    const found = new Map<object, Port>()
-    for (const networkId of query.networkIds) {
+    const found: Port[] = []
+    const indexed: IndexedPort[] = []
+    // A datapath is of one network, and a row on one datapath: none is found twice.
+    for (const networkId of new Set(query.networkIds)) {
       for (const datapath of this.#datapathsOfNetwork.get(networkId) ?? []) {
-        const ports = [
-          ...(fixedIp === undefined ? [] : this.#ports.findByAddress(datapath, fixedIp)),
-          ...(macAddress === undefined ? [] : this.#ports.findByMac(datapath, macAddress)),
-        ]
-        for (const port of ports) this.#addPort(found, port, networkId)
+        indexed.length = 0
+        this.#ports.find(datapath, query, indexed)
+        for (const port of indexed) {
+          const made = toPort(port, networkId)
+          if (made !== undefined) found.push(made)
+        }
       }
     }
-    return [...found.values()]
+    return found
   }
 
   *allPorts(): Generator<Port, void, void> {
@@ -100,12 +106,6 @@ export class SouthboundCopy {
       const made = networkId && toPort(port, networkId)
       if (made) yield made
     }
-  }
-
-  #addPort(found: Map<object, Port>, port: IndexedPort, networkId: NetworkId): void {
-    if (found.has(port.binding)) return
-    const made = toPort(port, networkId)
-    if (made !== undefined) found.set(port.binding, made)
   }
 
   #applyPort(change: RowChange, touched: Touched | undefined): void {
