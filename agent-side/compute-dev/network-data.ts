@@ -1,5 +1,5 @@
 import type { NetworkId } from '../../lib/ids.ts'
-import { isIpv6, type IpAddress } from '../../lib/ip-address.ts'
+import { compileCidr, isIpv6, type IpAddress } from '../../lib/ip-address.ts'
 import type { Port } from '../ports/port-directory.ts'
 import type { Subnet } from '../ports/static/schema.ts'
 import type { StaticNetwork } from '../ports/static/topology.ts'
@@ -80,7 +80,7 @@ export function networkData(
     for (const ipv6 of [false, true]) {
       const address = port.fixedIps.find((fixedIp) => isIpv6(fixedIp) === ipv6)
       if (address === undefined) continue
-      const subnet = subnets.find(({ cidr }) => cidr.contains(address))
+      const subnet = subnets.find(({ cidr }) => compileCidr(cidr.text)?.(address) === true)
       const place = { id: `network${networks.length}`, link, networkId: port.networkId }
       networks.push(networkOf(address, subnet, place))
       for (const resolver of subnet?.dns_nameservers ?? []) resolvers.add(resolver)

@@ -1,5 +1,5 @@
 /** Which networks need a metadata namespace on this host? Read off copied rows, as Neutron's OVN agent decides it. */
-import { isIpv6, parseCidr, parseIpAddress, type IpAddress } from '../../lib/ip-address.ts'
+import { compileCidr, isIpv6, parseIpAddress, type IpAddress } from '../../lib/ip-address.ts'
 import type { NetworkId } from '../../lib/ids.ts'
 import { parseMacAddress, type MacAddress } from '../../lib/mac-address.ts'
 import type { CopiedRow } from '../../lib/ovsdb/row-copy.ts'
@@ -124,8 +124,8 @@ function subnetsInUse(cidrs: string, guests: readonly IpAddress[]): string[] {
   const inUse = cidrs.split(/\s+/).filter((text) => {
     const own = parsePrefixedAddress(text)
     if (own === undefined || isIpv6(own.address)) return false
-    const subnet = parseCidr(text)
-    return subnet !== undefined && guests.some((guest) => subnet.contains(guest))
+    const contains = compileCidr(text)
+    return contains !== undefined && guests.some(contains)
   })
   return [...new Set(inUse)].sort()
 }

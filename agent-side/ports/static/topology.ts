@@ -40,7 +40,7 @@ export interface StaticInstance {
   readonly entry: InstanceEntry
 }
 
-/** A whole file, its references followed and its defaults filled in. */
+/** A whole file, its references followed and its defaults filled in. Plain data, which goes from thread to thread. */
 export interface StaticTopology {
   readonly networks: ReadonlyMap<NetworkId, StaticNetwork>
   /** The networks on which each router has an interface, each once. */

@@ -3,7 +3,8 @@ import { causeText } from '../../../lib/errors.ts'
 import type { Logger } from '../../../lib/log.ts'
 import { FileWatch } from '../../../lib/file-watch.ts'
 import { StaticFileError } from './problems.ts'
-import { fileVersion, parseTopology, readWholeText, type VersionedText } from './read-topology.ts'
+import { fileVersion, readWholeText, type VersionedText } from './read-topology.ts'
+import { readTopology } from './topology-reader.ts'
 import type { StaticTopology } from './topology.ts'
 
 export interface WatchedTopologyOptions {
@@ -30,6 +31,7 @@ const mostProblemsTold = 20
 export class WatchedTopology {
   readonly #options: WatchedTopologyOptions
   readonly #watch: FileWatch
+  readonly #abort = new AbortController()
   #current: StaticTopology | undefined
   #loadedAt: EpochMilliseconds = 0
   /** The version last looked at, good or bad. */
@@ -74,6 +76,7 @@ export class WatchedTopology {
 
   /** May be called twice. */
   async close(): Promise<void> {
+    this.#abort.abort()
     await this.#watch.close()
   }
 
@@ -82,9 +85,10 @@ export class WatchedTopology {
       const read = await this.#readIfChanged()
       if (read === undefined) return
       this.#version = read.version
-      this.#accept(parseTopology(read.text, this.#options.file))
+      const task = { text: read.text, file: this.#options.file }
+      this.#accept(await readTopology(task, this.#abort.signal))
     } catch (cause) {
-      this.#refuse(cause)
+      if (!this.#abort.signal.aborted) this.#refuse(cause)
     }
   }
 
