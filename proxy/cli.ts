@@ -103,6 +103,7 @@ async function serve(call: CommandCall): Promise<number> {
   )
   const restart = await openRestartState({
     config: config.restart,
+    adminSocket: config.admin.socket,
     environment: call.terminal.environment,
     clock: systemClock,
     logger,

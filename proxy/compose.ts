@@ -12,6 +12,7 @@ import { ProxyAuditor } from './audit.ts'
 import { readMapping, workerCount, type ProxyConfig } from './config.ts'
 import { finishTakeOver, untilServing } from './handover/finish.ts'
 import { InheritedSockets } from './handover/inherited-sockets.ts'
+import { OrphanSocket, orphanSocketPath } from './handover/orphan-socket.ts'
 import { Predecessor } from './handover/predecessor.ts'
 import type { RestartState } from './handover/restart-state.ts'
 import type { ServiceStore } from './handover/service-sockets.ts'
@@ -244,6 +245,15 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     refused: () => refused,
     hasLooked: () => hasLooked,
   })
+  const orphanSocket = new OrphanSocket({
+    path: orphanSocketPath(config.admin.socket),
+    // With a store the service manager keeps workers going.
+    limit: restart?.store === undefined ? config.restart.orphans : 0,
+    outlive: (outliving) => pool.outlive(outliving),
+    clock,
+    logger,
+  })
+  const hasOrphans = restart?.hasOrphans === true
   let isHandedOver = false
   const predecessor = new Predecessor({
     path: config.restart.handover_socket,
@@ -252,6 +262,7 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     sockets: () => listeners.descriptors(),
     release: async () => {
       isHandedOver = true
+      orphanSocket.close()
       await Promise.all([admin.close(), haproxy.close(), predecessor.close()])
     },
     onGone: () => restart?.onHandedOver(),
@@ -266,7 +277,7 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     config.intercept.keep_on_exit ||
     isHandedOver ||
     restart?.store !== undefined ||
-    (restart?.predecession !== undefined && !hasTakenOver)
+    ((restart?.predecession !== undefined || hasOrphans) && !hasTakenOver)
   let hasTakenOver = false
   const adminSocket = {
     name: 'admin socket',
@@ -327,16 +338,22 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
   const follow = async (): Promise<void> => {
     if (predecession !== undefined) {
       await finishTakeOver({ predecession, isServing, clock, logger })
-      hasTakenOver = true
     }
-    if (restart === undefined || restart.lifelines.length === 0) return
-    await untilServing({ isServing, clock })
-    for (const fd of restart.lifelines) {
-      restart.store?.remove(fd, 'lifeline')
+    const { lifelines = [] } = restart ?? {}
+    if (lifelines.length > 0 || hasOrphans) await untilServing({ isServing, clock })
+    for (const fd of lifelines) {
+      restart?.store?.remove(fd, 'lifeline')
       closeSync(fd)
     }
+    if (hasOrphans) await orphanSocket.start()
+    hasTakenOver = true
   }
-  const following = startable('what ran before', follow, () => undefined)
+  const following = startable('what ran before', follow, () => orphanSocket.close())
+  const surviving = startable(
+    'socket of orphans',
+    () => orphanSocket.start(),
+    () => orphanSocket.close(),
+  )
   const preceding: readonly Part[] = config.restart.handover
     ? [
         {
@@ -352,8 +369,8 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     // What only one of two proxies can have comes last when another one still has it.
     parts:
       predecession === undefined
-        ? [adminSocket, ...serving, following, controlSocket, ...preceding]
-        : [...serving, following, adminSocket, controlSocket, ...preceding],
+        ? [adminSocket, ...serving, following, controlSocket, ...preceding, surviving]
+        : [...serving, following, adminSocket, controlSocket, ...preceding, surviving],
   }
 }
 

@@ -294,6 +294,11 @@ const table = {
       help: 'UNIX socket, root only, at which the running proxy waits for the one that follows.',
       default: '/run/overlapd/proxy-handover.sock',
     }),
+    orphans: duration({
+      help: 'How long workers go on serving when the proxy dies without a word (kill -9, a crash). One that starts in that time takes over from them; with 0s they end at once. Not used with service_store.',
+      default: '30s',
+      max: '10m',
+    }),
     service_store: flag({
       help: 'Have systemd keep the listening sockets over a restart; the unit needs FileDescriptorStoreMax= and KillMode=process. Rules stay when the proxy stops, and workers finish by themselves.',
       default: false,

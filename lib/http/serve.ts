@@ -30,7 +30,8 @@ export interface Serving {
   close(): Promise<void>
 }
 
-async function isAnswered(path: string): Promise<boolean> {
+/** Whether somebody listens on a UNIX socket. @throws NodeJS.ErrnoException when that cannot be found out */
+export async function isAnswered(path: string): Promise<boolean> {
   const socket = connect(path)
   try {
     await once(socket, 'connect')

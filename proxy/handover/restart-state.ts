@@ -1,6 +1,9 @@
 /** What comes from the proxy before this one, running or not, and what is kept for the next? */
 import type { Clock } from '../../lib/clock.ts'
+import { isAnswered } from '../../lib/http/serve.ts'
 import type { Logger } from '../../lib/log.ts'
+import { takeFromOrphans } from './orphans.ts'
+import { orphanSocketPath } from './orphan-socket.ts'
 import { ServiceStore, storedDescriptors, type Environment } from './service-sockets.ts'
 import { takeOver, type Predecession } from './successor.ts'
 
@@ -12,6 +15,8 @@ export interface RestartState {
   readonly lifelines: readonly number[]
   /** The proxy that still runs, when there is one. */
   readonly predecession: Predecession | undefined
+  /** Workers of a proxy that has died serve until they are released. */
+  readonly hasOrphans: boolean
   /** Keeps sockets while no proxy runs. */
   readonly store: ServiceStore | undefined
   /** Another proxy serves now; this one is to stop. */
@@ -24,6 +29,7 @@ export interface RestartOptions {
     readonly handover_socket: string
     readonly service_store: boolean
   }
+  readonly adminSocket: string
   readonly environment: Environment
   readonly clock: Clock
   readonly logger: Logger
@@ -35,7 +41,7 @@ export interface RestartOptions {
  * @throws Error when a proxy runs that is to be followed and does not hand over
  */
 export async function openRestartState(options: RestartOptions): Promise<RestartState> {
-  const { config, environment, clock, logger, onHandedOver } = options
+  const { config, adminSocket, environment, clock, logger, onHandedOver } = options
   const notifySocket = environment['NOTIFY_SOCKET']
   if (config.service_store && notifySocket === undefined) {
     logger.warn({}, 'Sockets are not kept over a restart: no service manager started this process')
@@ -45,8 +51,14 @@ export async function openRestartState(options: RestartOptions): Promise<Restart
       ? new ServiceStore({ notifySocket, clock, logger })
       : undefined
   const predecession = config.handover ? await takeOver(config.handover_socket, logger) : undefined
+  // Where a proxy answers operators its workers are no orphans.
+  const isAlive = await isAnswered(adminSocket).catch(() => true)
+  const orphans = isAlive
+    ? undefined
+    : await takeFromOrphans({ path: orphanSocketPath(adminSocket), clock, logger })
   const { listeners, lifelines } = storedDescriptors(environment)
-  const fds = [...listeners, ...(predecession?.fds ?? [])]
+  const fds = [...listeners, ...(predecession?.fds ?? []), ...(orphans ?? [])]
   if (fds.length > 0) logger.info({ sockets: fds.length }, 'Inherited listening sockets')
-  return { fds, lifelines, predecession, store, onHandedOver }
+  const hasOrphans = orphans !== undefined
+  return { fds, lifelines, predecession, hasOrphans, store, onHandedOver }
 }

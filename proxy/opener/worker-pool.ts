@@ -11,7 +11,12 @@ import type {
   WorkerConfig,
   CanaryOutcome,
 } from '../worker/protocol.ts'
-import { WorkerProcess, type Lifelines, type WorkerState } from './worker-process.ts'
+import {
+  WorkerProcess,
+  type Lifelines,
+  type Outliving,
+  type WorkerState,
+} from './worker-process.ts'
 import type { UnprivilegedProgram } from './unprivileged-program.ts'
 import { WorkerMetricsSum } from './worker-metrics.ts'
 import type { Registry } from '../../lib/metrics.ts'
@@ -72,6 +77,7 @@ export class WorkerPool implements ListenerSink {
   readonly #metrics = new WorkerMetricsSum()
   readonly #scrapes = new Map<number, Scrape>()
   #lastScrape = 0
+  #outliving: Outliving | undefined
   #config: WorkerConfig
   #drainLimit: Milliseconds | undefined
   #drained: (() => void) | undefined
@@ -110,6 +116,12 @@ export class WorkerPool implements ListenerSink {
   reconfigureAgents(addresses: readonly AgentAddress[]): void {
     this.#config = { ...this.#config, agent: { ...this.#config.agent, addresses } }
     for (const { worker } of this.#places) worker?.reconfigureAgents(addresses)
+  }
+
+  /** What workers do when this process dies without a word. @param outliving `undefined`: they end soon after it */
+  outlive(outliving: Outliving | undefined): void {
+    this.#outliving = outliving
+    for (const { worker } of this.#places) worker?.outlive(outliving)
   }
 
   /** Lets one of the workers ask, each in its turn. @returns false when none can */
@@ -186,6 +198,7 @@ export class WorkerPool implements ListenerSink {
           ready: (worker) => {
             logger.info({ worker: worker.pid, listeners: this.#listeners.size }, 'Worker is ready')
             worker.add(this.#listeners.values())
+            if (this.#outliving !== undefined) worker.outlive(this.#outliving)
           },
           message: (worker, message) => this.#receive(worker, message),
           gone: (worker, why) => this.#replace(place, worker, why),

@@ -52,6 +52,14 @@ export interface Lifelines {
   remove(fd: number): void
 }
 
+/** What a worker does when this process dies without a word. */
+export interface Outliving {
+  /** Goes on so long at most. */
+  readonly limit: Milliseconds
+  /** A listening socket, for the next opener to ask at. */
+  readonly fd: number
+}
+
 /** While the worker has not yet taken what was sent before. */
 const sendAgain: Milliseconds = 5
 /** A worker that takes nothing for so long is stuck. */
@@ -71,6 +79,7 @@ export class WorkerProcess {
   readonly #channel: number
   /** Not yet sent; the descriptor is looked up here at the moment of sending. */
   readonly #unsent = new Map<number, OpenListener>()
+  #outliving: Outliving | undefined
   #state: WorkerState = 'starting'
   #cancelSend: Cancel | undefined
   #cancelReadyLimit: Cancel
@@ -121,6 +130,14 @@ export class WorkerProcess {
     if (sent.length > 0) this.#tell({ kind: 'close-listeners', listenerIds: sent })
   }
 
+  /** @param outliving `undefined`: it ends soon after this process */
+  outlive(outliving: Outliving | undefined): void {
+    if (this.#state !== 'ready') return
+    this.#outliving = outliving
+    if (outliving === undefined) this.#tell({ kind: 'outlive', limit: 0, owner: 0 })
+    else this.#send()
+  }
+
   reconfigureAgents(addresses: readonly AgentAddress[]): void {
     this.#tell({ kind: 'reconfigure-agents', addresses })
   }
@@ -146,6 +163,7 @@ export class WorkerProcess {
     if (this.#state === 'gone') return
     this.#state = 'draining'
     this.#unsent.clear()
+    this.#outliving = undefined
     this.#tell({ kind: 'drain', limit })
     this.#options.clock.schedule(limit + 1_000, () => this.kill())
   }
@@ -155,6 +173,7 @@ export class WorkerProcess {
     if (this.#state === 'gone') return
     this.#state = 'draining'
     this.#unsent.clear()
+    this.#outliving = undefined
     this.#child.unref()
     if (this.#child.connected) this.#child.disconnect()
   }
@@ -199,6 +218,23 @@ export class WorkerProcess {
       this.#tell({ kind: 'listeners', listeners: batch.map(({ description }) => description) })
       for (const { description } of batch) this.#unsent.delete(description.listenerId)
     }
+    this.#sendOutliving()
+  }
+
+  /** Once it has every socket: without, it would be of no use to the next opener. */
+  #sendOutliving(): void {
+    const outliving = this.#outliving
+    if (outliving === undefined || this.#state !== 'ready') return
+    try {
+      sendDescriptors(this.#channel, [outliving.fd])
+    } catch (cause) {
+      this.#sendLater(cause)
+      return
+    }
+    this.#waitingSince = undefined
+    this.#outliving = undefined
+    const owner = process.geteuid?.() ?? 0
+    this.#tell({ kind: 'outlive', limit: outliving.limit, owner })
   }
 
   #sendLater(cause: unknown): void {
@@ -229,6 +265,7 @@ export class WorkerProcess {
     this.#cancelReadyLimit()
     this.#cancelSend?.()
     this.#unsent.clear()
+    this.#outliving = undefined
     this.#options.lifelines?.remove(this.#channel)
     closeSync(this.#channel)
     this.#options.events.gone(this, why)

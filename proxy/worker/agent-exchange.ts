@@ -1,5 +1,5 @@
 /** What becomes of one request to the agents, from one to the next if it has to be? */
-import type { Cancel, Clock, Milliseconds, MonotonicMilliseconds } from '../../lib/clock.ts'
+import type { Cancel, Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/clock.ts'
 import { causeText, MetadataError } from '../../lib/errors.ts'
 import type { ReasonCode } from '../../lib/reason-codes.ts'
 import type { AnswerHandler } from '../../lib/http/plain-pool.ts'
@@ -37,6 +37,8 @@ export interface ExchangeServices {
 
 const firstPause: Milliseconds = 25
 const longestPause: Milliseconds = 400
+/** After the one at once. */
+const mostRepeats: Count = 2
 const noEndpoints: ReadonlySet<AgentEndpoint> = new Set()
 
 /** Refusals by which an agent says that it cannot answer now, while another may well. */
@@ -57,6 +59,7 @@ export class AgentExchange implements Leaving {
   /** Since the last pause. */
   #tried: Set<AgentEndpoint> | undefined
   #pause = firstPause
+  #repeats: Count = 0
   #cancelPause: Cancel | undefined
   #isOver = false
   #seat: Seat | undefined
@@ -178,18 +181,21 @@ export class AgentExchange implements Leaving {
   failed(attempt: AgentAttempt, cause: Error): void {
     const { endpoint } = attempt
     const wasNotTaken = !attempt.isSent || isCertificateRefused(cause)
-    if (attempt.hasAnswerBegun) this.fail(failureOf(cause))
+    const isLost = this.isRepeatable && connectionLost.has(codeOf(cause))
+    if (attempt.hasHeadCome || (attempt.hasAnswerBegun && !isLost)) this.fail(failureOf(cause))
     else if (wasNotTaken) {
       const failure = unreachable(cause, endpoint)
       // It may be left in the course of this, with all that others sent there.
       attempt.discard()
       this.#services.endpoints.noteFailure(endpoint, 'connect', causeText(cause))
       if (attempt === this.#attempt) this.#askNext(failure)
-    } else if (this.isRepeatable && !attempt.isAfresh && connectionLost.has(codeOf(cause))) {
+    } else if (isLost && !attempt.isAfresh) {
       // A kept-alive connection can be closed by the agent at the moment a request is written to it: RFC 9112 §9.3.1.
       this.#services.metrics.agentRetries += 1
       this.#ask(endpoint, true)
-    } else this.#brokeOff(attempt, cause)
+    } else if (!isLost || this.#mayAskOther(endpoint) || !this.#askAgainLater(endpoint)) {
+      this.#brokeOff(attempt, cause)
+    }
   }
 
   #leaveSeat(): void {
@@ -212,6 +218,32 @@ export class AgentExchange implements Leaving {
     if (!this.isRepeatable) return false
     const next = this.#services.endpoints.next(new Set(this.#tried).add(than), true)
     return next !== undefined && next.health.state !== 'down'
+  }
+
+  /**
+   * An agent that is killed may still take a connection and die with it, so the one that follows is asked too. No more often than that: a
+   * request may be what agents die of.
+   * @returns false when that was tried, or when it would be too late
+   */
+  #askAgainLater(endpoint: AgentEndpoint): boolean {
+    const { clock, metrics, timeoutConnect } = this.#services
+    const pause = this.#nextPause()
+    if (this.#repeats >= mostRepeats || clock.now() + pause >= this.startedAt + timeoutConnect) {
+      return false
+    }
+    this.#repeats += 1
+    this.#attempt = undefined
+    this.#cancelPause = clock.schedule(pause, () => {
+      metrics.agentRetries += 1
+      this.#ask(endpoint, true)
+    })
+    return true
+  }
+
+  #nextPause(): Milliseconds {
+    const pause = this.#pause * (0.5 + Math.random() / 2)
+    this.#pause = Math.min(this.#pause * 2, longestPause)
+    return pause
   }
 
   #ask(endpoint: AgentEndpoint, isAfresh: boolean): void {
@@ -238,8 +270,7 @@ export class AgentExchange implements Leaving {
       this.start()
       return
     }
-    const pause = this.#pause * (0.5 + Math.random() / 2)
-    this.#pause = Math.min(this.#pause * 2, longestPause)
+    const pause = this.#nextPause()
     if (clock.now() + pause >= this.startedAt + timeoutConnect) {
       this.fail(failure)
       return
@@ -259,6 +290,8 @@ class AgentAttempt implements AnswerHandler {
   readonly askedAt: MonotonicMilliseconds
   isSent = false
   hasAnswerBegun = false
+  /** Then the receiver may have sent it on. */
+  hasHeadCome = false
   /** `undefined` once it was left. */
   #exchange: AgentExchange | undefined
   #abort: ((error?: Error) => void) | undefined
@@ -307,6 +340,7 @@ class AgentAttempt implements AnswerHandler {
 
   onHeaders(status: number, fields: PlainFields | Buffer[], resume: () => void): boolean {
     if (status < 200) return true
+    this.hasHeadCome = true
     this.#resume = resume
     this.#probeEnded()
     return this.#exchange === undefined || this.#exchange.headCame(this, status, fields)

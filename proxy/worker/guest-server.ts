@@ -119,6 +119,13 @@ export class GuestServer {
     })
   }
 
+  /** Of the listening sockets of this moment. */
+  descriptors(): readonly number[] {
+    return [...this.#listeners.values()]
+      .map(({ server }) => descriptorOf(server))
+      .filter((fd) => fd >= 0)
+  }
+
   /** Stops accepting there. What is under way goes on; connections that wait for a further request end. */
   closeListeners(listenerIds: readonly number[]): void {
     const closing = this.#stopAccepting(listenerIds)
@@ -285,8 +292,8 @@ function cannotRead(error: ParserError, socket: GuestSocket): void {
 }
 
 /** Node keeps the number under its handle; there is no other way to it. */
-function descriptorOf(socket: Socket): number {
-  const { _handle: handle } = socket as Socket & { _handle?: { fd?: number } | null }
+function descriptorOf(socket: Socket | NetServer): number {
+  const { _handle: handle } = socket as { _handle?: { fd?: number } | null }
   return handle?.fd ?? -1
 }
 

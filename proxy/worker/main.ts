@@ -1,4 +1,5 @@
 /** The worker process: no capabilities, no secret, nothing but the descriptors its opener hands it. */
+import { closeSync } from 'node:fs'
 import { systemClock, type Milliseconds } from '../../lib/clock.ts'
 import { causeText } from '../../lib/errors.ts'
 import { createLogger, type Logger } from '../../lib/log.ts'
@@ -6,6 +7,7 @@ import { receiveDescriptors, savedSyn } from '../netns/libc.ts'
 import { becomeAccount } from './become.ts'
 import { DescriptorQueue, type DescriptorBatch } from './descriptor-queue.ts'
 import { lingered } from './lingering.ts'
+import { outlived, type OutlivingOptions } from './outliving.ts'
 import { preload } from './preload.ts'
 import { descriptorChannel, type FromWorker, type ToWorker } from './protocol.ts'
 import { Worker } from './worker.ts'
@@ -13,10 +15,15 @@ import { Worker } from './worker.ts'
 /** How long answers may still take when the opener is gone and nobody can say. */
 const orphanDrainLimit: Milliseconds = 10_000
 
+type Outliving = Pick<OutlivingOptions, 'limit' | 'socket' | 'owner'>
+
 function run(): void {
   let logger: Logger = createLogger({ component: 'worker', level: 'info' })
   let worker: Worker | undefined
   let lingerLimit: Milliseconds | undefined
+  let outliving: Outliving | undefined
+  let isDraining = false
+  let isToEnd = false
   const receive = (): DescriptorBatch => receiveDescriptors(descriptorChannel)
   const descriptors = new DescriptorQueue(receive)
 
@@ -30,9 +37,12 @@ function run(): void {
   }
   process.on('uncaughtException', die)
   process.on('unhandledRejection', die)
-  // The opener decides when workers stop; a terminal sends its signals to the whole group.
-  process.on('SIGINT', () => undefined)
-  process.on('SIGTERM', () => undefined)
+  // The opener decides when workers stop, as long as there is one; a terminal sends its signals to the whole group.
+  const mayEnd = (): void => {
+    isToEnd = true
+  }
+  process.on('SIGINT', mayEnd)
+  process.on('SIGTERM', mayEnd)
 
   process.on('message', (message: ToWorker) => {
     if (message.kind === 'configure') {
@@ -52,7 +62,14 @@ function run(): void {
       lingerLimit = message.limit
       return
     }
+    if (message.kind === 'outlive') {
+      if (outliving !== undefined) closeSync(outliving.socket)
+      const socket = message.limit > 0 ? descriptors.next() : undefined
+      outliving = socket === undefined ? undefined : { ...message, socket }
+      return
+    }
     if (worker === undefined) throw new TypeError(`"${message.kind}" came before "configure"`)
+    isDraining ||= message.kind === 'drain'
     const handled = worker.handle(message)
     if (message.kind === 'drain') handled.then(leave, die)
     else handled.catch(die)
@@ -61,12 +78,24 @@ function run(): void {
     if (worker === undefined) process.exit(0)
     const orphan = worker
     const finish = async (): Promise<void> => {
-      if (lingerLimit !== undefined) {
+      let finishing: () => void = () => undefined
+      if (outliving !== undefined && !isDraining) {
+        logger.warn({}, 'The opener died, serving until another one does')
+        finishing = await outlived({
+          ...outliving,
+          clock: systemClock,
+          descriptors: () => orphan.descriptors(),
+          isToEnd: () => isToEnd,
+        })
+      } else if (lingerLimit !== undefined) {
         logger.info({}, 'The opener is gone, serving until another one does')
         await lingered({ clock: systemClock, limit: lingerLimit, receive })
       }
       logger.warn({}, 'The opener is gone, finishing what is under way')
-      await orphan.handle({ kind: 'drain', limit: orphanDrainLimit })
+      const drained = orphan.handle({ kind: 'drain', limit: orphanDrainLimit })
+      // Nothing is accepted from here on.
+      finishing()
+      await drained
     }
     finish().then(() => process.exit(0), die)
   })

@@ -167,7 +167,7 @@ export class WorkerMetrics {
       ),
       counter(
         'overlapd_proxy_agent_retries_total',
-        'Requests asked once more because the agent closed the connection without an answer.',
+        'Requests asked again because the agent closed the connection before it had answered.',
         [plain(this.agentRetries)],
       ),
       {

@@ -120,6 +120,11 @@ export type ToWorker =
    * drain then: another opener is on its way, and has that end from the service manager.
    */
   | { readonly kind: 'linger'; readonly limit: Milliseconds }
+  /**
+   * Should the opener be gone without a word, go on as before for so long at most, and give the sockets to an opener of the user `owner`
+   * that asks for them on the socket whose descriptor was sent before this message. 0: do not, and no descriptor was sent.
+   */
+  | { readonly kind: 'outlive'; readonly limit: Milliseconds; readonly owner: number }
   | { readonly kind: 'metrics'; readonly id: number }
   /** Ask over a connecting socket, whose descriptor was sent before this message. Answered by `canary`. */
   | { readonly kind: 'ask-canary'; readonly canaryId: number }

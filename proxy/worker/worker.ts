@@ -72,7 +72,14 @@ export class Worker {
     })
   }
 
-  async handle(message: Exclude<ToWorker, { kind: 'configure' | 'linger' }>): Promise<void> {
+  /** Listening sockets of this moment. They stay this worker's. */
+  descriptors(): readonly number[] {
+    return this.#server.descriptors()
+  }
+
+  async handle(
+    message: Exclude<ToWorker, { kind: 'configure' | 'linger' | 'outlive' }>,
+  ): Promise<void> {
     switch (message.kind) {
       case 'listeners':
         await this.#listen(this.#takeDescriptors(message.listeners))

@@ -101,8 +101,10 @@ for (const [what, bytes] of Object.entries(broken)) {
 }
 
 t.test(
-  'a connection lost without an answer is asked once more for GET, never for POST',
+  'a request whose connection was lost without an answer is asked again for GET, a few times, and never for POST',
   async (t) => {
+    const retries = (): Promise<number> => worker.metric('overlapd_proxy_agent_retries_total')
+    const retriesBefore = await retries()
     const lose = ({ socket }: RecordedRequest): undefined => {
       socket.destroy()
     }
@@ -123,24 +125,51 @@ t.test(
 
     t.equal(recovered?.body.toString(), 'second')
     t.equal(lost?.field('x-overlapd-reason'), 'agent_broken_answer')
-    t.equal(afterGets - seen, 4, 'twice each')
+    t.equal(afterGets - seen, 2 + 4)
     t.equal(post?.field('x-overlapd-reason'), 'agent_broken_answer')
     t.equal(agent.requests.length - afterGets, 1)
-    t.equal(await worker.metric('overlapd_proxy_agent_retries_total'), 2)
+    t.equal((await retries()) - retriesBefore, 1 + 3)
   },
 )
 
-t.test('an answer that has begun is never asked for again', async (t) => {
+t.test('an answer of which no head has come is asked for again, but not for POST', async (t) => {
+  const seen = agent.requests.length
+  const breakOff = ({ socket }: RecordedRequest): undefined => {
+    socket.end('HTTP/1.1 200 OK\r\nContent-Le')
+  }
+  agent.answer = (request) => {
+    agent.answer = () => plainAnswer('second')
+    return breakOff(request)
+  }
+
+  const recovered = await askRaw(worker.target, get('/'))
+  const afterGet = agent.requests.length
+  agent.answer = breakOff
+  const post = await askRaw(
+    worker.target,
+    'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx',
+  )
+
+  t.equal(recovered?.body.toString(), 'second')
+  t.equal(afterGet - seen, 2)
+  t.equal(post?.field('x-overlapd-reason'), 'agent_broken_answer')
+  t.equal(agent.requests.length - afterGet, 1)
+})
+
+t.test('an agent that dies with a connection it has taken is asked when it is back', async (t) => {
   const seen = agent.requests.length
   agent.answer = ({ socket }) => {
-    socket.end('HTTP/1.1 200 OK\r\nContent-Le')
+    socket.destroy()
+    if (agent.requests.length - seen < 3) return undefined
+    agent.answer = () => plainAnswer('back')
+    void agent.stopListening().then(() => agent.listen())
     return undefined
   }
 
   const answer = await askRaw(worker.target, get('/'))
 
-  t.equal(answer?.field('x-overlapd-reason'), 'agent_broken_answer')
-  t.equal(agent.requests.length - seen, 1)
+  t.equal(answer?.body.toString(), 'back')
+  t.equal(agent.requests.length - seen, 4)
 })
 
 for (const [framing, head, httpVersion] of [
@@ -156,6 +185,7 @@ for (const [framing, head, httpVersion] of [
     const guest = await RawConnection.open(worker.target)
     await guest.write(`GET / HTTP/${httpVersion}\r\nHost: a\r\n\r\n`)
     await guest.received(60)
+    const asked = agent.requests.length
 
     agent.requests.at(-1)!.socket.destroy()
     const rest = await guest.rest()
@@ -163,6 +193,7 @@ for (const [framing, head, httpVersion] of [
     t.match(rest.toString(), /part1/, 'a part had come')
     t.notMatch(rest.toString(), /\r\n0\r\n\r\n$/)
     t.ok(guest.isReset, 'the connection is reset, not closed as if all were said')
+    t.equal(agent.requests.length, asked, 'nothing is asked again that the guest has a part of')
   })
 }
 

@@ -144,7 +144,7 @@ export class OurSide {
     await this.#proxy.ready(patience)
   }
 
-  /** Kills the opener, and with it all its workers, and starts it again at once. @returns once it is ready */
+  /** Kills the opener and starts it again at once. @returns once it is ready */
   async killProxy(): Promise<void> {
     process.kill(this.#proxy.pid, 'SIGKILL')
     await this.#proxy.stop()

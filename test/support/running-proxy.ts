@@ -1,5 +1,5 @@
 /** How do tests get a whole proxy, with its workers, and an agent that says what it was asked? */
-import { spawn } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import {
   chmodSync,
@@ -99,12 +99,18 @@ export interface ProxyStart {
   readonly by?: readonly string[]
 }
 
-/** Starts a proxy on a stage and waits until it answers operators. */
-export async function startProxyOn(
-  t: Test,
+interface SpawnedProxy {
+  readonly child: ChildProcess
+  readonly adminSocket: string
+  readonly ended: Promise<[number | null]>
+  readonly log: () => string
+}
+
+function spawnProxy(
   { folder, netnsFolder }: ProxyStage,
-  start: ProxyStart = {},
-): Promise<RunningProxy> {
+  start: ProxyStart,
+  onLog: (log: string, child: ChildProcess) => void = () => undefined,
+): SpawnedProxy {
   const { program = builtProgram, set = [], by = ['env', '-i'] } = start
   if (!existsSync(program)) throw new Error('dist/ is missing: run "npm run build" first')
   const adminSocket = join(folder, 'admin.sock')
@@ -133,9 +139,36 @@ export async function startProxyOn(
   )
   let log = ''
   for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => (log += text))
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      log += text
+      onLog(log, child)
+    })
   }
   const ended = once(child, 'exit') as Promise<[number | null]>
+  return { child, adminSocket, ended, log: () => log }
+}
+
+/** Starts a proxy and kills it at the moment at which its log matches. @returns its log */
+export async function startAndKill(
+  stage: ProxyStage,
+  start: ProxyStart,
+  moment: RegExp,
+): Promise<string> {
+  const { ended, log } = spawnProxy(stage, start, (text, child) => {
+    if (moment.test(text)) child.kill('SIGKILL')
+  })
+  await ended
+  return log()
+}
+
+/** Starts a proxy on a stage and waits until it answers operators. */
+export async function startProxyOn(
+  t: Test,
+  stage: ProxyStage,
+  start: ProxyStart = {},
+): Promise<RunningProxy> {
+  const { netnsFolder } = stage
+  const { child, adminSocket, ended, log } = spawnProxy(stage, start)
   const stop = async (): Promise<number | null> => {
     child.kill('SIGTERM')
     return (await ended)[0]
@@ -156,7 +189,7 @@ export async function startProxyOn(
       })
     }
     throw new Error(
-      `The proxy did not come to "${what}": ${JSON.stringify(await status().catch(String))}\n${log}`,
+      `The proxy did not come to "${what}": ${JSON.stringify(await status().catch(String))}\n${log()}`,
     )
   }
   await until('ready workers', ({ workers }) => workers.every(({ state }) => state === 'ready'))
@@ -169,7 +202,7 @@ export async function startProxyOn(
     until,
     stop,
     ended: ended.then(([code]) => code),
-    log: () => log,
+    log,
   }
 }
 

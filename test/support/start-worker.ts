@@ -64,19 +64,25 @@ export class StartedWorker {
   readonly targets: readonly RawTarget[]
   readonly exited: Promise<number | null>
   readonly #child: ChildProcess
+  readonly #channel: number
   readonly #received: FromWorker[] = []
   readonly #waiting: (() => void)[] = []
   #metricsAsked = 0
 
-  constructor(child: ChildProcess, targets: readonly RawTarget[]) {
+  /** @param channel for descriptors; closed with the worker's end */
+  constructor(child: ChildProcess, channel: number, targets: readonly RawTarget[]) {
     this.#child = child
+    this.#channel = channel
     this.targets = targets
     this.exited = once(child, 'exit').then(([code]) => code as number | null)
     child.on('message', (message) => {
       this.#received.push(message as FromWorker)
       this.#wake()
     })
-    child.on('exit', () => this.#wake())
+    child.on('exit', () => {
+      closeSync(channel)
+      this.#wake()
+    })
   }
 
   get target(): RawTarget {
@@ -93,6 +99,12 @@ export class StartedWorker {
 
   tell(message: ToWorker): void {
     this.#child.send(message)
+  }
+
+  /** Tells what descriptors belong to. */
+  tellOf(fds: readonly number[], message: ToWorker): void {
+    sendDescriptors(this.#channel, fds)
+    this.tell(message)
   }
 
   /** The next message of a kind. */
@@ -153,7 +165,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<StartedW
     const { address, port } = server.address() as AddressInfo
     return { host: address, tcpPort: port }
   })
-  const worker = new StartedWorker(child, targets)
+  const worker = new StartedWorker(child, ours, targets)
   worker.tell({
     kind: 'configure',
     config: {
@@ -175,8 +187,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<StartedW
     },
   })
   await worker.told('ready')
-  sendDescriptors(ours, servers.map(descriptorOf))
-  worker.tell({
+  worker.tellOf(servers.map(descriptorOf), {
     kind: 'listeners',
     listeners: identities.map((identity, index) => ({
       ...identity,
@@ -188,7 +199,6 @@ export async function startWorker(options: StartWorkerOptions): Promise<StartedW
   await worker.told('listening')
   // The worker has copies; ours would take connections away from it.
   for (const server of servers) server.close()
-  closeSync(ours)
   return worker
 }
 

@@ -18,7 +18,7 @@ const events: readonly {
     },
   },
   { name: 'restart-opener', happen: (ours) => ours.replaceProxy() },
-  // Without a service manager that keeps its sockets, as systemd does.
+  // Without a service manager that keeps its sockets, as systemd does: its workers hold them.
   { name: 'kill-opener', happen: (ours) => ours.killProxy() },
 ]
 

@@ -1,12 +1,20 @@
 import t, { type Test } from 'tap'
 import { connect } from 'node:net'
+import { closeSync } from 'node:fs'
+import { join } from 'node:path'
+import { systemClock, type Milliseconds } from '../../../lib/clock.ts'
+import { silentLogger } from '../../../lib/log.ts'
+import { releaseOrphans, takeFromOrphans } from '../../../proxy/handover/orphans.ts'
+import { leaveSocket } from '../../support/left-socket.ts'
 import { get, RawConnection } from '../../support/raw-http.ts'
 import { plainAnswer, RecordingAgent } from '../../support/recording-agent.ts'
+import { openFolder } from '../../support/running-proxy.ts'
 import {
   freeTcpPort,
   networkIdentity,
   routerIdentity,
   startWorker,
+  type StartedWorker,
 } from '../../support/start-worker.ts'
 
 async function start(t: Test) {
@@ -113,6 +121,87 @@ t.test('a worker whose opener is gone finishes and exits', async (t) => {
   const late = await busy.answer()
 
   t.equal(late?.body.toString(), 'late')
+  t.equal(await worker.exited, 0)
+})
+
+/** Lets a worker outlive its opener as the opener does. @returns where the next one asks */
+async function mayOutlive(t: Test, worker: StartedWorker, limit: Milliseconds): Promise<string> {
+  const { path, fd } = await leaveSocket(join(openFolder(t), 'admin.sock'))
+  worker.tellOf([fd], { kind: 'outlive', limit, owner: process.geteuid?.() ?? 0 })
+  // It has what was said before when it answers what was said after.
+  await worker.metrics()
+  closeSync(fd)
+  return path
+}
+
+async function status(worker: StartedWorker): Promise<number | undefined> {
+  const guest = await RawConnection.open(worker.target)
+  await guest.write(get('/'))
+  const answer = await guest.answer()
+  guest.close()
+  return answer?.status
+}
+
+t.test('a worker whose opener has died serves until the next one does', async (t) => {
+  const { agent, worker } = await start(t)
+  const path = await mayOutlive(t, worker, 60_000)
+
+  worker.disconnect()
+  t.equal(await status(worker), 200)
+  const orphans = await takeFromOrphans({ path, clock: systemClock, logger: silentLogger })
+  t.equal(orphans?.length, 2)
+  t.equal(await status(worker), 200, 'having given its sockets away it serves as before')
+  agent.answer = () => undefined
+  const busy = await RawConnection.open(worker.target)
+  await busy.write(get('/busy'))
+  const asked = await agent.recorded(3)
+  await releaseOrphans({ path, clock: systemClock, logger: silentLogger })
+  for (const fd of orphans ?? []) closeSync(fd)
+
+  t.equal(await isRefused(worker.target), true, 'released, it accepts no more')
+  asked.socket.write(plainAnswer('late'))
+  t.equal((await busy.answer())?.body.toString(), 'late', 'and answers what it was asked')
+  t.equal(await worker.exited, 0)
+})
+
+t.test('a worker that nobody follows ends by itself', async (t) => {
+  const { worker } = await start(t)
+  await mayOutlive(t, worker, 300)
+
+  worker.disconnect()
+  t.equal(await status(worker), 200)
+
+  t.equal(await worker.exited, 0)
+})
+
+t.test('a worker that may not outlive its opener any more does not', async (t) => {
+  const { worker } = await start(t)
+  const path = await mayOutlive(t, worker, 60_000)
+  worker.tell({ kind: 'outlive', limit: 0, owner: 0 })
+
+  worker.disconnect()
+
+  t.equal(await worker.exited, 0)
+  t.equal(
+    await takeFromOrphans({ path, clock: systemClock, logger: silentLogger }),
+    undefined,
+    'and nobody listens for the next one',
+  )
+})
+
+t.test('a worker whose opener dies while it drains just ends', async (t) => {
+  const { agent, worker } = await start(t)
+  await mayOutlive(t, worker, 60_000)
+  agent.answer = () => undefined
+  const busy = await RawConnection.open(worker.target)
+  await busy.write(get('/busy'))
+  const asked = await agent.recorded(1)
+
+  worker.tell({ kind: 'drain', limit: 10_000 })
+  worker.disconnect()
+  asked.socket.write(plainAnswer('late'))
+
+  t.equal((await busy.answer())?.body.toString(), 'late')
   t.equal(await worker.exited, 0)
 })
 

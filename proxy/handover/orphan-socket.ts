@@ -1,0 +1,96 @@
+/** Where do workers hear the next opener, should this one die without a word? */
+import { closeSync, lstatSync, renameSync, rmSync } from 'node:fs'
+import type { Clock, Count, Milliseconds } from '../../lib/clock.ts'
+import { causeText } from '../../lib/errors.ts'
+import type { Logger } from '../../lib/log.ts'
+import { bindSocket, linux, listenSocket, openSocket } from '../netns/libc.ts'
+import { unixAddress } from '../netns/unix-address.ts'
+import type { Outliving } from '../opener/worker-process.ts'
+import { releaseOrphans } from './orphans.ts'
+
+export interface OrphanSocketOptions {
+  /** @see orphanSocketPath */
+  readonly path: string
+  /** For which workers go on without an opener; 0: they do not. */
+  readonly limit: Milliseconds
+  readonly outlive: (outliving: Outliving | undefined) => void
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** Beside the admin socket, which every proxy has for itself. */
+export function orphanSocketPath(adminSocket: string): string {
+  return `${adminSocket}.orphans`
+}
+
+/** One opener follows. */
+const backlog: Count = 8
+
+/**
+ * Made by the opener and accepted on by workers that have none any more, so that whoever connects knows by the kernel's word whose it
+ * is. While the opener lives nobody answers there: a worker that did so could tell the next opener nothing that it believes.
+ */
+export class OrphanSocket {
+  readonly #options: OrphanSocketOptions
+  #fd: number | undefined
+  #isStarted = false
+
+  constructor(options: OrphanSocketOptions) {
+    this.#options = options
+  }
+
+  /**
+   * We serve: workers outlive this process from now on, and those of a dead one are released. In this order the next opener finds
+   * somebody who serves, whenever this one dies. The admin socket must be this process's own by now. Does nothing when called again.
+   */
+  async start(): Promise<void> {
+    if (this.#isStarted) return
+    this.#isStarted = true
+    const { path, clock, logger } = this.#options
+    const former = { path: `${path}.former`, clock, logger }
+    // Of one that died in the middle of this.
+    await releaseOrphans(former)
+    this.#open(former.path)
+    await releaseOrphans(former)
+  }
+
+  #open(formerPath: string): void {
+    const { path, limit, outlive, logger } = this.#options
+    try {
+      if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true) {
+        renameSync(path, formerPath)
+      }
+      if (limit === 0) return
+      this.#fd = listenOn(path)
+      outlive({ fd: this.#fd, limit })
+    } catch (cause) {
+      logger.warn({ path, cause: causeText(cause) }, 'Workers will end if this process dies')
+    }
+  }
+
+  /** Workers end with this process from now on. May be called twice. */
+  close(): void {
+    if (this.#fd === undefined) return
+    this.#options.outlive(undefined)
+    closeSync(this.#fd)
+    this.#fd = undefined
+    rmSync(this.#options.path, { force: true })
+  }
+}
+
+function listenOn(path: string): number {
+  const address = unixAddress(path)
+  const fd = openSocket(linux.AF_UNIX, linux.SOCK_SEQPACKET | linux.SOCK_NONBLOCK)
+  // Whoever may connect gets every listener of the host, so the socket never exists with wider permissions.
+  const umask = process.umask(0o177)
+  try {
+    bindSocket(fd, address)
+    listenSocket(fd, backlog)
+    return fd
+  } catch (cause) {
+    closeSync(fd)
+    throw cause
+  } finally {
+    process.umask(umask)
+  }
+}

@@ -1,0 +1,29 @@
+/** What does an opener leave when it dies? The socket of its orphans: a path, and a descriptor that its workers hold. */
+import { systemClock, type Milliseconds } from '../../lib/clock.ts'
+import { silentLogger } from '../../lib/log.ts'
+import { OrphanSocket, orphanSocketPath } from '../../proxy/handover/orphan-socket.ts'
+
+export interface LeftSocket {
+  readonly path: string
+  /** The caller's to close. */
+  readonly fd: number
+}
+
+const anyLimit: Milliseconds = 1_000
+
+/** Makes the socket as an opener with this admin socket does. */
+export async function leaveSocket(adminSocket: string): Promise<LeftSocket> {
+  const path = orphanSocketPath(adminSocket)
+  let fd = -1
+  const socket = new OrphanSocket({
+    path,
+    limit: anyLimit,
+    outlive: (outliving) => {
+      fd = outliving?.fd ?? -1
+    },
+    clock: systemClock,
+    logger: silentLogger,
+  })
+  await socket.start()
+  return { path, fd }
+}
