@@ -249,6 +249,7 @@ function createLeasing(
     // What is not seen here cannot be limited here.
     upstreamsFor: (identity) =>
       rateLimits.settings.isEnabled ? [] : leaseTerms(upstreams, signer, tls, identity),
+    concurrency: concurrencyOf(compute),
     clock,
     ttl: forwarding.lease_ttl,
     oldest: config.cache.ttl,

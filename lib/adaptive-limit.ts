@@ -20,6 +20,11 @@ const overloadedFactor = 0.7
 const followDown = 1 / 16
 const followUp = 1 / 512
 
+/** A service that has too much to do, or a proxy before it, says so with one of these. */
+export function isOverloadStatus(status: number): boolean {
+  return status === 429 || status === 503 || status === 504
+}
+
 /** What one kind of request usually takes. */
 interface Usual {
   span: Milliseconds

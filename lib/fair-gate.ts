@@ -1,6 +1,7 @@
 /** May a request go to a service that takes only so many at a time? If not yet, it waits for its turn here. */
 import type { Cancel, Clock, Count, Milliseconds, MonotonicMilliseconds, Seconds } from './clock.ts'
 import { MetadataError } from './errors.ts'
+import { hasRoomFor } from './fair-share.ts'
 import { FairQueue, type FairQueueOptions, type Seat } from './fair-queue.ts'
 
 export interface FairGateOptions extends FairQueueOptions {
@@ -39,15 +40,10 @@ interface Waiter {
   readonly fail: (error: MetadataError) => void
 }
 
-/** One part in so many of the slots is kept for projects that hold few. */
-const reservedPart = 4
-
 /**
  * A limit on what runs at the same time, with a fair queue before it. While there is room, entering is a comparison and
- * a count: no promise, no timer, nothing allocated but a seat when an instance is new.
- *
- * The last quarter of the slots is for projects that hold less than a quarter each. So one project alone, be its
- * requests ever so slow, leaves some slots free for the next one that comes.
+ * a count: no promise, no timer, nothing allocated but a seat when an instance is new. Some slots are for projects that hold
+ * few, see {@link hasRoomFor}.
  */
 export class FairGate {
   readonly #options: FairGateOptions
@@ -134,10 +130,9 @@ export class FairGate {
   }
 
   #hasRoomFor(seat: Seat): boolean {
-    const limit = this.#options.limit.value
-    const free = limit - this.#queue.running
-    const reserved = Math.floor(limit / reservedPart)
-    return free > reserved || (free > 0 && seat.projectRunning < reserved)
+    const { limit } = this.#options
+    const { running } = this.#queue
+    return hasRoomFor({ limit: limit.value, running, ofProject: seat.projectRunning })
   }
 
   #shed(why: ShedReason): MetadataError {

@@ -2,7 +2,7 @@
  * What an agent and the workers of its host say to each other about leases: one JSON object a line over a UNIX socket of its own.
  * Both read what they get field by field, since either may be of another version.
  */
-import type { Bytes, Milliseconds } from './clock.ts'
+import type { Bytes, Count, Milliseconds } from './clock.ts'
 import { parseNetworkId, parseRouterId } from './ids.ts'
 import { parseIpAddress, type IpAddress } from './ip-address.ts'
 import { parseMacAddress, type MacAddress } from './mac-address.ts'
@@ -51,6 +51,13 @@ export const leasedHeaderNames = [
   wireHeaders.instanceIdSignature,
 ] as const
 
+/** How many requests of this worker may be on their way to compute: where its limit begins, and between which two it moves. */
+export interface LeasedConcurrency {
+  readonly min: Count
+  readonly start: Count
+  readonly max: Count
+}
+
 /** Worker → agent. */
 export type LeaseRequest =
   | ({ readonly kind: 'ask'; readonly ask: number } & LeaseKey)
@@ -60,7 +67,11 @@ export type LeaseRequest =
 /** Agent → worker. */
 export type LeaseNews =
   /** Also the first thing on each connection. */
-  | { readonly kind: 'heartbeat' }
+  | {
+      readonly kind: 'heartbeat'
+      /** Absent from an agent that does not say. */
+      readonly concurrency?: LeasedConcurrency
+    }
   | {
       readonly kind: 'lease'
       readonly ask: number
@@ -107,6 +118,7 @@ export function readLeaseNews(value: unknown): LeaseNews | undefined {
   const { kind, ask } = value
   switch (kind) {
     case 'heartbeat':
+      return readHeartbeat(value)
     case 'revoke_all':
       return { kind }
     case 'refused':
@@ -120,6 +132,15 @@ export function readLeaseNews(value: unknown): LeaseNews | undefined {
     default:
       return undefined
   }
+}
+
+function readHeartbeat({ concurrency }: Fields): LeaseNews | undefined {
+  if (concurrency === undefined) return { kind: 'heartbeat' }
+  if (!isObject(concurrency)) return undefined
+  const { min, start, max } = concurrency
+  if (!isNumber(min) || !isNumber(start) || !isNumber(max)) return undefined
+  const isInOrder = min >= 1 && min <= start && start <= max
+  return isInOrder ? { kind: 'heartbeat', concurrency: { min, start, max } } : undefined
 }
 
 function readLease(value: Fields): LeaseNews | undefined {

@@ -1,7 +1,7 @@
 /** Which endpoint answers, with which secret, and what is tried when one does not? */
 import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/clock.ts'
 import { causeText, MetadataError } from '../../lib/errors.ts'
-import type { AdaptiveLimit } from '../../lib/adaptive-limit.ts'
+import { isOverloadStatus, type AdaptiveLimit } from '../../lib/adaptive-limit.ts'
 import type { FairGate } from '../../lib/fair-gate.ts'
 import type { Seat } from '../../lib/fair-queue.ts'
 import type { Logger } from '../../lib/log.ts'
@@ -13,7 +13,7 @@ import {
   type Downstream,
   type KeptAnswer,
 } from './exchange.ts'
-import { documentKind } from './document-kind.ts'
+import { documentKind } from '../../lib/document-kind.ts'
 import { pauseUnlessGone, RestartPatience, type Waited } from './restart-patience.ts'
 import type { RequestSigner, SecretSlot, SignedIdentity } from './signed-headers.ts'
 import type { Upstream, Upstreams } from './upstreams.ts'
@@ -88,11 +88,6 @@ function isGatewayStatus(status: number): boolean {
 
 function isDoubtful(status: number): boolean {
   return status === 404 || status === 403
-}
-
-/** A service that has too much to do, or a proxy before it, says so with one of these. */
-function isOverloadStatus(status: number): boolean {
-  return status === 429 || status === 503 || status === 504
 }
 
 function outcomeLabel(outcome: AttemptOutcome): string {

@@ -3,6 +3,7 @@ import type { Cancel, Clock, Count, Milliseconds, MonotonicMilliseconds } from '
 import {
   heartbeatInterval,
   leasesPerRevocation,
+  type LeasedConcurrency,
   type LeaseKey,
   type LeaseNews,
   type LeaseUpstream,
@@ -29,6 +30,8 @@ export interface LeaseDeskOptions {
   readonly directory: { onChange(listener: (change: DirectoryChange) => void): () => void }
   /** Where requests of an identity may go and with which headers; empty when nowhere. */
   readonly upstreamsFor: (identity: Identity) => readonly LeaseUpstream[]
+  /** How many requests all workers together may have on their way to compute. Each is told its part. */
+  readonly concurrency: LeasedConcurrency
   readonly clock: Clock
   readonly ttl: Milliseconds
   /** Counted from when the source of ports said who it is: the age limit of the resolver's memory. */
@@ -97,7 +100,7 @@ export class LeaseDesk {
   open(tell: (news: LeaseNews) => void): LeaseHolder {
     const holder: Holder = { tell, leases: new Set() }
     this.#holders.add(holder)
-    tell({ kind: 'heartbeat' })
+    tell(this.#heartbeat())
     this.#beat ??= this.#scheduleBeat()
     return {
       ask: (ask, key) => this.#answer(holder, ask, key),
@@ -216,8 +219,17 @@ export class LeaseDesk {
       this.#beat = this.#scheduleBeat()
       const now = clock.now()
       for (const lease of this.#leases.values()) if (lease.endsAt <= now) this.#forget(lease)
-      for (const holder of this.#holders) holder.tell({ kind: 'heartbeat' })
+      const heartbeat = this.#heartbeat()
+      for (const holder of this.#holders) holder.tell(heartbeat)
     })
+  }
+
+  /** A worker that comes is told its part at once, the others theirs within a second. */
+  #heartbeat(): LeaseNews {
+    const part = (count: Count): Count => Math.max(1, Math.floor(count / this.#holders.size))
+    const { min, start, max } = this.#options.concurrency
+    const concurrency = { min: part(min), start: part(start), max: part(max) }
+    return { kind: 'heartbeat', concurrency }
   }
 }
 

@@ -1,7 +1,10 @@
 /** How does a request under a lease reach compute without the agent? */
+import { AdaptiveLimit, isOverloadStatus } from '../../lib/adaptive-limit.ts'
 import type { Bytes, Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/clock.ts'
 import { MetadataError } from '../../lib/errors.ts'
-import type { LeaseUpstream } from '../../lib/lease-messages.ts'
+import { documentKind } from '../../lib/document-kind.ts'
+import { FairShare } from '../../lib/fair-share.ts'
+import type { LeasedConcurrency, LeaseUpstream } from '../../lib/lease-messages.ts'
 import { readAuthorities } from '../../lib/tls-material.ts'
 import type { AnswerReceiver } from './agent-exchange.ts'
 import { readAnswerHead } from '../../lib/http/answer-head.ts'
@@ -57,15 +60,49 @@ export class DirectClient {
   readonly #options: DirectClientOptions
   readonly #pools = new Map<string, OriginPool>()
   readonly #states = new WeakMap<OriginPool, UpstreamState>()
-  #inFlight: Count = 0
+  readonly #share = new FairShare()
+  /** Absent until the agent has said. */
+  #limit: AdaptiveLimit | undefined
+  #concurrency: LeasedConcurrency | undefined
 
   constructor(options: DirectClientOptions) {
     this.#options = options
   }
 
-  /** The first of the endpoints that is not left alone; `undefined` when none is, or as much runs as may. */
+  get running(): Count {
+    return this.#share.running
+  }
+
+  /** Requests that may be on their way to compute. */
+  get limit(): Count {
+    const { connections } = this.#options.config
+    return this.#limit === undefined ? connections : Math.min(this.#limit.value, connections)
+  }
+
+  /** What the agent allows. The limit moves in between, as the agent's own does: by how fast compute answers. */
+  setConcurrency(concurrency: LeasedConcurrency): void {
+    const { min, start, max } = concurrency
+    const known = this.#concurrency
+    if (known?.min === min && known.start === start && known.max === max) return
+    const begin = this.#limit === undefined ? start : this.#limit.value
+    this.#concurrency = concurrency
+    this.#limit = new AdaptiveLimit({
+      clock: this.#options.clock,
+      min,
+      max,
+      start: Math.min(max, Math.max(min, begin)),
+    })
+  }
+
+  /** Takes a slot for a request of the project, to be given to `send`. @returns false when it has enough of them, or all are taken */
+  tryEnter(project: string): boolean {
+    if (this.#share.tryEnter(project, this.limit)) return true
+    this.#limit?.wanted()
+    return false
+  }
+
+  /** The first of the endpoints that is not left alone; `undefined` when none is. */
   choose(upstreams: readonly LeaseUpstream[]): DirectUpstream | undefined {
-    if (this.#inFlight >= this.#options.config.connections) return undefined
     for (const upstream of upstreams) {
       const pool = this.#poolFor(upstream)
       const state = pool && this.#states.get(pool)
@@ -77,9 +114,16 @@ export class DirectClient {
     return undefined
   }
 
-  send(upstream: DirectUpstream, request: DirectRequest, receiver: DirectReceiver): DirectExchange {
-    const exchange = new DirectExchange(this, upstream.state, receiver)
-    this.#inFlight += 1
+  /** @param project for which `tryEnter` gave a slot, which is given back at the end */
+  send(
+    upstream: DirectUpstream,
+    request: DirectRequest,
+    project: string,
+    receiver: DirectReceiver,
+  ): DirectExchange {
+    const began = this.#options.clock.now()
+    const sent = { state: upstream.state, target: request.target, project, began }
+    const exchange = new DirectExchange(this, sent, receiver)
     upstream.pool.dispatch(
       {
         path: request.target,
@@ -93,16 +137,27 @@ export class DirectClient {
   }
 
   /** An exchange is over. */
-  ended(): void {
-    this.#inFlight -= 1
+  ended({ project }: SentRequest): void {
+    this.#share.leave(project)
   }
 
-  worked(state: UpstreamState): void {
+  /** The head of an answer is here. */
+  answered({ target, began }: SentRequest, status: number): void {
+    if (isOverloadStatus(status)) this.#limit?.overloaded(began)
+    else this.#limit?.answered(documentKind(target), this.#options.clock.now() - began)
+  }
+
+  /** No answer came in time. */
+  timedOut({ began }: SentRequest): void {
+    this.#limit?.overloaded(began)
+  }
+
+  worked({ state }: SentRequest): void {
     state.failures = 0
   }
 
   /** The endpoint is left alone for a while, twice as long each time. */
-  failed(state: UpstreamState): void {
+  failed({ state }: SentRequest): void {
     const rest = Math.min(longestRest, firstRest * 2 ** Math.min(state.failures, 10))
     state.failures += 1
     state.restUntil = this.#options.clock.now() + rest * (0.75 + Math.random() / 2)
@@ -142,21 +197,29 @@ export class DirectClient {
   }
 }
 
+/** What is known of a request that was sent. */
+interface SentRequest {
+  readonly state: UpstreamState
+  readonly target: string
+  readonly project: string
+  readonly began: MonotonicMilliseconds
+}
+
 type State = 'asking' | 'answering' | 'discarding' | 'over'
 
 /** One request on its way. */
 export class DirectExchange implements AnswerHandler {
   readonly #client: DirectClient
-  readonly #upstream: UpstreamState
+  readonly #sent: SentRequest
   readonly #receiver: DirectReceiver
   #abort: ((error?: Error) => void) | undefined
   #resume: (() => void) | undefined
   #state: State = 'asking'
   #discarded: Bytes = 0
 
-  constructor(client: DirectClient, upstream: UpstreamState, receiver: DirectReceiver) {
+  constructor(client: DirectClient, sent: SentRequest, receiver: DirectReceiver) {
     this.#client = client
-    this.#upstream = upstream
+    this.#sent = sent
     this.#receiver = receiver
   }
 
@@ -180,13 +243,14 @@ export class DirectExchange implements AnswerHandler {
 
   onHeaders(status: number, fields: PlainFields | Buffer[], resume: () => void): boolean {
     if (status < 200) return true
+    this.#client.answered(this.#sent, status)
     const head = handedBack.has(status) ? undefined : readAnswerHead(status, fields, 'compute')
     if (head === undefined) {
       this.#state = 'discarding'
       this.#receiver.handBack(status)
       return true
     }
-    this.#client.worked(this.#upstream)
+    this.#client.worked(this.#sent)
     this.#state = 'answering'
     this.#resume = resume
     this.#receiver.answerHead(status, head.headers, undefined)
@@ -213,8 +277,9 @@ export class DirectExchange implements AnswerHandler {
     if (state === 'discarding') return
     const { code } = cause as NodeJS.ErrnoException
     const isSlow = code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT'
+    if (isSlow) this.#client.timedOut(this.#sent)
     // A kept-alive connection that the endpoint closed says nothing about the endpoint.
-    if (code !== 'UND_ERR_SOCKET' && code !== 'ECONNRESET') this.#client.failed(this.#upstream)
+    if (code !== 'UND_ERR_SOCKET' && code !== 'ECONNRESET') this.#client.failed(this.#sent)
     if (state === 'asking' && !isSlow) {
       this.#receiver.handBack(undefined)
       return
@@ -229,6 +294,6 @@ export class DirectExchange implements AnswerHandler {
   #end(): void {
     if (this.#state === 'over') return
     this.#state = 'over'
-    this.#client.ended()
+    this.#client.ended(this.#sent)
   }
 }

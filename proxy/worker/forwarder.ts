@@ -61,6 +61,12 @@ export class Forwarder {
     return this.#direct?.book.size ?? 0
   }
 
+  /** How many requests are on their way straight to compute, and may be. */
+  get directLoad(): { readonly running: Count; readonly limit: Count } {
+    const { running = 0, limit = 0 } = this.#direct?.client ?? {}
+    return { running, limit }
+  }
+
   send(request: ForwardedRequest, guest: GuestIdentity, receiver: AnswerReceiver): Forwarding {
     const direct = this.#direct
     if (direct === undefined || guest.sourceMac === undefined || !isRepeatable(request)) {
@@ -69,6 +75,11 @@ export class Forwarder {
     const lease = direct.book.find(placeOf(guest), guest.sourceMac)
     const upstream = lease && direct.client.choose(lease.upstreams)
     if (lease === undefined || upstream === undefined) {
+      return this.sendToAgent(request, guest, receiver)
+    }
+    // There is one queue, the agent's: it has the room, knows who is booting, and can say why somebody is sent away.
+    if (!direct.client.tryEnter(lease.project)) {
+      this.#metrics.directCrowded += 1
       return this.sendToAgent(request, guest, receiver)
     }
     this.#metrics.directRequests += 1
@@ -146,7 +157,7 @@ class DirectForwarding implements Forwarding, DirectReceiver {
     this.#forwarder = forwarder
     this.#direct = direct
     this.#attempt = attempt
-    const sent = direct.client.send(attempt.upstream, attempt.request, this)
+    const sent = direct.client.send(attempt.upstream, attempt.request, attempt.lease.project, this)
     // It may have failed, and gone another way, before it came back to us.
     this.#current ??= sent
   }

@@ -17,6 +17,8 @@ export interface Lease {
   readonly id: number
   readonly place: GuestPlace
   readonly sourceMac: MacAddress
+  /** Whose the guest is. */
+  readonly project: string
   readonly endsAt: MonotonicMilliseconds
   readonly upstreams: readonly LeaseUpstream[]
 }

@@ -3,16 +3,19 @@ import { connect, type Socket } from 'node:net'
 import type { Cancel, Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/clock.ts'
 import { JsonLines } from '../../lib/json-lines.ts'
 import {
+  leasedHeaderNames,
   leaseLine,
   longestLeaseLine,
   longestSilence,
   readLeaseNews,
+  type LeasedConcurrency,
   type LeaseKey,
   type LeaseNews,
   type LeaseRequest,
 } from '../../lib/lease-messages.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { MacAddress } from '../../lib/mac-address.ts'
+import { wireHeaders } from '../../lib/wire-headers.ts'
 import type { GuestPlace, Lease, LeaseBook } from './lease-book.ts'
 
 export interface LeaseChannelOptions {
@@ -21,6 +24,8 @@ export interface LeaseChannelOptions {
   readonly book: LeaseBook
   readonly clock: Clock
   readonly logger: Logger
+  /** Hears with each heartbeat how many requests may be on their way to compute. */
+  readonly onConcurrency?: (concurrency: LeasedConcurrency) => void
 }
 
 interface Asked {
@@ -30,6 +35,8 @@ interface Asked {
   readonly at: MonotonicMilliseconds
 }
 
+/** Where the value of the project stands in a header set. */
+const projectPlace = leasedHeaderNames.indexOf(wireHeaders.tenantId) * 2 + 1
 const mostAsksInFlight: Count = 64
 const mostRefusals: Count = 1_024
 /** How long a refusal is taken for an answer to the same guest. */
@@ -110,11 +117,12 @@ export class LeaseChannel {
   }
 
   #take(news: LeaseNews): void {
-    const { book } = this.#options
+    const { book, onConcurrency } = this.#options
     switch (news.kind) {
       case 'heartbeat':
         this.#pause = firstPause
         book.heard()
+        if (news.concurrency !== undefined) onConcurrency?.(news.concurrency)
         this.#watchSilence()
         return
       case 'lease':
@@ -149,7 +157,8 @@ export class LeaseChannel {
       throw new TypeError('A lease is for another address')
     }
     const { lease: id, ttl, upstreams } = news
-    book.add({ id, place, sourceMac: key.sourceMac, endsAt: at + ttl, upstreams })
+    const project = upstreams[0]?.headers[projectPlace] ?? ''
+    book.add({ id, place, sourceMac: key.sourceMac, project, endsAt: at + ttl, upstreams })
   }
 
   #tell(request: LeaseRequest): void {

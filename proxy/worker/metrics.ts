@@ -39,6 +39,9 @@ export class WorkerMetrics {
   leases: Count = 0
   directRequests: Count = 0
   directHandedBack: Count = 0
+  directCrowded: Count = 0
+  /** How it stood when the metrics were last asked for. */
+  directLoad: { readonly running: Count; readonly limit: Count } = { running: 0, limit: 0 }
   requestBodyBytes: Bytes = 0
   responseBodyBytes: Bytes = 0
   /** Added to by place in {@link forgedHeaderClasses}. */
@@ -186,6 +189,27 @@ export class WorkerMetrics {
         'Requests under a lease that were asked again over the agent.',
         [plain(this.directHandedBack)],
       ),
+      counter(
+        'overlapd_proxy_direct_crowded_total',
+        'Requests under a lease that went over the agent because enough were on their way to compute.',
+        [plain(this.directCrowded)],
+      ),
+      {
+        ...counter(
+          'overlapd_proxy_direct_running',
+          'Requests that are on their way straight to compute.',
+          [plain(this.directLoad.running)],
+        ),
+        type: 'gauge',
+      },
+      {
+        ...counter(
+          'overlapd_proxy_direct_limit',
+          'Requests that may be on their way straight to compute.',
+          [plain(this.directLoad.limit)],
+        ),
+        type: 'gauge',
+      },
       counter('overlapd_proxy_request_body_bytes_total', 'Bytes of request bodies forwarded.', [
         plain(this.requestBodyBytes),
       ]),

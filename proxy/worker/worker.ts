@@ -109,6 +109,7 @@ export class Worker {
       case 'metrics':
         this.#metrics.agents = this.#agents.reports()
         this.#metrics.leases = this.#forwarder.leases
+        this.#metrics.directLoad = this.#forwarder.directLoad
         this.#options.tell({ kind: 'metrics', id: message.id, metrics: this.#metrics.toJson() })
         return
       default:
@@ -157,6 +158,13 @@ function directPath({ config, clock, logger }: WorkerOptions): DirectPath | unde
   const { forwarding, agent: timeouts } = config
   if (forwarding === undefined) return undefined
   const book = new LeaseBook(clock, forwarding.leases)
-  const channel = new LeaseChannel({ socket: forwarding.leaseSocket, book, clock, logger })
-  return { book, channel, client: new DirectClient({ config: forwarding, timeouts, clock }) }
+  const client = new DirectClient({ config: forwarding, timeouts, clock })
+  const channel = new LeaseChannel({
+    socket: forwarding.leaseSocket,
+    book,
+    clock,
+    logger,
+    onConcurrency: (concurrency) => client.setConcurrency(concurrency),
+  })
+  return { book, channel, client }
 }

@@ -40,6 +40,7 @@ function stage(t: Test, given: Partial<LeaseDeskOptions> = {}) {
     ttl: 5_000,
     oldest: 10_000,
     maxPerHolder: 3,
+    concurrency: { min: 2, start: 20, max: 50 },
     ...given,
   })
   t.teardown(() => desk.close())
@@ -182,4 +183,19 @@ t.test('LeaseDesk revokes everything when it closes', async (t) => {
   desk.close()
   t.strictSame(worker.news.at(-1), { kind: 'revoke_all' })
   t.equal(desk.size, 0)
+})
+
+t.test('LeaseDesk tells each worker its part of what compute may get', async (t) => {
+  const { clock, desk, holder } = stage(t)
+  const first = holder()
+  t.strictSame(first.news, [{ kind: 'heartbeat', concurrency: { min: 2, start: 20, max: 50 } }])
+  const others = [holder(), holder()]
+  const third = { kind: 'heartbeat', concurrency: { min: 1, start: 6, max: 16 } }
+  t.strictSame(others[1]?.news, [third])
+  await clock.advance(1_000)
+  t.strictSame(first.news.at(-1), third)
+  for (const other of others) other.close()
+  await clock.advance(1_000)
+  t.match(first.news.at(-1), { concurrency: { max: 50 } })
+  t.equal(desk.holders, 1)
 })
