@@ -9,6 +9,7 @@ import { FakeClock } from '../../support/fake-clock.ts'
 import { guestPort } from '../../support/lease-pair.ts'
 import { ScriptedDirectory } from '../../support/scripted-directory.ts'
 
+const concurrency = { min: 2, start: 20, max: 50 }
 const scope = { kind: 'network', networkId: networkId(1) } as const
 
 function keyOf(number: number): LeaseKey {
@@ -40,7 +41,7 @@ function stage(t: Test, given: Partial<LeaseDeskOptions> = {}) {
     ttl: 5_000,
     oldest: 10_000,
     maxPerHolder: 3,
-    concurrency: { min: 2, start: 20, max: 50 },
+    concurrency,
     ...given,
   })
   t.teardown(() => desk.close())
@@ -60,7 +61,10 @@ t.test('LeaseDesk asks the directory nothing: who is not remembered is refused',
   const { directory, resolve, holder } = stage(t)
   const worker = holder()
   worker.ask(1, keyOf(1))
-  t.strictSame(worker.news, [{ kind: 'heartbeat' }, { kind: 'refused', ask: 1 }])
+  t.strictSame(worker.news, [
+    { kind: 'heartbeat', concurrency },
+    { kind: 'refused', ask: 1 },
+  ])
   t.equal(directory.asked.length, 0)
   await resolve(keyOf(1))
   worker.ask(2, keyOf(1))
@@ -188,7 +192,7 @@ t.test('LeaseDesk revokes everything when it closes', async (t) => {
 t.test('LeaseDesk tells each worker its part of what compute may get', async (t) => {
   const { clock, desk, holder } = stage(t)
   const first = holder()
-  t.strictSame(first.news, [{ kind: 'heartbeat', concurrency: { min: 2, start: 20, max: 50 } }])
+  t.strictSame(first.news, [{ kind: 'heartbeat', concurrency }])
   const others = [holder(), holder()]
   const third = { kind: 'heartbeat', concurrency: { min: 1, start: 6, max: 16 } }
   t.strictSame(others[1]?.news, [third])
