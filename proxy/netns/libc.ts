@@ -45,6 +45,7 @@ export const linux = {
   IPPROTO_IP: 0,
   IP_FREEBIND: 15,
   IPPROTO_TCP: 6,
+  TCP_NODELAY: 1,
   TCP_SAVE_SYN: 27,
   TCP_SAVED_SYN: 28,
   IPPROTO_IPV6: 41,

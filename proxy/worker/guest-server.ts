@@ -19,7 +19,7 @@ import { PlainServer } from '../../lib/http/plain-server.ts'
 import { answerCanary, isFromInside } from './canary.ts'
 import type { ListenerDescription, WorkerConfig } from './protocol.ts'
 import { refusalBytes } from './refusal-bytes.ts'
-import { sourceMacOfSyn } from './source-mac.ts'
+import { sourceIpv4OfSyn, sourceMacOfSyn } from './source-mac.ts'
 
 /** A guest that keeps its connection may have sent its next request before it can see that this one ends. */
 const patience: Milliseconds = 500
@@ -93,7 +93,7 @@ export class GuestServer {
     const key = scopeText(description.scope)
     const connections = this.#scopes.get(key) ?? new ScopeConnections(this.#services.limits)
     const guests = guestListener(description, connections)
-    const server = createNetServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
+    const server = createNetServer({ allowHalfOpen: true, noDelay: !('fd' in place) }, (socket) =>
       this.#connected(socket, guests),
     )
     // Before the first wait, so that an order to close it cannot come too early.
@@ -202,7 +202,8 @@ export class GuestServer {
 
   #connected(socket: GuestSocket, listener: GuestListener): void {
     const { metrics } = this.#services
-    const address = parseIpAddress(socket.remoteAddress)
+    const syn = this.#options.savedSyn(descriptorOf(socket))
+    const address = (syn && sourceIpv4OfSyn(syn)) ?? parseIpAddress(socket.remoteAddress)
     if (address === undefined) {
       // Reset before it was accepted.
       socket.on('error', ignoreError)
@@ -219,7 +220,6 @@ export class GuestServer {
       this.#refuseConnection(socket, listener, address, limit)
       return
     }
-    const syn = this.#options.savedSyn(descriptorOf(socket))
     const sourceMac = syn === undefined ? undefined : sourceMacOfSyn(syn)
     if (sourceMac === undefined) metrics.sourceMacUnknown += 1
     else metrics.sourceMacKnown += 1

@@ -1,3 +1,4 @@
+import type { IpAddress } from '../../lib/ip-address.ts'
 import { macAddressFromBytes, type MacAddress } from '../../lib/mac-address.ts'
 
 const ethernetBytes = 14
@@ -20,6 +21,16 @@ export function sourceMacOfSyn(frame: Uint8Array): MacAddress | undefined {
   let seen = 0
   for (let index = 6; index < 12; index += 1) seen |= frame[index] ?? 0
   return seen === 0 ? undefined : macAddressFromBytes(frame, 6)
+}
+
+/**
+ * The source address of an IPv4 frame, which is what the kernel takes for the peer's.
+ * @returns `undefined` for frames of another kind
+ */
+export function sourceIpv4OfSyn(frame: Uint8Array): IpAddress | undefined {
+  if (frame[12] !== ethertypeIpv4 >> 8 || frame[13] !== 0 || !holdsTcpOverEthernet(frame))
+    return undefined
+  return `${frame[26]}.${frame[27]}.${frame[28]}.${frame[29]}` as IpAddress
 }
 
 function holdsTcpOverEthernet(frame: Uint8Array): boolean {

@@ -4,10 +4,11 @@ import { createServer, type Server } from 'node:net'
 import t, { type Test } from 'tap'
 import { parseIpAddress } from '../../lib/ip-address.ts'
 import { macAddressFromBytes } from '../../lib/mac-address.ts'
-import { savedSyn } from '../../proxy/netns/libc.ts'
+import { callLibc, linux, savedSyn } from '../../proxy/netns/libc.ts'
 import { listenIn, type ListenAddress, type ListenOutcome } from '../../proxy/netns/listen-in.ts'
 import { openNamespace } from '../../proxy/netns/namespace-handle.ts'
 import { namespacesOfThreads, openWindow } from '../../proxy/netns/window.ts'
+import { sourceIpv4OfSyn } from '../../proxy/worker/source-mac.ts'
 import {
   exchangeFrom,
   ipBatch,
@@ -98,14 +99,18 @@ if (skipUnlessPrivileged(t)) {
     t.equal(outcome.opened[0]?.bound, '[::]:9697')
     await answer(t, outcome.opened[0]!.fd, (fd) => {
       const syn = savedSyn(fd)
-      return syn === undefined ? 'no SYN' : `${macAddressFromBytes(syn, 6)} ${syn.length}`
+      if (syn === undefined) return 'no SYN'
+      const noDelay = Buffer.alloc(4)
+      const length = Buffer.from([4, 0, 0, 0])
+      callLibc('getsockopt', fd, linux.IPPROTO_TCP, linux.TCP_NODELAY, noDelay, length)
+      const sendsAtOnce = noDelay.readInt32LE(0) !== 0
+      return `${macAddressFromBytes(syn, 6)} ${sourceIpv4OfSyn(syn)} ${sendsAtOnce}`
     })
 
-    t.match((await exchangeFrom(made!.guest!, '10.0.0.1', 9697, '')).stdout, /^fa:16:3e:00:00:42 /)
-    t.match(
-      (await exchangeFrom(made!.guest!, 'fe80::1%eth0', 9697, '')).stdout,
-      /^fa:16:3e:00:00:42 /,
-    )
+    const heardOf = async (address: string): Promise<string> =>
+      (await exchangeFrom(made!.guest!, address, 9697, '')).stdout
+    t.equal(await heardOf('10.0.0.1'), 'fa:16:3e:00:00:42 10.0.0.10 true')
+    t.equal(await heardOf('fe80::1%eth0'), 'fa:16:3e:00:00:42 undefined true')
   })
 
   t.test('listenIn() opens the link-local address where an interface carries it', async (t) => {

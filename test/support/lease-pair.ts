@@ -5,7 +5,7 @@ import type { Test } from 'tap'
 import type { Port } from '../../agent-side/ports/port-directory.ts'
 import { silentLogger } from '../../lib/log.ts'
 import type { Milliseconds } from '../../lib/clock.ts'
-import type { MacAddress } from '../../lib/mac-address.ts'
+import { ipAddressBytes } from '../../lib/ip-address.ts'
 import type { MetricJson } from '../../proxy/worker/metrics.ts'
 import type { FromWorker, ListenerDescription } from '../../proxy/worker/protocol.ts'
 import { Worker } from '../../proxy/worker/worker.ts'
@@ -31,10 +31,18 @@ export function guestPort(number: number, given: Partial<Port> = {}): Port {
   }
 }
 
-/** The frame of a SYN from this MAC, as the kernel saves it. */
-export function synFrom(sourceMac: MacAddress): Uint8Array {
+/** Who connects; without a MAC, the kernel has kept no SYN. */
+interface Guest {
+  readonly fixedIps: Port['fixedIps']
+  readonly macAddress: Port['macAddress'] | undefined
+}
+
+/** The frame of a guest's SYN, as the kernel saves it. */
+function synFrom({ macAddress, fixedIps }: Guest): Uint8Array | undefined {
+  if (macAddress === undefined) return undefined
   const frame = new Uint8Array(54)
-  frame.set(Buffer.from(sourceMac.replaceAll(':', ''), 'hex'), 6)
+  frame.set(Buffer.from(macAddress.replaceAll(':', ''), 'hex'), 6)
+  frame.set(ipAddressBytes(fixedIps[0]!), 26)
   frame.set([0x08, 0x00, 0x45], 12)
   frame[14 + 20 + 12] = 0x50
   return frame
@@ -51,7 +59,7 @@ export interface LeaseWorkerOptions {
 
 interface Seen {
   /** Of the next connection. */
-  mac: MacAddress | undefined
+  guest: Guest | undefined
   told: FromWorker[]
 }
 
@@ -68,7 +76,7 @@ export class LeaseWorker {
   }
 
   static async start(t: Test, options: LeaseWorkerOptions): Promise<LeaseWorker> {
-    const state: Seen = { mac: undefined, told: [] }
+    const state: Seen = { guest: undefined, told: [] }
     const limit = 10_000
     const worker = new Worker({
       config: {
@@ -99,7 +107,7 @@ export class LeaseWorker {
       },
       clock: options.clock,
       logger: silentLogger,
-      savedSyn: () => state.mac && synFrom(state.mac),
+      savedSyn: () => state.guest && synFrom(state.guest),
       nextDescriptor: () => undefined,
       tell: (message) => void state.told.push(message),
     })
@@ -122,8 +130,8 @@ export class LeaseWorker {
   }
 
   /** A guest's connection. Guests connect one after the other, since the next one's MAC is told beforehand. */
-  async connectAs(port: Pick<Port, 'fixedIps' | 'macAddress'>, scope = 0): Promise<RawConnection> {
-    this.#state.mac = port.macAddress
+  async connectAs(port: Guest, scope = 0): Promise<RawConnection> {
+    this.#state.guest = port
     const before = await this.metric('overlapd_proxy_connections_total')
     const socket = connect({
       host: '127.0.0.1',
@@ -137,11 +145,7 @@ export class LeaseWorker {
   }
 
   /** One request on a connection of its own. */
-  async ask(
-    port: Pick<Port, 'fixedIps' | 'macAddress'>,
-    target = '/latest/meta-data',
-    scope = 0,
-  ): Promise<RawAnswer> {
+  async ask(port: Guest, target = '/latest/meta-data', scope = 0): Promise<RawAnswer> {
     const connection = await this.connectAs(port, scope)
     const answer = await askOn(connection, target)
     connection.close()

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { sourceMacOfSyn } from '../../../proxy/worker/source-mac.ts'
+import { sourceIpv4OfSyn, sourceMacOfSyn } from '../../../proxy/worker/source-mac.ts'
 
 /** A SYN as the kernel saves it: Ethernet, IPv4 without options, TCP with 20 bytes of options. */
 function syn4(change: (frame: Buffer) => void = () => undefined): Buffer {
@@ -24,6 +24,13 @@ t.test('sourceMacOfSyn() reads the sender of an IPv4 and of an IPv6 frame', asyn
   t.equal(sourceMacOfSyn(syn6()), 'fa:16:3e:aa:bb:0c')
 })
 
+t.test('sourceIpv4OfSyn() reads the address of an IPv4 frame, and of no other', async (t) => {
+  const from = (octets: readonly number[]) => syn4((frame) => frame.set(octets, 26))
+  t.equal(sourceIpv4OfSyn(from([10, 0, 0, 10])), '10.0.0.10')
+  t.equal(sourceIpv4OfSyn(from([255, 0, 1, 0])), '255.0.1.0')
+  t.equal(sourceIpv4OfSyn(syn6()), undefined)
+})
+
 const nobody: readonly (readonly [what: string, frame: Buffer])[] = [
   ['nothing', Buffer.alloc(0)],
   ['a frame cut short', syn4().subarray(0, 40)],
@@ -36,9 +43,12 @@ const nobody: readonly (readonly [what: string, frame: Buffer])[] = [
   ['headers that begin with IP', syn4().subarray(14)],
   ['headers that begin with IP, from 8.0.69.0', ipFrom([8, 0, 0x45, 0])],
 ]
+/** The address is there, only the sender's hardware is not. */
+const hasAddress = ['an address of zeros, as on loopback', 'a group address']
 for (const [what, frame] of nobody) {
   t.test(`sourceMacOfSyn() names nobody for ${what}`, async (t) => {
     t.equal(sourceMacOfSyn(frame), undefined)
+    if (!hasAddress.includes(what)) t.equal(sourceIpv4OfSyn(frame), undefined)
   })
 }
 
