@@ -1,4 +1,5 @@
 import type { Count, EpochMilliseconds, Milliseconds } from '../lib/clock.ts'
+import { Latest } from '../lib/latest.ts'
 import type { ReasonCode } from '../lib/reason-codes.ts'
 import type { Peer } from './lookup-key.ts'
 import type { LookupKey, Resolution } from './resolve/resolution.ts'
@@ -30,13 +31,13 @@ export interface Decision {
  * answers must not push out the one that somebody asks about.
  */
 export class DecisionLog {
-  readonly #served: Ring
-  readonly #refused: Ring
+  readonly #served: Latest<Decision>
+  readonly #refused: Latest<Decision>
 
   /** @param size how many of each sort to hold */
   constructor(size: Count) {
-    this.#served = new Ring(size)
-    this.#refused = new Ring(size)
+    this.#served = new Latest(size)
+    this.#refused = new Latest(size)
   }
 
   add(decision: Decision): void {
@@ -46,36 +47,12 @@ export class DecisionLog {
   }
 
   find(requestId: string): Decision | undefined {
-    return this.#refused.find(requestId) ?? this.#served.find(requestId)
+    const isWanted = (one: Decision): boolean => one.requestId === requestId
+    return this.#refused.find(isWanted) ?? this.#served.find(isWanted)
   }
 
   /** What went wrong lately, the newest first. */
   latestRefusals(count: Count): readonly Decision[] {
-    return this.#refused.latest(count)
-  }
-}
-
-class Ring {
-  readonly #decisions: Decision[] = []
-  readonly #size: Count
-  #next = 0
-
-  constructor(size: Count) {
-    this.#size = size
-  }
-
-  add(decision: Decision): void {
-    this.#decisions[this.#next] = decision
-    this.#next = (this.#next + 1) % this.#size
-  }
-
-  find(requestId: string): Decision | undefined {
-    return this.latest(this.#decisions.length).find((one) => one.requestId === requestId)
-  }
-
-  latest(count: Count): readonly Decision[] {
-    const newer = this.#decisions.slice(0, this.#next).toReversed()
-    const older = this.#decisions.slice(this.#next).toReversed()
-    return [...newer, ...older].slice(0, count)
+    return this.#refused.newest(count)
   }
 }

@@ -11,6 +11,7 @@ import type { RefusedNamespace } from './attachment.ts'
 import type { ProxyAuditor } from './audit.ts'
 import type { ProxyConfig } from './config.ts'
 import type { Canary, CanaryState } from './canary/canary.ts'
+import { explainedRequest } from './explained-request.ts'
 import type { Interception, InterceptionState } from './interception/interception.ts'
 import type { Listeners, NamespaceStatus } from './listeners.ts'
 import type { AgentAddresses } from './opener/agent-addresses.ts'
@@ -54,6 +55,9 @@ export interface ProxyAdminOptions {
   readonly hasLooked: () => boolean
 }
 
+const unknownRequest =
+  'no such request among the latest that went straight to compute; of all others the agent knows: overlapd-agent explain --request ID'
+
 /** One that answers is enough, of several agents and for one of the workers. */
 function agentsReadiness(agents: readonly AgentStatus[]): PartReadiness {
   const reachable = agents.filter(({ up }) => up > 0)
@@ -85,6 +89,13 @@ export class ProxyAdmin {
       status: () => this.status(),
     })
     app.get('/', async (context) => context.html(await proxyPage(this.status(), this.readiness())))
+    app.get('/explain', async (context) => {
+      const requestId = context.req.query('request') ?? ''
+      const record = await this.#options.pool.findRequest(requestId)
+      return record === undefined
+        ? context.json({ message: unknownRequest }, 404)
+        : context.json(explainedRequest(record))
+    })
     app.get('/audit', async (context) => context.json(await auditor.audit()))
     this.#serving = await serveApp({ app, listen })
   }

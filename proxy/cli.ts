@@ -6,6 +6,7 @@ import {
   loadForCommand,
   referenceCommand,
 } from '../lib/cli/config-command.ts'
+import { explainDirectCommand } from '../lib/cli/explain-command.ts'
 import { healthCommand } from '../lib/cli/health-command.ts'
 import { systemClock } from '../lib/clock.ts'
 import { causeText } from '../lib/errors.ts'
@@ -43,6 +44,7 @@ It holds no secret; the agent holds no privilege.`,
       addressOf: (call) => loadForCommand(proxyConfig, call).config.admin.socket,
     }),
     listCommand(),
+    explainDirectCommand(),
     adoptCommand({
       options,
       settingsOf: (call) => {

@@ -21,6 +21,9 @@ export interface AgentAdminOptions {
   readonly audit: (request: AuditRequest) => Promise<AgentAuditReport>
 }
 
+const unknownRequest =
+  'no such request among the latest decisions; of one that a worker sent straight to compute the proxy of its host knows: overlapd-proxy explain --request ID'
+
 function scopeOf(query: Readonly<Record<string, string>>): Scope | undefined {
   const routerId = parseRouterId(query['router'])
   const networkId = parseNetworkId(query['network'])
@@ -68,7 +71,7 @@ export function createAgentAdminApp(options: AgentAdminOptions): Hono {
     if (query['request'] !== undefined) {
       const explanation = options.explainRequest(query['request'])
       return explanation === undefined
-        ? context.json({ message: 'no such request among the latest decisions' }, 404)
+        ? context.json({ message: unknownRequest }, 404)
         : context.json(explanation)
     }
     const key = keyOf(query)

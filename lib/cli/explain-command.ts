@@ -4,19 +4,19 @@ import { parseIpAddress } from '../ip-address.ts'
 import { parseMacAddress } from '../mac-address.ts'
 import { isReasonCode, reasonRow } from '../reason-codes.ts'
 import { terminalText } from '../text-table.ts'
-import { adminAddress, adminOption } from './admin-sockets.ts'
+import { adminAddress, adminOption, type Daemon } from './admin-sockets.ts'
 import type { CommandCall, CommandSpec } from './command.ts'
 import { shownValue } from './shown-value.ts'
 import { UsageError } from './usage-error.ts'
 
-/** One thing the agent did for the question. */
+/** One thing that was done for the question. */
 interface ExplainStep {
   readonly step: string
   readonly detail: unknown
   readonly ms: number
 }
 
-/** The agent's answer on `/explain`. */
+/** A daemon's answer on `/explain`. */
 interface Explanation {
   readonly steps: readonly ExplainStep[]
   readonly verdict: Readonly<Record<string, unknown>>
@@ -115,13 +115,20 @@ function exitCodeOf(explanation: Explanation): number {
   return isReasonCode(reason) && reasonRow(reason).status >= 500 ? 2 : 1
 }
 
+const exitCodes: NonNullable<CommandSpec['exitCodes']> = [
+  [0, 'found: the request belongs to the instance named'],
+  [1, 'refused: a guest gets an error; the output says which and what to do'],
+  [2, 'could not ask, or what was asked could not ask its sources, or nobody knows the request'],
+]
+
 /** `explain`: why did a guest get what it got? */
 export function explainCommand(): CommandSpec {
   return {
     name: 'explain',
     summary: 'show step by step which instance a request belongs to, and why',
     description: `Asks the agent to resolve an address exactly as it does for a guest, and prints each step it took: which networks,
-which ports, what agreed and what did not. Or finds a past request by the id that the guest and the log have.`,
+which ports, what agreed and what did not. Or finds a past request by the id that the guest and the log have. One that a worker of
+this host sent straight to compute is known to the proxy, which is asked when the agent does not know the id.`,
     options: [
       { flags: '--router <id>', help: 'the router whose namespace the request came through' },
       { flags: '--network <id>', help: 'or the network' },
@@ -129,6 +136,7 @@ which ports, what agreed and what did not. Or finds a past request by the id tha
       { flags: '--mac <address>', help: "the guest's MAC address, where known" },
       { flags: '--request <id>', help: 'or the id of a request that was answered: X-Request-ID' },
       adminOption('agent'),
+      adminOption('proxy'),
       { flags: '--json', help: 'print JSON' },
     ],
     examples: [
@@ -139,39 +147,75 @@ which ports, what agreed and what did not. Or finds a past request by the id tha
       ],
       ['overlapd explain --request 7f3a…', 'why did that one get a 404?'],
     ],
-    exitCodes: [
-      [0, 'found: the request belongs to the instance named'],
-      [1, 'refused: a guest gets an error; the output says which and what to do'],
-      [2, 'could not ask the agent, or the agent its sources'],
-    ],
+    exitCodes,
     async run(call) {
       const query = queryOf(call)
-      try {
-        const { value } = await askAdminJson(
-          adminAddress('agent', call),
-          `/explain?${query.toString()}`,
-          {
-            timeLimit: 30_000,
-          },
-        )
-        const explanation = readExplanation(value)
-        if (explanation === undefined) {
-          const why =
-            isMapping(value) && typeof value['message'] === 'string'
-              ? value['message']
-              : 'no explanation'
-          call.terminal.error(`The agent answered: ${terminalText(why)}\n`)
-          return 2
-        }
-        call.terminal.out(
-          call.options.flag('json') ? `${JSON.stringify(value)}\n` : explanationText(explanation),
-        )
-        return exitCodeOf(explanation)
-      } catch (thrown) {
-        if (!(thrown instanceof AdminUnreachableError)) throw thrown
-        call.terminal.error(`${thrown.message}\n`)
-        return 2
-      }
+      return await explained(call, query, query.has('request') ? ['agent', 'proxy'] : ['agent'])
     },
+  }
+}
+
+/** `explain` of the proxy: what became of a request that the agent was not asked about? */
+export function explainDirectCommand(): CommandSpec {
+  return {
+    name: 'explain',
+    summary: 'show what became of a request that went straight to compute',
+    description: `Finds a past request by the id that the guest has, among the latest that the workers of this host sent straight to
+compute under a lease. The agent never saw these, and knows all others: overlapd-agent explain.`,
+    options: [
+      { flags: '--request <id>', help: 'the id of a request that was answered: X-Request-ID' },
+      adminOption('proxy'),
+      { flags: '--json', help: 'print JSON' },
+    ],
+    examples: [['overlapd-proxy explain --request 7f3a…', 'whose metadata was that?']],
+    exitCodes,
+    async run(call) {
+      const request = call.options.text('request')
+      if (request === undefined) throw new UsageError('give --request')
+      return await explained(call, new URLSearchParams({ request }), ['proxy'])
+    },
+  }
+}
+
+/** Asks one daemon after the other until one knows; what the first one says is what counts when none does. */
+async function explained(
+  call: CommandCall,
+  query: URLSearchParams,
+  asked: readonly Daemon[],
+): Promise<number> {
+  let failure: string | undefined
+  for (const daemon of asked) {
+    const answer = await ask(call, daemon, query)
+    if (typeof answer !== 'string') {
+      call.terminal.out(
+        call.options.flag('json')
+          ? `${JSON.stringify(answer.value)}\n`
+          : explanationText(answer.explanation),
+      )
+      return exitCodeOf(answer.explanation)
+    }
+    failure ??= answer
+  }
+  call.terminal.error(`${failure ?? 'Nobody was asked'}\n`)
+  return 2
+}
+
+/** @returns why there is no explanation, in words, when there is none */
+async function ask(
+  call: CommandCall,
+  daemon: Daemon,
+  query: URLSearchParams,
+): Promise<{ readonly value: unknown; readonly explanation: Explanation } | string> {
+  try {
+    const path = `/explain?${query.toString()}`
+    const { value } = await askAdminJson(adminAddress(daemon, call), path, { timeLimit: 30_000 })
+    const explanation = readExplanation(value)
+    if (explanation !== undefined) return { value, explanation }
+    const isSaid = isMapping(value) && typeof value['message'] === 'string'
+    const why = isSaid ? String(value['message']) : 'no explanation'
+    return `The ${daemon} answered: ${terminalText(why)}`
+  } catch (thrown) {
+    if (thrown instanceof AdminUnreachableError) return thrown.message
+    throw thrown
   }
 }

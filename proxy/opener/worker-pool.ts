@@ -7,6 +7,7 @@ import type { ListenerSink, OpenListener } from '../listeners.ts'
 import type {
   AgentAddress,
   AgentReport,
+  DirectRecord,
   FromWorker,
   WorkerConfig,
   CanaryOutcome,
@@ -58,12 +59,14 @@ interface Place {
 const grownUp: Milliseconds = 5_000
 const firstPause: Milliseconds = 100
 const longestPause: Milliseconds = 10_000
-/** A scrape does not wait for a worker that is busy. */
-const metricsLimit: Milliseconds = 1_000
+/** Whoever asks all workers does not wait for one that is busy. */
+const answerLimit: Milliseconds = 1_000
 
-interface Scrape {
+/** One question to all workers. */
+interface Round {
   readonly waiting: Set<WorkerProcess>
   readonly finish: () => void
+  readonly onRecord: (record: DirectRecord) => void
 }
 
 /**
@@ -75,8 +78,8 @@ export class WorkerPool implements ListenerSink {
   readonly #places: Place[] = []
   readonly #listeners = new Map<number, OpenListener>()
   readonly #metrics = new WorkerMetricsSum()
-  readonly #scrapes = new Map<number, Scrape>()
-  #lastScrape = 0
+  readonly #rounds = new Map<number, Round>()
+  #lastRound = 0
   #outliving: Outliving | undefined
   #config: WorkerConfig
   #drainLimit: Milliseconds | undefined
@@ -142,24 +145,41 @@ export class WorkerPool implements ListenerSink {
 
   /** The sums over all workers. One that does not answer in time counts with what it said last. */
   async metrics(): Promise<Registry> {
+    await this.#askAll((worker, id) => worker.askMetrics(id))
+    return this.#metrics.sum()
+  }
+
+  /** What became of a request that a worker sent straight to compute; `undefined` when none of them knows. */
+  async findRequest(requestId: string): Promise<DirectRecord | undefined> {
+    let found: DirectRecord | undefined
+    await this.#askAll(
+      (worker, id) => worker.findRequest(id, requestId),
+      (record) => (found ??= record),
+    )
+    return found
+  }
+
+  /** Asks every worker that can be asked; resolves when all have answered, or when waiting makes no sense any more. */
+  async #askAll(
+    ask: (worker: WorkerProcess, id: number) => void,
+    onRecord: (record: DirectRecord) => void = () => undefined,
+  ): Promise<void> {
     const waiting = new Set(
       this.#places.flatMap(({ worker }) => (worker?.state === 'ready' ? [worker] : [])),
     )
-    if (waiting.size > 0) {
-      this.#lastScrape += 1
-      const id = this.#lastScrape
-      await new Promise<void>((resolve) => {
-        const cancel = this.#options.clock.schedule(metricsLimit, resolve)
-        const finish = (): void => {
-          cancel()
-          resolve()
-        }
-        this.#scrapes.set(id, { waiting, finish })
-        for (const worker of waiting) worker.askMetrics(id)
-      })
-      this.#scrapes.delete(id)
-    }
-    return this.#metrics.sum()
+    if (waiting.size === 0) return
+    this.#lastRound += 1
+    const id = this.#lastRound
+    await new Promise<void>((resolve) => {
+      const cancel = this.#options.clock.schedule(answerLimit, resolve)
+      const finish = (): void => {
+        cancel()
+        resolve()
+      }
+      this.#rounds.set(id, { waiting, finish, onRecord })
+      for (const worker of waiting) ask(worker, id)
+    })
+    this.#rounds.delete(id)
   }
 
   /** Lets every worker finish what it is doing, for so long; resolves when all are gone. */
@@ -227,6 +247,10 @@ export class WorkerPool implements ListenerSink {
         this.#metrics.record(worker.pid, message.metrics)
         this.#answered(message.id, worker)
         break
+      case 'direct-record':
+        if (message.record !== undefined) this.#rounds.get(message.id)?.onRecord(message.record)
+        this.#answered(message.id, worker)
+        break
       case 'agents':
         worker.agents = message.agents
         break
@@ -242,15 +266,15 @@ export class WorkerPool implements ListenerSink {
   }
 
   #answered(id: number, worker: WorkerProcess): void {
-    const scrape = this.#scrapes.get(id)
-    if (scrape?.waiting.delete(worker) === true && scrape.waiting.size === 0) scrape.finish()
+    const round = this.#rounds.get(id)
+    if (round?.waiting.delete(worker) === true && round.waiting.size === 0) round.finish()
   }
 
   #replace(place: Place, worker: WorkerProcess, why: string): void {
     const { clock, logger, onRestart } = this.#options
     place.worker = undefined
     void this.#metrics.depart(worker.pid)
-    for (const id of this.#scrapes.keys()) this.#answered(id, worker)
+    for (const id of this.#rounds.keys()) this.#answered(id, worker)
     if (this.#drainLimit !== undefined) {
       if (this.#places.every((one) => one.worker === undefined)) this.#drained?.()
       return

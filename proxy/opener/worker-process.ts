@@ -146,6 +146,10 @@ export class WorkerProcess {
     if (this.#state === 'ready') this.#tell({ kind: 'metrics', id })
   }
 
+  findRequest(id: number, requestId: string): void {
+    if (this.#state === 'ready') this.#tell({ kind: 'find-request', id, requestId })
+  }
+
   /** Lets it ask over a socket that is connecting. @returns false when it cannot take it now */
   askCanary(canaryId: number, fd: number): boolean {
     if (this.#state !== 'ready') return false

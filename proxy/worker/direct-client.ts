@@ -33,6 +33,7 @@ export interface DirectReceiver extends AnswerReceiver {
 
 /** Where a request may go, while it is thought to work. */
 export interface DirectUpstream {
+  readonly url: string
   readonly pool: OriginPool
   readonly headers: readonly string[]
   readonly state: UpstreamState
@@ -108,7 +109,7 @@ export class DirectClient {
       const state = pool && this.#states.get(pool)
       if (pool === undefined || state === undefined) continue
       if (state.failures === 0 || this.#options.clock.now() >= state.restUntil) {
-        return { pool, headers: upstream.headers, state }
+        return { url: upstream.url, pool, headers: upstream.headers, state }
       }
     }
     return undefined

@@ -1,15 +1,17 @@
 /** Which way does a request go: over the agent, or straight to compute under a lease? */
-import type { Count } from '../../lib/clock.ts'
+import type { Clock, Count, MonotonicMilliseconds } from '../../lib/clock.ts'
 import type { MetadataError } from '../../lib/errors.ts'
-import type { ReasonCode } from '../../lib/reason-codes.ts'
+import { reasonRow, type ReasonCode } from '../../lib/reason-codes.ts'
 import { wireHeaders } from '../../lib/wire-headers.ts'
 import type { AgentClient } from './agent-client.ts'
 import type { AnswerReceiver } from './agent-exchange.ts'
 import type { DirectClient, DirectReceiver, DirectUpstream } from './direct-client.ts'
+import type { DirectLog } from './direct-log.ts'
 import type { GuestIdentity } from './guest-listener.ts'
 import { guestPlace, type GuestPlace, type Lease, type LeaseBook } from './lease-book.ts'
 import type { LeaseChannel } from './lease-channel.ts'
 import type { WorkerMetrics } from './metrics.ts'
+import type { DirectRecord } from './protocol.ts'
 
 /** A request that is judged and has its body. */
 export interface ForwardedRequest {
@@ -30,6 +32,8 @@ export interface Forwarding {
 
 /** What a worker that may hold leases has. */
 export interface DirectPath {
+  readonly clock: Clock
+  readonly log: DirectLog
   readonly book: LeaseBook
   readonly channel: LeaseChannel
   readonly client: DirectClient
@@ -131,6 +135,11 @@ export class Forwarder {
     this.#metrics.directHandedBack += 1
   }
 
+  /** What became of a request that went straight to compute; `undefined` when it is not among the latest. */
+  findDirect(requestId: string): DirectRecord | undefined {
+    return this.#direct?.log.find(requestId)
+  }
+
   async close(): Promise<void> {
     this.#direct?.channel.close()
     await Promise.all([this.#direct?.client.close(), this.#agent.close()])
@@ -150,13 +159,18 @@ class DirectForwarding implements Forwarding, DirectReceiver {
   readonly #forwarder: Forwarder
   readonly #direct: DirectPath
   readonly #attempt: DirectAttempt
+  readonly #began: MonotonicMilliseconds
   #current: Forwarding | undefined
+  #status = 0
+  /** Nothing more is to be told of it here: it is over, or the agent's. */
+  #isRecorded = false
   #isCancelled = false
 
   constructor(forwarder: Forwarder, direct: DirectPath, attempt: DirectAttempt) {
     this.#forwarder = forwarder
     this.#direct = direct
     this.#attempt = attempt
+    this.#began = direct.clock.now()
     const sent = direct.client.send(attempt.upstream, attempt.request, attempt.lease.project, this)
     // It may have failed, and gone another way, before it came back to us.
     this.#current ??= sent
@@ -168,6 +182,7 @@ class DirectForwarding implements Forwarding, DirectReceiver {
 
   cancel(): void {
     this.#isCancelled = true
+    this.#record('left')
     this.#current?.cancel()
   }
 
@@ -175,11 +190,13 @@ class DirectForwarding implements Forwarding, DirectReceiver {
     const { request, guest, receiver, lease } = this.#attempt
     if (status === 403 || status === 404) this.#direct.channel.stale(lease)
     if (this.#isCancelled) return
+    this.#isRecorded = true
     this.#forwarder.noteHandedBack()
     this.#current = this.#forwarder.sendToAgent(request, guest, receiver)
   }
 
   answerHead(status: number, headers: string[], reason: ReasonCode | undefined): void {
+    this.#status = status
     this.#attempt.receiver.answerHead(status, headers, reason)
   }
 
@@ -188,11 +205,31 @@ class DirectForwarding implements Forwarding, DirectReceiver {
   }
 
   answerEnd(): void {
+    this.#record('relayed')
     this.#attempt.receiver.answerEnd()
   }
 
   answerFailed(failure: MetadataError): void {
+    const isCutOff = this.#status > 0
+    if (!isCutOff) this.#status = reasonRow(failure.code).status
+    this.#record(isCutOff ? 'cut_off' : 'refused', failure.code)
     this.#attempt.receiver.answerFailed(failure)
+  }
+
+  #record(outcome: DirectRecord['outcome'], reason?: ReasonCode): void {
+    if (this.#isRecorded) return
+    this.#isRecorded = true
+    const { request, guest, lease, upstream } = this.#attempt
+    this.#direct.log.add({
+      request,
+      guest,
+      lease,
+      upstream,
+      began: this.#began,
+      outcome,
+      status: this.#status,
+      reason,
+    })
   }
 }
 

@@ -17,7 +17,8 @@ export interface Lease {
   readonly id: number
   readonly place: GuestPlace
   readonly sourceMac: MacAddress
-  /** Whose the guest is. */
+  /** Which instance the guest is, and whose. */
+  readonly instance: string
   readonly project: string
   readonly endsAt: MonotonicMilliseconds
   readonly upstreams: readonly LeaseUpstream[]

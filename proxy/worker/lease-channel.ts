@@ -35,7 +35,8 @@ interface Asked {
   readonly at: MonotonicMilliseconds
 }
 
-/** Where the value of the project stands in a header set. */
+/** Where these values stand in a header set. */
+const instancePlace = leasedHeaderNames.indexOf(wireHeaders.instanceId) * 2 + 1
 const projectPlace = leasedHeaderNames.indexOf(wireHeaders.tenantId) * 2 + 1
 const mostAsksInFlight: Count = 64
 const mostRefusals: Count = 1_024
@@ -157,8 +158,10 @@ export class LeaseChannel {
       throw new TypeError('A lease is for another address')
     }
     const { lease: id, ttl, upstreams } = news
-    const project = upstreams[0]?.headers[projectPlace] ?? ''
-    book.add({ id, place, sourceMac: key.sourceMac, project, endsAt: at + ttl, upstreams })
+    const headers = upstreams[0]?.headers ?? []
+    const { [instancePlace]: instance = '', [projectPlace]: project = '' } = headers
+    const { sourceMac } = key
+    book.add({ id, place, sourceMac, instance, project, endsAt: at + ttl, upstreams })
   }
 
   #tell(request: LeaseRequest): void {

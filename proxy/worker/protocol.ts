@@ -1,5 +1,6 @@
-import type { Bytes, Count, Milliseconds } from '../../lib/clock.ts'
+import type { Bytes, Count, EpochMilliseconds, Milliseconds } from '../../lib/clock.ts'
 import type { LogLevel } from '../../lib/log.ts'
+import type { ReasonCode } from '../../lib/reason-codes.ts'
 import type { Scope } from '../../lib/scope.ts'
 
 /** What a listening socket stands for. The worker gets it beside the descriptor and never looks anywhere else for it. */
@@ -126,8 +127,34 @@ export type ToWorker =
    */
   | { readonly kind: 'outlive'; readonly limit: Milliseconds; readonly owner: number }
   | { readonly kind: 'metrics'; readonly id: number }
+  /** Say what is known of a request that went straight to compute. Answered by `direct-record`. */
+  | { readonly kind: 'find-request'; readonly id: number; readonly requestId: string }
   /** Ask over a connecting socket, whose descriptor was sent before this message. Answered by `canary`. */
   | { readonly kind: 'ask-canary'; readonly canaryId: number }
+
+/** What became of a request that a worker sent straight to compute. */
+export interface DirectRecord {
+  readonly requestId: string
+  readonly at: EpochMilliseconds
+  readonly method: string
+  /** The request-target, cut where it becomes long. */
+  readonly target: string
+  /** As `scopeText` writes it. */
+  readonly scope: string
+  readonly sourceIp: string
+  readonly sourceMac: string
+  /** Whom the lease was for. */
+  readonly instanceId: string
+  readonly projectId: string
+  /** Origin of the endpoint. */
+  readonly upstream: string
+  /** `cut_off`: the answer broke off in the middle. `left`: the guest did not wait. */
+  readonly outcome: 'relayed' | 'refused' | 'cut_off' | 'left'
+  /** What the guest got; 0 when nothing. */
+  readonly status: number
+  readonly reason?: ReasonCode
+  readonly span: Milliseconds
+}
 
 /** What came of asking as the canary. `why` is a reason code, the kernel's word, or a few words. */
 export type CanaryOutcome =
@@ -144,6 +171,8 @@ export type FromWorker =
   /** In order of preference, whenever something has changed. */
   | { readonly kind: 'agents'; readonly agents: readonly AgentReport[] }
   | { readonly kind: 'canary'; readonly canaryId: number; readonly outcome: CanaryOutcome }
+  /** Without a record when the request is not among the latest of this worker. */
+  | { readonly kind: 'direct-record'; readonly id: number; readonly record?: DirectRecord }
   | { readonly kind: 'drained' }
 
 /** Descriptor number of the channel for SCM_RIGHTS in a worker: after stdin, stdout, stderr and IPC. */

@@ -4,6 +4,7 @@ import type { Logger } from '../../lib/log.ts'
 import { AgentClient } from './agent-client.ts'
 import { askCanary } from './canary.ts'
 import { DirectClient } from './direct-client.ts'
+import { DirectLog } from './direct-log.ts'
 import { Forwarder, type DirectPath } from './forwarder.ts'
 import { GuestServer, type ListeningPlace } from './guest-server.ts'
 import { BodyBudget } from './guest-services.ts'
@@ -112,6 +113,11 @@ export class Worker {
         this.#metrics.directLoad = this.#forwarder.directLoad
         this.#options.tell({ kind: 'metrics', id: message.id, metrics: this.#metrics.toJson() })
         return
+      case 'find-request': {
+        const record = this.#forwarder.findDirect(message.requestId)
+        this.#options.tell({ kind: 'direct-record', id: message.id, ...(record && { record }) })
+        return
+      }
       default:
         message satisfies never
     }
@@ -166,5 +172,5 @@ function directPath({ config, clock, logger }: WorkerOptions): DirectPath | unde
     logger,
     onConcurrency: (concurrency) => client.setConcurrency(concurrency),
   })
-  return { book, channel, client }
+  return { clock, log: new DirectLog(clock), book, channel, client }
 }

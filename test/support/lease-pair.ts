@@ -7,7 +7,7 @@ import { silentLogger } from '../../lib/log.ts'
 import type { Milliseconds } from '../../lib/clock.ts'
 import { ipAddressBytes } from '../../lib/ip-address.ts'
 import type { MetricJson } from '../../proxy/worker/metrics.ts'
-import type { FromWorker, ListenerDescription } from '../../proxy/worker/protocol.ts'
+import type { DirectRecord, FromWorker, ListenerDescription } from '../../proxy/worker/protocol.ts'
 import { Worker } from '../../proxy/worker/worker.ts'
 import { instanceId, ip, mac, networkId, portId, projectId } from '../conformance/topology.ts'
 import { FakeClock } from './fake-clock.ts'
@@ -170,6 +170,14 @@ export class LeaseWorker {
   /** Requests that have gone straight to compute. */
   async direct(): Promise<number> {
     return await this.metric('overlapd_proxy_direct_requests_total')
+  }
+
+  /** What the worker tells of a request that went straight to compute. */
+  async findRequest(requestId: string): Promise<DirectRecord | undefined> {
+    this.#state.told.length = 0
+    await this.worker.handle({ kind: 'find-request', id: 1, requestId })
+    const [told] = this.#state.told
+    return told?.kind === 'direct-record' ? told.record : undefined
   }
 
   async metric(name: string): Promise<number> {

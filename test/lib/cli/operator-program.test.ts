@@ -140,10 +140,18 @@ t.test('overlapd explain prints each step and the verdict, and what to do', asyn
     '  the guest gets: 404 No instance has this address on this network\n  what to do: No port',
   )
   t.match(await run('explain', '--agent', agent, '--request', 'q-1'), { exitCode: 2 })
-  t.match(await run('explain', '--agent', agent, '--request', 'q-2'), {
+  const proxy = await startDaemon(t, {
+    explanations: { '?request=q-3': { steps: [], verdict: { kind: 'found', basis: 'lease' } } },
+  })
+  const both = ['--agent', agent, '--proxy', proxy]
+  t.match(await run('explain', ...both, '--request', 'q-2'), {
     exitCode: 2,
     out: '',
     error: 'The agent answered: nothing about ?request=q-2\n',
+  })
+  t.match(await run('explain', ...both, '--request', 'q-3'), {
+    exitCode: 0,
+    out: /verdict: found\n {2}basis: lease\n/,
   })
   const json = await run('explain', '--agent', agent, '--request', 'q-1', '--json')
   t.match(JSON.parse(json.out), { verdict: { reason: 'directory_unavailable' } })
