@@ -163,7 +163,7 @@ const compute = section({
     unit: 'connections',
   }),
   concurrency_max: integer({
-    help: 'Requests on their way at most; in between the limit follows how fast compute answers. Never more than connections.',
+    help: 'Requests on their way at most; in between the limit follows how fast compute answers. Never more than connections. Workers with leases share as many again among them.',
     default: 64,
     min: 1,
     max: 10_000,
