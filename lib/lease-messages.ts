@@ -51,10 +51,9 @@ export const leasedHeaderNames = [
   wireHeaders.instanceIdSignature,
 ] as const
 
-/** How many requests of this worker may be on their way to compute: where its limit begins, and between which two it moves. */
+/** How many requests of this worker may be on their way to compute: between which two numbers its limit moves. */
 export interface LeasedConcurrency {
   readonly min: Count
-  readonly start: Count
   readonly max: Count
 }
 
@@ -137,10 +136,9 @@ export function readLeaseNews(value: unknown): LeaseNews | undefined {
 function readHeartbeat({ concurrency }: Fields): LeaseNews | undefined {
   if (concurrency === undefined) return { kind: 'heartbeat' }
   if (!isObject(concurrency)) return undefined
-  const { min, start, max } = concurrency
-  if (!isNumber(min) || !isNumber(start) || !isNumber(max)) return undefined
-  const isInOrder = min >= 1 && min <= start && start <= max
-  return isInOrder ? { kind: 'heartbeat', concurrency: { min, start, max } } : undefined
+  const { min, max } = concurrency
+  if (!isNumber(min) || !isNumber(max) || min < 1 || min > max) return undefined
+  return { kind: 'heartbeat', concurrency: { min, max } }
 }
 
 function readLease(value: Fields): LeaseNews | undefined {

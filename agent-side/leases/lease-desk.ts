@@ -227,8 +227,8 @@ export class LeaseDesk {
   /** A worker that comes is told its part at once, the others theirs within a second. */
   #heartbeat(): LeaseNews {
     const part = (count: Count): Count => Math.max(1, Math.floor(count / this.#holders.size))
-    const { min, start, max } = this.#options.concurrency
-    const concurrency = { min: part(min), start: part(start), max: part(max) }
+    const { min, max } = this.#options.concurrency
+    const concurrency = { min: part(min), max: part(max) }
     return { kind: 'heartbeat', concurrency }
   }
 }

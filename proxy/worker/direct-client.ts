@@ -2,7 +2,6 @@
 import { AdaptiveLimit, isOverloadStatus } from '../../lib/adaptive-limit.ts'
 import type { Bytes, Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/clock.ts'
 import { MetadataError } from '../../lib/errors.ts'
-import { documentKind } from '../../lib/document-kind.ts'
 import { FairShare } from '../../lib/fair-share.ts'
 import type { LeasedConcurrency, LeaseUpstream } from '../../lib/lease-messages.ts'
 import { readAuthorities } from '../../lib/tls-material.ts'
@@ -53,6 +52,7 @@ const handedBack: ReadonlySet<number> = new Set([403, 404, 502, 503, 504])
 /** What is read of an answer that is not used, so that its connection can be. */
 const mostDiscarded: Bytes = 64 * 1024
 const mostUpstreams: Count = 64
+const usualSpan: Milliseconds = 1
 const firstRest: Milliseconds = 500
 const longestRest: Milliseconds = 30_000
 
@@ -80,19 +80,13 @@ export class DirectClient {
     return this.#limit === undefined ? connections : Math.min(this.#limit.value, connections)
   }
 
-  /** What the agent allows. The limit moves in between, as the agent's own does: by how fast compute answers. */
+  /** What the agent allows. The limit falls when compute says that it is overloaded or does not answer in time, and rises again. */
   setConcurrency(concurrency: LeasedConcurrency): void {
-    const { min, start, max } = concurrency
+    const { min, max } = concurrency
     const known = this.#concurrency
-    if (known?.min === min && known.start === start && known.max === max) return
-    const begin = this.#limit === undefined ? start : this.#limit.value
+    if (known?.min === min && known.max === max) return
     this.#concurrency = concurrency
-    this.#limit = new AdaptiveLimit({
-      clock: this.#options.clock,
-      min,
-      max,
-      start: Math.min(max, Math.max(min, begin)),
-    })
+    this.#limit = new AdaptiveLimit({ clock: this.#options.clock, min, max, start: max })
   }
 
   /** Takes a slot for a request of the project, to be given to `send`. @returns false when it has enough of them, or all are taken */
@@ -123,7 +117,7 @@ export class DirectClient {
     receiver: DirectReceiver,
   ): DirectExchange {
     const began = this.#options.clock.now()
-    const sent = { state: upstream.state, target: request.target, project, began }
+    const sent = { state: upstream.state, project, began }
     const exchange = new DirectExchange(this, sent, receiver)
     upstream.pool.dispatch(
       {
@@ -143,9 +137,10 @@ export class DirectClient {
   }
 
   /** The head of an answer is here. */
-  answered({ target, began }: SentRequest, status: number): void {
+  answered({ began }: SentRequest, status: number): void {
     if (isOverloadStatus(status)) this.#limit?.overloaded(began)
-    else this.#limit?.answered(documentKind(target), this.#options.clock.now() - began)
+    // How long it took says as much about how busy this process is. The agent, which waits for others to have room, looks at that.
+    else this.#limit?.answered('any', usualSpan)
   }
 
   /** No answer came in time. */
@@ -201,7 +196,6 @@ export class DirectClient {
 /** What is known of a request that was sent. */
 interface SentRequest {
   readonly state: UpstreamState
-  readonly target: string
   readonly project: string
   readonly began: MonotonicMilliseconds
 }

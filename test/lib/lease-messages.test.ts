@@ -47,10 +47,10 @@ t.test('readLeaseRequest takes no key that is less than whole', async (t) => {
 
 t.test('readLeaseNews reads what an agent says', async (t) => {
   t.strictSame(readLeaseNews({ kind: 'heartbeat', more: 1 }), { kind: 'heartbeat' })
-  const concurrency = { min: 1, start: 4, max: 8 }
+  const concurrency = { min: 1, max: 8 }
   const heartbeat = { kind: 'heartbeat', concurrency }
   t.strictSame(readLeaseNews(heartbeat), heartbeat)
-  for (const wrong of [{ min: 0 }, { start: 9 }, { max: 1.5 }, { min: '1' }]) {
+  for (const wrong of [{ min: 0 }, { min: 9 }, { max: 1.5 }, { min: '1' }]) {
     const said = { kind: 'heartbeat', concurrency: { ...concurrency, ...wrong } }
     t.equal(readLeaseNews(said), undefined, JSON.stringify(wrong))
   }

@@ -9,7 +9,7 @@ import { FakeClock } from '../../support/fake-clock.ts'
 import { guestPort } from '../../support/lease-pair.ts'
 import { ScriptedDirectory } from '../../support/scripted-directory.ts'
 
-const concurrency = { min: 2, start: 20, max: 50 }
+const concurrency = { min: 2, max: 50 }
 const scope = { kind: 'network', networkId: networkId(1) } as const
 
 function keyOf(number: number): LeaseKey {
@@ -194,7 +194,7 @@ t.test('LeaseDesk tells each worker its part of what compute may get', async (t)
   const first = holder()
   t.strictSame(first.news, [{ kind: 'heartbeat', concurrency }])
   const others = [holder(), holder()]
-  const third = { kind: 'heartbeat', concurrency: { min: 1, start: 6, max: 16 } }
+  const third = { kind: 'heartbeat', concurrency: { min: 1, max: 16 } }
   t.strictSame(others[1]?.news, [third])
   await clock.advance(1_000)
   t.strictSame(first.news.at(-1), third)

@@ -19,7 +19,7 @@ async function stage(t: Test) {
     clock,
     ttl: 5_000,
     oldest: 10_000,
-    concurrency: { min: 1, start: 1, max: 1 },
+    concurrency: { min: 1, max: 1 },
     maxPerHolder: 3,
   })
   const path = `${scratchFolder(t)}/lease.sock`
