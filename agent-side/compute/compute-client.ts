@@ -13,7 +13,7 @@ import {
   type Downstream,
   type KeptAnswer,
 } from './exchange.ts'
-import { documentKind } from '../../lib/document-kind.ts'
+import { documentKind } from './document-kind.ts'
 import { pauseUnlessGone, RestartPatience, type Waited } from './restart-patience.ts'
 import type { RequestSigner, SecretSlot, SignedIdentity } from './signed-headers.ts'
 import type { Upstream, Upstreams } from './upstreams.ts'

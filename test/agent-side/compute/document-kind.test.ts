@@ -1,5 +1,5 @@
 import t from 'tap'
-import { documentKind } from '../../lib/document-kind.ts'
+import { documentKind } from '../../../agent-side/compute/document-kind.ts'
 
 t.test('documentKind() sorts what guests ask for', async (t) => {
   for (const [target, kind] of [
