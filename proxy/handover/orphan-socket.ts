@@ -1,12 +1,12 @@
 /** Where do workers hear the next opener, should this one die without a word? */
-import { closeSync, lstatSync, renameSync, rmSync } from 'node:fs'
+import { closeSync, lstatSync, renameSync, rmSync, unlinkSync } from 'node:fs'
 import type { Clock, Count, Milliseconds } from '../../lib/clock.ts'
 import { causeText } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/log.ts'
 import { bindSocket, linux, listenSocket, openSocket } from '../netns/libc.ts'
 import { unixAddress } from '../netns/unix-address.ts'
 import type { Outliving } from '../opener/worker-process.ts'
-import { releaseOrphans } from './orphans.ts'
+import { isListenedAt, releaseOrphans } from './orphans.ts'
 
 export interface OrphanSocketOptions {
   /** @see orphanSocketPath */
@@ -21,6 +21,11 @@ export interface OrphanSocketOptions {
 /** Beside the admin socket, which every proxy has for itself. */
 export function orphanSocketPath(adminSocket: string): string {
   return `${adminSocket}.orphans`
+}
+
+/** Where the socket is put aside while its successor is made. Whoever dies between the two leaves it there. */
+export function formerSocketPath(path: string): string {
+  return `${path}.former`
 }
 
 /** One opener follows. */
@@ -47,9 +52,9 @@ export class OrphanSocket {
     if (this.#isStarted) return
     this.#isStarted = true
     const { path, clock, logger } = this.#options
-    const former = { path: `${path}.former`, clock, logger }
-    // Of one that died in the middle of this.
-    await releaseOrphans(former)
+    const former = { path: formerSocketPath(path), clock, logger }
+    // One died in the middle of this. The workers it left hold the same sockets as those before them.
+    if (isListenedAt(path)) await releaseOrphans(former)
     this.#open(former.path)
     await releaseOrphans(former)
   }
@@ -57,9 +62,8 @@ export class OrphanSocket {
   #open(formerPath: string): void {
     const { path, limit, outlive, logger } = this.#options
     try {
-      if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true) {
-        renameSync(path, formerPath)
-      }
+      if (isListenedAt(path)) renameSync(path, formerPath)
+      else if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true) unlinkSync(path)
       if (limit === 0) return
       this.#fd = listenOn(path)
       outlive({ fd: this.#fd, limit })

@@ -145,6 +145,13 @@ async function closed(connection: number, end: MonotonicMilliseconds, clock: Clo
   }
 }
 
+/** Whether workers of a dead opener wait there. One of them hears a connection that ends without a word. */
+export function isListenedAt(path: string): boolean {
+  const connection = connected(path)
+  if (typeof connection === 'number') closeSync(connection)
+  return connection !== undefined
+}
+
 /** @returns `undefined` where nobody listens, `later` where too many wait */
 function connected(path: string): number | 'later' | undefined {
   const fd = openSocket(linux.AF_UNIX, linux.SOCK_SEQPACKET | linux.SOCK_NONBLOCK)

@@ -3,7 +3,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { isAnswered } from '../../lib/http/serve.ts'
 import type { Logger } from '../../lib/log.ts'
 import { takeFromOrphans } from './orphans.ts'
-import { orphanSocketPath } from './orphan-socket.ts'
+import { formerSocketPath, orphanSocketPath } from './orphan-socket.ts'
 import { ServiceStore, storedDescriptors, type Environment } from './service-sockets.ts'
 import { takeOver, type Predecession } from './successor.ts'
 
@@ -53,9 +53,11 @@ export async function openRestartState(options: RestartOptions): Promise<Restart
   const predecession = config.handover ? await takeOver(config.handover_socket, logger) : undefined
   // Where a proxy answers operators its workers are no orphans.
   const isAlive = await isAnswered(adminSocket).catch(() => true)
+  const path = orphanSocketPath(adminSocket)
   const orphans = isAlive
     ? undefined
-    : await takeFromOrphans({ path: orphanSocketPath(adminSocket), clock, logger })
+    : ((await takeFromOrphans({ path, clock, logger })) ??
+      (await takeFromOrphans({ path: formerSocketPath(path), clock, logger })))
   const { listeners, lifelines } = storedDescriptors(environment)
   const fds = [...listeners, ...(predecession?.fds ?? []), ...(orphans ?? [])]
   if (fds.length > 0) logger.info({ sockets: fds.length }, 'Inherited listening sockets')

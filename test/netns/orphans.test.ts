@@ -186,6 +186,27 @@ if (skipUnlessPrivileged(t)) {
     t.equal(existsSync(`${orphanSocket(scene.stage)}.former`), false)
   })
 
+  t.test('one that died when it had put the socket of orphans aside is followed too', async (t) => {
+    const scene = await makeScene(t)
+    const bound = `restart.orphans=${farAway}ms`
+    const first = await scene.start(bound)
+    const orphans: number[] = []
+    let last: RunningProxy | undefined
+
+    const result = await underLoad(scene, async () => {
+      orphans.push(...(await kill(t, first)))
+      const path = orphanSocket(scene.stage)
+      renameSync(path, `${path}.former`)
+      last = await scene.start(bound)
+    })
+
+    t.match(result.endings.figures(), { errors: 0, wrong: 0 })
+    t.match(last?.log(), new RegExp(`"sockets":${networks},.*left its workers serving`))
+    await allGone(t, orphans)
+    t.equal(await last?.stop(), 0)
+    t.equal(existsSync(`${orphanSocket(scene.stage)}.former`), false)
+  })
+
   t.test('the proxy that follows decides what the sockets of orphans stand for', async (t) => {
     const scene = await makeScene(t)
     await kill(t, await scene.start())
