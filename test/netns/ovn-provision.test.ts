@@ -85,6 +85,15 @@ async function isReady(proxy: RunningProxy): Promise<boolean> {
   return (await askAdmin(proxy.adminSocket, '/ready')).status === 200
 }
 
+/** It is when its workers have said that they reach the agent, whatever it serves by then. */
+async function becomesReady(proxy: RunningProxy): Promise<void> {
+  await eventually(
+    'ready',
+    () => isReady(proxy),
+    (ready) => ready,
+  )
+}
+
 /** A network with one guest of this host. */
 async function boundNetwork(
   host: ProvisionedHost,
@@ -133,7 +142,7 @@ if (skipUnlessPrivileged(t) && skipUnlessOvn(t)) {
       ),
       `"${network.metadataPort}"`,
     )
-    t.equal(await isReady(proxy), true)
+    await becomesReady(proxy)
 
     const second = await addOvnPort(
       central,
@@ -221,11 +230,7 @@ if (skipUnlessPrivileged(t) && skipUnlessOvn(t)) {
         () => existsSync(host.path(stale)),
         (isThere) => !isThere,
       )
-      await eventually(
-        'ready',
-        () => isReady(proxy),
-        (ready) => ready,
-      )
+      await becomesReady(proxy)
       t.equal(await hasLink(outsideOf(stale)), false)
       await eventually(
         'no cable',
@@ -487,7 +492,7 @@ if (skipUnlessPrivileged(t) && skipUnlessOvn(t)) {
     ])
     t.match(await proxy.metrics(), /overlapd_proxy_ovn_provision_failures_total [1-9]/)
     t.equal(await hasLink(outsideOf(network)), true)
-    t.equal(await isReady(proxy), true)
+    await becomesReady(proxy)
     await must(['ip', 'link', 'delete', outsideOf(network)])
     await proxy.until('recovered', hasProvisioned(1))
   })
