@@ -8,9 +8,15 @@ const emptyNames = new Set(
   ),
 )
 
-const paths = projectPaths([...productionFolders, 'test']).filter((path) =>
-  /\.[cm]?[jt]s$/.test(path),
-)
+const all = projectPaths([...productionFolders, 'test'])
+const paths = all.filter((path) => /\.[cm]?[jt]s$/.test(path))
+
+t.test('no tool has left a copy behind', async (t) => {
+  t.strictSame(
+    all.filter((path) => /\.(?:orig|rej|bak|swp)$|~$/.test(path)),
+    [],
+  )
+})
 
 t.test('files and folders are named in kebab-case', async (t) => {
   const odd = paths.filter((path) =>
