@@ -231,7 +231,12 @@ export class App {
     refusals.write(code, () => ({
       requestId,
       fault: reasonRow(code).fault,
-      ...(key && { ...key.scope, sourceIp: key.sourceIp, sourceMac: key.sourceMac }),
+      ...(key && {
+        ...key.scope,
+        sourceIp: key.sourceIp,
+        sourceMac: key.sourceMac,
+        ingressPort: key.ingressPort,
+      }),
       ...(resolution && { resolution: shownVerdict(resolution) }),
       ...(thrown !== undefined && { cause: causeText(thrown) }),
       ...(thrown instanceof MetadataError && { details: thrown.details }),

@@ -63,6 +63,7 @@ export class Explainer {
       scope: scopeText(key.scope),
       sourceIp: key.sourceIp,
       sourceMac: key.sourceMac ?? 'not known',
+      ingressPort: key.ingressPort ?? 'not known',
     })
     const cancellation = new Cancellation()
     const cancel = clock.schedule(timeout, () =>
@@ -115,6 +116,7 @@ function explainedDecision(decision: Decision, upstreams: Upstreams): Explanatio
         scope: scopeText(key.scope),
         sourceIp: key.sourceIp,
         sourceMac: key.sourceMac ?? 'not known',
+        ingressPort: key.ingressPort ?? 'not known',
       }),
     },
     0,

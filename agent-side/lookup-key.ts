@@ -10,6 +10,7 @@
 import { randomUUID } from 'node:crypto'
 import { MetadataError } from '../lib/errors.ts'
 import { parseNetworkId, parseRouterId } from '../lib/ids.ts'
+import { parseIngressPort, type IngressPort } from '../lib/ingress-port.ts'
 import { parseIpAddress, type IpAddress } from '../lib/ip-address.ts'
 import { parseMacAddress, type MacAddress } from '../lib/mac-address.ts'
 import type { Scope } from '../lib/scope.ts'
@@ -35,6 +36,7 @@ const countingHeaders = {
     ...scopeHeaders,
     wireHeaders.forwardedFor,
     wireHeaders.sourceMac,
+    wireHeaders.ingressPort,
     wireHeaders.requestId,
   ]),
   ml2: new Set<string>([wireHeaders.routerId, wireHeaders.networkId, wireHeaders.forwardedFor]),
@@ -108,6 +110,17 @@ function sourceMacOf(lines: Lines): MacAddress | undefined {
   throw new MetadataError('source_address_malformed', 'Cannot tell the source: malformed MAC')
 }
 
+/** What is malformed is refused beside every kind of id; what is well-formed counts beside a router's only. */
+function ingressPortOf(lines: Lines, scope: Scope): IngressPort | undefined {
+  const line = lines.get(wireHeaders.ingressPort)
+  if (line === undefined) return undefined
+  const ingressPort = parseIngressPort(line.value)
+  if (ingressPort !== undefined) return scope.kind === 'router' ? ingressPort : undefined
+  throw new MetadataError('identity_malformed', 'Cannot tell the scope: malformed ingress port', {
+    details: { header: wireHeaders.ingressPort },
+  })
+}
+
 /**
  * Reads the lookup key out of a request's headers.
  * @throws {MetadataError} identity_missing, identity_conflict, identity_repeated, identity_malformed,
@@ -123,11 +136,14 @@ export function readLookupKey(peer: Peer, rawHeaders: RawHeaders): LookupKey {
       details: { header, count },
     })
   }
+  const scope = scopeOf(lines)
   const sourceMac = sourceMacOf(lines)
+  const ingressPort = ingressPortOf(lines, scope)
   return {
-    scope: scopeOf(lines),
+    scope,
     sourceIp: sourceIpOf(lines),
     ...(sourceMac !== undefined && { sourceMac }),
+    ...(ingressPort !== undefined && { ingressPort }),
   }
 }
 

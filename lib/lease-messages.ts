@@ -4,6 +4,7 @@
  */
 import type { Bytes, Count, Milliseconds } from './clock.ts'
 import { parseNetworkId, parseRouterId } from './ids.ts'
+import { parseIngressPort, type IngressPort } from './ingress-port.ts'
 import { parseIpAddress, type IpAddress } from './ip-address.ts'
 import { parseMacAddress, type MacAddress } from './mac-address.ts'
 import type { Scope } from './scope.ts'
@@ -29,6 +30,8 @@ export interface LeaseKey {
   readonly scope: Scope
   readonly sourceIp: IpAddress
   readonly sourceMac: MacAddress
+  /** With a router only; absent when not known. */
+  readonly ingressPort?: IngressPort
 }
 
 /** Where to forward to, and with what. */
@@ -108,7 +111,12 @@ export function readLeaseRequest(value: unknown): LeaseRequest | undefined {
   const ask = value['ask']
   if (value['kind'] !== 'ask' || !isNumber(ask)) return undefined
   if (scope === undefined || sourceIp === undefined || sourceMac === undefined) return undefined
-  return { kind: 'ask', ask, scope, sourceIp, sourceMac }
+  if (value['ingressPort'] === undefined) return { kind: 'ask', ask, scope, sourceIp, sourceMac }
+  const ingressPort = parseIngressPort(value['ingressPort'])
+  if (ingressPort === undefined) return undefined
+  return scope.kind === 'router'
+    ? { kind: 'ask', ask, scope, sourceIp, sourceMac, ingressPort }
+    : { kind: 'ask', ask, scope, sourceIp, sourceMac }
 }
 
 /** Reads what an agent said. @returns `undefined` when it means nothing */

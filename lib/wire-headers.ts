@@ -14,6 +14,8 @@ export const wireHeaders = {
   forwardedFor: 'x-forwarded-for',
   /** our proxy → our agent: the source MAC of the guest's SYN. */
   sourceMac: 'x-overlapd-source-mac',
+  /** our proxy → our agent, beside a router's id: the router's port through which the connection came in, or `other`. */
+  ingressPort: 'x-overlapd-ingress-port',
   /** our proxy → our agent: nobody is asked for; is the agent ready? @see proxy/canary/README.md */
   canary: 'x-overlapd-canary',
   /** our proxy → our agent, and back to the guest on every answer. */

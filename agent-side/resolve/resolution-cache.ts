@@ -17,8 +17,11 @@ export interface CacheLimits {
   readonly ttlNegative: Milliseconds
 }
 
-/** What stands for a source MAC that is not known. */
-const noMac = '-'
+/** What of a lookup key remains beside its scope and address. Most keys of networks have a MAC alone, which costs no new text. */
+function detailOf({ sourceMac, ingressPort }: LookupKey): string {
+  const mac: string = sourceMac ?? '-'
+  return ingressPort === undefined ? mac : `${mac} ${ingressPort}`
+}
 
 interface Entry {
   readonly resolution: Resolution
@@ -43,12 +46,12 @@ export class ResolutionCache {
   readonly #clock: Clock
   readonly #changes: ChangeLog
   readonly #limits: CacheLimits
-  /** By address and source MAC. */
+  /** By address, and by source MAC and ingress. */
   readonly #found: ScopedMemory<Entry>
   readonly #refused: ScopedMemory<Entry>
   /** What is in `#refused` by scope, oldest first. */
   readonly #refusedOf = new Map<string, Set<Entry>>()
-  /** Who had an address when it was last looked at. */
+  /** Who had an address when it was last looked at, by address and ingress. */
   readonly #owners: ScopedMemory<Owner>
   readonly #forgottenListeners = new Set<(key: LookupKey) => void>()
 
@@ -72,9 +75,10 @@ export class ResolutionCache {
   }
 
   get(key: LookupKey): Resolution | undefined {
-    const { scope, sourceIp, sourceMac = noMac } = key
+    const { scope, sourceIp } = key
+    const detail = detailOf(key)
     const entry =
-      this.#found.get(scope, sourceIp, sourceMac) ?? this.#refused.get(scope, sourceIp, sourceMac)
+      this.#found.get(scope, sourceIp, detail) ?? this.#refused.get(scope, sourceIp, detail)
     if (entry === undefined) return undefined
     if (this.#isStillTrue(entry)) return entry.resolution
     this.forget(key)
@@ -86,7 +90,8 @@ export class ResolutionCache {
     this.#noteOwner(key, resolution)
     this.forget(key)
     const isFound = resolution.kind === 'found'
-    const { scope, sourceIp, sourceMac = noMac } = key
+    const { scope, sourceIp } = key
+    const detail = detailOf(key)
     const { asOf } = resolution
     const age = this.#clock.now() - asOf
     if (age >= (isFound ? this.#limits.ttl : this.#limits.ttlNegative)) return
@@ -95,19 +100,20 @@ export class ResolutionCache {
       (resolution.basis === 'address' || resolution.basis === 'routed')
     const entry: Entry = { resolution, key, isByAddress, checkedAt: askedAt }
     if (isFound) {
-      this.#found.set(scope, sourceIp, sourceMac, entry, asOf)
+      this.#found.set(scope, sourceIp, detail, entry, asOf)
       return
     }
     this.#listRefused(entry)
-    this.#refused.set(scope, sourceIp, sourceMac, entry, asOf)
+    this.#refused.set(scope, sourceIp, detail, entry, asOf)
   }
 
   forget(key: LookupKey): void {
-    const { scope, sourceIp, sourceMac = noMac } = key
-    if (this.#found.delete(scope, sourceIp, sourceMac)) {
+    const { scope, sourceIp } = key
+    const detail = detailOf(key)
+    if (this.#found.delete(scope, sourceIp, detail)) {
       for (const told of this.#forgottenListeners) told(key)
     }
-    this.#refused.delete(scope, sourceIp, sourceMac)
+    this.#refused.delete(scope, sourceIp, detail)
   }
 
   /** Calls whenever a found identity is given up or replaced before its time. @returns the function that ends that */
@@ -127,7 +133,7 @@ export class ResolutionCache {
       entry.checkedAt = latest
     }
     if (!entry.isByAddress) return true
-    const owner = this.#owners.get(key.scope, key.sourceIp, '')
+    const owner = this.#owners.get(key.scope, key.sourceIp, key.ingressPort ?? '')
     return (
       owner === undefined ||
       (resolution.kind === 'found' && owner.portId === resolution.identity.portId) ||
@@ -135,13 +141,13 @@ export class ResolutionCache {
     )
   }
 
-  #noteOwner({ scope, sourceIp }: LookupKey, resolution: Resolution): void {
+  #noteOwner({ scope, sourceIp, ingressPort }: LookupKey, resolution: Resolution): void {
     const { asOf, evidence } = resolution
-    const known = this.#owners.get(scope, sourceIp, '')
+    const known = this.#owners.get(scope, sourceIp, ingressPort ?? '')
     if (known !== undefined && known.asOf > asOf) return
     const [port, another] = evidence.byAddress
     const portId = another === undefined ? port?.portId : undefined
-    this.#owners.set(scope, sourceIp, '', { portId, asOf }, asOf)
+    this.#owners.set(scope, sourceIp, ingressPort ?? '', { portId, asOf }, asOf)
   }
 
   #listRefused(entry: Entry): void {
@@ -151,8 +157,8 @@ export class ResolutionCache {
     if (listed.size >= this.#limits.maxNegativePerScope) {
       const [oldest] = listed
       if (oldest !== undefined) {
-        const { scope, sourceIp, sourceMac = noMac } = oldest.key
-        this.#refused.delete(scope, sourceIp, sourceMac)
+        const { scope, sourceIp } = oldest.key
+        this.#refused.delete(scope, sourceIp, detailOf(oldest.key))
       }
       // The last one of a scope takes its list with it.
       this.#refusedOf.set(scopeName, listed)

@@ -1,6 +1,7 @@
 /** Which instance does an address inside a scope belong to, and on what grounds do we say so? */
 import type { MonotonicMilliseconds } from '../../lib/clock.ts'
 import type { InstanceId, NetworkId, PortId, ProjectId } from '../../lib/ids.ts'
+import type { IngressPort } from '../../lib/ingress-port.ts'
 import type { IpAddress } from '../../lib/ip-address.ts'
 import type { MacAddress } from '../../lib/mac-address.ts'
 import { scopeText, type Scope } from '../../lib/scope.ts'
@@ -12,20 +13,22 @@ export interface LookupKey {
   readonly sourceIp: IpAddress
   /** From the SYN of the guest's connection; absent behind foreign proxies and under SYN cookies. */
   readonly sourceMac?: MacAddress | undefined
+  /** With a router only; absent behind foreign and older proxies. */
+  readonly ingressPort?: IngressPort | undefined
 }
 
-/** One text per lookup key: `router/ID 10.0.0.10 fa:16:3e:00:00:10`, or with `-` for a MAC that is not known. */
+/** One text per lookup key: `router/ID 10.0.0.10 fa:16:3e:00:00:10 4d2a7c11-9e`, with `-` for what is not known. */
 export function lookupKeyText(key: LookupKey): string {
-  const { scope, sourceIp, sourceMac = '-' } = key
+  const { scope, sourceIp, sourceMac = '-', ingressPort = '-' } = key
   // As `scopeText` writes it, but in one piece: texts made of texts are dear to look up by.
   return scope.kind === 'router'
-    ? `router/${scope.routerId} ${sourceIp} ${sourceMac}`
+    ? `router/${scope.routerId} ${sourceIp} ${sourceMac} ${ingressPort}`
     : `network/${scope.networkId} ${sourceIp} ${sourceMac}`
 }
 
-/** One text per address of a scope: the lookup key without its MAC. */
+/** One text per address of a scope and of an ingress: the lookup key without its MAC. */
 export function addressText(key: LookupKey): string {
-  return `${scopeText(key.scope)} ${key.sourceIp}`
+  return `${scopeText(key.scope)} ${key.sourceIp} ${key.ingressPort ?? '-'}`
 }
 
 /** What the compute metadata API is told. One object per verdict, so that what is made from it can be kept beside it. */

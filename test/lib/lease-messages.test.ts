@@ -13,6 +13,8 @@ t.test('readLeaseRequest reads what leaseLine wrote', async (t) => {
   for (const request of [
     ask,
     { ...ask, scope: { kind: 'network', networkId: 'n1' }, sourceIp: 'fe80::1' },
+    { ...ask, ingressPort: '4d2a7c11-9e' },
+    { ...ask, ingressPort: 'other' },
     { kind: 'stale', lease: 3 },
   ]) {
     const read = readLeaseRequest(request)
@@ -33,6 +35,8 @@ t.test('readLeaseRequest takes no key that is less than whole', async (t) => {
     { ...ask, scope: { kind: 'router', networkId: 'n1' } },
     { ...ask, scope: { kind: 'all', routerId: 'r1' } },
     { ...ask, scope: { kind: 'router', routerId: 'r1\r\nx' } },
+    { ...ask, ingressPort: '4D2A7C11-9E' },
+    { ...ask, ingressPort: null },
     { ...ask, ask: '1' },
     { ...ask, ask: 1.5 },
     { ...ask, kind: 'lease' },
@@ -43,6 +47,11 @@ t.test('readLeaseRequest takes no key that is less than whole', async (t) => {
   ]) {
     t.equal(readLeaseRequest(request), undefined, JSON.stringify(request))
   }
+})
+
+t.test('readLeaseRequest knows an ingress port beside a router alone', async (t) => {
+  const ofNetwork = { ...ask, scope: { kind: 'network', networkId: 'n1' } }
+  t.strictSame(readLeaseRequest({ ...ofNetwork, ingressPort: 'other' }), ofNetwork)
 })
 
 t.test('readLeaseNews reads what an agent says', async (t) => {
