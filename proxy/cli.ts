@@ -67,7 +67,7 @@ function serveCommand(): CommandSpec {
     isDefault: true,
     summary: 'serve guests until told to stop (the default)',
     description: `Finds the namespaces of this host, listens in each, and serves guests until SIGTERM or SIGINT; then lets
-running requests end. Needs CAP_SYS_ADMIN, CAP_NET_ADMIN and CAP_NET_BIND_SERVICE, and CAP_SETUID, CAP_SETGID and CAP_SETPCAP to
+running requests end. SIGUSR2 ends the supervisor alone: its workers serve until the next one does. Needs CAP_SYS_ADMIN, CAP_NET_ADMIN and CAP_NET_BIND_SERVICE, and CAP_SETUID, CAP_SETGID and CAP_SETPCAP to
 give its workers none of them.`,
     options,
     examples: [[`${program} serve --set log.level=debug`, 'say more']],
@@ -94,22 +94,18 @@ async function serve(call: CommandCall): Promise<number> {
     logger.warn({}, 'Workers begin with all capabilities of the proxy: CAP_SETPCAP is missing')
   }
   const stopped = stopSignal()
+  const leaving = new Promise<'SIGUSR2'>((resolve) => process.once('SIGUSR2', resolve))
   const lifecycle = new Lifecycle({
     logger,
     clock: systemClock,
     closeLimit: config.timeout_drain + 5_000,
   })
-  let onHandedOver: () => void = () => undefined
-  const handedOver = new Promise<'handed over'>(
-    (resolve) => (onHandedOver = () => resolve('handed over')),
-  )
   const restart = await openRestartState({
     config: config.restart,
     adminSocket: config.admin.socket,
     environment: call.terminal.environment,
     clock: systemClock,
     logger,
-    onHandedOver: () => onHandedOver(),
   })
   const proxy = composeProxy({ config, clock: systemClock, logger, window, nftables, restart })
   process.on('SIGHUP', () => {
@@ -120,12 +116,11 @@ async function serve(call: CommandCall): Promise<number> {
   const notify = notifier(call, logger)
   const agents = agentPlaces(config).map(agentPlaceText)
   logger.info({ netnsDir: config.netns_dir, agents }, 'Proxy started')
-  // After a hand-over the manager has to learn which process it looks after.
   notify(`READY=1\nMAINPID=${process.pid}`)
-  const reason = await Promise.race([stopped, handedOver])
+  const reason = await Promise.race([stopped, leaving])
   logger.info({ reason }, 'Proxy is stopping')
-  // After a hand-over the service goes on.
-  if (reason !== 'handed over') notify('STOPPING=1')
+  if (reason === 'SIGUSR2') proxy.leaveWorkers()
+  notify('STOPPING=1')
   await lifecycle.close()
   window.close()
   return 0

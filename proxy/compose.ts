@@ -10,10 +10,9 @@ import { agentStatuses } from './agent-status.ts'
 import { planAttachments, type AttachmentRules, type RefusedNamespace } from './attachment.ts'
 import { ProxyAuditor } from './audit.ts'
 import { readMapping, workerCount, type ProxyConfig } from './config.ts'
-import { finishTakeOver, untilServing } from './handover/finish.ts'
+import { untilServing } from './handover/finish.ts'
 import { InheritedSockets } from './handover/inherited-sockets.ts'
 import { OrphanSocket, orphanSocketPath } from './handover/orphan-socket.ts'
-import { Predecessor } from './handover/predecessor.ts'
 import type { RestartState } from './handover/restart-state.ts'
 import type { ServiceStore } from './handover/service-sockets.ts'
 import { NamespaceGrants } from './haproxy/namespace-grants.ts'
@@ -58,6 +57,8 @@ export interface Proxy {
   status(): ProxyStatus
   /** Reads certificates again. What cannot be used is told and not used. */
   reload(): void
+  /** Call before the parts are closed: workers serve until the next supervisor does, instead of being drained. */
+  leaveWorkers(): void
 }
 
 const parallelNftRuns = 4
@@ -254,19 +255,7 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     logger,
   })
   const hasOrphans = restart?.hasOrphans === true
-  let isHandedOver = false
-  const predecessor = new Predecessor({
-    path: config.restart.handover_socket,
-    clock,
-    logger,
-    sockets: () => listeners.descriptors(),
-    release: async () => {
-      isHandedOver = true
-      orphanSocket.close()
-      await Promise.all([admin.close(), haproxy.close(), predecessor.close()])
-    },
-    onGone: () => restart?.onHandedOver(),
-  })
+  let leavesWorkers = restart?.store !== undefined
   const isServing = (): boolean => {
     let opening = 0
     listeners.count((_kind, state) => (opening += state === 'opening' ? 1 : 0))
@@ -274,10 +263,7 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
   }
   // Whoever serves after us has the same rules in place already.
   const keepsRules = (): boolean =>
-    config.intercept.keep_on_exit ||
-    isHandedOver ||
-    restart?.store !== undefined ||
-    ((restart?.predecession !== undefined || hasOrphans) && !hasTakenOver)
+    config.intercept.keep_on_exit || leavesWorkers || (hasOrphans && !hasTakenOver)
   let hasTakenOver = false
   const adminSocket = {
     name: 'admin socket',
@@ -298,7 +284,7 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     startable(
       'workers',
       () => pool.start(),
-      () => (restart?.store === undefined ? pool.close(config.timeout_drain) : pool.leave()),
+      () => (leavesWorkers ? pool.leave() : pool.close(config.timeout_drain)),
     ),
     // They are opened as namespaces are discovered.
     startable(
@@ -334,11 +320,7 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
       () => canary?.close(),
     ),
   ]
-  const { predecession } = restart ?? {}
   const follow = async (): Promise<void> => {
-    if (predecession !== undefined) {
-      await finishTakeOver({ predecession, isServing, clock, logger })
-    }
     const { lifelines = [] } = restart ?? {}
     if (lifelines.length > 0 || hasOrphans) await untilServing({ isServing, clock })
     for (const fd of lifelines) {
@@ -348,29 +330,19 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     if (hasOrphans) await orphanSocket.start()
     hasTakenOver = true
   }
-  const following = startable('what ran before', follow, () => orphanSocket.close())
-  const surviving = startable(
-    'socket of orphans',
-    () => orphanSocket.start(),
-    () => orphanSocket.close(),
-  )
-  const preceding: readonly Part[] = config.restart.handover
-    ? [
-        {
-          name: 'hand-over socket',
-          start: () => predecessor.start(),
-          close: () => predecessor.close(),
-        },
-      ]
-    : []
+  const closeOrphanSocket = (): void => {
+    if (leavesWorkers) orphanSocket.leave()
+    else orphanSocket.close()
+  }
+  const following = startable('what ran before', follow, closeOrphanSocket)
+  const surviving = startable('socket of orphans', () => orphanSocket.start(), closeOrphanSocket)
   return {
     status: () => admin.status(),
     reload: () => agentAddresses.reload(),
-    // What only one of two proxies can have comes last when another one still has it.
-    parts:
-      predecession === undefined
-        ? [adminSocket, ...serving, following, controlSocket, ...preceding, surviving]
-        : [...serving, following, adminSocket, controlSocket, ...preceding, surviving],
+    leaveWorkers() {
+      leavesWorkers ||= config.restart.orphans > 0
+    },
+    parts: [adminSocket, ...serving, following, controlSocket, surviving],
   }
 }
 

@@ -286,16 +286,8 @@ const table = {
     }),
   }),
   restart: section({
-    handover: flag({
-      help: 'Take the listening sockets over from the proxy that runs, which then stops, and give them to the one that follows. Not needed where a service manager keeps them.',
-      default: false,
-    }),
-    handover_socket: path({
-      help: 'UNIX socket, root only, at which the running proxy waits for the one that follows.',
-      default: '/run/overlapd/proxy-handover.sock',
-    }),
     orphans: duration({
-      help: 'How long workers go on serving when the proxy dies without a word (kill -9, a crash). One that starts in that time takes over from them; with 0s they end at once. Not used with service_store.',
+      help: 'How long workers serve without a supervisor: after a crash, kill -9 or SIGUSR2. A supervisor that starts in that time takes over from them; with 0s they end at once. Not used with service_store.',
       default: '30s',
       max: '10m',
     }),

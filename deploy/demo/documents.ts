@@ -104,7 +104,7 @@ export function proxyDocument(places: DemoPlaces, options: ProxyDocumentOptions)
     // Whatever else runs on this machine keeps the usual places.
     control: { socket: `${places.folder}/proxy-control.sock` },
     // A demo leaves nothing behind, however it ends.
-    restart: { handover_socket: `${places.folder}/proxy-handover.sock`, orphans: '0s' },
+    restart: { orphans: '0s' },
     ...(options.workerUser !== undefined && { workers: { user: options.workerUser } }),
   }
 }

@@ -72,6 +72,13 @@ export class OrphanSocket {
     }
   }
 
+  /** Leaves the socket to the workers, which serve until the next supervisor does. May be called twice. */
+  leave(): void {
+    if (this.#fd === undefined) return
+    closeSync(this.#fd)
+    this.#fd = undefined
+  }
+
   /** Workers end with this process from now on. May be called twice. */
   close(): void {
     if (this.#fd === undefined) return

@@ -47,7 +47,7 @@ function chosen(
     },
     proxy: {
       control: { socket: `${folder}/proxy-control.sock` },
-      restart: { handover: true, handover_socket: `${folder}/proxy-handover.sock` },
+      restart: { orphans: '30s' },
       ...(workers !== undefined && { workers: { count: workers } }),
       ...(isDirect && { forwarding: { mode: 'direct', lease_socket: leaseSocket } }),
     },
@@ -136,18 +136,10 @@ export class OurSide {
     await this.#agent.ready(patience)
   }
 
-  /** Starts another proxy, which takes over from the one that runs. @returns once the first has ended */
-  async replaceProxy(): Promise<void> {
-    const first = this.#proxy
-    this.#proxy = startProxy(this.#places)
-    await untilEnded(first.pid)
-    await this.#proxy.ready(patience)
-  }
-
-  /** Kills the opener and starts it again at once. @returns once it is ready */
-  async killProxy(): Promise<void> {
-    process.kill(this.#proxy.pid, 'SIGKILL')
-    await this.#proxy.stop()
+  /** Ends the supervisor alone and starts it again at once. @returns once it is ready */
+  async restartSupervisor(signal: 'SIGUSR2' | 'SIGKILL'): Promise<void> {
+    process.kill(this.#proxy.pid, signal)
+    await untilEnded(this.#proxy.pid)
     this.#proxy = startProxy(this.#places)
     await this.#proxy.ready(patience)
   }

@@ -17,9 +17,8 @@ const events: readonly {
       for (const pid of ours.workers()) await ours.killWorker(pid)
     },
   },
-  { name: 'restart-opener', happen: (ours) => ours.replaceProxy() },
-  // Without a service manager that keeps its sockets, as systemd does: its workers hold them.
-  { name: 'kill-opener', happen: (ours) => ours.killProxy() },
+  { name: 'restart-opener', happen: (ours) => ours.restartSupervisor('SIGUSR2') },
+  { name: 'kill-opener', happen: (ours) => ours.restartSupervisor('SIGKILL') },
 ]
 
 /** What guests see while parts are restarted in order, and while they are killed. */
