@@ -3,6 +3,7 @@ import { execFile, execFileSync, type ExecFileException } from 'node:child_proce
 import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import type { Teardowns } from './teardowns.ts'
 
 /** One namespace of the host side (`qrouter-…`), with one interface and, where wanted, one guest behind it. */
 export interface NamespaceSpec {
@@ -85,7 +86,7 @@ export function deleteNetns(netns: string): void {
 }
 
 /** Makes empty namespaces at once, loopback up, and removes them in teardown. */
-export function makeEmptyNamespaces(t: Test, names: readonly string[]): void {
+export function makeEmptyNamespaces(t: Teardowns, names: readonly string[]): void {
   t.teardown(() => deleteAll(names))
   ipBatch(names.map((name) => `netns add ${name}`))
 }
@@ -99,7 +100,7 @@ function deleteAll(names: readonly string[]): void {
 }
 
 /** Makes namespaces with their interfaces and guests, and removes them in teardown. */
-export function makeNamespaces(t: Test, specs: readonly NamespaceSpec[]): MadeNamespace[] {
+export function makeNamespaces(t: Teardowns, specs: readonly NamespaceSpec[]): MadeNamespace[] {
   const guests = specs.map((spec) => spec.guest && (spec.guest.netns ?? uniqueName('ovt-guest-')))
   makeEmptyNamespaces(t, [
     ...specs.map((spec) => spec.netns),

@@ -14,7 +14,7 @@ import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Test } from 'tap'
+import type { Teardowns } from './teardowns.ts'
 import { askAdmin, askAdminJson } from '../../lib/http/admin-client.ts'
 import type { ProxyStatus } from '../../proxy/admin.ts'
 import { testsDirectForwarding } from './forwarding-mode.ts'
@@ -39,7 +39,7 @@ export interface RunningProxy {
 }
 
 /** Everything of a test's own in one folder that other users may enter. */
-export function openFolder(t: Test): string {
+export function openFolder(t: Teardowns): string {
   const folder = mkdtempSync(join(tmpdir(), 'ovt-'))
   chmodSync(folder, 0o755)
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
@@ -47,7 +47,7 @@ export function openFolder(t: Test): string {
 }
 
 /** An agent that answers every request with its headers as JSON. */
-export async function startEchoAgent(t: Test, socket: string): Promise<void> {
+export async function startEchoAgent(t: Teardowns, socket: string): Promise<void> {
   const server = createServer((request, response) => {
     response.setHeader('content-type', 'application/json')
     response.end(JSON.stringify(request.headers))
@@ -62,13 +62,13 @@ export async function startEchoAgent(t: Test, socket: string): Promise<void> {
 }
 
 /** Starts `overlapd-proxy serve` on a folder of its own, with an echo agent, and waits until it answers operators. */
-export function startProxy(t: Test, ...set: readonly string[]): Promise<RunningProxy> {
+export function startProxy(t: Teardowns, ...set: readonly string[]): Promise<RunningProxy> {
   return startProxyFrom(t, builtProgram, ...set)
 }
 
 /** The same with a program that lies somewhere else than where it was built. */
 export async function startProxyFrom(
-  t: Test,
+  t: Teardowns,
   program: string,
   ...set: readonly string[]
 ): Promise<RunningProxy> {
@@ -83,7 +83,7 @@ export interface ProxyStage {
 }
 
 /** Makes a stage with an echo agent. */
-export async function makeStage(t: Test): Promise<ProxyStage> {
+export async function makeStage(t: Teardowns): Promise<ProxyStage> {
   const folder = openFolder(t)
   const netnsFolder = join(folder, 'netns')
   mkdirSync(netnsFolder)
@@ -163,7 +163,7 @@ export async function startAndKill(
 
 /** Starts a proxy on a stage and waits until it answers operators. */
 export async function startProxyOn(
-  t: Test,
+  t: Teardowns,
   stage: ProxyStage,
   start: ProxyStart = {},
 ): Promise<RunningProxy> {

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { readFileSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Test } from 'tap'
+import type { Teardowns } from './teardowns.ts'
 import type { SourceMacPolicy } from '../../agent-side/resolve/identity-policy.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { askAdmin, askAdminJson } from '../../lib/http/admin-client.ts'
@@ -43,7 +43,7 @@ export class WholeChain {
     this.#agent = agent
   }
 
-  static async start(t: Test, options: ChainOptions): Promise<WholeChain> {
+  static async start(t: Teardowns, options: ChainOptions): Promise<WholeChain> {
     const folder = openFolder(t)
     const topology = JSON.stringify(options.topology)
     const compute = await runDevCompute(topology)

@@ -1,17 +1,11 @@
 /** Do plain reading and Node's parser ever read the same bytes differently? */
-import {
-  createServer,
-  request as httpRequest,
-  type ClientRequest,
-  type IncomingMessage,
-} from 'node:http'
-import { Duplex } from 'node:stream'
 import t from 'tap'
 import {
   readPlainAnswer,
   readPlainRequest,
   readPlainRequestFields,
 } from '../../../lib/http/plain-head.ts'
+import { readByClient, readByServer } from '../../support/node-reading.ts'
 
 /** Deterministic: a failure can be run again. @see Marsaglia, Xorshift RNGs */
 function generator(seed: number): (below: number) => number {
@@ -21,16 +15,6 @@ function generator(seed: number): (below: number) => number {
     state ^= state >>> 17
     state ^= state << 5
     return (state >>> 0) % below
-  }
-}
-
-/** One end of a connection: what is pushed was sent by the other side. */
-class Wire extends Duplex {
-  override _read(): void {
-    // Pushed by the test.
-  }
-  override _write(_chunk: unknown, _encoding: string, done: () => void): void {
-    done()
   }
 }
 
@@ -155,40 +139,7 @@ function head(random: (below: number) => number, lines: readonly string[], first
   return `${text}${rarely('\r\n', ends)}`
 }
 
-interface ReadRequest {
-  readonly method: string | undefined
-  readonly url: string | undefined
-  readonly rawHeaders: readonly string[]
-  readonly isLast: boolean
-}
-
 const mark = 'GET /mark HTTP/1.1\r\nHost: m\r\n\r\n'
-
-/** What Node's server reads of the bytes of one connection, and whether the mark behind them is read as the request that it is. */
-async function readByServer(text: string): Promise<readonly (ReadRequest | string)[]> {
-  const read: (ReadRequest | string)[] = []
-  const server = createServer((request, response) => {
-    read.push({
-      method: request.method,
-      url: request.url,
-      rawHeaders: request.rawHeaders,
-      isLast: !response.shouldKeepAlive,
-    })
-    response.end()
-  })
-  server.on('clientError', (error: NodeJS.ErrnoException) => read.push(error.code ?? 'error'))
-  const wire = new Wire()
-  server.emit('connection', wire)
-  wire.push(Buffer.from(text, 'latin1'))
-  await settled()
-  wire.destroy()
-  server.close()
-  return read
-}
-
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve))
-}
 
 t.test(
   'what is read as a plain request is the same request to Node, and ends where it does',
@@ -214,34 +165,6 @@ t.test(
     t.ok(plain > 400, `${plain} of them were plain`)
   },
 )
-
-interface ReadAnswer {
-  readonly status: number | undefined
-  readonly rawHeaders: readonly string[]
-  readonly body: string
-}
-
-async function readByClient(text: string): Promise<ReadAnswer | string> {
-  const wire = new Wire()
-  let read: ReadAnswer | string = 'nothing'
-  const request: ClientRequest = httpRequest({ createConnection: () => wire })
-  request.on('error', (error: NodeJS.ErrnoException) => (read = error.code ?? error.message))
-  request.on('response', (answer: IncomingMessage) => {
-    let body = ''
-    answer.setEncoding('latin1')
-    answer.on('data', (chunk: string) => (body += chunk))
-    answer.on('end', () => {
-      read = { status: answer.statusCode, rawHeaders: answer.rawHeaders, body }
-    })
-    answer.on('error', () => (read = 'cut'))
-  })
-  request.end()
-  await settled()
-  wire.push(Buffer.from(text, 'latin1'))
-  await settled()
-  wire.destroy()
-  return read
-}
 
 t.test('what is read as a plain answer is the same answer to Node, and as long', async (t) => {
   const random = generator(0xacce55)

@@ -1,0 +1,5 @@
+import type { AttackClass } from './attack-class.ts'
+import { httpEdge } from './http-edge/http-edge.ts'
+
+/** Every class of attack. To add one, export an `AttackClass` from a file of this folder and name it here. */
+export const attackClasses: readonly AttackClass[] = [httpEdge]
