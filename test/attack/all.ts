@@ -1,5 +1,6 @@
 import type { AttackClass } from './attack-class.ts'
+import { crossTenant } from './cross-tenant/cross-tenant.ts'
 import { httpEdge } from './http-edge/http-edge.ts'
 
 /** Every class of attack. To add one, export an `AttackClass` from a file of this folder and name it here. */
-export const attackClasses: readonly AttackClass[] = [httpEdge]
+export const attackClasses: readonly AttackClass[] = [httpEdge, crossTenant]

@@ -1,4 +1,4 @@
-import type { Milliseconds } from '../../lib/clock.ts'
+import type { MonotonicMilliseconds } from '../../lib/clock.ts'
 import type { SeededRandom } from '../support/random.ts'
 import type { Teardowns } from '../support/teardowns.ts'
 import type { ClassReport } from './class-report.ts'
@@ -11,9 +11,11 @@ export interface AttackContext {
   readonly seed: number
   /** Follows from the seed and the name of the class. */
   readonly random: SeededRandom
+  /** Says that everything is set up: the time of the class counts from here. Without it, from the start of the process. */
+  begin(): void
   /** On the clock of `performance.now()`: nothing new is begun after it. */
-  readonly deadline: Milliseconds
-  /** True once the deadline has passed. */
+  readonly deadline: MonotonicMilliseconds
+  /** True once the deadline has passed and something was tried: on a busy machine that can be later. */
   isOver(): boolean
   /** The environment says the same, so everything in test/support follows it. */
   readonly forwarding: Forwarding

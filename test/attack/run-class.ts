@@ -15,7 +15,7 @@ const report = new ClassReport()
 const teardowns = new TeardownList()
 const send = (message: ClassMessage): void => void process.send?.(message)
 const progress = setInterval(() => send({ kind: 'progress', report: report.value }), 1_000)
-const deadline = performance.now() + order.seconds * 1_000
+let deadline = performance.now() + order.seconds * 1_000
 
 // The runner may be gone; nothing is left behind then either.
 process.once('disconnect', () => void teardowns.run().finally(() => process.exit(1)))
@@ -25,8 +25,11 @@ try {
   await chosen.run({
     seed: order.seed,
     random: new SeededRandom(order.seed ^ hashOf(order.name)),
-    deadline,
-    isOver: () => performance.now() >= deadline,
+    begin: () => (deadline = performance.now() + order.seconds * 1_000),
+    get deadline() {
+      return deadline
+    },
+    isOver: () => performance.now() >= deadline && report.value.tried > 0,
     forwarding: (process.env['OVERLAPD_TEST_FORWARDING'] ?? 'agent') as Forwarding,
     report,
     t: teardowns,
