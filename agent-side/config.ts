@@ -22,7 +22,7 @@ import { bootTable, rateLimitTable } from './rate-limit-config.ts'
 import { portsTable, sectionOf } from './ports/registry.ts'
 import { proxiesOption } from './proxy-list.ts'
 import { sourceMacPolicies } from './resolve/identity-policy.ts'
-import type { SocketMode } from './socket-file.ts'
+import { socketAccountProblem, type SocketMode } from './socket-file.ts'
 import { defaultSocket, tcp, tcpListenerProblems, tls } from './tcp-listener-config.ts'
 
 const socketWords = ['deduce', 'user', 'group', 'all'] as const
@@ -442,6 +442,8 @@ function problemsOf(config: AgentConfig): readonly ConfigProblem[] {
   for (const [index, one] of listeners.entries()) {
     problems.push(...tcpListenerProblems(one, `listeners[${index}]`))
     const { mode } = one
+    const account = one.tcp === undefined ? socketAccountProblem(one) : undefined
+    if (account !== undefined) problems.push({ path: `listeners[${index}]`, message: account })
     if (typeof mode === 'number' && (mode & 0o002) !== 0) {
       problems.push({
         path: `listeners[${index}].mode`,

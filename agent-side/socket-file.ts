@@ -14,6 +14,7 @@ import type { Server } from 'node:net'
 import { dirname, join } from 'node:path'
 import { groupIdOf, proxyAccount, userIdOf } from '../lib/accounts.ts'
 import type { Count } from '../lib/clock.ts'
+import { causeText } from '../lib/errors.ts'
 import { clearStaleSocket } from '../lib/http/serve.ts'
 
 /**
@@ -69,6 +70,21 @@ export function socketModeBits(
   if (userId === undefined || userId === 0 || userId === own.userId) return bits.user
   const groupId = known('group', options.group)
   return groupId === undefined || groupId === own.groupId ? bits.group : bits.all
+}
+
+/** What keeps the socket from being made on this host, for a check of the configuration: a name that no file of accounts has. */
+export function socketAccountProblem(
+  options: Pick<SocketFileOptions, 'mode' | 'user' | 'group'>,
+): string | undefined {
+  // With the other words nobody needs to be known, as for Neutron's agent.
+  if (typeof options.mode !== 'number' && options.mode !== 'deduce') return undefined
+  try {
+    known('user', options.user)
+    known('group', options.group)
+    return undefined
+  } catch (thrown) {
+    return causeText(thrown)
+  }
 }
 
 /** True when nobody but root can connect to a socket file, which takes the permission to write. */

@@ -1,10 +1,11 @@
 /** Which certificate, key and authorities does a TLS endpoint of ours use? They come from files and are checked whole. */
 import { constants as cryptoConstants, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { createSecureContext, type SecureContextOptions } from 'node:tls'
+import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls'
 import type { Bytes, EpochMilliseconds } from './clock.ts'
 import { causeText } from './errors.ts'
 import { Secret } from './secret.ts'
+import { systemAuthorities } from './system-authorities.ts'
 
 /** Paths of PEM files. */
 export interface TlsFiles {
@@ -150,6 +151,20 @@ export function readClientTls(files: ClientTlsFiles): ClientTlsMaterial {
   const key = new Secret(readText(keyFile))
   checkTogether({ certificateFile, keyFile }, { cert: certificate, key: key.reveal() })
   return { ...ca, certificate, key }
+}
+
+/**
+ * What connections to a server are secured with: the authorities of the file, or those of the system. Made once and shared by all
+ * connections, because reading a system's bundle takes longer than a request.
+ * @throws Error that names the file; never a part of a key
+ */
+export function clientSecureContext(files: ClientTlsFiles): SecureContext {
+  const { ca = systemAuthorities(), certificate, key } = readClientTls(files)
+  return createSecureContext({
+    ...(ca !== undefined && { ca }),
+    ...(certificate !== undefined && { cert: certificate }),
+    ...(key !== undefined && { key: key.reveal() }),
+  })
 }
 
 /** What is wrong with the files, as {@link tlsFilesProblem} says it. */

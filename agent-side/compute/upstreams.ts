@@ -8,7 +8,7 @@ import type {
 } from '../../lib/clock.ts'
 import { OriginPool, type OriginPoolOptions, type RequestSink } from '../../lib/http/origin-pool.ts'
 import type { Logger } from '../../lib/log.ts'
-import { readClientTls } from '../../lib/tls-material.ts'
+import { clientSecureContext } from '../../lib/tls-material.ts'
 import { UpstreamHealth, type UpstreamFailure } from '../../lib/upstream-health.ts'
 import type { SecretSlot } from './signed-headers.ts'
 
@@ -85,11 +85,7 @@ type PoolOptions = Omit<OriginPoolOptions, 'url'>
 
 function poolOptions(options: UpstreamsOptions): PoolOptions {
   const { tls } = options
-  const { ca, certificate, key } = readClientTls({
-    caFile: tls.caFile,
-    certificateFile: tls.certFile,
-    keyFile: tls.keyFile,
-  })
+  const isTls = options.urls.some((url) => url.startsWith('https:'))
   return {
     connections: options.connections,
     timeoutHeaders: options.timeoutHeaders,
@@ -97,9 +93,13 @@ function poolOptions(options: UpstreamsOptions): PoolOptions {
     connect: {
       timeout: options.timeoutConnect,
       rejectUnauthorized: !tls.insecure,
-      ...(ca !== undefined && { ca }),
-      ...(certificate !== undefined && { cert: certificate }),
-      ...(key !== undefined && { key: key.reveal() }),
+      ...(isTls && {
+        secureContext: clientSecureContext({
+          caFile: tls.caFile,
+          certificateFile: tls.certFile,
+          keyFile: tls.keyFile,
+        }),
+      }),
     },
   }
 }

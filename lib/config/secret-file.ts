@@ -34,6 +34,22 @@ function readSecret(file: string, given: Given, context: ReadContext): Secret | 
   return invalid
 }
 
+/** Says what is wrong with the text of a secret without repeating any of it. */
+type SecretCheck = (text: string) => string | undefined
+
+function checked(
+  secret: Secret | undefined | Invalid,
+  given: Given,
+  context: ReadContext,
+  problemOf: SecretCheck,
+): Secret | undefined | Invalid {
+  if (secret === undefined || secret === invalid) return secret
+  const problem = problemOf(secret.reveal())
+  if (problem === undefined) return secret
+  context.problem(problem, given)
+  return invalid
+}
+
 function readOne(given: Given, context: ReadContext): Secret | undefined | Invalid {
   // Whoever read it elsewhere has already taken care of it; no text of a file becomes one.
   if (given.value instanceof Secret) return given.value
@@ -67,6 +83,8 @@ function readOne(given: Given, context: ReadContext): Secret | undefined | Inval
 export function secretFile(details: {
   readonly help: string
   readonly required?: boolean
+  /** For a secret that must have a form. @returns what is wrong, without any of the secret */
+  readonly problemOf?: SecretCheck
 }): Entry<Secret | undefined> {
   const entry: Entry<Secret | undefined> = {
     type: 'secret file',
@@ -77,7 +95,14 @@ export function secretFile(details: {
     names: (key) => [key, `${key}_file`],
     read(given, context) {
       let outcome: Secret | undefined | Invalid = undefined
-      for (const one of given) outcome = readOne(one, context)
+      for (const one of given) {
+        outcome = checked(
+          readOne(one, context),
+          one,
+          context,
+          details.problemOf ?? (() => undefined),
+        )
+      }
       const last = given.at(-1)
       if (outcome !== invalid) {
         context.settle(entry, outcome, last?.source.originOf(last.keys) ?? { kind: 'default' })

@@ -3,6 +3,7 @@ import { connect as connectSocket, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { causeText } from '../errors.ts'
 import { parseIpAddress } from '../ip-address.ts'
+import { systemAuthorities } from '../system-authorities.ts'
 import { OvsdbError } from './ovsdb-error.ts'
 
 /** Where an OVSDB server listens, in the notation of ovsdb(7): `unix:/run/x.sock`, `tcp:10.0.0.1:6642`, `ssl:[fd00::1]:6642`. */
@@ -74,13 +75,14 @@ function open(endpoint: OvsdbEndpoint, material: OvsdbTlsMaterial | undefined): 
   const { host, tcpPort: port } = endpoint
   if (endpoint.kind === 'tcp') return connectSocket({ host, port })
   const { privateKey: key, certificate: cert, caCertificate: ca, verifyHost } = material ?? {}
+  const authorities = ca ?? systemAuthorities()
   const isName = parseIpAddress(host) === undefined
   return connectTls({
     host,
     port,
     ...(key !== undefined && { key }),
     ...(cert !== undefined && { cert }),
-    ...(ca !== undefined && { ca }),
+    ...(authorities !== undefined && { ca: authorities }),
     ...(isName && { servername: host }),
     ...(verifyHost === false && { checkServerIdentity: () => undefined }),
   })

@@ -4,7 +4,7 @@ import type { Bytes, Clock, Count, Milliseconds, MonotonicMilliseconds } from '.
 import { MetadataError } from '../../lib/errors.ts'
 import { FairShare } from '../../lib/fair-share.ts'
 import type { LeasedConcurrency, LeaseUpstream } from '../../lib/lease-messages.ts'
-import { readAuthorities } from '../../lib/tls-material.ts'
+import { clientSecureContext } from '../../lib/tls-material.ts'
 import type { AnswerReceiver } from './agent-exchange.ts'
 import { readAnswerHead } from '../../lib/http/answer-head.ts'
 import { OriginPool } from '../../lib/http/origin-pool.ts'
@@ -180,7 +180,7 @@ export class DirectClient {
         connect: {
           timeout: config.timeoutConnect,
           rejectUnauthorized: !insecure,
-          ...(caFile !== undefined && { ca: readAuthorities(caFile) }),
+          ...(url.startsWith('https:') && { secureContext: clientSecureContext({ caFile }) }),
         },
       })
       this.#pools.set(name, pool)

@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs'
 import { Agent, request } from 'undici'
 import type { Bytes, Count, Milliseconds } from '../../../lib/clock.ts'
 import { causeText, MetadataError } from '../../../lib/errors.ts'
+import { clientSecureContext } from '../../../lib/tls-material.ts'
 import type { ClientTls } from './config.ts'
 
 /** Limits and certificates of all exchanges. */
@@ -75,9 +75,11 @@ export class Http {
       connect: {
         timeout: options.timeoutConnect,
         rejectUnauthorized: !tls.insecure,
-        ...(tls.caFile !== undefined && { ca: readFileSync(tls.caFile) }),
-        ...(tls.certFile !== undefined && { cert: readFileSync(tls.certFile) }),
-        ...(tls.keyFile !== undefined && { key: readFileSync(tls.keyFile) }),
+        secureContext: clientSecureContext({
+          caFile: tls.caFile,
+          certificateFile: tls.certFile,
+          keyFile: tls.keyFile,
+        }),
       },
     })
   }

@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises'
 import { connect, type ChannelModel } from 'amqplib'
 import type { Clock, Count, Milliseconds, Seconds } from '../../../lib/clock.ts'
 import { causeText } from '../../../lib/errors.ts'
 import type { Logger } from '../../../lib/log.ts'
+import { clientSecureContext } from '../../../lib/tls-material.ts'
 import { AmqpLink } from './amqp-link.ts'
 import type { Broker } from './transport-url.ts'
 
@@ -49,16 +49,13 @@ function brokerText(broker: Broker): string {
   return broker.tcpPort === undefined ? host : `${host}:${broker.tcpPort}`
 }
 
-async function tlsOptions(tls: BrokerTls): Promise<Record<string, unknown>> {
-  const read = async (file: string | undefined): Promise<Buffer | undefined> =>
-    file === undefined ? undefined : await readFile(file)
-  const ca = await read(tls.caFile)
-  const cert = await read(tls.certFile)
-  const key = await read(tls.keyFile)
+function tlsOptions(tls: BrokerTls): Record<string, unknown> {
   return {
-    ...(ca && { ca: [ca] }),
-    ...(cert && { cert }),
-    ...(key && { key }),
+    secureContext: clientSecureContext({
+      caFile: tls.caFile,
+      certificateFile: tls.certFile,
+      keyFile: tls.keyFile,
+    }),
     rejectUnauthorized: !tls.insecure,
     ...(!tls.verifyHostname && { checkServerIdentity: () => undefined }),
   }
@@ -176,7 +173,7 @@ export class AmqpKeeper {
         noDelay: true,
         keepAlive: true,
         clientProperties: { connection_name: this.#options.connectionName },
-        ...(tls && (await tlsOptions(tls))),
+        ...(tls && tlsOptions(tls)),
       },
     )
     const limit = new AbortController()

@@ -7,6 +7,7 @@ import { list, optional } from '../../../lib/config/structure.ts'
 import type { Secret } from '../../../lib/secret.ts'
 import type { JsonObject } from '../neutron-port.ts'
 import type { BrokerTls } from './amqp.ts'
+import { transportUrlProblem } from './transport-url.ts'
 
 /** Everything the `neutron-rpc` directory is told. What each part means to an operator is in README.md. */
 export interface NeutronRpcConfig {
@@ -97,6 +98,7 @@ export const neutronRpcTable = {
   transport_url: secretFile({
     help: 'File with the address of RabbitMQ as in neutron.conf: rabbit://user:password@host:5672,…/virtual_host.',
     required: true,
+    problemOf: transportUrlProblem,
   }),
   control_exchange: text({ help: "Exchange of Neutron's servers.", default: 'neutron' }),
   ssl: flag({ help: 'Use TLS to the broker, as ssl=true in transport_url does.', default: false }),

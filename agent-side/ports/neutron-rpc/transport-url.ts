@@ -29,13 +29,21 @@ function unreadable(why: string): SyntaxError {
   return new SyntaxError(`Cannot read transport_url: ${why}`)
 }
 
+/**
+ * As Python's `urllib.parse.unquote`, which oslo.messaging uses: a "%" that begins no escape is text, and bytes that are
+ * not UTF-8 become U+FFFD. So `50%off` is a password.
+ */
 function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    throw unreadable('a "%" is not followed by two hex digits of valid UTF-8')
-  }
+  return text.replaceAll(/(?:%[0-9A-Fa-f]{2})+/g, (escapes) =>
+    new TextDecoder('utf-8', { ignoreBOM: true }).decode(
+      Buffer.from(escapes.replaceAll('%', ''), 'hex'),
+    ),
+  )
 }
+
+/** oslo.messaging ends the host part at these signs too, and then finds a port that is no number, or another host. */
+const cutsCredentials =
+  'a "/", "?" or "#" in a user name or password must be written as %2F, %3F or %23'
 
 interface HostPart {
   readonly host: string
@@ -93,11 +101,19 @@ export function parseTransportUrl(text: string): TransportUrl {
   const match = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/([^/?#]*)(\/[^?#]*)?(?:\?([^#]*))?$/.exec(
     text.trim(),
   )
-  if (match === null) throw unreadable('it is not "rabbit://user:password@host:port/virtual_host"')
+  if (match === null) {
+    if (/#[^@]*@/.test(text)) throw unreadable(cutsCredentials)
+    throw unreadable('it is not "rabbit://user:password@host:port/virtual_host"')
+  }
   const [, scheme = '', netloc = '', path = '', query = ''] = match
   if (!schemes.has(scheme.toLowerCase())) {
-    throw unreadable(`"${scheme}" is not a transport known here; use "rabbit"`)
+    throw unreadable(
+      scheme.toLowerCase() === 'amqps'
+        ? '"amqps" is unknown to oslo.messaging; write "rabbit://…/?ssl=true", or set ssl'
+        : `"${scheme}" is not a transport known here; use "rabbit"`,
+    )
   }
+  if (/[/?#][^@]*@/.test(text) && !netloc.includes('@')) throw unreadable(cutsCredentials)
   const brokers = parseBrokers(netloc)
   if (brokers.length === 0) throw unreadable('it names no host')
   const virtualHost = decoded(path.slice(1))
@@ -105,5 +121,16 @@ export function parseTransportUrl(text: string): TransportUrl {
     brokers,
     virtualHost: virtualHost === '' ? '/' : virtualHost,
     options: new Map(new URLSearchParams(query)),
+  }
+}
+
+/** What keeps a text from being read as a transport URL, for a check of the configuration. Repeats nothing of it. */
+export function transportUrlProblem(text: string): string | undefined {
+  try {
+    parseTransportUrl(text)
+    return undefined
+  } catch (thrown) {
+    if (thrown instanceof SyntaxError) return thrown.message
+    throw thrown
   }
 }

@@ -72,7 +72,10 @@ t.test('parseTransportUrl() refuses other text and repeats no password', async (
     'rabbit://u:hunter2@h:x/',
     'rabbit://u:hunter2@[::1/',
     'rabbit://u:hunter2@/',
-    'rabbit://u:hunter2%zz@h/',
+    'rabbit://u:hunter2/x@h/',
+    'rabbit://u:hunter2#x@h/',
+    'rabbit://u:hunter2?x@h/',
+    'amqps://u:hunter2@h/',
     'rabbit://u:hunter2@h o/',
   ]
   for (const text of broken) {
