@@ -1,6 +1,7 @@
 import type { CommandCall } from '../../lib/cli/command.ts'
 import type { ForeignFiles, ForeignReading } from '../../lib/cli/config-command.ts'
 import { UsageError } from '../../lib/cli/usage-error.ts'
+import type { Table } from '../../lib/config/entry.ts'
 import { ConfigError } from '../../lib/config/config-error.ts'
 import { OsloValueError } from '../../lib/config/oslo-config.ts'
 import { OsloFileError } from '../../lib/config/oslo-files.ts'
@@ -32,7 +33,7 @@ function isProblemOfFiles(thrown: unknown): thrown is Error {
   )
 }
 
-function read(call: CommandCall): ForeignReading | undefined {
+function read(call: CommandCall, table: Table): ForeignReading | undefined {
   const files = call.options.list('configFile').map((path) => ({ kind: 'file', path }) as const)
   const folders = call.options
     .list('configDir')
@@ -46,6 +47,7 @@ function read(call: CommandCall): ForeignReading | undefined {
     const reading = readNeutronConfig({
       sources: [...files, ...folders],
       workingDirectory: process.cwd(),
+      table,
       ...(directory !== undefined && { directory }),
     })
     const heading = '# The same in the form of overlapd-agent:'

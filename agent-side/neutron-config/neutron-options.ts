@@ -166,6 +166,12 @@ export const neutronOptions = {
     default: '',
     deprecated: [{ name: 'kombu_ssl_keyfile' }],
   },
+  rabbitVerifyHostname: {
+    group: 'oslo_messaging_rabbit',
+    name: 'ssl_enforce_hostname_verification',
+    type: 'boolean',
+    default: 'true',
+  },
   rabbitHeartbeat: {
     group: 'oslo_messaging_rabbit',
     name: 'heartbeat_timeout_threshold',
@@ -266,6 +272,22 @@ export const neutronOptions = {
     name: 'insecure',
     type: 'boolean',
     default: 'false',
+  },
+  keystoneCredentialId: {
+    group: 'keystone_authtoken',
+    name: 'application_credential_id',
+    type: 'string',
+  },
+  keystoneCredentialName: {
+    group: 'keystone_authtoken',
+    name: 'application_credential_name',
+    type: 'string',
+  },
+  keystoneCredentialSecret: {
+    group: 'keystone_authtoken',
+    name: 'application_credential_secret',
+    type: 'string',
+    secret: true,
   },
   keystoneRegion: { group: 'keystone_authtoken', name: 'region_name', type: 'string' },
 } as const satisfies Readonly<Record<string, OsloOption>>

@@ -18,6 +18,89 @@ const children = 'overlapd-agent starts no child processes'
 const metadataPath =
   'the metadata_path extension of the Open vSwitch agent needs no metadata agent; it goes on as it is'
 
+/** Of oslo.cache, all releases together. @see oslo_cache/_opts.py */
+const cacheOptions: readonly string[] = [
+  'config_prefix',
+  'backend',
+  'backend_argument',
+  'backend_expiration_time',
+  'proxies',
+  'debug_cache_backend',
+  'memcache_servers',
+  'memcache_dead_retry',
+  'memcache_socket_timeout',
+  'memcache_pool_maxsize',
+  'memcache_pool_unused_timeout',
+  'memcache_pool_connection_get_timeout',
+  'memcache_pool_flush_on_reconnect',
+  'memcache_sasl_enabled',
+  'memcache_username',
+  'memcache_password',
+  'redis_server',
+  'redis_db',
+  'redis_username',
+  'redis_password',
+  'redis_sentinels',
+  'redis_socket_timeout',
+  'redis_sentinel_service_name',
+  'tls_enabled',
+  'tls_cafile',
+  'tls_certfile',
+  'tls_keyfile',
+  'tls_allowed_ciphers',
+  'enable_socket_keepalive',
+  'socket_keepalive_idle',
+  'socket_keepalive_interval',
+  'socket_keepalive_count',
+  'enable_retry_client',
+  'retry_attempts',
+  'retry_delay',
+  'hashclient_retry_attempts',
+  'hashclient_retry_delay',
+  'dead_timeout',
+  'enforce_fips_mode',
+]
+
+/** Of oslo.messaging's RabbitMQ driver, all releases together. @see oslo_messaging/_drivers/impl_rabbit.py */
+const messagingOptions: readonly string[] = [
+  'amqp_auto_delete',
+  'conn_pool_min_size',
+  'conn_pool_ttl',
+  'direct_mandatory_flag',
+  'enable_cancel_on_failover',
+  'fake_rabbit',
+  'heartbeat_in_pthread',
+  'heartbeat_rate',
+  'hostname',
+  'kombu_compression',
+  'kombu_failover_strategy',
+  'kombu_missing_consumer_retry_timeout',
+  'kombu_reconnect_delay',
+  'kombu_reconnect_splay',
+  'kombu_reconnect_timeout',
+  'kombu_ssl_version',
+  'processname',
+  'rabbit_ha_queues',
+  'rabbit_interval_max',
+  'rabbit_login_method',
+  'rabbit_max_retries',
+  'rabbit_qos_prefetch_count',
+  'rabbit_quorum_delivery_limit',
+  'rabbit_quorum_max_memory_bytes',
+  'rabbit_quorum_max_memory_length',
+  'rabbit_quorum_queue',
+  // Spelt so in some releases.
+  'rabbit_quroum_max_memory_bytes',
+  'rabbit_quroum_max_memory_length',
+  'rabbit_retry_backoff',
+  'rabbit_retry_interval',
+  'rabbit_stream_fanout',
+  'rpc_conn_pool_size',
+  'ssl_enforce_fips_mode',
+  'ssl_version',
+  'use_queue_manager',
+]
+
 /** Options of Neutron that are known and deliberately not taken over. Names not listed are another program's, or mistakes. */
 export const notApplicable: readonly NotApplicable[] = [
   ...all(
@@ -78,10 +161,7 @@ export const notApplicable: readonly NotApplicable[] = [
     ],
     children,
   ),
-  {
-    group: 'cache',
-    why: 'the cache is in memory and always on; see cache.ttl for its time',
-  },
+  ...all('cache', cacheOptions, 'the cache is in memory and always on; see cache.ttl for its time'),
   {
     group: 'metadata_haproxy',
     why: 'these are time limits of the proxy: haproxies keep them, overlapd-proxy has limits.timeout_*',
@@ -102,11 +182,16 @@ export const notApplicable: readonly NotApplicable[] = [
     ['ovsdb_connection_timeout', 'bridge_mac_table_size', 'igmp_snooping_enable'],
     'the local Open vSwitch database is read once, for the name of the chassis',
   ),
-  { group: 'metadata', why: metadataPath },
-  {
-    group: 'oslo_messaging_rabbit',
-    why: 'overlapd-agent has no use for it: it reconnects, fails over and names its queues in its own way',
-  },
+  ...all(
+    'metadata',
+    ['provider_cidr', 'provider_vlan_id', 'provider_base_mac', 'host_proxy_listen_port'],
+    metadataPath,
+  ),
+  ...all(
+    'oslo_messaging_rabbit',
+    messagingOptions,
+    'overlapd-agent has no use for it: it reconnects, fails over and names its queues in its own way',
+  ),
 ]
 
 /** Why an option does not apply; `undefined` when it is none of the metadata agents'. */
@@ -114,4 +199,11 @@ export function reasonAgainst(group: string, name: string): string | undefined {
   return notApplicable.find(
     (one) => one.group === group && (one.name === undefined || one.name === name),
   )?.why
+}
+
+/** The names of a group that are known and do not apply. */
+export function namesAgainst(group: string): readonly string[] {
+  return notApplicable.flatMap((one) =>
+    one.group === group && one.name !== undefined ? [one.name] : [],
+  )
 }

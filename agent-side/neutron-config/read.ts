@@ -1,7 +1,9 @@
+import type { Table } from '../../lib/config/entry.ts'
 import type { GivenDocument } from '../../lib/config/load.ts'
 import { OsloConfig } from '../../lib/config/oslo-config.ts'
 import { readOsloFiles, type OsloSource } from '../../lib/config/oslo-files.ts'
 import { nativeDocument, nativeMapping } from './document.ts'
+import { fitSettings } from './fit-settings.ts'
 import { nativeYaml } from './native-yaml.ts'
 import { neutronOptions } from './neutron-options.ts'
 import { neutronReport } from './report.ts'
@@ -14,6 +16,8 @@ export interface NeutronFiles {
   readonly sources: readonly OsloSource[]
   readonly directory?: NeutronDirectory
   readonly workingDirectory: string
+  /** Our own options, into whose ranges the values must fit. */
+  readonly table: Table
 }
 
 /** What they say, for the program and for its operator. */
@@ -38,9 +42,10 @@ export function readNeutronConfig(given: NeutronFiles): NeutronReading {
   )
   const { directory } = given
   const translation = translate(config, { flavour, ...(directory && { directory }) })
+  const { settings, fittings } = fitSettings(translation.settings, given.table)
   return {
-    document: nativeDocument(translation.settings, given.workingDirectory),
-    yaml: nativeYaml(nativeMapping(translation.settings)),
-    report: neutronReport(config, translation),
+    document: nativeDocument(settings, given.workingDirectory),
+    yaml: nativeYaml(nativeMapping(settings)),
+    report: neutronReport(config, translation, fittings),
   }
 }

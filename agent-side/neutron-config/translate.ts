@@ -1,5 +1,5 @@
 import { isIPv6 } from 'node:net'
-import type { Count, Milliseconds, Seconds } from '../../lib/clock.ts'
+import type { Milliseconds, Seconds } from '../../lib/clock.ts'
 import type { OsloConfig } from '../../lib/config/oslo-config.ts'
 import { Secret } from '../../lib/secret.ts'
 import type { NeutronOption } from './neutron-options.ts'
@@ -55,24 +55,35 @@ function listenerOf(translation: Translation, flavour: Flavour): void {
   translation.set(at('user'), translation.text('socketUser'), 'socketUser')
   translation.set(at('group'), translation.text('socketGroup'), 'socketGroup')
   translation.set(at('mode'), translation.value('socketMode'), 'socketMode')
-  const backlog = translation.value('backlog')
-  translation.set(
-    at('backlog'),
-    typeof backlog === 'number' ? Math.min(backlog, 65_535) : undefined,
-    'backlog',
-  )
+  translation.set(at('backlog'), translation.value('backlog'), 'backlog')
   translation.note('statePath', 'within metadata_proxy_socket')
 }
 
+const novaTlsOptions = ['novaInsecure', 'novaCa', 'novaCert', 'novaKey'] as const
+
+/** Names and IPv4 addresses; what else a URL would take, such as a user name, is a mistake here. */
+const hostName = /^[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,253}[A-Za-z0-9_.])?$/
+
 function computeOf(translation: Translation): void {
   const host = translation.text('novaHost') ?? ''
-  const shown = isIPv6(host) ? `[${host}]` : host
-  const port = String(translation.value('novaPort'))
-  const url = `${translation.text('novaProtocol') ?? 'http'}://${shown}:${port}`
-  if (!URL.canParse(url)) {
-    throw new NeutronConfigError('nova_metadata_host is neither an address nor a name')
+  if (!isIPv6(host) && !hostName.test(host)) {
+    throw translation.problem(
+      'novaHost',
+      `"${host}" is neither an address nor a name${/[#;]/.test(host) ? '; a comment needs a line of its own' : ''}`,
+    )
   }
+  const port = translation.value('novaPort')
+  if (port === undefined) throw translation.problem('novaPort', 'it is empty')
+  const protocol = translation.text('novaProtocol') ?? 'http'
+  const url = `${protocol}://${isIPv6(host) ? `[${host}]` : host}:${String(port)}`
   translation.set(['compute', 'upstreams'], [url], 'novaHost', 'novaPort', 'novaProtocol')
+  if (protocol === 'https') computeTlsOf(translation)
+  else for (const option of novaTlsOptions) translation.leave(option, 'Nova is asked over http')
+  const shared = secret(translation.text('sharedSecret'))
+  translation.set(['compute', 'shared_secret'], shared, 'sharedSecret')
+}
+
+function computeTlsOf(translation: Translation): void {
   const isInsecure = translation.value('novaInsecure')
   translation.set(['compute', 'insecure'], isInsecure, 'novaInsecure')
   translation.set(['compute', 'ca_file'], translation.text('novaCa'), 'novaCa')
@@ -81,13 +92,7 @@ function computeOf(translation: Translation): void {
   const both = cert !== undefined && key !== undefined
   translation.set(['compute', 'client_cert_file'], both ? cert : undefined, 'novaCert')
   translation.set(['compute', 'client_key_file'], both ? key : undefined, 'novaKey')
-  const shared = secret(translation.text('sharedSecret'))
-  translation.set(['compute', 'shared_secret'], shared, 'sharedSecret')
 }
-
-/** What the native options take at most, in seconds and in requests. */
-const longestWindow: Seconds = 86_400
-const highestLimit: Count = 10_000
 
 /**
  * Neutron limits in each haproxy, by address. Set in the files, it is wanted whoever stands in front, and behind a haproxy that
@@ -109,18 +114,29 @@ function rateLimitOf(translation: Translation): void {
   for (const [key, option] of Object.entries(options)) {
     const value = translation.value(option)
     const isUsed = translation.isSet(option) && typeof value === 'number'
-    const shown = key.endsWith('_duration')
-      ? seconds(Math.min(Number(value), longestWindow))
-      : Math.min(Number(value), highestLimit)
+    const shown = key.endsWith('_duration') ? seconds(value) : value
     translation.set(at(key), isUsed ? shown : undefined, option)
   }
   translation.note('rateIpVersions', 'rate_limit, which counts IPv4 and IPv6 together')
+}
+
+/** How releases before `transport_url` named the broker. */
+function refuseOldBrokerOptions(translation: Translation): void {
+  for (const name of ['rabbit_hosts', 'rabbit_host']) {
+    const old = translation.writtenUnknown(name)
+    if (old === undefined) continue
+    const { file, line } = old.origin
+    throw new NeutronConfigError(
+      `${file}:${line}: [${old.group}] ${name} is too old: write [DEFAULT] transport_url = rabbit://user:password@host:5672/`,
+    )
+  }
 }
 
 function rpcOf(translation: Translation): void {
   const at = (key: string): string[] => ['ports', 'neutron_rpc', key]
   const url = translation.text('transportUrl')
   if (url === undefined) {
+    refuseOldBrokerOptions(translation)
     throw new NeutronConfigError(
       'transport_url is not set; name neutron.conf too, as the service of the metadata agent does',
     )
@@ -142,6 +158,11 @@ function rpcOf(translation: Translation): void {
   ifSet('ssl_ca_file', 'rabbitCa', text('rabbitCa'))
   ifSet('ssl_cert_file', 'rabbitCert', text('rabbitCert'))
   ifSet('ssl_key_file', 'rabbitKey', text('rabbitKey'))
+  ifSet(
+    'ssl_enforce_hostname_verification',
+    'rabbitVerifyHostname',
+    translation.value('rabbitVerifyHostname'),
+  )
   ifSet('heartbeat', 'rabbitHeartbeat', seconds(translation.value('rabbitHeartbeat')))
   ifSet('amqp_durable_queues', 'rabbitDurable', translation.value('rabbitDurable'))
   ifSet(
@@ -186,15 +207,24 @@ function ovnOf(translation: Translation): void {
   translation.set(at('report_agent'), translation.value('reportInterval') !== 0, 'reportInterval')
 }
 
+/** Names of keystoneauth's plugins, and what they are here. */
+const keystoneTypes: ReadonlyMap<string, string> = new Map([
+  ['password', 'password'],
+  ['v3password', 'password'],
+  ['v3applicationcredential', 'application_credential'],
+])
+
 function restOf(translation: Translation): void {
   const at = (key: string): string[] => ['ports', 'neutron_rest', key]
   const type = translation.text('keystoneType') ?? 'password'
-  if (type !== 'password' && type !== 'v3password') {
-    throw new NeutronConfigError(
-      `[keystone_authtoken] auth_type "${type}" is not password; write ports.neutron_rest in YAML`,
+  const known = keystoneTypes.get(type)
+  if (known === undefined) {
+    throw translation.problem(
+      'keystoneType',
+      `"${type}" is none of ${[...keystoneTypes.keys()].join(', ')}; write ports.neutron_rest in YAML`,
     )
   }
-  translation.set(at('auth_type'), 'password', 'keystoneType')
+  translation.set(at('auth_type'), known, 'keystoneType')
   const texts = {
     auth_url: 'keystoneUrl',
     username: 'keystoneUser',
@@ -205,6 +235,8 @@ function restOf(translation: Translation): void {
     project_domain_id: 'keystoneProjectDomainId',
     cacert: 'keystoneCa',
     region: 'keystoneRegion',
+    application_credential_id: 'keystoneCredentialId',
+    application_credential_name: 'keystoneCredentialName',
   } as const satisfies Readonly<Record<string, NeutronOption>>
   for (const [key, option] of Object.entries(texts)) {
     translation.set(at(key), translation.text(option), option)
@@ -212,6 +244,8 @@ function restOf(translation: Translation): void {
   translation.set(at('insecure'), translation.value('keystoneInsecure'), 'keystoneInsecure')
   const password = secret(translation.text('keystonePassword'))
   translation.set(at('password'), password, 'keystonePassword')
+  const credential = secret(translation.text('keystoneCredentialSecret'))
+  translation.set(at('application_credential_secret'), credential, 'keystoneCredentialSecret')
 }
 
 /**

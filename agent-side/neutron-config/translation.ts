@@ -1,5 +1,10 @@
 import { pathText, type Origin } from '../../lib/config/entry.ts'
-import type { OsloConfig, OsloReading } from '../../lib/config/oslo-config.ts'
+import {
+  OsloValueError,
+  type OsloConfig,
+  type OsloReading,
+  type UnknownSetting,
+} from '../../lib/config/oslo-config.ts'
 import type { OsloValue } from '../../lib/config/oslo-option.ts'
 import { neutronOptions, type NeutronOption } from './neutron-options.ts'
 
@@ -21,7 +26,7 @@ export interface ReportRow {
     | { readonly kind: 'honoured'; readonly as: string }
     | { readonly kind: 'not-applicable'; readonly why: string }
     /** Nothing that a metadata agent reads: another program's, or a mistake. */
-    | { readonly kind: 'unread' }
+    | { readonly kind: 'unread'; readonly near?: string }
 }
 
 /** Collects settings, and remembers which option each came from. */
@@ -29,6 +34,7 @@ export class Translation {
   readonly settings: NativeSetting[] = []
   readonly #config: OsloConfig
   readonly #used = new Map<NeutronOption, string>()
+  readonly #left = new Map<NeutronOption, string>()
 
   constructor(config: OsloConfig) {
     this.#config = config
@@ -58,6 +64,21 @@ export class Translation {
     this.#used.set(option, as)
   }
 
+  /** Leaves `option` out although it is set, and says why. */
+  leave(option: NeutronOption, why: string): void {
+    this.#left.set(option, why)
+  }
+
+  /** Makes the error that blames `option`, where it is written. */
+  problem(option: NeutronOption, problem: string): OsloValueError {
+    return new OsloValueError(neutronOptions[option], problem, this.reading(option).origin)
+  }
+
+  /** Where any option of this name is written that the translation does not know. */
+  writtenUnknown(name: string): UnknownSetting | undefined {
+    return this.#config.unknown().find((one) => one.name === name)
+  }
+
   /** Sets a native option; an `undefined` value leaves it at its default. */
   set(path: NativeSetting['path'], value: unknown, ...from: readonly NeutronOption[]): void {
     const shown = pathText(path)
@@ -74,5 +95,9 @@ export class Translation {
 
   usedAs(option: NeutronOption): string | undefined {
     return this.#used.get(option)
+  }
+
+  leftBecause(option: NeutronOption): string | undefined {
+    return this.#left.get(option)
   }
 }

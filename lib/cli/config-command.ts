@@ -7,8 +7,12 @@ import type { CommandCall, CommandSpec, OptionSpec } from './command.ts'
 /** Files in another program's form that may stand in for ours. */
 export interface ForeignFiles {
   readonly options: readonly OptionSpec[]
-  /** @returns `undefined` when the call names none @throws {ConfigError} */
-  read(call: CommandCall): ForeignReading | undefined
+  /**
+   * @param table our own options, for values that must fit them
+   * @returns `undefined` when the call names none
+   * @throws {ConfigError}
+   */
+  read(call: CommandCall, table: Table): ForeignReading | undefined
 }
 
 /** What such files say. */
@@ -52,7 +56,7 @@ export function loadForCommand<T extends Table>(
   definition: ConfigDefinition<T>,
   call: CommandCall,
 ): LoadedConfig<T> {
-  const foreign = definition.foreign?.read(call)
+  const foreign = definition.foreign?.read(call, definition.table)
   return loadConfig(definition.table, {
     file: call.options.list('config'),
     // Another program's files replace the one that nobody named.
@@ -87,7 +91,7 @@ effective value with the place it came from. Reports every problem at once. Secr
       [2, 'it cannot; every problem is on standard error'],
     ],
     run(call) {
-      const foreign = definition.foreign?.read(call)
+      const foreign = definition.foreign?.read(call, definition.table)
       // First, because it also helps where the configuration cannot be used.
       if (foreign !== undefined && !call.options.flag('json'))
         call.terminal.out(`${foreign.report}\n`)

@@ -95,6 +95,11 @@ export interface Entry<Value> {
   read(given: readonly Given[], context: ReadContext): Value | Invalid
   /** A value as an operator would write it. */
   show(value: unknown): string
+  /**
+   * For options of a range: the value nearest to one that lies outside, as one would write it.
+   * @returns `undefined` when the value is taken as it is, or is none of the form
+   */
+  nearest?(value: unknown): unknown
 }
 
 /** An option table: snake_case keys, each an option or a section. */

@@ -19,6 +19,8 @@ interface Leaf<Value> {
   /** @returns the value, or `undefined` when the input is not of the expected form */
   parse(given: Given): Value | undefined
   show(value: Value): string
+  /** @see Entry.nearest */
+  nearest?(value: unknown): unknown
 }
 
 /** Makes an option of one value from its parser; what `text`, `integer` and the others are made with. */
@@ -49,8 +51,20 @@ export function leafOption<Value>(
       return outcome
     },
     show: (value) => leaf.show(value as Value),
+    ...(leaf.nearest !== undefined && { nearest: leaf.nearest }),
   }
   return entry
+}
+
+/** The number of the range that is nearest to one outside; `undefined` inside it. */
+function nearestOf(
+  value: number | undefined,
+  min: number | undefined,
+  max: number | undefined,
+): number | undefined {
+  if (value === undefined) return undefined
+  if (min !== undefined && value < min) return min
+  return max !== undefined && value > max ? max : undefined
 }
 
 function nonEmptyText(value: unknown): string | undefined {
@@ -114,6 +128,7 @@ export function integer(
         return number < (min ?? number) || number > (max ?? number) ? undefined : number
       },
       show: String,
+      nearest: (value) => nearestOf(typeof value === 'number' ? value : undefined, min, max),
     },
     details,
   )
@@ -173,6 +188,10 @@ export function duration(
         return span < (min ?? 0) || span > (max ?? longestTimer) ? undefined : span
       },
       show: durationText,
+      nearest(value) {
+        const span = nearestOf(parseDuration(value), min ?? 0, max ?? longestTimer)
+        return span === undefined ? undefined : durationText(span)
+      },
     },
     details,
   )

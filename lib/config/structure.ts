@@ -290,6 +290,7 @@ export function optional<E extends Entry<unknown>>(inner: E): Entry<ValueOf<E> |
       return inner.read(given, context) as ValueOf<E> | Invalid
     },
     show: (value) => (value === undefined ? '(not set)' : inner.show(value)),
+    ...(inner.nearest !== undefined && { nearest: (value) => inner.nearest?.(value) }),
   }
   return entry
 }

@@ -20,6 +20,7 @@ function read(t: Test, files: Files, directory?: NeutronFiles['directory']): Neu
   return readNeutronConfig({
     sources: Object.keys(files).map((name) => ({ kind: 'file', path: join(folder, name) })),
     workingDirectory: '/',
+    table: agentConfig.table,
     ...(directory && { directory }),
   })
 }
