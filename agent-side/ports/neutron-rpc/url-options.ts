@@ -27,7 +27,9 @@ export function withUrlOptions(
     ...(isTls && {
       tls: {
         verifyHostname:
-          verify === undefined ? (tls?.verifyHostname ?? true) : trueWords.has(verify.toLowerCase()),
+          verify === undefined
+            ? (tls?.verifyHostname ?? true)
+            : trueWords.has(verify.toLowerCase()),
         insecure: tls?.insecure ?? false,
         ...(caFile !== undefined && { caFile }),
         ...(certFile !== undefined && { certFile }),
