@@ -1,4 +1,5 @@
 import pino from 'pino'
+import { LogDestination, standardOutputSink } from './log-destination.ts'
 
 /** Fields beside a static message. Names are the field's words in camelCase; `requestId` wherever there is one. */
 export type LogFields = Readonly<Record<string, unknown>>
@@ -48,7 +49,21 @@ export function createLogger(options: LogOptions): Logger {
     redact: { paths: redactedPaths, censor: '[redacted]' },
     messageKey: 'message',
   }
-  return options.destination ? pino(settings, options.destination) : pino(settings)
+  return pino(settings, options.destination ?? standardOutput(options.component))
+}
+
+function standardOutput(component: string): LogDestination {
+  const gapLine = (lines: number, cause: string): string =>
+    `${JSON.stringify({
+      level: 'warn',
+      time: new Date().toISOString(),
+      component,
+      pid: process.pid,
+      lines,
+      cause,
+      message: 'Log lines are missing here: the log could not be written',
+    })}\n`
+  return new LogDestination(standardOutputSink(), gapLine)
 }
 
 const silence = (): void => undefined

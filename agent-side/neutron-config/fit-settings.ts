@@ -34,7 +34,7 @@ export function fitSettings(
     const entry = entryAt(table, setting.path)
     const nearest = entry?.nearest?.(setting.value)
     if (nearest === undefined) return setting
-    const how = `as ${String(nearest)}, because ${String(setting.value)} is outside its range`
+    const how = `as ${nearest}, because ${String(setting.value)} is outside its range`
     fittings.push({ path: pathText(setting.path), how })
     return { ...setting, value: nearest }
   })

@@ -99,7 +99,7 @@ export interface Entry<Value> {
    * For options of a range: the value nearest to one that lies outside, as one would write it.
    * @returns `undefined` when the value is taken as it is, or is none of the form
    */
-  nearest?(value: unknown): unknown
+  nearest?(value: unknown): string | number | undefined
 }
 
 /** An option table: snake_case keys, each an option or a section. */

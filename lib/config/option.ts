@@ -20,7 +20,7 @@ interface Leaf<Value> {
   parse(given: Given): Value | undefined
   show(value: Value): string
   /** @see Entry.nearest */
-  nearest?(value: unknown): unknown
+  nearest?(value: unknown): string | number | undefined
 }
 
 /** Makes an option of one value from its parser; what `text`, `integer` and the others are made with. */
@@ -51,7 +51,7 @@ export function leafOption<Value>(
       return outcome
     },
     show: (value) => leaf.show(value as Value),
-    ...(leaf.nearest !== undefined && { nearest: leaf.nearest }),
+    ...(leaf.nearest !== undefined && { nearest: (value) => leaf.nearest?.(value) }),
   }
   return entry
 }
