@@ -72,6 +72,18 @@ export function ipAddressBytes(address: IpAddress): Uint8Array {
 }
 
 /**
+ * Reads four octets of an IPv4 address or sixteen of an IPv6 one, in network order. IPv4-mapped ones become IPv4.
+ * @throws {RangeError} for any other number of octets
+ */
+export function ipAddressFromBytes(octets: Uint8Array): IpAddress {
+  if (octets.length === 4) return octets.join('.') as IpAddress
+  if (octets.length !== 16) throw new RangeError('An IP address has 4 or 16 octets')
+  const address = new ipaddr.IPv6([...octets])
+  if (isMapped(address.parts)) return octets.subarray(12).join('.') as IpAddress
+  return address.toRFC5952String() as IpAddress
+}
+
+/**
  * The MAC that an EUI-64 link-local address was made from (RFC 4291 appendix A). Only when the two middle
  * octets are `ff:fe`: stable-privacy (RFC 7217) and temporary (RFC 8981) addresses hold no MAC, and reading one
  * out of them could name another port.

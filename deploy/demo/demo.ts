@@ -58,7 +58,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
 }
 
 async function play(stage: Stage, options: DemoOptions): Promise<number> {
-  const visits = await visitAll(stage.topology, stage.urlOf, stage.ask, (done, total) => {
+  const visits = await visitAll(stage.topology, stage.questionsOf, stage.ask, (done, total) => {
     if (total > 20 && (done % 50 === 0 || done === total)) {
       options.progress(`${done} of ${total} guests have asked`)
     }
@@ -81,11 +81,11 @@ async function play(stage: Stage, options: DemoOptions): Promise<number> {
 }
 
 function jsonReport(visits: readonly Visit[]): unknown {
-  return visits.map(({ network, guest, answer, gotInstanceId, verdict }) => ({
+  return visits.map(({ network, guest, question, answer, gotInstanceId, verdict }) => ({
     guest: guest.name,
     network: network.name,
     networkId: network.networkId,
-    address: guest.ip,
+    address: question.from,
     mac: guest.mac,
     instanceId: guest.instanceId,
     gotInstanceId: gotInstanceId ?? null,

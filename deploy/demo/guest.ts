@@ -13,7 +13,10 @@ export interface GuestAnswer {
 const longestBody = 256 * 1024
 const patience = 10_000
 
-/** Asks for one URL with a connection of its own, as a booting guest does. Never throws: a failure is an answer too. */
+/**
+ * Asks for one URL with a connection of its own, as a booting guest does. Never throws: a failure is an answer too.
+ * @param url `http://HOST[:PORT]/PATH`; an IPv6 host in brackets may have a zone, which Node's own reader of URLs refuses
+ */
 export function askAsGuest(url: string): Promise<GuestAnswer> {
   const begun = performance.now()
   return new Promise((resolve) => {
@@ -21,7 +24,8 @@ export function askAsGuest(url: string): Promise<GuestAnswer> {
       const milliseconds = performance.now() - begun
       resolve({ status, body, milliseconds, ...(error && { error: error.message }) })
     }
-    const asked = request(url, { agent: false, headers: { connection: 'close' } }, (response) => {
+    const to = { ...placeOf(url), agent: false, headers: { connection: 'close' } }
+    const asked = request(to, (response) => {
       const chunks: Buffer[] = []
       let size = 0
       response.on('data', (chunk: Buffer) => {
@@ -35,6 +39,13 @@ export function askAsGuest(url: string): Promise<GuestAnswer> {
     asked.on('error', (error) => finish(0, '', error))
     asked.end()
   })
+}
+
+function placeOf(url: string): { host: string; port: number; path: string } {
+  const [, v6, name = '', port = '80', path] =
+    /^http:\/\/(?:\[([^\]]+)\]|([^/:]+))(?::(\d+))?(\/.*)$/.exec(url) ?? []
+  if (path === undefined) throw new TypeError(`"${url}" is no URL of a guest`)
+  return { host: v6?.replace('%25', '%') ?? name, port: Number(port), path }
 }
 
 /** The program that runs inside a guest's namespace: each argument is a URL, each line of output an answer. */

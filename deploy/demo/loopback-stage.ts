@@ -70,8 +70,10 @@ export async function loopbackStage(options: LoopbackStageOptions): Promise<Stag
       topology,
       places,
       pids: { demo: process.pid, compute: compute.pid, agent: agent.pid, proxy: worker.pid ?? 0 },
-      urlOf: (guest) => `http://${loopback}:${tcpPorts.get(guest) ?? 0}${metadataPath}`,
-      ask: (_network, _guest, url) => askAsGuest(url),
+      questionsOf: (guest) => [
+        { url: `http://${loopback}:${tcpPorts.get(guest) ?? 0}${metadataPath}`, from: loopback },
+      ],
+      ask: (_network, _guest, urls) => Promise.all(urls.map(askAsGuest)),
       close,
     }
   } catch (cause) {

@@ -3,7 +3,15 @@ import type { Count, Milliseconds } from '../../lib/clock.ts'
 import { Daemon } from './daemons.ts'
 import { documentText, layOut, otherUser, removeFolder, startAgentSide } from './daemon-set.ts'
 import { proxyDocument, type DemoPlaces } from './documents.ts'
-import { buildScenery, removeLeftovers, removeScenery, runWord } from './scenery.ts'
+import {
+  buildScenery,
+  linkLocalOf,
+  metadataIp,
+  metadataIp6,
+  removeLeftovers,
+  removeScenery,
+  runWord,
+} from './scenery.ts'
 import type { Stage } from './stage.ts'
 import { planTopology, type DemoTopology } from './topology.ts'
 import { askInNamespace, metadataPath } from './visits.ts'
@@ -49,7 +57,10 @@ export async function namespaceStage(options: NamespaceStageOptions): Promise<St
       topology,
       places,
       pids: { demo: process.pid, compute: compute.pid, agent: agent.pid, proxy: proxy.pid },
-      urlOf: () => `http://169.254.169.254${metadataPath}`,
+      questionsOf: (guest) => [
+        { url: `http://${metadataIp}${metadataPath}`, from: guest.ip },
+        { url: `http://[${metadataIp6}%25eth0]${metadataPath}`, from: linkLocalOf(guest.mac) },
+      ],
       ask: askInNamespace,
       close,
     }

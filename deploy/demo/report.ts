@@ -19,10 +19,10 @@ export function introduction(stage: Stage): string {
 export function visitReport(visits: readonly Visit[]): string {
   const rows = visits
     .slice(0, mostRows)
-    .map(({ network, guest, answer, gotInstanceId, verdict }) => [
+    .map(({ network, guest, question, answer, gotInstanceId, verdict }) => [
       network.name,
       network.routerId === undefined ? 'isolated' : 'router',
-      guest.ip,
+      question.from,
       guest.mac,
       guest.instanceId,
       gotInstanceId ?? `- (${answer.error ?? answer.status})`,
@@ -35,15 +35,17 @@ export function visitReport(visits: readonly Visit[]): string {
 }
 
 function summary(visits: readonly Visit[]): string {
+  const guests = new Set(visits.map((visit) => visit.guest))
   const right = visits.filter((visit) => visit.verdict === 'own metadata')
   const wrong = visits.filter((visit) => visit.verdict === 'WRONG METADATA')
   const instances = new Set(right.map((visit) => visit.guest.instanceId)).size
-  const addresses = new Set(visits.map((visit) => visit.guest.ip)).size
+  const addresses = new Set([...guests].map((guest) => guest.ip)).size
+  const families = visits.length > guests.size ? ', over IPv4 and over IPv6' : ''
   if (right.length === visits.length) {
     const shared = addresses === 1 ? 'the same address' : `${addresses} addresses`
-    return `${visits.length} guests with ${shared}, ${instances} different instances: each got its own metadata.`
+    return `${guests.size} guests with ${shared}, ${instances} different instances: each got its own metadata${families}.`
   }
-  return `${visits.length - right.length} of ${visits.length} guests did not get their metadata; ${wrong.length} got somebody else's.`
+  return `${visits.length - right.length} of ${visits.length} requests were not answered with the guest's own metadata; ${wrong.length} were answered with somebody else's.`
 }
 
 /** Where to look next, while the demo serves. */
@@ -55,6 +57,7 @@ export function outlook(stage: Stage): string {
     network.routerId === undefined
       ? `--network ${network.networkId}`
       : `--router ${network.routerId}`
+  const [v4, v6] = stage.questionsOf(guest).map(({ url }) => url)
   const inside = stage.kind === 'namespaces' ? `sudo ip netns exec ${guest.netns} ` : ''
   const { agentAdminSocket, proxyAdminSocket } = stage.places
   const command = 'node dist/lib/cli/overlapd.js'
@@ -62,8 +65,9 @@ export function outlook(stage: Stage): string {
     'Serving until Ctrl-C. Look around from another terminal:',
     '',
     `  as the guest ${guest.name}:`,
-    `    ${inside}curl -s ${stage.urlOf(guest)}`,
-    `    ${inside}curl -s ${stage.urlOf(guest).replace(/\/openstack\/.*/, '/latest/meta-data/')}`,
+    `    ${inside}curl -s ${v4}`,
+    ...(v6 === undefined ? [] : [`    ${inside}curl -sg '${v6}'`]),
+    `    ${inside}curl -s ${v4?.replace(/\/openstack\/.*/, '/latest/meta-data/')}`,
     '  why it got this answer:',
     `    ${command} explain ${scope} --ip ${guest.ip} --agent ${agentAdminSocket}`,
     '  how the two daemons are:',

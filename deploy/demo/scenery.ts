@@ -1,10 +1,13 @@
+import { randomInt } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
+import { eui64LinkLocal } from '../../lib/ip-address.ts'
+import { parseMacAddress } from '../../lib/mac-address.ts'
 import { inParallel, runCommand } from './run-command.ts'
 import { demoSubnet, type DemoGuest, type DemoNetwork, type DemoTopology } from './topology.ts'
 
 const netnsFolder = '/run/netns'
-const metadataIp = '169.254.169.254'
-const metadataIp6 = 'fe80::a9fe:a9fe'
+export const metadataIp = '169.254.169.254'
+export const metadataIp6 = 'fe80::a9fe:a9fe'
 const programsAtOnce = 4
 /** First letters of every namespace the demo makes; the process id of its maker follows. */
 const runPrefix = 'ovd'
@@ -14,52 +17,90 @@ export function runWord(pid: number): string {
   return `${runPrefix}${pid}`
 }
 
-/** A link-local address from an interface's MAC, as a guest's kernel makes it (EUI-64). */
-function linkLocalOf(mac: string): string {
-  const [a = '0', b = '0', c = '0', d = '0', e = '0', f = '0'] = mac.split(':')
-  const first = (Number.parseInt(a, 16) ^ 0x02).toString(16).padStart(2, '0')
-  return `fe80::${first}${b}:${c}ff:fe${d}:${e}${f}`
+/** A link-local address from an interface's MAC, as a guest's kernel makes it (EUI-64). @throws {TypeError} for what is no MAC */
+export function linkLocalOf(mac: string): string {
+  const parsed = parseMacAddress(mac)
+  if (parsed === undefined) throw new TypeError(`"${mac}" is no MAC address`)
+  return eui64LinkLocal(parsed)
 }
 
 /** Builds the namespaces, links, addresses and routes of a plan. */
 export async function buildScenery(topology: DemoTopology): Promise<void> {
-  const guests = topology.networks.flatMap((network) => network.guests)
-  await runCommand(
-    'ip',
-    ['-batch', '-'],
-    lines(namespacesOf(topology), (name) => `netns add ${name}`),
-  )
-  await runCommand(
-    'ip',
-    ['-batch', '-'],
-    topology.networks
-      .flatMap((network) =>
-        network.guests.map(
-          (guest, index) =>
-            `link add eth0 netns ${guest.netns} address ${guest.mac} type veth peer name guest${index} netns ${network.netns}\n`,
-        ),
-      )
-      .join(''),
-  )
-  await inParallel(topology.networks, programsAtOnce, buildService)
+  const { host, networks } = topology
+  const guests = networks.flatMap((network) => network.guests)
+  await batch(namespacesOf(topology).map((name) => `netns add ${name}`))
+  // Made on a host that has nothing else and moved in, as Open vSwitch's ports are: the daemons find neither index nor name at home.
+  await inside(host, networks.flatMap(cablesOf))
+  await inside(host, networks.flatMap(movesOf))
+  await inParallel(networks, programsAtOnce, buildService)
   const networkOf = new Map(
-    topology.networks.flatMap((network) =>
-      network.guests.map((guest) => [guest, network] as const),
-    ),
+    networks.flatMap((network) => network.guests.map((guest) => [guest, network] as const)),
   )
   await inParallel(guests, programsAtOnce, (guest) => buildGuest(guest, networkOf.get(guest)))
 }
 
 /** The names of all namespaces of a plan. */
 export function namespacesOf(topology: DemoTopology): string[] {
-  return topology.networks.flatMap((network) => [
-    network.netns,
-    ...network.guests.map((guest) => guest.netns),
-  ])
+  return [
+    topology.host,
+    ...topology.networks.flatMap((network) => [
+      network.netns,
+      ...network.guests.map((guest) => guest.netns),
+    ]),
+  ]
 }
 
-function lines(names: readonly string[], line: (name: string) => string): string {
-  return names.map((name) => `${line(name)}\n`).join('')
+function lines(commands: readonly string[]): string {
+  return commands.map((command) => `${command}\n`).join('')
+}
+
+/** A guest's end of its cable, while it is on the host. */
+function guestEnd(guest: DemoGuest): string {
+  return `g${guest.portId.slice(0, 11)}`
+}
+
+/** What a network is made of on the host: a cable where there is one guest, a bridge where there are more. */
+function cablesOf(network: DemoNetwork): string[] {
+  const { device, deviceMac, netns, guests } = network
+  const [first] = guests
+  // Nobody asks there, so it need not come from the host.
+  if (first === undefined) {
+    return [`link add ${device} address ${deviceMac} netns ${netns} type dummy`]
+  }
+  if (guests.length === 1) return [pairOf(device, deviceMac, guestEnd(first), first.mac)]
+  const bridge = `b${network.networkId.slice(0, 11)}`
+  const toBridge = [
+    pairOf(device, deviceMac, `s${device.slice(-11)}`),
+    ...guests.map((guest) => pairOf(guestEnd(guest), guest.mac, `tap${guest.portId.slice(0, 11)}`)),
+  ]
+  const plugs = [
+    `s${device.slice(-11)}`,
+    ...guests.map(({ portId }) => `tap${portId.slice(0, 11)}`),
+  ]
+  return [
+    `link add ${bridge} type bridge forward_delay 0 mcast_snooping 0`,
+    `link set ${bridge} addrgenmode none up`,
+    ...toBridge,
+    ...plugs.map((plug) => `link set ${plug} addrgenmode none master ${bridge} up`),
+  ]
+}
+
+function pairOf(one: string, mac: string, other: string, otherMac?: string): string {
+  const address = otherMac === undefined ? '' : ` address ${otherMac}`
+  return `link add ${one} address ${mac} index ${newIndex()} type veth peer name ${other}${address} index ${newIndex()}`
+}
+
+/** An index for a device that no device of this machine has, so that nobody finds one by chance. */
+export function newIndex(): number {
+  return randomInt(1_000_000, 2_000_000_000)
+}
+
+function movesOf(network: DemoNetwork): string[] {
+  if (network.guests.length === 0) return []
+  return [
+    `link set ${network.device} netns ${network.netns}`,
+    ...network.guests.map((guest) => `link set ${guestEnd(guest)} netns ${guest.netns} name eth0`),
+  ]
 }
 
 async function buildService(network: DemoNetwork): Promise<void> {
@@ -67,11 +108,7 @@ async function buildService(network: DemoNetwork): Promise<void> {
   const host = network.routerId === undefined ? 2 : 1
   const commands = [
     'link set lo up',
-    `link add ${device} address ${network.deviceMac} type bridge forward_delay 0`,
     `link set ${device} addrgenmode none up`,
-    ...network.guests.map(
-      (_, index) => `link set guest${index} addrgenmode none master ${device} up`,
-    ),
     `addr add ${demoSubnet.ip}.${host}/${demoSubnet.bits} dev ${device}`,
     `addr add ${demoSubnet.ip6}${host}/${demoSubnet.bits6} dev ${device} nodad`,
     `addr add ${linkLocalOf(network.deviceMac)}/64 dev ${device} nodad`,
@@ -107,7 +144,11 @@ async function buildGuest(guest: DemoGuest, network: DemoNetwork | undefined): P
 }
 
 async function inside(netns: string, commands: readonly string[]): Promise<void> {
-  await runCommand('ip', ['-n', netns, '-batch', '-'], `${commands.join('\n')}\n`)
+  await runCommand('ip', ['-n', netns, '-batch', '-'], lines(commands))
+}
+
+async function batch(commands: readonly string[]): Promise<void> {
+  await runCommand('ip', ['-batch', '-'], lines(commands))
 }
 
 /** Removes every namespace of a run; links and rules go with them. */
@@ -120,11 +161,7 @@ export async function removeNamespaces(wanted: readonly string[]): Promise<void>
   const existing = new Set(await namespacesNow())
   const names = wanted.filter((name) => existing.has(name))
   if (names.length === 0) return
-  await runCommand(
-    'ip',
-    ['-force', '-batch', '-'],
-    lines(names, (name) => `netns del ${name}`),
-  )
+  await runCommand('ip', ['-force', '-batch', '-'], lines(names.map((name) => `netns del ${name}`)))
 }
 
 /** Removes what demos left behind that did not come to their end. @returns how many namespaces that were */

@@ -1,6 +1,6 @@
 import type { DemoPlaces } from './documents.ts'
 import type { DemoGuest, DemoTopology } from './topology.ts'
-import type { AskGuest } from './visits.ts'
+import type { AskGuest, GuestQuestion } from './visits.ts'
 
 /** A built demo: networks, guests and the three daemons, wherever they could be had. */
 export interface Stage {
@@ -11,7 +11,8 @@ export interface Stage {
   readonly places: DemoPlaces
   /** Process ids by what they are. */
   readonly pids: Readonly<Record<string, number>>
-  readonly urlOf: (guest: DemoGuest) => string
+  /** Where each guest asks, the address of its own that it asks from included; IPv4 first. */
+  readonly questionsOf: (guest: DemoGuest) => readonly GuestQuestion[]
   readonly ask: AskGuest
   /** Stops the daemons and removes everything that was made. */
   close(): Promise<void>

@@ -1,9 +1,13 @@
 import type { Stage } from './stage.ts'
+import type { DemoGuest } from './topology.ts'
 import type { Visit } from './visits.ts'
 
 /** What `--state` writes: everything another tool needs to drive the demo. */
 export function stateDocument(stage: Stage, visits: readonly Visit[]): unknown {
-  const verdicts = new Map(visits.map((visit) => [visit.guest, visit.verdict]))
+  const verdictOf = (guest: DemoGuest): string | null => {
+    const own = visits.filter((visit) => visit.guest === guest).map(({ verdict }) => verdict)
+    return own.find((verdict) => verdict !== 'own metadata') ?? own[0] ?? null
+  }
   return {
     kind: stage.kind,
     guests: stage.topology.networks.flatMap((network) =>
@@ -19,8 +23,9 @@ export function stateDocument(stage: Stage, visits: readonly Visit[]): unknown {
         projectId: network.projectId,
         instanceId: guest.instanceId,
         serviceNetns: stage.kind === 'namespaces' ? network.netns : null,
-        url: stage.urlOf(guest),
-        verdict: verdicts.get(guest) ?? null,
+        url: stage.questionsOf(guest)[0]?.url ?? null,
+        url6: stage.questionsOf(guest)[1]?.url ?? null,
+        verdict: verdictOf(guest),
       })),
     ),
     sockets: {

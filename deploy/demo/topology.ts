@@ -34,6 +34,8 @@ export interface DemoNetwork {
 export interface DemoTopology {
   /** Short word that all namespaces of this run begin with. */
   readonly run: string
+  /** Namespace that stands for the host: devices are made there and moved to where they belong. */
+  readonly host: string
   readonly networks: readonly DemoNetwork[]
 }
 
@@ -84,7 +86,7 @@ export function planTopology(options: TopologyOptions): DemoTopology {
     )
     placed += here
   }
-  return { run: options.run, networks }
+  return { run: options.run, host: `${options.run}-host`, networks }
 }
 
 interface NetworkPlan {

@@ -8,29 +8,41 @@ import type { DemoGuest, DemoNetwork, DemoTopology } from './topology.ts'
 export const metadataPath = '/openstack/latest/meta_data.json'
 const guestsAtOnce = 4
 
+/** One way for a guest to ask. */
+export interface GuestQuestion {
+  readonly url: string
+  /** The address that the metadata service sees. */
+  readonly from: string
+}
+
 /** What one guest got, and whether it was its own. */
 export interface Visit {
   readonly network: DemoNetwork
   readonly guest: DemoGuest
+  readonly question: GuestQuestion
   readonly answer: GuestAnswer
   /** The `uuid` of the document, or nothing. */
   readonly gotInstanceId: string | undefined
   readonly verdict: 'own metadata' | 'WRONG METADATA' | 'no metadata'
 }
 
-/** How to ask as a guest: inside its namespace, or on the loopback listener that stands for it. */
-export type AskGuest = (network: DemoNetwork, guest: DemoGuest, url: string) => Promise<GuestAnswer>
+/** How to ask as a guest: inside its namespace, or on the loopback listener that stands for it. One answer for each URL. */
+export type AskGuest = (
+  network: DemoNetwork,
+  guest: DemoGuest,
+  urls: readonly string[],
+) => Promise<readonly GuestAnswer[]>
 
 /** Runs the guest's program inside the guest's namespace. */
 export async function askInNamespace(
   _network: DemoNetwork,
   guest: DemoGuest,
-  url: string,
-): Promise<GuestAnswer> {
+  urls: readonly string[],
+): Promise<readonly GuestAnswer[]> {
   const program = join(import.meta.dirname, 'guest.js')
   const child = spawn(
     'nsenter',
-    [`--net=/run/netns/${guest.netns}`, process.execPath, program, url],
+    [`--net=/run/netns/${guest.netns}`, process.execPath, program, ...urls],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   )
   const chunks: Buffer[] = []
@@ -40,15 +52,16 @@ export async function askInNamespace(
     child.on('close', resolve)
   })
   const text = Buffer.concat(chunks).toString()
-  return text === ''
-    ? { status: 0, body: '', milliseconds: 0, error: 'the guest printed nothing' }
-    : (JSON.parse(text) as GuestAnswer)
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as GuestAnswer)
 }
 
-/** Lets every guest fetch its metadata once. `progress` is told after each. */
+/** Lets every guest fetch its metadata in each way that it has. `progress` is told after each guest. */
 export async function visitAll(
   topology: DemoTopology,
-  urlOf: (guest: DemoGuest) => string,
+  questionsOf: (guest: DemoGuest) => readonly GuestQuestion[],
   ask: AskGuest,
   progress: (done: number, total: number) => void,
 ): Promise<Visit[]> {
@@ -56,15 +69,35 @@ export async function visitAll(
     network.guests.map((guest) => ({ network, guest })),
   )
   let done = 0
-  return inParallel(pairs, guestsAtOnce, async ({ network, guest }) => {
-    const answer = await ask(network, guest, urlOf(guest))
+  const visits = await inParallel(pairs, guestsAtOnce, async ({ network, guest }) => {
+    const questions = questionsOf(guest)
+    const answers = await ask(
+      network,
+      guest,
+      questions.map(({ url }) => url),
+    )
     done += 1
     progress(done, pairs.length)
-    return judge(network, guest, answer)
+    return questions.map((question, index) =>
+      judge(network, guest, question, answers[index] ?? noAnswer),
+    )
   })
+  return visits.flat()
 }
 
-function judge(network: DemoNetwork, guest: DemoGuest, answer: GuestAnswer): Visit {
+const noAnswer: GuestAnswer = {
+  status: 0,
+  body: '',
+  milliseconds: 0,
+  error: 'the guest printed nothing',
+}
+
+function judge(
+  network: DemoNetwork,
+  guest: DemoGuest,
+  question: GuestQuestion,
+  answer: GuestAnswer,
+): Visit {
   const gotInstanceId = answer.status === 200 ? uuidIn(answer.body) : undefined
   const verdict =
     gotInstanceId === guest.instanceId
@@ -72,7 +105,7 @@ function judge(network: DemoNetwork, guest: DemoGuest, answer: GuestAnswer): Vis
       : gotInstanceId === undefined
         ? 'no metadata'
         : 'WRONG METADATA'
-  return { network, guest, answer, gotInstanceId, verdict }
+  return { network, guest, question, answer, gotInstanceId, verdict }
 }
 
 function uuidIn(body: string): string | undefined {

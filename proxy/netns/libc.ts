@@ -97,6 +97,7 @@ const prototypes = {
   mkfifo: 'int mkfifo(const char *, unsigned int)',
   accept4: 'int accept4(int, void *, void *, int)',
   getsockname: 'int getsockname(int, void *, void *)',
+  getpeername: 'int getpeername(int, void *, void *)',
   fcntl: 'int fcntl(int, int, int)',
   ioctl: 'int ioctl(int, unsigned long, void *)',
   unshare: 'int unshare(int)',

@@ -6,6 +6,7 @@ import type { Bytes, Clock } from '../../lib/clock.ts'
 import type { MetadataError } from '../../lib/errors.ts'
 import { isReasonCode, reasonRow, type ReasonCode } from '../../lib/reason-codes.ts'
 import { wireHeaders } from '../../lib/wire-headers.ts'
+import { ownEnd, peerEnd } from '../netns/socket-ends.ts'
 import type { AnswerReceiver } from './agent-exchange.ts'
 import type { CanaryOutcome, WorkerConfig } from './protocol.ts'
 
@@ -51,8 +52,9 @@ function outcomeOf(answer: string, latency: number): CanaryOutcome {
 }
 
 /** No guest's connection has one address at both ends. */
-export function isFromInside({ remoteAddress, localAddress }: Socket): boolean {
-  return remoteAddress !== undefined && remoteAddress === localAddress
+export function isFromInside(fd: number): boolean {
+  const peer = peerEnd(fd)
+  return peer !== undefined && peer.address === ownEnd(fd)?.address
 }
 
 /** Asks the agent whether it is ready, for nobody in particular. */

@@ -2,8 +2,9 @@
 import { createServer as createHttpServer, type IncomingMessage, type Server } from 'node:http'
 import { createServer as createNetServer, type Server as NetServer, type Socket } from 'node:net'
 import type { Count, Milliseconds } from '../../lib/clock.ts'
-import { parseIpAddress, type IpAddress } from '../../lib/ip-address.ts'
+import type { IpAddress } from '../../lib/ip-address.ts'
 import { scopeText } from '../../lib/scope.ts'
+import { peerEnd } from '../netns/socket-ends.ts'
 import { ScopeConnections, type ConnectionLimit } from './connection-limits.ts'
 import { GuestConnection } from './guest-connection.ts'
 import { GuestResponse } from './guest-exchange.ts'
@@ -202,15 +203,16 @@ export class GuestServer {
 
   #connected(socket: GuestSocket, listener: GuestListener): void {
     const { metrics } = this.#services
-    const syn = this.#options.savedSyn(descriptorOf(socket))
-    const address = (syn && sourceIpv4OfSyn(syn)) ?? parseIpAddress(socket.remoteAddress)
+    const fd = descriptorOf(socket)
+    const syn = this.#options.savedSyn(fd)
+    const address = (syn && sourceIpv4OfSyn(syn)) ?? peerEnd(fd)?.address
     if (address === undefined) {
       // Reset before it was accepted.
       socket.on('error', ignoreError)
       socket.destroy()
       return
     }
-    if (this.#options.canary !== undefined && isFromInside(socket)) {
+    if (this.#options.canary !== undefined && isFromInside(fd)) {
       socket[canaryAnswer] = this.#answerCanary
       this.#http.emit('connection', socket)
       return

@@ -32,6 +32,7 @@ export function twinOf(topology: DemoTopology, word: string): DemoTopology {
     netns.replace(`${topology.run}-`, `${topology.run}-${word}-`)
   return {
     ...topology,
+    host: renamed(topology.host),
     networks: topology.networks.map((network) => ({
       ...network,
       netns: renamed(network.netns),

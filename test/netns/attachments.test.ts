@@ -129,7 +129,7 @@ if (skipUnlessPrivileged(t)) {
         const netns = newNamespace(t)
         segment.attach({
           netns,
-          device: isRouter ? 'qr-test' : 'tap-test',
+          device: isRouter ? 'qr-7e57ab1e-00' : 'tap7e57ab1e-00',
           mac: gatewayMac,
           addresses: isRouter ? routerAddresses : portAddresses,
         })
@@ -281,7 +281,7 @@ if (skipUnlessPrivileged(t)) {
     const isolated = { netns: newNamespace(t), id: randomUUID(), segment: new Segment(t) }
     isolated.segment.attach({
       netns: isolated.netns,
-      device: 'tap-test',
+      device: 'tap7e57ab1e-00',
       mac: gatewayMac,
       addresses: ['fd00::2/64', eui64Of(gatewayMac), `${metadataIpv6}/128`],
     })
@@ -304,7 +304,7 @@ if (skipUnlessPrivileged(t)) {
     chain.name(isolated.netns, `qdhcp-${isolated.id}`)
     await chain.untilServing(2)
     await chain.proxy.until('the link-local listener', ({ namespaces }) =>
-      namespaces.some(({ listeners }) => listeners.includes(`[${metadataIpv6}%tap-test]:80`)),
+      namespaces.some(({ listeners }) => listeners.includes(`[${metadataIpv6}%tap7e57ab1e-00]:80`)),
     )
     for (const [name, guest] of Object.entries({ routed, direct })) {
       t.equal(word(await visit(sockets, guest, { host: metadataIpv6 })), name)

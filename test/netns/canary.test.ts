@@ -33,7 +33,7 @@ function makePlace(t: Test, kind: Place['kind']): Place {
   const isRouter = kind === 'router'
   segment.attach({
     netns,
-    device: isRouter ? 'qr-test' : 'tap-test',
+    device: isRouter ? 'qr-7e57ab1e-00' : 'tap7e57ab1e-00',
     mac: gatewayMac,
     addresses: isRouter
       ? ['10.0.0.1/24', 'fe80::1/64']
@@ -111,11 +111,11 @@ if (skipUnlessPrivileged(t)) {
 
     await t.test('it tells what is broken, and of its repair', async (t) => {
       const isLogged = (text: RegExp) => () => text.test(proxy.log())
-      ipBatch([`addr del ${metadataIpv4}/32 dev tap-test`], network.netns)
+      ipBatch([`addr del ${metadataIpv4}/32 dev tap7e57ab1e-00`], network.netns)
       await proxy.until('no address', isSeen('network', 'down', `${metadataIpv4}: `))
       await proxy.until('a word in the log', isLogged(/The canary is not answered/))
       t.match(await proxy.metrics(), /overlapd_proxy_canary_down\{kind="network"\} 1\n/)
-      ipBatch([`addr add ${metadataIpv4}/32 dev tap-test`], network.netns)
+      ipBatch([`addr add ${metadataIpv4}/32 dev tap7e57ab1e-00`], network.netns)
       await proxy.until('the address', isSeen('network', 'up'))
       await proxy.until('another word', isLogged(/The canary is answered again/))
 

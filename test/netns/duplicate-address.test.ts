@@ -15,7 +15,7 @@ import { WholeChain } from '../support/whole-chain.ts'
 const metadataIpv4 = '169.254.169.254'
 const gatewayMac = 'fa:16:3e:ff:00:01'
 const guestMac = 'fa:16:3e:00:00:10'
-const listenerV6 = `[${metadataIpv6}%tap-test]:80`
+const listenerV6 = `[${metadataIpv6}%tap7e57ab1e-00]:80`
 
 interface Place {
   readonly netns: string
@@ -37,7 +37,7 @@ function makePlace(t: Test): Place {
     routes: [`${metadataIpv4}/32 via 10.0.0.2`],
   })
   const attach = (): void =>
-    segment.attach({ netns, device: 'tap-test', mac: gatewayMac, addresses })
+    segment.attach({ netns, device: 'tap7e57ab1e-00', mac: gatewayMac, addresses })
   return { netns, network: randomUUID(), segment, guest, attach }
 }
 
@@ -55,9 +55,16 @@ async function startChain(t: Test, { netns, network }: Place): Promise<WholeChai
 
 /** Adds the metadata address as Neutron does, with duplicate address detection, and waits for its end. */
 async function addWithDetection(netns: string): Promise<string> {
-  ipBatch([`addr replace ${metadataIpv6}/128 dev tap-test`], netns)
+  ipBatch([`addr replace ${metadataIpv6}/128 dev tap7e57ab1e-00`], netns)
   for (let tries = 0; tries < 200; tries += 1) {
-    const { stdout } = await runInNetns(netns, ['ip', '-6', 'addr', 'show', 'dev', 'tap-test'])
+    const { stdout } = await runInNetns(netns, [
+      'ip',
+      '-6',
+      'addr',
+      'show',
+      'dev',
+      'tap7e57ab1e-00',
+    ])
     const line = stdout.split('\n').find((one) => one.includes(metadataIpv6)) ?? ''
     if (line.includes('dadfailed')) return 'failed'
     if (line !== '' && !line.includes('tentative')) return 'valid'
@@ -91,7 +98,7 @@ if (skipUnlessPrivileged(t)) {
     t.match(await visit(sockets, place.guest), { whose: 'guest' })
 
     ipBatch(['link set eth0 down'], thief.netns)
-    ipBatch([`addr del ${metadataIpv6}/128 dev tap-test`], place.netns)
+    ipBatch([`addr del ${metadataIpv6}/128 dev tap7e57ab1e-00`], place.netns)
     t.equal(await addWithDetection(place.netns), 'valid')
     const after = await proxy.until(
       'IPv6',
@@ -110,7 +117,7 @@ if (skipUnlessPrivileged(t)) {
       const place = makePlace(t)
       place.attach()
       const chain = await startChain(t, place)
-      ipBatch([`addr add ${metadataIpv6}/128 dev tap-test`], place.netns)
+      ipBatch([`addr add ${metadataIpv6}/128 dev tap7e57ab1e-00`], place.netns)
       t.match(await visit(sockets, place.guest), { whose: 'guest' })
       await chain.proxy.until('IPv6', ({ namespaces }) => namespaces[0]?.listeners.length === 2)
       t.equal(await addWithDetection(place.netns), 'valid')
@@ -131,7 +138,7 @@ if (skipUnlessPrivileged(t)) {
       await chain.proxy.until('IPv6', ({ namespaces }) => namespaces[0]?.listeners.length === 2)
       t.match(await visit(sockets, place.guest, { host: metadataIpv6 }), { whose: 'guest' })
 
-      ipBatch(['link delete tap-test'], place.netns)
+      ipBatch(['link delete tap7e57ab1e-00'], place.netns)
       place.attach()
       t.equal(await addWithDetection(place.netns), 'valid')
       t.match(await visit(sockets, place.guest), { whose: 'guest' }, 'IPv4 at once again')

@@ -30,7 +30,7 @@ function makeRouter(t: Test): Router {
   makeEmptyNamespaces(t, [netns])
   const segment = new Segment(t)
   const addresses = ['10.0.0.1/24', 'fe80::1/64']
-  segment.attach({ netns, device: 'qr-test', mac: 'fa:16:3e:ff:00:01', addresses })
+  segment.attach({ netns, device: 'qr-7e57ab1e-00', mac: 'fa:16:3e:ff:00:01', addresses })
   const guest = segment.addGuest({
     mac: guestMac,
     addresses: ['10.0.0.10/24'],

@@ -21,7 +21,7 @@ if (skipUnlessPrivileged(t)) {
     const segment = new Segment(t)
     segment.attach({
       netns,
-      device: 'qr-test',
+      device: 'qr-7e57ab1e-00',
       mac: 'fa:16:3e:ff:00:01',
       addresses: ['10.0.0.1/24', 'fe80::1/64'],
     })

@@ -17,17 +17,18 @@ import {
   uniqueName,
   type MadeNamespace,
 } from '../support/netns.ts'
+import { layCables, type LinksMade } from '../support/made-links.ts'
 import { startProxy, threadStatuses, type RunningProxy } from '../support/running-proxy.ts'
 
 const mac = 'fa:16:3e:00:00:10'
 const metadataV6 = 'fe80::a9fe:a9fe'
 
 /** A router's namespace with a guest that always has the same address. */
-function makeRouter(t: Test): MadeNamespace {
+function makeRouter(t: Test, linksMade: LinksMade = 'host'): MadeNamespace {
   const [made] = makeNamespaces(t, [
     {
       netns: uniqueName(),
-      interface: 'qr-test',
+      linksMade,
       addresses: ['10.0.0.1/24', 'fe80::1/64'],
       guest: {
         addresses: ['10.0.0.10/24', 'fe80::10/64'],
@@ -106,7 +107,7 @@ async function startHolder(t: Test, netns: string): Promise<{ stop(): Promise<vo
 
 if (skipUnlessPrivileged(t)) {
   t.test('routers with the same guest address are told apart, by IPv4 and IPv6', async (t) => {
-    const routers = [makeRouter(t), makeRouter(t)]
+    const routers = [makeRouter(t, 'host'), makeRouter(t, 'inside')]
     const proxy = await startProxy(t)
     const ids = routers.map((made) => call(proxy, made, 'qrouter', randomUUID()))
     await proxy.until('two routers', isServing(2))
@@ -183,13 +184,17 @@ if (skipUnlessPrivileged(t)) {
     const router = makeRouter(t)
     const outside = uniqueName()
     makeEmptyNamespaces(t, [outside])
-    ipBatch([
-      `link add name qg-test netns ${router.netns} type veth peer name eth0 netns ${outside}`,
+    const external = 'qg-7e57ab1e-00'
+    layCables([
+      [
+        { netns: router.netns, device: external },
+        { netns: outside, device: 'eth0' },
+      ],
     ])
     ipBatch(
       [
-        'link set qg-test up',
-        'addr add 192.0.2.1/24 dev qg-test',
+        `link set ${external} up`,
+        `addr add 192.0.2.1/24 dev ${external}`,
         'route add default via 192.0.2.2',
       ],
       router.netns,

@@ -255,7 +255,7 @@ function makeScene(t: Test, kind: 'router' | 'dhcp'): Scene {
   const segment = new Segment(t)
   segment.attach({
     netns,
-    device: kind === 'router' ? 'qr-test' : 'tap-test',
+    device: kind === 'router' ? 'qr-7e57ab1e-00' : 'tap7e57ab1e-00',
     mac: gatewayMac,
     addresses: [
       '10.0.0.1/24',
@@ -426,7 +426,7 @@ if (skipUnlessPrivileged(t)) {
     const outside = new Segment(t)
     outside.attach({
       netns: scene.netns,
-      device: 'qg-test',
+      device: 'qg-7e57ab1e-00',
       mac: 'fa:16:3e:ff:00:02',
       addresses: [`${outsideAddress}/24`, 'fe80::2/64'],
     })

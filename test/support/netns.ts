@@ -1,19 +1,25 @@
 /** How do tests get real namespaces with real guests in them, and leave nothing behind? */
 import { execFile, execFileSync, type ExecFileException } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import { deleteNetns, ipBatch, uniqueName } from './ip-command.ts'
+import { layCables, neutronDevice, type CableEnd, type LinksMade } from './made-links.ts'
+
 import type { Teardowns } from './teardowns.ts'
+
+export { deleteNetns, ipBatch, uniqueName } from './ip-command.ts'
 
 /** One namespace of the host side (`qrouter-…`), with one interface and, where wanted, one guest behind it. */
 export interface NamespaceSpec {
   /** Name under /run/netns. */
   readonly netns: string
-  /** Interface inside the namespace; `qr-test` by default. Absent addresses leave it unconfigured but up. */
+  /** Interface inside the namespace; a router's as Neutron names it by default. Absent addresses leave it unconfigured but up. */
   readonly interface?: string
   /** Addresses with prefix of that interface, `10.0.0.1/24`. Duplicate address detection is off. */
   readonly addresses?: readonly string[]
   readonly guest?: GuestSpec
+  /** How the guest's cable came to be. @default 'host' */
+  readonly linksMade?: LinksMade
 }
 
 export interface GuestSpec {
@@ -32,11 +38,6 @@ export interface MadeNamespace {
   readonly interface: string
   /** Name of the guest's namespace, when one was asked for. */
   readonly guest?: string
-}
-
-/** A name that no other test and no other run has: `ovt-3f9c…`. */
-export function uniqueName(prefix = 'ovt-'): string {
-  return `${prefix}${randomBytes(5).toString('hex')}`
 }
 
 /**
@@ -66,25 +67,6 @@ function whyNotPrivileged(): string | undefined {
   return undefined
 }
 
-/** Runs `ip` commands, one a line without the word `ip`, inside a namespace or in the host's. */
-export function ipBatch(lines: readonly string[], netns?: string): void {
-  if (lines.length === 0) return
-  const arguments_ = [...(netns === undefined ? [] : ['-n', netns]), '-batch', '-']
-  execFileSync('ip', arguments_, {
-    input: `${lines.join('\n')}\n`,
-    stdio: ['pipe', 'pipe', 'pipe'],
-  })
-}
-
-/** Deletes a namespace's name; one that is gone already is no error. */
-export function deleteNetns(netns: string): void {
-  try {
-    execFileSync('ip', ['netns', 'delete', netns], { stdio: 'ignore' })
-  } catch {
-    // Another teardown or the test itself was first.
-  }
-}
-
 /** Makes empty namespaces at once, loopback up, and removes them in teardown. */
 export function makeEmptyNamespaces(t: Teardowns, names: readonly string[]): void {
   t.teardown(() => deleteAll(names))
@@ -106,26 +88,42 @@ export function makeNamespaces(t: Teardowns, specs: readonly NamespaceSpec[]): M
     ...specs.map((spec) => spec.netns),
     ...guests.filter((guest) => guest !== undefined),
   ])
-  return specs.map((spec, index) => {
-    const made = {
+  const made = specs.map((spec, index): MadeNamespace => {
+    const guest = guests[index]
+    return {
       netns: spec.netns,
       path: `/run/netns/${spec.netns}`,
-      interface: spec.interface ?? 'qr-test',
+      interface: spec.interface ?? neutronDevice('qr-'),
+      ...(guest !== undefined && { guest }),
     }
-    const guest = guests[index]
-    if (spec.guest === undefined || guest === undefined) {
-      ipBatch([`link add ${made.interface} type dummy`], spec.netns)
-      configure(spec.netns, made.interface, spec.addresses ?? [])
-      return made
-    }
-    const mac = spec.guest.mac === undefined ? '' : `address ${spec.guest.mac} `
-    ipBatch([
-      `link add name ${made.interface} netns ${spec.netns} type veth peer name eth0 ${mac}netns ${guest}`,
-    ])
-    configure(spec.netns, made.interface, spec.addresses ?? [])
-    configure(guest, 'eth0', spec.guest.addresses, spec.guest.via)
-    return { ...made, guest }
   })
+  for (const linksMade of ['host', 'inside'] as const) {
+    const cables = specs.flatMap((spec, index) =>
+      (spec.linksMade ?? 'host') === linksMade ? cablesOf(spec, made[index]) : [],
+    )
+    layCables(cables, linksMade)
+  }
+  for (const [index, spec] of specs.entries()) {
+    const { netns, interface: device, guest } = made[index]!
+    if (guest === undefined) ipBatch([`link add ${device} type dummy`], netns)
+    configure(netns, device, spec.addresses ?? [])
+    if (guest !== undefined) configure(guest, 'eth0', spec.guest?.addresses ?? [], spec.guest?.via)
+  }
+  return made
+}
+
+function cablesOf(
+  { guest }: NamespaceSpec,
+  made: MadeNamespace | undefined,
+): readonly (readonly [CableEnd, CableEnd])[] {
+  if (guest === undefined || made?.guest === undefined) return []
+  const mac = guest.mac === undefined ? {} : { mac: guest.mac }
+  return [
+    [
+      { netns: made.netns, device: made.interface },
+      { netns: made.guest, device: 'eth0', ...mac },
+    ],
+  ]
 }
 
 function configure(

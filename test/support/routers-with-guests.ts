@@ -38,12 +38,12 @@ export async function makeRoutersWithGuests(
       guest: { addresses: ['10.0.0.10/24'], mac: guestMac, via: ['10.0.0.1'] },
     })),
   )
-  return made.map(({ netns, guest = '' }) => {
+  return made.map(({ netns, interface: device, guest = '' }) => {
     // All namespaces of a machine share one table of neighbours; permanent ones need no room in it.
     ipBatch(
       [
-        `link set qr-test address ${routerMac}`,
-        `neigh replace 10.0.0.10 lladdr ${guestMac} nud permanent dev qr-test`,
+        `link set ${device} address ${routerMac}`,
+        `neigh replace 10.0.0.10 lladdr ${guestMac} nud permanent dev ${device}`,
       ],
       netns,
     )

@@ -1,6 +1,7 @@
 /** How do tests get a tenant's network: a switch, the namespace that serves it, and guests who may say they are anybody? */
 import { execFileSync } from 'node:child_process'
 import type { Test } from 'tap'
+import { layCables, type LinksMade } from './made-links.ts'
 import { ipBatch, makeEmptyNamespaces, uniqueName } from './netns.ts'
 
 /** One end in a service namespace: a `qr-` device of a router, the `tap` of a DHCP or OVN namespace. */
@@ -38,10 +39,12 @@ export interface Guest {
 export class Segment {
   readonly #t: Test
   readonly #switch = uniqueName('ovt-sw-')
+  readonly #linksMade: LinksMade
   #ports = 0
 
-  constructor(t: Test) {
+  constructor(t: Test, linksMade: LinksMade = 'host') {
     this.#t = t
+    this.#linksMade = linksMade
     makeEmptyNamespaces(t, [this.#switch])
     ipBatch(
       [
@@ -85,10 +88,15 @@ export class Segment {
   #plug(netns: string, device: string, mac: string | undefined): string {
     this.#ports += 1
     const port = `p${this.#ports}`
-    const address = mac === undefined ? '' : `address ${mac} `
-    ipBatch([
-      `link add name ${device} netns ${netns} ${address}type veth peer name ${port} netns ${this.#switch}`,
-    ])
+    layCables(
+      [
+        [
+          { netns, device, ...(mac !== undefined && { mac }) },
+          { netns: this.#switch, device: port },
+        ],
+      ],
+      this.#linksMade,
+    )
     ipBatch([`link set ${port} addrgenmode none master br0 up`], this.#switch)
     return port
   }

@@ -41,7 +41,10 @@ t.test(
     const demo = await runDemo(['--once', '--networks', '4', '--guests', '6', '--state', state])
 
     t.equal(demo.exitCode, 0, demo.error)
-    t.match(demo.out, /6 guests with 2 addresses, 6 different instances: each got its own metadata/)
+    t.match(
+      demo.out,
+      /6 guests with 2 addresses, 6 different instances: each got its own metadata, over IPv4 and over IPv6/,
+    )
     const { kind, guests } = JSON.parse(readFileSync(state, 'utf8')) as State
     t.equal(kind, 'namespaces')
     t.equal(new Set(guests.map(({ instanceId }) => instanceId)).size, 6)
