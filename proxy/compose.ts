@@ -130,6 +130,7 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     onListening: (listenerIds) => listeners.markListening(listenerIds),
     onRefused: (listenerId, cause) => listeners.markRefused(listenerId, cause),
     onRestart: () => metrics.workerRestarts.inc(),
+    onBreach: (breach) => metrics.workerBreaches.inc({ breach }),
     onCanary: (canaryId, outcome) => canary?.told(canaryId, outcome),
     lifelines: restart?.store && lifelinesIn(restart.store),
   })
@@ -250,7 +251,7 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     path: orphanSocketPath(config.admin.socket),
     // With a store the service manager keeps workers going.
     limit: restart?.store === undefined ? config.restart.orphans : 0,
-    outlive: (outliving) => pool.outlive(outliving),
+    onChange: (takeover) => pool.serveUntilTakeover(takeover),
     clock,
     logger,
   })
@@ -351,7 +352,7 @@ const longestGap: Milliseconds = 60_000
 
 function lifelinesIn(store: ServiceStore): Lifelines {
   return {
-    limit: longestGap,
+    deadline: longestGap,
     add: (fd) => store.add(fd, 'lifeline'),
     remove: (fd) => store.remove(fd, 'lifeline'),
   }

@@ -39,6 +39,7 @@ export interface OvnProvisionGauges {
 export interface ProxyMetrics {
   readonly registry: Registry
   readonly workerRestarts: Counter
+  readonly workerBreaches: Counter
   readonly attachSeconds: Histogram
   readonly reconcileSeconds: Histogram
   readonly interceptionFailures: Counter
@@ -65,6 +66,12 @@ export function createProxyMetrics(gauges: ProxyGauges): ProxyMetrics {
     workerRestarts: new Counter({
       name: named('worker_restarts_total'),
       help: 'Workers that died and were replaced.',
+      registers,
+    }),
+    workerBreaches: new Counter({
+      name: named('worker_breaches_total'),
+      help: 'Workers that the supervisor killed, by what they did on its channel.',
+      labelNames: ['breach'],
       registers,
     }),
     attachSeconds: new Histogram({

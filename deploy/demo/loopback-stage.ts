@@ -1,12 +1,10 @@
-import { fork, type ChildProcess } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
-import type { Count } from '../../lib/clock.ts'
-import type {
-  FromWorker,
-  OwnListenerDescription,
-  ToWorker,
-  WorkerConfig,
-} from '../../proxy/worker/protocol.ts'
+import type { Socket } from 'node:net'
+import { systemClock, type Count } from '../../lib/clock.ts'
+import { JsonLineChannel } from '../../lib/json-line-channel.ts'
+import type { OwnListenerDescription, ToWorker, WorkerConfig } from '../../proxy/worker/protocol.ts'
+import { readFromWorker } from '../../proxy/worker/read-from-worker.ts'
 import { freeTcpPort } from './free-tcp-port.ts'
 import { layOut, otherUser, removeFolder, startAgentSide } from './daemon-set.ts'
 import type { DemoPlaces } from './documents.ts'
@@ -118,20 +116,30 @@ function startWorker(
   places: DemoPlaces,
   listeners: readonly OwnListenerDescription[],
 ): Promise<ChildProcess> {
-  const worker = fork(join(import.meta.dirname, '..', '..', 'proxy', 'worker', 'main.js'), {
+  const script = join(import.meta.dirname, '..', '..', 'proxy', 'worker', 'main.js')
+  const worker = spawn(process.execPath, [script], {
     env: {},
     detached: true,
-    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'ignore', 'pipe'],
   })
-  const tell = (message: ToWorker): boolean => worker.send(message)
   return new Promise((resolve, reject) => {
     worker.on('error', reject)
     worker.on('exit', (code) => reject(new Error(`The worker ended with code ${String(code)}`)))
-    worker.on('message', (message: FromWorker) => {
-      if (message.kind === 'ready') tell({ kind: 'own-listeners', listeners })
-      else if (message.kind === 'listening') resolve(worker)
-      else if (message.kind === 'listen-failed') reject(new Error(message.cause))
+    const pipes: readonly unknown[] = worker.stdio
+    const channel = new JsonLineChannel({
+      output: pipes[3] as Socket,
+      input: pipes[5] as Socket,
+      longestLine: 2 ** 20,
+      clock: systemClock,
+      onValue: (value) => {
+        const message = readFromWorker(value)
+        if (message?.kind === 'ready') tell({ kind: 'own-listeners', listeners })
+        else if (message?.kind === 'listening') resolve(worker)
+        else if (message?.kind === 'listen-failed') reject(new Error(message.failures[0]?.cause))
+      },
+      onEnd: () => undefined,
     })
+    const tell = (message: ToWorker): void => channel.send(message)
     tell({ kind: 'configure', config: workerConfig(places) })
   })
 }

@@ -5,7 +5,7 @@ import { causeText } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/log.ts'
 import { bindSocket, linux, listenSocket, openSocket } from '../netns/libc.ts'
 import { unixAddress } from '../netns/unix-address.ts'
-import type { Outliving } from '../opener/worker-process.ts'
+import type { TakeoverSocket } from '../opener/worker-process.ts'
 import { isListenedAt, releaseOrphans } from './orphans.ts'
 
 export interface OrphanSocketOptions {
@@ -13,7 +13,7 @@ export interface OrphanSocketOptions {
   readonly path: string
   /** For which workers go on without an opener; 0: they do not. */
   readonly limit: Milliseconds
-  readonly outlive: (outliving: Outliving | undefined) => void
+  readonly onChange: (takeover: TakeoverSocket | undefined) => void
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -60,13 +60,13 @@ export class OrphanSocket {
   }
 
   #open(formerPath: string): void {
-    const { path, limit, outlive, logger } = this.#options
+    const { path, limit, onChange, logger } = this.#options
     try {
       if (isListenedAt(path)) renameSync(path, formerPath)
       else if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true) unlinkSync(path)
       if (limit === 0) return
       this.#fd = listenOn(path)
-      outlive({ fd: this.#fd, limit })
+      onChange({ fd: this.#fd, deadline: limit })
     } catch (cause) {
       logger.warn({ path, cause: causeText(cause) }, 'Workers will end if this process dies')
     }
@@ -82,7 +82,7 @@ export class OrphanSocket {
   /** Workers end with this process from now on. May be called twice. */
   close(): void {
     if (this.#fd === undefined) return
-    this.#options.outlive(undefined)
+    this.#options.onChange(undefined)
     closeSync(this.#fd)
     this.#fd = undefined
     rmSync(this.#options.path, { force: true })

@@ -40,6 +40,8 @@ export const linux = {
   SOCK_CLOEXEC: 0o2000000,
   SOL_SOCKET: 1,
   SO_REUSEADDR: 2,
+  SO_TYPE: 3,
+  SO_LINGER: 13,
   SO_PEERCRED: 17,
   SO_ACCEPTCONN: 30,
   IPPROTO_IP: 0,
@@ -79,6 +81,8 @@ const prototypes = {
   setns: 'int setns(int, int)',
   socket: 'int socket(int, int, int)',
   socketpair: 'int socketpair(int, int, int, void *)',
+  pipe2: 'int pipe2(void *, int)',
+  shutdown: 'int shutdown(int, int)',
   setsockopt: 'int setsockopt(int, int, int, const void *, uint32_t)',
   getsockopt: 'int getsockopt(int, int, int, void *, void *)',
   bind: 'int bind(int, const void *, uint32_t)',
@@ -190,6 +194,18 @@ export function openSocketPair(): readonly [number, number] {
     ends,
   )
   return [ends.readInt32LE(0), ends.readInt32LE(4)]
+}
+
+/** A pipe, both ends closed on exec. @returns the end for reading, then that for writing */
+export function openPipe(): readonly [number, number] {
+  const ends = Buffer.alloc(8)
+  bindings().call('pipe2', ends, linux.SOCK_CLOEXEC)
+  return [ends.readInt32LE(0), ends.readInt32LE(4)]
+}
+
+/** Lets nobody send anything to this end of a connection from now on, descriptors included. */
+export function stopReceiving(fd: number): void {
+  bindings().call('shutdown', fd, 0)
 }
 
 /** Sets an option whose value is one 32-bit number. @throws {SystemCallError} */

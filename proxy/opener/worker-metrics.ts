@@ -1,5 +1,6 @@
 /** What have all workers done together, those that are gone included? */
 import { AggregatorRegistry, createRegistry, type Registry } from '../../lib/metrics.ts'
+import type { MetricJson } from '../worker/metrics.ts'
 
 type MetricsJson = Parameters<typeof AggregatorRegistry.aggregate>[0][number]
 
@@ -13,9 +14,9 @@ export class WorkerMetricsSum {
   /** One at a time, or two that end together would overwrite each other's sum. */
   #departing: Promise<void> = Promise.resolve()
 
-  /** What a worker (by its process id) says now: prom-client's `getMetricsAsJSON()`. */
-  record(worker: number, metrics: unknown): void {
-    if (Array.isArray(metrics)) this.#latest.set(worker, metrics as MetricsJson)
+  /** What a worker (by its process id) has counted up to now. */
+  record(worker: number, metrics: readonly MetricJson[]): void {
+    this.#latest.set(worker, metrics as unknown as MetricsJson)
   }
 
   /** The worker is gone. Gauges say how things are, so its gauges go with it. */

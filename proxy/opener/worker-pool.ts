@@ -8,14 +8,15 @@ import type {
   AgentAddress,
   AgentReport,
   DirectRecord,
-  FromWorker,
   WorkerConfig,
   CanaryOutcome,
 } from '../worker/protocol.ts'
 import {
   WorkerProcess,
   type Lifelines,
-  type Outliving,
+  type TakeoverSocket,
+  type WorkerBreach,
+  type WorkerReport,
   type WorkerState,
 } from './worker-process.ts'
 import type { UnprivilegedProgram } from './unprivileged-program.ts'
@@ -43,6 +44,7 @@ export interface WorkerPoolOptions {
   readonly onListening: (listenerIds: readonly number[]) => void
   readonly onRefused: (listenerId: number, cause: string) => void
   readonly onRestart: () => void
+  readonly onBreach: (breach: WorkerBreach) => void
   readonly onCanary?: (canaryId: number, outcome: CanaryOutcome) => void
   /** Absent, workers end soon after this process. */
   readonly lifelines?: Lifelines | undefined
@@ -62,6 +64,17 @@ const longestPause: Milliseconds = 10_000
 /** Whoever asks all workers does not wait for one that is busy. */
 const answerLimit: Milliseconds = 1_000
 
+/** For the operator who reads why a worker was killed. */
+const breachAdvice: Readonly<Record<WorkerBreach, string>> = {
+  nonsense:
+    'It sent what no worker sends. Look for a guest that has broken into it, and report a bug.',
+  flood:
+    'It sent more than any worker has to say. Look for a guest that has broken into it, and report a bug.',
+  unread: 'It did not read what it was sent. Report a bug.',
+  silent:
+    'It did not answer for 5 s. Look at the load of the host, and whether somebody stopped the process.',
+}
+
 /** One question to all workers. */
 interface Round {
   readonly waiting: Set<WorkerProcess>
@@ -80,7 +93,7 @@ export class WorkerPool implements ListenerSink {
   readonly #metrics = new WorkerMetricsSum()
   readonly #rounds = new Map<number, Round>()
   #lastRound = 0
-  #outliving: Outliving | undefined
+  #takeover: TakeoverSocket | undefined
   #config: WorkerConfig
   #drainLimit: Milliseconds | undefined
   #drained: (() => void) | undefined
@@ -121,10 +134,15 @@ export class WorkerPool implements ListenerSink {
     for (const { worker } of this.#places) worker?.reconfigureAgents(addresses)
   }
 
-  /** What workers do when this process dies without a word. @param outliving `undefined`: they end soon after it */
-  outlive(outliving: Outliving | undefined): void {
-    this.#outliving = outliving
-    for (const { worker } of this.#places) worker?.outlive(outliving)
+  /** What workers do once this process is gone. @param takeover `undefined`: they end soon after it */
+  serveUntilTakeover(takeover: TakeoverSocket | undefined): void {
+    this.#takeover = takeover
+    for (const { worker } of this.#places) worker?.serveUntilTakeover(takeover)
+  }
+
+  /** Process ids of those that run. */
+  pids(): readonly number[] {
+    return this.#places.flatMap(({ worker }) => worker?.pid ?? [])
   }
 
   /** Lets one of the workers ask, each in its turn. @returns false when none can */
@@ -218,9 +236,16 @@ export class WorkerPool implements ListenerSink {
           ready: (worker) => {
             logger.info({ worker: worker.pid, listeners: this.#listeners.size }, 'Worker is ready')
             worker.add(this.#listeners.values())
-            if (this.#outliving !== undefined) worker.outlive(this.#outliving)
+            if (this.#takeover !== undefined) worker.serveUntilTakeover(this.#takeover)
           },
           message: (worker, message) => this.#receive(worker, message),
+          breach: (worker, breach) => {
+            this.#options.onBreach(breach)
+            logger.error(
+              { worker: worker.pid, breach, whatToDo: breachAdvice[breach] },
+              'Killing a worker',
+            )
+          },
           gone: (worker, why) => this.#replace(place, worker, why),
         },
       })
@@ -235,13 +260,15 @@ export class WorkerPool implements ListenerSink {
     place.cancelStart = this.#options.clock.schedule(pause, () => this.#startWorker(place))
   }
 
-  #receive(worker: WorkerProcess, message: FromWorker): void {
+  #receive(worker: WorkerProcess, message: WorkerReport): void {
     switch (message.kind) {
       case 'listening':
         this.#options.onListening(message.listenerIds)
         break
       case 'listen-failed':
-        this.#options.onRefused(message.listenerId, message.cause)
+        for (const { listenerId, cause } of message.failures) {
+          this.#options.onRefused(listenerId, cause)
+        }
         break
       case 'metrics':
         this.#metrics.record(worker.pid, message.metrics)
@@ -256,9 +283,6 @@ export class WorkerPool implements ListenerSink {
         break
       case 'canary':
         this.#options.onCanary?.(message.canaryId, message.outcome)
-        break
-      case 'ready':
-      case 'drained':
         break
       default:
         message satisfies never

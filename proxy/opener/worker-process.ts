@@ -1,17 +1,18 @@
-/** How is one unprivileged worker started, given its sockets, and ended? */
-import type { ChildProcess } from 'node:child_process'
-import { closeSync } from 'node:fs'
+/** How is one unprivileged worker started, given its sockets, watched, and ended? */
 import type {
+  Bytes,
   Cancel,
   Clock,
+  Count,
   EpochMilliseconds,
   Milliseconds,
   MonotonicMilliseconds,
 } from '../../lib/clock.ts'
 import { causeText } from '../../lib/errors.ts'
+import type { ChannelBreach } from '../../lib/json-line-channel.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { OpenListener } from '../listeners.ts'
-import { descriptorsPerMessage, sendDescriptors, SystemCallError } from '../netns/libc.ts'
+import { descriptorsPerMessage, SystemCallError } from '../netns/libc.ts'
 import type {
   AgentAddress,
   AgentReport,
@@ -19,21 +20,29 @@ import type {
   ToWorker,
   WorkerConfig,
 } from '../worker/protocol.ts'
-import {
-  startUnprivileged,
-  whyNotTrusted,
-  type UnprivilegedProgram,
-} from './unprivileged-program.ts'
+import { readFromWorker } from '../worker/read-from-worker.ts'
+import { Heartbeat } from './heartbeat.ts'
+import { SupervisedChild } from './supervised-child.ts'
+import type { UnprivilegedProgram } from './unprivileged-program.ts'
 
 /** `starting` until it says that it is ready, `draining` once asked to stop. */
 export type WorkerState = 'starting' | 'ready' | 'draining' | 'gone'
 
-/** What a worker's keeper wants to hear. */
+/** Why a worker was killed: what it did on its channel, or that it did nothing (`silent`). */
+export type WorkerBreach = ChannelBreach | 'silent'
+
+/** Callbacks for whoever keeps the worker. */
 export interface WorkerEvents {
   readonly ready: (worker: WorkerProcess) => void
-  readonly message: (worker: WorkerProcess, message: FromWorker) => void
+  /** An answer to what was asked of it, or how it finds its agents. */
+  readonly message: (worker: WorkerProcess, message: WorkerReport) => void
+  /** It is going to be killed. */
+  readonly breach: (worker: WorkerProcess, breach: WorkerBreach) => void
   readonly gone: (worker: WorkerProcess, why: string) => void
 }
+
+/** What is left of a worker's messages for its keeper. */
+export type WorkerReport = Exclude<FromWorker, { kind: 'ready' | 'pong' | 'drained' }>
 
 export interface WorkerProcessOptions {
   readonly program: UnprivilegedProgram
@@ -44,19 +53,19 @@ export interface WorkerProcessOptions {
   readonly lifelines?: Lifelines | undefined
 }
 
-/** Keeps descriptors beyond the end of this process. A worker without an opener goes on for as long as its own is kept. */
+/** Keeps descriptors beyond the end of this process. A worker without a supervisor serves for as long as its own is kept. */
 export interface Lifelines {
   /** At most. */
-  readonly limit: Milliseconds
+  readonly deadline: Milliseconds
   add(fd: number): void
   remove(fd: number): void
 }
 
-/** What a worker does when this process dies without a word. */
-export interface Outliving {
-  /** Goes on so long at most. */
-  readonly limit: Milliseconds
-  /** A listening socket, for the next opener to ask at. */
+/** Where workers are found by the next supervisor, should this one end without them. */
+export interface TakeoverSocket {
+  /** Workers serve so long at most. */
+  readonly deadline: Milliseconds
+  /** A listening socket, which the next supervisor connects to. */
   readonly fd: number
 }
 
@@ -64,51 +73,62 @@ export interface Outliving {
 const sendAgain: Milliseconds = 5
 /** A worker that takes nothing for so long is stuck. */
 const stuckAfter: Milliseconds = 10_000
-/** From the start of the program to `ready`. */
-const readyLimit: Milliseconds = 20_000
+/** Metrics of all series are far smaller, and the reports of many listeners as well. */
+const longestLine: Bytes = 2 ** 20
+/** Questions under way; who asks does not wait long. */
+const mostQuestions: Count = 1_024
 
 /** One worker process: what it was given, how it is, and its end. */
 export class WorkerProcess {
   readonly since: MonotonicMilliseconds
   /** The same by the wall clock, for people. */
   readonly startedAt: EpochMilliseconds
-  /** What it said last. */
+  /** As it reported them last. */
   agents: readonly AgentReport[] = []
   readonly #options: WorkerProcessOptions
-  readonly #child: ChildProcess
-  readonly #channel: number
+  readonly #child: SupervisedChild<FromWorker>
+  readonly #heartbeat: Heartbeat
   /** Not yet sent; the descriptor is looked up here at the moment of sending. */
   readonly #unsent = new Map<number, OpenListener>()
-  #outliving: Outliving | undefined
+  /** Listeners that it was given and has not answered for. */
+  readonly #unanswered = new Set<number>()
+  /** Questions that it was asked and has not answered, with what an answer must fit. */
+  readonly #questions = new Map<string, (message: FromWorker) => boolean>()
+  #takeover: TakeoverSocket | undefined
   #state: WorkerState = 'starting'
   #cancelSend: Cancel | undefined
-  #cancelReadyLimit: Cancel
   #waitingSince: MonotonicMilliseconds | undefined
 
   /** @throws NodeJS.ErrnoException when the process cannot be started */
   constructor(options: WorkerProcessOptions) {
-    const { program, clock, events } = options
+    const { program, clock, logger, events } = options
     this.#options = options
     this.since = clock.now()
     this.startedAt = clock.wallTime()
-    const { child, channel } = startUnprivileged(program)
-    this.#child = child
-    this.#channel = channel
-    this.#cancelReadyLimit = clock.schedule(readyLimit, () => this.#fail('was not ready in time'))
-    this.#child.on('error', (cause) => this.#end(causeText(cause)))
-    this.#child.on('exit', (code, signal) => this.#end(`ended with ${String(code ?? signal)}`))
-    this.#child.on('message', (message) => {
-      // Only our own program holds the other end of the channel.
-      const said = message as FromWorker
-      if (said.kind === 'ready') this.#becomeReady()
-      else events.message(this, said)
+    this.#child = new SupervisedChild({
+      program,
+      clock,
+      longestLine,
+      read: readFromWorker,
+      onMessage: (message) => this.#receive(message),
+      onBreach: (breach) => events.breach(this, breach),
+      onUnusable: (why) => logger.error({ worker: this.pid, why }, 'Worker is not used'),
+      onGone: (why) => this.#end(why),
+    })
+    this.#heartbeat = new Heartbeat({
+      clock,
+      ping: (id) => this.#tell({ kind: 'ping', id }),
+      onSilent: () => {
+        events.breach(this, 'silent')
+        this.kill()
+      },
     })
     this.#tell({ kind: 'configure', config: options.config })
   }
 
   /** 0 when the process could not be started. */
   get pid(): number {
-    return this.#child.pid ?? 0
+    return this.#child.pid
   }
 
   get state(): WorkerState {
@@ -127,14 +147,15 @@ export class WorkerProcess {
   /** Lets it close its copies. */
   remove(listenerIds: readonly number[]): void {
     const sent = listenerIds.filter((listenerId) => !this.#unsent.delete(listenerId))
+    for (const listenerId of sent) this.#unanswered.delete(listenerId)
     if (sent.length > 0) this.#tell({ kind: 'close-listeners', listenerIds: sent })
   }
 
-  /** @param outliving `undefined`: it ends soon after this process */
-  outlive(outliving: Outliving | undefined): void {
+  /** Lets it serve without this process, until the next one takes over. @param takeover `undefined`: it ends soon after this process */
+  serveUntilTakeover(takeover: TakeoverSocket | undefined): void {
     if (this.#state !== 'ready') return
-    this.#outliving = outliving
-    if (outliving === undefined) this.#tell({ kind: 'outlive', limit: 0, owner: 0 })
+    this.#takeover = takeover
+    if (takeover === undefined) this.#tell({ kind: 'serve-until', order: { deadline: 0 } })
     else this.#send()
   }
 
@@ -143,21 +164,31 @@ export class WorkerProcess {
   }
 
   askMetrics(id: number): void {
-    if (this.#state === 'ready') this.#tell({ kind: 'metrics', id })
+    if (this.#state !== 'ready') return
+    this.#expect(`metrics ${id}`)
+    this.#tell({ kind: 'metrics', id })
   }
 
   findRequest(id: number, requestId: string): void {
-    if (this.#state === 'ready') this.#tell({ kind: 'find-request', id, requestId })
+    if (this.#state !== 'ready') return
+    this.#expect(
+      `direct-record ${id}`,
+      (message) =>
+        message.kind === 'direct-record' &&
+        (message.record === undefined || message.record.requestId === requestId),
+    )
+    this.#tell({ kind: 'find-request', id, requestId })
   }
 
   /** Lets it ask over a socket that is connecting. @returns false when it cannot take it now */
   askCanary(canaryId: number, fd: number): boolean {
     if (this.#state !== 'ready') return false
     try {
-      sendDescriptors(this.#channel, [fd])
+      this.#child.sendDescriptors([fd])
     } catch {
       return false
     }
+    this.#expect(`canary ${canaryId}`)
     this.#tell({ kind: 'ask-canary', canaryId })
     return true
   }
@@ -165,41 +196,92 @@ export class WorkerProcess {
   /** Asks it to finish what it is doing; it is gone when it has, or when the limit is over. */
   drain(limit: Milliseconds): void {
     if (this.#state === 'gone') return
-    this.#state = 'draining'
-    this.#unsent.clear()
-    this.#outliving = undefined
+    this.#becomeDraining()
     this.#tell({ kind: 'drain', limit })
     this.#options.clock.schedule(limit + 1_000, () => this.kill())
   }
 
-  /** Lets it go on by itself, as {@link WorkerProcessOptions.lifelines} says; this process does not wait for its end. */
+  /** Lets it go on by itself, as it was told; this process does not wait for its end. */
   leave(): void {
     if (this.#state === 'gone') return
-    this.#state = 'draining'
-    this.#unsent.clear()
-    this.#outliving = undefined
-    this.#child.unref()
-    if (this.#child.connected) this.#child.disconnect()
+    this.#becomeDraining()
+    this.#child.leave()
   }
 
   kill(): void {
-    if (this.#state !== 'gone') this.#child.kill('SIGKILL')
+    if (this.#state !== 'gone') this.#child.kill()
+  }
+
+  #becomeDraining(): void {
+    this.#state = 'draining'
+    this.#heartbeat.stop()
+    this.#unsent.clear()
+    this.#takeover = undefined
+  }
+
+  /** Nothing counts that was not asked for, so a worker can report as much as it was asked and no more. */
+  #receive(message: FromWorker): void {
+    const { events } = this.#options
+    switch (message.kind) {
+      case 'ready':
+        this.#becomeReady()
+        return
+      case 'pong':
+        this.#heartbeat.answered(message.id)
+        return
+      case 'listening': {
+        const listenerIds = message.listenerIds.filter((one) => this.#unanswered.delete(one))
+        events.message(this, { ...message, listenerIds })
+        return
+      }
+      case 'listen-failed': {
+        const failures = message.failures.filter(({ listenerId }) =>
+          this.#unanswered.delete(listenerId),
+        )
+        events.message(this, { ...message, failures })
+        return
+      }
+      case 'canary':
+        if (this.#isExpected(`canary ${message.canaryId}`, message)) events.message(this, message)
+        return
+      case 'metrics':
+      case 'direct-record':
+        if (this.#isExpected(`${message.kind} ${message.id}`, message))
+          events.message(this, message)
+        return
+      case 'agents':
+        events.message(this, message)
+        return
+      case 'drained':
+        return
+      default:
+        message satisfies never
+    }
+  }
+
+  #expect(question: string, fits: (message: FromWorker) => boolean = () => true): void {
+    this.#questions.set(question, fits)
+    const [oldest] = this.#questions.keys()
+    if (this.#questions.size > mostQuestions && oldest !== undefined) {
+      this.#questions.delete(oldest)
+    }
+  }
+
+  #isExpected(question: string, message: FromWorker): boolean {
+    const fits = this.#questions.get(question)
+    this.#questions.delete(question)
+    return fits?.(message) === true
   }
 
   /** A worker that kept a privilege never gets a socket. */
   #becomeReady(): void {
-    if (this.#state !== 'starting') return
-    this.#cancelReadyLimit()
-    const why = whyNotTrusted(this.pid, this.#options.program.account)
-    if (why !== undefined) {
-      this.#fail(why)
-      return
-    }
+    if (this.#state !== 'starting' || !this.#child.isTrustworthy()) return
     this.#state = 'ready'
+    this.#heartbeat.start()
     const { lifelines } = this.#options
     if (lifelines !== undefined) {
-      lifelines.add(this.#channel)
-      this.#tell({ kind: 'linger', limit: lifelines.limit })
+      lifelines.add(this.#child.descriptorChannel)
+      this.#tell({ kind: 'serve-until', order: { deadline: lifelines.deadline } })
     }
     this.#options.events.ready(this)
   }
@@ -209,69 +291,60 @@ export class WorkerProcess {
     this.#cancelSend = undefined
     while (this.#unsent.size > 0 && this.#state === 'ready') {
       const batch = [...this.#unsent.values()].slice(0, descriptorsPerMessage)
-      try {
-        sendDescriptors(
-          this.#channel,
-          batch.map(({ fd }) => fd),
-        )
-      } catch (cause) {
-        this.#sendLater(cause)
-        return
-      }
-      this.#waitingSince = undefined
+      if (!this.#sendDescriptors(batch.map(({ fd }) => fd))) return
       this.#tell({ kind: 'listeners', listeners: batch.map(({ description }) => description) })
-      for (const { description } of batch) this.#unsent.delete(description.listenerId)
+      for (const { description } of batch) {
+        this.#unsent.delete(description.listenerId)
+        this.#unanswered.add(description.listenerId)
+      }
     }
-    this.#sendOutliving()
+    this.#sendTakeover()
   }
 
-  /** Once it has every socket: without, it would be of no use to the next opener. */
-  #sendOutliving(): void {
-    const outliving = this.#outliving
-    if (outliving === undefined || this.#state !== 'ready') return
-    try {
-      sendDescriptors(this.#channel, [outliving.fd])
-    } catch (cause) {
-      this.#sendLater(cause)
-      return
-    }
-    this.#waitingSince = undefined
-    this.#outliving = undefined
+  /** Once it has every socket: without, it would be of no use to the next supervisor. */
+  #sendTakeover(): void {
+    const takeover = this.#takeover
+    if (takeover === undefined || this.#state !== 'ready') return
+    if (!this.#sendDescriptors([takeover.fd])) return
+    this.#takeover = undefined
     const owner = process.geteuid?.() ?? 0
-    this.#tell({ kind: 'outlive', limit: outliving.limit, owner })
+    const { deadline } = takeover
+    this.#tell({ kind: 'serve-until', order: { deadline, takeover: { owner } } })
   }
 
-  #sendLater(cause: unknown): void {
+  /** @returns false when they cannot be sent now; that is seen to */
+  #sendDescriptors(fds: readonly number[]): boolean {
     const { clock } = this.#options
-    const isBehind = cause instanceof SystemCallError && cause.errnoName === 'EAGAIN'
-    this.#waitingSince ??= clock.now()
-    if (!isBehind || clock.now() - this.#waitingSince > stuckAfter) {
-      this.#fail(`cannot be given sockets: ${causeText(cause)}`)
-      return
+    try {
+      this.#child.sendDescriptors(fds)
+      this.#waitingSince = undefined
+      return true
+    } catch (cause) {
+      const errno = cause instanceof SystemCallError ? cause.errnoName : ''
+      // One that is gone is noticed by its exit.
+      if (errno === 'EPIPE' || errno === 'ECONNRESET') return false
+      this.#waitingSince ??= clock.now()
+      if (errno !== 'EAGAIN' || clock.now() - this.#waitingSince > stuckAfter) {
+        this.#child.fail(`cannot be given sockets: ${causeText(cause)}`)
+      } else {
+        this.#cancelSend = clock.schedule(sendAgain, () => this.#send())
+      }
+      return false
     }
-    this.#cancelSend = clock.schedule(sendAgain, () => this.#send())
   }
 
   #tell(message: ToWorker): void {
-    if (!this.#child.connected) return
-    // A worker that ended is noticed by its exit.
-    this.#child.send(message, () => undefined)
-  }
-
-  #fail(why: string): void {
-    this.#options.logger.error({ worker: this.pid, why }, 'Worker is not used')
-    this.kill()
+    this.#child.send(message)
   }
 
   #end(why: string): void {
     if (this.#state === 'gone') return
     this.#state = 'gone'
-    this.#cancelReadyLimit()
+    this.#heartbeat.stop()
     this.#cancelSend?.()
     this.#unsent.clear()
-    this.#outliving = undefined
-    this.#options.lifelines?.remove(this.#channel)
-    closeSync(this.#channel)
+    this.#takeover = undefined
+    this.#options.lifelines?.remove(this.#child.descriptorChannel)
     this.#options.events.gone(this, why)
   }
 }

@@ -7,9 +7,9 @@ import { connectOvsdbEndpoint } from '../../lib/ovsdb/endpoint.ts'
 import { bindLibc, forbidTracing, receiveDescriptors } from '../netns/libc.ts'
 import { becomeAccount } from '../worker/become.ts'
 import { DescriptorQueue } from '../worker/descriptor-queue.ts'
+import { childDescriptors, openSupervisorChannel } from '../worker/supervisor-channel.ts'
 import { Planner } from './planner.ts'
 import {
-  plannerDescriptorChannel,
   type FromPlanner,
   type Opened,
   type PlannerConfig,
@@ -20,14 +20,19 @@ import {
 /** What the opener was asked for and has not answered yet. */
 class Requests {
   readonly #waiting = new Map<number, (opened: Opened) => void>()
+  readonly #tell: (message: FromPlanner) => void
   #lastId = 0
+
+  constructor(tell: (message: FromPlanner) => void) {
+    this.#tell = tell
+  }
 
   ask(place: ServerPlace): Promise<Opened> {
     this.#lastId += 1
     const id = this.#lastId
     return new Promise((resolve) => {
       this.#waiting.set(id, resolve)
-      tell({ kind: 'open', id, place })
+      this.#tell({ kind: 'open', id, place })
     })
   }
 
@@ -39,8 +44,9 @@ class Requests {
 
 function run(): void {
   let logger: Logger = createLogger({ component: 'planner', level: 'info' })
-  const requests = new Requests()
-  const descriptors = new DescriptorQueue(() => receiveDescriptors(plannerDescriptorChannel))
+  const tell = (message: FromPlanner): void => channel.send(message)
+  const requests = new Requests(tell)
+  const descriptors = new DescriptorQueue(() => receiveDescriptors(childDescriptors.descriptors))
   let planner: Planner | undefined
 
   const die = (cause: unknown): void => {
@@ -73,7 +79,7 @@ function run(): void {
     return socket
   }
 
-  process.on('message', (message: ToPlanner) => {
+  const handle = (message: ToPlanner): void => {
     switch (message.kind) {
       case 'configure': {
         const { config } = message
@@ -98,15 +104,9 @@ function run(): void {
       default:
         message satisfies never
     }
-  })
-  process.on('disconnect', () => process.exit(0))
+  }
+  const channel = openSupervisorChannel(handle, () => process.exit(0))
   tell({ kind: 'ready' })
-  // Its end may have come before anybody listened for it.
-  if (!process.connected) process.exit(0)
-}
-
-function tell(message: FromPlanner): void {
-  if (process.connected) process.send?.(message, undefined, undefined, () => undefined)
 }
 
 bindLibc()

@@ -1,7 +1,6 @@
 /** How is the planner started, given what it may have, believed no more than is right, and replaced when it dies? */
-import type { ChildProcess } from 'node:child_process'
 import { closeSync } from 'node:fs'
-import type { Cancel, Clock, Milliseconds } from '../../lib/clock.ts'
+import type { Bytes, Cancel, Clock, Milliseconds, MonotonicMilliseconds } from '../../lib/clock.ts'
 import { causeText } from '../../lib/errors.ts'
 import type { NetworkId } from '../../lib/ids.ts'
 import type { Logger } from '../../lib/log.ts'
@@ -11,13 +10,10 @@ import {
   type OvsdbTlsFiles,
 } from '../../lib/ovsdb/endpoint.ts'
 import { Backoff } from '../backoff.ts'
-import { connectSocket, linux, openSocket, sendDescriptors } from '../netns/libc.ts'
+import { connectSocket, linux, openSocket } from '../netns/libc.ts'
 import { unixAddress } from '../netns/unix-address.ts'
-import {
-  startUnprivileged,
-  whyNotTrusted,
-  type UnprivilegedProgram,
-} from '../opener/unprivileged-program.ts'
+import { SupervisedChild } from '../opener/supervised-child.ts'
+import type { UnprivilegedProgram } from '../opener/unprivileged-program.ts'
 import type { NetworkPlan } from './network-plan.ts'
 import {
   readFromPlanner,
@@ -43,14 +39,13 @@ export interface PlannerProcessOptions {
 }
 
 interface Running {
-  readonly child: ChildProcess
-  readonly channel: number
+  readonly child: SupervisedChild<FromPlanner>
   isTrusted: boolean
   report: PlannerReport | undefined
 }
 
-/** From the start of the program to `ready`. */
-const readyLimit: Milliseconds = 20_000
+/** Every network of a large host in one message. */
+const longestLine: Bytes = 8 * 2 ** 20
 const firstPause: Milliseconds = 100
 const longestPause: Milliseconds = 10_000
 /** One that lived longer died of something else than its start. */
@@ -71,51 +66,42 @@ export class PlannerProcess {
   start(): void {
     const { program, config, clock, logger } = this.#options
     this.#cancelStart = undefined
-    let running: Running
+    const startedAt = clock.now()
     try {
-      running = { ...startUnprivileged(program), isTrusted: false, report: undefined }
+      const child = new SupervisedChild<FromPlanner>({
+        program,
+        clock,
+        longestLine,
+        read: readFromPlanner,
+        onMessage: (message) => this.#receive(running, message),
+        onBreach: (breach) => logger.error({ planner: child.pid, breach }, 'Killing the planner'),
+        onUnusable: (why) => logger.error({ planner: child.pid, why }, 'Planner is not used'),
+        onGone: (why) => this.#replace(running, startedAt, why),
+      })
+      const running: Running = { child, isTrusted: false, report: undefined }
+      this.#running = running
+      this.#tell(running, { kind: 'configure', config })
     } catch (cause) {
       logger.error({ cause: causeText(cause) }, 'Cannot start the planner')
       this.#startLater()
-      return
     }
-    this.#running = running
-    const { child } = running
-    const startedAt = clock.now()
-    const cancelLimit = clock.schedule(readyLimit, () =>
-      this.#fail(running, 'was not ready in time'),
-    )
-    let isOver = false
-    const end = (why: string): void => {
-      if (isOver) return
-      isOver = true
-      cancelLimit()
-      closeSync(running.channel)
-      this.#running = undefined
-      if (this.#isClosed) return
-      if (clock.now() - startedAt >= grownUp) this.#backoff.reset()
-      logger.error({ planner: child.pid, why }, 'Planner died, starting another')
-      this.#options.onRestart()
-      this.#startLater()
-    }
-    child.on('error', (cause) => end(causeText(cause)))
-    child.on('exit', (code, signal) => end(`ended with ${String(code ?? signal)}`))
-    child.on('message', (said) => {
-      const message = readFromPlanner(said)
-      if (message === undefined) this.#fail(running, 'said what cannot be read')
-      else if (message.kind === 'ready') {
-        cancelLimit()
-        this.#trust(running)
-      } else if (running.isTrusted) this.#receive(running, message)
-    })
-    this.#tell(running, { kind: 'configure', config })
+  }
+
+  #replace({ child }: Running, startedAt: MonotonicMilliseconds, why: string): void {
+    const { clock, logger, onRestart } = this.#options
+    this.#running = undefined
+    if (this.#isClosed) return
+    if (clock.now() - startedAt >= grownUp) this.#backoff.reset()
+    logger.error({ planner: child.pid, why }, 'Planner died, starting another')
+    onRestart()
+    this.#startLater()
   }
 
   /** Ends it. What it planned stays as it is. */
   close(): void {
     this.#isClosed = true
     this.#cancelStart?.()
-    this.#running?.child.kill('SIGKILL')
+    this.#running?.child.kill()
   }
 
   /** `undefined` while none runs or none has said anything. */
@@ -139,14 +125,9 @@ export class PlannerProcess {
 
   /** One that kept a privilege gets nothing. */
   #trust(running: Running): void {
-    const { program, cables } = this.#options
-    const why = whyNotTrusted(running.child.pid ?? 0, program.account)
-    if (why !== undefined) {
-      this.#fail(running, why)
-      return
-    }
+    if (!running.child.isTrustworthy()) return
     running.isTrusted = true
-    const networkIds = cables()
+    const networkIds = this.#options.cables()
     if (networkIds.length > 0) {
       this.#tell(running, { kind: 'cables', networkIds, present: true })
     }
@@ -154,6 +135,11 @@ export class PlannerProcess {
 
   #receive(running: Running, message: FromPlanner): void {
     const { onComplete, onChange } = this.#options
+    if (message.kind === 'ready') {
+      this.#trust(running)
+      return
+    }
+    if (!running.isTrusted) return
     switch (message.kind) {
       case 'complete':
         onComplete(message.networks)
@@ -168,8 +154,6 @@ export class PlannerProcess {
         void this.#open(running, message.place).then((opened) =>
           this.#tell(running, { kind: 'opened', id: message.id, opened }),
         )
-        return
-      case 'ready':
         return
       default:
         message satisfies never
@@ -194,7 +178,7 @@ export class PlannerProcess {
       if (endpoint?.kind === 'unix') {
         const fd = connectUnix(endpoint)
         try {
-          sendDescriptors(running.channel, [fd])
+          running.child.sendDescriptors([fd])
         } finally {
           closeSync(fd)
         }
@@ -208,13 +192,7 @@ export class PlannerProcess {
   }
 
   #tell({ child }: Running, message: ToPlanner): void {
-    // A planner that ended is noticed by its exit.
-    if (child.connected) child.send(message, () => undefined)
-  }
-
-  #fail({ child }: Running, why: string): void {
-    this.#options.logger.error({ planner: child.pid, why }, 'Planner is not used')
-    child.kill('SIGKILL')
+    child.send(message)
   }
 }
 

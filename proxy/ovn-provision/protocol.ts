@@ -1,4 +1,4 @@
-/** What do the opener and the planner say to each other? Over the IPC channel of `child_process`; descriptors travel beside it. */
+/** What do the supervisor and the planner send each other? One JSON value a line; descriptors travel beside it. */
 import type { Bytes, Count, Milliseconds } from '../../lib/clock.ts'
 import type { NetworkId } from '../../lib/ids.ts'
 import type { LogLevel } from '../../lib/log.ts'
@@ -73,9 +73,6 @@ export type FromPlanner =
       readonly put: readonly NetworkPlan[]
       readonly gone: readonly NetworkId[]
     }
-
-/** Descriptor number of the channel for SCM_RIGHTS in the planner: after stdin, stdout, stderr and IPC. */
-export const plannerDescriptorChannel = 4
 
 /** Networks on one host; a planner that says more is not right in its head. */
 const mostNetworks: Count = 50_000

@@ -17,6 +17,8 @@ export interface AgentEndpointsOptions {
   readonly onChange: () => void
 }
 
+/** Of the text that the supervisor gets. */
+const longestFailure: Count = 500
 /** One that could not be connected to is tried again after so long, whether guests ask or not. */
 const meetAgain: Milliseconds = 5_000
 
@@ -129,7 +131,9 @@ export class AgentEndpoints {
       agent: endpoint.name,
       state: endpoint.health.state === 'up' ? 'up' : 'down',
       isAnswering: endpoint === this.#answering && endpoint.health.state === 'up',
-      ...(endpoint.lastFailure !== undefined && { lastFailure: endpoint.lastFailure }),
+      ...(endpoint.lastFailure !== undefined && {
+        lastFailure: endpoint.lastFailure.slice(0, longestFailure),
+      }),
     }))
   }
 

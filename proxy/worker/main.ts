@@ -1,4 +1,4 @@
-/** The worker process: no capabilities, no secret, nothing but the descriptors its opener hands it. */
+/** The worker process: no capabilities, no secret, nothing but the descriptors its supervisor hands it. */
 import { closeSync } from 'node:fs'
 import { systemClock, type Milliseconds } from '../../lib/clock.ts'
 import { causeText } from '../../lib/errors.ts'
@@ -7,116 +7,127 @@ import { receiveDescriptors, savedSyn } from '../netns/libc.ts'
 import { becomeAccount } from './become.ts'
 import { DescriptorQueue, type DescriptorBatch } from './descriptor-queue.ts'
 import { lingered } from './lingering.ts'
-import { outlived, type OutlivingOptions } from './outliving.ts'
+import { outlived } from './outliving.ts'
 import { preload } from './preload.ts'
-import { descriptorChannel, type FromWorker, type ToWorker } from './protocol.ts'
+import type { FromWorker, ServeUntil, ToWorker } from './protocol.ts'
+import { childDescriptors, openSupervisorChannel } from './supervisor-channel.ts'
 import { Worker } from './worker.ts'
 
-/** How long answers may still take when the opener is gone and nobody can say. */
+/** How long answers may still take when the supervisor is gone and nobody can say. */
 const orphanDrainLimit: Milliseconds = 10_000
 
-type Outliving = Pick<OutlivingOptions, 'limit' | 'socket' | 'owner'>
+interface Order extends ServeUntil {
+  /** The takeover socket, where there is one. */
+  readonly socket: number | undefined
+}
 
-function run(): void {
-  let logger: Logger = createLogger({ component: 'worker', level: 'info' })
-  let worker: Worker | undefined
-  let lingerLimit: Milliseconds | undefined
-  let outliving: Outliving | undefined
-  let isDraining = false
-  let isToEnd = false
-  const receive = (): DescriptorBatch => receiveDescriptors(descriptorChannel)
-  const descriptors = new DescriptorQueue(receive)
+const nothing = (): void => undefined
 
-  // No byte of a guest may lead here. If one does, the opener replaces this process; its state is not to be trusted.
-  const die = (cause: unknown): void => {
-    logger.error(
+/** What this process was told, and how it ends. */
+class WorkerProgram {
+  #logger: Logger = createLogger({ component: 'worker', level: 'info' })
+  #worker: Worker | undefined
+  #order: Order | undefined
+  #isDraining = false
+  #isToEnd = false
+  readonly #receive = (): DescriptorBatch => receiveDescriptors(childDescriptors.descriptors)
+  readonly #descriptors = new DescriptorQueue(this.#receive)
+  readonly #channel = openSupervisorChannel<ToWorker>(
+    (message) => this.#handle(message),
+    () => this.#serveAlone().then(() => process.exit(0), this.die),
+  )
+
+  /** No byte of a guest may lead here. If one does, the supervisor replaces this process; its state is not to be trusted. */
+  readonly die = (cause: unknown): void => {
+    this.#logger.error(
       { cause: causeText(cause), stack: cause instanceof Error ? cause.stack : undefined },
       'Worker failed',
     )
     process.exit(1)
   }
-  process.on('uncaughtException', die)
-  process.on('unhandledRejection', die)
-  // The opener decides when workers stop, as long as there is one; a terminal sends its signals to the whole group.
-  const mayEnd = (): void => {
-    isToEnd = true
-  }
-  process.on('SIGINT', mayEnd)
-  process.on('SIGTERM', mayEnd)
 
-  process.on('message', (message: ToWorker) => {
+  /** Somebody wants this process to end. The supervisor decides when workers stop, as long as there is one. */
+  readonly mayEnd = (): void => {
+    this.#isToEnd = true
+  }
+
+  #tell(message: FromWorker): void {
+    this.#channel.send(message)
+  }
+
+  #handle(message: ToWorker): void {
     if (message.kind === 'configure') {
-      logger = createLogger({ component: 'worker', level: message.config.logLevel })
-      worker = new Worker({
+      this.#logger = createLogger({ component: 'worker', level: message.config.logLevel })
+      this.#worker = new Worker({
         config: message.config,
         clock: systemClock,
-        logger,
+        logger: this.#logger,
         savedSyn,
-        nextDescriptor: () => descriptors.next(),
-        tell,
+        nextDescriptor: () => this.#descriptors.next(),
+        tell: (said) => this.#tell(said),
       })
-      tell({ kind: 'ready' })
+      this.#tell({ kind: 'ready' })
       return
     }
-    if (message.kind === 'linger') {
-      lingerLimit = message.limit
+    if (message.kind === 'serve-until') {
+      this.#obey(message.order)
       return
     }
-    if (message.kind === 'outlive') {
-      if (outliving !== undefined) closeSync(outliving.socket)
-      const socket = message.limit > 0 ? descriptors.next() : undefined
-      outliving = socket === undefined ? undefined : { ...message, socket }
-      return
-    }
-    if (worker === undefined) throw new TypeError(`"${message.kind}" came before "configure"`)
-    isDraining ||= message.kind === 'drain'
-    const handled = worker.handle(message)
-    if (message.kind === 'drain') handled.then(leave, die)
-    else handled.catch(die)
-  })
-  process.on('disconnect', () => {
-    if (worker === undefined) process.exit(0)
-    const orphan = worker
-    const finish = async (): Promise<void> => {
-      let finishing: () => void = () => undefined
-      if (outliving !== undefined && !isDraining) {
-        logger.warn({}, 'The opener died, serving until another one does')
-        finishing = await outlived({
-          ...outliving,
-          clock: systemClock,
-          descriptors: () => orphan.descriptors(),
-          isToEnd: () => isToEnd,
-        })
-      } else if (lingerLimit !== undefined) {
-        logger.info({}, 'The opener is gone, serving until another one does')
-        await lingered({ clock: systemClock, limit: lingerLimit, receive })
-      }
-      logger.warn({}, 'The opener is gone, finishing what is under way')
-      const drained = orphan.handle({ kind: 'drain', limit: orphanDrainLimit })
-      // Nothing is accepted from here on.
-      finishing()
-      await drained
-    }
-    finish().then(() => process.exit(0), die)
-  })
-  // Its end may have come before anybody listened for it.
-  if (!process.connected) process.exit(0)
-}
+    if (this.#worker === undefined) throw new TypeError(`"${message.kind}" came before "configure"`)
+    this.#isDraining ||= message.kind === 'drain'
+    const handled = this.#worker.handle(message)
+    if (message.kind === 'drain') handled.then(() => this.#leave(), this.die)
+    else handled.catch(this.die)
+  }
 
-function tell(message: FromWorker): void {
-  // Without an opener nobody listens; the disconnect is handled by itself.
-  if (process.connected) process.send?.(message, undefined, undefined, () => undefined)
-}
+  #obey(order: ServeUntil): void {
+    if (this.#order?.socket !== undefined) closeSync(this.#order.socket)
+    const socket = order.takeover === undefined ? undefined : this.#descriptors.next()
+    this.#order = { ...order, socket }
+  }
 
-/** Ends the process once the last message is out. */
-function leave(): void {
-  process.removeAllListeners('disconnect')
-  process.on('disconnect', () => process.exit(0))
-  if (process.connected) process.disconnect()
-  else process.exit(0)
+  /** The supervisor is gone. Resolves when this process is to end. */
+  async #serveAlone(): Promise<void> {
+    const worker = this.#worker
+    if (worker === undefined) return
+    const finishing = this.#isDraining ? nothing : await this.#untilReplaced(worker)
+    this.#logger.info({}, 'Finishing what is under way')
+    const drained = worker.handle({ kind: 'drain', limit: orphanDrainLimit })
+    // Nothing is accepted from here on.
+    finishing()
+    await drained
+  }
+
+  async #untilReplaced(worker: Worker): Promise<() => void> {
+    const { deadline = 0, takeover, socket } = this.#order ?? {}
+    if (deadline === 0) return nothing
+    this.#logger.info({ deadline }, 'The supervisor is gone: serving until another one does')
+    if (takeover === undefined) {
+      await lingered({ clock: systemClock, limit: deadline, receive: this.#receive })
+      return nothing
+    }
+    if (socket === undefined) return nothing
+    return outlived({
+      clock: systemClock,
+      limit: deadline,
+      socket,
+      owner: takeover.owner,
+      descriptors: () => worker.descriptors(),
+      isToEnd: () => this.#isToEnd,
+    })
+  }
+
+  #leave(): void {
+    this.#channel.flushed().then(() => process.exit(0), this.die)
+  }
 }
 
 // Nothing of a guest is read, and no descriptor taken, by anybody but the account that serves guests.
 await preload()
 becomeAccount(process.argv.slice(2))
-run()
+const program = new WorkerProgram()
+process.on('uncaughtException', program.die)
+process.on('unhandledRejection', program.die)
+// A terminal sends its signals to the whole group.
+process.on('SIGINT', program.mayEnd)
+process.on('SIGTERM', program.mayEnd)

@@ -13,7 +13,8 @@ export interface MetricJson {
   readonly values: readonly MetricValue[]
 }
 
-interface MetricValue {
+/** One series of a metric. */
+export interface MetricValue {
   readonly labels: Readonly<Record<string, string | number>>
   readonly value: number
   readonly metricName?: string

@@ -2,6 +2,7 @@ import type { Bytes, Count, EpochMilliseconds, Milliseconds } from '../../lib/cl
 import type { LogLevel } from '../../lib/log.ts'
 import type { ReasonCode } from '../../lib/reason-codes.ts'
 import type { Scope } from '../../lib/scope.ts'
+import type { MetricJson } from './metrics.ts'
 
 /** What a listening socket stands for. The worker gets it beside the descriptor and never looks anywhere else for it. */
 export interface ListenerDescription {
@@ -101,8 +102,8 @@ export interface WorkerConfig {
 }
 
 /**
- * Opener → worker, over the IPC channel of `child_process`. Descriptors travel beside it, by SCM_RIGHTS on a
- * SOCK_SEQPACKET pair that the worker holds as descriptor {@link descriptorChannel}.
+ * Supervisor → worker, one JSON value a line over a pipe. Descriptors travel beside it, by SCM_RIGHTS on a SOCK_SEQPACKET pair.
+ * @see childDescriptors
  */
 export type ToWorker =
   | { readonly kind: 'configure'; readonly config: WorkerConfig }
@@ -116,21 +117,27 @@ export type ToWorker =
   | { readonly kind: 'reconfigure-agents'; readonly addresses: readonly AgentAddress[] }
   /** Stop accepting everywhere, finish what runs, answer `drained`, exit. */
   | { readonly kind: 'drain'; readonly limit: Milliseconds }
-  /**
-   * Should the opener be gone, go on as before until nobody holds the other end of the descriptor channel, at most so long, and
-   * drain then: another opener is on its way, and has that end from the service manager.
-   */
-  | { readonly kind: 'linger'; readonly limit: Milliseconds }
-  /**
-   * Should the opener be gone without a word, go on as before for so long at most, and give the sockets to an opener of the user `owner`
-   * that asks for them on the socket whose descriptor was sent before this message. 0: do not, and no descriptor was sent.
-   */
-  | { readonly kind: 'outlive'; readonly limit: Milliseconds; readonly owner: number }
+  /** Should the supervisor be gone, serve until another one does, and drain then. Replaces an order given before. */
+  | { readonly kind: 'serve-until'; readonly order: ServeUntil }
+  /** Answered by `pong`, at once. */
+  | { readonly kind: 'ping'; readonly id: number }
   | { readonly kind: 'metrics'; readonly id: number }
   /** Say what is known of a request that went straight to compute. Answered by `direct-record`. */
   | { readonly kind: 'find-request'; readonly id: number; readonly requestId: string }
   /** Ask over a connecting socket, whose descriptor was sent before this message. Answered by `canary`. */
   | { readonly kind: 'ask-canary'; readonly canaryId: number }
+
+/** Until when a worker serves that has no supervisor any more: until it is replaced, or the deadline has passed. */
+export interface ServeUntil {
+  /** From the end of the supervisor. 0: the worker drains at once. */
+  readonly deadline: Milliseconds
+  /**
+   * Present: the next supervisor runs as the user `owner`, takes the sockets and releases the worker on the takeover socket, whose
+   * descriptor was sent before this message. Absent: the service manager keeps the sockets and the other end of the descriptor
+   * channel, and the worker is replaced once nobody holds that end.
+   */
+  readonly takeover?: { readonly owner: number }
+}
 
 /** What became of a request that a worker sent straight to compute. */
 export interface DirectRecord {
@@ -161,19 +168,19 @@ export type CanaryOutcome =
   | { readonly ok: true; readonly latency: Milliseconds }
   | { readonly ok: false; readonly why: string }
 
-/** Worker → opener, over the IPC channel. */
+/** Worker → supervisor, one JSON value a line over a pipe. @see readFromWorker */
 export type FromWorker =
   | { readonly kind: 'ready' }
   | { readonly kind: 'listening'; readonly listenerIds: readonly number[] }
-  | { readonly kind: 'listen-failed'; readonly listenerId: number; readonly cause: string }
-  /** `metrics` has the shape of prom-client's `getMetricsAsJSON()`. */
-  | { readonly kind: 'metrics'; readonly id: number; readonly metrics: unknown }
+  | {
+      readonly kind: 'listen-failed'
+      readonly failures: readonly { readonly listenerId: number; readonly cause: string }[]
+    }
+  | { readonly kind: 'pong'; readonly id: number }
+  | { readonly kind: 'metrics'; readonly id: number; readonly metrics: readonly MetricJson[] }
   /** In order of preference, whenever something has changed. */
   | { readonly kind: 'agents'; readonly agents: readonly AgentReport[] }
   | { readonly kind: 'canary'; readonly canaryId: number; readonly outcome: CanaryOutcome }
   /** Without a record when the request is not among the latest of this worker. */
   | { readonly kind: 'direct-record'; readonly id: number; readonly record?: DirectRecord }
   | { readonly kind: 'drained' }
-
-/** Descriptor number of the channel for SCM_RIGHTS in a worker: after stdin, stdout, stderr and IPC. */
-export const descriptorChannel = 4

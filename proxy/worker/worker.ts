@@ -16,6 +16,8 @@ import { RefusalLog } from '../../lib/refusal-log.ts'
 import { RequestIds } from './request-ids.ts'
 
 const defaultBacklog: Count = 1024
+/** Of the text that the supervisor gets. */
+const longestCause: Count = 200
 
 export interface WorkerOptions {
   readonly config: WorkerConfig
@@ -78,9 +80,7 @@ export class Worker {
     return this.#server.descriptors()
   }
 
-  async handle(
-    message: Exclude<ToWorker, { kind: 'configure' | 'linger' | 'outlive' }>,
-  ): Promise<void> {
+  async handle(message: Exclude<ToWorker, { kind: 'configure' | 'serve-until' }>): Promise<void> {
     switch (message.kind) {
       case 'listeners':
         await this.#listen(this.#takeDescriptors(message.listeners))
@@ -103,6 +103,9 @@ export class Worker {
         await this.#server.drain(message.limit)
         await this.#forwarder.close()
         this.#options.tell({ kind: 'drained' })
+        return
+      case 'ping':
+        this.#options.tell({ kind: 'pong', id: message.id })
         return
       case 'reconfigure-agents':
         this.#agents.reconfigure(message.addresses)
@@ -140,6 +143,7 @@ export class Worker {
 
   async #listen(openings: readonly Opening[]): Promise<void> {
     const { tell, logger } = this.#options
+    const failures: { listenerId: number; cause: string }[] = []
     const outcomes = await Promise.all(
       openings.map(async ({ description, place }) => {
         const { listenerId, netns, bound } = description
@@ -150,13 +154,14 @@ export class Worker {
         } catch (thrown) {
           const cause = causeText(thrown)
           logger.error({ listenerId, netns, bound, cause }, 'Cannot accept on a listener')
-          tell({ kind: 'listen-failed', listenerId, cause })
+          failures.push({ listenerId, cause: cause.slice(0, longestCause) })
           return undefined
         }
       }),
     )
     const listenerIds = outcomes.filter((listenerId) => listenerId !== undefined)
     if (listenerIds.length > 0) tell({ kind: 'listening', listenerIds })
+    if (failures.length > 0) tell({ kind: 'listen-failed', failures })
   }
 }
 

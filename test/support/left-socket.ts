@@ -18,8 +18,8 @@ export async function leaveSocket(adminSocket: string): Promise<LeftSocket> {
   const socket = new OrphanSocket({
     path,
     limit: anyLimit,
-    outlive: (outliving) => {
-      fd = outliving?.fd ?? -1
+    onChange: (takeover) => {
+      fd = takeover?.fd ?? -1
     },
     clock: systemClock,
     logger: silentLogger,

@@ -1,8 +1,11 @@
-import { fork, type ChildProcess } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { createServer, type AddressInfo, type Server } from 'node:net'
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { systemClock } from '../../lib/clock.ts'
+import { JsonLineChannel } from '../../lib/json-line-channel.ts'
 import { parseNetworkId, parseRouterId } from '../../lib/ids.ts'
 import { linux, openSocketPair, sendDescriptors, setSocketOption } from '../../proxy/netns/libc.ts'
 import type { MetricJson } from '../../proxy/worker/metrics.ts'
@@ -12,6 +15,7 @@ import type {
   ToWorker,
   WorkerConfig,
 } from '../../proxy/worker/protocol.ts'
+import { readFromWorker } from '../../proxy/worker/read-from-worker.ts'
 import { testsDirectForwarding } from './forwarding-mode.ts'
 import type { RawTarget } from './raw-http.ts'
 
@@ -65,6 +69,7 @@ export class StartedWorker {
   readonly exited: Promise<number | null>
   readonly #child: ChildProcess
   readonly #channel: number
+  readonly #lines: JsonLineChannel
   readonly #received: FromWorker[] = []
   readonly #waiting: (() => void)[] = []
   #metricsAsked = 0
@@ -75,9 +80,20 @@ export class StartedWorker {
     this.#channel = channel
     this.targets = targets
     this.exited = once(child, 'exit').then(([code]) => code as number | null)
-    child.on('message', (message) => {
-      this.#received.push(message as FromWorker)
-      this.#wake()
+    const pipes: readonly unknown[] = child.stdio
+    this.#lines = new JsonLineChannel({
+      output: pipes[3] as Socket,
+      input: pipes[5] as Socket,
+      longestLine: 2 ** 20,
+      clock: systemClock,
+      isTrusted: true,
+      onValue: (value) => {
+        const message = readFromWorker(value)
+        if (message === undefined) throw new Error(`A worker sent ${JSON.stringify(value)}`)
+        this.#received.push(message)
+        this.#wake()
+      },
+      onEnd: () => undefined,
     })
     child.on('exit', () => {
       closeSync(channel)
@@ -98,7 +114,7 @@ export class StartedWorker {
   }
 
   tell(message: ToWorker): void {
-    this.#child.send(message)
+    this.#lines.send(message)
   }
 
   /** Tells what descriptors belong to. */
@@ -123,7 +139,7 @@ export class StartedWorker {
 
   async metrics(): Promise<readonly MetricJson[]> {
     this.tell({ kind: 'metrics', id: (this.#metricsAsked += 1) })
-    return (await this.told('metrics')).metrics as readonly MetricJson[]
+    return (await this.told('metrics')).metrics
   }
 
   /** The value of one series, 0 when it was never counted. */
@@ -138,7 +154,7 @@ export class StartedWorker {
 
   /** What an opener that died leaves behind. */
   disconnect(): void {
-    this.#child.disconnect()
+    this.#lines.close()
   }
 
   async stop(): Promise<void> {
@@ -155,8 +171,9 @@ export class StartedWorker {
 /** Starts a worker and waits until it accepts. Ends with `stop()`. */
 export async function startWorker(options: StartWorkerOptions): Promise<StartedWorker> {
   const [ours, theirs] = openSocketPair()
-  const child = fork(new URL('../../proxy/worker/main.ts', import.meta.url), {
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc', theirs],
+  const script = fileURLToPath(new URL('../../proxy/worker/main.ts', import.meta.url))
+  const child = spawn(process.execPath, [...process.execArgv, script], {
+    stdio: ['ignore', 'inherit', 'inherit', 'pipe', theirs, 'pipe'],
   })
   closeSync(theirs)
   const identities = options.identities ?? [routerIdentity]

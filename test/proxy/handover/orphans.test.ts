@@ -360,7 +360,7 @@ if (process.platform !== 'linux') {
       new OrphanSocket({
         path,
         limit,
-        outlive: (outliving) => told.push(outliving?.limit),
+        onChange: (takeover) => told.push(takeover?.deadline),
         clock: systemClock,
         logger: silentLogger,
       })
@@ -386,7 +386,7 @@ if (process.platform !== 'linux') {
     const socket = new OrphanSocket({
       path,
       limit: 1_000,
-      outlive: () => t.fail('there is nothing to give'),
+      onChange: () => t.fail('there is nothing to give'),
       clock: systemClock,
       logger,
     })
@@ -403,7 +403,7 @@ if (process.platform !== 'linux') {
     const long = new OrphanSocket({
       path,
       limit: 1_000,
-      outlive: () => t.fail('there is nothing to give'),
+      onChange: () => t.fail('there is nothing to give'),
       clock: systemClock,
       logger,
     })

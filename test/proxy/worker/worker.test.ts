@@ -127,7 +127,10 @@ t.test('a worker whose opener is gone finishes and exits', async (t) => {
 /** Lets a worker outlive its opener as the opener does. @returns where the next one asks */
 async function mayOutlive(t: Test, worker: StartedWorker, limit: Milliseconds): Promise<string> {
   const { path, fd } = await leaveSocket(join(openFolder(t), 'admin.sock'))
-  worker.tellOf([fd], { kind: 'outlive', limit, owner: process.geteuid?.() ?? 0 })
+  worker.tellOf([fd], {
+    kind: 'serve-until',
+    order: { deadline: limit, takeover: { owner: process.geteuid?.() ?? 0 } },
+  })
   // It has what was said before when it answers what was said after.
   await worker.metrics()
   closeSync(fd)
@@ -177,7 +180,7 @@ t.test('a worker that nobody follows ends by itself', async (t) => {
 t.test('a worker that may not outlive its opener any more does not', async (t) => {
   const { worker } = await start(t)
   const path = await mayOutlive(t, worker, 60_000)
-  worker.tell({ kind: 'outlive', limit: 0, owner: 0 })
+  worker.tell({ kind: 'serve-until', order: { deadline: 0 } })
 
   worker.disconnect()
 
