@@ -16,7 +16,7 @@ export class WorkerMetricsSum {
 
   /** What a worker (by its process id) has counted up to now. */
   record(worker: number, metrics: readonly MetricJson[]): void {
-    this.#latest.set(worker, metrics as unknown as MetricsJson)
+    this.#latest.set(worker, metrics)
   }
 
   /** The worker is gone. Gauges say how things are, so its gauges go with it. */

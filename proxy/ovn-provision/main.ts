@@ -105,7 +105,10 @@ function run(): void {
         message satisfies never
     }
   }
-  const channel = openSupervisorChannel(handle, () => process.exit(0))
+  const channel = openSupervisorChannel(
+    (message) => handle(message as ToPlanner),
+    () => process.exit(0),
+  )
   tell({ kind: 'ready' })
 }
 

@@ -32,9 +32,11 @@ class WorkerProgram {
   #isToEnd = false
   readonly #receive = (): DescriptorBatch => receiveDescriptors(childDescriptors.descriptors)
   readonly #descriptors = new DescriptorQueue(this.#receive)
-  readonly #channel = openSupervisorChannel<ToWorker>(
-    (message) => this.#handle(message),
-    () => this.#serveAlone().then(() => process.exit(0), this.die),
+  readonly #channel = openSupervisorChannel(
+    (message) => this.#handle(message as ToWorker),
+    () => {
+      this.#serveAlone().then(() => process.exit(0), this.die)
+    },
   )
 
   /** No byte of a guest may lead here. If one does, the supervisor replaces this process; its state is not to be trusted. */

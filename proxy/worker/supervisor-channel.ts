@@ -21,8 +21,8 @@ const longestLine: Bytes = 16 * 2 ** 20
  * @param onMessage gets each message; the supervisor is trusted
  * @param onGone called once, when the supervisor is gone
  */
-export function openSupervisorChannel<Message>(
-  onMessage: (message: Message) => void,
+export function openSupervisorChannel(
+  onMessage: (message: unknown) => void,
   onGone: () => void,
 ): JsonLineChannel {
   return new JsonLineChannel({
@@ -31,7 +31,7 @@ export function openSupervisorChannel<Message>(
     longestLine,
     clock: systemClock,
     isTrusted: true,
-    onValue: (value) => onMessage(value as Message),
+    onValue: onMessage,
     onEnd: onGone,
   })
 }

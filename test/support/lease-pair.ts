@@ -6,7 +6,6 @@ import type { Port } from '../../agent-side/ports/port-directory.ts'
 import { silentLogger } from '../../lib/log.ts'
 import type { Milliseconds } from '../../lib/clock.ts'
 import { ipAddressBytes } from '../../lib/ip-address.ts'
-import type { MetricJson } from '../../proxy/worker/metrics.ts'
 import type { DirectRecord, FromWorker, ListenerDescription } from '../../proxy/worker/protocol.ts'
 import { Worker } from '../../proxy/worker/worker.ts'
 import { instanceId, ip, mac, networkId, portId, projectId } from '../conformance/topology.ts'
@@ -184,7 +183,7 @@ export class LeaseWorker {
     this.#state.told.length = 0
     await this.worker.handle({ kind: 'metrics', id: 1 })
     const [told] = this.#state.told
-    const metrics = (told?.kind === 'metrics' ? told.metrics : []) as readonly MetricJson[]
+    const metrics = told?.kind === 'metrics' ? told.metrics : []
     const metric = metrics.find((one) => one.name === name)
     if (metric === undefined) throw new Error(`No metric "${name}"`)
     return metric.values.reduce((sum, { value }) => sum + value, 0)
