@@ -15,6 +15,7 @@ import { systemClock } from '../lib/clock.ts'
 import type { Table } from '../lib/config/entry.ts'
 import { causeText } from '../lib/errors.ts'
 import type { ListenAt } from '../lib/http/serve.ts'
+import { notifyReady } from './service-notify.ts'
 import { Lifecycle, stopSignal } from '../lib/lifecycle.ts'
 import { createLogger } from '../lib/log.ts'
 import { Secret } from '../lib/secret.ts'
@@ -68,7 +69,7 @@ async function serve(call: CommandCall): Promise<number> {
   const { config, warnings } = loadForCommand(agentConfig, call)
   const logger = createLogger({ component: 'agent', level: config.log.level })
   for (const warning of warnings) logger.warn({ warning }, 'Configuration')
-  const stopped = stopSignal()
+  const stopped = stopSignal(systemClock)
   const lifecycle = new Lifecycle({
     logger,
     clock: systemClock,
@@ -101,6 +102,7 @@ async function serve(call: CommandCall): Promise<number> {
     },
     'Agent started',
   )
+  notifyReady(call.terminal.environment, logger)
   const signal = await stopped
   logger.info({ signal }, 'Agent is stopping')
   await lifecycle.close()
@@ -141,7 +143,7 @@ directory reads as well. For development and demonstrations; it listens on loopb
       if (file === undefined) throw new UsageError('--file must be given')
       const secretFile = options.text('sharedSecretFile')
       const listen = listenAddress(options.text('listen') ?? '127.0.0.1:8775')
-      const stopped = stopSignal()
+      const stopped = stopSignal(systemClock)
       // Loaded here alone, so that no production process has it in memory.
       const { startDevCompute } = await import('./compute-dev/serve.ts')
       const compute = await startDevCompute({

@@ -1,5 +1,5 @@
 import { causeText } from './errors.ts'
-import type { Clock, Milliseconds } from './clock.ts'
+import type { Clock, Milliseconds, MonotonicMilliseconds } from './clock.ts'
 import type { Logger } from './log.ts'
 
 /** Something that is started once and closed once. */
@@ -69,19 +69,29 @@ export class Lifecycle {
   }
 }
 
+/** Where signals come from: the process, or a test. */
+type SignalSource = Pick<NodeJS.EventEmitter, 'on'>
+
+/** `timeout`, a terminal and npm may each send the same stop, one after the other. */
+const sameStop: Milliseconds = 2_000
+
 /**
- * Resolves with the name of the first signal that asks the process to stop. A second one while stopping ends the process
- * at once, for the operator who does not want to wait.
+ * Resolves with the name of the first signal that asks the process to stop. What follows at once belongs to the same stop and changes
+ * nothing. A later one, while the process is still stopping, ends it at once, for the operator who does not want to wait.
  */
-export function stopSignal(): Promise<NodeJS.Signals> {
+export function stopSignal(
+  clock: Pick<Clock, 'now'>,
+  source: SignalSource = process,
+  end: () => void = () => process.exit(1),
+): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
-    let asked = false
+    let askedAt: MonotonicMilliseconds | undefined
     const ask = (signal: NodeJS.Signals): void => {
-      if (asked) process.exit(1)
-      asked = true
+      if (askedAt !== undefined && clock.now() - askedAt >= sameStop) end()
+      askedAt ??= clock.now()
       resolve(signal)
     }
-    process.on('SIGTERM', ask)
-    process.on('SIGINT', ask)
+    source.on('SIGTERM', ask)
+    source.on('SIGINT', ask)
   })
 }

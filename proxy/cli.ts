@@ -93,7 +93,7 @@ async function serve(call: CommandCall): Promise<number> {
   ) {
     logger.warn({}, 'Workers begin with all capabilities of the proxy: CAP_SETPCAP is missing')
   }
-  const stopped = stopSignal()
+  const stopped = stopSignal(systemClock)
   const leaving = new Promise<'SIGUSR2'>((resolve) => process.once('SIGUSR2', resolve))
   const lifecycle = new Lifecycle({
     logger,

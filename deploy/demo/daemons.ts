@@ -28,6 +28,7 @@ export class Daemon {
   readonly name: string
   readonly #child: ChildProcess
   readonly #plan: DaemonPlan
+  #isStopping = false
 
   private constructor(plan: DaemonPlan, child: ChildProcess) {
     this.name = plan.name
@@ -93,8 +94,17 @@ export class Daemon {
     return text === '' ? '' : `; its log ends with\n${text.slice(-shownLogBytes)}`
   }
 
+  /** Resolves when it ends although nobody stopped it, with what is known of that. */
+  async failure(): Promise<string> {
+    if (!this.#ended) await once(this.#child, 'exit')
+    if (this.#isStopping) return new Promise(() => undefined)
+    const how = this.#child.signalCode ?? `exit code ${String(this.#child.exitCode)}`
+    return `${this.name} ended (${how})${this.#logEnd()}`
+  }
+
   /** Asks it to stop and, when it does not listen, ends it. */
   async stop(): Promise<void> {
+    this.#isStopping = true
     if (this.#ended) return
     const ended = once(this.#child, 'exit')
     this.#child.kill('SIGTERM')

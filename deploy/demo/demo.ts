@@ -74,8 +74,9 @@ async function play(stage: Stage, options: DemoOptions): Promise<number> {
   else options.out(`${introduction(stage)}\n\n${visitReport(visits)}\n`)
   if (!options.once) {
     if (!options.json) options.out(`\n${outlook(stage)}\n`)
-    await options.stopped
-    options.progress('stopping')
+    const failure = await Promise.race([options.stopped.then(() => undefined), stage.failed])
+    options.progress(failure ?? 'stopping')
+    if (failure !== undefined) return 1
   }
   return right ? 0 : 1
 }

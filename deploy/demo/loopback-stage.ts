@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
 import { join } from 'node:path'
 import type { Socket } from 'node:net'
 import { systemClock, type Count } from '../../lib/clock.ts'
@@ -72,6 +73,7 @@ export async function loopbackStage(options: LoopbackStageOptions): Promise<Stag
         { url: `http://${loopback}:${tcpPorts.get(guest) ?? 0}${metadataPath}`, from: loopback },
       ],
       ask: (_network, _guest, urls) => Promise.all(urls.map(askAsGuest)),
+      failed: Promise.race([compute.failure(), agent.failure(), failureOf(worker)]),
       close,
     }
   } catch (cause) {
@@ -165,6 +167,11 @@ function workerConfig(places: DemoPlaces): WorkerConfig {
       requestsPerConnection: 1_000,
     },
   }
+}
+
+async function failureOf(worker: ChildProcess): Promise<string> {
+  const [code, signal] = (await once(worker, 'exit')) as [number | null, string | null]
+  return `the worker ended (${signal ?? `exit code ${String(code)}`})`
 }
 
 function stopWorker(worker: ChildProcess): Promise<void> {

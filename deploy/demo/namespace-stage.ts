@@ -62,6 +62,7 @@ export async function namespaceStage(options: NamespaceStageOptions): Promise<St
         { url: `http://[${metadataIp6}%25eth0]${metadataPath}`, from: linkLocalOf(guest.mac) },
       ],
       ask: askInNamespace,
+      failed: Promise.race([compute, agent, proxy].map((daemon) => daemon.failure())),
       close,
     }
   } catch (cause) {

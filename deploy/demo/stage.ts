@@ -14,6 +14,8 @@ export interface Stage {
   /** Where each guest asks, the address of its own that it asks from included; IPv4 first. */
   readonly questionsOf: (guest: DemoGuest) => readonly GuestQuestion[]
   readonly ask: AskGuest
+  /** Resolves when a daemon ends by itself, with what is known of that. */
+  readonly failed: Promise<string>
   /** Stops the daemons and removes everything that was made. */
   close(): Promise<void>
 }

@@ -80,6 +80,7 @@ effective value with the place it came from. Reports every problem at once. Secr
     options: [
       ...configOptions(definition),
       { flags: '--json', help: 'print JSON instead of a table' },
+      { flags: '--quiet', help: 'print problems only, for units and scripts' },
     ],
     examples: [
       [`${program} check`, 'what would run now'],
@@ -93,9 +94,11 @@ effective value with the place it came from. Reports every problem at once. Secr
     run(call) {
       const foreign = definition.foreign?.read(call, definition.table)
       // First, because it also helps where the configuration cannot be used.
-      if (foreign !== undefined && !call.options.flag('json'))
+      const isQuiet = call.options.flag('quiet')
+      if (foreign !== undefined && !call.options.flag('json') && !isQuiet)
         call.terminal.out(`${foreign.report}\n`)
       const loaded = loadForCommand(definition, call)
+      if (isQuiet) return 0
       call.terminal.out(
         call.options.flag('json')
           ? `${JSON.stringify(configReportData(loaded), undefined, 2)}\n`

@@ -1,3 +1,4 @@
+import { systemClock } from '../clock.ts'
 import { stopSignal } from '../lifecycle.ts'
 import type { CommandSpec } from './command.ts'
 
@@ -46,7 +47,7 @@ lets a user have them; elsewhere two listeners on loopback, and says so.`,
         environment: terminal.environment,
         out: (text) => terminal.out(text),
         progress: (text) => terminal.error(`overlapd: ${text}\n`),
-        stopped: stopSignal(),
+        stopped: stopSignal(systemClock),
       })
     },
   }

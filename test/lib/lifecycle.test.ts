@@ -1,8 +1,6 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
+import { EventEmitter } from 'node:events'
 import t from 'tap'
-import { Lifecycle, type Part } from '../../lib/lifecycle.ts'
+import { Lifecycle, stopSignal, type Part } from '../../lib/lifecycle.ts'
 import { createLogger } from '../../lib/log.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 
@@ -69,21 +67,22 @@ t.test('Lifecycle closes the others when one fails to close', async (t) => {
   t.equal(clock.waiting, 0)
 })
 
-t.test('stopSignal() tells the first signal, and a second one ends the process', async (t) => {
-  const child = spawn(
-    process.execPath,
-    [
-      ...process.execArgv,
-      fileURLToPath(new URL('../fixtures/processes/wait-for-signal.ts', import.meta.url)),
-    ],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  )
-  t.teardown(() => child.kill('SIGKILL'))
-  child.stdout.setEncoding('utf8')
-  const said = async (): Promise<string> => ((await once(child.stdout, 'data')) as [string])[0]
-  t.equal(await said(), 'waiting\n')
-  child.kill('SIGTERM')
-  t.equal(await said(), 'stopping for SIGTERM\n')
-  child.kill('SIGINT')
-  t.strictSame(await once(child, 'exit'), [1, null])
-})
+t.test(
+  'stopSignal() takes signals of one moment for one stop, and a later one ends the process',
+  async (t) => {
+    const clock = new FakeClock()
+    const source = new EventEmitter()
+    let ended = 0
+    const stopped = stopSignal(clock, source, () => (ended += 1))
+    source.emit('SIGTERM', 'SIGTERM')
+    t.equal(await stopped, 'SIGTERM')
+    source.emit('SIGTERM', 'SIGTERM')
+    source.emit('SIGINT', 'SIGINT')
+    await clock.advance(1_999)
+    source.emit('SIGTERM', 'SIGTERM')
+    t.equal(ended, 0, 'a terminal, timeout and npm send the same stop')
+    await clock.advance(1)
+    source.emit('SIGINT', 'SIGINT')
+    t.equal(ended, 1)
+  },
+)
