@@ -15,15 +15,17 @@ import { GuestResponse, PeerLeft } from './guest-response.ts'
 import type { GuestRateLimits } from './guest-rate-limits.ts'
 import { IdentityDoubt } from './identity-doubt.ts'
 import { LateRefusals } from './late-refusals.ts'
-import { readLookupKey, readRequestId, type Peer } from './lookup-key.ts'
+import { readLookupKey, readRequestId, requireSourceMac, type Peer } from './lookup-key.ts'
 import { requireScope } from './proxy-grants.ts'
 import { requestBody } from './request-body.ts'
+import type { SourceMacPolicy } from './resolve/identity-policy.ts'
 import type { LookupKey, Resolution } from './resolve/resolution.ts'
 import { shownVerdict } from './resolve/shown.ts'
 import type { Resolver } from './resolve/resolver.ts'
 
 export interface AppOptions {
   readonly resolver: Resolver
+  readonly sourceMac: SourceMacPolicy
   readonly compute: Forwarder
   readonly boots: BootWatch
   readonly rateLimits: GuestRateLimits
@@ -118,6 +120,7 @@ export class App {
     if (peer.kind === 'overlapd') requireScope(peer.proxy, serving.key.scope)
     leases?.noteKey(serving.key)
     rateLimits.checkSource(serving.key)
+    requireSourceMac(this.#options.sourceMac, peer, serving.key)
     const computeRequest = await this.#computeRequest(request)
     const resolving = this.#options.resolver.resolve(serving.key, response)
     const resolution = resolving instanceof Promise ? await resolving : resolving

@@ -38,7 +38,9 @@ import { createDirectory } from './ports/registry.ts'
 import { ProxyGrants } from './proxy-grants.ts'
 import { readProxyList } from './proxy-list.ts'
 import { reportedConfigurations } from './reported-configurations.ts'
+import type { IdentityRules } from './resolve/identity-policy.ts'
 import { Resolver } from './resolve/resolver.ts'
+import { routedRulesOf } from './routed-config.ts'
 import { tlsFiles } from './tcp-listener-config.ts'
 import { TlsListener } from './tls-listener.ts'
 
@@ -94,6 +96,7 @@ function recentRefusal(decision: Decision): RecentRefusal {
     ...(reason && { reason }),
     ...(key && { scope: scopeText(key.scope), sourceIp: key.sourceIp }),
     ...(key?.sourceMac && { sourceMac: key.sourceMac }),
+    ...(key?.ingressPort && { ingressPort: key.ingressPort }),
     target,
     span,
   }
@@ -197,6 +200,10 @@ function rateLimitSettings({ rate_limit: options }: AgentConfig): RateLimitSetti
   }
 }
 
+function rulesOf(config: AgentConfig): IdentityRules {
+  return { sourceMac: config.source_mac, routed: routedRulesOf(config) }
+}
+
 function createResolver(
   config: AgentConfig,
   clock: Clock,
@@ -207,7 +214,7 @@ function createResolver(
   return new Resolver({
     directory,
     clock,
-    sourceMac: config.source_mac,
+    ...rulesOf(config),
     cache: {
       max: cache.max,
       ttl: cache.ttl,
@@ -353,6 +360,7 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
   const decisions = new DecisionLog(config.admin.decisions)
   const app = new App({
     resolver,
+    sourceMac: config.source_mac,
     compute,
     boots: new BootWatch({ clock, ...boot, max: config.rate_limit.instances }),
     rateLimits,
@@ -396,11 +404,18 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
   }
 
   const timeout = config.limits.timeout_resolve
-  const explainer = new Explainer({ resolver, upstreams, decisions, clock, timeout })
+  const explainer = new Explainer({
+    resolver,
+    sourceMac: config.source_mac,
+    upstreams,
+    decisions,
+    clock,
+    timeout,
+  })
   const tlsListeners = listeners.filter((one) => one instanceof TlsListener)
   const auditor = new Auditor({
     directory,
-    sourceMac: config.source_mac,
+    ...rulesOf(config),
     upstreams,
     decisions,
     certificates: () => tlsListeners,

@@ -21,6 +21,7 @@ import { neutronFiles } from './neutron-config/command-files.ts'
 import { bootTable, rateLimitTable } from './rate-limit-config.ts'
 import { portsTable, sectionOf } from './ports/registry.ts'
 import { proxiesOption } from './proxy-list.ts'
+import { routedTable } from './routed-config.ts'
 import { sourceMacPolicies } from './resolve/identity-policy.ts'
 import { socketAccountProblem, type SocketMode } from './socket-file.ts'
 import { defaultSocket, tcp, tcpListenerProblems, tls } from './tcp-listener-config.ts'
@@ -367,9 +368,10 @@ const table = {
   }),
   ports: section(portsTable, { help: 'Where ports are looked up.' }),
   source_mac: oneOf(sourceMacPolicies, {
-    help: "What the source MAC of a guest's connection counts for. prefer: it must agree with the address when a port has it. verify: an unknown one is refused too. off: nothing.",
+    help: "What the source MAC of a guest's connection counts for. prefer: it must agree with the address when a port has it. verify: an unknown one is refused too, and so is a request of overlapd-proxy without one. off: nothing.",
     default: 'prefer',
   }),
+  ...routedTable,
   cache,
   compute,
   forwarding: section(forwardingTable),

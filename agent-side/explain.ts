@@ -6,6 +6,8 @@ import { reasonRow, type ReasonCode } from '../lib/reason-codes.ts'
 import { scopeText } from '../lib/scope.ts'
 import type { Upstreams } from './compute/upstreams.ts'
 import type { Decision, DecisionLog } from './decision-log.ts'
+import { requireSourceMac, type Peer } from './lookup-key.ts'
+import type { SourceMacPolicy } from './resolve/identity-policy.ts'
 import type { LookupKey, Resolution } from './resolve/resolution.ts'
 import type { Resolver } from './resolve/resolver.ts'
 import { shownPort, shownVerdict } from './resolve/shown.ts'
@@ -19,6 +21,7 @@ export interface Explanation {
 
 export interface ExplainerOptions {
   readonly resolver: Resolver
+  readonly sourceMac: SourceMacPolicy
   readonly upstreams: Upstreams
   readonly decisions: DecisionLog
   readonly clock: Clock
@@ -28,16 +31,18 @@ export interface ExplainerOptions {
 
 function shownResolution(resolution: Resolution): Readonly<Record<string, unknown>> {
   const { evidence, freshness } = resolution
-  const { why, networkIds, macAddress } = evidence
+  const { why, networkIds, ingressNetworkId, further, macAddress } = evidence
   const shown = {
     ...shownVerdict(resolution),
     freshness,
     evidence: {
       why,
       networkIds,
+      ...(ingressNetworkId !== undefined && { ingressNetworkId }),
       macAddress,
       byAddress: evidence.byAddress.map(shownPort),
       byMac: evidence.byMac.map(shownPort),
+      ...(further && { further: further.map(shownPort) }),
     },
   }
   return shown
@@ -65,11 +70,15 @@ export class Explainer {
       sourceMac: key.sourceMac ?? 'not known',
       ingressPort: key.ingressPort ?? 'not known',
     })
+    // Who names an ingress asks about a request of our own proxy, without one about one of a foreign proxy.
+    const peer: Peer =
+      key.ingressPort === undefined ? { kind: 'neutron', flavour: 'ml2' } : { kind: 'overlapd' }
     const cancellation = new Cancellation()
     const cancel = clock.schedule(timeout, () =>
       cancellation.cancel(new MetadataError('directory_timeout', 'Cannot explain in time')),
     )
     try {
+      requireSourceMac(this.#options.sourceMac, peer, key)
       const asking = { signal: cancellation.signal, trace }
       const resolution = await resolver.resolve(key, asking)
       if (resolution.kind === 'found') {

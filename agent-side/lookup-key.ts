@@ -16,6 +16,7 @@ import { parseMacAddress, type MacAddress } from '../lib/mac-address.ts'
 import type { Scope } from '../lib/scope.ts'
 import { scopeHeaders, wireHeaders } from '../lib/wire-headers.ts'
 import type { KnownProxy } from './proxy-grants.ts'
+import type { SourceMacPolicy } from './resolve/identity-policy.ts'
 import type { LookupKey } from './resolve/resolution.ts'
 
 /** Who speaks on a listener. */
@@ -145,6 +146,15 @@ export function readLookupKey(peer: Peer, rawHeaders: RawHeaders): LookupKey {
     ...(sourceMac !== undefined && { sourceMac }),
     ...(ingressPort !== undefined && { ingressPort }),
   }
+}
+
+/**
+ * With `verify`, a request of our own proxy must carry a MAC. Foreign proxies know none.
+ * @throws {MetadataError} source_mac_missing
+ */
+export function requireSourceMac(policy: SourceMacPolicy, peer: Peer, key: LookupKey): void {
+  if (policy !== 'verify' || peer.kind !== 'overlapd' || key.sourceMac !== undefined) return
+  throw new MetadataError('source_mac_missing', 'Cannot tell the source: no source MAC is known')
 }
 
 /** The id under which a request is logged: our proxy's, or a new one. Guests' ids behind haproxy do not count. */

@@ -12,6 +12,7 @@ import type { ComputeObserver } from './compute/compute-client.ts'
 import type { ConnectionRefusal } from './connection-refusals.ts'
 import type { Decision } from './decision-log.ts'
 import type { Freshness } from './ports/port-directory.ts'
+import type { LookupKey } from './resolve/resolution.ts'
 import type { ResolverObserver } from './resolve/resolver.ts'
 
 /** What is looked at when somebody reads the metrics. */
@@ -37,9 +38,15 @@ const milliseconds = 1_000
 /** Upper bounds for ages: a remembered identity may be some seconds old. */
 const ageBuckets = [0.1, 0.5, 1, 2, 5, 10, 15, 30, 60]
 
+function ingressOf({ ingressPort }: LookupKey): string {
+  if (ingressPort === undefined) return 'unknown'
+  return ingressPort === 'other' ? 'other' : 'port'
+}
+
 /** Every metric of the agent but those of its port directory. */
 export class AgentMetrics implements ResolverObserver, ComputeObserver {
   readonly #requests: Counter<'outcome' | 'reason' | 'status'>
+  readonly #ingress: Counter<'ingress'>
   readonly #requestSeconds: Histogram
   readonly #unreadable: Counter<'reason'>
   readonly #refusedConnections: Counter<'why'>
@@ -54,6 +61,12 @@ export class AgentMetrics implements ResolverObserver, ComputeObserver {
   constructor(registry: Registry) {
     this.#registry = registry
     const registers = [registry]
+    this.#ingress = new Counter({
+      name: `${prefix}_router_requests_total`,
+      help: 'Requests through routers, by what is known of the interface they came in through: port (a port of the router), other (none of its ports), unknown (foreign or older proxies).',
+      labelNames: ['ingress'],
+      registers,
+    })
     this.#requests = new Counter({
       name: `${prefix}_requests_total`,
       help: 'Requests of guests, by how they ended, our reason code if the answer was ours, and class of status.',
@@ -185,9 +198,10 @@ export class AgentMetrics implements ResolverObserver, ComputeObserver {
   }
 
   decided(decision: Decision): void {
-    const { outcome, reason, status, span, resolution } = decision
+    const { outcome, reason, status, span, resolution, key } = decision
     const statusClass = status === 0 ? 'none' : `${Math.floor(status / 100)}xx`
     this.#requests.inc({ outcome, reason: reason ?? 'none', status: statusClass })
+    if (key?.scope.kind === 'router') this.#ingress.inc({ ingress: ingressOf(key) })
     this.#requestSeconds.observe(span / milliseconds)
     if (resolution?.kind === 'found') this.#age.observe(decision.mappingAge / milliseconds)
   }

@@ -84,6 +84,10 @@ export const auditCodes = {
     level: 'warn',
     todo: 'Only the source MAC tells them apart: answered behind overlapd-proxy, refused behind haproxy and with source_mac off.',
   },
+  router_port_unknown: {
+    level: 'warn',
+    todo: 'Guests that come in there through overlapd-proxy get 503. With ports.kind "static", write the port under "ports" with its id and "router".',
+  },
   shared_mac: {
     level: 'warn',
     todo: 'Requests from link-local addresses of these ports are refused. Give one of them another MAC.',

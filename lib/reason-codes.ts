@@ -217,7 +217,41 @@ export const reasonCodes = {
     logLevel: 'warn',
     fault: 'guest',
     operatorAction:
-      'source_mac is "verify" and the MAC belongs to no port of the scope, as for guests behind another VM. Use "prefer" to allow those.',
+      'source_mac is "verify" and the MAC belongs to no port on the link, as for guests behind another VM. Use "prefer" to allow those.',
+  },
+  source_mac_missing: {
+    status: 503,
+    publicText: 'The interface that sent this request cannot be told, try again',
+    retryAfter: 2,
+    logLevel: 'warn',
+    fault: 'guest',
+    operatorAction:
+      'source_mac is "verify", and the kernel kept no MAC for this connection: a flood of SYNs fills the queue of the namespace (SYN cookies), or the kernel cannot save SYNs. Find the guest that floods; "prefer" serves without a MAC.',
+  },
+  ingress_port_unknown: {
+    status: 503,
+    publicText: 'The network is changing, try again',
+    retryAfter: 2,
+    logLevel: 'warn',
+    fault: 'directory',
+    operatorAction:
+      'The connection came in through a port of the router that the port directory does not know. Nothing if the interface is new. With ports.kind "static", write the ports of routers into the file.',
+  },
+  ingress_mismatch: {
+    status: 404,
+    publicText: 'The address does not belong to the network this request came through',
+    logLevel: 'warn',
+    fault: 'guest',
+    operatorAction:
+      'The connection came in through another interface of the router than guests of that address use: somebody on one network uses an address of another, or a VM routes between them. "overlapd explain" names both networks.',
+  },
+  routed_refused: {
+    status: 404,
+    publicText: 'The interface that sent this request is not known on this network',
+    logLevel: 'warn',
+    fault: 'guest',
+    operatorAction:
+      'The source MAC belongs to no port on the link, and "routed" is "refuse" for the network. Set networks.ID.routed to "by_address" to serve its routed guests.',
   },
   link_local_without_mac: {
     status: 404,

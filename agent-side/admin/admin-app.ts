@@ -2,6 +2,7 @@ import type { Hono } from 'hono'
 import { isMapping } from '../../lib/config/entry.ts'
 import { createAdminApp, type AdminAppOptions } from '../../lib/http/admin-app.ts'
 import { parseNetworkId, parseRouterId } from '../../lib/ids.ts'
+import { parseIngressPort } from '../../lib/ingress-port.ts'
 import { parseIpAddress } from '../../lib/ip-address.ts'
 import { parseMacAddress } from '../../lib/mac-address.ts'
 import type { Scope } from '../../lib/scope.ts'
@@ -39,9 +40,21 @@ function keyOf(query: Readonly<Record<string, string>>): LookupKey | string {
   if (scope === undefined) return 'give exactly one of router, network and request'
   const sourceIp = parseIpAddress(query['ip'])
   if (sourceIp === undefined) return 'ip is not one IP address'
-  if (query['mac'] === undefined) return { scope, sourceIp }
   const sourceMac = parseMacAddress(query['mac'])
-  return sourceMac === undefined ? 'mac is no MAC address' : { scope, sourceIp, sourceMac }
+  if (query['mac'] !== undefined && sourceMac === undefined) return 'mac is no MAC address'
+  const ingressPort = parseIngressPort(query['ingress_port']?.replace(/(?<=^.{11}).*/, ''))
+  if (query['ingress_port'] !== undefined && ingressPort === undefined) {
+    return 'ingress_port is neither the id of a port nor its first 11 characters nor "other"'
+  }
+  if (ingressPort !== undefined && scope.kind !== 'router') {
+    return 'ingress_port goes with router alone'
+  }
+  return {
+    scope,
+    sourceIp,
+    ...(sourceMac !== undefined && { sourceMac }),
+    ...(ingressPort !== undefined && { ingressPort }),
+  }
 }
 
 function scopeFrom(text: unknown): Scope | undefined {

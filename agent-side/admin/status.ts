@@ -59,6 +59,7 @@ export interface RecentRefusal {
   readonly scope?: string
   readonly sourceIp?: string
   readonly sourceMac?: string
+  readonly ingressPort?: string
   readonly target: string
   readonly span: Milliseconds
 }

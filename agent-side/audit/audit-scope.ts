@@ -4,14 +4,17 @@ import type { NetworkId } from '../../lib/ids.ts'
 import type { IpAddress } from '../../lib/ip-address.ts'
 import type { MacAddress } from '../../lib/mac-address.ts'
 import { scopeText, type Scope } from '../../lib/scope.ts'
-import type { Port } from '../ports/port-directory.ts'
-import { decideIdentity, type SourceMacPolicy } from '../resolve/identity-policy.ts'
+import type { Port, RouterInterface } from '../ports/port-directory.ts'
+import { decideIdentity, type IdentityRules } from '../resolve/identity-policy.ts'
+import { placeOf, type Place } from '../resolve/place.ts'
 import type { Verdict } from '../resolve/resolution.ts'
 
 /** A scope that is served, with everything its requests could be about. */
 export interface ScopeContents {
   readonly scope: Scope
   readonly networkIds: readonly NetworkId[]
+  /** Of a router. Those that name their port tell through which network a guest of theirs comes in. */
+  readonly interfaces?: readonly RouterInterface[] | undefined
   readonly ports: readonly Port[]
 }
 
@@ -58,8 +61,9 @@ function isGuest({ deviceOwner, instanceId }: Port): boolean {
 }
 
 /** Asks the policy about every address of every guest, as if each asked now: with its MAC, and without. */
-export function auditScope(policy: SourceMacPolicy, contents: ScopeContents): ScopeAudit {
-  const audit = new Audit(policy, contents)
+export function auditScope(rules: IdentityRules, contents: ScopeContents): ScopeAudit {
+  const audit = new Audit(rules, contents)
+  audit.lookAtInterfaces()
   for (const port of contents.ports) audit.look(port)
   return audit
 }
@@ -67,7 +71,7 @@ export function auditScope(policy: SourceMacPolicy, contents: ScopeContents): Sc
 class Audit implements ScopeAudit {
   readonly findings: AuditFinding[] = []
   readonly answers: ScopeAnswer[] = []
-  readonly #policy: SourceMacPolicy
+  readonly #rules: IdentityRules
   readonly #contents: ScopeContents
   readonly #about: string
   readonly #byAddress: ReadonlyMap<IpAddress, readonly Port[]>
@@ -75,12 +79,20 @@ class Audit implements ScopeAudit {
   /** Two ports that share an address are one finding. */
   readonly #said = new Set<string>()
 
-  constructor(policy: SourceMacPolicy, contents: ScopeContents) {
-    this.#policy = policy
+  constructor(rules: IdentityRules, contents: ScopeContents) {
+    this.#rules = rules
     this.#contents = contents
     this.#about = scopeText(contents.scope)
     this.#byAddress = group(contents.ports, ({ fixedIps }) => fixedIps)
     this.#byMac = group(contents.ports, ({ macAddress }) => [macAddress])
+  }
+
+  lookAtInterfaces(): void {
+    for (const { networkId, portId } of this.#contents.interfaces ?? []) {
+      if (portId !== undefined) continue
+      const what = `the router's port on network ${networkId} is not known`
+      this.#find('router_port_unknown', networkId, what)
+    }
   }
 
   look(port: Port): void {
@@ -99,7 +111,7 @@ class Audit implements ScopeAudit {
   }
 
   #lookAt(port: Port, address: IpAddress): void {
-    const verdict = this.#decide(port, address, port.macAddress)
+    const verdict = this.#decide(port, address, port.macAddress, this.#placeOf(port))
     this.#note(port, address, verdict)
     if (verdict.kind !== 'found') {
       this.#refused(address, verdict)
@@ -110,15 +122,31 @@ class Audit implements ScopeAudit {
       const what = `${address} of ${shown(port)} would be answered as instance ${instanceId}`
       this.#find('wrong_instance', address, what)
     }
-    if (this.#decide(port, address, undefined).kind === 'found') return
+    // As foreign proxies ask, which know neither.
+    const anywhere = placeOf(this.#contents.networkIds)
+    if (this.#decide(port, address, undefined, anywhere).kind === 'found') return
     this.#find('ambiguous_without_mac', address, this.#ownersText(address))
   }
 
-  #decide(port: Port, sourceIp: IpAddress, sourceMac: MacAddress | undefined): Verdict {
-    const { scope, networkIds } = this.#contents
+  /** Where a guest with this port comes in, as our own proxy tells it. */
+  #placeOf({ networkId }: Port): Place {
+    const { networkIds, interfaces = [] } = this.#contents
+    const isTold = interfaces.some((one) => one.networkId === networkId && one.portId !== undefined)
+    if (!isTold) return placeOf(networkIds)
+    const elsewhere = networkIds.filter((one) => one !== networkId)
+    return { onLink: [networkId], elsewhere, behind: [] }
+  }
+
+  #decide(
+    port: Port,
+    sourceIp: IpAddress,
+    sourceMac: MacAddress | undefined,
+    place: Place,
+  ): Verdict {
+    const { scope } = this.#contents
     const byMac = sourceMac === undefined ? [] : (this.#byMac.get(port.macAddress) ?? [])
     const candidates = [...(this.#byAddress.get(sourceIp) ?? []), ...byMac]
-    return decideIdentity(this.#policy, { scope, sourceIp, sourceMac }, networkIds, candidates)
+    return decideIdentity(this.#rules, { scope, sourceIp, sourceMac }, place, candidates)
   }
 
   #refused(address: IpAddress, verdict: Exclude<Verdict, { kind: 'found' }>): void {

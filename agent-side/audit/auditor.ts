@@ -11,14 +11,19 @@ import type { NetworkId } from '../../lib/ids.ts'
 import { reasonRow, type ReasonCode } from '../../lib/reason-codes.ts'
 import { scopeText, type Scope } from '../../lib/scope.ts'
 import type { Decision, DecisionLog } from '../decision-log.ts'
-import type { Port, PortDirectory } from '../ports/port-directory.ts'
-import type { SourceMacPolicy } from '../resolve/identity-policy.ts'
+import {
+  networksOf,
+  type Port,
+  type PortDirectory,
+  type RouterInterface,
+} from '../ports/port-directory.ts'
+import type { IdentityRules } from '../resolve/identity-policy.ts'
+import type { LookupKey } from '../resolve/resolution.ts'
 import { auditScope, type ScopeAnswer } from './audit-scope.ts'
 
 /** What an auditor looks at. */
-export interface AuditorParts {
+export interface AuditorParts extends IdentityRules {
   readonly directory: PortDirectory
-  readonly sourceMac: SourceMacPolicy
   readonly upstreams: {
     readonly all: readonly {
       readonly url: string
@@ -58,9 +63,16 @@ const refusalsLookedAt: Count = 100_000
 const refusalsOf: Milliseconds = 3_600_000
 const mostAnswers: Count = 50_000
 
+interface KnownScope {
+  readonly scope: Scope
+  readonly networkIds: readonly NetworkId[]
+  /** Of a router. */
+  readonly interfaces?: readonly RouterInterface[]
+}
+
 /** The scopes with their networks, and the ports of each network where they can be listed. */
 interface Listed {
-  readonly known: readonly { readonly scope: Scope; readonly networkIds: readonly NetworkId[] }[]
+  readonly known: readonly KnownScope[]
   readonly ports: ReadonlyMap<NetworkId, readonly Port[]>
 }
 
@@ -85,13 +97,14 @@ export class Auditor {
     const answers: ScopeAnswer[] = []
     let addresses = 0
     const ports = new Set<Port>()
-    for (const { scope, networkIds } of listed.known) {
+    for (const { scope, networkIds, interfaces } of listed.known) {
       await turn.giveWay()
       const lists = networkIds.map((networkId) => listed.ports.get(networkId))
       if (lists.includes(undefined)) continue
-      const contents = { scope, networkIds, ports: lists.flatMap((list) => list ?? []) }
+      const ofNetworks = lists.flatMap((list) => list ?? [])
+      const contents = { scope, networkIds, interfaces, ports: ofNetworks }
       for (const port of contents.ports) ports.add(port)
-      const audit = auditScope(this.#parts.sourceMac, contents)
+      const audit = auditScope(this.#parts, contents)
       addresses += audit.answers.length
       findings.push(...audit.findings)
       if (request.withAnswers) answers.push(...audit.answers.slice(0, mostAnswers - answers.length))
@@ -153,24 +166,22 @@ export class Auditor {
     return { known, ports }
   }
 
-  async #networksOf(
-    scopes: readonly Scope[],
-    findings: AuditFinding[],
-  ): Promise<Listed['known'][number][]> {
-    const known = new Map<Scope, readonly NetworkId[]>()
+  async #networksOf(scopes: readonly Scope[], findings: AuditFinding[]): Promise<KnownScope[]> {
+    const known = new Map<Scope, KnownScope>()
     await this.#each(scopes, async (scope) => {
       if (scope.kind === 'network') {
-        known.set(scope, [scope.networkId])
+        known.set(scope, { scope, networkIds: [scope.networkId] })
         return
       }
       const about = scopeText(scope)
       const { routerId } = scope
       try {
-        const { networkIds } = await this.#parts.directory.networksOfRouter(
+        const { interfaces } = await this.#parts.directory.interfacesOfRouter(
           routerId,
           this.#asking(),
         )
-        if (networkIds.length > 0) known.set(scope, networkIds)
+        const networkIds = networksOf(interfaces)
+        if (networkIds.length > 0) known.set(scope, { scope, networkIds, interfaces })
         else
           findings.push({ code: 'scope_unknown', about, what: 'The router has no known network' })
       } catch (cause) {
@@ -179,10 +190,7 @@ export class Auditor {
       }
     })
     // Answers come in any order.
-    return scopes.flatMap((scope) => {
-      const networkIds = known.get(scope)
-      return networkIds === undefined ? [] : [{ scope, networkIds }]
-    })
+    return scopes.flatMap((scope) => known.get(scope) ?? [])
   }
 
   /** What a directory with a copy of everything holds, of some networks or of all. */
@@ -287,7 +295,7 @@ export class Auditor {
     }
     return Array.from(groups.values(), ({ latest, count }) => {
       const { key, reason, requestId, at } = latest
-      const from = key && `${key.sourceIp} ${key.sourceMac ?? '(MAC not known)'}`
+      const from = key && shownOrigin(key)
       const times = count === 1 ? 'once' : `${count} times`
       const when = new Date(at).toISOString()
       return {
@@ -299,10 +307,15 @@ export class Auditor {
   }
 }
 
+function shownOrigin({ sourceIp, sourceMac, ingressPort }: LookupKey): string {
+  const ingress = ingressPort === undefined ? '' : ` through router port ${ingressPort}`
+  return `${sourceIp} ${sourceMac ?? '(MAC not known)'}${ingress}`
+}
+
 /** What a guest alone can bring about says nothing of us, but for one that takes what belongs to another. */
 function isTelling(reason: ReasonCode | undefined): reason is ReasonCode {
   if (reason === undefined) return false
-  return reason.startsWith('source_mac_') || reasonRow(reason).fault !== 'guest'
+  return /^(?:source_mac|ingress)_/.test(reason) || reasonRow(reason).fault !== 'guest'
 }
 
 /** When somebody else should have the processor. */

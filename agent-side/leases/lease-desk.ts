@@ -239,7 +239,7 @@ type Found = Resolution & { readonly kind: 'found' }
 function isAgreed(resolution: Resolution): resolution is Found {
   return (
     resolution.kind === 'found' &&
-    (resolution.basis === 'address_and_mac' || resolution.basis === 'mac')
+    ['address_and_mac', 'mac', 'same_instance'].includes(resolution.basis)
   )
 }
 

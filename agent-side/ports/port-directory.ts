@@ -47,11 +47,25 @@ export interface PortsAnswer {
   readonly asOf: MonotonicMilliseconds
 }
 
-/** The networks of a router, and when the source said so. */
-export interface NetworksAnswer {
-  /** Networks on which the router has an interface, each once; empty when the router is unknown or has none. */
-  readonly networkIds: readonly NetworkId[]
+/** One of a router's own ports, and the network whose guests come in through it. A network may have several. */
+export interface RouterInterface {
+  readonly networkId: NetworkId
+  /** Absent where the source tells the network alone: then no connection can be said to have come in here. */
+  readonly portId?: PortId
+}
+
+/** The interfaces of a router, and when the source said so. */
+export interface InterfacesAnswer {
+  /** Each once; empty when the router is unknown or has none. */
+  readonly interfaces: readonly RouterInterface[]
   readonly asOf: MonotonicMilliseconds
+}
+
+/** The networks of some interfaces, each once. */
+export function networksOf(interfaces: readonly RouterInterface[]): readonly NetworkId[] {
+  const [only] = interfaces
+  if (only !== undefined && interfaces.length === 1) return [only.networkId]
+  return [...new Set(interfaces.map(({ networkId }) => networkId))]
 }
 
 /** Something changed at the source. Whoever remembers an answer about it must forget it before the next one. */
@@ -89,7 +103,7 @@ export interface PortDirectory {
   /** Ends every connection and timer; may be called twice. */
   close(): Promise<void>
   readiness(): Readiness
-  networksOfRouter(routerId: RouterId, asked: Asked): NetworksAnswer | Promise<NetworksAnswer>
+  interfacesOfRouter(routerId: RouterId, asked: Asked): InterfacesAnswer | Promise<InterfacesAnswer>
   findPorts(query: PortQuery, asked: Asked): PortsAnswer | Promise<PortsAnswer>
   /** @returns the function that ends the subscription */
   onChange(listener: (change: DirectoryChange) => void): () => void

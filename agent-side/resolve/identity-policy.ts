@@ -3,16 +3,26 @@ import type { NetworkId } from '../../lib/ids.ts'
 import { isLinkLocalIpv6, macFromEui64 } from '../../lib/ip-address.ts'
 import type { MacAddress } from '../../lib/mac-address.ts'
 import type { Port, PortQuery } from '../ports/port-directory.ts'
-import type { Basis, Evidence, LookupKey, Verdict } from './resolution.ts'
+import { Deliberation } from './deliberation.ts'
+import { networksOfPlace, type Place } from './place.ts'
+import type { LookupKey, Verdict } from './resolution.ts'
+import { routedByAddress, type RoutedRules } from './routed-policy.ts'
 
 /**
  * What the source MAC of a connection counts for.
  * - `off`: nothing; the address decides, as in Neutron's agent.
- * - `prefer`: it must agree with the address when a port of the scope has it; a MAC that no port has means a routed guest.
- * - `verify`: a MAC that no port of the scope has is refused as well.
+ * - `prefer`: it must agree with the address when a port on the link has it; a MAC that no port has means a routed guest.
+ * - `verify`: a MAC that no port on the link has is refused as well, and so is a request of our own proxy without a MAC.
  */
 export type SourceMacPolicy = 'off' | 'prefer' | 'verify'
 export const sourceMacPolicies: readonly SourceMacPolicy[] = ['off', 'prefer', 'verify']
+
+/** What an identity is decided by. */
+export interface IdentityRules {
+  readonly sourceMac: SourceMacPolicy
+  /** @default by address, nothing behind any network */
+  readonly routed?: RoutedRules | undefined
+}
 
 interface Macs {
   readonly source: MacAddress | undefined
@@ -69,142 +79,113 @@ function distinct(ports: readonly Port[]): readonly Port[] {
 }
 
 /**
- * Decides who a lookup key stands for. Ports outside the networks, or with neither the address nor a MAC in question,
+ * Decides who a lookup key stands for. Ports outside the place, or with neither the address nor a MAC in question,
  * are not considered, whatever the directory gave.
  *
  * Several ports are never a choice. A link-local address is no fixed IP and cannot have been routed, so the MAC decides.
  */
 export function decideIdentity(
-  policy: SourceMacPolicy,
+  rules: IdentityRules,
   key: LookupKey,
-  networkIds: readonly NetworkId[],
+  place: Place,
   candidates: readonly Port[],
 ): Verdict {
-  const macs = macsOf(policy, key)
+  const macs = macsOf(rules.sourceMac, key)
   const macAddress = macs.source ?? macs.eui64
-  const inScope = distinct(candidates.filter((port) => networkIds.includes(port.networkId)))
-  const byAddress = inScope.filter((port) => port.fixedIps.includes(key.sourceIp))
+  const known = distinct(candidates)
+  const onLink = known.filter((port) => place.onLink.includes(port.networkId))
+  const owners = known.filter((port) => port.fixedIps.includes(key.sourceIp))
   const byMac =
-    macAddress === undefined ? [] : inScope.filter((port) => port.macAddress === macAddress)
-  const decision = new Decision(key, { networkIds, byAddress, byMac, macAddress })
+    macAddress === undefined ? [] : onLink.filter((port) => port.macAddress === macAddress)
+  const here = new Deliberation(key, rules.routed ?? routedByAddress, place, {
+    networkIds: networksOfPlace(place),
+    byAddress: owners.filter((port) => place.onLink.includes(port.networkId)),
+    byMac,
+    macAddress,
+    elsewhere: owners.filter((port) => place.elsewhere.includes(port.networkId)),
+    behind: owners.filter((port) => place.behind.includes(port.networkId)),
+  })
 
-  if (networkIds.length === 0) {
-    return decision.none('no_network', 'The router has no interface on any network.')
+  if (networksOfPlace(place).length === 0) {
+    return here.none('no_network', 'The router has no interface on any network.')
   }
-  if (!macs.isLinkLocal) return decideByAddress(policy, macs, decision)
-  const otherOwner = inScope.some(
+  if (place.refusal === 'ingress_port_unknown') {
+    const why = 'The router has no port that the connection could have come in through.'
+    return here.none(place.refusal, why)
+  }
+  if (place.refusal !== undefined) {
+    const why = 'The connection came in through an interface that belongs to no port of the router.'
+    return here.none(place.refusal, why)
+  }
+  if (!macs.isLinkLocal) return decideByAddress(rules.sourceMac, macs, here)
+  const others = onLink.filter(
     (port) => port.macAddress === macs.eui64 && port.macAddress !== macAddress,
   )
-  return decideLinkLocal(policy, macs, otherOwner, decision)
+  return decideLinkLocal(rules.sourceMac, macs, others, here)
 }
 
-function decideByAddress(policy: SourceMacPolicy, macs: Macs, decision: Decision): Verdict {
-  const { byAddress, byMac } = decision
+function decideByAddress(policy: SourceMacPolicy, macs: Macs, here: Deliberation): Verdict {
+  const { byAddress, byMac } = here
   if (macs.source === undefined) {
-    return decision.oneOf(byAddress, 'address', 'No source MAC is known; the address decides.')
+    return byAddress.length > 0
+      ? here.oneOf(byAddress, 'address', 'No source MAC is known; the address decides.')
+      : here.fromBehind('No source MAC is known.')
   }
   if (byMac.length === 0) {
-    return policy === 'verify'
-      ? decision.none('source_mac_unknown', 'No port of the scope has the source MAC.')
-      : decision.oneOf(
-          byAddress,
-          'routed',
-          'No port of the scope has the source MAC: a routed guest; the address decides.',
-        )
-  }
-  if (byAddress.length === 0) {
-    return decision.none(
-      'no_port',
-      'The source MAC belongs to a port, which has other addresses than this one.',
-    )
+    if (policy === 'verify') {
+      return here.none('source_mac_unknown', 'No port on the link has the source MAC.')
+    }
+    return byAddress.length > 0
+      ? here.routed(byAddress, 'No port on the link has the source MAC.')
+      : here.fromBehind('No port on the link has the source MAC.')
   }
   const agreeing = byMac.filter((port) => byAddress.includes(port))
-  return agreeing.length === 0
-    ? decision.conflict('The source MAC belongs to one port and the address to another.')
-    : decision.oneOf(agreeing, 'address_and_mac', 'Address and source MAC name the same port.')
+  if (agreeing.length > 0) {
+    return here.oneOf(agreeing, 'address_and_mac', 'Address and source MAC name the same port.')
+  }
+  const own = here.ofOneInstance([...byAddress, ...here.elsewhere])
+  if (own !== undefined) return own
+  return byAddress.length > 0
+    ? here.conflict('The source MAC belongs to one port and the address to another.')
+    : here.fromBehind('The source MAC belongs to a port, which has other addresses than this one.')
 }
 
 function decideLinkLocal(
   policy: SourceMacPolicy,
   macs: Macs,
-  otherOwner: boolean,
-  decision: Decision,
+  ofEui64: readonly Port[],
+  here: Deliberation,
 ): Verdict {
-  const { byAddress, byMac } = decision
+  const { byAddress, byMac } = here
   if (macs.source === undefined && macs.eui64 === undefined) {
     return byAddress.length > 0
-      ? decision.oneOf(byAddress, 'address', 'The link-local address is a fixed IP.')
-      : decision.none(
+      ? here.oneOf(byAddress, 'address', 'The link-local address is a fixed IP.')
+      : here.none(
           'link_local_without_mac',
           'The link-local address holds no MAC, and no source MAC is known.',
         )
   }
-  if (otherOwner) {
-    return decision.conflict(
-      'The link-local address holds the MAC of another port than the source MAC.',
+  if (ofEui64.length > 0) {
+    return (
+      here.ofOneInstance(ofEui64) ??
+      here.conflict('The link-local address holds the MAC of another port than the source MAC.')
     )
   }
   const agreeing = byMac.filter((port) => byAddress.includes(port))
   if (byAddress.length > 0 && agreeing.length === 0) {
-    return policy === 'verify' && byMac.length === 0
-      ? decision.none('source_mac_unknown', 'No port of the scope has the source MAC.')
-      : decision.conflict('The link-local address is a fixed IP of a port with another MAC.')
+    if (policy === 'verify' && byMac.length === 0) {
+      return here.none('source_mac_unknown', 'No port on the link has the source MAC.')
+    }
+    return (
+      here.ofOneInstance(byAddress) ??
+      here.conflict('The link-local address is a fixed IP of a port with another MAC.')
+    )
   }
   if (byMac.length === 0 && policy === 'verify' && macs.source !== undefined) {
-    return decision.none('source_mac_unknown', 'No port of the scope has the source MAC.')
+    return here.none('source_mac_unknown', 'No port on the link has the source MAC.')
   }
   const remaining = agreeing.length > 0 ? agreeing : byMac
   return macs.source === undefined
-    ? decision.oneOf(remaining, 'eui64', 'The MAC inside the link-local address decides.')
-    : decision.oneOf(remaining, 'mac', 'The source MAC decides for a link-local address.')
-}
-
-/** What every verdict of one decision has in common. */
-class Decision {
-  readonly byAddress: readonly Port[]
-  readonly byMac: readonly Port[]
-  readonly #key: LookupKey
-  readonly #evidence: Omit<Evidence, 'why'>
-
-  constructor(key: LookupKey, evidence: Omit<Evidence, 'why'>) {
-    this.#key = key
-    this.#evidence = evidence
-    this.byAddress = evidence.byAddress
-    this.byMac = evidence.byMac
-  }
-
-  none(reason: Extract<Verdict, { kind: 'none' }>['reason'], why: string): Verdict {
-    return { kind: 'none', reason, evidence: this.#because(why) }
-  }
-
-  conflict(why: string): Verdict {
-    return { kind: 'conflict', reason: 'source_mac_conflict', evidence: this.#because(why) }
-  }
-
-  oneOf(ports: readonly Port[], basis: Basis, why: string): Verdict {
-    const [port] = ports
-    if (port === undefined) return this.none('no_port', `${why} No port of the scope matches.`)
-    if (ports.length > 1) {
-      const evidence = this.#because(`${why} ${ports.length} ports match.`)
-      return { kind: 'ambiguous', reason: 'ambiguous_port', evidence }
-    }
-    const { instanceId, projectId, portId, networkId } = port
-    if (instanceId === undefined) {
-      return this.none('port_without_instance', `${why} The port belongs to no instance.`)
-    }
-    if (projectId === undefined) {
-      return this.none('port_without_project', `${why} The port does not say whose it is.`)
-    }
-    return {
-      kind: 'found',
-      identity: { instanceId, projectId, portId, networkId, sourceIp: this.#key.sourceIp },
-      basis,
-      evidence: this.#because(why),
-    }
-  }
-
-  #because(why: string): Evidence {
-    const { networkIds, byAddress, byMac, macAddress } = this.#evidence
-    return { networkIds, byAddress, byMac, macAddress, why }
-  }
+    ? here.oneOf(remaining, 'eui64', 'The MAC inside the link-local address decides.')
+    : here.oneOf(remaining, 'mac', 'The source MAC decides for a link-local address.')
 }

@@ -34,15 +34,16 @@ export class MacMemory {
     for (const port of evidence.byAddress) this.#macs.set(key.scope, port.macAddress, '', true)
     for (const port of evidence.byMac) this.#macs.set(key.scope, port.macAddress, '', true)
     if (verdict.kind !== 'found') return
-    if (verdict.basis === 'address_and_mac' || verdict.basis === 'mac') {
+    if (['address_and_mac', 'mac', 'same_instance'].includes(verdict.basis)) {
       this.#onLink.set(verdict.identity.portId, true)
     }
   }
 
   /** The verdict, or a refusal when it takes for a routed guest what is none. */
-  withoutImpostors(key: LookupKey, verdict: Verdict): Verdict {
+  withoutImpostors<One extends Verdict>(key: LookupKey, verdict: One): One | Verdict {
     if (verdict.kind !== 'found' || verdict.basis !== 'routed') return verdict
-    const why = this.#whyNotRouted(key, verdict.identity.portId)
+    const isKnownOnLink = verdict.evidence.byMac.length > 0
+    const why = this.#whyNotRouted(key, verdict.identity.portId, isKnownOnLink)
     if (why === undefined) return verdict
     return {
       kind: 'conflict',
@@ -51,9 +52,14 @@ export class MacMemory {
     }
   }
 
-  #whyNotRouted(key: LookupKey, portId: PortId): string | undefined {
-    if (key.sourceMac !== undefined && this.#macs.has(key.scope, key.sourceMac, '')) {
-      return 'The source MAC belonged to a port of the scope that is gone; the address is now of another.'
+  /** @param isKnownOnLink the source MAC is a port's on the link, as that of a VM which routes for networks behind it */
+  #whyNotRouted(key: LookupKey, portId: PortId, isKnownOnLink: boolean): string | undefined {
+    if (
+      !isKnownOnLink &&
+      key.sourceMac !== undefined &&
+      this.#macs.has(key.scope, key.sourceMac, '')
+    ) {
+      return 'The source MAC belongs or belonged to another port of the scope, so nobody routes with it.'
     }
     return this.#onLink.has(portId)
       ? 'The source MAC belongs to no port, and the port of the address was heard with its own MAC: it is not routed.'

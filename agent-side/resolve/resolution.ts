@@ -46,17 +46,23 @@ export interface Identity {
  * - `mac`: a link-local address; the source MAC names the port.
  * - `eui64`: a link-local address; the MAC inside it names the port.
  * - `address`: the address alone, since no source MAC was there to ask.
- * - `routed`: the address alone, though the source MAC is known: it belongs to no port, as behind another VM.
+ * - `same_instance`: the source MAC names a port on the link, the address another port of that port's instance.
+ * - `routed`: the address alone, for a guest that is on the link with no port of its own, as behind another VM.
  */
-export type Basis = 'address_and_mac' | 'mac' | 'eui64' | 'address' | 'routed'
+export type Basis = 'address_and_mac' | 'mac' | 'eui64' | 'same_instance' | 'address' | 'routed'
 
 /** What a verdict rests on. For the operator: it names ports of the scope, whoever owns them. */
 export interface Evidence {
+  /** All that it rests on, those it was not looked for in for the sake of the ingress included. */
   readonly networkIds: readonly NetworkId[]
-  /** Ports with the source address. */
+  /** The network it came in through; absent where that is not known. */
+  readonly ingressNetworkId?: NetworkId | undefined
+  /** Ports with the source address, where the request may have come from. */
   readonly byAddress: readonly Port[]
   /** Ports with the MAC that was looked for. */
   readonly byMac: readonly Port[]
+  /** Ports with the source address on other networks of the router, or on networks behind. */
+  readonly further?: readonly Port[] | undefined
   /** The MAC that was looked for: the source MAC, or the one inside an EUI-64 address. */
   readonly macAddress?: MacAddress | undefined
   /** One sentence: why this verdict and no other. */
@@ -80,6 +86,9 @@ export type Verdict =
         | 'port_without_project'
         | 'source_mac_unknown'
         | 'link_local_without_mac'
+        | 'ingress_port_unknown'
+        | 'ingress_mismatch'
+        | 'routed_refused'
       readonly evidence: Evidence
     }
   | { readonly kind: 'ambiguous'; readonly reason: 'ambiguous_port'; readonly evidence: Evidence }

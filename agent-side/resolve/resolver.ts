@@ -2,22 +2,26 @@
 import { unlessAborted, type Cancellable, type Cancellation } from '../../lib/cancellation.ts'
 import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/clock.ts'
 import { MetadataError } from '../../lib/errors.ts'
-import type { NetworkId } from '../../lib/ids.ts'
 import { scopeText } from '../../lib/scope.ts'
-import type { Freshness, Port, PortDirectory } from '../ports/port-directory.ts'
+import {
+  networksOf,
+  type Freshness,
+  type Port,
+  type PortDirectory,
+} from '../ports/port-directory.ts'
 import { ChangeLog } from './change-log.ts'
-import { decideIdentity, portQueries, type SourceMacPolicy } from './identity-policy.ts'
+import { decideIdentity, portQueries, type IdentityRules } from './identity-policy.ts'
 import { MacMemory } from './mac-memory.ts'
+import { networksOfPlace, placeOf, placeOfIngress, type Place } from './place.ts'
 import { lookupKeyText, type LookupKey, type Resolution, type Verdict } from './resolution.ts'
 import { ResolutionCache, type CacheLimits } from './resolution-cache.ts'
-import { shownPort, shownVerdict } from './shown.ts'
+import { shownPlace, shownPort, shownVerdict } from './shown.ts'
 import { SingleFlight } from './single-flight.ts'
 import type { Trace } from './trace.ts'
 
-export interface ResolverOptions {
+export interface ResolverOptions extends IdentityRules {
   readonly directory: PortDirectory
   readonly clock: Clock
-  readonly sourceMac: SourceMacPolicy
   readonly cache: CacheLimits
   /** How long one resolution may take; a guest gives up after ten seconds. */
   readonly timeout: Milliseconds
@@ -45,10 +49,13 @@ export interface Asking extends Cancellable {
   readonly trace?: Trace | undefined
 }
 
-interface Candidates {
-  readonly networkIds: readonly NetworkId[]
-  readonly ports: readonly Port[]
+interface Dated {
+  readonly place: Place
   readonly asOf: MonotonicMilliseconds
+}
+
+interface Candidates extends Dated {
+  readonly ports: readonly Port[]
 }
 
 /** Changes come faster than answers only when a source is being rebuilt; then the guest is told to wait. */
@@ -74,7 +81,7 @@ function isSameAnswer(one: Verdict, other: Verdict): boolean {
 
 /** Verdicts that a remembered answer may carry. Any other may just mean that the memory is out of date. */
 function isOrdinary(verdict: Verdict): boolean {
-  return verdict.kind === 'found' && verdict.basis !== 'routed'
+  return verdict.kind === 'found' && !['routed', 'same_instance'].includes(verdict.basis)
 }
 
 /** The usual verdict field by field, since a copy of whatever an object holds takes far longer. */
@@ -129,7 +136,7 @@ export class Resolver {
   resolve(key: LookupKey, asking: Asking): Resolution | Promise<Resolution> {
     const { trace, freshness = 'cached' } = asking
     if (freshness === 'cached') {
-      const known = this.#cache.get(key)
+      const known = this.remembered(key)
       if (trace !== undefined) this.#noteCache(trace, key, known)
       if (known !== undefined) {
         this.#options.observer?.answeredFromCache()
@@ -153,7 +160,11 @@ export class Resolver {
 
   /** What is remembered for the key and still true; asks nobody. */
   remembered(key: LookupKey): Resolution | undefined {
-    return this.#cache.get(key)
+    const known = this.#cache.get(key)
+    if (known === undefined || this.#macs.withoutImpostors(key, known) === known) return known
+    // It was believed before its port was heard, and must not fare better than one that comes after.
+    this.#cache.forget(key)
+    return undefined
   }
 
   /** Calls with a key when its found identity is given up or replaced before its time. */
@@ -236,10 +247,10 @@ export class Resolver {
     asker: Cancellable,
     trace: Trace | undefined,
   ): Resolution | Promise<Resolution> {
-    const { clock, sourceMac, observer } = this.#options
+    const { clock, observer } = this.#options
     return after(this.#candidates(key, freshness, asker, trace), (candidates) => {
-      const { networkIds, ports, asOf } = candidates
-      const decided = decideIdentity(sourceMac, key, networkIds, ports)
+      const { place, ports, asOf } = candidates
+      const decided = decideIdentity(this.#options, key, place, ports)
       const verdict = this.#macs.withoutImpostors(key, decided)
       this.#macs.note(key, verdict)
       const age = clock.now() - asOf
@@ -264,40 +275,46 @@ export class Resolver {
     // A fresh answer is as new as its question, even when a pushed copy stamps it with the last push.
     const dated = (asOf: MonotonicMilliseconds): MonotonicMilliseconds =>
       freshness === 'fresh' ? Math.max(asOf, began) : Math.min(asOf, clock.now())
-    return after(this.#networks(key, freshness, asker), (networks) => {
-      const { networkIds } = networks
-      trace?.note('networks', { scope: scopeText(key.scope), networkIds, freshness })
-      const asOf = dated(networks.asOf)
+    return after(this.#place(key, freshness, asker), (found) => {
+      const { place } = found
+      trace?.note('networks', { scope: scopeText(key.scope), ...shownPlace(key, place), freshness })
+      const asOf = dated(found.asOf)
       // Never ask about no networks: a source could take that for all of them.
-      if (networkIds.length === 0) return { networkIds, ports: [], asOf }
-      return after(this.#ports(key, networkIds, freshness, asker), (answers) => {
+      if (place.onLink.length === 0) return { place, ports: [], asOf }
+      return after(this.#ports(key, place, freshness, asker), (answers) => {
         const ports = answers.flatMap((answer) => answer.ports)
         trace?.note('ports', { freshness, candidates: ports.map(shownPort) })
         const oldest = Math.min(asOf, ...answers.map((answer) => dated(answer.asOf)))
-        return { networkIds, ports, asOf: oldest }
+        return { place, ports, asOf: oldest }
       })
     })
   }
 
-  #networks(
-    key: LookupKey,
-    freshness: Freshness,
-    asker: Cancellable,
-  ): NetworksOf | Promise<NetworksOf> {
-    const { scope } = key
-    if (scope.kind === 'network') return { networkIds: [scope.networkId], asOf: Infinity }
-    this.#options.observer?.asked('networks', freshness)
-    return this.#options.directory.networksOfRouter(scope.routerId, new Question(freshness, asker))
+  #place(key: LookupKey, freshness: Freshness, asker: Cancellable): Dated | Promise<Dated> {
+    const { scope, ingressPort } = key
+    if (scope.kind === 'network') return { place: placeOf([scope.networkId]), asOf: Infinity }
+    const { directory, observer, routed } = this.#options
+    observer?.asked('networks', freshness)
+    return after(
+      directory.interfacesOfRouter(scope.routerId, new Question(freshness, asker)),
+      ({ interfaces, asOf }) => ({
+        place:
+          ingressPort === undefined
+            ? placeOf(networksOf(interfaces))
+            : placeOfIngress(ingressPort, interfaces, routed),
+        asOf,
+      }),
+    )
   }
 
   #ports(
     key: LookupKey,
-    networkIds: readonly NetworkId[],
+    place: Place,
     freshness: Freshness,
     asker: Cancellable,
   ): readonly PortsOf[] | Promise<readonly PortsOf[]> {
     const { directory, observer, sourceMac } = this.#options
-    const answers = portQueries(sourceMac, key, networkIds).map((query) => {
+    const answers = portQueries(sourceMac, key, networksOfPlace(place)).map((query) => {
       observer?.asked('ports', freshness)
       return directory.findPorts(query, new Question(freshness, asker))
     })
@@ -308,7 +325,6 @@ export class Resolver {
   }
 }
 
-type NetworksOf = Awaited<ReturnType<PortDirectory['networksOfRouter']>>
 type PortsOf = Awaited<ReturnType<PortDirectory['findPorts']>>
 
 /** Hands the signal on only when the directory looks at it. */

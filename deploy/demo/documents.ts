@@ -54,7 +54,14 @@ export function topologyDocument(topology: DemoTopology): unknown {
         id: network.routerId,
         name: `router-of-${network.name}`,
         project: network.projectId,
-        networks: [network.networkId],
+      })),
+    ports: topology.networks
+      .filter((network) => network.routerId !== undefined)
+      .map((network) => ({
+        id: network.ownPortId,
+        network: network.networkId,
+        mac: network.deviceMac,
+        router: network.routerId,
       })),
     instances: topology.networks.flatMap((network) =>
       network.guests.map((guest) => ({

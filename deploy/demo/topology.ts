@@ -24,6 +24,8 @@ export interface DemoNetwork {
   readonly netns: string
   /** What Neutron would call that namespace; the proxy reads the identity from it. */
   readonly neutronName: string
+  /** The port of the router or DHCP server, after which its interface is named. */
+  readonly ownPortId: string
   /** The interface towards the guests, and its MAC. */
   readonly device: string
   readonly deviceMac: string
@@ -116,7 +118,8 @@ function planNetwork(plan: NetworkPlan): DemoNetwork {
       instanceId: randomUUID(),
     }
   })
-  const device = `${routerId === undefined ? 'tap' : 'qr-'}${randomUUID().slice(0, 11)}`
+  const ownPortId = randomUUID()
+  const device = `${routerId === undefined ? 'tap' : 'qr-'}${ownPortId.slice(0, 11)}`
   return {
     name: `net-${word}`,
     networkId,
@@ -124,6 +127,7 @@ function planNetwork(plan: NetworkPlan): DemoNetwork {
     ...(routerId !== undefined && { routerId }),
     netns: `${plan.run}-${routerId === undefined ? 'dhcp' : 'router'}-${word}`,
     neutronName: routerId === undefined ? `qdhcp-${networkId}` : `qrouter-${routerId}`,
+    ownPortId,
     device,
     deviceMac: macOf(1, plan.index),
     guests,

@@ -44,11 +44,18 @@ function queryOf(call: CommandCall): URLSearchParams {
   const query = new URLSearchParams({ [by]: options.text(by) ?? '' })
   const ip = options.text('ip')
   const mac = options.text('mac')
+  const ingressPort = options.text('ingress-port')
   if (by === 'request') {
-    if (ip !== undefined || mac !== undefined) {
-      throw new UsageError('--request says it all; --ip and --mac go with --router or --network')
+    if (ip !== undefined || mac !== undefined || ingressPort !== undefined) {
+      throw new UsageError(
+        '--request says it all; --ip, --mac and --ingress-port go with --router or --network',
+      )
     }
     return query
+  }
+  if (ingressPort !== undefined) {
+    if (by !== 'router') throw new UsageError('--ingress-port goes with --router')
+    query.set('ingress_port', ingressPort)
   }
   if (ip === undefined) throw new UsageError(`--${by} needs --ip`)
   if (parseIpAddress(ip) === undefined)
@@ -134,6 +141,10 @@ this host sent straight to compute is known to the proxy, which is asked when th
       { flags: '--network <id>', help: 'or the network' },
       { flags: '--ip <address>', help: "the guest's address there" },
       { flags: '--mac <address>', help: "the guest's MAC address, where known" },
+      {
+        flags: '--ingress-port <id>',
+        help: "the router's port that the request came in through, as in the name of its interface (qr-…), or other",
+      },
       { flags: '--request <id>', help: 'or the id of a request that was answered: X-Request-ID' },
       adminOption('agent'),
       adminOption('proxy'),

@@ -1,9 +1,14 @@
 import { SouthboundCopy } from '../../agent-side/ports/ovn/southbound-copy.ts'
-import type { Port, PortDirectory, PortQuery } from '../../agent-side/ports/port-directory.ts'
+import type {
+  Port,
+  PortDirectory,
+  PortQuery,
+  RouterInterface,
+} from '../../agent-side/ports/port-directory.ts'
 import { PortIndex } from '../../agent-side/ports/static/port-index.ts'
 import type { LookupKey } from '../../agent-side/resolve/resolution.ts'
 import { systemClock, type Count } from '../../lib/clock.ts'
-import type { NetworkId, RouterId } from '../../lib/ids.ts'
+import type { RouterId } from '../../lib/ids.ts'
 import {
   instanceId,
   ip,
@@ -51,7 +56,7 @@ function* portsUpTo(count: Count): Generator<Port, void, void> {
 }
 
 interface Held {
-  networksOfRouter(routerId: RouterId): readonly NetworkId[]
+  interfacesOfRouter(routerId: RouterId): readonly RouterInterface[]
   find(query: PortQuery): readonly Port[]
 }
 
@@ -60,11 +65,11 @@ function holdAsFile(count: Count): Held {
   const networks = new Map(
     [...numbers(Math.ceil(count / portsPerNetwork))].map((number) => [
       routerId(number),
-      [networkId(number)],
+      [{ networkId: networkId(number), portId: portId(0x800000 + number) }],
     ]),
   )
   return {
-    networksOfRouter: (router) => networks.get(router) ?? [],
+    interfacesOfRouter: (router) => networks.get(router) ?? [],
     find: (query) => index.find(query),
   }
 }
@@ -111,8 +116,8 @@ export function holdPorts(kind: HeldKind, count: Count): PortDirectory {
     start: async () => undefined,
     close: async () => undefined,
     readiness: () => ({ ready: true, detail: '' }),
-    networksOfRouter: (router) => ({
-      networkIds: held.networksOfRouter(router),
+    interfacesOfRouter: (router) => ({
+      interfaces: held.interfacesOfRouter(router),
       asOf: systemClock.now(),
     }),
     findPorts: (query) => ({ ports: held.find(query), asOf: systemClock.now() }),

@@ -2,7 +2,11 @@ import type { Test } from 'tap'
 import type { PortDirectoryDriver, DirectoryUnderTest } from './port-directory-driver.ts'
 import { MetadataError } from '../../lib/errors.ts'
 import { macFromEui64, parseIpAddress } from '../../lib/ip-address.ts'
-import type { DirectoryChange, PortQuery } from '../../agent-side/ports/port-directory.ts'
+import {
+  routerInterfaceOwners,
+  type DirectoryChange,
+  type PortQuery,
+} from '../../agent-side/ports/port-directory.ts'
 import {
   guest,
   guests,
@@ -17,6 +21,7 @@ import {
   find,
   heard,
   identities,
+  interfacesOf,
   networksOf,
   touchesNetwork,
   touchesRouter,
@@ -81,6 +86,20 @@ export function portDirectoryConformance(t: Test, driver: PortDirectoryDriver): 
         ])
       },
     )
+  }
+
+  if (driver.routers) {
+    t.test(`${name} names the router's port of each interface`, async (t) => {
+      const { directory } = await opened(t)
+      for (const { routerId, ports } of overlappingTopology().routers) {
+        const interfaces = ports
+          .filter(({ deviceOwner }) => routerInterfaceOwners.has(deviceOwner))
+          .map(({ networkId, portId }) => ({ networkId, portId }))
+        for (const freshness of ['cached', 'fresh'] as const) {
+          t.strictSame(await interfacesOf(directory, routerId, freshness), interfaces, routerId)
+        }
+      }
+    })
   }
 
   t.test(`${name} gives no network for a router without interface or unknown`, async (t) => {
@@ -204,7 +223,7 @@ export function portDirectoryConformance(t: Test, driver: PortDirectoryDriver): 
     const networkIds = [networks.plain]
     const ports = await directory.findPorts({ networkIds, fixedIp: ip('10.0.0.10') }, asked)
     t.ok(Number.isFinite(ports.asOf) && ports.asOf <= clock.now(), 'ports')
-    const ofRouter = await directory.networksOfRouter(routers.plain, asked)
+    const ofRouter = await directory.interfacesOfRouter(routers.plain, asked)
     t.ok(Number.isFinite(ofRouter.asOf) && ofRouter.asOf <= clock.now(), 'networks')
   })
 

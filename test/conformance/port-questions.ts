@@ -5,6 +5,7 @@ import type {
   Port,
   PortDirectory,
   PortQuery,
+  RouterInterface,
 } from '../../agent-side/ports/port-directory.ts'
 import type { Topology, TopologyPort } from './topology.ts'
 
@@ -35,14 +36,24 @@ export async function find(
   return answer.ports
 }
 
+export async function interfacesOf(
+  directory: PortDirectory,
+  routerId: RouterId,
+  freshness: Freshness = 'fresh',
+): Promise<readonly RouterInterface[]> {
+  const signal = new AbortController().signal
+  const { interfaces } = await directory.interfacesOfRouter(routerId, { signal, freshness })
+  const text = ({ networkId, portId }: RouterInterface): string => `${networkId} ${portId ?? ''}`
+  return interfaces.toSorted((one, other) => text(one).localeCompare(text(other)))
+}
+
 export async function networksOf(
   directory: PortDirectory,
   routerId: RouterId,
   freshness: Freshness = 'fresh',
 ): Promise<readonly NetworkId[]> {
-  const signal = new AbortController().signal
-  const answer = await directory.networksOfRouter(routerId, { signal, freshness })
-  return [...answer.networkIds].toSorted()
+  const interfaces = await interfacesOf(directory, routerId, freshness)
+  return [...new Set(interfaces.map(({ networkId }) => networkId))].toSorted()
 }
 
 /** What identity depends on, in one order, so that lists can be compared. */

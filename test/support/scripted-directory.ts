@@ -4,17 +4,18 @@ import type {
   Asked,
   DirectoryChange,
   Freshness,
-  NetworksAnswer,
+  InterfacesAnswer,
   Port,
   PortDirectory,
   PortQuery,
   PortsAnswer,
   Readiness,
+  RouterInterface,
 } from '../../agent-side/ports/port-directory.ts'
 
 /** What a source of ports holds at one moment. */
 interface Contents {
-  readonly networksOf: ReadonlyMap<RouterId, readonly NetworkId[]>
+  readonly interfacesOf: ReadonlyMap<RouterId, readonly RouterInterface[]>
   readonly ports: ReadonlyMap<PortId, Port>
   readonly asOf: MonotonicMilliseconds
 }
@@ -43,15 +44,23 @@ export class ScriptedDirectory implements PortDirectory {
   constructor(clock: Clock, options: { readonly answersAtOnce?: boolean } = {}) {
     this.#clock = clock
     this.#answersAtOnce = options.answersAtOnce ?? false
-    this.#source = { networksOf: new Map(), ports: new Map(), asOf: clock.now() }
+    this.#source = { interfacesOf: new Map(), ports: new Map(), asOf: clock.now() }
     this.#remembered = this.#source
   }
 
   // What tests do.
 
+  /** The router has interfaces on these networks; the source does not say by which ports. */
   setRouter(routerId: RouterId, networkIds: readonly NetworkId[]): void {
-    const networksOf = new Map(this.#source.networksOf).set(routerId, networkIds)
-    this.#source = { ...this.#source, networksOf }
+    this.setInterfaces(
+      routerId,
+      networkIds.map((networkId) => ({ networkId })),
+    )
+  }
+
+  setInterfaces(routerId: RouterId, interfaces: readonly RouterInterface[]): void {
+    const interfacesOf = new Map(this.#source.interfacesOf).set(routerId, interfaces)
+    this.#source = { ...this.#source, interfacesOf }
   }
 
   setPorts(...ports: readonly Port[]): void {
@@ -119,9 +128,12 @@ export class ScriptedDirectory implements PortDirectory {
     return () => this.#listeners.delete(listener)
   }
 
-  networksOfRouter(routerId: RouterId, asked: Asked): NetworksAnswer | Promise<NetworksAnswer> {
-    return this.#answer('networks', asked, ({ networksOf, asOf }) => ({
-      networkIds: networksOf.get(routerId) ?? [],
+  interfacesOfRouter(
+    routerId: RouterId,
+    asked: Asked,
+  ): InterfacesAnswer | Promise<InterfacesAnswer> {
+    return this.#answer('networks', asked, ({ interfacesOf, asOf }) => ({
+      interfaces: interfacesOf.get(routerId) ?? [],
       asOf,
     }))
   }

@@ -6,7 +6,7 @@ import type { Registry } from '../../../lib/metrics.ts'
 import type {
   Asked,
   DirectoryChange,
-  NetworksAnswer,
+  InterfacesAnswer,
   Port,
   PortDirectory,
   PortQuery,
@@ -138,9 +138,12 @@ export class NeutronRestDirectory implements PortDirectory {
     return () => this.#listeners.delete(listener)
   }
 
-  networksOfRouter(routerId: RouterId, asked: Asked): NetworksAnswer | Promise<NetworksAnswer> {
+  interfacesOfRouter(
+    routerId: RouterId,
+    asked: Asked,
+  ): InterfacesAnswer | Promise<InterfacesAnswer> {
     const { maxAge } = this.#options.config
-    const held = (age: Milliseconds): NetworksAnswer | undefined =>
+    const held = (age: Milliseconds): InterfacesAnswer | undefined =>
       asked.freshness === 'cached'
         ? this.#routerCopies.get(routerId, this.#options.clock.now(), age)
         : undefined

@@ -1,31 +1,37 @@
 import { LRUCache } from 'lru-cache'
 import type { Count, Milliseconds, MonotonicMilliseconds } from '../../../lib/clock.ts'
 import type { NetworkId, RouterId } from '../../../lib/ids.ts'
-import type { NetworksAnswer } from '../port-directory.ts'
-import type { RouterInterface } from './schema.ts'
+import { networksOf, type InterfacesAnswer, type RouterInterface } from '../port-directory.ts'
+import type { RouterPort } from './schema.ts'
 
-/** The networks of each router in a list of interfaces. */
-export function networksByRouter(
-  interfaces: readonly RouterInterface[],
-): ReadonlyMap<RouterId, readonly NetworkId[]> {
-  const networks = new Map<RouterId, Set<NetworkId>>()
-  for (const { routerId, networkId } of interfaces) {
-    const known = networks.get(routerId)
-    if (known === undefined) networks.set(routerId, new Set([networkId]))
-    else known.add(networkId)
+/** The interfaces of each router in a list of ports. */
+export function interfacesByRouter(
+  ports: readonly RouterPort[],
+): ReadonlyMap<RouterId, readonly RouterInterface[]> {
+  const byRouter = new Map<RouterId, RouterInterface[]>()
+  for (const { routerId, networkId, portId } of ports) {
+    const known = byRouter.get(routerId)
+    const found = { networkId, ...(portId !== undefined && { portId }) }
+    if (known === undefined) byRouter.set(routerId, [found])
+    else known.push(found)
   }
-  return new Map([...networks].map(([routerId, known]) => [routerId, [...known].sort()]))
+  return byRouter
+}
+
+function textOf({ interfaces }: InterfacesAnswer): string {
+  const texts = interfaces.map(({ networkId, portId = '' }) => `${networkId} ${portId}`)
+  return texts.toSorted().join()
 }
 
 interface AllRouters {
   readonly asOf: MonotonicMilliseconds
-  readonly routers: ReadonlyMap<RouterId, readonly NetworkId[]>
+  readonly routers: ReadonlyMap<RouterId, readonly RouterInterface[]>
   readonly networks: ReadonlySet<NetworkId>
 }
 
 /** What we know of routers: answers about single ones, and, where the cloud is small enough, a copy of all interfaces. */
 export class RouterCopies {
-  readonly #held: LRUCache<RouterId, NetworksAnswer>
+  readonly #held: LRUCache<RouterId, InterfacesAnswer>
   readonly #changed: (routerId: RouterId) => void
   #all: AllRouters | undefined
 
@@ -42,11 +48,11 @@ export class RouterCopies {
     routerId: RouterId,
     now: MonotonicMilliseconds,
     age: Milliseconds,
-  ): NetworksAnswer | undefined {
+  ): InterfacesAnswer | undefined {
     const held = this.#held.get(routerId)
     if (held !== undefined && now - held.asOf <= age) return held
     if (this.#all === undefined || now - this.#all.asOf > age) return undefined
-    return { networkIds: this.#all.routers.get(routerId) ?? [], asOf: this.#all.asOf }
+    return { interfaces: this.#all.routers.get(routerId) ?? [], asOf: this.#all.asOf }
   }
 
   hasAll(now: MonotonicMilliseconds, age: Milliseconds): boolean {
@@ -58,20 +64,23 @@ export class RouterCopies {
     return this.#all?.networks ?? new Set()
   }
 
-  set(routerId: RouterId, answer: NetworksAnswer): void {
+  set(routerId: RouterId, answer: InterfacesAnswer): void {
     const before = this.#held.peek(routerId)
     if (before !== undefined && before.asOf > answer.asOf) return
     this.#held.set(routerId, answer)
-    if (before !== undefined && before.networkIds.join() !== answer.networkIds.join()) {
+    if (before !== undefined && textOf(before) !== textOf(answer)) {
       this.#changed(routerId)
     }
   }
 
-  setAll(routers: ReadonlyMap<RouterId, readonly NetworkId[]>, asOf: MonotonicMilliseconds): void {
+  setAll(
+    routers: ReadonlyMap<RouterId, readonly RouterInterface[]>,
+    asOf: MonotonicMilliseconds,
+  ): void {
     const gone = [...this.#held.keys()].filter((routerId) => !routers.has(routerId))
-    for (const routerId of gone) this.set(routerId, { networkIds: [], asOf })
-    for (const [routerId, networkIds] of routers) this.set(routerId, { networkIds, asOf })
-    this.#all = { asOf, routers, networks: new Set([...routers.values()].flat()) }
+    for (const routerId of gone) this.set(routerId, { interfaces: [], asOf })
+    for (const [routerId, interfaces] of routers) this.set(routerId, { interfaces, asOf })
+    this.#all = { asOf, routers, networks: new Set(networksOf([...routers.values()].flat())) }
   }
 
   clear(): void {

@@ -1,11 +1,11 @@
 import type { Clock, Milliseconds, MonotonicMilliseconds } from '../../../lib/clock.ts'
 import type { RouterId } from '../../../lib/ids.ts'
-import { routerInterfaceOwners, type Asked, type NetworksAnswer } from '../port-directory.ts'
+import { routerInterfaceOwners, type Asked, type InterfacesAnswer } from '../port-directory.ts'
 import type { NeutronClient } from './client.ts'
 import type { NeutronRestConfig } from './config.ts'
 import { QuestionBatch } from './question-batch.ts'
-import { networksByRouter, type RouterCopies } from './router-copies.ts'
-import { parseRouterInterface, routerInterfaceFields, type RouterInterface } from './schema.ts'
+import { interfacesByRouter, type RouterCopies } from './router-copies.ts'
+import { parseRouterPort, routerInterfaceFields, type RouterPort } from './schema.ts'
 
 /** What it is made with. */
 export interface RouterLookupsOptions {
@@ -18,10 +18,10 @@ export interface RouterLookupsOptions {
 /** How long a cloud counts as too large for a copy of all its router interfaces. */
 const tooLargeFor: Milliseconds = 3_600_000
 
-/** Asks which networks a router has interfaces on. */
+/** Asks for the interfaces of routers. */
 export class RouterLookups {
   readonly #options: RouterLookupsOptions
-  readonly #batch: QuestionBatch<NetworksAnswer>
+  readonly #batch: QuestionBatch<InterfacesAnswer>
   #isViewLimited = false
   #tooLargeUntil: MonotonicMilliseconds = Number.NEGATIVE_INFINITY
 
@@ -41,7 +41,7 @@ export class RouterLookups {
     return this.#isViewLimited
   }
 
-  async ask(routerId: RouterId, asked: Asked): Promise<NetworksAnswer> {
+  async ask(routerId: RouterId, asked: Asked): Promise<InterfacesAnswer> {
     const { answer } = await this.#batch.ask(routerId, asked)
     return answer
   }
@@ -54,14 +54,14 @@ export class RouterLookups {
       ...this.#question([]),
       filters: [{ name: 'network_id', values: ['-'] }],
     } as const
-    await client.list(question, { signal, parseRow: parseRouterInterface })
+    await client.list(question, { signal, parseRow: parseRouterPort })
   }
 
   async #ask(
     routerIds: readonly RouterId[],
     asOf: MonotonicMilliseconds,
     signal: AbortSignal,
-  ): Promise<ReadonlyMap<string, NetworksAnswer>> {
+  ): Promise<ReadonlyMap<string, InterfacesAnswer>> {
     const { clock, config, copies } = this.#options
     const hasAll = copies.hasAll(clock.now(), config.maxAge)
     if (!hasAll && (await this.#askAll(asOf, signal))) {
@@ -69,7 +69,7 @@ export class RouterLookups {
       return new Map(
         routerIds.map((routerId) => [
           routerId,
-          copies.get(routerId, asOf, age) ?? { networkIds: [], asOf },
+          copies.get(routerId, asOf, age) ?? { interfaces: [], asOf },
         ]),
       )
     }
@@ -80,17 +80,17 @@ export class RouterLookups {
     routerIds: readonly RouterId[],
     asOf: MonotonicMilliseconds,
     signal: AbortSignal,
-  ): Promise<ReadonlyMap<string, NetworksAnswer>> {
+  ): Promise<ReadonlyMap<string, InterfacesAnswer>> {
     const { client, copies } = this.#options
     const { rows } = await client.list(this.#question(routerIds), {
       signal,
-      parseRow: parseRouterInterface,
+      parseRow: parseRouterPort,
     })
     this.#look(rows)
-    const networks = networksByRouter(rows)
+    const interfaces = interfacesByRouter(rows)
     return new Map(
       routerIds.map((routerId) => {
-        const answer = { networkIds: networks.get(routerId) ?? [], asOf }
+        const answer = { interfaces: interfaces.get(routerId) ?? [], asOf }
         copies.set(routerId, answer)
         return [routerId, answer]
       }),
@@ -105,18 +105,18 @@ export class RouterLookups {
     const { filters, ...question } = this.#question([])
     const listing = await client.list(
       { ...question, filters: filters.filter(({ name }) => name === 'device_owner') },
-      { signal, atMost, parseRow: parseRouterInterface },
+      { signal, atMost, parseRow: parseRouterPort },
     )
     this.#look(listing.rows)
     if (!listing.complete) {
       this.#tooLargeUntil = clock.now() + tooLargeFor
       return false
     }
-    copies.setAll(networksByRouter(listing.rows), asOf)
+    copies.setAll(interfacesByRouter(listing.rows), asOf)
     return true
   }
 
-  #look(rows: readonly RouterInterface[]): void {
+  #look(rows: readonly RouterPort[]): void {
     if (rows.length > 0) this.#isViewLimited = rows.every((row) => !row.asAdministrator)
   }
 

@@ -1,12 +1,6 @@
-import {
-  parseNetworkId,
-  parsePortId,
-  parseRouterId,
-  type NetworkId,
-  type RouterId,
-} from '../../../lib/ids.ts'
+import { parseNetworkId, parsePortId, parseRouterId, type RouterId } from '../../../lib/ids.ts'
 import { brokenAnswer, isJsonObject, parseNeutronPort, type JsonObject } from '../neutron-port.ts'
-import { routerInterfaceOwners, type Port } from '../port-directory.ts'
+import { routerInterfaceOwners, type Port, type RouterInterface } from '../port-directory.ts'
 import { parseJsonObject } from './json.ts'
 
 /** What is asked of each port. Older servers know only `tenant_id`. */
@@ -34,10 +28,9 @@ export const routerInterfaceFields = [
   administratorField,
 ] as const
 
-/** One network that a router has an interface on. */
-export interface RouterInterface {
+/** One of a router's own ports. */
+export interface RouterPort extends RouterInterface {
   readonly routerId: RouterId
-  readonly networkId: NetworkId
   /** False when we are shown the port as its project is. */
   readonly asAdministrator: boolean
 }
@@ -62,7 +55,7 @@ export function parsePort(row: JsonObject): Port {
  * `undefined`.
  * @throws MetadataError `directory_unavailable` when a field has the wrong type
  */
-export function parseRouterInterface(row: JsonObject): RouterInterface | undefined {
+export function parseRouterPort(row: JsonObject): RouterPort | undefined {
   const { device_owner: owner } = row
   if (typeof owner !== 'string') throw brokenAnswer('a port has no "device_owner"')
   if (!routerInterfaceOwners.has(owner)) return undefined
@@ -70,7 +63,9 @@ export function parseRouterInterface(row: JsonObject): RouterInterface | undefin
   const networkId = parseNetworkId(row['network_id'])
   if (routerId === undefined) throw brokenAnswer('a router interface has no "device_id"')
   if (networkId === undefined) throw brokenAnswer('a router interface has no "network_id"')
-  return { routerId, networkId, asAdministrator: Object.hasOwn(row, administratorField) }
+  const portId = parsePortId(row['id'])
+  if (portId === undefined) throw brokenAnswer('a router interface has no "id"')
+  return { routerId, networkId, portId, asAdministrator: Object.hasOwn(row, administratorField) }
 }
 
 /**

@@ -7,7 +7,7 @@ import type { NeutronPort } from '../neutron-port.ts'
 import type {
   Asked,
   DirectoryChange,
-  NetworksAnswer,
+  InterfacesAnswer,
   Port,
   PortDirectory,
   PortQuery,
@@ -173,8 +173,11 @@ export class NeutronRpcDirectory implements PortDirectory {
     return () => void this.#listeners.delete(listener)
   }
 
-  networksOfRouter(routerId: RouterId, asked: Asked): NetworksAnswer | Promise<NetworksAnswer> {
-    return this.#answers.networksOfRouter(routerId, asked)
+  interfacesOfRouter(
+    routerId: RouterId,
+    asked: Asked,
+  ): InterfacesAnswer | Promise<InterfacesAnswer> {
+    return this.#answers.interfacesOfRouter(routerId, asked)
   }
 
   findPorts(query: PortQuery, asked: Asked): PortsAnswer | Promise<PortsAnswer> {

@@ -2,7 +2,7 @@ import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../..
 import { causeText, MetadataError } from '../../../lib/errors.ts'
 import type { NetworkId, RouterId } from '../../../lib/ids.ts'
 import type { Logger } from '../../../lib/log.ts'
-import type { Asked, NetworksAnswer, Port, PortQuery, PortsAnswer } from '../port-directory.ts'
+import type { Asked, InterfacesAnswer, Port, PortQuery, PortsAnswer } from '../port-directory.ts'
 import type { NeutronRpcConfig } from './config.ts'
 import type { PartFetcher } from './part-fetcher.ts'
 import type { Part, PortCopy } from './port-copy.ts'
@@ -49,15 +49,18 @@ export class PortAnswers {
     this.#large.add(networkId)
   }
 
-  networksOfRouter(routerId: RouterId, asked: Asked): NetworksAnswer | Promise<NetworksAnswer> {
+  interfacesOfRouter(
+    routerId: RouterId,
+    asked: Asked,
+  ): InterfacesAnswer | Promise<InterfacesAnswer> {
     const { copy } = this.#options
     const part: Part = { kind: 'router', routerId }
     const asOf = this.#asOf(part, asked)
-    if (asOf !== undefined) return { networkIds: copy.networksOf(routerId), asOf }
+    if (asOf !== undefined) return { interfaces: copy.interfacesOf(routerId), asOf }
     const put = this.#options.clock.now()
     return this.#brought([part], asked).then(() => ({
       asOf: this.#heldAsOf([part], put),
-      networkIds: copy.networksOf(routerId),
+      interfaces: copy.interfacesOf(routerId),
     }))
   }
 

@@ -1,7 +1,7 @@
 import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../../lib/clock.ts'
 import type { NetworkId, PortId, RouterId } from '../../../lib/ids.ts'
 import { routerOfInterface, type NeutronPort } from '../neutron-port.ts'
-import type { DirectoryChange, Port, PortQuery } from '../port-directory.ts'
+import type { DirectoryChange, Port, PortQuery, RouterInterface } from '../port-directory.ts'
 import { PortIndex } from './port-index.ts'
 import type { PortEvent } from './versioned-object.ts'
 
@@ -98,13 +98,11 @@ export class PortCopy {
     return own.cover.fetchedAt >= whole.cover.fetchedAt ? own.cover : whole.cover
   }
 
-  networksOf(routerId: RouterId): readonly NetworkId[] {
-    const networks = new Set<NetworkId>()
-    for (const portId of this.#index.ofRouter(routerId)) {
+  interfacesOf(routerId: RouterId): readonly RouterInterface[] {
+    return this.#index.ofRouter(routerId).flatMap((portId) => {
       const held = this.#index.get(portId)
-      if (held !== undefined) networks.add(held.port.networkId)
-    }
-    return [...networks]
+      return held === undefined ? [] : [{ networkId: held.port.networkId, portId }]
+    })
   }
 
   ofNetwork(networkId: NetworkId): readonly Port[] {

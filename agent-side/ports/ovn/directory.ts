@@ -9,7 +9,7 @@ import type { RowChange } from '../../../lib/ovsdb/table-updates.ts'
 import type {
   Asked,
   DirectoryChange,
-  NetworksAnswer,
+  InterfacesAnswer,
   Port,
   PortDirectory,
   PortQuery,
@@ -120,13 +120,13 @@ export class OvnPortDirectory implements PortDirectory, MonitorConsumer {
     return this.#copy !== undefined && this.#standing().isConfirmed
   }
 
-  networksOfRouter(routerId: RouterId, asked: Asked): NetworksAnswer {
+  interfacesOfRouter(routerId: RouterId, asked: Asked): InterfacesAnswer {
     const { copy, asOf, isConfirmed } = this.#usableCopy()
-    const networkIds = copy.networksOfRouter(routerId)
-    if (!isConfirmed && asked.freshness === 'fresh' && networkIds.length === 0) {
+    const interfaces = copy.interfacesOfRouter(routerId)
+    if (!isConfirmed && asked.freshness === 'fresh' && interfaces.length === 0) {
       throw this.#unconfirmed()
     }
-    return { networkIds, asOf }
+    return { interfaces, asOf }
   }
 
   findPorts(query: PortQuery, asked: Asked): PortsAnswer {

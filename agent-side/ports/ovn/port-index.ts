@@ -113,16 +113,16 @@ export class PortIndex {
     }
   }
 
-  /** Datapaths on which the router has an interface; may repeat. */
-  datapathsOfRouter(routerId: RouterId): readonly string[] {
+  /** The switches' sides of the router's interfaces. */
+  interfacesOfRouter(routerId: RouterId): readonly Pick<PortBinding, 'datapath' | 'logicalPort'>[] {
     const slots = [...(this.#interfaces.get(routerId) ?? [])]
-    return slots.flatMap((slot) => this.#rows.at(slot)?.datapath ?? [])
+    return slots.flatMap((slot) => this.#rows.at(slot) ?? [])
   }
 
   /** Routers that have an interface on the datapath. */
   routersOnDatapath(datapath: string): readonly RouterId[] {
     return [...this.#interfaces.keys()].filter((routerId) =>
-      this.datapathsOfRouter(routerId).includes(datapath),
+      this.interfacesOfRouter(routerId).some((one) => one.datapath === datapath),
     )
   }
 

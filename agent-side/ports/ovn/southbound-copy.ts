@@ -9,7 +9,7 @@ import {
 } from '../../../lib/ids.ts'
 import { OvsdbError } from '../../../lib/ovsdb/ovsdb-error.ts'
 import type { RowChange } from '../../../lib/ovsdb/table-updates.ts'
-import type { Port, PortQuery } from '../port-directory.ts'
+import type { Port, PortQuery, RouterInterface } from '../port-directory.ts'
 import { PortIndex, routerOf, type IndexedPort } from './port-index.ts'
 import {
   modifyDatapathBinding,
@@ -74,13 +74,14 @@ export class SouthboundCopy {
     else if (change.table === 'Datapath_Binding') this.#applyDatapath(change, touched)
   }
 
-  networksOfRouter(routerId: RouterId): readonly NetworkId[] {
-    const networkIds = new Set<NetworkId>()
-    for (const uuid of this.#ports.datapathsOfRouter(routerId)) {
-      const networkId = this.#datapaths.get(uuid)?.networkId
-      if (networkId !== undefined) networkIds.add(networkId)
-    }
-    return [...networkIds]
+  /** The switch's side of a router's interface is named by the id of the router's port. */
+  interfacesOfRouter(routerId: RouterId): readonly RouterInterface[] {
+    return this.#ports.interfacesOfRouter(routerId).flatMap(({ datapath, logicalPort }) => {
+      const networkId = this.#datapaths.get(datapath)?.networkId
+      if (networkId === undefined) return []
+      const portId = parsePortId(logicalPort)
+      return [{ networkId, ...(portId !== undefined && { portId }) }]
+    })
   }
 
   find(query: PortQuery): readonly Port[] {

@@ -4,7 +4,7 @@ import type { RouterId } from '../../../lib/ids.ts'
 import type { Logger } from '../../../lib/log.ts'
 import type {
   DirectoryChange,
-  NetworksAnswer,
+  InterfacesAnswer,
   Port,
   PortDirectory,
   PortQuery,
@@ -82,9 +82,9 @@ export class StaticPortDirectory implements PortDirectory {
     return { ready: true, detail }
   }
 
-  networksOfRouter(routerId: RouterId): NetworksAnswer {
+  interfacesOfRouter(routerId: RouterId): InterfacesAnswer {
     const { topology } = this.#loaded()
-    return { networkIds: topology.routers.get(routerId) ?? [], asOf: this.#options.clock.now() }
+    return { interfaces: topology.routers.get(routerId) ?? [], asOf: this.#options.clock.now() }
   }
 
   findPorts(query: PortQuery): PortsAnswer {

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { NetworkId } from '../../../lib/ids.ts'
-import type { DirectoryChange, Port } from '../port-directory.ts'
+import type { DirectoryChange, Port, RouterInterface } from '../port-directory.ts'
 import type { StaticTopology } from './topology.ts'
 
 /** Beyond this many, forgetting everything is cheaper than forgetting one by one. */
@@ -32,9 +32,9 @@ export function topologyChanges(
   if (before === undefined) return [{ kind: 'all', why: 'the file was read for the first time' }]
   const changes: DirectoryChange[] = []
   for (const routerId of new Set([...before.routers.keys(), ...after.routers.keys()])) {
-    const old = new Set(before.routers.get(routerId))
-    const now = new Set(after.routers.get(routerId))
-    if (!sameIds(old, now)) changes.push({ kind: 'router', routerId })
+    const old = interfaceTexts(before.routers.get(routerId))
+    const now = interfaceTexts(after.routers.get(routerId))
+    if (!isSameSet(old, now)) changes.push({ kind: 'router', routerId })
   }
   for (const networkId of changedNetworks(before, after)) {
     changes.push({ kind: 'network', networkId })
@@ -44,6 +44,10 @@ export function topologyChanges(
     : changes
 }
 
-function sameIds(one: ReadonlySet<string>, other: ReadonlySet<string>): boolean {
+function interfaceTexts(interfaces: readonly RouterInterface[] = []): ReadonlySet<string> {
+  return new Set(interfaces.map(({ networkId, portId = '' }) => `${networkId} ${portId}`))
+}
+
+function isSameSet(one: ReadonlySet<string>, other: ReadonlySet<string>): boolean {
   return one.size === other.size && [...one].every((id) => other.has(id))
 }

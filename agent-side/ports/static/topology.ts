@@ -1,7 +1,7 @@
 import type { InstanceId, NetworkId, PortId, ProjectId, RouterId } from '../../../lib/ids.ts'
 import { parseInstanceId, parsePortId, parseProjectId } from '../../../lib/ids.ts'
 import { schemaProblems, z } from '../../../lib/schema.ts'
-import { routerInterfaceOwners, type Port } from '../port-directory.ts'
+import { routerInterfaceOwners, type Port, type RouterInterface } from '../port-directory.ts'
 import {
   computeSchema,
   instanceSchema,
@@ -43,8 +43,8 @@ export interface StaticInstance {
 /** A whole file, its references followed and its defaults filled in. Plain data, which goes from thread to thread. */
 export interface StaticTopology {
   readonly networks: ReadonlyMap<NetworkId, StaticNetwork>
-  /** The networks on which each router has an interface, each once. */
-  readonly routers: ReadonlyMap<RouterId, readonly NetworkId[]>
+  /** The interfaces of each router: its ports, and without a port the networks that are only named. */
+  readonly routers: ReadonlyMap<RouterId, readonly RouterInterface[]>
   readonly ports: readonly Port[]
   readonly instances: ReadonlyMap<InstanceId, StaticInstance>
   readonly compute: ComputeEntry
@@ -75,7 +75,7 @@ class TopologyBuilder {
   readonly #instanceNames: References<InstanceId>
   readonly #portIds: References<PortId>
   readonly #networks = new Map<NetworkId, StaticNetwork>()
-  readonly #routers = new Map<RouterId, Set<NetworkId>>()
+  readonly #routers = new Map<RouterId, RouterInterface[]>()
   readonly #instances = new Map<InstanceId, StaticInstance>()
   readonly #ports: Port[] = []
   #onlyProject: ProjectId | undefined
@@ -111,7 +111,11 @@ class TopologyBuilder {
       const networkIds = entry.networks.map((name, index) =>
         this.#networkNames.require(name, [...keys, 'networks', index]),
       )
-      this.#routers.set(entry.id, new Set(networkIds.filter((id) => id !== undefined)))
+      const named = new Set(networkIds.filter((id) => id !== undefined))
+      this.#routers.set(
+        entry.id,
+        [...named].map((networkId) => ({ networkId })),
+      )
     }
     const instances = this.#parseAll(instanceSchema, sections.instances, 'instances')
     for (const [index, placed] of instances.entries()) this.#addInstance(placed, index + 1)
@@ -120,7 +124,7 @@ class TopologyBuilder {
     this.#problems.throwIfAny()
     return {
       networks: this.#networks,
-      routers: new Map([...this.#routers].map(([id, networkIds]) => [id, [...networkIds]])),
+      routers: this.#routers,
       ports: this.#ports,
       instances: this.#instances,
       compute: compute ?? computeSchema.parse({}),
@@ -202,7 +206,7 @@ class TopologyBuilder {
     if (portId === undefined) return
     this.#portIds.declare(portId, undefined, keys)
     const instanceId = this.#instanceOf(entry, keys)
-    const deviceOwner = this.#joinRouter(entry, networkId, keys)
+    const deviceOwner = this.#joinRouter(entry, { networkId, portId }, keys)
     const projectId =
       this.#projectOf(entry.project, [...keys, 'project']) ??
       (instanceId && this.#instances.get(instanceId)?.projectId) ??
@@ -240,13 +244,16 @@ class TopologyBuilder {
     return instanceId
   }
 
-  /** A router's own port puts its network among the router's, if the owner is one of an interface. */
-  #joinRouter(entry: PortEntry, networkId: NetworkId, keys: Keys): string | undefined {
+  /** A router's own port is one of its interfaces, if the owner is one of an interface. It says more than its network's name alone. */
+  #joinRouter(entry: PortEntry, own: RouterInterface, keys: Keys): string | undefined {
     if (entry.router === undefined) return undefined
     const routerId = this.#routerNames.require(entry.router, [...keys, 'router'])
     const deviceOwner = entry.device_owner ?? 'network:router_interface'
     if (routerId !== undefined && routerInterfaceOwners.has(deviceOwner)) {
-      this.#routers.get(routerId)?.add(networkId)
+      const others = (this.#routers.get(routerId) ?? []).filter(
+        ({ networkId, portId }) => portId !== undefined || networkId !== own.networkId,
+      )
+      this.#routers.set(routerId, [...others, own])
     }
     return deviceOwner
   }

@@ -39,11 +39,11 @@ function contents(...ports: readonly Port[]): ScopeContents {
 }
 
 function codes(ports: readonly Port[], policy: 'prefer' | 'off' = 'prefer'): readonly string[] {
-  return auditScope(policy, contents(...ports)).findings.map(({ code }) => code)
+  return auditScope({ sourceMac: policy }, contents(...ports)).findings.map(({ code }) => code)
 }
 
 t.test('auditScope() finds nothing where each address and MAC is one port’s', async (t) => {
-  const { findings, answers } = auditScope('prefer', contents(port(1), port(2)))
+  const { findings, answers } = auditScope({ sourceMac: 'prefer' }, contents(port(1), port(2)))
   t.strictSame(findings, [])
   t.match(answers, [
     { scope: `router/${routerId(1)}`, address: '10.0.0.1', instanceId: instanceId(1) },
@@ -56,7 +56,7 @@ t.test('auditScope() tells addresses that only a MAC tells apart from hopeless o
   t.strictSame(codes([port(1), twin]), ['ambiguous_without_mac'])
   t.strictSame(codes([port(1), twin], 'off'), ['ambiguous_address'])
   const clone = { ...twin, macAddress: mac(1) }
-  const { findings, answers } = auditScope('prefer', contents(port(1), clone))
+  const { findings, answers } = auditScope({ sourceMac: 'prefer' }, contents(port(1), clone))
   t.match(findings, [{ code: 'shared_mac' }, { code: 'ambiguous_address' }])
   for (const id of [portId(1), portId(2), instanceId(1), instanceId(2)]) {
     t.match(findings[1]?.what, id)
@@ -70,7 +70,10 @@ t.test(
     const { instanceId: _instance, ...nobodys } = port(3)
     const { projectId: _project, ...projectless } = port(4)
     const dhcp = port(5, { deviceOwner: 'network:dhcp' })
-    const { findings, answers } = auditScope('prefer', contents(nobodys, projectless, dhcp))
+    const { findings, answers } = auditScope(
+      { sourceMac: 'prefer' },
+      contents(nobodys, projectless, dhcp),
+    )
     t.match(findings, [{ code: 'port_without_instance' }, { code: 'port_without_project' }])
     t.match(answers, [{ address: '10.0.0.4', reason: 'port_without_project' }])
     t.strictSame(codes([{ ...nobodys, deviceOwner: '' }]), [])
@@ -102,7 +105,10 @@ t.test('auditScope() says of any address what the resolver would do', async (t) 
       }
     })
 
-    const { findings, answers } = auditScope(policy, { scope: router, networkIds, ports })
+    const { findings, answers } = auditScope(
+      { sourceMac: policy },
+      { scope: router, networkIds, ports },
+    )
 
     const guests = ports.filter((one) => one.instanceId !== undefined)
     t.equal(answers.length, guests.length * 2)

@@ -41,7 +41,10 @@ function subject(parts: Partial<AuditorParts> = {}): {
 } {
   const clock = new FakeClock()
   const directory = new ScriptedDirectory(clock)
-  directory.setRouter(routerId(1), [networkId(1), networkId(2)])
+  directory.setInterfaces(routerId(1), [
+    { networkId: networkId(1), portId: portId(0x101) },
+    { networkId: networkId(2), portId: portId(0x102) },
+  ])
   directory.setPorts(port(1, 1, '10.0.0.1'), port(2, 2, '10.0.0.1'), port(3, 3, '10.0.0.1'))
   directory.remember()
   const decisions = new DecisionLog(100)
@@ -62,6 +65,14 @@ function subject(parts: Partial<AuditorParts> = {}): {
     audit: (scopes, withAnswers = false) => auditor.audit({ scopes, withAnswers }),
   }
 }
+
+t.test('audit() tells of interfaces of routers whose port is not known', async (t) => {
+  const { directory, audit } = subject()
+  directory.setRouter(routerId(1), [networkId(1)])
+  directory.remember()
+  const { findings } = await audit([router(1)])
+  t.match(findings, [{ code: 'router_port_unknown', about: `router/${routerId(1)}` }])
+})
 
 t.test('audit() looks at exactly what the named scopes can be asked about', async (t) => {
   const { audit } = subject()
@@ -121,7 +132,7 @@ t.test('audit() asks network by network where nothing whole is held', async (t) 
     start: () => held.start(),
     close: () => held.close(),
     readiness: () => held.readiness(),
-    networksOfRouter: (id, asked) => held.networksOfRouter(id, asked),
+    interfacesOfRouter: (id, asked) => held.interfacesOfRouter(id, asked),
     findPorts: (query, asked) => held.findPorts(query, asked),
     onChange: (listener) => held.onChange(listener),
     async portsOfNetwork(networkId) {

@@ -4,6 +4,7 @@ import {
   portQueries,
   type SourceMacPolicy,
 } from '../../../agent-side/resolve/identity-policy.ts'
+import { placeOf } from '../../../agent-side/resolve/place.ts'
 import type { LookupKey } from '../../../agent-side/resolve/resolution.ts'
 import type { Port } from '../../../agent-side/ports/port-directory.ts'
 import { instanceId, ip, mac, networkId, portId, projectId } from '../../conformance/topology.ts'
@@ -181,7 +182,7 @@ const cases: readonly (readonly [string, SourceMacPolicy, LookupKey, readonly Po
 
 for (const [what, policy, lookupKey, ports, expected] of cases) {
   t.test(`decideIdentity() decides ${what}`, async (t) => {
-    const verdict = decideIdentity(policy, lookupKey, both, ports)
+    const verdict = decideIdentity({ sourceMac: policy }, lookupKey, placeOf(both), ports)
 
     if (typeof expected === 'string') {
       t.equal(verdict.kind === 'found' ? verdict.identity.portId : verdict.reason, expected)
@@ -195,7 +196,7 @@ for (const [what, policy, lookupKey, ports, expected] of cases) {
 }
 
 t.test('decideIdentity() takes no networks for none, never for all', async (t) => {
-  const verdict = decideIdentity('prefer', key('10.0.0.10', 0xa), [], all)
+  const verdict = decideIdentity({ sourceMac: 'prefer' }, key('10.0.0.10', 0xa), placeOf([]), all)
   t.equal(verdict.kind === 'none' && verdict.reason, 'no_network')
 })
 

@@ -215,7 +215,7 @@ t.test('a user who sees only its own project is told of in readiness', async (t)
   t.notMatch(directory.readiness().detail, 'own projects only')
   neutron.ports.rows = neutron.ports.rows.map((row) => ({ ...row, 'binding:host_id': undefined }))
   await clock.advance(20_000)
-  await directory.networksOfRouter('r' as never, {
+  await directory.interfacesOfRouter('r' as never, {
     signal: new AbortController().signal,
     freshness: 'cached',
   })

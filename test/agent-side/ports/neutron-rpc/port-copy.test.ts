@@ -1,5 +1,6 @@
 import t from 'tap'
 import { parseInstanceId } from '../../../../lib/ids.ts'
+import { networksOf } from '../../../../agent-side/ports/port-directory.ts'
 import type { NeutronPort } from '../../../../agent-side/ports/neutron-port.ts'
 import {
   PortCopy,
@@ -112,13 +113,13 @@ t.test('Pushes of networks that are not held are told and not kept', async (t) =
 t.test('A router gains and loses a network by pushes of its interfaces', async (t) => {
   const { copy, cover } = opened()
   copy.merge([router], [], cover())
-  t.strictSame(copy.networksOf(routerId(1)), [])
+  t.strictSame(networksOf(copy.interfacesOf(routerId(1))), [])
   t.strictSame(copy.tell({ kind: 'updated', held: interfaceOf(7) }), [plain, router])
-  t.strictSame(copy.networksOf(routerId(1)), [networks.plain])
+  t.strictSame(networksOf(copy.interfacesOf(routerId(1))), [networks.plain])
   const freed = { ...interfaceOf(7), revision: 2 }
   const { instanceId: _, ...port } = freed.port
   t.strictSame(copy.tell({ kind: 'updated', held: { port, revision: 2 } }), [plain, router])
-  t.strictSame(copy.networksOf(routerId(1)), [])
+  t.strictSame(networksOf(copy.interfacesOf(routerId(1))), [])
 })
 
 t.test('A port that a router fetch no longer names puts its network in doubt', async (t) => {
@@ -127,7 +128,7 @@ t.test('A port that a router fetch no longer names puts its network in doubt', a
   copy.merge([router], [interfaceOf(7)], cover())
   await clock.advance(10_000)
   copy.merge([router], [], cover())
-  t.strictSame(copy.networksOf(routerId(1)), [])
+  t.strictSame(networksOf(copy.interfacesOf(routerId(1))), [])
   t.equal(copy.cover(plain), undefined, 'it must be fetched before it is answered from')
 })
 
@@ -151,7 +152,7 @@ t.test('Everything fetched covers each network and router', async (t) => {
   copy.merge([{ kind: 'all' }], [held(1, '10.0.0.10', 1), interfaceOf(7)], cover())
   t.ok(copy.cover(plain))
   t.ok(copy.cover(router))
-  t.strictSame(copy.networksOf(routerId(1)), [networks.plain])
+  t.strictSame(networksOf(copy.interfacesOf(routerId(1))), [networks.plain])
   t.strictSame([...copy.all()].length, 2)
   copy.tell({ kind: 'updated', held: held(3, '10.0.0.13', 1) })
   t.strictSame(found(copy, '10.0.0.13'), [portId(3)])

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { networksOf } from '../../../../agent-side/ports/port-directory.ts'
 import { SouthboundCopy } from '../../../../agent-side/ports/ovn/southbound-copy.ts'
 import { OvsdbError } from '../../../../lib/ovsdb/ovsdb-error.ts'
 import type { RowChange } from '../../../../lib/ovsdb/table-updates.ts'
@@ -49,10 +50,13 @@ t.test('SouthboundCopy answers the same in whatever order the rows came', async 
   for (const order of orders) {
     const copy = new SouthboundCopy()
     for (const change of order) copy.apply(change)
-    t.strictSame([...copy.networksOfRouter(routers.twins)].sort(), [
-      networks.twinOne,
-      networks.twinTwo,
-    ])
+    t.strictSame(
+      copy
+        .interfacesOfRouter(routers.twins)
+        .map(({ networkId }) => networkId)
+        .sort(),
+      [networks.twinOne, networks.twinTwo],
+    )
     const [port] = copy.find({ ...plain, fixedIp: ip('10.0.0.1') })
     t.equal(port?.macAddress, mac(0x101), 'the MAC is told by the router side')
     t.equal(copy.portCount, overlappingTopology().ports.length + 9)
@@ -164,7 +168,7 @@ t.test('SouthboundCopy believes only OVN that a router is attached, not a tenant
   copy.applyAll([
     put('Port_Binding', rowUuid('forged'), { ...portRow(forged), external_ids: ovsMap(ids) }),
   ])
-  t.strictSame(copy.networksOfRouter(routers.plain), [networks.plain])
+  t.strictSame(networksOf(copy.interfacesOfRouter(routers.plain)), [networks.plain])
 })
 
 t.test('SouthboundCopy knows no network without the prefix, and none of a router', async (t) => {

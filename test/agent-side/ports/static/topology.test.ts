@@ -105,10 +105,11 @@ instances:
 - {name: web-1, ports: [{network: lan, mac: 'fa:16:3e:00:00:05', fixed_ips: [10.0.0.5, 10.0.0.5]}]}
 `
   const topology = parseTopology(text, 'ports.yaml')
+  const ofRouter = topology.ports.find(({ macAddress }) => macAddress === 'fa:16:3e:00:00:01')
   t.strictSame(
     [...topology.routers],
     [
-      ['router-a', ['net-a']],
+      ['router-a', [{ networkId: 'net-a', portId: ofRouter?.portId }]],
       ['router-b', []],
     ],
   )
