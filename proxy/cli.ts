@@ -110,7 +110,9 @@ async function serve(call: CommandCall): Promise<number> {
   const proxy = composeProxy({ config, clock: systemClock, logger, window, nftables, restart })
   process.on('SIGHUP', () => {
     proxy.reload()
-    logger.info({}, 'Certificates were read again; anything else needs a restart')
+    const hasCertificates = agentPlaces(config).some(({ kind }) => kind === 'tls')
+    const what = hasCertificates ? 'Certificates were read again' : 'There is nothing to read again'
+    logger.info({}, `${what}: other settings need a restart`)
   })
   await lifecycle.start(proxy.parts)
   const notify = notifier(call, logger)

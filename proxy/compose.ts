@@ -13,6 +13,7 @@ import { readMapping, workerCount, type ProxyConfig } from './config.ts'
 import { untilServing } from './handover/finish.ts'
 import { InheritedSockets } from './handover/inherited-sockets.ts'
 import { OrphanSocket, orphanSocketPath } from './handover/orphan-socket.ts'
+import { LeftWorkers, WorkerRecord, workerRecordPath } from './handover/left-workers.ts'
 import type { RestartState } from './handover/restart-state.ts'
 import type { ServiceStore } from './handover/service-sockets.ts'
 import { NamespaceGrants } from './haproxy/namespace-grants.ts'
@@ -133,7 +134,9 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     onBreach: (breach) => metrics.workerBreaches.inc({ breach }),
     onCanary: (canaryId, outcome) => canary?.told(canaryId, outcome),
     lifelines: restart?.store && lifelinesIn(restart.store),
+    onStart: (pids) => workerRecord.note(pids),
   })
+  const workerRecord = new WorkerRecord(workerRecordPath(config.admin.socket), logger)
   const holders = new PortHolders(window, clock)
   const inherited = new InheritedSockets(logger, (fd) => restart?.store?.remove(fd))
   inherited.add(restart?.fds ?? [])
@@ -255,6 +258,15 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     clock,
     logger,
   })
+  const leftWorkers = new LeftWorkers({
+    record: workerRecord,
+    onGone: () => {
+      for (const { attachment } of listeners.holdings()) listeners.retry(attachment.key)
+    },
+    onKill: () => metrics.workerBreaches.inc({ breach: 'stayed' }),
+    clock,
+    logger,
+  })
   const hasOrphans = restart?.hasOrphans === true
   let leavesWorkers = restart?.store !== undefined
   const isServing = (): boolean => {
@@ -328,15 +340,21 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
       restart?.store?.remove(fd, 'lifeline')
       closeSync(fd)
     }
-    if (hasOrphans) await orphanSocket.start()
+    const areReleased = !hasOrphans || (await orphanSocket.start())
+    await leftWorkers.seeOff(areReleased)
     hasTakenOver = true
   }
   const closeOrphanSocket = (): void => {
+    leftWorkers.close()
     if (leavesWorkers) orphanSocket.leave()
     else orphanSocket.close()
   }
   const following = startable('what ran before', follow, closeOrphanSocket)
-  const surviving = startable('socket of orphans', () => orphanSocket.start(), closeOrphanSocket)
+  const surviving = startable(
+    'takeover socket',
+    async () => void (await orphanSocket.start()),
+    closeOrphanSocket,
+  )
   return {
     status: () => admin.status(),
     reload: () => agentAddresses.reload(),

@@ -7,7 +7,7 @@ import { connectIn, type ConnectTarget } from '../netns/connect-in.ts'
 import { SystemCallError } from '../netns/libc.ts'
 import { openNamespace, type NamespaceKey } from '../netns/namespace-handle.ts'
 import type { NamespaceWindow } from '../netns/window.ts'
-import type { CanaryOutcome } from '../worker/protocol.ts'
+import { notOurs, type CanaryOutcome } from '../worker/protocol.ts'
 
 /** A namespace that is served, and where its guests would ask. */
 export interface CanaryPlace {
@@ -49,8 +49,15 @@ const failuresToDown: Count = 2
 /** For a worker that ends before it has told. */
 const grace: Milliseconds = 2_000
 
-const whatToDo =
+const adviceOnRules =
   'Compare with "overlapd status". Nothing at all: look at the rules (nft list table inet overlapd) and at nf_conntrack_count in the namespace.'
+const adviceOnAgent =
+  'The namespace and the workers are right: the agent does not answer. Look at "overlapd status" and at the log of the agent.'
+
+/** A reason code that blames the agent came from a worker, so the guest gets to a worker. */
+function whatToDo(why: string): string {
+  return /\bagent_/.test(why) ? adviceOnAgent : adviceOnRules
+}
 
 /**
  * Asks through each namespace's own listeners, rules and workers, up to the agent. The opener makes the sockets and reads nothing from
@@ -120,7 +127,7 @@ export class Canary {
   async #askPlace(place: CanaryPlace): Promise<void> {
     for (const target of place.targets) {
       const outcome = await this.#ask(place, target)
-      if (outcome === undefined) return
+      if (outcome === undefined || (!outcome.ok && outcome.why === notOurs)) return
       if (!outcome.ok) {
         this.#note(place, `${target.address}: ${outcome.why}`)
         return
@@ -175,7 +182,7 @@ export class Canary {
       known.state = 'up'
     } else if (known.failures >= failuresToDown && known.state !== 'down') {
       known.state = 'down'
-      logger.warn({ netns, why, whatToDo }, 'The canary is not answered')
+      logger.warn({ netns, why, whatToDo: whatToDo(why) }, 'The canary is not answered')
     }
   }
 }

@@ -1,8 +1,8 @@
 /** Which listening sockets came from before this process, and where does each one live? */
-import { closeSync } from 'node:fs'
 import type { Count } from '../../lib/clock.ts'
 import { causeText } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/log.ts'
+import { closeReceived } from '../netns/close-received.ts'
 import { listeningSocketOf, type ListeningSocket } from '../netns/listening-socket.ts'
 import type { NamespaceKey } from '../netns/namespace-handle.ts'
 
@@ -74,6 +74,6 @@ export class InheritedSockets {
 
   #close(fd: number): void {
     this.#beforeClose(fd)
-    closeSync(fd)
+    if (!closeReceived(fd)) this.#logger.warn({ fd }, 'What is no socket stays open')
   }
 }

@@ -47,16 +47,17 @@ export class OrphanSocket {
   /**
    * We serve: workers outlive this process from now on, and those of a dead one are released. In this order the next opener finds
    * somebody who serves, whenever this one dies. The admin socket must be this process's own by now. Does nothing when called again.
+   * @returns false when one of those before does not obey
    */
-  async start(): Promise<void> {
-    if (this.#isStarted) return
+  async start(): Promise<boolean> {
+    if (this.#isStarted) return true
     this.#isStarted = true
     const { path, clock, logger } = this.#options
     const former = { path: formerSocketPath(path), clock, logger }
     // One died in the middle of this. The workers it left hold the same sockets as those before them.
-    if (isListenedAt(path)) await releaseOrphans(former)
+    const areReleased = !isListenedAt(path) || (await releaseOrphans(former))
     this.#open(former.path)
-    await releaseOrphans(former)
+    return (await releaseOrphans(former)) && areReleased
   }
 
   #open(formerPath: string): void {

@@ -1,17 +1,18 @@
 /** How does a new proxy take everything over from workers whose opener has died? */
-import { closeSync, lstatSync, unlinkSync } from 'node:fs'
+import { closeSync, lstatSync, readFileSync, unlinkSync } from 'node:fs'
 import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/clock.ts'
 import { causeText } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/log.ts'
 import {
   connectSocket,
+  descriptorsPerMessage,
   linux,
   openSocket,
-  receiveBytes,
   receiveDescriptors,
   sendBytes,
   SystemCallError,
 } from '../netns/libc.ts'
+import { closeConversation, dropDescriptors } from '../netns/close-received.ts'
 import { peerOfDescriptor } from '../netns/peer.ts'
 import { unixAddress } from '../netns/unix-address.ts'
 import { orphanWords } from '../worker/outliving.ts'
@@ -23,11 +24,19 @@ export interface OrphansOptions {
   readonly logger: Logger
 }
 
-const takeLimit: Milliseconds = 5_000
-const releaseLimit: Milliseconds = 10_000
+const takeLimit: Milliseconds = 3_000
+const releaseLimit: Milliseconds = 5_000
 const askAgain: Milliseconds = 5
 /** Nobody has so many; one who was broken into may send without end. */
 const mostSockets: Count = 65_536
+/** What this process opens besides. What it could not hold the kernel would close in its name, however long that takes. */
+const otherDescriptors: Count = 2_048
+
+function mostTaken(): Count {
+  const [, soft] = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1')) ?? []
+  const free = soft === undefined ? mostSockets : Number(soft) - otherDescriptors
+  return Math.max(0, Math.min(mostSockets, free))
+}
 
 /**
  * Takes the sockets once, from whichever worker answers first: all hold the same. Nothing that comes this way is believed: workers read
@@ -41,7 +50,8 @@ export async function takeFromOrphans(
   const { path, logger } = options
   const connection = connected(path)
   if (typeof connection !== 'number') {
-    if (connection === 'later') logger.warn({ path }, 'Workers of a dead proxy do not answer')
+    if (connection === 'later')
+      logger.warn({ path }, 'Workers of the supervisor before do not answer')
     return undefined
   }
   // Nothing else may keep this process alive yet, and the clock does not.
@@ -54,14 +64,14 @@ export async function takeFromOrphans(
     }
     sendBytes(connection, Buffer.of(orphanWords.take))
     const fds = await received(connection, options)
-    logger.info({ pid, sockets: fds.length }, 'A proxy died and left its workers serving')
+    logger.info({ pid, sockets: fds.length }, 'The supervisor before left its workers serving')
     return fds
   } catch (cause) {
-    logger.warn({ path, cause: causeText(cause) }, 'Cannot ask workers of a dead proxy')
+    logger.warn({ path, cause: causeText(cause) }, 'Cannot ask workers of the supervisor before')
     return undefined
   } finally {
     clearInterval(alive)
-    closeSync(connection)
+    closeConversation(connection)
   }
 }
 
@@ -71,7 +81,8 @@ async function received(
 ): Promise<readonly number[]> {
   const end = clock.now() + takeLimit
   const fds: number[] = []
-  while (clock.now() < end && fds.length < mostSockets) {
+  const most = mostTaken() - descriptorsPerMessage
+  while (clock.now() < end && fds.length <= most) {
     const batch = await next(connection, end, clock)
     if (batch === undefined) return fds
     fds.push(...batch.fds)
@@ -81,7 +92,10 @@ async function received(
       return fds
     }
   }
-  logger.warn({ sockets: fds.length }, 'Workers of a dead proxy did not come to an end')
+  logger.warn(
+    { sockets: fds.length },
+    'Workers of the supervisor before sent sockets without an end',
+  )
   return fds
 }
 
@@ -106,16 +120,17 @@ async function next(
 /**
  * We serve: lets each of them accept no more. Each closes its end then, so none is left when nobody listens. Resolves when that is so, or
  * says in the log that it is not. Where there are none, what they left is removed.
+ * @returns false when one does not obey
  */
-export async function releaseOrphans({ path, clock, logger }: OrphansOptions): Promise<void> {
+export async function releaseOrphans({ path, clock, logger }: OrphansOptions): Promise<boolean> {
   const end = clock.now() + releaseLimit
   let hasAsked = false
   while (clock.now() < end) {
     const connection = connected(path)
     if (connection === undefined) {
       if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true) unlinkSync(path)
-      if (hasAsked) logger.info({}, 'Took over from workers of a dead proxy')
-      return
+      if (hasAsked) logger.info({}, 'Took over from workers of the supervisor before')
+      return true
     }
     hasAsked = true
     if (connection !== 'later') {
@@ -125,19 +140,19 @@ export async function releaseOrphans({ path, clock, logger }: OrphansOptions): P
       } catch {
         // It ended meanwhile.
       } finally {
-        closeSync(connection)
+        closeConversation(connection)
       }
     }
     await clock.sleep(askAgain)
   }
-  logger.error({}, 'Workers of a dead proxy do not stop: end their processes')
+  logger.error({}, 'Workers of the supervisor before do not stop: they are going to be killed')
+  return false
 }
 
 async function closed(connection: number, end: MonotonicMilliseconds, clock: Clock): Promise<void> {
-  const nothing = Buffer.alloc(1)
   while (clock.now() < end) {
     try {
-      if (receiveBytes(connection, nothing) === 0) return
+      if (!dropDescriptors(connection)) return
     } catch (cause) {
       if (!isErrno(cause, 'EAGAIN')) return
     }
@@ -148,7 +163,7 @@ async function closed(connection: number, end: MonotonicMilliseconds, clock: Clo
 /** Whether workers of a dead opener wait there. One of them hears a connection that ends without a word. */
 export function isListenedAt(path: string): boolean {
   const connection = connected(path)
-  if (typeof connection === 'number') closeSync(connection)
+  if (typeof connection === 'number') closeConversation(connection)
   return connection !== undefined
 }
 

@@ -374,7 +374,6 @@ export function receiveDescriptors(channelFd: number): ReceivedDescriptors {
     message.address,
     linux.MSG_DONTWAIT | linux.MSG_CMSG_CLOEXEC,
   )
-  if (received === 0) return { count: 0, fds: [] }
   const controlLength = Number(bytes.readBigUInt64LE(40))
   const fds: number[] = []
   if (controlLength >= controlHeaderBytes) {
@@ -383,5 +382,6 @@ export function receiveDescriptors(channelFd: number): ReceivedDescriptors {
       fds.push(bytes.readInt32LE(at))
     }
   }
-  return { count: bytes.readUInt32LE(layout.payload), fds }
+  // The end of the channel, or a message without a number in it.
+  return { count: received < countBytes ? 0 : bytes.readUInt32LE(layout.payload), fds }
 }

@@ -45,6 +45,8 @@ export interface WorkerPoolOptions {
   readonly onRefused: (listenerId: number, cause: string) => void
   readonly onRestart: () => void
   readonly onBreach: (breach: WorkerBreach) => void
+  /** Process ids of all workers that run, whenever one is started. */
+  readonly onStart?: (pids: readonly number[]) => void
   readonly onCanary?: (canaryId: number, outcome: CanaryOutcome) => void
   /** Absent, workers end soon after this process. */
   readonly lifelines?: Lifelines | undefined
@@ -138,11 +140,6 @@ export class WorkerPool implements ListenerSink {
   serveUntilTakeover(takeover: TakeoverSocket | undefined): void {
     this.#takeover = takeover
     for (const { worker } of this.#places) worker?.serveUntilTakeover(takeover)
-  }
-
-  /** Process ids of those that run. */
-  pids(): readonly number[] {
-    return this.#places.flatMap(({ worker }) => worker?.pid ?? [])
   }
 
   /** Lets one of the workers ask, each in its turn. @returns false when none can */
@@ -249,6 +246,7 @@ export class WorkerPool implements ListenerSink {
           gone: (worker, why) => this.#replace(place, worker, why),
         },
       })
+      this.#options.onStart?.(this.#places.flatMap((one) => one.worker?.pid ?? []))
     } catch (cause) {
       logger.error({ cause: causeText(cause) }, 'Cannot start a worker')
       this.#startLater(place)

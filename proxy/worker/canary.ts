@@ -8,9 +8,13 @@ import { isReasonCode, reasonRow, type ReasonCode } from '../../lib/reason-codes
 import { wireHeaders } from '../../lib/wire-headers.ts'
 import { ownEnd, peerEnd } from '../netns/socket-ends.ts'
 import type { AnswerReceiver } from './agent-exchange.ts'
-import type { CanaryOutcome, WorkerConfig } from './protocol.ts'
+import { notOurs, type CanaryOutcome, type WorkerConfig } from './protocol.ts'
 
 type CanaryConfig = NonNullable<WorkerConfig['canary']>
+
+/** Answered by a worker of the supervisor before, which finishes: it has another token. */
+const otherSupervisor = 421
+const canaryTarget = /^\/canary\/[0-9a-f]{64}$/
 
 /** Our own answer is a fraction of that. */
 const longestAnswer: Bytes = 4_096
@@ -46,6 +50,7 @@ export function askCanary(fd: number, config: CanaryConfig, clock: Clock): Promi
 }
 
 function outcomeOf(answer: string, latency: number): CanaryOutcome {
+  if (answer.startsWith(`HTTP/1.1 ${otherSupervisor} `)) return { ok: false, why: notOurs }
   if (answer.startsWith('HTTP/1.1 204 ')) return { ok: true, latency }
   const reason = new RegExp(`^${wireHeaders.reason}: (\\w+)\\r$`, 'im').exec(answer)?.[1]
   return { ok: false, why: isReasonCode(reason) ? reason : 'not answered by us' }
@@ -67,8 +72,12 @@ export function answerCanary(
   config: CanaryConfig,
   askReady: AskReady,
 ): void {
-  if (!isSameText(request.url ?? '', config.target)) {
-    request.socket.destroy()
+  const target = request.url ?? ''
+  if (!isSameText(target, config.target)) {
+    // Of the next supervisor, or of the one before: it is left alone.
+    if (canaryTarget.test(target))
+      response.writeHead(otherSupervisor, { connection: 'close' }).end()
+    else request.socket.destroy()
     return
   }
   const answer = (reason?: ReasonCode): void => {

@@ -163,6 +163,9 @@ export interface DirectRecord {
   readonly span: Milliseconds
 }
 
+/** Why a canary was not answered by a worker of this supervisor: one of another supervisor got it. That says nothing about guests. */
+export const notOurs = 'answered by a worker of another supervisor'
+
 /** What came of asking as the canary. `why` is a reason code, the kernel's word, or a few words. */
 export type CanaryOutcome =
   | { readonly ok: true; readonly latency: Milliseconds }

@@ -1,6 +1,7 @@
 import type { AttackClass } from './attack-class.ts'
 import { crossTenant } from './cross-tenant/cross-tenant.ts'
+import { hostileWorker } from './hostile-worker.ts'
 import { httpEdge } from './http-edge/http-edge.ts'
 
 /** Every class of attack. To add one, export an `AttackClass` from a file of this folder and name it here. */
-export const attackClasses: readonly AttackClass[] = [httpEdge, crossTenant]
+export const attackClasses: readonly AttackClass[] = [httpEdge, crossTenant, hostileWorker]

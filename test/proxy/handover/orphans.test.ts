@@ -170,7 +170,7 @@ if (process.platform !== 'linux') {
     await releaseOrphans({ path, clock: systemClock, logger })
 
     await Promise.all(workers.map(({ over }) => over))
-    t.match(said, ['A proxy died and left its workers serving', /^Took over/])
+    t.match(said, [/left its workers serving$/, /^Took over/])
     t.equal(await takeFromOrphans({ path, clock: systemClock, logger }), undefined)
     t.equal(said.length, 2, 'where nobody listens there is nothing to say')
   })
@@ -277,7 +277,7 @@ if (process.platform !== 'linux') {
     t.ok(clock.now() < 10_000, `${clock.now()}`)
     await releaseOrphans({ path, clock, logger })
     t.ok(clock.now() < 20_000, `${clock.now()}`)
-    t.match(said, [/./, /./, /do not stop: end their processes/])
+    t.match(said, [/./, /./, /do not stop/])
   })
 
   t.test('who sends without end is not listened to without end', async (t) => {
@@ -308,28 +308,34 @@ if (process.platform !== 'linux') {
     closeAll(orphans ?? [])
   })
 
-  t.test('what is no listening TCP socket is closed, whoever says it is one', async (t) => {
-    const { path, fd } = await leftSocket(t)
-    const listening = await listenOnLoopback(t)
-    const inUnix = impostor(t)
-    const file = openSync('/dev/null', 'r')
-    const datagram = openSocket(linux.AF_INET, linux.SOCK_DGRAM)
-    const unbound = openSocket(linux.AF_INET, linux.SOCK_STREAM)
-    t.teardown(() => closeAll([file, datagram, unbound]))
-    const { over } = orphan(fd, [file, datagram, unbound, inUnix.fd, fd])
-    closeSync(fd)
+  t.test(
+    'no socket but a listening TCP socket is kept, and what is no socket stays open',
+    async (t) => {
+      const { path, fd } = await leftSocket(t)
+      const listening = await listenOnLoopback(t)
+      const inUnix = impostor(t)
+      const file = openSync('/dev/null', 'r')
+      const datagram = openSocket(linux.AF_INET, linux.SOCK_DGRAM)
+      const unbound = openSocket(linux.AF_INET, linux.SOCK_STREAM)
+      t.teardown(() => closeAll([file, datagram, unbound]))
+      const { over } = orphan(fd, [file, datagram, unbound, inUnix.fd, fd])
+      closeSync(fd)
 
-    const orphans = await takeFromOrphans({ path, clock: systemClock, logger: silentLogger })
-    const fds = orphans ?? []
-    t.equal(fds.length, 5)
-    const inherited = new InheritedSockets(silentLogger)
-    inherited.add(fds)
-    t.equal(inherited.count, 0)
-    for (const one of fds) t.throws(() => fstatSync(one), { code: 'EBADF' })
-    await releaseOrphans({ path, clock: systemClock, logger: silentLogger })
-    await over
-    t.ok(fstatSync(listening))
-  })
+      const orphans = await takeFromOrphans({ path, clock: systemClock, logger: silentLogger })
+      const fds = orphans ?? []
+      t.equal(fds.length, 5)
+      const inherited = new InheritedSockets(silentLogger)
+      inherited.add(fds)
+      t.equal(inherited.count, 0)
+      const [noSocket, ...sockets] = fds
+      t.ok(fstatSync(noSocket!), 'whose end could take as long as its owner likes')
+      for (const one of sockets) t.throws(() => fstatSync(one), { code: 'EBADF' })
+      closeSync(noSocket!)
+      await releaseOrphans({ path, clock: systemClock, logger: silentLogger })
+      await over
+      t.ok(fstatSync(listening))
+    },
+  )
 
   t.test('an opener believes only a socket that its own user made', async (t) => {
     if (owner !== 0) {
