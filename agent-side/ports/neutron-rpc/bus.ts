@@ -8,6 +8,7 @@ import type { NeutronRpcConfig } from './config.ts'
 import type { NeutronRpcMetrics } from './metrics.ts'
 import { decodeMessage, hexId } from './oslo-envelope.ts'
 import { RpcClient } from './rpc-client.ts'
+import type { ReportSender } from './state-report.ts'
 import { parseTransportUrl } from './transport-url.ts'
 import { withUrlOptions } from './url-options.ts'
 import { objectVersion, parsePush, type PortEvent } from './versioned-object.ts'
@@ -31,6 +32,24 @@ export interface BusOptions {
   readonly events: BusEvents
 }
 
+/** Neutron's servers: they can be asked, and they push. */
+export interface NeutronBus {
+  readonly rpc: ReportSender
+  /** Why there is no connection, for the operator. */
+  readonly lastProblem: string
+  start(): void
+  close(): Promise<void>
+  /** `get_ports` as Neutron's metadata agent calls it. @see neutron/api/rpc/handlers/metadata_rpc.py */
+  getPorts(filters: JsonObject, timeout: Milliseconds): Promise<unknown>
+  /**
+   * Asks whether the servers offer versioned objects, and of which version their ports are. That interface and the pushes
+   * are parts of the same plugin, ML2.
+   * @param sample a port that exists, without which the version stays unknown
+   * @returns `rebound` when the version was not listened for until now
+   */
+  probe(sample: string | undefined, timeout: Milliseconds): Promise<'heard' | 'rebound' | 'unknown'>
+}
+
 const pluginTopic = 'q-plugin'
 /** An id that no port has. */
 const noPort = '00000000-0000-0000-0000-000000000000'
@@ -40,10 +59,10 @@ function fanoutExchange(version: string): string {
 }
 
 /**
- * Neutron's servers as seen over RabbitMQ: they can be asked, and they push. Queues keep their names over reconnects, so
+ * Neutron's servers as seen over RabbitMQ. Queues keep their names over reconnects, so
  * that servers can deliver late answers and late pushes rather than wait for a queue that never comes.
  */
-export class Bus {
+export class Bus implements NeutronBus {
   readonly rpc: RpcClient
   readonly #options: BusOptions
   readonly #config: NeutronRpcConfig
@@ -117,7 +136,6 @@ export class Bus {
     this.rpc.detach('closing')
   }
 
-  /** `get_ports` as Neutron's metadata agent calls it. @see neutron/api/rpc/handlers/metadata_rpc.py */
   getPorts(filters: JsonObject, timeout: Milliseconds): Promise<unknown> {
     return this.rpc.call(
       pluginTopic,
@@ -126,12 +144,6 @@ export class Bus {
     )
   }
 
-  /**
-   * Asks whether the servers offer versioned objects, and of which version their ports are. That interface and the pushes
-   * are parts of the same plugin, ML2.
-   * @param sample a port that exists, without which the version stays unknown
-   * @returns `rebound` when the version was not listened for until now
-   */
   async probe(
     sample: string | undefined,
     timeout: Milliseconds,

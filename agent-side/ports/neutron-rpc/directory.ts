@@ -14,7 +14,7 @@ import type {
   PortsAnswer,
   Readiness,
 } from '../port-directory.ts'
-import { Bus } from './bus.ts'
+import { Bus, type BusOptions, type NeutronBus } from './bus.ts'
 import type { NeutronRpcConfig } from './config.ts'
 import { createNeutronRpcMetrics, type NeutronRpcMetrics } from './metrics.ts'
 import { PartFetcher } from './part-fetcher.ts'
@@ -31,6 +31,8 @@ export interface NeutronRpcParts {
   readonly clock: Clock
   readonly logger: Logger
   readonly registry: Registry
+  /** How Neutron is reached. @default over RabbitMQ */
+  readonly bus?: (options: BusOptions) => NeutronBus
 }
 
 /** A push is sent once the change is in the database, on a busy server this much later. */
@@ -56,7 +58,7 @@ export class NeutronRpcDirectory implements PortDirectory {
   readonly #clock: Clock
   readonly #logger: Logger
   readonly #metrics: NeutronRpcMetrics
-  readonly #bus: Bus
+  readonly #bus: NeutronBus
   readonly #copy: PortCopy
   readonly #trust: PushTrust
   readonly #watch: PushWatch
@@ -70,13 +72,13 @@ export class NeutronRpcDirectory implements PortDirectory {
 
   /** @throws SyntaxError when the transport URL cannot be read */
   constructor(config: NeutronRpcConfig, parts: NeutronRpcParts) {
-    const { clock, logger, registry } = parts
+    const { clock, logger, registry, bus = (options) => new Bus(options) } = parts
     this.#config = config
     this.#clock = clock
     this.#logger = logger
     this.#metrics = createNeutronRpcMetrics(registry)
     this.#copy = new PortCopy({ clock, maxPorts: config.heldPorts })
-    this.#bus = new Bus({
+    this.#bus = bus({
       config,
       clock,
       logger,
@@ -106,7 +108,8 @@ export class NeutronRpcDirectory implements PortDirectory {
       partsPerQuestion: config.partsPerQuestion,
       concurrency: config.concurrency,
       queue: config.queue,
-      cover: () => ({ fetchedAt: clock.now(), era: this.#trust.era }),
+      left: () => this.#copy.left(this.#trust.era),
+      abandoned: (cover) => this.#copy.abandon(cover),
       fetched: (asked, ports, cover) => this.#fetched(asked, ports, cover),
     })
     this.#probe = new ServerProbe({
@@ -273,6 +276,7 @@ export class NeutronRpcDirectory implements PortDirectory {
     const isAgain = this.#hasBeenUp
     this.#hasBeenUp = true
     this.#trust.begin()
+    this.#copy.beginEra()
     if (isAgain) this.#tell([{ kind: 'all', why: 'the broker was away' }])
     this.#probe.begin()
     if (isAgain) this.#report?.hurry()

@@ -21,8 +21,10 @@ export type GetPorts = (filters: JsonObject, timeout: Milliseconds) => Promise<u
 export interface PartFetcherOptions {
   readonly getPorts: GetPorts
   readonly timeout: Milliseconds
-  /** How far what is asked for from now on can be believed. */
-  readonly cover: () => Cover
+  /** Called as a question leaves. @returns how far its answer will be believed */
+  readonly left: () => Cover
+  /** Called when a question has no answer that is worth something. */
+  readonly abandoned: (cover: Cover) => void
   /** Networks or routers that one question may name. */
   readonly partsPerQuestion: Count
   /** Questions under way at a time. */
@@ -191,7 +193,7 @@ export class PartFetcher {
     const { getPorts, timeout } = this.#options
     const parts = batch.map(({ part }) => part)
     const kind = parts[0]?.kind ?? 'network'
-    const cover = this.#options.cover()
+    const cover = this.#options.left()
     try {
       const reply = await getPorts(filtersFor(parts), timeout)
       const { ports, broken } = readAnswer(reply, kind, new Set(parts.map(keyOf)))
@@ -201,12 +203,14 @@ export class PartFetcher {
       const keys = new Set(whole.map(keyOf))
       const kept = ports.filter(({ port }) => belongsTo(port, kind, keys))
       if (whole.length > 0) this.#options.fetched(whole, kept, cover)
+      else this.#options.abandoned(cover)
       for (const { part, done } of batch) {
         const error = errorFor(part)
         if (error === undefined) done.resolve()
         else done.reject(error)
       }
     } catch (thrown) {
+      this.#options.abandoned(cover)
       for (const { done } of batch) done.reject(thrown)
     }
   }

@@ -3,6 +3,7 @@ import type { NetworkId, PortId, RouterId } from '../../../lib/ids.ts'
 import { routerOfInterface, type NeutronPort } from '../neutron-port.ts'
 import type { DirectoryChange, Port, PortQuery, RouterInterface } from '../port-directory.ts'
 import { PortIndex } from './port-index.ts'
+import { isOlder, PushMemory } from './push-memory.ts'
 import type { PortEvent } from './versioned-object.ts'
 
 /** What was fetched whole: a network, the interfaces of a router, or everything. */
@@ -13,8 +14,10 @@ export type Part =
 
 /** How far a part of the copy can be believed. */
 export interface Cover {
-  /** When the fetch began that the part comes from. */
+  /** When the question left that the part comes from. */
   readonly fetchedAt: MonotonicMilliseconds
+  /** Grows with each question that leaves, for those of one moment. */
+  readonly order: number
   /** During which unbroken subscription to changes that was. */
   readonly era: number
 }
@@ -28,9 +31,9 @@ export interface PortCopyOptions {
 
 /** A fetch may be answered by a database that lags behind the one a push was read from. */
 const databaseLag: Milliseconds = 5_000
-/** A push that was read before a deletion may still be on its way so long after it. */
-const tombstoneLife: Milliseconds = 15 * 60_000
-const mostTombstones: Count = 100_000
+const mostPushes: Count = 100_000
+/** The era of a cover that nothing keeps right. */
+const noEra = -1
 const mostParts: Count = 50_000
 
 function partKey(part: Part): string {
@@ -51,26 +54,28 @@ function differs(one: Port, other: Port): boolean {
   )
 }
 
-function isOlder(one: NeutronPort, other: NeutronPort): boolean {
-  return one.revision !== undefined && other.revision !== undefined && one.revision < other.revision
+/** A port that is held, and the order of the last question that had left when it was told. */
+interface Row extends NeutronPort {
+  readonly order: number
 }
 
 /**
  * Parts of Neutron's ports, kept right by pushes and by fetching again. Deletions are final, as ids are never
  * given out twice; of two tellings the one with the higher revision counts, since pushes of several servers and answers
- * overtake each other.
+ * overtake each other. A part counts from the moment its question leaves: what is pushed before the answer comes is put into it then.
  * @see neutron/agent/resource_cache.py
  */
 export class PortCopy {
   readonly #options: PortCopyOptions
-  readonly #index = new PortIndex()
+  readonly #index = new PortIndex<Row>()
   /** In the order of last use. */
   readonly #covers = new Map<string, { readonly part: Part; readonly cover: Cover }>()
-  readonly #toldAt = new Map<PortId, MonotonicMilliseconds>()
-  readonly #tombstones = new Map<PortId, MonotonicMilliseconds>()
+  readonly #pushes: PushMemory
+  #lastOrder = 0
 
   constructor(options: PortCopyOptions) {
     this.#options = options
+    this.#pushes = new PushMemory(options.clock, mostPushes)
   }
 
   get size(): Count {
@@ -93,9 +98,7 @@ export class PortCopy {
       this.#covers.delete(key)
       this.#covers.set(key, own)
     }
-    const whole = this.#covers.get('all')
-    if (own === undefined || whole === undefined) return (own ?? whole)?.cover
-    return own.cover.fetchedAt >= whole.cover.fetchedAt ? own.cover : whole.cover
+    return this.#coverOf(part)
   }
 
   interfacesOf(routerId: RouterId): readonly RouterInterface[] {
@@ -118,30 +121,42 @@ export class PortCopy {
     return found
   }
 
+  /** There is another connection: what was pushed over those before says nothing against what is fetched from now on. */
+  beginEra(): void {
+    this.#pushes.beginEra()
+  }
+
+  /** A question for parts leaves. It ends with {@link merge} or {@link abandon}. */
+  left(era: number): Cover {
+    this.#lastOrder += 1
+    const cover = { fetchedAt: this.#options.clock.now(), order: this.#lastOrder, era }
+    this.#pushes.left(cover)
+    return cover
+  }
+
+  /** A question that left has no answer. */
+  abandon(cover: Cover): void {
+    this.#pushes.settled(cover)
+  }
+
   /** Takes in one push. @returns what whoever remembers answers must forget */
   tell(event: PortEvent): readonly DirectoryChange[] {
-    const now = this.#options.clock.now()
+    const isNews = this.#pushes.note(event)
     if (event.kind === 'deleted') {
-      this.#bury(event.portId, now)
       const held = this.#index.get(event.portId)
       if (held === undefined) return []
-      this.#forget(event.portId)
+      this.#index.delete(event.portId)
       return changesOf([held.port])
     }
     const { held } = event
-    const { portId } = held.port
-    if (this.#tombstones.has(portId)) return []
-    const before = this.#index.get(portId)
-    if (before !== undefined && isOlder(held, before)) return []
-    if (this.#isWanted(held.port)) {
-      this.#index.set(held)
-      this.#toldAt.set(portId, now)
-    } else this.#forget(portId)
+    const before = this.#index.get(held.port.portId)
+    if (!isNews || (before !== undefined && isOlder(held, before))) return []
+    this.#keep(held, this.#lastOrder)
     return changesOf(before === undefined ? [held.port] : [before.port, held.port])
   }
 
   /**
-   * Takes in all ports of some parts, as a fetch that began at `fetchedAt` found them.
+   * Takes in all ports of some parts, as the answer to a question that {@link left} has them.
    * @returns what has changed against what was held of parts that were covered before
    */
   merge(
@@ -149,27 +164,36 @@ export class PortCopy {
     fetched: readonly NeutronPort[],
     cover: Cover,
   ): { readonly changes: readonly DirectoryChange[]; readonly changedPorts: readonly PortId[] } {
+    this.#pushes.settled(cover)
+    const since = cover.fetchedAt - databaseLag
     const known = new Set<PortId>(parts.flatMap((part) => this.#portsOf(part)))
     const wereCovered = parts.filter((part) => this.cover(part) !== undefined)
-    for (const part of parts) this.#covers.set(partKey(part), { part, cover })
+    const isWhole = this.#pushes.remembersSince(cover.fetchedAt)
+    for (const part of parts) {
+      this.#covers.set(partKey(part), { part, cover: isWhole ? cover : { ...cover, era: noEra } })
+    }
     const differing: Port[] = []
-    for (const held of fetched) {
-      const { portId } = held.port
-      known.delete(portId)
-      const before = this.#index.get(portId)
-      const isStale =
-        this.#tombstones.has(portId) || (before !== undefined && isOlder(held, before))
-      if (isStale || (before !== undefined && this.#wasToldSince(portId, held, before, cover)))
-        continue
-      this.#index.set(held)
+    const keep = (held: NeutronPort): void => {
+      const before = this.#index.get(held.port.portId)
+      this.#keep(held, cover.order)
       if (before === undefined) differing.push(held.port)
       else if (differs(before.port, held.port)) differing.push(before.port, held.port)
     }
+    for (const held of fetched) {
+      known.delete(held.port.portId)
+      const latest = this.#latest(held, cover)
+      if (latest !== undefined) keep(latest)
+    }
+    for (const held of this.#pushes.updatedSince(since)) {
+      const { portId } = held.port
+      if (!parts.some((part) => isIn(held.port, part))) continue
+      known.delete(portId)
+      if (this.#index.get(portId) === undefined) keep(held)
+    }
     for (const portId of known) {
-      const toldAt = this.#toldAt.get(portId) ?? -Infinity
       const before = this.#index.get(portId)
-      if (before === undefined || toldAt > cover.fetchedAt - databaseLag) continue
-      this.#forget(portId)
+      if (before === undefined || before.order > cover.order) continue
+      this.#index.delete(portId)
       differing.push(before.port)
       // It is no interface of the router any more, but may well be a port of its network still.
       const { networkId } = before.port
@@ -190,14 +214,38 @@ export class PortCopy {
     this.#covers.delete(partKey(part))
     for (const portId of portIds) {
       const held = this.#index.get(portId)
-      if (held !== undefined && !this.#isWanted(held.port)) this.#forget(portId)
+      if (held !== undefined && !this.#isWanted(held.port)) this.#index.delete(portId)
     }
   }
 
-  /** Without revisions a push that came after the fetch began counts more than what was fetched. */
-  #wasToldSince(portId: PortId, held: NeutronPort, before: NeutronPort, cover: Cover): boolean {
-    if (held.revision !== undefined && before.revision !== undefined) return false
-    return (this.#toldAt.get(portId) ?? -Infinity) >= cover.fetchedAt
+  #coverOf(part: Part): Cover | undefined {
+    const own = this.#covers.get(partKey(part))
+    const whole = this.#covers.get('all')
+    if (own === undefined || whole === undefined) return (own ?? whole)?.cover
+    return own.cover.order >= whole.cover.order ? own.cover : whole.cover
+  }
+
+  /** What is to be held of a port that was fetched; `undefined` for what is held already, or nothing. */
+  #latest(fetched: NeutronPort, cover: Cover): NeutronPort | undefined {
+    const { portId } = fetched.port
+    const before = this.#index.get(portId)
+    const pushed = this.#pushes.get(portId)
+    if (pushed !== undefined) {
+      const { held } = pushed
+      if (held === undefined) return undefined
+      // Without revisions a push that came after the question left counts more than what was fetched.
+      const isComparable = fetched.revision !== undefined && held.revision !== undefined
+      const isLater = isComparable
+        ? isOlder(fetched, held)
+        : this.#pushes.isSince(pushed, cover.fetchedAt)
+      if (isLater) return held
+    }
+    if (before !== undefined) return isOlder(fetched, before) ? undefined : fetched
+    // A later question may have found that it is there no more.
+    const isGone = partsOf(fetched.port).some(
+      (part) => (this.#coverOf(part)?.order ?? 0) > cover.order,
+    )
+    return isGone ? undefined : fetched
   }
 
   #portsOf(part: Part): readonly PortId[] {
@@ -207,25 +255,12 @@ export class PortCopy {
   }
 
   #isWanted(port: Port): boolean {
-    const { networkId } = port
-    if (this.#covers.has('all')) return true
-    if (this.#covers.has(partKey({ kind: 'network', networkId }))) return true
-    const routerId = routerOfInterface(port)
-    return routerId !== undefined && this.#covers.has(partKey({ kind: 'router', routerId }))
+    return this.#covers.has('all') || partsOf(port).some((part) => this.#covers.has(partKey(part)))
   }
 
-  #forget(portId: PortId): void {
-    this.#index.delete(portId)
-    this.#toldAt.delete(portId)
-  }
-
-  #bury(portId: PortId, now: MonotonicMilliseconds): void {
-    this.#tombstones.delete(portId)
-    this.#tombstones.set(portId, now)
-    for (const [oldest, buriedAt] of this.#tombstones) {
-      if (now - buriedAt < tombstoneLife && this.#tombstones.size <= mostTombstones) break
-      this.#tombstones.delete(oldest)
-    }
+  #keep(held: NeutronPort, order: number): void {
+    if (this.#isWanted(held.port)) this.#index.set({ ...held, order })
+    else this.#index.delete(held.port.portId)
   }
 
   /**
@@ -243,6 +278,13 @@ export class PortCopy {
     }
     return changes
   }
+}
+
+/** The parts that a port is in, but for everything. */
+function partsOf(port: Port): readonly Part[] {
+  const routerId = routerOfInterface(port)
+  const network = { kind: 'network', networkId: port.networkId } as const
+  return routerId === undefined ? [network] : [network, { kind: 'router', routerId }]
 }
 
 function isIn(port: Port, part: Part): boolean {

@@ -33,8 +33,8 @@ function removed<Key>(map: Map<Key, OneOrMore>, key: Key, portId: PortId): void 
 }
 
 /** Ports, found by id, by network with address or MAC, and by router. Each lookup takes the same time however many there are. */
-export class PortIndex {
-  readonly #ports = new Map<PortId, NeutronPort>()
+export class PortIndex<Row extends NeutronPort> {
+  readonly #ports = new Map<PortId, Row>()
   readonly #networks = new Map<NetworkId, NetworkPorts>()
   readonly #routers = new Map<RouterId, OneOrMore>()
 
@@ -42,7 +42,7 @@ export class PortIndex {
     return this.#ports.size
   }
 
-  get(portId: PortId): NeutronPort | undefined {
+  get(portId: PortId): Row | undefined {
     return this.#ports.get(portId)
   }
 
@@ -72,7 +72,7 @@ export class PortIndex {
     return found
   }
 
-  set(held: NeutronPort): void {
+  set(held: Row): void {
     const { port } = held
     this.delete(port.portId)
     this.#ports.set(port.portId, held)

@@ -2,13 +2,13 @@ import type { Cancel, Clock, Milliseconds } from '../../../lib/clock.ts'
 import { causeText } from '../../../lib/errors.ts'
 import type { PortId } from '../../../lib/ids.ts'
 import type { Logger } from '../../../lib/log.ts'
-import type { Bus } from './bus.ts'
+import type { NeutronBus } from './bus.ts'
 import type { PushTrust } from './push-trust.ts'
 import { remoteClass } from './rpc-client.ts'
 
 /** Whom {@link ServerProbe} asks and what it changes. */
 export interface ServerProbeOptions {
-  readonly bus: Pick<Bus, 'probe'>
+  readonly bus: Pick<NeutronBus, 'probe'>
   readonly trust: PushTrust
   readonly clock: Clock
   readonly logger: Logger

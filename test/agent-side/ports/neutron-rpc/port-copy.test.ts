@@ -37,7 +37,7 @@ function opened(clock = new FakeClock(100_000)): {
   readonly cover: () => Cover
 } {
   const copy = new PortCopy({ clock, maxPorts: 1_000 })
-  return { copy, clock, cover: () => ({ fetchedAt: clock.now(), era: 1 }) }
+  return { copy, clock, cover: () => copy.left(1) }
 }
 
 t.test('A push that was overtaken by its deletion brings no port back', async (t) => {
@@ -135,12 +135,11 @@ t.test('A port that a router fetch no longer names puts its network in doubt', a
 t.test('Above its bound the copy lets go of what was used longest ago, and says so', async (t) => {
   const clock = new FakeClock()
   const copy = new PortCopy({ clock, maxPorts: 3 })
-  const cover = { fetchedAt: clock.now(), era: 1 }
-  copy.merge([plain], [held(1, '10.0.0.10'), held(2, '10.0.0.11')], cover)
+  copy.merge([plain], [held(1, '10.0.0.10'), held(2, '10.0.0.11')], copy.left(1))
   const others = [3, 4].map((number) => ({
     port: { ...guest(number, 'twinOne', `10.0.0.${number}`), macAddress: mac(number) },
   }))
-  const { changes } = copy.merge([twin], others, cover)
+  const { changes } = copy.merge([twin], others, copy.left(1))
   t.strictSame(changes, [plain])
   t.equal(copy.cover(plain), undefined)
   t.ok(copy.cover(twin))
