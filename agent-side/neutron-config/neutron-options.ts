@@ -178,13 +178,6 @@ export const neutronOptions = {
     type: 'integer',
     default: '60',
   },
-  rabbitDurable: {
-    group: 'oslo_messaging_rabbit',
-    name: 'amqp_durable_queues',
-    type: 'boolean',
-    default: 'false',
-    deprecated: [{ group: 'DEFAULT' }, { group: 'DEFAULT', name: 'rabbit_durable_queues' }],
-  },
   rabbitTransientQuorum: {
     group: 'oslo_messaging_rabbit',
     name: 'rabbit_transient_quorum_queue',

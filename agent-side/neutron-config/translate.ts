@@ -164,7 +164,6 @@ function rpcOf(translation: Translation): void {
     translation.value('rabbitVerifyHostname'),
   )
   ifSet('heartbeat', 'rabbitHeartbeat', seconds(translation.value('rabbitHeartbeat')))
-  ifSet('amqp_durable_queues', 'rabbitDurable', translation.value('rabbitDurable'))
   ifSet(
     'rabbit_transient_quorum_queue',
     'rabbitTransientQuorum',

@@ -57,6 +57,8 @@ export class AmqpLink {
   readonly #consumer: Channel
   #scratch: Channel | undefined
   readonly #returned = new Set<string>()
+  /** Exchanges that are known to exist. */
+  readonly #exchanges = new Set<string>()
   #unconfirmed = 0
   readonly #ended = deferred<string>()
   #isOpen = true
@@ -144,14 +146,36 @@ export class AmqpLink {
   }
 
   /**
-   * Hands a message to the broker and waits until it has it.
+   * Hands a message to the broker and waits until it has it. Where the exchange does not exist it reaches no queue: exchanges belong
+   * to those who serve, and one that is made with other properties than theirs keeps them from starting.
    * @throws PublishError when the broker refuses it, it reaches no queue, or the link ends before that is known
    */
-  publish(publication: Publication): Promise<void> {
-    if (!this.#isOpen) return Promise.reject(new PublishError('the link has ended', false))
+  async publish(publication: Publication): Promise<void> {
+    const { exchange } = publication
+    if (!this.#isOpen) throw new PublishError('the link has ended', false)
+    if (exchange !== '' && !this.#exchanges.has(exchange)) await this.#look(exchange)
     if (this.#unconfirmed >= mostUnconfirmed) {
-      return Promise.reject(new PublishError('the broker is slow to take messages', false))
+      throw new PublishError('the broker is slow to take messages', false)
     }
+    await this.#send(publication)
+  }
+
+  /** Looks whether an exchange exists. @throws PublishError when it does not */
+  async #look(exchange: string): Promise<void> {
+    try {
+      // A refusal closes the channel that asked.
+      const scratch = await this.#model.createChannel()
+      scratch.on('error', () => undefined)
+      await scratch.checkExchange(exchange)
+      await scratch.close()
+    } catch (cause) {
+      if (replyCode(cause) !== 404) throw new PublishError(causeText(cause), false)
+      throw new PublishError(`there is no exchange "${exchange}": no server has been here`, true)
+    }
+    this.#exchanges.add(exchange)
+  }
+
+  #send(publication: Publication): Promise<void> {
     const { promise, resolve, reject } = deferred<void>()
     const { exchange, routingKey, content, messageId, expiration, mandatory } = publication
     this.#unconfirmed += 1

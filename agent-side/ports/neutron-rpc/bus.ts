@@ -170,12 +170,8 @@ export class Bus implements NeutronBus {
   }
 
   async #prepare(link: AmqpLink): Promise<void> {
-    const { controlExchange, durableExchange, push } = this.#config
+    const { push } = this.#config
     link.onBlocked((isBlocked, why) => this.#blocked(link, isBlocked, why))
-    await link.declareExchange(controlExchange, 'topic', {
-      durable: durableExchange,
-      autoDelete: false,
-    })
     await link.declareQueue(this.#replyQueue, this.#queueKind())
     await link.consume(this.#replyQueue, (content) => this.rpc.handleReply(content))
     if (!push) return
@@ -204,10 +200,12 @@ export class Bus implements NeutronBus {
     this.#isBlocked = isBlocked
     const { logger, events } = this.#options
     if (isBlocked) {
+      this.rpc.detach('the broker takes no messages')
       logger.warn({ cause: why }, 'Broker takes no messages')
       events.down(`the broker takes no messages: ${why}`, false)
     } else {
       logger.info({}, 'Broker takes messages again')
+      this.rpc.attach(link)
       events.up()
     }
   }

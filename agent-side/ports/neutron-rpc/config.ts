@@ -21,8 +21,6 @@ export interface NeutronRpcConfig {
   readonly timeoutConnect: Milliseconds
   readonly reconnectDelayMin: Milliseconds
   readonly reconnectDelayMax: Milliseconds
-  /** How the control exchange is declared where it does not exist yet. */
-  readonly durableExchange: boolean
   /** Our own queues: durable and replicated instead of transient. */
   readonly transientQuorumQueue: boolean
   readonly transientQueuesTtl: Seconds
@@ -68,7 +66,6 @@ export const neutronRpcDefaults: Omit<NeutronRpcConfig, 'transportUrl'> = {
   timeoutConnect: 5_000,
   reconnectDelayMin: 500,
   reconnectDelayMax: 30_000,
-  durableExchange: false,
   transientQuorumQueue: false,
   transientQueuesTtl: 1_800,
   timeoutResponse: 60_000,
@@ -134,10 +131,6 @@ export const neutronRpcTable = {
     help: 'Longest wait between attempts.',
     default: '30s',
     min: '10ms',
-  }),
-  amqp_durable_queues: flag({
-    help: 'Declare the control exchange durable if it does not exist yet, as amqp_durable_queues of the servers does.',
-    default: false,
   }),
   rabbit_transient_quorum_queue: flag({
     help: 'Make our own queues quorum queues, for brokers that refuse transient ones.',
@@ -257,7 +250,6 @@ export function neutronRpcConfig(
     timeoutConnect: given.timeout_connect,
     reconnectDelayMin: given.reconnect_delay_min,
     reconnectDelayMax: given.reconnect_delay_max,
-    durableExchange: given.amqp_durable_queues,
     transientQuorumQueue: given.rabbit_transient_quorum_queue,
     transientQueuesTtl: Math.ceil(given.rabbit_transient_queues_ttl / 1_000),
     timeoutResponse: given.rpc_response_timeout,

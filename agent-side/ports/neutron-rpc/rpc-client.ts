@@ -22,6 +22,9 @@ export interface RpcClientOptions {
   readonly metrics: NeutronRpcMetrics
 }
 
+/** A broker takes a message within milliseconds. One that does not take it now may do so in an hour, when its memory is free again. */
+const confirmLimit: Milliseconds = 1_500
+
 interface Waiting {
   settle(outcome: { readonly result: unknown } | { readonly error: MetadataError }): void
   result: unknown
@@ -65,7 +68,7 @@ export class RpcClient {
     this.#link = link
   }
 
-  /** The link is gone: whoever waits for an answer need not wait on. */
+  /** The link is gone or takes nothing: whoever waits for an answer need not wait on. */
   detach(why: string): void {
     this.#link = undefined
     const error = unavailable('Cannot ask Neutron: the broker is gone', { cause: why })
@@ -170,20 +173,32 @@ export class RpcClient {
   async #publish(topic: string, content: Buffer, expiration: Milliseconds): Promise<void> {
     const link = this.#link
     if (link === undefined) throw unavailable('Cannot ask Neutron: there is no broker', { topic })
+    const { exchange, clock } = this.#options
+    const published = link.publish({
+      exchange,
+      routingKey: topic,
+      content,
+      messageId: hexId(),
+      expiration,
+      mandatory: true,
+    })
     try {
-      await link.publish({
-        exchange: this.#options.exchange,
-        routingKey: topic,
-        content,
-        messageId: hexId(),
-        expiration,
-        mandatory: true,
-      })
+      await soon(published, clock)
     } catch (cause) {
       const message = `Cannot ask Neutron: ${causeText(cause)}`
-      throw unavailable(message, { topic, exchange: this.#options.exchange }, cause)
+      throw unavailable(message, { topic, exchange }, cause)
     }
   }
+}
+
+/** Waits for the broker to take a message, for as long as brokers need. */
+function soon(published: Promise<void>, clock: Clock): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const cancel = clock.schedule(confirmLimit, () => {
+      reject(new Error(`the broker has not taken the message within ${confirmLimit} ms`))
+    })
+    published.then(resolve, reject).finally(cancel)
+  })
 }
 
 function remoteError(failure: RemoteFailure): MetadataError {

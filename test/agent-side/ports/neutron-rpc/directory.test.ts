@@ -550,8 +550,8 @@ function tests(rabbit: RabbitMq): void {
   })
 
   t.test('An exchange that exists with other properties is used as it is', async (t) => {
-    // The fake server has declared "neutron" as transient; we would make it durable.
-    const { directory } = await opened(t, { config: { durableExchange: true } })
+    // The fake server's control exchange is transient, as is the fanout exchange that it pushes to.
+    const { directory } = await opened(t, { config: { transientQuorumQueue: false } })
     await untilReady(directory)
     t.equal((await find(directory, plainQuery)).length, 1)
   })
