@@ -169,7 +169,7 @@ export class SmallNeutron {
   #statesSince(id: string, known: ReadonlySet<number>): readonly (PortRow | undefined)[] {
     const states: (PortRow | undefined)[] = []
     let isBefore = true
-    for (const [place, commit] of [...this.#commits.entries()].reverse()) {
+    for (const [place, commit] of [...this.#commits.entries()].toReversed()) {
       if (commit.portId !== id) continue
       if (isBefore) states.push(commit.row)
       if (known.has(place)) isBefore = false
