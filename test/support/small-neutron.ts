@@ -1,6 +1,6 @@
 /** A cloud of two networks, a router and a handful of ports whose every history can be tried, and what may be said of it. */
 import type { PortRow } from './fake-neutron-rpc.ts'
-import type { Port, PortQuery } from '../../agent-side/ports/port-directory.ts'
+import type { Port, PortQuery, RouterInterface } from '../../agent-side/ports/port-directory.ts'
 import {
   instanceId,
   ip,
@@ -151,17 +151,16 @@ export class SmallNeutron {
     return undefined
   }
 
-  /** The same for the networks of the router. */
-  wrongNetworks(networkIds: readonly string[], known: ReadonlySet<number>): string | undefined {
-    for (const [id, network] of [
-      [portId(11), firstNetwork],
-      [portId(12), secondNetwork],
-    ] as const) {
+  /** The same for the interfaces of the router. */
+  wrongNetworks(
+    interfaces: readonly RouterInterface[],
+    known: ReadonlySet<number>,
+  ): string | undefined {
+    for (const id of [portId(11), portId(12)]) {
       const states = this.#statesSince(id, known).map((row) => row !== undefined)
-      const said = networkIds.includes(network)
-      if (!states.includes(said)) {
-        return `the router is said ${said ? '' : 'not '}to be on network ${network.slice(-2)}`
-      }
+      const said = interfaces.some((one) => one.portId === id)
+      if (!states.includes(said))
+        return `port ${id.slice(-2)} is said ${said ? '' : 'not '}to be one`
     }
     return undefined
   }

@@ -239,14 +239,14 @@ class RpcWorld implements OrderedWorld {
     const told = this.#told.length
     const answer =
       what === 'router'
-        ? this.#directory.networksOfRouter(onlyRouter, asked)
+        ? this.#directory.interfacesOfRouter(onlyRouter, asked)
         : this.#directory.findPorts(queryOf(network), asked)
     if (answer instanceof Promise && this.#told.length === told)
       this.#told.push(`waits ${what} ${freshness}`)
     const looked = async (): Promise<void> => {
       const said = await answer
       if ('ports' in said) judge(this.#neutron.wrongPorts(network, said.ports, known))
-      else judge(this.#neutron.wrongNetworks(said.networkIds, known))
+      else judge(this.#neutron.wrongNetworks(said.interfaces, known))
     }
     looked().catch((thrown: unknown) => {
       if (!(thrown instanceof MetadataError)) this.#wrong ??= String(thrown)
