@@ -1,14 +1,13 @@
 /** Where the proxies of this host connect. */
-import { createServer, type Server } from 'node:http'
+import { createServer } from 'node:http'
+import { createServer as createNetServer, type Server as NetServer } from 'node:net'
 import type { Count } from '../lib/clock.ts'
-import { PlainServer } from '../lib/http/plain-server.ts'
-import { closeServer } from '../lib/http/serve.ts'
 import type { Part } from '../lib/lifecycle.ts'
 import type { Logger } from '../lib/log.ts'
 import {
-  agentServerOptions,
+  AgentServer,
+  closed,
   connectionsOf,
-  refuseUnreadable,
   type ListenerLimits,
   type UnreadableObserver,
 } from './agent-server.ts'
@@ -29,16 +28,17 @@ export interface AgentListenerOptions {
 export class AgentListener implements Part {
   readonly name: string
   readonly #options: AgentListenerOptions
-  readonly #server: Server
-  readonly #plain: PlainServer
+  readonly #listener: NetServer
+  readonly #server: AgentServer
   #removeFile: (() => void) | undefined
   #isDraining = false
 
   constructor(options: AgentListenerOptions) {
     this.#options = options
     this.name = `listener ${options.socket.path}`
-    this.#server = this.#createServer()
-    this.#plain = this.#servePlain()
+    const { app, limits, observer } = options
+    this.#server = new AgentServer({ app, limits, observer, create: createServer })
+    this.#listener = this.#listen()
   }
 
   get path(): string {
@@ -50,17 +50,17 @@ export class AgentListener implements Part {
   }
 
   connections(): Promise<Count> {
-    return connectionsOf(this.#server)
+    return connectionsOf(this.#listener)
   }
 
   readiness(): { readonly name: string; readonly ready: boolean; readonly detail: string } {
-    const ready = this.#server.listening && !this.#isDraining
+    const ready = this.#listener.listening && !this.#isDraining
     return { name: this.name, ready, detail: ready ? 'listening' : 'not listening' }
   }
 
   async start(): Promise<void> {
     const { socket, peer, logger } = this.#options
-    this.#removeFile = await listenOnSocketFile(this.#server, socket)
+    this.#removeFile = await listenOnSocketFile(this.#listener, socket)
     if (peer.kind === 'neutron' && isForRootAlone(socket.path)) {
       logger.warn(
         { socket: socket.path },
@@ -73,48 +73,20 @@ export class AgentListener implements Part {
   async close(): Promise<void> {
     this.#isDraining = true
     this.#removeFile?.()
-    this.#plain.close()
-    const late = setTimeout(() => this.#plain.closeAll(), this.#options.limits.drain)
-    await closeServer(this.#server, this.#options.limits.drain)
-    clearTimeout(late)
+    const isClosed = closed(this.#listener)
+    await this.#server.drain()
+    await isClosed
   }
 
-  #createServer(): Server {
-    const { app, peer, limits, observer } = this.#options
-    const server = createServer(agentServerOptions(limits), (request, response) => {
-      if (this.#isDraining) response.shouldKeepAlive = false
-      void app.handle(peer, request, response)
+  #listen(): NetServer {
+    const { peer, limits } = this.#options
+    const listener = createNetServer({ allowHalfOpen: true }, (socket) => {
+      this.#server.open(socket, peer)
+      this.#server.http.emit('connection', socket)
     })
-    refuseUnreadable(server, limits, observer)
-    return server
-  }
-
-  /** Puts a reader of plain requests before the server's own, which gets the connections on which anything else comes. */
-  #servePlain(): PlainServer {
-    const { app, peer, limits } = this.#options
-    const server = this.#server
-    const takesOver = server.listeners('connection')
-    server.removeAllListeners('connection')
-    const plain = new PlainServer({
-      serve: (request, response) => {
-        if (this.#isDraining) response.shouldKeepAlive = false
-        void app.handle(peer, request, response)
-      },
-      takeOver: (socket) => {
-        for (const listener of takesOver) Reflect.apply(listener, server, [socket])
-      },
-      timedOut: (socket) => {
-        server.emit(
-          'clientError',
-          Object.assign(new Error('No request in time'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' }),
-          socket,
-        )
-      },
-      headBytes: limits.headBytes,
-      timeoutHead: limits.timeoutHead,
-      timeoutKeepAlive: limits.timeoutKeepAlive,
-    })
-    server.on('connection', (socket) => plain.accept(socket))
-    return plain
+    listener.maxConnections = limits.connections
+    // The one that was turned away comes again.
+    listener.on('drop', () => this.#server.endOneIdle())
+    return listener
   }
 }

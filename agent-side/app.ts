@@ -1,9 +1,8 @@
 /** What happens to a request: who sent it, which instance is that, and what does compute say? */
-import { IncomingMessage, type ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { BootWatch } from '../lib/boot-watch.ts'
 import type { Bytes, Clock, MonotonicMilliseconds } from '../lib/clock.ts'
 import { causeText, MetadataError } from '../lib/errors.ts'
-import type { PlainIncoming, PlainResponse } from '../lib/http/plain-server.ts'
 import type { Logger } from '../lib/log.ts'
 import { reasonRow, type ReasonCode } from '../lib/reason-codes.ts'
 import type { RefusalLog } from '../lib/refusal-log.ts'
@@ -41,16 +40,12 @@ export interface AppOptions {
   readonly observer?: { decided(decision: Decision): void }
 }
 
-/** As Node's server has them, or as they are served on a raw socket. */
-type Incoming = IncomingMessage | PlainIncoming
-type Outgoing = ServerResponse | PlainResponse
-
 type Found = Resolution & { readonly kind: 'found' }
 
 /** What is known so far about the request being served. */
 interface Serving {
   readonly peer: Peer
-  readonly request: Incoming
+  readonly request: IncomingMessage
   readonly response: GuestResponse
   readonly requestId: string
   readonly began: MonotonicMilliseconds
@@ -80,7 +75,7 @@ export class App {
   }
 
   /** Answers one request; never rejects. What `peer` is depends on the listener alone. */
-  async handle(peer: Peer, request: Incoming, raw: Outgoing): Promise<void> {
+  async handle(peer: Peer, request: IncomingMessage, raw: ServerResponse): Promise<void> {
     if (peer.kind === 'overlapd' && request.headers[wireHeaders.canary] !== undefined) {
       this.#answerCanary(raw, request)
       return
@@ -107,8 +102,8 @@ export class App {
   }
 
   /** Our proxy's workers build headers from nothing, so no guest can ask this. */
-  #answerCanary(raw: Outgoing, request: Incoming): void {
-    if (request instanceof IncomingMessage) request.resume()
+  #answerCanary(raw: ServerResponse, request: IncomingMessage): void {
+    request.resume()
     if (this.#options.isReady?.() ?? true) raw.writeHead(204, []).end()
     else new GuestResponse(raw, 'canary').refuse('directory_not_ready', undefined)
   }
@@ -136,7 +131,7 @@ export class App {
     await this.#forward(serving, serving.key, resolution, computeRequest)
   }
 
-  async #computeRequest(request: Incoming): Promise<ComputeRequest> {
+  async #computeRequest(request: IncomingMessage): Promise<ComputeRequest> {
     const { method = '', url: target = '' } = request
     if (refusedMethods.has(method)) {
       throw new MetadataError('method_not_supported', `Cannot forward: method ${method}`)
@@ -145,7 +140,6 @@ export class App {
     if (!target.startsWith('/')) {
       throw new MetadataError('request_target_invalid', 'Cannot forward: the target is no path')
     }
-    if (!(request instanceof IncomingMessage)) return { method, target }
     const body = requestBody(request, this.#options.bodyLimit)
     return { method, target, body: body instanceof Promise ? await body : body }
   }

@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net'
 import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../lib/clock.ts'
 import type { Logger } from '../lib/log.ts'
 
@@ -27,7 +26,7 @@ export class ConnectionRefusals {
     this.#options = options
   }
 
-  note(why: ConnectionRefusal, { remoteAddress }: Socket, cause: string): void {
+  note(why: ConnectionRefusal, remoteAddress: string, cause: string): void {
     const { clock, logger, observer } = this.#options
     observer?.refusedConnection(why)
     const now = clock.now()

@@ -2,7 +2,6 @@ import type { ServerResponse } from 'node:http'
 import { Cancellation, type Cancellable } from '../lib/cancellation.ts'
 import type { Seconds } from '../lib/clock.ts'
 import { errorResponse } from '../lib/http/error-response.ts'
-import { PlainResponse } from '../lib/http/plain-server.ts'
 import type { ReasonCode } from '../lib/reason-codes.ts'
 import { wireHeaders } from '../lib/wire-headers.ts'
 import type { Downstream, FlatHeaders } from './compute/exchange.ts'
@@ -17,33 +16,28 @@ export class PeerLeft extends Error {
 
 /** The answer to one request on a raw Node response, and the news that nobody waits for it any more. */
 export class GuestResponse implements Downstream, Cancellable {
-  readonly #response: ServerResponse | PlainResponse
+  readonly #response: ServerResponse
   readonly #requestId: string
   readonly #cancellation = new Cancellation()
   #left: (() => void) | undefined
   #resume: (() => void) | undefined
   #status = 0
 
-  constructor(response: ServerResponse | PlainResponse, requestId: string) {
+  constructor(response: ServerResponse, requestId: string) {
     this.#response = response
     this.#requestId = requestId
-    if (response instanceof PlainResponse) response.listener = this
-    else {
-      response.on('close', () => {
-        if (!response.writableFinished) this.gone()
-      })
-      response.on('drain', () => this.drained())
-    }
+    response.on('close', () => {
+      if (!response.writableFinished) this.#gone()
+    })
+    response.on('drain', () => this.#drained())
   }
 
-  // What the response tells.
-
-  gone(): void {
+  #gone(): void {
     this.#cancellation.cancel(new PeerLeft())
     this.#left?.()
   }
 
-  drained(): void {
+  #drained(): void {
     const resume = this.#resume
     this.#resume = undefined
     resume?.()

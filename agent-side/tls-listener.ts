@@ -1,14 +1,18 @@
 /** Where the proxies of other hosts connect: TCP, always with TLS, always with a certificate that says which proxy it is. */
 import type { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
-import type { AddressInfo, Socket } from 'node:net'
+import {
+  createServer as createNetServer,
+  type AddressInfo,
+  type Server as NetServer,
+  type Socket,
+} from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import type { Cancel, Clock, Count, Milliseconds } from '../lib/clock.ts'
+import type { Clock, Count, Milliseconds } from '../lib/clock.ts'
 import { causeText } from '../lib/errors.ts'
-import { closeServer } from '../lib/http/serve.ts'
 import type { Part } from '../lib/lifecycle.ts'
+import { peerAddress, peerPort } from '../lib/peer-address.ts'
 import type { Logger } from '../lib/log.ts'
 import {
   isSameTlsMaterial,
@@ -19,16 +23,15 @@ import {
 } from '../lib/tls-material.ts'
 import { WatchedFiles } from '../lib/watched-files.ts'
 import {
-  agentServerOptions,
+  AgentServer,
+  closed,
   connectionsOf,
-  refuseUnreadable,
   type ListenerLimits,
   type UnreadableObserver,
 } from './agent-server.ts'
 import type { App } from './app.ts'
 import { ConnectionRefusals, type ConnectionRefusal } from './connection-refusals.ts'
-import type { Peer } from './lookup-key.ts'
-import type { KnownProxy, ProxyGrant, ProxyGrants } from './proxy-grants.ts'
+import type { ProxyGrant, ProxyGrants } from './proxy-grants.ts'
 
 export interface TlsListenerLimits extends ListenerLimits {
   readonly timeoutHandshake: Milliseconds
@@ -55,26 +58,18 @@ export interface TlsListenerOptions {
 /** Of one address. A host opens this many only when all of its workers start at once. */
 const mostHandshakesOfOneAddress: Count = 256
 
-interface Connection {
-  readonly peer: Peer
-  readonly proxy: KnownProxy
-  readonly running: Set<ServerResponse>
-  isOld: boolean
-  cancelAge: Cancel
-}
-
 /** Serves proxies over mutual TLS. Who is not on the list is not read from. */
 export class TlsListener implements Part {
   readonly name: string
   readonly #options: TlsListenerOptions
-  readonly #server: Server
+  readonly #listener: NetServer
+  readonly #server: AgentServer<Server>
   readonly #material: WatchedFiles<TlsMaterial>
   readonly #grants: WatchedFiles<readonly ProxyGrant[]> | undefined
   readonly #refusals: ConnectionRefusals
-  readonly #connections = new Map<Socket, Connection>()
   readonly #ofProxy = new Map<string, Count>()
-  /** TCP ports of the other side by its address. */
-  readonly #handshakes = new Map<string, Set<number | undefined>>()
+  /** By address and TCP port of the other side. */
+  readonly #handshakes = new Map<string, Map<string, Socket>>()
   #isDraining = false
 
   /** @throws Error when the files cannot be used */
@@ -97,17 +92,18 @@ export class TlsListener implements Part {
       grants.replace(this.#grants.current)
     }
     this.#server = this.#createServer()
+    this.#listener = this.#listen()
   }
 
   /** `https://192.0.2.1:9699`, with the real port once it listens. */
   get address(): string {
     const { host, tcpPort } = this.#options.address
-    const bound = this.#server.address() as AddressInfo | null
+    const bound = this.#listener.address() as AddressInfo | null
     return `https://${hostText(host)}:${bound?.port ?? tcpPort}`
   }
 
   connections(): Promise<Count> {
-    return connectionsOf(this.#server)
+    return connectionsOf(this.#listener)
   }
 
   /** When the certificate in use ends, and what is wrong with files that are not used. */
@@ -121,7 +117,7 @@ export class TlsListener implements Part {
   readiness(): { readonly name: string; readonly ready: boolean; readonly detail: string } {
     const { expiresAt, refusal } = this.certificate
     const isOver = expiresAt <= this.#options.clock.wallTime()
-    const isListening = this.#server.listening && !this.#isDraining
+    const isListening = this.#listener.listening && !this.#isDraining
     const detail = [
       isListening ? 'listening' : 'not listening',
       isOver ? 'its certificate is over' : undefined,
@@ -138,8 +134,8 @@ export class TlsListener implements Part {
     const { address, backlog } = this.#options
     this.#material.start()
     this.#grants?.start()
-    this.#server.listen({ host: address.host, port: address.tcpPort, backlog })
-    await once(this.#server, 'listening')
+    this.#listener.listen({ host: address.host, port: address.tcpPort, backlog })
+    await once(this.#listener, 'listening')
   }
 
   /** Looks at certificates and the list of proxies now. What cannot be used is told and not used. */
@@ -151,11 +147,12 @@ export class TlsListener implements Part {
   /** Stops accepting and lets running requests end. */
   async close(): Promise<void> {
     this.#isDraining = true
-    for (const { running } of this.#connections.values()) {
-      for (const response of running) response.shouldKeepAlive = false
+    const isClosed = closed(this.#listener)
+    for (const running of this.#handshakes.values()) {
+      for (const socket of running.values()) socket.destroy()
     }
-    await Promise.all([this.#material.close(), this.#grants?.close()])
-    await closeServer(this.#server, this.#options.limits.drain)
+    await Promise.all([this.#material.close(), this.#grants?.close(), this.#server.drain()])
+    await isClosed
   }
 
   #watchMaterial(): WatchedFiles<TlsMaterial> {
@@ -169,67 +166,73 @@ export class TlsListener implements Part {
       read: () => readTlsMaterial(files, clock.wallTime()),
       isSame: isSameTlsMaterial,
       // Connections that are open keep what they were made with, until their age ends them.
-      onChange: (material) => this.#server.setSecureContext(secureContextOptions(material)),
+      onChange: (material) => this.#server.http.setSecureContext(secureContextOptions(material)),
     })
   }
 
-  #createServer(): Server {
-    const { limits, observer } = this.#options
-    const server = createServer(
-      {
-        ...agentServerOptions(limits),
-        ...secureContextOptions(this.#material.current),
-        requestCert: true,
-        rejectUnauthorized: true,
-        handshakeTimeout: limits.timeoutHandshake,
-      },
-      (request, response) => this.#serve(request, response),
-    )
-    refuseUnreadable(server, limits, observer)
-    this.#boundHandshakes(server)
-    server.on('tlsClientError', (cause: Error, socket: TLSSocket) => {
+  #createServer(): AgentServer<Server> {
+    const { app, limits, observer } = this.#options
+    const server = new AgentServer<Server>({
+      app,
+      limits,
+      observer,
+      create: (options) =>
+        createServer({
+          ...options,
+          ...secureContextOptions(this.#material.current),
+          requestCert: true,
+          rejectUnauthorized: true,
+          handshakeTimeout: limits.timeoutHandshake,
+        }),
+    })
+    server.http.on('tlsClientError', (cause: Error, socket: TLSSocket) => {
       // Set when the handshake was fine and the certificate was not.
       const why = socket.authorizationError as unknown as string | null
       this.#refusals.note(
         why ? 'certificate' : 'handshake',
-        socket,
+        peerAddress(socket),
         why ? `The certificate is not accepted: ${why}` : causeText(cause),
       )
     })
     // Before the listener that reads HTTP.
-    server.prependListener('secureConnection', (socket: TLSSocket) => this.#admit(socket))
+    server.http.prependListener('secureConnection', (socket: TLSSocket) => this.#admit(socket))
     return server
   }
 
-  /** Strangers who only connect must not take all the places there are. */
-  #boundHandshakes(server: Server): void {
-    const accept = server.listeners('connection') as ((socket: Socket) => void)[]
-    server.removeAllListeners('connection')
-    server.on('connection', (socket: Socket) => {
-      const from = socket.remoteAddress ?? ''
-      const running = this.#handshakes.get(from) ?? new Set()
-      if (running.size >= mostHandshakesOfOneAddress) {
-        this.#refusals.note('too_many', socket, 'Too many handshakes run from this address')
-        socket.destroy()
-        return
-      }
-      const { remotePort } = socket
-      this.#handshakes.set(from, running.add(remotePort))
-      socket.once('close', () => this.#handshakeEnded(from, remotePort))
-      for (const listener of accept) listener.call(server, socket)
+  #listen(): NetServer {
+    const { limits } = this.#options
+    const listener = createNetServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+      if (this.#mayShakeHands(socket)) this.#server.http.emit('connection', socket)
     })
+    listener.maxConnections = limits.connections
+    // The one that was turned away comes again.
+    listener.on('drop', () => this.#server.endOneIdle())
+    return listener
   }
 
-  #handshakeEnded(from: string | undefined, remotePort: number | undefined): void {
-    const running = this.#handshakes.get(from ?? '')
-    if (running?.delete(remotePort) === true && running.size === 0) {
-      this.#handshakes.delete(from ?? '')
+  /** Strangers who only connect must not take all the places there are. */
+  #mayShakeHands(socket: Socket): boolean {
+    const from = peerAddress(socket)
+    const running = this.#handshakes.get(from) ?? new Map<string, Socket>()
+    if (running.size >= mostHandshakesOfOneAddress) {
+      this.#refusals.note('too_many', from, 'Too many handshakes run from this address')
+      socket.destroy()
+      return false
     }
+    const port = peerPort(socket)
+    this.#handshakes.set(from, running.set(port, socket))
+    socket.once('close', () => this.#handshakeEnded(from, port))
+    return true
+  }
+
+  #handshakeEnded(from: string, port: string): void {
+    const running = this.#handshakes.get(from)
+    if (running?.delete(port) === true && running.size === 0) this.#handshakes.delete(from)
   }
 
   #admit(socket: TLSSocket): void {
     const { grants, limits, clock } = this.#options
-    this.#handshakeEnded(socket.remoteAddress, socket.remotePort)
+    this.#handshakeEnded(peerAddress(socket), peerPort(socket))
     const certificate = socket.getPeerX509Certificate()
     if (!socket.authorized || certificate === undefined) {
       this.#refuse(socket, 'certificate', 'There is no verified certificate')
@@ -255,53 +258,23 @@ export class TlsListener implements Part {
       return
     }
     this.#ofProxy.set(proxy.name, open + 1)
+    const connection = this.#server.open(socket, { kind: 'overlapd', proxy })
     // Spread, so that a proxy's connections of one moment do not all end in one.
     const age = limits.maxConnectionAge * (0.9 + Math.random() / 10)
-    const connection: Connection = {
-      proxy,
-      peer: { kind: 'overlapd', proxy },
-      running: new Set(),
-      isOld: false,
-      cancelAge: clock.schedule(age, () => this.#grewOld(socket, connection)),
-    }
-    this.#connections.set(socket, connection)
+    let cancel = clock.schedule(age, () => {
+      connection.end()
+      // A peer that goes on, or does not read its answer, is not waited for without end.
+      cancel = clock.schedule(limits.drain, () => socket.destroy())
+    })
     socket.once('close', () => {
-      connection.cancelAge()
-      this.#connections.delete(socket)
+      cancel()
       decrease(this.#ofProxy, proxy.name)
     })
   }
 
   #refuse(socket: TLSSocket, why: ConnectionRefusal, text: string): void {
-    this.#refusals.note(why, socket, text)
+    this.#refusals.note(why, peerAddress(socket), text)
     socket.destroy()
-  }
-
-  #grewOld(socket: Socket, connection: Connection): void {
-    connection.isOld = true
-    // Said in the answer when its head is still to come, so that the proxy sends nothing after it.
-    for (const response of connection.running) response.shouldKeepAlive = false
-    if (connection.running.size === 0) socket.end()
-    // A peer that goes on, or does not read its answer, is not waited for without end.
-    connection.cancelAge = this.#options.clock.schedule(this.#options.limits.drain, () =>
-      socket.destroy(),
-    )
-  }
-
-  #serve(request: IncomingMessage, response: ServerResponse): void {
-    const { socket } = request
-    const connection = this.#connections.get(socket)
-    if (connection === undefined) {
-      socket.destroy()
-      return
-    }
-    connection.running.add(response)
-    response.once('close', () => {
-      connection.running.delete(response)
-      if (connection.isOld && connection.running.size === 0) socket.end()
-    })
-    if (this.#isDraining || connection.isOld) response.shouldKeepAlive = false
-    void this.#options.app.handle(connection.peer, request, response)
   }
 }
 

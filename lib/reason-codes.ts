@@ -108,6 +108,14 @@ export const reasonCodes = {
     operatorAction:
       'One address or one namespace holds as many connections as limits.* allow. Find the guest that leaves them open.',
   },
+  request_pipelined: {
+    status: 400,
+    publicText: 'A request came while another was being answered',
+    logLevel: 'warn',
+    fault: 'proxy',
+    operatorAction:
+      'A proxy sent a request before the one before it was answered, which neither haproxy nor ours does: its connection was ended. Find out who connects to this listener.',
+  },
   identity_missing: {
     status: 400,
     publicText: 'The request does not say which network it came through',

@@ -86,7 +86,16 @@ export async function listenAt(server: Server, at: ListenAt): Promise<string> {
   return `http://${at.host.includes(':') ? `[${at.host}]` : at.host}:${tcpPort}`
 }
 
-/** Stops accepting and lets running answers end within the limit. May be called twice. */
+/** Once the server is closing, has it end each connection as it becomes idle. Node ends those alone that are idle when it begins to. */
+export function closeAsIdle(server: Server): void {
+  server.on('request', (_request, response) => {
+    response.once('close', () => {
+      if (!server.listening) server.closeIdleConnections()
+    })
+  })
+}
+
+/** Stops accepting and lets running answers end within the limit. May be called twice. @see closeAsIdle */
 export async function closeServer(server: Server, limit: Milliseconds): Promise<void> {
   if (!server.listening) return
   const closed = once(server, 'close')
@@ -117,6 +126,7 @@ export async function serveApp(options: ServeOptions): Promise<Serving> {
       { requestTimeout: 10_000, headersTimeout: 5_000, keepAliveTimeout: 5_000 },
       (incoming, outgoing) => void answer(incoming, outgoing),
     )
+    closeAsIdle(server)
     server.maxConnections = 100
     servers.push(server)
     try {

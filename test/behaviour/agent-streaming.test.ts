@@ -206,14 +206,3 @@ t.test('compute reads as fast as the guest, and no faster', async (t) => {
   t.ok(written < size / 4, `${written} bytes are on their way`)
   connection.close()
 })
-
-t.test('a pipelined connection gets its answers in order', async (t) => {
-  const { agent } = await subject(t, ({ target }, response) => void response.end(target))
-  const connection = await agent.connect()
-  const one = (target: string) => `GET ${target} HTTP/1.1\r\n${lines}\r\n`
-  void connection.write(['/1', '/2', '/3'].map(one).join(''))
-  for (const target of ['/1', '/2', '/3']) {
-    t.equal((await connection.answer())?.body.toString(), target)
-  }
-  connection.close()
-})
