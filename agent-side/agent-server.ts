@@ -41,7 +41,7 @@ export interface AgentServerOptions<HttpServer extends Server> {
   readonly limits: ListenerLimits
   readonly observer: UnreadableObserver | undefined
   /** Makes the server of `node:http` or `node:https`. Connections are given to it; it never listens. */
-  readonly create: (options: ServerOptions<typeof IncomingMessage>) => HttpServer
+  readonly create: (options: ServerOptions) => HttpServer
 }
 
 /** Where a connection is kept on its socket. A symbol: no byte of a peer can become one. */

@@ -25,6 +25,7 @@ import { leaseTerms } from './compute/lease-terms.ts'
 import { RequestSigner } from './compute/signed-headers.ts'
 import { Upstreams, type Upstream } from './compute/upstreams.ts'
 import type { AgentConfig } from './config.ts'
+import { ConnectionRefusals } from './connection-refusals.ts'
 import { DecisionLog, type Decision } from './decision-log.ts'
 import { Explainer } from './explain.ts'
 import { GuestRateLimits, type RateLimitSettings } from './guest-rate-limits.ts'
@@ -234,13 +235,14 @@ interface LeasedParts {
   readonly directory: PortDirectory
   readonly rateLimits: GuestRateLimits
   readonly computeParts: ComputeParts
+  readonly observer: AgentMetrics
 }
 
 /** Absent where leases are not wanted. */
 function createLeasing(
   config: AgentConfig,
   { clock, logger }: Surroundings,
-  { resolver, directory, rateLimits, computeParts }: LeasedParts,
+  { resolver, directory, rateLimits, computeParts, observer }: LeasedParts,
 ): { readonly desk: LeaseDesk; readonly listener: LeaseListener } | undefined {
   const { forwarding, compute } = config
   if (!forwarding.leases) return undefined
@@ -264,7 +266,8 @@ function createLeasing(
   })
   const { socket: path, mode, user, group } = forwarding
   const socket = { path, mode, user, group, backlog: 256, isForWorkers: true }
-  return { desk, listener: new LeaseListener({ desk, socket, logger }) }
+  const refusals = new ConnectionRefusals({ clock, logger, observer })
+  return { desk, listener: new LeaseListener({ desk, socket, refusals }) }
 }
 
 function createListeners(
@@ -356,7 +359,13 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
     maxInstances: config.rate_limit.instances,
     observer: limitMetrics,
   })
-  const leasing = createLeasing(config, around, { resolver, directory, rateLimits, computeParts })
+  const leasing = createLeasing(config, around, {
+    resolver,
+    directory,
+    rateLimits,
+    computeParts,
+    observer: metrics,
+  })
   const decisions = new DecisionLog(config.admin.decisions)
   const app = new App({
     resolver,

@@ -2,11 +2,11 @@ import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../lib/c
 import type { Logger } from '../lib/log.ts'
 
 /**
- * Why a connection over TCP was ended before anything was read from it: TLS did not come about, the certificate does not count, its name is
- * not on the list, it has several names of the list, or there are too many.
+ * Why a connection of a proxy was ended: TLS did not come about, the certificate does not count, its name is not on the list, it has
+ * several names of the list, there are too many, or it sent to the lease socket what is no message.
  */
 export type ConnectionRefusal =
-  'handshake' | 'certificate' | 'unknown_name' | 'several_names' | 'too_many'
+  'handshake' | 'certificate' | 'unknown_name' | 'several_names' | 'too_many' | 'lease_message'
 
 export interface ConnectionRefusalsOptions {
   readonly clock: Clock

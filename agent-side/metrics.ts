@@ -87,7 +87,7 @@ export class AgentMetrics implements ResolverObserver, ComputeObserver {
     })
     this.#refusedConnections = new Counter({
       name: `${prefix}_refused_connections_total`,
-      help: 'Connections over TCP that were ended before anything was read, by why: handshake, certificate, unknown_name, several_names, too_many.',
+      help: 'Connections of proxies that were ended for what they are or sent, by why: handshake, certificate, unknown_name, several_names, too_many, lease_message.',
       labelNames: ['why'],
       registers,
     })

@@ -358,6 +358,15 @@ export const reasonCodes = {
     operatorAction:
       'The compute metadata API closed the connection or answered something that is not HTTP.',
   },
+  compute_cut_off: {
+    status: 502,
+    publicText: 'The compute metadata service gave no answer to this request',
+    retryAfter: 1,
+    logLevel: 'warn',
+    fault: 'compute',
+    operatorAction:
+      "The compute metadata API took the request, twice for a GET, and closed the connection without a word, while it answers others: its application fails at this path. Look at Nova's log for the same target.",
+  },
   overloaded: {
     status: 503,
     publicText: 'The metadata service is busy, try again',

@@ -15,7 +15,7 @@ import {
 /** The reason codes of what can go wrong with compute. */
 export type ComputeFailure = Extract<
   ReasonCode,
-  'compute_unreachable' | 'compute_timeout' | 'compute_broken_answer'
+  'compute_unreachable' | 'compute_timeout' | 'compute_broken_answer' | 'compute_cut_off'
 >
 
 /** How an attempt ended. */
@@ -30,6 +30,8 @@ export type AttemptOutcome =
       readonly cause: Error
       /** The request was never sent. */
       readonly beforeSending: boolean
+      /** The request was sent, and the connection ended without a byte of an answer. */
+      readonly isUnanswered: boolean
       /** The guest has part of an answer; its connection has been broken off. */
       readonly cutOff: boolean
     }
@@ -160,17 +162,27 @@ class AttemptHandler implements AnswerHandler {
   onError(cause: Error): void {
     if (this.#isSettled) return
     const beforeSending = this.#abort === undefined
-    const code = this.#codeOf(cause, beforeSending)
+    const isUnanswered =
+      !beforeSending && this.#status === 0 && closedCodes.has((cause as NodeJS.ErrnoException).code)
+    const code = this.#codeOf(cause, beforeSending || isUnanswered)
     if (this.#hasStarted) this.#options.downstream.destroy()
-    this.#end({ kind: 'failed', code, cause, beforeSending, cutOff: this.#hasStarted })
+    this.#end({
+      kind: 'failed',
+      code,
+      cause,
+      beforeSending,
+      isUnanswered,
+      cutOff: this.#hasStarted,
+    })
   }
 
-  #codeOf(cause: Error, beforeSending: boolean): ComputeFailure {
+  #codeOf(cause: Error, isUntaken: boolean): ComputeFailure {
     const { code } = cause as NodeJS.ErrnoException
     if (timeoutCodes.has(code)) return 'compute_timeout'
     // A service that is being restarted closes connections it has just taken: no word was said, and guests shall come back.
-    const isUnanswered = this.#status === 0 && (closedCodes.has(code) || isTlsAlert(code))
-    return beforeSending || isUnanswered ? 'compute_unreachable' : 'compute_broken_answer'
+    return isUntaken || (this.#status === 0 && isTlsAlert(code))
+      ? 'compute_unreachable'
+      : 'compute_broken_answer'
   }
 
   #start(headers: FlatHeaders): void {

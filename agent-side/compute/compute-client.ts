@@ -150,6 +150,7 @@ export class ComputeClient implements Forwarder {
     const askedBefore = waited?.attempts ?? 0
     let fallback: (Forwarded & { readonly kind: 'kept' }) | undefined
     let last: Forwarded | undefined
+    let cutOffs: Count = 0
     try {
       this.#checkOpen()
       const order = upstreams.inOrder()
@@ -157,13 +158,17 @@ export class ComputeClient implements Forwarder {
       for (const [position, upstream] of route.entries()) {
         const hasMore = position < route.length - 1
         const counted = { upstream: upstream.index, attempts: askedBefore + position + 1 }
-        const outcome = await this.#askOne(upstream, call, hasMore)
+        const outcome = await this.#askOne(upstream, call, hasMore, cutOffs)
+        if (outcome.kind === 'failed' && outcome.isUnanswered) cutOffs += 1
         if (outcome.kind === 'relayed' || outcome.kind === 'left') return { ...outcome, ...counted }
         last = { ...outcome, ...counted }
         if (last.kind === 'kept') {
           if (!isGatewayStatus(last.status)) return last
           fallback = last
-        } else if (last.kind === 'failed' && (last.cutOff || last.code === 'compute_timeout')) {
+        } else if (
+          last.kind === 'failed' &&
+          (last.cutOff || last.code === 'compute_timeout' || cutOffs > 1)
+        ) {
           return last
         }
       }
@@ -193,7 +198,13 @@ export class ComputeClient implements Forwarder {
   }
 
   /** One endpoint, with the secret it last took and then with the other. */
-  async #askOne(upstream: Upstream, call: ForwardCall, hasMore: boolean): Promise<AttemptOutcome> {
+  async #askOne(
+    upstream: Upstream,
+    call: ForwardCall,
+    hasMore: boolean,
+    cutOffs: Count,
+  ): Promise<AttemptOutcome> {
+    const mayRepeat = !hasMore && cutOffs === 0
     const { signer } = this.#options
     const slot = upstream.secretSlot
     const other = isRepeatable(call.request) ? signer.otherThan(slot) : undefined
@@ -206,12 +217,13 @@ export class ComputeClient implements Forwarder {
       slot,
       call,
       (status) => keeps(status) || (other !== undefined && status === 403),
+      mayRepeat,
     )
     if (first.kind !== 'kept' || first.status !== 403 || other === undefined) {
       this.#noteSecret(upstream, first, slot)
       return first
     }
-    const second = await this.#send(upstream, other, call, keeps)
+    const second = await this.#send(upstream, other, call, keeps, mayRepeat)
     this.#noteSecret(upstream, second, other)
     if (second.kind !== 'failed' || second.cutOff || call.downstream.isGone) return second
     // The refusal is what we have; it says more than that the second try failed.
@@ -224,6 +236,7 @@ export class ComputeClient implements Forwarder {
     slot: SecretSlot,
     call: ForwardCall,
     keeps: (status: number) => boolean,
+    mayRepeat: boolean,
   ): Promise<AttemptOutcome> {
     const { request, downstream, identity } = call
     const headers = this.#options.signer.headersFor(identity, slot)
@@ -248,8 +261,14 @@ export class ComputeClient implements Forwarder {
     upstream.inFlight += 1
     try {
       let outcome = await once()
-      // The endpoint may have closed an idle connection in the moment we used it: that says nothing about the endpoint.
-      if (isBroken(outcome) && isRepeatable(request)) outcome = await once()
+      // The endpoint may have closed an idle connection in the moment we used it: that says nothing about the endpoint. Where there is
+      // another, that one is asked: a request at which the application dies is sent twice at most.
+      if (isBroken(outcome, mayRepeat) && isRepeatable(request)) outcome = await once()
+      if (outcome.kind === 'failed' && outcome.isUnanswered) {
+        const why = causeText(outcome.cause)
+        const isOfRequest = this.#options.upstreams.noteCutOff(upstream, identity.instanceId, why)
+        return isOfRequest ? { ...outcome, code: 'compute_cut_off' } : outcome
+      }
       this.#noteHealth(upstream, outcome)
       return outcome
     } finally {
@@ -314,9 +333,11 @@ export class ComputeClient implements Forwarder {
   }
 }
 
-function isBroken(outcome: AttemptOutcome): boolean {
+/** @param mayRepeat whether what was sent and not answered may be sent again */
+function isBroken(outcome: AttemptOutcome, mayRepeat: boolean): boolean {
   return (
     outcome.kind === 'failed' &&
+    (mayRepeat || !outcome.isUnanswered) &&
     outcome.code !== 'compute_timeout' &&
     !outcome.beforeSending &&
     !outcome.cutOff

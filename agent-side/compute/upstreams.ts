@@ -7,6 +7,7 @@ import type {
   MonotonicMilliseconds,
 } from '../../lib/clock.ts'
 import { OriginPool, type OriginPoolOptions, type RequestSink } from '../../lib/http/origin-pool.ts'
+import type { InstanceId } from '../../lib/ids.ts'
 import type { Logger } from '../../lib/log.ts'
 import { clientSecureContext } from '../../lib/tls-material.ts'
 import { UpstreamHealth, type UpstreamFailure } from '../../lib/upstream-health.ts'
@@ -49,6 +50,8 @@ export class Upstream {
   inFlight: Count = 0
   answers: Count = 0
   failures: Count = 0
+  /** The instance whose request it cut off, if it has answered nobody since. */
+  cutOffInstance: InstanceId | undefined
   lastFailure: { readonly why: string; readonly at: EpochMilliseconds } | undefined
   readonly #pool: OriginPool
   /** For requests that must not be sent twice: a connection kept alive may have been closed a moment ago. */
@@ -153,6 +156,7 @@ export class Upstreams {
 
   noteSuccess(upstream: Upstream): void {
     upstream.answers += 1
+    upstream.cutOffInstance = undefined
     this.#silentSince = undefined
     if (upstream.health.succeeded()) {
       this.#options.logger.info({ upstream: upstream.url }, 'Compute upstream is back')
@@ -171,6 +175,23 @@ export class Upstreams {
     if (upstream.health.failed(how)) {
       this.#options.logger.warn({ upstream: upstream.url, why }, 'Compute upstream looks down')
     }
+  }
+
+  /**
+   * A request was sent, and its connection ended without a word. Paths at which Nova's application dies do that, and the guests that ask
+   * for them must not make an endpoint look down for others. So it counts against the endpoint only while none has answered anything
+   * yet, or when it has cut off another instance since it answered last.
+   * @returns true when the request itself is the likely cause
+   */
+  noteCutOff(upstream: Upstream, instanceId: InstanceId, why: string): boolean {
+    const { cutOffInstance } = upstream
+    upstream.cutOffInstance ??= instanceId
+    const isOfRequest =
+      this.all.some(({ answers }) => answers > 0) &&
+      upstream.health.state === 'up' &&
+      (cutOffInstance === undefined || cutOffInstance === instanceId)
+    if (!isOfRequest) this.noteFailure(upstream, 'answer', why)
+    return isOfRequest
   }
 
   get isClosed(): boolean {

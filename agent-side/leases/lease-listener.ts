@@ -1,6 +1,7 @@
 /** Where the workers of this host connect for leases: a socket that no request of a guest is ever read from. */
 import { createServer, type Server, type Socket } from 'node:net'
 import type { Bytes, Count } from '../../lib/clock.ts'
+import { causeText } from '../../lib/errors.ts'
 import { JsonLines } from '../../lib/json-lines.ts'
 import {
   leaseLine,
@@ -9,14 +10,14 @@ import {
   type LeaseNews,
 } from '../../lib/lease-messages.ts'
 import type { Part } from '../../lib/lifecycle.ts'
-import type { Logger } from '../../lib/log.ts'
+import type { ConnectionRefusals } from '../connection-refusals.ts'
 import { listenOnSocketFile, type SocketFileOptions } from '../socket-file.ts'
 import type { LeaseDesk } from './lease-desk.ts'
 
 export interface LeaseListenerOptions {
   readonly desk: LeaseDesk
   readonly socket: SocketFileOptions
-  readonly logger: Logger
+  readonly refusals: Pick<ConnectionRefusals, 'note'>
 }
 
 /** More workers than one host runs. */
@@ -61,7 +62,7 @@ export class LeaseListener implements Part {
   }
 
   #serve(socket: Socket): void {
-    const { desk, logger } = this.#options
+    const { desk, refusals } = this.#options
     const lines = new JsonLines(longestLeaseLine.ofWorker)
     const holder = desk.open((news: LeaseNews) => {
       if (socket.destroyed) return
@@ -84,7 +85,7 @@ export class LeaseListener implements Part {
           else holder.ask(request.ask, request)
         }
       } catch (cause) {
-        logger.warn({ cause: String(cause) }, 'A worker asked for leases in words nobody knows')
+        refusals.note('lease_message', this.#options.socket.path, causeText(cause))
         socket.destroy()
       }
     })

@@ -3,6 +3,7 @@ import { statSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { ConnectionRefusals } from '../../../agent-side/connection-refusals.ts'
 import { LeaseListener } from '../../../agent-side/leases/lease-listener.ts'
 import { LeaseDesk } from '../../../agent-side/leases/lease-desk.ts'
 import { longestLeaseLine } from '../../../lib/lease-messages.ts'
@@ -24,7 +25,8 @@ async function stage(t: Test) {
   })
   const path = `${scratchFolder(t)}/lease.sock`
   const socket = { path, mode: 0o600, backlog: 16 }
-  const listener = new LeaseListener({ desk, socket, logger: silentLogger })
+  const refusals = new ConnectionRefusals({ clock, logger: silentLogger, observer: undefined })
+  const listener = new LeaseListener({ desk, socket, refusals })
   await listener.start()
   t.teardown(() => listener.close())
   return { clock, desk, listener, path }

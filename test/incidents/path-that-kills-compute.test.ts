@@ -1,0 +1,54 @@
+// At some paths Nova's application dies and uWSGI closes without a byte. Guests got 503 after 3 s, Nova got 23 requests for one, and the
+// endpoint looked down for everybody. Right: 502 with a reason of its own, at most one repetition, no mark against the endpoint.
+import t, { type Test } from 'tap'
+import type { AgentStatus } from '../../agent-side/admin/status.ts'
+import { guestFields, startAgentForOneGuest, type OneGuest } from '../support/one-guest.ts'
+import { RecordingUpstream } from '../support/recording-upstream.ts'
+
+const deadly = '/latest/user-data/x'
+
+async function start(
+  t: Test,
+  count: number,
+): Promise<OneGuest & { upstreams: readonly RecordingUpstream[] }> {
+  const upstreams = await Promise.all(
+    Array.from({ length: count }, () =>
+      RecordingUpstream.start(({ target }, response) => {
+        if (target === deadly) response.socket?.destroy()
+        else response.end('ok')
+      }),
+    ),
+  )
+  t.teardown(() => Promise.all(upstreams.map((one) => one.close())))
+  const guest = await startAgentForOneGuest(t, {
+    upstreams: upstreams.map(({ url }) => url),
+    config: { compute: { timeout_restart: '3s' } },
+  })
+  return { ...guest, upstreams }
+}
+
+for (const count of [1, 2]) {
+  for (const method of ['GET', 'POST']) {
+    t.test(`a path that kills compute, ${method}, ${count} endpoints`, async (t) => {
+      const { agent, upstreams } = await start(t, count)
+      t.equal((await agent.ask('/latest', guestFields))?.status, 200)
+
+      const body = method === 'POST' ? { body: 'x' } : {}
+      const answers = []
+      for (let round = 0; round < 5; round += 1) {
+        answers.push(await agent.ask(deadly, guestFields, { method, ...body }))
+      }
+
+      for (const answer of answers) {
+        t.equal(answer?.status, 502)
+        t.equal(answer?.field('x-overlapd-reason'), 'compute_cut_off')
+      }
+      const asked = upstreams.flatMap(({ requests }) => requests)
+      const sent = asked.filter(({ target }) => target === deadly).length
+      t.equal(sent, method === 'POST' ? 5 : 10, 'once, and once more where that is safe')
+      const status = (await agent.json('/status')) as AgentStatus
+      t.match(status.upstreams[0], { state: 'up', failures: 0 })
+      t.equal((await agent.ask('/latest', guestFields))?.status, 200)
+    })
+  }
+}
