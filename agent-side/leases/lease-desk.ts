@@ -8,7 +8,7 @@ import {
   type LeaseNews,
   type LeaseUpstream,
 } from '../../lib/lease-messages.ts'
-import type { DirectoryChange } from '../ports/port-directory.ts'
+import type { DirectoryChange, PortDirectory } from '../ports/port-directory.ts'
 import {
   addressText,
   lookupKeyText,
@@ -27,7 +27,7 @@ export interface LeasedVerdicts {
 
 export interface LeaseDeskOptions {
   readonly verdicts: LeasedVerdicts
-  readonly directory: { onChange(listener: (change: DirectoryChange) => void): () => void }
+  readonly directory: Pick<PortDirectory, 'onChange' | 'isConfirmed'>
   /** Where requests of an identity may go and with which headers; empty when nowhere. */
   readonly upstreamsFor: (identity: Identity) => readonly LeaseUpstream[]
   /** How many requests all workers together may have on their way to compute. Each is told its part. */
@@ -142,8 +142,9 @@ export class LeaseDesk {
   }
 
   #grant(holder: Holder, ask: number, key: LeaseKey): LeaseNews | undefined {
-    const { verdicts, clock, upstreamsFor, ttl, oldest, maxPerHolder } = this.#options
+    const { verdicts, directory, clock, upstreamsFor, ttl, oldest, maxPerHolder } = this.#options
     if (holder.leases.size >= maxPerHolder || !this.#holders.has(holder)) return undefined
+    if (directory.isConfirmed?.() === false) return undefined
     const resolution = verdicts.remembered(key)
     if (resolution === undefined || !isAgreed(resolution)) return undefined
     const now = clock.now()

@@ -35,7 +35,7 @@ export function flavourOf(config: OsloConfig, files: readonly string[]): Flavour
 }
 
 /** How often our own side asks at least; Neutron's own interval only says when to give up. */
-const longestProbe: Milliseconds = 5_000
+const longestProbe: Milliseconds = 2_000
 /** The default of `cache.ttl`. */
 const ownCacheTime: Seconds = 10
 

@@ -103,6 +103,11 @@ export interface PortDirectory {
   /** Ends every connection and timer; may be called twice. */
   close(): Promise<void>
   readiness(): Readiness
+  /**
+   * Whether its source confirms at this moment what is answered. While it does not, no lease is granted: the directory may
+   * go on naming instances for a short time, and then tells `all`. Absent: always.
+   */
+  isConfirmed?(): boolean
   interfacesOfRouter(routerId: RouterId, asked: Asked): InterfacesAnswer | Promise<InterfacesAnswer>
   findPorts(query: PortQuery, asked: Asked): PortsAnswer | Promise<PortsAnswer>
   /** @returns the function that ends the subscription */

@@ -1,18 +1,14 @@
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { Bytes, Clock, Milliseconds, MonotonicMilliseconds } from '../clock.ts'
 import { causeText } from '../errors.ts'
 import type { Logger } from '../log.ts'
-import {
-  connectOvsdbEndpoint,
-  ovsdbEndpointText,
-  type OvsdbEndpoint,
-  type OvsdbTlsFiles,
-} from './endpoint.ts'
+import { askServer, type Candidate, type CandidateListener } from './candidate.ts'
+import { ovsdbEndpointText, type OvsdbEndpoint, type OvsdbTlsFiles } from './endpoint.ts'
 import { Monitor, type CopyKind, type MonitorSpec } from './monitor.ts'
 import { OvsdbError } from './ovsdb-error.ts'
-import { ServerWatch } from './server-watch.ts'
 import type { ClusterPosition } from './server-status.ts'
-import { OvsdbSession } from './session.ts'
+import type { OvsdbSession } from './session.ts'
+import { SuccessorSearch } from './successor-search.ts'
 
 export interface OvsdbClientOptions {
   readonly endpoints: readonly OvsdbEndpoint[]
@@ -21,7 +17,7 @@ export interface OvsdbClientOptions {
    * Connects in another way, for a process that may not open sockets or files by itself. The signal ends the attempt.
    * @default by what the endpoint says, with `tls`
    */
-  readonly connect?: (endpoint: OvsdbEndpoint, signal: AbortSignal) => Promise<Socket>
+  readonly connect?: (endpoint: OvsdbEndpoint, signal: AbortSignal) => Promise<Duplex>
   readonly database: string
   /** Take only the leader of a cluster: never behind, at the price of all clients being on one server. */
   readonly leaderOnly: boolean
@@ -47,6 +43,9 @@ export interface OvsdbLimits {
   readonly messageBytes: Bytes
 }
 
+/** How long the first words of a session may take, in the first round over the servers. */
+const firstWords: Milliseconds = 5_000
+
 /** How it stands between us and the servers. */
 export type OvsdbState =
   | { readonly kind: 'connecting'; readonly lastProblem: string }
@@ -57,15 +56,17 @@ export type OvsdbState =
  * Keeps one session with one of several OVSDB servers, and copies of what its monitors ask for. It reconnects for
  * as long as it is open and gives up on nothing: how old a copy may become is decided by whoever answers from it.
  */
-export class OvsdbClient {
+export class OvsdbClient implements CandidateListener {
   readonly #options: OvsdbClientOptions
   readonly #monitors: Monitor[] = []
   readonly #stopping = new AbortController()
   readonly #listeners = new Set<(state: OvsdbState) => void>()
   #state: OvsdbState = { kind: 'connecting', lastProblem: 'no attempt was made yet' }
-  #session: OvsdbSession | undefined
-  #lastLive: MonotonicMilliseconds | undefined
+  #current: Candidate | undefined
+  #confirmedAt: MonotonicMilliseconds | undefined
   #seen: ClusterPosition | undefined
+  /** Where the session was that ended last: tried after all others. */
+  #last: OvsdbEndpoint | undefined
   #running: Promise<void> | undefined
 
   constructor(options: OvsdbClientOptions) {
@@ -84,13 +85,13 @@ export class OvsdbClient {
 
   /** Ends the session and begins another one soon: what is to be monitored has changed. Before the first one nothing happens. */
   renew(): void {
-    this.#session?.fail(new OvsdbError('closed', 'Something else is to be monitored'))
+    this.#current?.session.fail(new OvsdbError('closed', 'Something else is to be monitored'))
   }
 
   /** Ends the session and all attempts; may be called twice. */
   async close(): Promise<void> {
     this.#stopping.abort(new OvsdbError('closed', 'The client was closed'))
-    this.#session?.fail(new OvsdbError('closed', 'The client was closed'))
+    this.#current?.session.fail(new OvsdbError('closed', 'The client was closed'))
     for (const monitor of this.#monitors) monitor.stop()
     await this.#running
     this.#become({ kind: 'closed' })
@@ -101,13 +102,11 @@ export class OvsdbClient {
   }
 
   /**
-   * When the copies were last known to be right: the last message of a live session, `undefined` before the
-   * first one.
+   * Until when the copies are known to be right: when the echo was asked for that a live server answered last, after all
+   * that it knew then. `undefined` before the first one.
    */
   get confirmedAt(): MonotonicMilliseconds | undefined {
-    return this.#state.kind === 'live'
-      ? (this.#session?.lastHeard ?? this.#lastLive)
-      : this.#lastLive
+    return this.#confirmedAt
   }
 
   /** Whether changes have come that are not in the copies yet: a long update is being taken in. */
@@ -128,8 +127,9 @@ export class OvsdbClient {
    */
   async transact(operations: readonly unknown[]): Promise<readonly unknown[]> {
     const { database, limits } = this.#options
-    if (this.#session === undefined) throw new OvsdbError('closed', 'There is no session')
-    const answer = await this.#session.request('transact', [database, ...operations], limits.answer)
+    const session = this.#current?.session
+    if (session === undefined) throw new OvsdbError('closed', 'There is no session')
+    const answer = await session.request('transact', [database, ...operations], limits.answer)
     const results = Array.isArray(answer) ? (answer as readonly unknown[]) : []
     for (const result of results) {
       const { error, details } = (result ?? {}) as { error?: unknown; details?: unknown }
@@ -141,90 +141,113 @@ export class OvsdbClient {
   }
 
   async #run(): Promise<void> {
-    const { clock, limits, random } = this.#options
+    const { limits } = this.#options
+    const { signal } = this.#stopping
     let pause = limits.retryFirst
-    while (!this.#stopping.signal.aborted) {
-      if (await this.#round()) pause = limits.retryFirst
-      if (this.#stopping.signal.aborted) return
-      try {
-        await clock.sleep(random() * pause, this.#stopping.signal)
-      } catch {
-        return
+    while (!signal.aborted) {
+      let next = await this.#search(this.#inOrder(), pause, signal)
+      while (next !== undefined) {
+        const { wasLive, successor } = await this.#keep(next)
+        if (wasLive) pause = limits.retryFirst
+        next = successor
       }
+      if (!(await this.#rest(pause, signal))) return
       pause = Math.min(pause * 2, limits.retryLongest)
     }
   }
 
-  /** Tries each endpoint once, in an order of its own. @returns whether one was live in the meantime */
-  async #round(): Promise<boolean> {
-    for (const endpoint of shuffled(this.#options.endpoints, this.#options.random)) {
-      if (this.#stopping.signal.aborted) return false
-      const wasLive = await this.#attempt(endpoint)
-      if (wasLive) return true
+  /** @returns `false` when the signal came first */
+  async #rest(pause: Milliseconds, signal: AbortSignal): Promise<boolean> {
+    const { clock, random } = this.#options
+    try {
+      await clock.sleep(random() * pause, signal)
+      return true
+    } catch {
+      return false
     }
-    return false
   }
 
-  async #attempt(endpoint: OvsdbEndpoint): Promise<boolean> {
-    const { clock, limits, logger } = this.#options
-    const where = ovsdbEndpointText(endpoint)
-    let isLive = false
-    try {
-      const socket = await this.#connect(endpoint)
-      const watch = new ServerWatch(this.#options, () => this.#seen)
-      const session = new OvsdbSession(socket, {
-        clock,
-        messageBytes: limits.messageBytes,
-        probeInterval: limits.probeInterval,
-        probeTimeout: limits.probeTimeout,
-        messageTimeout: Math.max(limits.copy, limits.probeTimeout),
-        onNotification: (method, params) => this.#notify(watch, method, params),
-      })
-      this.#session = session
-      if (this.#stopping.signal.aborted) {
-        session.fail(new OvsdbError('closed', 'The client was closed'))
+  /** All servers, in random order; the one that was lost last comes last. */
+  #inOrder(): readonly OvsdbEndpoint[] {
+    const { endpoints, random } = this.#options
+    const order = shuffled(endpoints, random)
+    const last = this.#last
+    return [...order.filter((one) => one !== last), ...order.filter((one) => one === last)]
+  }
+
+  /** Asks one server after the other until one may be used. @returns `undefined` when none may, or the signal came */
+  async #search(
+    endpoints: readonly OvsdbEndpoint[],
+    pause: Milliseconds,
+    signal: AbortSignal,
+  ): Promise<Candidate | undefined> {
+    const { limits } = this.#options
+    // Servers to which all their clients come back at once need longer: each round in vain allows for more.
+    const longest = Math.max(firstWords, limits.answer)
+    const patience = Math.min((firstWords * pause) / limits.retryFirst, longest)
+    for (const endpoint of endpoints) {
+      if (signal.aborted) return undefined
+      try {
+        return await askServer(endpoint, this.#options, patience, this, signal)
+      } catch (thrown) {
+        this.#noteProblem(endpoint, thrown)
       }
-      const copy = await this.#prepare(session, watch)
+    }
+    return undefined
+  }
+
+  /** Uses a server for as long as it can be used. @returns whether it was live, and who was found to take its place */
+  async #keep(
+    candidate: Candidate,
+  ): Promise<{ readonly wasLive: boolean; readonly successor?: Candidate }> {
+    const { endpoint, session, watch } = candidate
+    const where = ovsdbEndpointText(endpoint)
+    const search = new SuccessorSearch(session, (signal) => this.#findSuccessor(signal))
+    let wasLive = false
+    this.#current = candidate
+    this.#last = endpoint
+    try {
+      if (this.#stopping.signal.aborted) throw new OvsdbError('closed', 'The client was closed')
+      const copy = await this.#prepare(session)
       this.#seen = watch.position ?? this.#seen
       this.#become({ kind: 'live', endpoint: where, copy })
-      isLive = true
-      logger.info({ endpoint: where, copy }, 'OVSDB copy is complete')
-      const reason = await session.ended
-      this.#seen = watch.position ?? this.#seen
-      throw reason
+      wasLive = true
+      this.#options.logger.info({ endpoint: where, copy }, 'OVSDB copy is complete')
+      candidate.onSilence = (isSilent) => search.note(isSilent)
+      throw await session.ended
     } catch (thrown) {
-      this.#lost(where, thrown, isLive)
-    }
-    return isLive
-  }
-
-  async #connect(endpoint: OvsdbEndpoint): Promise<Socket> {
-    const { clock, limits, tls, connect } = this.#options
-    const late = new AbortController()
-    const cancel = clock.schedule(limits.connect, () => {
-      late.abort(new OvsdbError('timeout', 'the connection was not made in time'))
-    })
-    try {
-      const signal = AbortSignal.any([this.#stopping.signal, late.signal])
-      if (connect !== undefined) return await connect(endpoint, signal)
-      return await connectOvsdbEndpoint(endpoint, tls, signal)
-    } finally {
-      cancel()
-    }
-  }
-
-  async #prepare(session: OvsdbSession, watch: ServerWatch): Promise<CopyKind> {
-    try {
-      await watch.begin(session)
-      let copy: CopyKind = 'resumed'
-      for (const monitor of this.#monitors) {
-        if ((await this.#begin(monitor, session)) === 'full') copy = 'full'
-      }
-      return copy
-    } catch (thrown) {
+      search.note(false)
       session.fail(asOvsdbError(thrown))
-      throw thrown
+      this.#current = undefined
+      this.#noteProblem(endpoint, thrown, wasLive)
     }
+    const { found } = search
+    return { wasLive, ...(found && { successor: found }) }
+  }
+
+  /** Looks among the other servers, beside a session that is silent, until one may be used. */
+  async #findSuccessor(silent: AbortSignal): Promise<Candidate | undefined> {
+    const { limits } = this.#options
+    const signal = AbortSignal.any([silent, this.#stopping.signal])
+    let pause = limits.retryFirst
+    if (this.#options.endpoints.length < 2) return undefined
+    do {
+      const others = this.#inOrder().filter((endpoint) => endpoint !== this.#last)
+      const found = await this.#search(others, pause, signal)
+      if (found !== undefined) return found
+      pause = Math.min(pause * 2, limits.retryLongest)
+    } while (await this.#rest(pause, signal))
+    return undefined
+  }
+
+  async #prepare(session: OvsdbSession): Promise<CopyKind> {
+    let copy: CopyKind = 'resumed'
+    for (const monitor of this.#monitors) {
+      if ((await this.#begin(monitor, session)) === 'full') copy = 'full'
+    }
+    // What the server knew when it began to write a long copy may be old by now.
+    await session.confirm(this.#options.limits.answer)
+    return copy
   }
 
   async #begin(monitor: Monitor, session: OvsdbSession): Promise<CopyKind> {
@@ -243,21 +266,37 @@ export class OvsdbClient {
     }
   }
 
-  #notify(watch: ServerWatch, method: string, params: unknown): void {
-    if (watch.notify(method, params)) return
+  /** Called by a session. */
+  seen(): ClusterPosition | undefined {
+    return this.#current?.watch.position ?? this.#seen
+  }
+
+  /** Called by a session. */
+  notify(candidate: Candidate, method: string, params: unknown): void {
+    if (candidate.watch.notify(method, params)) {
+      if (candidate === this.#current) this.#seen = candidate.watch.position ?? this.#seen
+      return
+    }
+    if (candidate !== this.#current) return
     this.#monitors.some((monitor) => monitor.notify(method, params))
   }
 
-  #lost(endpoint: string, thrown: unknown, wasLive: boolean): void {
-    if (wasLive) this.#lastLive = this.#session?.lastHeard
-    this.#session?.fail(asOvsdbError(thrown))
-    this.#session = undefined
+  /** Called by a session. What came before an echo but is not in the copies yet is not confirmed. */
+  echoed(candidate: Candidate, askedAt: MonotonicMilliseconds): void {
+    if (candidate !== this.#current || this.isBehind) return
+    this.#confirmedAt = Math.max(this.#confirmedAt ?? -Infinity, askedAt)
+  }
+
+  #noteProblem(server: OvsdbEndpoint, thrown: unknown, wasLive = false): void {
     if (this.#stopping.signal.aborted) return
-    const lastProblem = `${endpoint}: ${causeText(thrown)}`
-    const problem = { endpoint, cause: causeText(thrown) }
-    if (wasLive) this.#options.logger.warn(problem, 'OVSDB session ended, reconnecting')
-    else this.#options.logger.debug(problem, 'OVSDB server cannot be used')
-    this.#become({ kind: 'connecting', lastProblem })
+    const endpoint = ovsdbEndpointText(server)
+    const cause = causeText(thrown)
+    const { logger } = this.#options
+    if (wasLive) logger.warn({ endpoint, cause }, 'OVSDB session ended, reconnecting')
+    else logger.debug({ endpoint, cause }, 'OVSDB server cannot be used')
+    // Another server that is looked at beside a session changes nothing for the session.
+    if (this.#current !== undefined) return
+    this.#become({ kind: 'connecting', lastProblem: `${endpoint}: ${cause}` })
   }
 
   #become(state: OvsdbState): void {

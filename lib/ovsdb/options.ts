@@ -54,13 +54,13 @@ export const ovsdbTimes = {
     max: '1h',
   }),
   ovsdb_probe_interval: duration({
-    help: 'After this long without a byte the server is asked for a sign of life. After twice as long the copy counts as unconfirmed.',
-    default: '5s',
+    help: 'Time between two echoes that the server is asked for. The copy is confirmed by their answers. A server that sends nothing for twice as long is silent: the other servers are tried beside it.',
+    default: '2s',
     min: '100ms',
     max: '10m',
   }),
   probe_timeout: duration({
-    help: 'After this long without a byte the connection is given up. Long, because a busy server may be silent for a while and reconnecting would add to its load.',
+    help: 'After this long without a byte the connection is given up although no other server can be used. Long, because a busy server may be silent for a while and reconnecting would add to its load.',
     default: '60s',
     min: '200ms',
     max: '1h',

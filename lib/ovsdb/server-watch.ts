@@ -1,4 +1,3 @@
-import type { Logger } from '../log.ts'
 import type { Milliseconds } from '../clock.ts'
 import type { Row } from './notation.ts'
 import { OvsdbError } from './ovsdb-error.ts'
@@ -14,8 +13,8 @@ import { readTableUpdates, type TableUpdates } from './table-updates.ts'
 export interface ServerWatchOptions {
   readonly database: string
   readonly leaderOnly: boolean
-  readonly logger: Logger
-  readonly limits: { readonly answer: Milliseconds }
+  /** How long the server may take for each answer. */
+  readonly answerLimit: Milliseconds
 }
 
 const watchName = '_Server'
@@ -77,7 +76,7 @@ export class ServerWatch {
   /** @returns `undefined` when the server does not know the method or the `_Server` database */
   async #ask(method: string, params: readonly unknown[]): Promise<unknown> {
     try {
-      return await this.#session?.request(method, params, this.#options.limits.answer)
+      return await this.#session?.request(method, params, this.#options.answerLimit)
     } catch (thrown) {
       if (thrown instanceof OvsdbError && thrown.failure === 'refused') return undefined
       throw thrown

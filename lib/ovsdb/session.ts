@@ -8,7 +8,7 @@ import { readRpcMessage, type RpcMessage } from './rpc-message.ts'
 export interface OvsdbSessionOptions {
   readonly clock: Clock
   readonly messageBytes: Bytes
-  /** After this long without a byte from the server it is asked for an echo. */
+  /** How long after one echo was asked for, and answered, the next one is. */
   readonly probeInterval: Milliseconds
   /** After this long without a byte the session is given up. */
   readonly probeTimeout: Milliseconds
@@ -16,6 +16,13 @@ export interface OvsdbSessionOptions {
   readonly messageTimeout: Milliseconds
   /** Called in order of arrival; what it throws ends the session. */
   readonly onNotification: (method: string, params: unknown) => void
+  /**
+   * The server answered an echo. All that it knew at `askedAt` has arrived: messages come in the order in which they were
+   * sent. Any other message may have been on its way for long.
+   */
+  readonly onEcho?: (askedAt: MonotonicMilliseconds) => void
+  /** Not a byte came for two probe intervals, or one came again. */
+  readonly onSilence?: (isSilent: boolean) => void
 }
 
 interface Outstanding {
@@ -38,7 +45,12 @@ export class OvsdbSession {
   #nextId = 1
   #lastByte: MonotonicMilliseconds
   #lastMessage: MonotonicMilliseconds
-  #cancelProbe: Cancel
+  /** When the echo was asked for that was answered last; at first, when the session began. */
+  #answeredAt: MonotonicMilliseconds
+  /** When the echo was asked for that is not answered yet. */
+  #askedAt: MonotonicMilliseconds | undefined
+  #isSilent = false
+  #cancelTimer: Cancel = () => undefined
   #end: OvsdbError | undefined
   /** Resolves with the reason when the session is over; never rejects. */
   readonly ended: Promise<OvsdbError>
@@ -50,6 +62,7 @@ export class OvsdbSession {
     this.#json = new JsonStream({ messageBytes: options.messageBytes, depth: deepest })
     this.#lastByte = options.clock.now()
     this.#lastMessage = this.#lastByte
+    this.#answeredAt = this.#lastByte
     this.ended = new Promise((resolve) => {
       this.#reportEnd = resolve
     })
@@ -60,12 +73,7 @@ export class OvsdbSession {
     stream.once('close', () =>
       this.fail(new OvsdbError('closed', 'The server closed the connection')),
     )
-    this.#cancelProbe = options.clock.schedule(options.probeInterval, () => this.#probe())
-  }
-
-  /** When the last whole message came: until then we know what the server knew. */
-  get lastHeard(): MonotonicMilliseconds {
-    return this.#lastMessage
+    this.#watch()
   }
 
   /**
@@ -89,11 +97,23 @@ export class OvsdbSession {
     })
   }
 
+  /** Asks for an echo out of turn and waits for it. @throws OvsdbError `timeout`, or why the session ended */
+  async confirm(limit: Milliseconds): Promise<void> {
+    const askedAt = this.#options.clock.now()
+    try {
+      await this.request('echo', [], limit)
+    } catch (thrown) {
+      // A refusal comes in its turn as well.
+      if (!(thrown instanceof OvsdbError) || thrown.failure !== 'refused') throw thrown
+    }
+    this.#noteEcho(askedAt)
+  }
+
   /** Ends the session for a reason; the first one counts. */
   fail(reason: OvsdbError): void {
     if (this.#end) return
     this.#end = reason
-    this.#cancelProbe()
+    this.#cancelTimer()
     this.#stream.destroy()
     for (const { reject, cancelTimer } of this.#outstanding.values()) {
       cancelTimer()
@@ -115,6 +135,7 @@ export class OvsdbSession {
   #receive(chunk: Buffer): void {
     if (this.#end) return
     this.#lastByte = this.#options.clock.now()
+    this.#noteSilence()
     try {
       for (const text of this.#json.push(chunk)) {
         this.#lastMessage = this.#lastByte
@@ -155,7 +176,10 @@ export class OvsdbSession {
   }
 
   #settle(reply: RpcMessage & { readonly kind: 'reply' }): void {
-    if (reply.id === probeId) return
+    if (reply.id === probeId) {
+      this.#answered()
+      return
+    }
     const waiting = typeof reply.id === 'number' ? this.#outstanding.get(reply.id) : undefined
     // Late, after its time-out: nobody waits for it any more.
     if (waiting === undefined || typeof reply.id !== 'number') return
@@ -165,17 +189,51 @@ export class OvsdbSession {
     else waiting.reject(refusal(reply.error))
   }
 
-  #probe(): void {
+  #answered(): void {
+    const askedAt = this.#askedAt
+    // Nobody asked: a server that talks to itself confirms nothing.
+    if (askedAt === undefined) return
+    this.#askedAt = undefined
+    this.#noteEcho(askedAt)
+    if (!this.#end) this.#watch()
+  }
+
+  #noteEcho(askedAt: MonotonicMilliseconds): void {
+    this.#answeredAt = Math.max(this.#answeredAt, askedAt)
+    this.#options.onEcho?.(askedAt)
+  }
+
+  #noteSilence(): void {
+    const { clock, probeInterval, onSilence } = this.#options
+    const isSilent = clock.now() - this.#lastByte >= 2 * probeInterval
+    if (isSilent === this.#isSilent) return
+    this.#isSilent = isSilent
+    onSilence?.(isSilent)
+  }
+
+  /** Does what is due, and comes back when the next thing is. */
+  #watch(): void {
     const { clock, messageTimeout, probeInterval, probeTimeout } = this.#options
-    const silence = clock.now() - this.#lastByte
-    const unfinished = clock.now() - this.#lastMessage
-    if (silence >= probeTimeout || unfinished >= messageTimeout) {
+    this.#cancelTimer()
+    const now = clock.now()
+    const silenceEnds = this.#lastByte + probeTimeout
+    const messageEnds = this.#lastMessage + messageTimeout
+    if (now >= silenceEnds || now >= messageEnds) {
       this.fail(new OvsdbError('timeout', 'Nothing was heard from the server for too long'))
       return
     }
-    if (unfinished >= probeInterval) this.#send({ method: 'echo', params: [], id: probeId })
-    const next = unfinished >= probeInterval ? probeInterval : probeInterval - unfinished
-    this.#cancelProbe = clock.schedule(Math.min(next, probeTimeout - silence), () => this.#probe())
+    if (this.#askedAt === undefined && now >= this.#answeredAt + probeInterval) {
+      this.#askedAt = now
+      this.#send({ method: 'echo', params: [], id: probeId })
+    }
+    this.#noteSilence()
+    if (this.#end) return
+    const next = [silenceEnds, messageEnds]
+    if (this.#askedAt === undefined) next.push(this.#answeredAt + probeInterval)
+    if (!this.#isSilent) next.push(this.#lastByte + 2 * probeInterval)
+    // A timer that fires a little early must not find the same thing not yet due over and over.
+    const span = Math.max(1, Math.min(...next) - now)
+    this.#cancelTimer = clock.schedule(span, () => this.#watch())
   }
 }
 

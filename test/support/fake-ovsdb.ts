@@ -1,7 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer, type Server, type Socket } from 'node:net'
+import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { duplexPair, type Duplex } from 'node:stream'
 import {
   differences,
   type FakeMonitor,
@@ -24,7 +25,7 @@ export interface FakeOvsdbOptions {
 }
 
 interface Client {
-  readonly socket: Socket
+  readonly socket: Duplex
   readonly monitors: FakeMonitor[]
   buffer: string
 }
@@ -49,8 +50,9 @@ export class FakeOvsdb {
   readonly requests: Request[] = []
   /** Cuts everything it sends into pieces of this many bytes. */
   pieceBytes = Number.POSITIVE_INFINITY
-  /** Reads and writes nothing, as a server that is busy or cut off without a word. */
+  /** Writes nothing, as a server that is busy or stopped; see {@link answerLate}. */
   isMute = false
+  #unsent: (() => void)[] = []
   readonly #directory: string
   readonly #options: FakeOvsdbOptions
   #status: FakeRow | undefined
@@ -83,7 +85,7 @@ export class FakeOvsdb {
   }
 
   async listen(): Promise<void> {
-    const server = createServer((socket) => this.#accept(socket))
+    const server = createServer((socket) => this.#accept(socket.setNoDelay(true)))
     this.#server = server
     await new Promise<void>((resolve) => server.listen(this.path, resolve))
   }
@@ -149,8 +151,46 @@ export class FakeOvsdb {
     }
   }
 
+  /** A connection that is no socket, for a server that does not listen. */
+  connect(): Duplex {
+    const [ours, theirs] = duplexPair()
+    theirs.once('close', () => ours.destroy())
+    ours.once('close', () => theirs.destroy())
+    this.#accept(theirs)
+    return ours
+  }
+
+  /** Ends all connections, with what was on its way. */
+  cut(): void {
+    this.#unsent = []
+    for (const { socket } of this.#clients) socket.destroy()
+    this.#clients.clear()
+  }
+
+  /** Knows no earlier transaction any more. */
+  forgetHistory(): void {
+    this.#history = []
+  }
+
+  /** Writes one message that it should have written while it was mute. */
+  answerOne(): void {
+    const [send] = this.#unsent.splice(0, 1)
+    this.isMute = false
+    send?.()
+    this.isMute = true
+  }
+
+  /** Writes what it should have written while it was mute, in its order. */
+  answerLate(): void {
+    this.isMute = false
+    for (const send of this.#unsent.splice(0)) send()
+  }
+
   send(client: Client, message: unknown): void {
-    if (this.isMute) return
+    if (this.isMute) {
+      this.#unsent.push(() => this.send(client, message))
+      return
+    }
     const bytes = Buffer.from(JSON.stringify(message))
     if (this.pieceBytes >= bytes.length) {
       client.socket.write(bytes)
@@ -161,10 +201,9 @@ export class FakeOvsdb {
     }
   }
 
-  #accept(socket: Socket): void {
+  #accept(socket: Duplex): void {
     const client: Client = { socket, monitors: [], buffer: '' }
     this.#clients.add(client)
-    socket.setNoDelay(true)
     socket.on('error', () => undefined)
     socket.on('close', () => this.#clients.delete(client))
     socket.on('data', (chunk: Buffer) => {

@@ -1,4 +1,7 @@
-import { OvnPortDirectory } from '../../agent-side/ports/ovn/directory.ts'
+import {
+  OvnPortDirectory,
+  type OvnPortDirectoryOptions,
+} from '../../agent-side/ports/ovn/directory.ts'
 import { ovnTable, type OvnConfig } from '../../agent-side/ports/ovn/config.ts'
 import type { OvnMetrics } from '../../agent-side/ports/ovn/metrics.ts'
 import { loadConfig } from '../../lib/config/load.ts'
@@ -19,6 +22,7 @@ export interface OvnDirectoryOptions {
   readonly clock?: Clock
   readonly logger?: Logger
   readonly metrics?: OvnMetrics
+  readonly connect?: OvnPortDirectoryOptions['connect']
   /** With a clock that stands still, pauses must not be zero. @default () => 0 */
   readonly random?: () => number
 }
@@ -31,6 +35,7 @@ export function ovnDirectory(options: OvnDirectoryOptions): OvnPortDirectory {
     logger: options.logger ?? silentLogger,
     random: options.random ?? (() => 0),
     ...(options.metrics && { metrics: options.metrics }),
+    ...(options.connect && { connect: options.connect }),
   })
 }
 

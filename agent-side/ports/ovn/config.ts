@@ -7,13 +7,19 @@ import { ovsdbEndpointOption, ovsdbTimes, southboundServers } from '../../../lib
 export const ovnTable = {
   ...southboundServers,
   leader_only: flag({
-    help: "Use only the leader of a clustered database: its data is never behind. Off, any connected member serves, which spreads the load of many hosts; a follower's copy is some milliseconds older. Relays are never leaders and are used in both cases.",
-    default: true,
+    help: "Use only the leader of a clustered database. Off, as in Neutron's agents, any member serves that is connected to its cluster and not behind it: the load of many hosts is spread, and a copy is some milliseconds older. Relays are never leaders and are used in both cases.",
+    default: false,
   }),
   ...ovsdbTimes,
+  max_unconfirmed: duration({
+    help: 'How long instances are named from a copy that no server confirms. Afterwards guests get 503 and try again, and leases are revoked. Not less than two probe intervals while a server is connected.',
+    default: '5s',
+    min: '0s',
+    max: '1h',
+  }),
   max_disconnected: duration({
-    help: 'How long the copy may be used while no server confirms it. Afterwards every question is refused with 503.',
-    default: '5m',
+    help: 'How long the agent counts as ready while no server confirms the copy. Guests get 503 before: see max_unconfirmed.',
+    default: '30s',
     min: '0s',
     max: '1d',
   }),

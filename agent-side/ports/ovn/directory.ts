@@ -1,8 +1,8 @@
-import type { Clock, Milliseconds, MonotonicMilliseconds } from '../../../lib/clock.ts'
+import type { Cancel, Clock, Milliseconds, MonotonicMilliseconds } from '../../../lib/clock.ts'
 import { causeText, MetadataError } from '../../../lib/errors.ts'
 import type { RouterId } from '../../../lib/ids.ts'
 import type { Logger } from '../../../lib/log.ts'
-import { OvsdbClient, type OvsdbState } from '../../../lib/ovsdb/client.ts'
+import { OvsdbClient, type OvsdbClientOptions, type OvsdbState } from '../../../lib/ovsdb/client.ts'
 import type { CopyBuilder, MonitorConsumer } from '../../../lib/ovsdb/monitor.ts'
 import { ovsdbLimits } from '../../../lib/ovsdb/options.ts'
 import type { RowChange } from '../../../lib/ovsdb/table-updates.ts'
@@ -30,10 +30,25 @@ export interface OvnPortDirectoryOptions {
   /** From 0 to below 1. @default Math.random */
   readonly random?: () => number
   readonly metrics?: OvnMetrics
+  /** Stands for the network, in tests. */
+  readonly connect?: OvsdbClientOptions['connect']
+}
+
+/** A timer that fires early by less than this finds nothing to do yet. */
+const soonest: Milliseconds = 1
+
+/** How far the copy can be believed at this moment. */
+interface Standing {
+  /** A server keeps it in step. */
+  readonly isConfirmed: boolean
+  /** It may name instances. */
+  readonly isUsable: boolean
+  /** Time since it was known to be right; `Infinity` before the first time. */
+  readonly age: Milliseconds
 }
 
 /** Beyond this many, forgetting everything is cheaper than forgetting one by one. */
-const mostChanges = 1_000
+const mostChanges = 2_000
 
 /**
  * Answers from an own copy of OVN's southbound database, which the server keeps in step. Nothing is ever asked for a
@@ -49,10 +64,14 @@ export class OvnPortDirectory implements PortDirectory, MonitorConsumer {
   readonly #heartbeat: AgentHeartbeat | undefined
   readonly #listeners = new Set<(change: DirectoryChange) => void>()
   #copy: SouthboundCopy | undefined
-  #copiedAt: MonotonicMilliseconds = -Infinity
+  /** Ends the use of the copy: whoever remembers an answer from it must forget it then. */
+  #cancelExpiry: Cancel = () => undefined
+  /** Whether the copy could be used when that was looked at last. */
+  #isUsed = false
+  #isClosed = false
 
   constructor(options: OvnPortDirectoryOptions) {
-    const { config, clock, logger, metrics, random = Math.random } = options
+    const { config, clock, logger, metrics, connect, random = Math.random } = options
     this.#options = options
     this.#client = new OvsdbClient({
       endpoints: config.ovn_sb_connection,
@@ -68,6 +87,7 @@ export class OvnPortDirectory implements PortDirectory, MonitorConsumer {
       logger,
       random,
       limits: ovsdbLimits(config),
+      ...(connect && { connect }),
     })
     this.#client.addMonitor({
       name: 'ports',
@@ -76,7 +96,10 @@ export class OvnPortDirectory implements PortDirectory, MonitorConsumer {
       consumer: this,
     })
     this.#client.onState((state) => this.#noteState(state))
-    metrics?.watch(() => this.#copy)
+    metrics?.watch(
+      () => this.#copy,
+      () => this.isConfirmed(),
+    )
     if (config.report_agent) {
       this.#heartbeat = new AgentHeartbeat(
         this.#client,
@@ -91,6 +114,8 @@ export class OvnPortDirectory implements PortDirectory, MonitorConsumer {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true
+    this.#cancelExpiry()
     await this.#heartbeat?.close()
     await this.#client.close()
     this.#listeners.clear()
@@ -104,19 +129,17 @@ export class OvnPortDirectory implements PortDirectory, MonitorConsumer {
       return { ready: false, detail: `no complete copy of the southbound database yet: ${why}` }
     }
     const held = `${copy.portCount} ports on ${copy.networkCount} networks`
-    const { isConfirmed, silence } = this.#standing()
+    const { isConfirmed, isUsable, age } = this.#standing()
     if (isConfirmed) {
       return { ready: true, detail: `${held}, kept in step by ${liveEndpoint(state)}` }
     }
-    const seconds = Math.round(silence / 1_000)
-    const isUsable = silence <= this.#options.config.max_disconnected
-    const verdict = isUsable ? 'still used' : 'too old to be used'
-    const detail = `${held}, not confirmed for ${seconds} s and ${verdict}: ${this.#whyUnconfirmed()}`
-    return { ready: isUsable, detail }
+    const verdict = isUsable ? 'still used' : 'guests get 503'
+    const detail = `${held}, not confirmed for ${secondsText(age)} and ${verdict}: ${this.#whyUnconfirmed()}`
+    return { ready: isUsable || age <= this.#options.config.max_disconnected, detail }
   }
 
   /** Whether the copy is complete and a server keeps it in step at this moment. */
-  get isInStep(): boolean {
+  isConfirmed(): boolean {
     return this.#copy !== undefined && this.#standing().isConfirmed
   }
 
@@ -160,7 +183,6 @@ export class OvnPortDirectory implements PortDirectory, MonitorConsumer {
       },
       finish: () => {
         this.#copy = copy
-        this.#copiedAt = this.#options.clock.now()
         this.#options.metrics?.rowsChanged(rows)
         this.#tell({ kind: 'all', why: 'the southbound database was copied whole' })
       },
@@ -183,21 +205,44 @@ export class OvnPortDirectory implements PortDirectory, MonitorConsumer {
         'Cannot look up ports: the southbound database was not seen whole yet',
       )
     }
-    const { isConfirmed, silence } = this.#standing()
-    if (silence > this.#options.config.max_disconnected) throw this.#unconfirmed()
-    return { copy, asOf: this.#options.clock.now() - silence, isConfirmed }
+    const { isConfirmed, isUsable, age } = this.#standing()
+    if (!isUsable) throw this.#unconfirmed()
+    return { copy, asOf: this.#options.clock.now() - (isConfirmed ? 0 : age), isConfirmed }
   }
 
-  /** How long nobody has confirmed the copy, and whether a server keeps it in step at this moment. */
-  #standing(): { readonly isConfirmed: boolean; readonly silence: Milliseconds } {
+  /**
+   * How old the copy may be: the time since a server was asked for the echo that confirmed it last. A quiet server answers
+   * one every interval; two are the way there and back of one that is busy.
+   */
+  #standing(): Standing {
     const { clock, config } = this.#options
-    const { confirmedAt, state, isBehind } = this.#client
-    const silence = clock.now() - Math.max(confirmedAt ?? -Infinity, this.#copiedAt)
-    // A quiet server answers an echo every interval; a little longer is the way there and back.
-    const isHeard = state.kind === 'live' && silence <= 2 * config.ovsdb_probe_interval
-    return isHeard && !isBehind
-      ? { isConfirmed: true, silence: 0 }
-      : { isConfirmed: false, silence }
+    const { confirmedAt = -Infinity, state, isBehind } = this.#client
+    const age = clock.now() - confirmedAt
+    const isLive = state.kind === 'live'
+    const isConfirmed = isLive && !isBehind && age <= 2 * config.ovsdb_probe_interval
+    return { isConfirmed, isUsable: age <= this.#longestUse(), age }
+  }
+
+  #longestUse(): Milliseconds {
+    const { max_unconfirmed: longest, ovsdb_probe_interval: interval } = this.#options.config
+    return this.#client.state.kind === 'live' ? Math.max(longest, 2 * interval) : longest
+  }
+
+  /** Tells whoever remembers answers when the copy is too old for them, at that moment and not at the next question. */
+  #watchAge(): void {
+    this.#cancelExpiry()
+    if (this.#isClosed) return
+    const { isUsable, age } = this.#standing()
+    if (!isUsable && this.#isUsed) {
+      this.#tell({ kind: 'all', why: 'no server confirms the copy of the southbound database' })
+    }
+    this.#isUsed = isUsable
+    // Without a session nothing can confirm the copy, and the next session comes by here.
+    if (!isUsable && this.#client.state.kind !== 'live') return
+    const longest = this.#longestUse()
+    // A copy that is confirmed again after this moment cannot be too old before that long.
+    const span = Math.max(isUsable ? longest - age : longest, soonest)
+    this.#cancelExpiry = this.#options.clock.schedule(span, () => this.#watchAge())
   }
 
   #whyUnconfirmed(): string {
@@ -212,13 +257,14 @@ export class OvnPortDirectory implements PortDirectory, MonitorConsumer {
     return new MetadataError(
       'directory_unavailable',
       `Cannot look up ports: the copy of the southbound database is not confirmed: ${why}`,
-      { details: { silence: Math.round(this.#standing().silence) } },
+      { details: { age: secondsText(this.#standing().age) } },
     )
   }
 
   #noteState(state: OvsdbState): void {
     if (state.kind === 'live') this.#options.metrics?.connected(state.copy)
-    else this.#options.metrics?.disconnected()
+    // Without a session the copy may be used for a shorter time.
+    this.#watchAge()
   }
 
   #tellTouched({ networkIds, routerIds }: Touched): void {
@@ -241,6 +287,10 @@ export class OvnPortDirectory implements PortDirectory, MonitorConsumer {
       }
     }
   }
+}
+
+function secondsText(span: Milliseconds): string {
+  return Number.isFinite(span) ? `${Math.round(span / 1_000)} s` : 'ever'
 }
 
 function liveEndpoint(state: OvsdbState): string {

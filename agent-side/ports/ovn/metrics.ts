@@ -4,10 +4,9 @@ import type { SouthboundCopy } from './southbound-copy.ts'
 
 /** What the directory tells of its copy and its session. */
 export interface OvnMetrics {
-  /** Has figures of the copy read off it whenever they are asked for. */
-  watch(copy: () => SouthboundCopy | undefined): void
+  /** Has figures read off whenever they are asked for: of the copy, and whether a server keeps it in step. */
+  watch(copy: () => SouthboundCopy | undefined, isConfirmed: () => boolean): void
   connected(copy: CopyKind): void
-  disconnected(): void
   rowsChanged(count: number): void
   refused(): void
   reported(outcome: 'written' | 'failed'): void
@@ -19,11 +18,16 @@ const prefix = `${metricNamespace}_ovn`
 export function createOvnMetrics(registry: Registry): OvnMetrics {
   const registers = [registry]
   let copyNow: () => SouthboundCopy | undefined = () => undefined
+  let isConfirmedNow = (): boolean => false
   const connected = new Gauge({
     name: `${prefix}_connected_servers`,
     help: '1 while a southbound server keeps the copy in step, 0 otherwise.',
-    registers,
+    registers: [],
+    collect() {
+      this.set(isConfirmedNow() ? 1 : 0)
+    },
   })
+  registry.registerMetric(connected)
   const copies = new Counter({
     name: `${prefix}_copies_total`,
     help: 'Sessions that began with a full copy, or resumed with what had changed meanwhile.',
@@ -48,14 +52,11 @@ export function createOvnMetrics(registry: Registry): OvnMetrics {
   })
   registerCopyGauges(registry, () => copyNow())
   return {
-    watch(copy) {
+    watch(copy, isConfirmed) {
       copyNow = copy
+      isConfirmedNow = isConfirmed
     },
-    connected(kind) {
-      connected.set(1)
-      copies.inc({ kind })
-    },
-    disconnected: () => connected.set(0),
+    connected: (kind) => copies.inc({ kind }),
     rowsChanged: (count) => changes.inc(count),
     refused: () => refusals.inc(),
     reported: (outcome) => reports.inc({ outcome }),

@@ -20,10 +20,24 @@ import {
   type PortBinding,
 } from './schema.ts'
 
-/** What a set of changes touched: whoever remembers answers about these must forget them. */
+/** What a set of changes touched, networks by both of their names: whoever remembers answers about these must forget them. */
 export interface Touched {
   readonly networkIds: Set<NetworkId>
   readonly routerIds: Set<RouterId>
+}
+
+/**
+ * The name of a network for proxies of Neutron 17 and older: the UUID of its datapath's row, which was in `X-OVN-Network-ID`
+ * and in the names of the namespaces, `ovnmeta-UUID`.
+ */
+function olderIdOf(datapath: string): NetworkId | undefined {
+  return parseNetworkId(datapath)
+}
+
+function addNames(touched: Touched, networkId: NetworkId, datapath: string): void {
+  touched.networkIds.add(networkId)
+  const olderId = olderIdOf(datapath)
+  if (olderId !== undefined) touched.networkIds.add(olderId)
 }
 
 interface Datapath {
@@ -87,9 +101,9 @@ export class SouthboundCopy {
   find(query: PortQuery): readonly Port[] {
     const found: Port[] = []
     const indexed: IndexedPort[] = []
-    // A datapath is of one network, and a row on one datapath: none is found twice.
+    // Whoever asks for a network by its older name gets ports that carry that name.
     for (const networkId of new Set(query.networkIds)) {
-      for (const datapath of this.#datapathsOfNetwork.get(networkId) ?? []) {
+      for (const datapath of this.#datapathsNamed(networkId)) {
         indexed.length = 0
         this.#ports.find(datapath, query, indexed)
         for (const port of indexed) {
@@ -99,6 +113,15 @@ export class SouthboundCopy {
       }
     }
     return found
+  }
+
+  /** The datapaths of a network, by its id or by its older name. */
+  #datapathsNamed(networkId: NetworkId): readonly string[] {
+    const byId = this.#datapathsOfNetwork.get(networkId)
+    const isOlder = this.#datapaths.get(networkId)?.networkId !== undefined
+    // The same text could only be both in a database that somebody made for it; then both count.
+    if (isOlder) return [...new Set([networkId, ...(byId ?? [])])]
+    return byId ?? []
   }
 
   *allPorts(): Generator<Port, void, void> {
@@ -127,7 +150,7 @@ export class SouthboundCopy {
   #touch(binding: PortBinding | undefined, touched: Touched | undefined): void {
     if (binding === undefined || touched === undefined) return
     const networkId = this.#datapaths.get(binding.datapath)?.networkId
-    if (networkId !== undefined) touched.networkIds.add(networkId)
+    if (networkId !== undefined) addNames(touched, networkId, binding.datapath)
     const routerId = routerOf(binding)
     if (routerId !== undefined) touched.routerIds.add(routerId)
   }
@@ -161,12 +184,12 @@ export class SouthboundCopy {
       const left = (this.#datapathsOfNetwork.get(before) ?? []).filter((one) => one !== uuid)
       if (left.length === 0) this.#datapathsOfNetwork.delete(before)
       else this.#datapathsOfNetwork.set(before, left)
-      touched?.networkIds.add(before)
+      if (touched !== undefined) addNames(touched, before, uuid)
     }
     if (after !== undefined) {
       const known = this.#datapathsOfNetwork.get(after) ?? []
       this.#datapathsOfNetwork.set(after, [...known, uuid])
-      touched?.networkIds.add(after)
+      if (touched !== undefined) addNames(touched, after, uuid)
     }
     if (touched === undefined) return
     for (const routerId of this.#ports.routersOnDatapath(uuid)) touched.routerIds.add(routerId)

@@ -229,7 +229,7 @@ t.test("the files of OVN's agents choose the ovn directory and flavour", async (
       ovn_sb_private_key: '/k',
       ovn_sb_certificate: '/c',
       ovn_sb_ca_cert: '/ca',
-      ovsdb_probe_interval: 3_000,
+      ovsdb_probe_interval: 2_000,
       probe_timeout: 6_000,
       report_agent: true,
     })

@@ -255,6 +255,7 @@ t.test('OvsdbClient answers echo and gives up a silent server', async (t) => {
     'the echo was answered',
   )
   const confirmed = recording.client.confirmedAt
+  heard.length = 0
   await clock.advance(5_000)
   await until(() => heard.some((text) => text.includes('"method":"echo"')))
   t.equal(recording.client.confirmedAt, confirmed, 'nothing was heard in between')

@@ -20,7 +20,7 @@ portDirectoryConformance(t, {
       setTopology: async (changed) => fake.setTables(southboundRows(changed)),
       cutOff: () => fake.stop(),
       restore: () => fake.listen(),
-      settled: () => until(() => directory.isInStep),
+      settled: () => until(() => directory.isConfirmed()),
       close: () => fake.close(),
     }
   },

@@ -45,7 +45,7 @@ async function opened(
   const directory = ovnDirectory({ ...options, config })
   t.teardown(() => directory.close())
   await directory.start()
-  await until(() => directory.isInStep)
+  await until(() => directory.isConfirmed())
   return directory
 }
 
@@ -79,8 +79,9 @@ t.test(
         { kind: 'network', networkId: networks.plain },
         { ports: [{ instanceId: successor.instanceId }] },
       ],
+      [{ kind: 'network', networkId: rowUuid(networks.plain) }],
     ])
-    t.equal(seen.length, 1, 'one network, told once')
+    t.equal(seen.length, 2, 'one network, told once under each of its names')
   },
 )
 
@@ -92,12 +93,12 @@ t.test(
     const directory = await opened(t, fake, {
       clock,
       random: () => 0.5,
-      config: { max_disconnected: '60s' },
+      config: { max_unconfirmed: '60s', max_disconnected: '80s' },
     })
     const changes: DirectoryChange[] = []
     directory.onChange((change) => changes.push(change))
     await fake.stop()
-    await until(() => !directory.isInStep)
+    await until(() => !directory.isConfirmed())
     await clock.advance(20_000)
 
     t.match(directory.readiness(), {
@@ -125,16 +126,25 @@ t.test(
     })
     t.ok(asOf <= clock.now() - 20_000, 'its age is told')
 
+    t.strictSame(changes, [])
+
     await clock.advance(41_000)
-    t.match(directory.readiness(), { ready: false, detail: /too old to be used/ })
+    t.match(directory.readiness(), { ready: true, detail: /guests get 503/ })
     t.equal(await refusal(find(directory, withMac, 'cached')), 'directory_unavailable')
+    t.match(
+      changes,
+      [{ kind: 'all', why: /no server confirms/ }],
+      'what is remembered ends as well',
+    )
+    await clock.advance(20_000)
+    t.equal(directory.readiness().ready, false)
 
     await fake.listen()
-    const back = until(() => directory.isInStep)
+    const back = until(() => directory.isConfirmed())
     await clock.advance(60_000)
     await back
     t.equal(directory.readiness().ready, true)
-    t.strictSame(changes, [], 'resumed: nobody has to forget anything')
+    t.equal(changes.length, 1, 'resumed: nobody has to forget anything')
   },
 )
 
@@ -145,17 +155,18 @@ t.test(
     const clock = new FakeClock()
     const directory = await opened(t, fake, { clock })
     fake.isMute = true
-    await clock.advance(11_000)
-    t.equal(directory.isInStep, false)
-    t.match(directory.readiness(), { ready: true, detail: /the server is silent/ })
+    await clock.advance(4_500)
+    t.equal(directory.isConfirmed(), false)
+    t.match(directory.readiness(), { ready: true, detail: /still used: the server is silent/ })
     t.equal(
       await refusal(find(directory, { ...byAddress, fixedIp: ip('10.0.0.99') }, 'fresh')),
       'directory_unavailable',
     )
     t.equal(fake.clientCount, 1)
-    fake.isMute = false
-    await clock.advance(5_000)
-    await until(() => directory.isInStep)
+    await clock.advance(1_000)
+    t.equal(await refusal(find(directory, withMac, 'cached')), 'directory_unavailable')
+    fake.answerLate()
+    await until(() => directory.isConfirmed())
     t.equal(fake.clientCount, 1, 'the same session')
   },
 )
@@ -177,7 +188,7 @@ t.test('OvnPortDirectory serves although it cannot report the agent', async (t) 
   const fake = await source(t, { unknownTables: ['Chassis_Private'] })
   const directory = await opened(t, fake, { config: { report_agent: true, chassis: 'host-1' } })
   t.strictSame(identities(await find(directory, byAddress)), identities([guests.plain]))
-  t.equal(directory.isInStep, true)
+  t.equal(directory.isConfirmed(), true)
 })
 
 t.test('OvnPortDirectory reads the name of its chassis from the local Open vSwitch', async (t) => {
@@ -215,7 +226,7 @@ t.test('OvnPortDirectory replaces its copy by that of a server with another past
   await fake.listen()
   await until(() => changes.length > 0)
   t.match(changes, [{ kind: 'all' }])
-  await until(() => directory.isInStep)
+  await until(() => directory.isConfirmed())
   t.strictSame(await find(directory, withMac), [])
 })
 
@@ -235,7 +246,7 @@ t.test('OvnPortDirectory tells "all" when very much changes at once', async (t) 
   }))
   fake.setTables(southboundRows({ ...before, networks: [...before.networks, ...many] }))
   await until(() => changes.length > 0)
-  t.match(changes, [{ kind: 'all', why: /1100 networks and routers/ }])
+  t.match(changes, [{ kind: 'all', why: /2200 networks and routers/ }])
 })
 
 t.test('OvnPortDirectory takes in long copies and long updates, in their order', async (t) => {
@@ -258,7 +269,7 @@ t.test('OvnPortDirectory takes in long copies and long updates, in their order',
   const isolated = { networkIds: [networks.isolated], fixedIp: ip('10.0.0.10') }
   await until(
     () =>
-      directory.isInStep &&
+      directory.isConfirmed() &&
       directory.findPorts(isolated, { signal: new AbortController().signal, freshness: 'fresh' })
         .ports.length === 1,
   )
@@ -283,7 +294,8 @@ t.test('OvnPortDirectory counts in its metrics what an operator asks for', async
 t.test('ovnTable has defaults that work, and refuses what is no endpoint', async (t) => {
   t.match(ovnConfig(), {
     ovn_sb_connection: [{ kind: 'tcp', host: '127.0.0.1', tcpPort: 6642 }],
-    leader_only: true,
+    leader_only: false,
+    max_unconfirmed: 5_000,
   })
   t.throws(() => ovnConfig({ ovn_sb_connection: ['ptcp:6642'] }), /not unix:/)
 })

@@ -98,7 +98,8 @@ async function started(
   const central = await OvnCentral.start()
   const metrics = { ...createOvnMetrics(createRegistry()), connected }
   const directory = ovnDirectory({
-    config: { ovn_sb_connection: [central.southbound], ...config },
+    // A busy machine may take its time to start a server again.
+    config: { ovn_sb_connection: [central.southbound], max_unconfirmed: '60s', ...config },
     metrics,
   })
   t.teardown(async () => {
@@ -106,7 +107,7 @@ async function started(
     await central.close()
   })
   await directory.start()
-  await until(() => directory.isInStep)
+  await until(() => directory.isConfirmed())
   await addNetwork(central, network)
   await addPort(central, 0x10, '10.0.0.10')
   await untilAt(directory, '10.0.0.10', instance(0x10))
@@ -169,10 +170,10 @@ t.test(
     t.strictSame(changes, [], 'all sessions ended by the server: resumed')
 
     await central.stop('sb')
-    await until(() => !directory.isInStep)
+    await until(() => !directory.isConfirmed())
     t.match(await at(directory, '10.0.0.10'), [{ instanceId: instance(0x10) }], 'while it is away')
     await central.startDatabase('sb')
-    await until(() => directory.isInStep)
+    await until(() => directory.isConfirmed())
     await addPort(central, 0x12, '10.0.0.12')
     await untilAt(directory, '10.0.0.12', instance(0x12))
     t.pass('restarted')
@@ -180,7 +181,7 @@ t.test(
     changes.length = 0
     await central.convert()
     await until(() => changes.some(({ kind }) => kind === 'all'))
-    await until(() => directory.isInStep)
+    await until(() => directory.isConfirmed())
     await addPort(central, 0x13, '10.0.0.13')
     await untilAt(directory, '10.0.0.13', instance(0x13))
     t.pass('converted')
@@ -193,7 +194,7 @@ t.test(
       'while the database is gone',
     )
     await central.appctl('sb', 'ovsdb-server/add-db', central.file('sb.db'))
-    await until(() => directory.isInStep)
+    await until(() => directory.isConfirmed())
     t.match(await at(directory, '10.0.0.13'), [{ instanceId: instance(0x13) }])
   },
 )
@@ -213,7 +214,7 @@ t.test(
     await t.rejects(fresh, { code: 'directory_unavailable' })
     await central.stop('sb')
     await central.startDatabase('sb')
-    await until(() => directory.isInStep)
+    await until(() => directory.isConfirmed())
   },
 )
 

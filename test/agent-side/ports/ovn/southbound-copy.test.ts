@@ -196,7 +196,12 @@ t.test('SouthboundCopy.applyAll() names what it touched, and nothing else', asyn
   const modify = (row: FakeRow): RowChange => ({ kind: 'modify', table: 'Port_Binding', uuid, row })
   const names = (changes: RowChange[]): unknown => {
     const touched = copy.applyAll(changes)
-    return { networks: [...touched.networkIds], routers: [...touched.routerIds] }
+    const [both, routers] = [[...touched.networkIds], [...touched.routerIds]]
+    const isName = (id: string): boolean => Object.values(networks).some((name) => name === id)
+    const ids = both.filter(isName)
+    const rows = ids.map(rowUuid)
+    t.strictSame(both.filter((id) => !isName(id)).sort(), rows.sort(), 'by their older names too')
+    return { networks: ids, routers }
   }
   const none = { networks: [], routers: [] }
   t.strictSame(names([modify({ external_ids: ovsMap({ 'neutron:revision_number': '9' }) })]), none)
