@@ -40,11 +40,19 @@ export const reasonCodes = {
   },
   request_target_invalid: {
     status: 400,
-    publicText: 'The request target must be a path that begins with a slash',
+    publicText: 'The request target must be a path, or name the metadata address',
     logLevel: 'debug',
     fault: 'guest',
     operatorAction:
-      'A guest uses the service as a forward proxy (absolute-form) or sent an impossible path.',
+      'A guest uses the service as a forward proxy (absolute-form with another host) or sent an impossible path.',
+  },
+  http_version_unsupported: {
+    status: 505,
+    publicText: 'This service speaks HTTP/1.1 and HTTP/1.0',
+    logLevel: 'debug',
+    fault: 'guest',
+    operatorAction:
+      'A client of the guest speaks HTTP/2 without asking first (prior knowledge). Configure it for HTTP/1.1.',
   },
   host_invalid: {
     status: 400,
@@ -106,7 +114,7 @@ export const reasonCodes = {
     logLevel: 'info',
     fault: 'guest',
     operatorAction:
-      'One address or one namespace holds as many connections as limits.* allow. Find the guest that leaves them open.',
+      'One guest, one namespace or all guests together hold as much as they may (limits.*), or a guest did not read its answer. Find the guest that holds most: overlapd_proxy_held_bytes and the log name it.',
   },
   request_pipelined: {
     status: 400,

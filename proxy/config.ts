@@ -194,14 +194,14 @@ const table = {
       min: '100ms',
     }),
     connections_per_source: integer({
-      help: 'Open connections of one guest address in one namespace, in each worker.',
+      help: 'Connections of one guest (MAC, or address where no MAC is known) in one namespace whose requests are served at once, in each worker. The requests of more connections wait their turn.',
       unit: 'connections',
       default: 64,
       min: 1,
       max: 65_535,
     }),
     connections_per_namespace: integer({
-      help: 'Open connections in one namespace, in each worker.',
+      help: 'Open connections in one namespace, in each worker. A new connection beyond that replaces one of the guest that holds most.',
       unit: 'connections',
       default: 1024,
       min: 1,

@@ -27,6 +27,9 @@ export function parserRefusal(error: ParserError): ReasonCode | undefined {
       return error.reason?.includes('Transfer-Encoding') === true
         ? 'ambiguous_framing'
         : 'malformed_request'
+    // RFC 9113 §3.3: what a client of HTTP/2 begins with when it does not ask first.
+    case 'HPE_PAUSED_H2_UPGRADE':
+      return 'http_version_unsupported'
     case 'HPE_INVALID_URL':
       return 'request_target_invalid'
     // The guest went away in the middle of a request.

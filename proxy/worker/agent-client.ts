@@ -17,6 +17,8 @@ export interface AgentClientOptions {
   readonly metrics: WorkerMetrics
   /** Hears how the agents stand when that has changed. */
   readonly onChange?: (reports: readonly AgentReport[]) => void
+  /** Hears that a request has to wait for a connection. */
+  readonly onCrowded?: () => void
 }
 
 /** Requests that may wait for each connection. */
@@ -106,10 +108,17 @@ export class AgentClient {
       exchange.startOn(seat)
       return
     }
-    this.#gate.wait(seat, exchange).then(
+    const turn = this.#gate.wait(seat, exchange)
+    this.#options.onCrowded?.()
+    turn.then(
       (outcome) => (outcome === 'entered' ? exchange.startOn(seat) : undefined),
       (cause: unknown) => exchange.fail(cause as MetadataError),
     )
+  }
+
+  /** Requests wait for a connection. */
+  get isCrowded(): boolean {
+    return this.#gate.waiting > 0
   }
 
   /** Finds out whether the agents can be connected to, without a request of a guest. */

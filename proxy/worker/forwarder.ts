@@ -71,6 +71,11 @@ export class Forwarder {
     return { running, limit }
   }
 
+  /** Requests wait for a connection to the agent. */
+  get isCrowded(): boolean {
+    return this.#agent.isCrowded
+  }
+
   send(request: ForwardedRequest, guest: GuestIdentity, receiver: AnswerReceiver): Forwarding {
     const direct = this.#direct
     if (direct === undefined || guest.sourceMac === undefined || !isRepeatable(request)) {

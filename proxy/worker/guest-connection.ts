@@ -1,27 +1,42 @@
 /** What may happen on one connection of a guest, and in which order? */
-import { IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Bytes, Cancel, Count, Milliseconds } from '../../lib/clock.ts'
-import type { PlainIncoming, PlainResponse } from '../../lib/http/plain-server.ts'
+import type { Cancel, Count, Milliseconds } from '../../lib/clock.ts'
+import type { PlainIncoming } from '../../lib/http/plain-incoming.ts'
+import type { PlainResponse } from '../../lib/http/plain-response.ts'
+import type { ConnectionReader } from '../../lib/http/plain-reader.ts'
 import type { ReasonCode } from '../../lib/reason-codes.ts'
 import { GuestExchange, type ExchangeConnection, type GuestResponse } from './guest-exchange.ts'
 import { describeGuest, type GuestIdentity } from './guest-listener.ts'
+import { describeDefect } from './defects.ts'
 import type { GuestServices } from './guest-services.ts'
+import type { Holder, Shortage } from './accounts.ts'
+import type { Holding } from './ledger.ts'
 import { refusalBytes } from './refusal-bytes.ts'
-import { inspectHead, inspectPlainHead, type RequestHead } from './request-head.ts'
+import { inspectHead, inspectPlainHead, type HeadOnWire, type RequestHead } from './request-head.ts'
 
-/** Requests a guest may send ahead of their answers. They are served one after the other. */
-const pipelinedAhead: Count = 32
-/** What is read and thrown away after a refusal, so that the guest gets to read the refusal. */
-const lingerBytes: Bytes = 1024 * 1024
-const lingerTime: Milliseconds = 2_000
+/** A request that waits for longer than that for its source's turn is refused: guests give up after ten seconds. */
+const longestTurn: Milliseconds = 8_000
+/** After the last moment of a stop, for what was refused then to be read. */
+export const lastWords: Milliseconds = 250
+
+/** How much longer a connection may go on. */
+export type Retirement =
+  /** One that waits between two requests may ask once more, since the next may be on its way already. */
+  | 'patient'
+  /** One that has not asked anything yet may ask once. */
+  | 'prompt'
+  /** Only what was asked is answered. */
+  | 'final'
 
 /** A connection of a guest, with the identity its listener gave it. */
-export class GuestConnection implements ExchangeConnection {
+export class GuestConnection implements ExchangeConnection, Holder {
   readonly identity: GuestIdentity
   readonly socket: Socket
+  /** Absent while it is not counted: then its first request is refused. */
+  holding: Holding | undefined
+  reader: ConnectionReader | undefined
   readonly #services: GuestServices
-  readonly #queue: GuestExchange[] = []
   #active: GuestExchange | undefined
   #requests: Count = 0
   /** No further request is taken. */
@@ -31,9 +46,7 @@ export class GuestConnection implements ExchangeConnection {
   #isRetiring = false
   /** There is not even a next one. */
   #isRetired = false
-  #pendingRefusal: ReasonCode | undefined
-  #refusedAt: Bytes = 0
-  #lingering: Cancel | undefined
+  #turnLimit: Cancel | undefined
 
   constructor(socket: Socket, identity: GuestIdentity, services: GuestServices) {
     this.socket = socket
@@ -41,19 +54,24 @@ export class GuestConnection implements ExchangeConnection {
     this.#services = services
   }
 
+  get isIdle(): boolean {
+    return this.#active === undefined
+  }
+
   describe(): Record<string, unknown> {
     return describeGuest(this.identity)
   }
 
   /** A request's head has been read. */
-  accept(request: IncomingMessage, response: GuestResponse, awaitsContinue: boolean): void {
-    if (this.#isLast) {
-      // While an answer is under way nothing is read for this one, and the connection ends after that answer.
-      if (this.#isRefused) this.#discard(request)
-      return
-    }
+  accept(
+    request: IncomingMessage,
+    response: GuestResponse,
+    wire: HeadOnWire,
+    awaitsContinue: boolean,
+  ): void {
+    if (this.#isLast) return
     const { limits, metrics } = this.#services
-    const head = inspectHead(request, limits.bodyBytes, metrics.forgedHeaders)
+    const head = inspectHead(request, limits.bodyBytes, metrics.forgedHeaders, wire)
     this.#take(request, response, head, awaitsContinue)
   }
 
@@ -82,49 +100,50 @@ export class GuestConnection implements ExchangeConnection {
     this.#requests += 1
     if (
       this.#requests >= limits.requestsPerConnection ||
-      this.#queue.length >= pipelinedAhead ||
-      head.asksUpgrade ||
+      head.isLast ||
       this.#isRetiring ||
       head.refusal !== undefined
     ) {
       this.#isLast = true
       response.shouldKeepAlive = false
     }
-    if (this.#active === undefined) {
-      this.#active = exchange
-      exchange.start()
-    } else {
-      this.#queue.push(exchange)
+    if (this.#active !== undefined) {
+      // Nobody reads on before the answer is out. Whatever this is, it has no place on the connection.
+      this.#isLast = true
+      return
     }
+    this.#active = exchange
+    if (this.holding === undefined) this.refuse('too_many_connections', exchange)
+    else exchange.start()
   }
 
-  /** CONNECT, after which Node's parser has let go of the socket. */
+  takeTurn(exchange: GuestExchange): boolean {
+    if (this.holding === undefined || this.holding.enter(exchange)) return true
+    this.#turnLimit = this.#services.clock.schedule(longestTurn, () => {
+      if (this.#active === exchange && exchange.isWaiting) {
+        this.refuse('too_many_connections', exchange)
+      }
+    })
+    return false
+  }
+
+  /** CONNECT, after which Node's parser has let go of the connection. */
   refuseConnect(): void {
-    this.socket.on('error', () => this.socket.destroy())
-    this.socket.resume()
     this.cannotRead('method_not_supported')
   }
 
   /** The bytes that follow on the connection are no request, or do not come in time. */
   cannotRead(code: ReasonCode): void {
-    if (this.#isRefused) {
-      if (this.socket.bytesRead - this.#refusedAt > lingerBytes || code === 'request_timeout') {
-        this.socket.destroy()
-      }
-      return
-    }
-    const latest = this.#queue.at(-1) ?? this.#active
-    if (latest?.isBodyPending === true) {
-      this.#isLast = true
-      latest.refuse(code)
-    } else if (this.#isLast) {
+    if (this.#isRefused) return
+    const active = this.#active
+    if (active === undefined) {
       // What follows the last request is nobody's business.
-    } else if (latest === undefined) {
+      if (!this.#isLast) this.refuse(code)
+    } else if (active.isBodyPending) {
       this.#isLast = true
-      this.refuse(code)
+      active.refuse(code)
     } else {
       this.#isLast = true
-      this.#pendingRefusal = code
     }
   }
 
@@ -136,7 +155,7 @@ export class GuestConnection implements ExchangeConnection {
       this.socket.destroy()
       return
     }
-    const { metrics, log, clock, limits } = this.#services
+    const { metrics, log } = this.#services
     const request = exchange?.request
     const requestId = exchange?.requestId
     metrics.countRefusal(code)
@@ -147,46 +166,67 @@ export class GuestConnection implements ExchangeConnection {
     })
     metrics.countAnswer(answer.status)
     log.write(code, () => ({ ...this.describe(), requestId }))
-    this.#endExchanges()
-    this.#refusedAt = this.socket.bytesRead
+    this.#endExchange()
     // Node's response object would end the connection with unread bytes in it, and the reset that the kernel then
     // sends can overtake the refusal.
-    this.socket.end(answer.bytes)
-    this.#lingering = clock.schedule(Math.min(lingerTime, limits.timeoutRequest), () =>
-      this.socket.destroy(),
-    )
-    if (request instanceof IncomingMessage) this.#discard(request)
+    if (this.reader === undefined) this.socket.end(answer.bytes)
+    else this.reader.refused(answer.bytes)
   }
 
   exchangeDone(): void {
-    this.#active = this.#queue.shift()
-    if (this.#active !== undefined) this.#active.start()
-    else if (this.#pendingRefusal !== undefined) this.refuse(this.#pendingRefusal)
-    else if (this.#isRetired || (this.#isRetiring && this.#isLast)) this.socket.destroySoon()
+    this.#active = undefined
+    this.#endTurn()
+    if (this.#isRetired || (this.#isRetiring && this.#isLast)) this.socket.destroySoon()
   }
 
   reset(): void {
     this.socket.resetAndDestroy()
   }
 
+  giveWay(shortage: Shortage): void {
+    const { metrics, log } = this.#services
+    metrics.countEviction(shortage)
+    log.write('too_many_connections', () => ({ ...this.describe(), evictedFor: shortage }))
+    this.#end()
+  }
+
+  /** A defect of ours is no reason to end more than the connection on which it showed. */
+  failed(cause: unknown): void {
+    const { metrics, log } = this.#services
+    metrics.defects += 1
+    log.write('internal_error', () => ({ ...this.describe(), ...describeDefect(cause) }))
+    this.#end()
+  }
+
+  /** So that the guest cannot take what it got for a whole answer. */
+  #end(): void {
+    this.#isLast = true
+    this.#isRefused = true
+    const isIdle = this.#active === undefined
+    try {
+      this.#endExchange()
+    } finally {
+      if (isIdle) this.socket.destroy()
+      else this.socket.resetAndDestroy()
+    }
+  }
+
   /**
-   * Asks the connection to end soon: at once when it waits between two requests, otherwise after what is under way. One that
-   * has not asked anything yet may ask once.
-   * @param isPatient lets one that waits between two requests ask once more, since the next may be on its way already
+   * Asks the connection to end soon: at once when it waits between two requests, otherwise after what is under way.
    */
-  retire(isPatient = false): void {
+  retire(how: Retirement): void {
     this.#isRetiring = true
-    if (!isPatient) this.#isRetired = true
-    const latest = this.#queue.at(-1) ?? this.#active
-    if (latest !== undefined) {
-      if (!latest.response.headersSent) {
-        this.#isLast = true
-        latest.response.shouldKeepAlive = false
-      } else if (!isPatient) {
-        this.#isLast = true
-      }
-    } else if (!isPatient && this.#requests > 0) {
-      this.socket.destroySoon()
+    if (how !== 'patient') this.#isRetired = true
+    const active = this.#active
+    if (active === undefined) {
+      if (how === 'final' || (how === 'prompt' && this.#requests > 0)) this.socket.destroySoon()
+    } else if (how === 'final' && active.isBodyPending) {
+      this.refuse('shutting_down', active)
+    } else if (!active.response.headersSent) {
+      this.#isLast = true
+      active.response.shouldKeepAlive = false
+    } else if (how !== 'patient') {
+      this.#isLast = true
     }
   }
 
@@ -199,21 +239,23 @@ export class GuestConnection implements ExchangeConnection {
   closed(): void {
     this.#isLast = true
     this.#isRefused = true
-    this.#lingering?.()
-    this.#endExchanges()
+    try {
+      this.#endExchange()
+    } finally {
+      this.holding?.close()
+    }
   }
 
-  #endExchanges(): void {
-    this.#active?.abandon()
+  #endExchange(): void {
+    const active = this.#active
     this.#active = undefined
-    for (const exchange of this.#queue) exchange.abandon()
-    this.#queue.length = 0
+    this.#endTurn()
+    active?.abandon()
   }
 
-  #discard(request: IncomingMessage): void {
-    request.removeAllListeners('data')
-    request.on('data', () => {
-      if (this.socket.bytesRead - this.#refusedAt > lingerBytes) this.socket.destroy()
-    })
+  #endTurn(): void {
+    this.#turnLimit?.()
+    this.#turnLimit = undefined
+    this.holding?.leave()
   }
 }

@@ -4,13 +4,16 @@ import type { Socket } from 'node:net'
 import type { Bytes } from '../../lib/clock.ts'
 import { causeText, type MetadataError } from '../../lib/errors.ts'
 import { errorResponse } from '../../lib/http/error-response.ts'
-import { PlainResponse, type PlainIncoming } from '../../lib/http/plain-server.ts'
+import type { PlainIncoming } from '../../lib/http/plain-incoming.ts'
+import { PlainResponse } from '../../lib/http/plain-response.ts'
 import type { ReasonCode } from '../../lib/reason-codes.ts'
 import { wireHeaders } from '../../lib/wire-headers.ts'
 import type { AnswerReceiver } from './agent-exchange.ts'
 import type { Forwarding } from './forwarder.ts'
 import type { GuestIdentity } from './guest-listener.ts'
 import type { GuestServices } from './guest-services.ts'
+import type { Shortage } from './accounts.ts'
+import type { Holding } from './ledger.ts'
 import type { RequestHead } from './request-head.ts'
 
 /** Node's response, which knows its exchange, so that listeners are shared and need no closure. */
@@ -27,16 +30,21 @@ export interface ExchangeConnection {
   refuse(code: ReasonCode, exchange: GuestExchange): void
   /** The answer is out: the next request may start. */
   exchangeDone(): void
+  /** What the connection holds; `undefined` once nothing counts any more. */
+  readonly holding: Holding | undefined
+  /** @returns false when the exchange has to wait for its turn */
+  takeTurn(exchange: GuestExchange): boolean
   /** Ends the connection so that the guest cannot take what it got for a whole answer. */
   reset(): void
+  /** Ends the connection for the sake of others. */
+  giveWay(shortage: Shortage): void
+  /** Ends the connection for a defect of ours. */
+  failed(cause: unknown): void
   /** Fields for a log line. */
   describe(): Record<string, unknown>
 }
 
-/** So much of an answer is taken in though the guest does not read: nearly all are smaller, and the next guest waits for the connection. */
-const mostUnread: Bytes = 256 * 1024
-
-type State = 'queued' | 'collecting' | 'asking' | 'answering' | 'over'
+type State = 'queued' | 'collecting' | 'waiting' | 'asking' | 'answering' | 'over'
 
 /** One request of a guest and the answer to it. */
 export class GuestExchange implements AnswerReceiver {
@@ -50,6 +58,7 @@ export class GuestExchange implements AnswerReceiver {
   #state: State = 'queued'
   #refusal: ReasonCode | undefined
   #chunks: Buffer[] = []
+  #body: Buffer | null = null
   #bodyBytes: Bytes = 0
   #upstream: Forwarding | undefined
   #status = 0
@@ -57,8 +66,8 @@ export class GuestExchange implements AnswerReceiver {
   /** What the answer's Content-Length says; -1 when it says nothing. */
   #expectedBytes: Bytes = -1
   #answeredBytes: Bytes = 0
-  /** Taken in while the guest did not read, and not yet known to be read. */
-  #unreadBytes: Bytes = 0
+  /** The rest of the answer waits in the agent, or at compute. */
+  #isStalled = false
 
   constructor(
     connection: ExchangeConnection,
@@ -83,7 +92,12 @@ export class GuestExchange implements AnswerReceiver {
     return this.head.hasBody && (this.#state === 'queued' || this.#state === 'collecting')
   }
 
-  /** The exchange's turn on its connection has come. */
+  /** All of it has come, and it is not sent on yet. */
+  get isWaiting(): boolean {
+    return this.#state === 'waiting'
+  }
+
+  /** The request is to be served. */
   start(): void {
     const { response } = this
     if (response instanceof PlainResponse) {
@@ -112,43 +126,82 @@ export class GuestExchange implements AnswerReceiver {
       this.#services.metrics.guestDisconnects += 1
     }
     this.#state = 'over'
-    this.#releaseBody()
-    this.#releaseUnread()
+    this.#release()
     this.#upstream?.cancel()
   }
 
   /** The guest has taken what was written. */
   drained(): void {
-    this.#connection.socket.setTimeout(0)
-    this.#releaseUnread()
-    this.#upstream?.resume()
+    try {
+      this.#connection.socket.setTimeout(0)
+      this.#holdUnread()
+      this.#moves()
+      this.#upstream?.resume()
+    } catch (cause) {
+      this.#connection.failed(cause)
+    }
   }
 
   finished(): void {
-    this.#releaseUnread()
-    const { socket } = this.#connection
-    // Node's server has a limit of its own for what comes now.
-    if (this.response instanceof PlainResponse && (socket.timeout ?? 0) > 0) socket.setTimeout(0)
-    if (this.#state === 'over') return
-    this.#state = 'over'
-    this.#connection.exchangeDone()
+    try {
+      this.#release()
+      const { socket } = this.#connection
+      if ((socket.timeout ?? 0) > 0) socket.setTimeout(0)
+      if (this.#state === 'over') return
+      this.#state = 'over'
+      this.#connection.exchangeDone()
+    } catch (cause) {
+      this.#connection.failed(cause)
+    }
   }
 
   answerHead(status: number, headers: string[], reason: ReasonCode | undefined): void {
-    this.#state = 'answering'
-    this.#status = status
-    if (reason !== undefined) this.#services.metrics.countAgentRefusal(reason)
-    if (status < 300) this.#services.forwarder.noteServed(this.#connection.identity)
-    for (let index = 0; index < headers.length; index += 2) {
-      if (headers[index]?.toLowerCase() === 'content-length') {
-        this.#expectedBytes = Number(headers[index + 1])
+    try {
+      this.#state = 'answering'
+      this.#status = status
+      if (reason !== undefined) this.#services.metrics.countAgentRefusal(reason)
+      if (status < 300) this.#services.forwarder.noteServed(this.#connection.identity)
+      for (let index = 0; index < headers.length; index += 2) {
+        if (headers[index]?.toLowerCase() === 'content-length') {
+          this.#expectedBytes = Number(headers[index + 1])
+        }
       }
+      headers.push(wireHeaders.requestId, this.requestId)
+      this.#answerHeaders = headers
+    } catch (cause) {
+      this.#connection.failed(cause)
     }
-    headers.push(wireHeaders.requestId, this.requestId)
-    this.#answerHeaders = headers
   }
 
   answerData(chunk: Buffer): boolean {
+    try {
+      return this.#relay(chunk)
+    } catch (cause) {
+      this.#connection.failed(cause)
+      return true
+    }
+  }
+
+  answerEnd(): void {
+    try {
+      this.#moves()
+      this.#writeHead()
+      if (!this.response.writableEnded) this.response.end()
+      this.#limitUnread()
+    } catch (cause) {
+      this.#connection.failed(cause)
+    }
+  }
+
+  answerFailed(failure: MetadataError): void {
+    try {
+      this.#answerFailure(failure)
+    } catch (cause) {
+      this.#connection.failed(cause)
+    }
+  }
+
+  #relay(chunk: Buffer): boolean {
     const { response } = this
     this.#writeHead()
     this.#answeredBytes += chunk.length
@@ -161,28 +214,39 @@ export class GuestExchange implements AnswerReceiver {
     }
     if (response.write(chunk)) return true
     this.#watchUnread()
-    return this.#takeIn(chunk.length)
+    if (this.#holdUnread()) return true
+    this.#stall()
+    return false
   }
 
-  #takeIn(bytes: Bytes): boolean {
-    if (this.#unreadBytes + bytes > mostUnread) return false
-    if (!this.#services.answers.take(bytes)) return false
-    this.#unreadBytes += bytes
-    return true
+  /** Says how much of the answer the guest has not taken. @returns false when no more may be taken in for it */
+  #holdUnread(): boolean {
+    return this.#connection.holding?.holdAnswer(this.response.writableLength) ?? false
   }
 
-  #releaseUnread(): void {
-    this.#services.answers.release(this.#unreadBytes)
-    this.#unreadBytes = 0
+  /** Its guest may read as slowly as it likes, as long as nobody waits for what it occupies. */
+  #stall(): void {
+    this.#isStalled = true
+    const { holding } = this.#connection
+    if (!this.#services.forwarder.isCrowded) holding?.stalls()
+    // Not from within the answer that is being read.
+    else process.nextTick(() => this.#isStalled && this.#connection.giveWay('agent'))
   }
 
-  answerEnd(): void {
-    this.#writeHead()
-    if (!this.response.writableEnded) this.response.end()
-    this.#limitUnread()
+  #moves(): void {
+    if (!this.#isStalled) return
+    this.#isStalled = false
+    this.#connection.holding?.moves()
   }
 
-  answerFailed(failure: MetadataError): void {
+  /** Nothing of the request or its answer is held any more. */
+  #release(): void {
+    this.#releaseBody()
+    this.#moves()
+    this.#connection.holding?.holdAnswer(0)
+  }
+
+  #answerFailure(failure: MetadataError): void {
     const { metrics, log } = this.#services
     metrics.countRefusal(failure.code)
     log.write(failure.code, () => ({
@@ -205,10 +269,27 @@ export class GuestExchange implements AnswerReceiver {
     this.#limitUnread()
   }
 
+  /** One source may have so many requests under way; this one may have to wait for its turn. */
   #ask(body: Buffer | null): void {
+    this.#state = 'waiting'
+    this.#body = body
+    if (this.#connection.takeTurn(this)) this.#send()
+  }
+
+  turnCame(): void {
+    try {
+      if (this.#state === 'waiting') this.#send()
+    } catch (cause) {
+      this.#connection.failed(cause)
+    }
+  }
+
+  #send(): void {
     this.#state = 'asking'
+    const body = this.#body
     const { requestId } = this
-    const { method = 'GET', url: target = '/' } = this.request
+    const { target } = this.head
+    const { method = 'GET' } = this.request
     this.#upstream = this.#services.forwarder.send(
       { method, target, body, requestId },
       this.#connection.identity,
@@ -226,29 +307,45 @@ export class GuestExchange implements AnswerReceiver {
     // A plain one has no body.
     if (!(request instanceof IncomingMessage) || response instanceof PlainResponse) return
     if (this.#awaitsContinue) response.writeContinue()
-    const { limits, metrics, bodies } = this.#services
     request.on('data', (chunk: Buffer) => {
-      if (this.#state !== 'collecting') return
-      if (this.#bodyBytes + chunk.length > limits.bodyBytes) {
-        this.#connection.refuse('body_too_large', this)
-      } else if (bodies.take(chunk.length)) {
-        this.#bodyBytes += chunk.length
-        this.#chunks.push(chunk)
-      } else {
-        this.#connection.refuse('overloaded', this)
+      try {
+        if (this.#state === 'collecting') this.#keep(chunk)
+      } catch (cause) {
+        this.#connection.failed(cause)
       }
     })
     request.on('end', () => {
-      if (this.#state !== 'collecting') return
-      metrics.requestBodyBytes += this.#bodyBytes
-      this.#ask(this.#bodyBytes === 0 ? null : Buffer.concat(this.#chunks))
-      this.#chunks = []
+      try {
+        if (this.#state === 'collecting') this.#collected()
+      } catch (cause) {
+        this.#connection.failed(cause)
+      }
     })
   }
 
+  #keep(chunk: Buffer): void {
+    const bytes = this.#bodyBytes + chunk.length
+    if (bytes > this.#services.limits.bodyBytes) {
+      this.#connection.refuse('body_too_large', this)
+    } else if (this.#connection.holding?.holdBody(bytes) === true) {
+      this.#bodyBytes = bytes
+      this.#chunks.push(chunk)
+    } else {
+      this.#connection.refuse('overloaded', this)
+    }
+  }
+
+  #collected(): void {
+    this.#services.metrics.requestBodyBytes += this.#bodyBytes
+    const body = this.#bodyBytes === 0 ? null : Buffer.concat(this.#chunks)
+    this.#chunks = []
+    this.#ask(body)
+  }
+
   #releaseBody(): void {
-    this.#services.bodies.release(this.#bodyBytes)
+    if (this.#bodyBytes > 0) this.#connection.holding?.holdBody(0)
     this.#bodyBytes = 0
+    this.#body = null
     this.#chunks = []
   }
 
@@ -261,8 +358,9 @@ export class GuestExchange implements AnswerReceiver {
   /** A guest that does not read its answer must not hold it for ever. */
   #limitUnread(): void {
     this.#releaseBody()
-    const { socket } = this.#connection
-    if (socket.writableLength > 0) this.#watchUnread()
+    if (this.#connection.socket.writableLength === 0) return
+    this.#watchUnread()
+    this.#holdUnread()
   }
 
   #watchUnread(): void {

@@ -2,7 +2,7 @@ import type { IpAddress } from '../../lib/ip-address.ts'
 import type { MacAddress } from '../../lib/mac-address.ts'
 import { scopeText } from '../../lib/scope.ts'
 import { wireHeaders } from '../../lib/wire-headers.ts'
-import type { ScopeConnections } from './connection-limits.ts'
+import type { NamespaceAccount } from './accounts.ts'
 import type { ListenerDescription } from './protocol.ts'
 
 /** A listening socket as its connections see it: the one source of their identity. */
@@ -13,7 +13,7 @@ export interface GuestListener {
   /** Nothing is accepted there any more. */
   isClosed: boolean
   /** Shared by all listeners of the scope. */
-  readonly connections: ScopeConnections
+  readonly account: NamespaceAccount
   /** Name and value of the one header that says the scope. */
   readonly scopeHeader: readonly [name: string, value: string]
 }
@@ -21,13 +21,13 @@ export interface GuestListener {
 /** @throws {RangeError} when the flavour has no header for the scope */
 export function guestListener(
   description: ListenerDescription,
-  connections: ScopeConnections,
+  account: NamespaceAccount,
 ): GuestListener {
   return {
     description,
     scope: scopeText(description.scope),
     isClosed: false,
-    connections,
+    account,
     scopeHeader: scopeHeader(description),
   }
 }

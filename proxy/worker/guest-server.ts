@@ -1,29 +1,28 @@
 /** How do connections of guests become requests with an identity? */
 import { createServer as createHttpServer, type IncomingMessage, type Server } from 'node:http'
 import { createServer as createNetServer, type Server as NetServer, type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { Count, Milliseconds } from '../../lib/clock.ts'
-import type { IpAddress } from '../../lib/ip-address.ts'
 import { scopeText } from '../../lib/scope.ts'
 import { peerEnd } from '../netns/socket-ends.ts'
-import { ScopeConnections, type ConnectionLimit } from './connection-limits.ts'
-import { GuestConnection } from './guest-connection.ts'
+import { describeDefect } from './defects.ts'
+import { GuestConnection, lastWords } from './guest-connection.ts'
 import { GuestResponse } from './guest-exchange.ts'
-import {
-  describeGuest,
-  guestListener,
-  identifyGuest,
-  type GuestListener,
-} from './guest-listener.ts'
+import { guestListener, identifyGuest, type GuestListener } from './guest-listener.ts'
 import type { GuestServices } from './guest-services.ts'
+import type { Shortage } from './accounts.ts'
 import { parserRefusal, type ParserError } from '../../lib/http/parser-refusal.ts'
 import { PlainServer } from '../../lib/http/plain-server.ts'
+import { RequestWire } from '../../lib/http/request-wire.ts'
 import { answerCanary, isFromInside } from './canary.ts'
 import type { ListenerDescription, WorkerConfig } from './protocol.ts'
-import { refusalBytes } from './refusal-bytes.ts'
 import { sourceIpv4OfSyn, sourceMacOfSyn } from './source-mac.ts'
 
 /** A guest that keeps its connection may have sent its next request before it can see that this one ends. */
 const patience: Milliseconds = 500
+
+/** Connections beyond what may be open that are told so. More are reset: they must not cost what the limits are there to save. */
+const mostRefused: Count = 128
 
 /** Where a connection's identity hangs. A symbol of ours: no byte of a guest can become one. */
 const guestConnection = Symbol('guestConnection')
@@ -64,8 +63,9 @@ export class GuestServer {
   readonly #http: Server<typeof IncomingMessage, typeof GuestResponse>
   readonly #plain: PlainServer
   readonly #listeners = new Map<number, OpenListener>()
-  readonly #scopes = new Map<string, ScopeConnections>()
   readonly #connections = new Set<GuestConnection>()
+  /** Open, and not counted for their guests. */
+  #refused: Count = 0
   #whenEmpty: (() => void) | undefined
 
   constructor(options: GuestServerOptions) {
@@ -78,8 +78,15 @@ export class GuestServer {
         const socket: GuestSocket = response.socket
         socket[guestConnection]?.acceptPlain(request, response)
       },
-      takeOver: (socket) => this.#http.emit('connection', socket),
+      takeOver: (wire) => this.#http.emit('connection', wire),
       timedOut: (socket: GuestSocket) => socket[guestConnection]?.cannotRead('request_timeout'),
+      hold: (socket: GuestSocket, bytes) => {
+        const connection = socket[guestConnection]
+        if (connection?.holding?.holdInput(bytes) === false) connection.giveWay('source')
+      },
+      failed: (socket: GuestSocket, cause) => {
+        this.#failed(socket, cause)
+      },
       headBytes,
       timeoutHead,
       timeoutKeepAlive,
@@ -91,15 +98,13 @@ export class GuestServer {
    * @throws when the descriptor is no listening socket, or the address cannot be bound
    */
   async listen(description: ListenerDescription, place: ListeningPlace): Promise<void> {
-    const key = scopeText(description.scope)
-    const connections = this.#scopes.get(key) ?? new ScopeConnections(this.#services.limits)
-    const guests = guestListener(description, connections)
+    const account = this.#services.ledger.namespace(scopeText(description.scope))
+    const guests = guestListener(description, account)
     const server = createNetServer({ allowHalfOpen: true, noDelay: !('fd' in place) }, (socket) =>
-      this.#connected(socket, guests),
+      this.#accept(socket, guests),
     )
     // Before the first wait, so that an order to close it cannot come too early.
-    this.#scopes.set(key, connections)
-    connections.listeners += 1
+    account.listeners += 1
     this.#listeners.set(description.listenerId, { guests, server })
     try {
       await new Promise<void>((resolve, reject) => {
@@ -131,7 +136,7 @@ export class GuestServer {
   closeListeners(listenerIds: readonly number[]): void {
     const closing = this.#stopAccepting(listenerIds)
     for (const connection of this.#connections) {
-      if (closing.has(connection.identity.listener)) connection.retire()
+      if (closing.has(connection.identity.listener)) connection.retire('prompt')
     }
   }
 
@@ -144,11 +149,10 @@ export class GuestServer {
       listener.server.close()
       closing.add(listener.guests)
       listener.guests.isClosed = true
-      listener.guests.connections.listeners -= 1
-      if (listener.guests.connections.listeners === 0) {
-        this.#services.forwarder.dropScope(listener.guests.scope)
-      }
-      this.#forgetScope(listener.guests)
+      const { account, scope } = listener.guests
+      account.listeners -= 1
+      if (account.listeners === 0) this.#services.forwarder.dropScope(scope)
+      this.#services.ledger.forget(account)
     }
     return closing
   }
@@ -157,9 +161,13 @@ export class GuestServer {
   async drain(limit: Milliseconds): Promise<void> {
     const { clock } = this.#services
     this.#stopAccepting([...this.#listeners.keys()])
-    for (const connection of this.#connections) connection.retire(true)
-    clock.schedule(Math.min(patience, limit / 2), () => {
-      for (const connection of this.#connections) connection.retire()
+    for (const connection of this.#connections) connection.retire('patient')
+    const until = Math.min(patience, limit / 2)
+    clock.schedule(until, () => {
+      for (const connection of this.#connections) connection.retire('final')
+    })
+    clock.schedule(until + lastWords, () => {
+      for (const connection of this.#connections) if (connection.isIdle) connection.destroy()
     })
     if (this.#connections.size > 0) {
       const empty = new Promise<void>((resolve) => (this.#whenEmpty = resolve))
@@ -186,19 +194,70 @@ export class GuestServer {
     })
     // Past this number Node drops header lines without a word, a second Host among them. The head's size bounds them.
     server.maxHeadersCount = 0
-    server.on('request', (request, response) => accept(request, response, false))
-    server.on('checkContinue', (request, response) => accept(request, response, true))
-    server.on('checkExpectation', (request, response) => accept(request, response, false))
-    server.on('connect', (_request, socket: GuestSocket) => {
-      if (socket[canaryAnswer] !== undefined) socket.destroy()
-      socket[guestConnection]?.refuseConnect()
+    const take = (
+      request: IncomingMessage,
+      response: GuestResponse,
+      awaitsContinue: boolean,
+    ): void =>
+      this.#guarded(request.socket, (socket, wire) => {
+        socket[canaryAnswer]?.(request, response)
+        wire?.began(request, response)
+        const head = {
+          isBare: wire?.isHeadBare === true,
+          isFollowed: wire?.isHeadFollowed === true,
+        }
+        socket[guestConnection]?.accept(request, response, head, awaitsContinue)
+      })
+    server.on('request', (request, response) => take(request, response, false))
+    server.on('checkContinue', (request, response) => take(request, response, true))
+    server.on('checkExpectation', (request, response) => take(request, response, false))
+    server.on('connect', (_request, stream) => {
+      this.#guarded(stream, (socket) => {
+        if (socket[canaryAnswer] !== undefined) socket.destroy()
+        socket[guestConnection]?.refuseConnect()
+      })
     })
-    server.on('clientError', (error: ParserError, socket: GuestSocket) => {
-      cannotRead(error, socket)
+    server.on('clientError', (error: ParserError, stream) => {
+      this.#guarded(stream, (socket) => cannotRead(error, socket))
     })
     // Time limits of heads and requests are checked from this event on; this server itself never listens.
     server.emit('listening')
     return server
+  }
+
+  /** Whatever is thrown while a connection is served ends that connection, and nothing else. */
+  #guarded(
+    stream: Duplex,
+    serve: (socket: GuestSocket, wire: RequestWire | undefined) => void,
+  ): void {
+    const wire = stream instanceof RequestWire ? stream : undefined
+    const socket: GuestSocket = wire?.client ?? (stream as Socket)
+    try {
+      serve(socket, wire)
+    } catch (cause) {
+      this.#failed(socket, cause)
+    }
+  }
+
+  #failed(socket: GuestSocket, cause: unknown): void {
+    const connection = socket[guestConnection]
+    if (connection !== undefined) {
+      connection.failed(cause)
+      return
+    }
+    const { metrics, log } = this.#services
+    metrics.defects += 1
+    log.write('internal_error', () => describeDefect(cause))
+    socket.destroy()
+  }
+
+  #accept(socket: GuestSocket, listener: GuestListener): void {
+    socket.on('error', ignoreError)
+    try {
+      this.#connected(socket, listener)
+    } catch (cause) {
+      this.#failed(socket, cause)
+    }
   }
 
   #connected(socket: GuestSocket, listener: GuestListener): void {
@@ -208,7 +267,6 @@ export class GuestServer {
     const address = (syn && sourceIpv4OfSyn(syn)) ?? peerEnd(fd)?.address
     if (address === undefined) {
       // Reset before it was accepted.
-      socket.on('error', ignoreError)
       socket.destroy()
       return
     }
@@ -217,23 +275,37 @@ export class GuestServer {
       this.#http.emit('connection', socket)
       return
     }
-    const limit = listener.connections.take(address)
-    if (limit !== undefined) {
-      this.#refuseConnection(socket, listener, address, limit)
-      return
-    }
     const sourceMac = syn === undefined ? undefined : sourceMacOfSyn(syn)
     if (sourceMac === undefined) metrics.sourceMacUnknown += 1
     else metrics.sourceMacKnown += 1
     const identity = identifyGuest(listener, address, sourceMac)
-    this.#services.forwarder.noteGuest(identity)
     const connection = new GuestConnection(socket, identity, this.#services)
     socket[guestConnection] = connection
+    const holding = this.#services.ledger.open(listener.account, address, sourceMac, connection)
+    if (typeof holding === 'string') {
+      if (!this.#refuse(connection, holding)) return
+    } else {
+      connection.holding = holding
+      this.#services.forwarder.noteGuest(identity)
+      metrics.connectionsAccepted += 1
+    }
     this.#connections.add(connection)
-    metrics.connectionsAccepted += 1
     metrics.connectionsOpen += 1
     socket.once('close', () => this.#closed(connection))
-    this.#plain.accept(socket)
+    connection.reader = this.#plain.accept(socket)
+  }
+
+  /** The refusal is written once a request has been read: many clients take an answer that comes before it for garbage. */
+  #refuse(connection: GuestConnection, limit: Shortage): boolean {
+    const { metrics, log } = this.#services
+    metrics.countRefusedConnection(limit)
+    if (this.#refused < mostRefused) {
+      this.#refused += 1
+      return true
+    }
+    log.write('too_many_connections', () => ({ ...connection.describe(), limit, isReset: true }))
+    connection.reset()
+    return false
   }
 
   readonly #answerCanary = (request: IncomingMessage, response: GuestResponse): void => {
@@ -243,46 +315,16 @@ export class GuestServer {
   }
 
   #closed(connection: GuestConnection): void {
-    const { listener, address } = connection.identity
-    listener.connections.release(address)
-    this.#forgetScope(listener)
     this.#services.metrics.connectionsOpen -= 1
     this.#connections.delete(connection)
-    connection.closed()
+    if (connection.holding === undefined) this.#refused -= 1
+    try {
+      connection.closed()
+    } catch (cause) {
+      connection.failed(cause)
+    }
     if (this.#connections.size === 0) this.#whenEmpty?.()
   }
-
-  /** Counts of a scope are kept while it has a connection or a listener. */
-  #forgetScope({ connections, description }: GuestListener): void {
-    if (connections.isUnused) this.#scopes.delete(scopeText(description.scope))
-  }
-
-  #refuseConnection(
-    socket: Socket,
-    listener: GuestListener,
-    address: IpAddress,
-    limit: ConnectionLimit,
-  ): void {
-    const { metrics, log } = this.#services
-    if (limit === 'source') metrics.connectionsRefusedBySource += 1
-    else metrics.connectionsRefusedByNamespace += 1
-    metrics.countRefusal('too_many_connections')
-    const { status, bytes } = refusalBytes('too_many_connections')
-    metrics.countAnswer(status)
-    log.write('too_many_connections', () => ({
-      ...describeGuest(identifyGuest(listener, address, undefined)),
-      limit,
-    }))
-    socket.on('error', ignoreError)
-    socket.end(bytes)
-    socket.destroySoon()
-  }
-}
-
-function accept(request: IncomingMessage, response: GuestResponse, awaitsContinue: boolean): void {
-  const socket: GuestSocket = request.socket
-  socket[canaryAnswer]?.(request, response)
-  socket[guestConnection]?.accept(request, response, awaitsContinue)
 }
 
 function cannotRead(error: ParserError, socket: GuestSocket): void {

@@ -1,5 +1,6 @@
-import type { Bytes, Clock } from '../../lib/clock.ts'
+import type { Clock } from '../../lib/clock.ts'
 import type { Forwarder } from './forwarder.ts'
+import type { Ledger } from './ledger.ts'
 import type { WorkerMetrics } from './metrics.ts'
 import type { WorkerConfig } from './protocol.ts'
 import type { RefusalLog } from '../../lib/refusal-log.ts'
@@ -12,28 +13,7 @@ export interface GuestServices {
   readonly metrics: WorkerMetrics
   readonly log: RefusalLog
   readonly requestIds: RequestIds
-  /** For request bodies. */
-  readonly bodies: BodyBudget
-  /** For answers that guests do not read. */
-  readonly answers: BodyBudget
+  /** For all that guests make this worker hold. */
+  readonly ledger: Ledger
   readonly clock: Clock
-}
-
-/** All request bodies of a worker that are held at one time, and as much again of answers. */
-const heldBodyBytes: Bytes = 32 * 1024 * 1024
-
-/** Bounds the memory of bodies, whatever the number of guests that send them. */
-export class BodyBudget {
-  #left: Bytes = heldBodyBytes
-
-  /** @returns false when there is no room */
-  take(bytes: Bytes): boolean {
-    if (bytes > this.#left) return false
-    this.#left -= bytes
-    return true
-  }
-
-  release(bytes: Bytes): void {
-    this.#left += bytes
-  }
 }

@@ -3,6 +3,7 @@ import type { Bytes, Count, Seconds } from '../../lib/clock.ts'
 import { latencyBuckets } from '../../lib/latency-buckets.ts'
 import type { ReasonCode } from '../../lib/reason-codes.ts'
 import { forgedHeaderClasses } from './forged-headers.ts'
+import type { Shortage } from './accounts.ts'
 
 /** One metric as prom-client's `getMetricsAsJSON()` gives it, so that the opener can add up its workers. */
 export interface MetricJson {
@@ -26,8 +27,10 @@ const statusClasses = [2, 3, 4, 5] as const
 export class WorkerMetrics {
   connectionsOpen: Count = 0
   connectionsAccepted: Count = 0
-  connectionsRefusedBySource: Count = 0
-  connectionsRefusedByNamespace: Count = 0
+  /** Exceptions that ended one connection. */
+  defects: Count = 0
+  /** By guests, when the metrics were last asked for. */
+  heldBytes: Bytes = 0
   acceptFailures: Count = 0
   sourceMacKnown: Count = 0
   sourceMacUnknown: Count = 0
@@ -48,6 +51,8 @@ export class WorkerMetrics {
   /** Added to by place in {@link forgedHeaderClasses}. */
   readonly forgedHeaders: Count[] = forgedHeaderClasses.map(() => 0)
   readonly #answers: Count[] = [0, 0, 0, 0, 0, 0]
+  readonly #refusedConnections = new Map<Shortage, Count>()
+  readonly #evictions = new Map<Shortage, Count>()
   readonly #refusals = new Map<ReasonCode, Count>()
   readonly #agentRefusals = new Map<ReasonCode, Count>()
   /** By the agent's place in the configuration. */
@@ -58,6 +63,16 @@ export class WorkerMetrics {
   countAnswer(status: number): void {
     const statusClass = Math.trunc(status / 100)
     this.#answers[statusClass] = (this.#answers[statusClass] ?? 0) + 1
+  }
+
+  /** A connection was accepted for which there is no room. */
+  countRefusedConnection(limit: Shortage): void {
+    this.#refusedConnections.set(limit, (this.#refusedConnections.get(limit) ?? 0) + 1)
+  }
+
+  /** A connection was ended so that others have room. */
+  countEviction(limit: Shortage): void {
+    this.#evictions.set(limit, (this.#evictions.get(limit) ?? 0) + 1)
   }
 
   /** A refusal made by this worker. */
@@ -121,10 +136,25 @@ export class WorkerMetrics {
       counter(
         'overlapd_proxy_connections_refused_total',
         'Connections refused because a limit was reached, by limit.',
-        [
-          { labels: { limit: 'source' }, value: this.connectionsRefusedBySource },
-          { labels: { limit: 'namespace' }, value: this.connectionsRefusedByNamespace },
-        ],
+        byLimit(this.#refusedConnections, ['source', 'namespace', 'process']),
+      ),
+      counter(
+        'overlapd_proxy_connections_evicted_total',
+        'Connections of guests that held most, ended to make room for others, by limit.',
+        byLimit(this.#evictions, ['source', 'namespace', 'process', 'agent']),
+      ),
+      {
+        ...counter(
+          'overlapd_proxy_held_bytes',
+          'What guests make the workers hold: connections, requests and unread answers.',
+          [plain(this.heldBytes)],
+        ),
+        type: 'gauge',
+      },
+      counter(
+        'overlapd_proxy_defects_total',
+        'Exceptions that ended one connection of a guest. Each is a defect of overlapd.',
+        [plain(this.defects)],
       ),
       counter(
         'overlapd_proxy_accept_failures_total',
@@ -247,4 +277,11 @@ function plain(value: number): MetricValue {
 
 function byReason(counts: ReadonlyMap<ReasonCode, Count>): readonly MetricValue[] {
   return Array.from(counts, ([reason, value]) => ({ labels: { reason }, value }))
+}
+
+function byLimit(
+  counts: ReadonlyMap<Shortage, Count>,
+  limits: readonly Shortage[],
+): readonly MetricValue[] {
+  return limits.map((limit) => ({ labels: { limit }, value: counts.get(limit) ?? 0 }))
 }

@@ -94,7 +94,7 @@ export interface WorkerConfig {
     /** For head and body together; also how long a guest may leave an answer unread. */
     readonly timeoutRequest: Milliseconds
     readonly timeoutKeepAlive: Milliseconds
-    /** These two count in each worker by itself. */
+    /** Whose requests are served at once; more wait. This one and the next count in each worker by itself. */
     readonly connectionsPerSource: Count
     readonly connectionsPerNamespace: Count
     readonly requestsPerConnection: Count

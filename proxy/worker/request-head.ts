@@ -1,7 +1,7 @@
 /** What does the head of a guest's request ask for, and is it a request we answer at all? */
 import type { IncomingMessage } from 'node:http'
 import type { Bytes, Count } from '../../lib/clock.ts'
-import type { PlainIncoming } from '../../lib/http/plain-server.ts'
+import type { PlainIncoming } from '../../lib/http/plain-incoming.ts'
 import type { ReasonCode } from '../../lib/reason-codes.ts'
 import { forgedHeaderIndex } from './forged-headers.ts'
 
@@ -11,8 +11,18 @@ export interface RequestHead {
   readonly refusal: ReasonCode | undefined
   /** True when body bytes follow the head on the connection. */
   readonly hasBody: boolean
-  /** The guest asked for another protocol, which is ignored; the parser may have dropped what followed. */
-  readonly asksUpgrade: boolean
+  /** In origin form, as it is forwarded. */
+  readonly target: string
+  /** What follows on the connection is not read: it may be no request, or one that hides in this one. */
+  readonly isLast: boolean
+}
+
+/** How a head came over the wire, where the parser does not say it. */
+export interface HeadOnWire {
+  /** Some lines ended in LF alone. */
+  readonly isBare: boolean
+  /** More bytes came together with it. */
+  readonly isFollowed: boolean
 }
 
 /** As many as any client sends ten times over; haproxy's own default is 101. */
@@ -32,16 +42,21 @@ export const servedMethods: ReadonlySet<string> = new Set([
 /** Origin-form as bytes: a slash, then anything but controls and space. Which escapes it holds is for the compute API to judge. */
 const originForm = /^\/[\x21-\x7e\x80-\xff]*$/
 
-const decimalLength = /^\d{1,15}$/
+/**
+ * Absolute form that names this service: by its addresses, or by the name that EC2's clients try.
+ * @see RFC 9112 §3.2.2
+ */
+const ownAbsoluteForm =
+  /^http:\/\/(?:169\.254\.169\.254|\[fe80::a9fe:a9fe(?:%25[\w.-]{1,16})?\]|instance-data)(?::80)?(?=[/?]|$)/i
 
-const plainHead: RequestHead = { refusal: undefined, hasBody: false, asksUpgrade: false }
+const decimalLength = /^\d{1,15}$/
 
 /**
  * The same for a plain request, of which nothing is left to judge.
  * @param forged as for {@link inspectHead}
  */
 export function inspectPlainHead(
-  { rawHeaders: fields }: PlainIncoming,
+  { rawHeaders: fields, url: target }: PlainIncoming,
   forged: Count[],
 ): RequestHead {
   for (let index = 0; index < fields.length; index += 2) {
@@ -51,7 +66,7 @@ export function inspectPlainHead(
     const place = forgedHeaderIndex(name)
     if (place >= 0) forged[place] = (forged[place] ?? 0) + 1
   }
-  return plainHead
+  return { refusal: undefined, hasBody: false, target, isLast: false }
 }
 
 /**
@@ -64,6 +79,7 @@ export function inspectHead(
   request: IncomingMessage,
   bodyLimit: Bytes,
   forged: Count[],
+  wire: HeadOnWire,
 ): RequestHead {
   const fields = request.rawHeaders
   let hosts = 0
@@ -116,24 +132,43 @@ export function inspectHead(
     }
   }
   const isHttp10 = request.httpVersionMinor === 0
+  const target = originFormOf(request.url ?? '')
   return {
     refusal: judge(),
     hasBody: encodings > 0 || length > 0 || isLengthBroken,
-    asksUpgrade,
+    target,
+    isLast: asksUpgrade || wire.isBare,
   }
 
   function judge(): ReasonCode | undefined {
+    if (request.httpVersionMajor > 1) return 'http_version_unsupported'
     if (request.httpVersionMajor !== 1 || request.httpVersionMinor > 1) return 'malformed_request'
     if (isNameBroken || isLengthBroken) return 'malformed_request'
+    if (wire.isBare && !mayBeBare()) return 'malformed_request'
     // RFC 9112 §6.1: Transfer-Encoding in HTTP/1.0 means the framing is faulty.
     if (lengths > 1 || (lengths > 0 && encodings > 0)) return 'ambiguous_framing'
     if (encodings > 1 || (encodings === 1 && (!isChunked || isHttp10))) return 'ambiguous_framing'
     if (fields.length > mostFields * 2) return 'header_too_large'
     if (!servedMethods.has(request.method ?? '')) return 'method_not_supported'
-    if (!originForm.test(request.url ?? '')) return 'request_target_invalid'
+    if (!originForm.test(target)) return 'request_target_invalid'
     if (hosts > 1 || (hosts === 0 && !isHttp10)) return 'host_invalid'
     if (!isExpectationKnown && !isHttp10) return 'expectation_failed'
     if (length > bodyLimit) return 'body_too_large'
     return undefined
   }
+  /** RFC 9112 §2.2 allows a bare LF. Where other bytes follow, two readers could see the head end at two places. */
+  function mayBeBare(): boolean {
+    const { method } = request
+    const framesBody = lengths > 0 || encodings > 0 || asksUpgrade || wire.isFollowed
+    return (method === 'GET' || method === 'HEAD') && !framesBody
+  }
+}
+
+/** Takes our own name off a target in absolute form; all others stay as they are, and are refused. */
+function originFormOf(url: string): string {
+  if (url.startsWith('/')) return url
+  const own = ownAbsoluteForm.exec(url)
+  if (own === null) return url
+  const rest = url.slice(own[0].length)
+  return rest.startsWith('/') ? rest : `/${rest}`
 }

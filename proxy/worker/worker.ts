@@ -7,7 +7,7 @@ import { DirectClient } from './direct-client.ts'
 import { DirectLog } from './direct-log.ts'
 import { Forwarder, type DirectPath } from './forwarder.ts'
 import { GuestServer, type ListeningPlace } from './guest-server.ts'
-import { BodyBudget } from './guest-services.ts'
+import { Ledger, workerBudgets } from './ledger.ts'
 import { LeaseBook } from './lease-book.ts'
 import { LeaseChannel } from './lease-channel.ts'
 import { WorkerMetrics } from './metrics.ts'
@@ -40,6 +40,7 @@ export class Worker {
   readonly #metrics = new WorkerMetrics()
   readonly #agents: AgentClient
   readonly #forwarder: Forwarder
+  readonly #ledger: Ledger
   readonly #server: GuestServer
 
   constructor(options: WorkerOptions) {
@@ -51,12 +52,19 @@ export class Worker {
       logger,
       metrics: this.#metrics,
       onChange: (agents) => options.tell({ kind: 'agents', agents }),
+      onCrowded: () => this.#ledger.endStalled(),
     })
     this.#agents.meetAgents()
     this.#forwarder = new Forwarder({
       agent: this.#agents,
       direct: directPath(options),
       metrics: this.#metrics,
+    })
+    const { connectionsPerNamespace, connectionsPerSource } = config.limits
+    this.#ledger = new Ledger({
+      ...workerBudgets,
+      connectionsPerNamespace,
+      requestsPerSource: connectionsPerSource,
     })
     this.#server = new GuestServer({
       services: {
@@ -65,8 +73,7 @@ export class Worker {
         metrics: this.#metrics,
         log: new RefusalLog(logger, clock),
         requestIds: new RequestIds(),
-        bodies: new BodyBudget(),
-        answers: new BodyBudget(),
+        ledger: this.#ledger,
         clock,
       },
       canary: config.canary,
@@ -112,6 +119,7 @@ export class Worker {
         return
       case 'metrics':
         this.#metrics.agents = this.#agents.reports()
+        this.#metrics.heldBytes = this.#ledger.bytes
         this.#metrics.leases = this.#forwarder.leases
         this.#metrics.directLoad = this.#forwarder.directLoad
         this.#options.tell({ kind: 'metrics', id: message.id, metrics: this.#metrics.toJson() })

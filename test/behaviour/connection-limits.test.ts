@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import { connect } from 'node:net'
 import { askRaw, get, RawConnection } from '../support/raw-http.ts'
-import { RecordingAgent } from '../support/recording-agent.ts'
+import { plainAnswer, RecordingAgent } from '../support/recording-agent.ts'
 import { networkIdentity, routerIdentity, startWorker } from '../support/start-worker.ts'
 
 const agent = await RecordingAgent.start()
@@ -18,47 +18,39 @@ async function start(t: Test, limits: Parameters<typeof startWorker>[0]['limits'
   return worker
 }
 
-t.test(
-  'a source may hold so many connections of a scope and gets more when it lets go',
-  async (t) => {
-    const worker = await start(t, { connectionsPerSource: 3, connectionsPerNamespace: 100 })
-    const [first, second, other] = worker.targets
-    const held = [
-      await RawConnection.open(first!),
-      await RawConnection.open(first!),
-      await RawConnection.open(second!),
-    ]
-    // An answer shows that the connection before it was accepted, too.
-    for (const guest of held) {
-      await guest.write(get('/held'))
-      t.equal((await guest.answer())?.status, 200)
-    }
+t.test('a source may have so many requests served at once, and more wait their turn', async (t) => {
+  const worker = await start(t, { connectionsPerSource: 3, connectionsPerNamespace: 100 })
+  const [first, second, other] = worker.targets
+  const before = agent.requests.length
+  agent.answer = () => undefined
+  const guests = await Promise.all(
+    [first, first, second, first, second].map(async (target) => await RawConnection.open(target!)),
+  )
+  for (const guest of guests) await guest.write(get('/held'))
+  await agent.recorded(before + 3)
 
-    const refused = await RawConnection.open(first!)
-    const answer = await refused.answer()
-    await refused.rest()
-    const elsewhere = await askRaw(other!, get('/'))
-    held[0]!.close()
-    while ((await worker.metric('overlapd_proxy_connections_open')) > 2);
-    const again = await askRaw(second!, get('/'))
+  agent.answer = () => plainAnswer('other')
+  const elsewhere = await askRaw(other!, get('/'))
+  t.equal(elsewhere?.status, 200, 'another scope has its own count')
+  t.equal(agent.requests.length, before + 4, 'two wait')
 
-    t.equal(answer?.status, 503)
-    t.equal(answer?.field('x-overlapd-reason'), 'too_many_connections')
-    t.match(answer?.field('retry-after'), /^\d+$/)
-    t.equal(elsewhere?.status, 200, 'another scope has its own count')
-    t.equal(again?.status, 200)
-    t.equal(await worker.metric('overlapd_proxy_connections_refused_total', { limit: 'source' }), 1)
-    t.equal(
-      await worker.metric('overlapd_proxy_refusals_total', { reason: 'too_many_connections' }),
-      1,
-    )
-  },
-)
+  agent.answer = () => plainAnswer('late')
+  for (const { socket } of agent.requests.slice(before, before + 3)) {
+    socket.write(plainAnswer('first'))
+  }
+  const answers = await Promise.all(guests.map((guest) => guest.answer()))
+  t.strictSame(
+    answers.map((answer) => String(answer?.body)).toSorted((a, b) => a.localeCompare(b)),
+    ['first', 'first', 'first', 'late', 'late'],
+  )
+  t.equal(await worker.metric('overlapd_proxy_connections_refused_total'), 0)
+  for (const guest of guests) guest.close()
+})
 
-t.test('a namespace may hold so many connections, of whatever source', async (t) => {
-  const worker = await start(t, { connectionsPerSource: 2, connectionsPerNamespace: 4 })
+t.test('in a full namespace the source that holds most gives way to a newcomer', async (t) => {
+  const worker = await start(t, { connectionsPerNamespace: 4 })
   const held: RawConnection[] = []
-  for (const localAddress of ['127.0.0.1', '127.0.0.1', '127.0.0.2', '127.0.0.2']) {
+  for (const localAddress of ['127.0.0.1', '127.0.0.2', '127.0.0.2', '127.0.0.2']) {
     held.push(await openFrom(localAddress, worker.target))
   }
   for (const guest of held) {
@@ -66,17 +58,47 @@ t.test('a namespace may hold so many connections, of whatever source', async (t)
     t.equal((await guest.answer())?.status, 200)
   }
 
-  const refused = await openFrom('127.0.0.3', worker.target)
-  const answer = await refused.answer()
-  const elsewhere = await askRaw(worker.targets[2]!, get('/'))
+  const newcomer = await openFrom('127.0.0.3', worker.target)
+  await newcomer.write(get('/new'))
+  const answer = await newcomer.answer()
+  const rest = await held[1]!.rest()
 
+  t.equal(answer?.status, 200)
+  t.equal(rest.length, 0, 'the oldest of the greediest has ended')
+  t.equal(
+    await worker.metric('overlapd_proxy_connections_evicted_total', { limit: 'namespace' }),
+    1,
+  )
+  await held[0]!.write(get('/still'))
+  t.equal((await held[0]!.answer())?.status, 200, 'who holds little is left alone')
+  for (const guest of [...held, newcomer]) guest.close()
+})
+
+t.test('whoever holds most itself, and nothing idle, is refused once it has asked', async (t) => {
+  const worker = await start(t, { connectionsPerNamespace: 2 })
+  const before = agent.requests.length
+  agent.answer = () => undefined
+  const busy = [await RawConnection.open(worker.target), await RawConnection.open(worker.target)]
+  for (const guest of busy) await guest.write(get('/busy'))
+  await agent.recorded(before + 2)
+
+  const refused = await RawConnection.open(worker.target)
+  await refused.write(get('/'))
+  const answer = await refused.answer()
+  const elsewhere = askRaw(worker.targets[2]!, get('/'))
+  await agent.recorded(before + 3)
+  agent.requests.at(-1)?.socket.write(plainAnswer('ok'))
+  agent.answer = () => plainAnswer('ok')
+
+  t.equal(answer?.status, 503)
   t.equal(answer?.field('x-overlapd-reason'), 'too_many_connections')
-  t.equal(elsewhere?.status, 200, 'another namespace is not concerned')
+  t.match(answer?.field('retry-after'), /^\d+$/)
+  t.equal((await elsewhere)?.status, 200, 'another namespace is not concerned')
   t.equal(
     await worker.metric('overlapd_proxy_connections_refused_total', { limit: 'namespace' }),
     1,
   )
-  for (const guest of [...held, refused]) guest.close()
+  for (const guest of [...busy, refused]) guest.close()
 })
 
 t.test(

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { parseIpAddress } from '../../../lib/ip-address.ts'
 import { parseMacAddress } from '../../../lib/mac-address.ts'
-import { ScopeConnections } from '../../../proxy/worker/connection-limits.ts'
+import { NamespaceAccount } from '../../../proxy/worker/accounts.ts'
 import {
   describeGuest,
   guestListener,
@@ -15,7 +15,7 @@ import {
   testRouterId,
 } from '../../support/start-worker.ts'
 
-const connections = new ScopeConnections({ connectionsPerSource: 1, connectionsPerNamespace: 1 })
+const account = new NamespaceAccount('router test')
 const place = { listenerId: 1, netns: 'qrouter-x', bound: '[::]:9697' }
 const address = parseIpAddress('::ffff:10.0.0.10')!
 const mac = parseMacAddress('FA:16:3E:00:00:10')!
@@ -28,7 +28,7 @@ t.test(
       [networkIdentity, 'x-neutron-network-id', testNetworkId],
       [ovnIdentity, 'x-ovn-network-id', testNetworkId],
     ] as const) {
-      const listener = guestListener({ ...place, ...identity }, connections)
+      const listener = guestListener({ ...place, ...identity }, account)
 
       t.strictSame(identifyGuest(listener, address, mac).headers, [
         name,
@@ -49,13 +49,13 @@ t.test(
 )
 
 t.test('guestListener() refuses a router in the flavour that has no header for it', async (t) => {
-  t.throws(() => guestListener({ ...place, ...routerIdentity, flavour: 'ovn' }, connections), {
+  t.throws(() => guestListener({ ...place, ...routerIdentity, flavour: 'ovn' }, account), {
     name: 'RangeError',
   })
 })
 
 t.test('describeGuest() names the guest for the log', async (t) => {
-  const listener = guestListener({ ...place, ...routerIdentity }, connections)
+  const listener = guestListener({ ...place, ...routerIdentity }, account)
 
   t.strictSame(describeGuest(identifyGuest(listener, address, mac)), {
     scope: `router/${testRouterId}`,
