@@ -1,7 +1,15 @@
 import type { AttackClass } from './attack-class.ts'
 import { crossTenant } from './cross-tenant/cross-tenant.ts'
 import { hostileWorker } from './hostile-worker.ts'
+import { hostUsers } from './host-users/host-users.ts'
 import { httpEdge } from './http-edge/http-edge.ts'
+import { rawSockets } from './raw-sockets/raw-sockets.ts'
 
 /** Every class of attack. To add one, export an `AttackClass` from a file of this folder and name it here. */
-export const attackClasses: readonly AttackClass[] = [httpEdge, crossTenant, hostileWorker]
+export const attackClasses: readonly AttackClass[] = [
+  httpEdge,
+  rawSockets,
+  hostUsers,
+  hostileWorker,
+  crossTenant,
+]

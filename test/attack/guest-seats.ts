@@ -1,5 +1,5 @@
 /** Where guests sit: routers whose networks all look alike, several guests behind each, sockets out of every one. */
-import { symlinkSync } from 'node:fs'
+import { symlinkSync, unlinkSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import type { MacAddress } from '../../lib/mac-address.ts'
@@ -7,7 +7,7 @@ import type { NetworkId, RouterId } from '../../lib/ids.ts'
 import { mac, networkId, portId, routerId, type RouterPort } from '../conformance/topology.ts'
 import { ip, projectId, type Topology } from '../conformance/topology.ts'
 import { GuestSockets } from '../support/connect-from.ts'
-import { ipBatch, makeEmptyNamespaces, uniqueName } from '../support/netns.ts'
+import { deleteNetns, ipBatch, makeEmptyNamespaces, uniqueName } from '../support/netns.ts'
 import { RawConnection } from '../support/raw-http.ts'
 import type { Teardowns } from '../support/teardowns.ts'
 
@@ -49,7 +49,8 @@ export class GuestSeats {
     for (let router = 1; router <= options.routers; router += 1) {
       const netns = uniqueName('ovt-router-')
       namespaces.push(netns)
-      makeRouter(t, netns, router)
+      makeEmptyNamespaces(t, [netns])
+      makeRouter(netns, router)
       for (let guest = 0; guest < options.guestsPerRouter; guest += 1) {
         const seat: Seat = {
           router,
@@ -60,7 +61,8 @@ export class GuestSeats {
             (_, index) => `10.0.0.${10 + guest * options.addressesPerGuest + index}`,
           ),
         }
-        makeGuest(t, netns, seat, guest)
+        makeEmptyNamespaces(t, [seat.netns])
+        plugGuest(netns, seat, guest)
         seats.push(seat)
       }
     }
@@ -69,9 +71,35 @@ export class GuestSeats {
 
   /** Lets a proxy discover them under the names that Neutron would give them. */
   nameIn(folder: string): void {
-    for (const [index, netns] of this.namespaces.entries()) {
-      symlinkSync(`/run/netns/${netns}`, join(folder, `qrouter-${routerId(index + 1)}`))
+    for (const index of this.namespaces.keys()) this.#name(index + 1, folder)
+  }
+
+  /** Deletes a router's namespace under its guests, as Neutron does with one that nobody uses. */
+  remove(router: number, folder: string): void {
+    unlinkSync(join(folder, `qrouter-${routerId(router)}`))
+    // A namespace is taken apart in the background; its guests' interfaces must be gone before they are made again.
+    for (const { netns } of this.all.filter((seat) => seat.router === router)) {
+      ipBatch(['link delete eth0'], netns)
     }
+    deleteNetns(this.#netnsOf(router))
+  }
+
+  /** Makes it again, with the same guests behind it. */
+  makeAgain(router: number, folder: string): void {
+    const netns = this.#netnsOf(router)
+    ipBatch([`netns add ${netns}`])
+    makeRouter(netns, router)
+    const seats = this.all.filter((seat) => seat.router === router)
+    for (const [guest, seat] of seats.entries()) plugGuest(netns, seat, guest)
+    this.#name(router, folder)
+  }
+
+  #netnsOf(router: number): string {
+    return this.namespaces[router - 1] ?? ''
+  }
+
+  #name(router: number, folder: string): void {
+    symlinkSync(`/run/netns/${this.#netnsOf(router)}`, join(folder, `qrouter-${routerId(router)}`))
   }
 
   /** A connection to the metadata address that is under way; refusals come as its end. */
@@ -85,8 +113,7 @@ export class GuestSeats {
 }
 
 /** A router has its bridge for an interface, named as Neutron names it, so that several guests are on one link. */
-function makeRouter(t: Teardowns, netns: string, router: number): void {
-  makeEmptyNamespaces(t, [netns])
+function makeRouter(netns: string, router: number): void {
   const { macAddress } = routerPort(router)
   const name = routerInterface(router)
   ipBatch(
@@ -100,8 +127,7 @@ function makeRouter(t: Teardowns, netns: string, router: number): void {
   )
 }
 
-function makeGuest(t: Teardowns, netns: string, seat: Seat, guest: number): void {
-  makeEmptyNamespaces(t, [seat.netns])
+function plugGuest(netns: string, seat: Seat, guest: number): void {
   const outside = `tap${guest}`
   ipBatch([
     `link add name ${outside} netns ${netns} type veth peer name eth0 address ${seat.macAddress} netns ${seat.netns}`,
