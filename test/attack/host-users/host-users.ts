@@ -111,7 +111,7 @@ async function throwGarbage(context: AttackContext, sockets: readonly string[]):
     socket.write(bytes)
     const how = random.below(3)
     if (how === 0) socket.end()
-    if (how === 1) socket.resetAndDestroy()
+    if (how === 1) socket.destroy()
     const abort = new AbortController()
     const late = pause(patience, undefined, { signal: abort.signal }).catch(() => undefined)
     await Promise.race([closed, late])
