@@ -31,7 +31,7 @@ export class AgentListener implements Part {
   readonly #listener: NetServer
   readonly #server: AgentServer
   #removeFile: (() => void) | undefined
-  #isDraining = false
+  #isStopping = false
 
   constructor(options: AgentListenerOptions) {
     this.#options = options
@@ -54,8 +54,9 @@ export class AgentListener implements Part {
   }
 
   readiness(): { readonly name: string; readonly ready: boolean; readonly detail: string } {
-    const ready = this.#listener.listening && !this.#isDraining
-    return { name: this.name, ready, detail: ready ? 'listening' : 'not listening' }
+    const { listening } = this.#listener
+    const detail = !listening ? 'not listening' : this.#isStopping ? 'stopping' : 'listening'
+    return { name: this.name, ready: detail === 'listening', detail }
   }
 
   async start(): Promise<void> {
@@ -69,10 +70,16 @@ export class AgentListener implements Part {
     }
   }
 
+  settle(): Promise<void> {
+    this.#isStopping = true
+    return this.#server.settle()
+  }
+
   /** Stops accepting and lets running requests end. Our socket file goes first, so that nobody finds it deaf. */
   async close(): Promise<void> {
-    this.#isDraining = true
+    this.#isStopping = true
     this.#removeFile?.()
+    this.#removeFile = undefined
     const isClosed = closed(this.#listener)
     await this.#server.drain()
     await isClosed

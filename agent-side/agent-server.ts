@@ -22,7 +22,7 @@ export interface ListenerLimits {
   readonly timeoutRequest: Milliseconds
   readonly timeoutKeepAlive: Milliseconds
   readonly connections: Count
-  /** How long running requests may take after `close()`. */
+  /** How long requests that are under way at a stop may take, while others are served. */
   readonly drain: Milliseconds
 }
 
@@ -43,6 +43,9 @@ export interface AgentServerOptions<HttpServer extends Server> {
   /** Makes the server of `node:http` or `node:https`. Connections are given to it; it never listens. */
   readonly create: (options: ServerOptions) => HttpServer
 }
+
+/** For what is under way when the listener stops accepting. Workers wait 5 s for an agent, of which the next one needs the rest to start. */
+const lastAnswers: Milliseconds = 2_000
 
 /** Where a connection is kept on its socket. A symbol: no byte of a peer can become one. */
 const ofSocket = Symbol('connection')
@@ -68,6 +71,13 @@ export class ServedConnection {
   get isIdle(): boolean {
     const response = this.#response
     return response === undefined || response.writableFinished || response.destroyed
+  }
+
+  /** The request that is under way now is answered, or will never be. */
+  settled(): Promise<void> {
+    const response = this.#response
+    if (response === undefined || this.isIdle) return Promise.resolve()
+    return new Promise((resolve) => response.once('close', resolve))
   }
 
   begin(response: ServerResponse): void {
@@ -162,7 +172,18 @@ export class AgentServer<HttpServer extends Server = Server> {
     }
   }
 
-  /** Ends each connection as it becomes idle, and after the limit those that are left. The listener has stopped accepting. */
+  /** Serves on, until what is under way now is answered or has had its time. */
+  async settle(): Promise<void> {
+    const answered = Promise.all([...this.#connections].map((one) => one.settled()))
+    let late: NodeJS.Timeout | undefined
+    const limit = new Promise((resolve) => {
+      late = setTimeout(resolve, this.#options.limits.drain)
+    })
+    await Promise.race([answered, limit])
+    clearTimeout(late)
+  }
+
+  /** Ends each connection as it becomes idle, and after a short time those that are left. The listener has stopped accepting. */
   async drain(): Promise<void> {
     this.#isDraining = true
     // What the kernel has of requests is read first.
@@ -170,9 +191,12 @@ export class AgentServer<HttpServer extends Server = Server> {
     for (const connection of this.#connections) connection.end()
     if (this.#connections.size > 0) {
       const empty = new Promise<void>((resolve) => (this.#whenEmpty = resolve))
-      const late = setTimeout(() => {
-        for (const connection of this.#connections) connection.destroy()
-      }, this.#options.limits.drain)
+      const late = setTimeout(
+        () => {
+          for (const connection of this.#connections) connection.destroy()
+        },
+        Math.min(this.#options.limits.drain, lastAnswers),
+      )
       await empty
       clearTimeout(late)
     }

@@ -42,6 +42,7 @@ import { reportedConfigurations } from './reported-configurations.ts'
 import type { IdentityRules } from './resolve/identity-policy.ts'
 import { Resolver } from './resolve/resolver.ts'
 import { routedRulesOf } from './routed-config.ts'
+import { JointStop, untilPredecessorEnds } from './succession.ts'
 import { tlsFiles } from './tcp-listener-config.ts'
 import { TlsListener } from './tls-listener.ts'
 
@@ -433,6 +434,7 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
   })
   const admin = new AdminPart(
     config.admin,
+    () => untilPredecessorEnds(config.admin.socket, config.limits.timeout_drain + 5_000, logger),
     createAgentAdminApp({
       readiness: () => [
         { name: 'directory', ...directory.readiness() },
@@ -463,6 +465,7 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
     },
     ...listeners,
     ...(leasing ? [leasing.listener] : []),
+    new JointStop(listeners),
   ]
   metrics.watchCertificates(tlsListeners)
   return {
@@ -484,11 +487,17 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
 class AdminPart implements Part {
   readonly name = 'admin'
   readonly #config: AgentConfig['admin']
+  readonly #untilFree: () => Promise<void>
   readonly #app: ReturnType<typeof createAgentAdminApp>
   #serving: Serving | undefined
 
-  constructor(config: AgentConfig['admin'], app: ReturnType<typeof createAgentAdminApp>) {
+  constructor(
+    config: AgentConfig['admin'],
+    untilFree: () => Promise<void>,
+    app: ReturnType<typeof createAgentAdminApp>,
+  ) {
     this.#config = config
+    this.#untilFree = untilFree
     this.#app = app
   }
 
@@ -499,6 +508,7 @@ class AdminPart implements Part {
   async start(): Promise<void> {
     const { socket, mode, tcp_port: tcpPort } = this.#config
     mkdirSync(dirname(socket), { recursive: true, mode: 0o755 })
+    await this.#untilFree()
     const listen: ListenAt[] = [{ socket, mode }]
     if (tcpPort !== undefined) listen.push({ host: '127.0.0.1', tcpPort })
     this.#serving = await serveApp({ app: this.#app, listen })

@@ -320,7 +320,7 @@ const limits = section({
     unit: 'questions',
   }),
   timeout_drain: duration({
-    help: 'How long running requests may take when the agent stops.',
+    help: 'How long requests that are under way may take when the agent stops. Others are served meanwhile.',
     default: '10s',
     min: '0s',
     max: '5m',

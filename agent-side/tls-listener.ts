@@ -70,7 +70,7 @@ export class TlsListener implements Part {
   readonly #ofProxy = new Map<string, Count>()
   /** By address and TCP port of the other side. */
   readonly #handshakes = new Map<string, Map<string, Socket>>()
-  #isDraining = false
+  #isStopping = false
 
   /** @throws Error when the files cannot be used */
   constructor(options: TlsListenerOptions) {
@@ -117,9 +117,10 @@ export class TlsListener implements Part {
   readiness(): { readonly name: string; readonly ready: boolean; readonly detail: string } {
     const { expiresAt, refusal } = this.certificate
     const isOver = expiresAt <= this.#options.clock.wallTime()
-    const isListening = this.#listener.listening && !this.#isDraining
+    const { listening } = this.#listener
+    const isListening = listening && !this.#isStopping
     const detail = [
-      isListening ? 'listening' : 'not listening',
+      !listening ? 'not listening' : this.#isStopping ? 'stopping' : 'listening',
       isOver ? 'its certificate is over' : undefined,
       refusal === undefined ? undefined : `changed files are not used: ${refusal}`,
     ]
@@ -144,9 +145,14 @@ export class TlsListener implements Part {
     this.#grants?.reload()
   }
 
+  settle(): Promise<void> {
+    this.#isStopping = true
+    return this.#server.settle()
+  }
+
   /** Stops accepting and lets running requests end. */
   async close(): Promise<void> {
-    this.#isDraining = true
+    this.#isStopping = true
     const isClosed = closed(this.#listener)
     for (const running of this.#handshakes.values()) {
       for (const socket of running.values()) socket.destroy()
