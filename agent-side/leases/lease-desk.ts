@@ -148,7 +148,8 @@ export class LeaseDesk {
     const resolution = verdicts.remembered(key)
     if (resolution === undefined || !isAgreed(resolution)) return undefined
     const now = clock.now()
-    const span = Math.floor(Math.min(ttl, resolution.asOf + oldest - now))
+    const { asOf, until = Infinity } = resolution
+    const span = Math.floor(Math.min(ttl, asOf + oldest - now, until - now))
     if (!(span > 0)) return undefined
     const upstreams = upstreamsFor(resolution.identity)
     if (upstreams.length === 0) return undefined

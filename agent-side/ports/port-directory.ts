@@ -45,6 +45,8 @@ export interface PortsAnswer {
   readonly ports: readonly Port[]
   /** When the source said so; the resolver counts ages from here. */
   readonly asOf: MonotonicMilliseconds
+  /** Until when it may be remembered: changes are not told of. Absent where the directory tells of each change. */
+  readonly until?: MonotonicMilliseconds
 }
 
 /** One of a router's own ports, and the network whose guests come in through it. A network may have several. */
@@ -59,6 +61,8 @@ export interface InterfacesAnswer {
   /** Each once; empty when the router is unknown or has none. */
   readonly interfaces: readonly RouterInterface[]
   readonly asOf: MonotonicMilliseconds
+  /** As in {@link PortsAnswer}. */
+  readonly until?: MonotonicMilliseconds
 }
 
 /** The networks of some interfaces, each once. */

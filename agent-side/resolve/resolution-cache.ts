@@ -92,19 +92,20 @@ export class ResolutionCache {
     const isFound = resolution.kind === 'found'
     const { scope, sourceIp } = key
     const detail = detailOf(key)
-    const { asOf } = resolution
-    const age = this.#clock.now() - asOf
-    if (age >= (isFound ? this.#limits.ttl : this.#limits.ttlNegative)) return
+    const { asOf, until = Infinity } = resolution
+    const ttl = isFound ? this.#limits.ttl : this.#limits.ttlNegative
+    const from = Math.min(asOf, until - ttl)
+    if (this.#clock.now() - from >= ttl) return
     const isByAddress =
       resolution.kind === 'found' &&
       (resolution.basis === 'address' || resolution.basis === 'routed')
     const entry: Entry = { resolution, key, isByAddress, checkedAt: askedAt }
     if (isFound) {
-      this.#found.set(scope, sourceIp, detail, entry, asOf)
+      this.#found.set(scope, sourceIp, detail, entry, from)
       return
     }
     this.#listRefused(entry)
-    this.#refused.set(scope, sourceIp, detail, entry, asOf)
+    this.#refused.set(scope, sourceIp, detail, entry, from)
   }
 
   forget(key: LookupKey): void {

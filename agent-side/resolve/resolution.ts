@@ -102,6 +102,8 @@ export type Verdict =
 export type Resolution = Verdict & {
   /** When the source of ports said so; ages are counted from here. */
   readonly asOf: MonotonicMilliseconds
+  /** Until when it may be remembered where the source does not tell of changes. */
+  readonly until?: MonotonicMilliseconds
   /** How the port directory was asked. */
   readonly freshness: Freshness
 }

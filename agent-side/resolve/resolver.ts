@@ -52,6 +52,8 @@ export interface Asking extends Cancellable {
 interface Dated {
   readonly place: Place
   readonly asOf: MonotonicMilliseconds
+  /** Infinite or absent where the directory tells of changes. */
+  readonly until?: MonotonicMilliseconds
 }
 
 interface Candidates extends Dated {
@@ -85,10 +87,15 @@ function isOrdinary(verdict: Verdict): boolean {
 }
 
 /** The usual verdict field by field, since a copy of whatever an object holds takes far longer. */
-function dated(verdict: Verdict, asOf: MonotonicMilliseconds, freshness: Freshness): Resolution {
-  if (verdict.kind !== 'found') return { ...verdict, asOf, freshness }
+function dated(
+  verdict: Verdict,
+  { asOf, until = Infinity }: Pick<Dated, 'asOf' | 'until'>,
+  freshness: Freshness,
+): Resolution {
+  const dates = { asOf, ...(until < Infinity && { until }), freshness }
+  if (verdict.kind !== 'found') return { ...verdict, ...dates }
   const { kind, identity, basis, evidence } = verdict
-  return { kind, identity, basis, evidence, asOf, freshness }
+  return { kind, identity, basis, evidence, ...dates }
 }
 
 /**
@@ -134,6 +141,14 @@ export class Resolver {
    * also by a rejected promise. The reason of `asking.signal` when it is aborted.
    */
   resolve(key: LookupKey, asking: Asking): Resolution | Promise<Resolution> {
+    return this.#resolveAsOf(key, asking, this.#options.clock.now())
+  }
+
+  #resolveAsOf(
+    key: LookupKey,
+    asking: Asking,
+    began: MonotonicMilliseconds,
+  ): Resolution | Promise<Resolution> {
     const { trace, freshness = 'cached' } = asking
     if (freshness === 'cached') {
       const known = this.remembered(key)
@@ -143,7 +158,7 @@ export class Resolver {
         return known
       }
     }
-    return this.#flights.join(
+    const answer = this.#flights.join(
       () => {
         const keyText = lookupKeyText(key)
         // A traced question is asked by itself, or its steps would be in another one's record.
@@ -156,6 +171,20 @@ export class Resolver {
           this.#attempt(key, freshness, cancellation, trace, 1),
         ),
     )
+    // Only a question that somebody else had put before can be too old.
+    return after(answer, (resolution) =>
+      this.#isVerified(resolution, began)
+        ? resolution
+        : this.#resolveAsOf(key, { ...asking, freshness: 'fresh' }, began),
+    )
+  }
+
+  /** With `verify` an answer that no change would have ended is believed only from a question put after the request came. */
+  #isVerified(
+    { asOf, until = Infinity }: { readonly asOf: number; readonly until?: number },
+    began: MonotonicMilliseconds,
+  ): boolean {
+    return this.#options.sourceMac !== 'verify' || until === Infinity || asOf >= began
   }
 
   /** What is remembered for the key and still true; asks nobody. */
@@ -223,7 +252,7 @@ export class Resolver {
     return after(this.#ask(key, freshness, asker, trace), (resolution) => {
       const { networkIds } = resolution.evidence
       if (this.#changes.isUnchanged(askedAt, { scope: key.scope, networkIds })) {
-        this.#cache.store(key, resolution, askedAt)
+        if (this.#isVerified(resolution, Infinity)) this.#cache.store(key, resolution, askedAt)
         return resolution
       }
       trace?.note('changed', { attempt, detail: 'The directory told of a change meanwhile' })
@@ -248,6 +277,7 @@ export class Resolver {
     trace: Trace | undefined,
   ): Resolution | Promise<Resolution> {
     const { clock, observer } = this.#options
+    const began = clock.now()
     return after(this.#candidates(key, freshness, asker, trace), (candidates) => {
       const { place, ports, asOf } = candidates
       const decided = decideIdentity(this.#options, key, place, ports)
@@ -255,8 +285,8 @@ export class Resolver {
       this.#macs.note(key, verdict)
       const age = clock.now() - asOf
       trace?.note('decide', { freshness, age, ...shownVerdict(verdict) })
-      const isSettled = freshness === 'fresh' || isOrdinary(verdict)
-      if (isSettled) return dated(verdict, asOf, freshness)
+      const isGoodEnough = isOrdinary(verdict) && this.#isVerified(candidates, began)
+      if (freshness === 'fresh' || isGoodEnough) return dated(verdict, candidates, freshness)
       return after(this.#ask(key, 'fresh', asker, trace), (fresh) => {
         if (verdict.kind === 'found' && !isSameAnswer(verdict, fresh)) observer?.staleAnswerFenced()
         return fresh
@@ -280,12 +310,14 @@ export class Resolver {
       trace?.note('networks', { scope: scopeText(key.scope), ...shownPlace(key, place), freshness })
       const asOf = dated(found.asOf)
       // Never ask about no networks: a source could take that for all of them.
-      if (place.onLink.length === 0) return { place, ports: [], asOf }
+      const { until = Infinity } = found
+      if (place.onLink.length === 0) return { place, ports: [], asOf, until }
       return after(this.#ports(key, place, freshness, asker), (answers) => {
         const ports = answers.flatMap((answer) => answer.ports)
         trace?.note('ports', { freshness, candidates: ports.map(shownPort) })
         const oldest = Math.min(asOf, ...answers.map((answer) => dated(answer.asOf)))
-        return { place, ports, asOf: oldest }
+        const soonest = Math.min(until, ...answers.map((answer) => answer.until ?? Infinity))
+        return { place, ports, asOf: oldest, until: soonest }
       })
     })
   }
@@ -297,12 +329,12 @@ export class Resolver {
     observer?.asked('networks', freshness)
     return after(
       directory.interfacesOfRouter(scope.routerId, new Question(freshness, asker)),
-      ({ interfaces, asOf }) => ({
+      ({ interfaces, ...dates }) => ({
         place:
           ingressPort === undefined
             ? placeOf(networksOf(interfaces))
             : placeOfIngress(ingressPort, interfaces, routed),
-        asOf,
+        ...dates,
       }),
     )
   }

@@ -49,6 +49,8 @@ export async function neutronRestSubject(t: Test, options: SubjectOptions = {}):
     random: () => 0.5,
     config: {
       ...neutronRestDefaults,
+      maxAge: 10_000,
+      maxStale: 60_000,
       authentication: { kind: 'none' },
       endpoint: neutron.url,
       ...options.config?.(neutron),

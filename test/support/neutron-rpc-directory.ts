@@ -28,6 +28,8 @@ export function makeDirectory(
   const directory = new NeutronRpcDirectory(
     {
       ...neutronRpcDefaults,
+      maxAge: 10_000,
+      maxStale: 120_000,
       transportUrl: new Secret(`rabbit://${username}:${password}@127.0.0.1:${tcpPort}/`),
       reconnectDelayMin: 10,
       reconnectDelayMax: 20,

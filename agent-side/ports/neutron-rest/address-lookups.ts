@@ -70,6 +70,7 @@ export class AddressLookups {
       clock,
       ask: (keys, asOf, signal) => this.#ask(by, keys, asOf, signal),
       longestGathering: 250,
+      maxAge: config.maxAge,
       mostKeys: 500,
       mostWaiting: config.queue,
     })

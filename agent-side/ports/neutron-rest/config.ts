@@ -105,8 +105,8 @@ export interface NeutronRestConfig {
 export const neutronRestDefaults: Omit<NeutronRestConfig, 'authentication'> = {
   endpointInterface: 'public',
   tls: { insecure: false },
-  maxAge: 10_000,
-  maxStale: 60_000,
+  maxAge: 2_000,
+  maxStale: 5_000,
   prefetchPorts: 1_000,
   prefetchRouterInterfaces: 500,
   heldPorts: 100_000,

@@ -47,11 +47,10 @@ const limitedView =
 function together(
   answers: readonly Dated<readonly Port[]>[],
   now: MonotonicMilliseconds,
+  maxAge: Milliseconds,
 ): PortsAnswer {
-  return {
-    ports: answers.flatMap(({ answer }) => answer),
-    asOf: answers.reduce((oldest, { asOf }) => Math.min(oldest, asOf), now),
-  }
+  const asOf = answers.reduce((oldest, one) => Math.min(oldest, one.asOf), now)
+  return { ports: answers.flatMap(({ answer }) => answer), asOf, until: asOf + maxAge }
 }
 
 /**
@@ -143,29 +142,36 @@ export class NeutronRestDirectory implements PortDirectory {
     asked: Asked,
   ): InterfacesAnswer | Promise<InterfacesAnswer> {
     const { maxAge } = this.#options.config
+    const until = (answer: InterfacesAnswer): InterfacesAnswer => ({
+      ...answer,
+      until: answer.asOf + maxAge,
+    })
     const held = (age: Milliseconds): InterfacesAnswer | undefined =>
       asked.freshness === 'cached'
         ? this.#routerCopies.get(routerId, this.#options.clock.now(), age)
         : undefined
     const own = held(maxAge)
-    if (own !== undefined) return this.#from('copy', own)
+    if (own !== undefined) return this.#from('copy', until(own))
     return this.#asking(
       asked,
       (within) => this.#routers.ask(routerId, within),
       (age) => held(age),
-    )
+    ).then(until)
   }
 
   findPorts(query: PortQuery, asked: Asked): PortsAnswer | Promise<PortsAnswer> {
     const answers = [...new Set(query.networkIds)].map((networkId) =>
       this.#findOnNetwork(networkId, query, asked),
     )
-    const now = this.#options.clock.now()
+    const { clock, config } = this.#options
+    const now = clock.now()
     const held = answers.flatMap((one) => (one instanceof Promise ? [] : [one]))
     // At once where possible: most questions are answered from the copy, and a promise costs more than the look-up.
     return held.length === answers.length
-      ? together(held, now)
-      : Promise.all(answers.map(async (one) => one)).then((all) => together(all, now))
+      ? together(held, now, config.maxAge)
+      : Promise.all(answers.map(async (one) => one)).then((all) =>
+          together(all, now, config.maxAge),
+        )
   }
 
   async portsOfNetwork(networkId: NetworkId, asked: Asked): Promise<PortsAnswer | undefined> {
@@ -183,7 +189,7 @@ export class NeutronRestDirectory implements PortDirectory {
     const { clock, config } = this.#options
     const held = (age: Milliseconds): Dated<readonly Port[]> | undefined => {
       const copy = asked.freshness === 'cached' ? this.#networkCopies.get(networkId) : undefined
-      if (copy === undefined || clock.now() - copy.asOf > age) return undefined
+      if (copy === undefined || clock.now() - copy.asOf >= age) return undefined
       return { answer: copy.find(query), asOf: copy.asOf }
     }
     if (query.fixedIp === undefined && query.macAddress === undefined) {

@@ -81,7 +81,7 @@ export class NetworkCopies {
     let ports = 0
     for (const [networkId, { copy, usedAt }] of this.#held.entries()) {
       if (now - usedAt > usedWithin) return
-      if (now - copy.asOf <= age) continue
+      if (now - copy.asOf < age) continue
       ports += copy.size
       if (ports > mostPorts) return
       yield networkId

@@ -40,6 +40,7 @@ export class NetworkLookups {
       clock: options.clock,
       ask: (keys, asOf, signal) => this.#ask(keys as readonly NetworkId[], asOf, signal),
       longestGathering: 250,
+      maxAge: options.config.maxAge,
       mostKeys: 100,
       mostWaiting: options.config.queue,
     })

@@ -61,14 +61,14 @@ export const neutronRestTable = {
     default: false,
   }),
   max_age: duration({
-    help: 'How old an answer may be. An address that is given to another port may be answered with the old one for this long, unless the source MAC tells them apart.',
-    default: '10s',
+    help: 'How old an answer may be. A port that is given to another instance may be answered with the old one for this long. 0 asks for every request.',
+    default: '2s',
     min: '0s',
     max: '10m',
   }),
   max_stale: duration({
-    help: 'How old an answer may be while Neutron cannot be asked.',
-    default: '60s',
+    help: 'How old an answer may be while Neutron cannot be asked. Older ones are refused with 503, which guests wait for.',
+    default: '5s',
     min: '0s',
     max: '1h',
   }),

@@ -21,6 +21,8 @@ export interface QuestionBatchOptions<Answer> {
   ) => Promise<ReadonlyMap<string, Answer>>
   /** A batch that gathers leaves at the latest after this time, even when the one before has no answer yet. */
   readonly longestGathering: Milliseconds
+  /** An asker of `cached` takes the answer of a question that left less than this ago. */
+  readonly maxAge: Milliseconds
   readonly mostKeys: Count
   readonly mostWaiting: Count
 }
@@ -30,12 +32,14 @@ interface Batch<Answer> {
   readonly answered: Promise<Dated<ReadonlyMap<string, Answer>>>
   readonly leave: () => void
   readonly controller: AbortController
+  /** Infinite until it leaves. */
+  leftAt: MonotonicMilliseconds
   waiting: Count
 }
 
 /**
  * Makes one question of many. Whoever asks in the same tick, or while an earlier question is on its way, is gathered
- * into the next one. An asker of `cached` also takes the answer of a question that is on its way; an asker of
+ * into the next one. An asker of `cached` also takes the answer of a question that has just left; an asker of
  * `fresh` only of one that has not left. A question that nobody waits for any more is given up.
  */
 export class QuestionBatch<Answer> {
@@ -72,8 +76,10 @@ export class QuestionBatch<Answer> {
   }
 
   #carrying(key: string): Batch<Answer> | undefined {
+    const { clock, maxAge } = this.#options
     for (const batch of this.#onTheirWay) {
-      if (batch.keys.has(key) && !batch.controller.signal.aborted) return batch
+      const isNew = clock.now() - batch.leftAt < maxAge
+      if (isNew && batch.keys.has(key) && !batch.controller.signal.aborted) return batch
     }
     return undefined
   }
@@ -115,6 +121,7 @@ export class QuestionBatch<Answer> {
       keys,
       controller,
       leave,
+      leftAt: Infinity,
       waiting: 0,
       answered: departure.then(() => this.#send(batch)),
     }
@@ -132,6 +139,7 @@ export class QuestionBatch<Answer> {
     this.#onTheirWay.add(batch)
     try {
       const asOf = clock.now()
+      batch.leftAt = asOf
       return { answer: await ask([...batch.keys.keys()], asOf, signal), asOf }
     } finally {
       this.#onTheirWay.delete(batch)

@@ -50,13 +50,13 @@ export class RouterCopies {
     age: Milliseconds,
   ): InterfacesAnswer | undefined {
     const held = this.#held.get(routerId)
-    if (held !== undefined && now - held.asOf <= age) return held
-    if (this.#all === undefined || now - this.#all.asOf > age) return undefined
+    if (held !== undefined && now - held.asOf < age) return held
+    if (this.#all === undefined || now - this.#all.asOf >= age) return undefined
     return { interfaces: this.#all.routers.get(routerId) ?? [], asOf: this.#all.asOf }
   }
 
   hasAll(now: MonotonicMilliseconds, age: Milliseconds): boolean {
-    return this.#all !== undefined && now - this.#all.asOf <= age
+    return this.#all !== undefined && now - this.#all.asOf < age
   }
 
   /** Every network with a router interface, where that is known. */

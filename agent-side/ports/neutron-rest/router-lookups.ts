@@ -31,6 +31,7 @@ export class RouterLookups {
       clock: options.clock,
       ask: (keys, asOf, signal) => this.#ask(keys as readonly RouterId[], asOf, signal),
       longestGathering: 250,
+      maxAge: options.config.maxAge,
       mostKeys: 500,
       mostWaiting: options.config.queue,
     })

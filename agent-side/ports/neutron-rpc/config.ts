@@ -77,11 +77,11 @@ export const neutronRpcDefaults: Omit<NeutronRpcConfig, 'transportUrl'> = {
   copy: 'networks',
   push: true,
   pushVersions: ['1.4', '1.5', '1.6', '1.7', '1.8', '1.9', '1.10', '1.11', '1.12'],
-  maxAge: 10_000,
+  maxAge: 2_000,
   verifyInterval: 10_000,
   resyncInterval: 300_000,
   copyMaxAge: 900_000,
-  maxStale: 120_000,
+  maxStale: 5_000,
   heldPorts: 200_000,
   networkPorts: 20_000,
   pushDistrust: 600_000,
@@ -184,8 +184,8 @@ export const neutronRpcTable = {
     },
   ),
   max_age: duration({
-    help: 'How old an answer may be where no pushes are to be had.',
-    default: '10s',
+    help: 'How old an answer may be where no pushes are to be had. 0 asks for every request.',
+    default: '2s',
   }),
   verify_interval: duration({
     help: 'An unusual verdict is checked against Neutron unless the copy of the network is younger than this.',
@@ -201,8 +201,8 @@ export const neutronRpcTable = {
     default: '15m',
   }),
   max_stale: duration({
-    help: 'How old an answer may be while Neutron cannot be asked; the resolver may be stricter.',
-    default: '2m',
+    help: 'How old an answer may be while Neutron cannot be asked. Older ones are refused with 503, which guests wait for.',
+    default: '5s',
   }),
   held_ports: integer({ help: 'Ports held at most.', default: 200_000, min: 100, max: 10_000_000 }),
   network_ports: integer({

@@ -290,12 +290,14 @@ export class NeutronRpcDirectory implements PortDirectory {
     this.#watch.clear()
     this.#probe.end()
     this.#logger.warn({ cause: why }, 'Neutron cannot be heard')
+    // What was remembered without limit of time, since changes would be told, has one again.
+    this.#tell([{ kind: 'all', why: 'the broker is away' }])
     this.#show()
   }
 
   #fetchAll(): void {
     const { era } = this.#trust
-    this.#fetcher.fetch({ kind: 'all' }, { join: false }).catch((thrown: unknown) => {
+    this.#fetcher.fetch({ kind: 'all' }, { leftAfter: Infinity }).catch((thrown: unknown) => {
       this.#logger.warn({ cause: causeText(thrown) }, 'Ports cannot be fetched as a whole')
       this.#clock.schedule(15_000 + Math.random() * 30_000, () => {
         const isStillWanted = !this.#isClosed && this.#trust.isUp && this.#trust.era === era

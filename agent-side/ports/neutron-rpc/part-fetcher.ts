@@ -1,4 +1,4 @@
-import type { Count, Milliseconds } from '../../../lib/clock.ts'
+import type { Count, Milliseconds, MonotonicMilliseconds } from '../../../lib/clock.ts'
 import { MetadataError } from '../../../lib/errors.ts'
 import { parseNetworkId, parseRouterId, type NetworkId, type RouterId } from '../../../lib/ids.ts'
 import { isLinkLocalIpv6 } from '../../../lib/ip-address.ts'
@@ -37,6 +37,8 @@ export interface PartFetcherOptions {
 
 interface Wanted {
   readonly part: Part
+  /** Infinite until the question leaves. */
+  leftAt: MonotonicMilliseconds
   readonly done: Deferred<void>
 }
 
@@ -108,13 +110,15 @@ export class PartFetcher {
   }
 
   /**
-   * Resolves once the part has been fetched and handed on. With `join`, an answer to a question that is already under way
-   * will do.
+   * Resolves once the part has been fetched and handed on. An answer will do to a question that is
+   * under way and left after `leftAfter`.
    * @throws MetadataError why it could not
    */
-  fetch(part: Part, options: { readonly join: boolean }): Promise<void> {
+  fetch(part: Part, { leftAfter }: { readonly leftAfter: MonotonicMilliseconds }): Promise<void> {
     const key = `${part.kind}/${keyOf(part)}`
-    const wanted = (options.join ? this.#running.get(key) : undefined) ?? this.#next.get(key)
+    const running = this.#running.get(key)
+    if (running !== undefined && running.leftAt > leftAfter) return running.done.promise
+    const wanted = this.#next.get(key)
     if (wanted !== undefined) return wanted.done.promise
     if (this.#next.size >= this.#options.queue) {
       const message = 'Cannot ask Neutron: too many questions wait'
@@ -127,7 +131,7 @@ export class PartFetcher {
     const done = deferred<void>()
     // Whoever asked may have left.
     done.promise.catch(() => undefined)
-    this.#next.set(key, { part, done })
+    this.#next.set(key, { part, leftAt: Infinity, done })
     this.#schedule()
     return done.promise
   }
@@ -194,6 +198,7 @@ export class PartFetcher {
     const parts = batch.map(({ part }) => part)
     const kind = parts[0]?.kind ?? 'network'
     const cover = this.#options.left()
+    for (const wanted of batch) wanted.leftAt = cover.fetchedAt
     try {
       const reply = await getPorts(filtersFor(parts), timeout)
       const { ports, broken } = readAnswer(reply, kind, new Set(parts.map(keyOf)))

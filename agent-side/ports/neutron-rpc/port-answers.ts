@@ -23,6 +23,8 @@ export interface PortAnswersOptions {
   readonly noBroker: () => MetadataError
 }
 
+type Dates = Pick<PortsAnswer, 'asOf' | 'until'>
+
 const mostLargeNetworks: Count = 1_000
 /** After a failed refresh nobody tries again for so long. */
 const refreshPause: Milliseconds = 10_000
@@ -56,11 +58,13 @@ export class PortAnswers {
     const { copy } = this.#options
     const part: Part = { kind: 'router', routerId }
     const asOf = this.#asOf(part, asked)
-    if (asOf !== undefined) return { interfaces: copy.interfacesOf(routerId), asOf }
+    if (asOf !== undefined) {
+      return { interfaces: copy.interfacesOf(routerId), ...this.#dated([part], asOf) }
+    }
     const put = this.#options.clock.now()
     return this.#brought([part], asked).then(() => ({
-      asOf: this.#heldAsOf([part], put),
       interfaces: copy.interfacesOf(routerId),
+      ...this.#dated([part], this.#heldAsOf([part], put)),
     }))
   }
 
@@ -76,7 +80,8 @@ export class PortAnswers {
       oldest = Math.min(oldest, asOf)
       ports.push(...copy.find(networkId, query))
     }
-    return { ports: unique(ports), asOf: oldest }
+    const parts = networkIds.map((networkId) => ({ kind: 'network', networkId }) as const)
+    return { ports: unique(ports), ...this.#dated(parts, oldest) }
   }
 
   /** @returns `undefined` for a network that is too large to hold */
@@ -105,12 +110,17 @@ export class PortAnswers {
     const large = networkIds.filter((networkId) => this.#large.has(networkId))
     const questions = large.map((networkId) => fetcher.ask(networkId, query))
     const answers = large.length === 0 ? [] : await this.#waited(Promise.all(questions), asked)
-    const asOf = this.#heldAsOf(
-      held.map((networkId) => ({ kind: 'network', networkId })),
-      put,
-    )
+    const parts = held.map((networkId) => ({ kind: 'network', networkId }) as const)
+    const asOf = this.#heldAsOf(parts, put)
     const ports = [...held.flatMap((networkId) => copy.find(networkId, query)), ...answers.flat()]
-    return { ports: unique(ports), asOf }
+    return { ports: unique(ports), ...this.#dated(parts, asOf) }
+  }
+
+  /** Changes to what an answer rests on are told of while pushes keep all of it right; otherwise it ends with its age. */
+  #dated(parts: readonly Part[], asOf: MonotonicMilliseconds): Dates {
+    const { copy, trust, config } = this.#options
+    const isKeptRight = trust.isLive && parts.every((part) => copy.cover(part)?.era === trust.era)
+    return isKeptRight ? { asOf } : { asOf, until: asOf + config.maxAge }
   }
 
   /** As of when the copy of a part is right, if that is good enough for who asks. */
@@ -122,7 +132,7 @@ export class PortAnswers {
     const age = clock.now() - cover.fetchedAt
     const isFresh = asked.freshness === 'fresh'
     if (!trust.isLive) {
-      return isFresh || age > config.maxAge ? undefined : cover.fetchedAt
+      return isFresh || age >= config.maxAge ? undefined : cover.fetchedAt
     }
     if (age > (isFresh ? config.verifyInterval : config.copyMaxAge)) return undefined
     if (age > config.resyncInterval) this.#refresh(part)
@@ -133,7 +143,7 @@ export class PortAnswers {
   #refresh(part: Part): void {
     const { clock, fetcher, logger } = this.#options
     if (clock.now() < this.#noRefreshUntil) return
-    fetcher.fetch(part, { join: true }).catch((thrown: unknown) => {
+    fetcher.fetch(part, { leftAfter: -Infinity }).catch((thrown: unknown) => {
       this.#noRefreshUntil = clock.now() + refreshPause
       logger.debug({ cause: causeText(thrown) }, 'Copy cannot be fetched anew')
     })
@@ -141,12 +151,14 @@ export class PortAnswers {
 
   /** Fetches parts. Where that fails, and to whom an older answer will do, what is held may still serve. */
   async #brought(parts: readonly Part[], asked: Asked): Promise<void> {
-    const { trust, fetcher, probe, noBroker } = this.#options
+    const { trust, fetcher, probe, noBroker, clock, config } = this.#options
     const mayBeOld = asked.freshness === 'cached'
     try {
       if (!trust.isUp) throw noBroker()
-      const join = mayBeOld || trust.isLive
-      const fetches = Promise.all(parts.map((part) => fetcher.fetch(part, { join })))
+      const oldest = mayBeOld ? clock.now() - config.maxAge : Infinity
+      // What is pushed meanwhile is put into the answer.
+      const leftAfter = trust.isLive ? -Infinity : oldest
+      const fetches = Promise.all(parts.map((part) => fetcher.fetch(part, { leftAfter })))
       if (mayBeOld && probe.isServerMissing && this.#isUsable(parts)) {
         // The guest need not wait for what most likely does not come.
         fetches.catch(() => undefined)
