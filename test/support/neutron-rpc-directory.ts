@@ -7,6 +7,8 @@ import {
   type NeutronRpcConfig,
 } from '../../agent-side/ports/neutron-rpc/config.ts'
 import { NeutronRpcDirectory } from '../../agent-side/ports/neutron-rpc/directory.ts'
+import { confirmLimit } from '../../agent-side/ports/neutron-rpc/rpc-client.ts'
+import type { FakeClock } from './fake-clock.ts'
 import type { RabbitMq } from './rabbitmq.ts'
 
 export interface OpenedDirectory {
@@ -65,4 +67,9 @@ export async function untilReady(directory: NeutronRpcDirectory): Promise<void> 
 /** Waits until pushes are relied on, which takes a port that was asked for. */
 export async function untilLive(directory: NeutronRpcDirectory): Promise<void> {
   await until(() => directory.readiness().detail.startsWith('pushes keep'))
+}
+
+/** Waits until the broker has confirmed what was sent, for tests that then move the clock: it waits for that but a short while. */
+export async function untilTaken(clock: FakeClock): Promise<void> {
+  await until(() => !clock.pending.includes(confirmLimit))
 }

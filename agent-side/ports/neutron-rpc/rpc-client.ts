@@ -23,7 +23,7 @@ export interface RpcClientOptions {
 }
 
 /** A broker takes a message within milliseconds. One that does not take it now may do so in an hour, when its memory is free again. */
-const confirmLimit: Milliseconds = 1_500
+export const confirmLimit: Milliseconds = 1_500
 
 interface Waiting {
   settle(outcome: { readonly result: unknown } | { readonly error: MetadataError }): void

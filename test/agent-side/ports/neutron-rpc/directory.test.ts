@@ -32,6 +32,7 @@ import {
   until,
   untilLive,
   untilReady,
+  untilTaken,
 } from '../../../support/neutron-rpc-directory.ts'
 
 type Opened = ReturnType<typeof makeDirectory> & {
@@ -202,6 +203,7 @@ function tests(rabbit: RabbitMq): void {
           : undefined
       const asked = refusal(find(directory, plainQuery))
       await server.request(({ method }) => method === 'get_ports')
+      await untilTaken(clock)
       await clock.advance(8_000)
       t.equal((await asked)?.code, 'directory_timeout')
       await clock.advance(52_000)
@@ -433,6 +435,7 @@ function tests(rabbit: RabbitMq): void {
     const later = server.request((heard) => heard.method === 'report_state' && !heard.isCall)
     // The call must be over before its successor is sent.
     await until(async () => {
+      await untilTaken(clock)
       await clock.advance(30_000)
       return server.heard.some((heard) => heard.method === 'report_state' && !heard.isCall)
     })
@@ -480,8 +483,9 @@ function tests(rabbit: RabbitMq): void {
     await find(directory, { networkIds: [networks.isolated], fixedIp: ip('10.0.0.10') })
     const before = relay.accepted
     await channel.deleteQueue(await seen)
-    await until(() => changes.some((change) => change.kind === 'all'))
-    t.ok(relay.accepted > before)
+    await until(() => relay.accepted > before)
+    await untilReady(directory)
+    t.ok(changes.some((change) => change.kind === 'all'))
     t.equal((await find(directory, plainQuery)).length, 1)
   })
 
