@@ -52,9 +52,12 @@ async function differenceOn(text: string, onPlain: () => void): Promise<string |
   if (strict.length !== text.length) return 'plain, but RFC 9112 ends the head elsewhere'
   if (strict.body !== 0) return 'plain, but RFC 9112 says that a body follows'
   const plain = JSON.stringify(['GET', request.target, fields.fields, fields.isLast])
-  if (plain !== JSON.stringify([strict.method, strict.target, strict.fields, strict.isLast])) {
+  const target = originForm(strict.target)
+  if (plain !== JSON.stringify([strict.method, target, strict.fields, strict.isLast])) {
     return 'plain, but another request by RFC 9112'
   }
+  // Both of these may be taken or refused, and Node's parser refuses the one and leaves the other as it is.
+  if (strict.hasBareLf || target !== strict.target) return undefined
   const [first, second] = await readByServer(text + mark)
   if (first === undefined || typeof first === 'string')
     return `plain, but Node says ${first ?? 'nothing'}`
@@ -63,4 +66,10 @@ async function differenceOn(text: string, onPlain: () => void): Promise<string |
   }
   const isMark = typeof second === 'object' && second.url === '/mark'
   return fields.isLast || isMark ? undefined : 'plain, but Node ends the request elsewhere'
+}
+
+/** §3.2.2: what a target in absolute form asks of the metadata address. @returns any other target unchanged */
+function originForm(target: string): string {
+  const match = /^http:\/\/(?:169\.254\.169\.254|\[fe80::a9fe:a9fe\])(?::80)?(\/.*)?$/i.exec(target)
+  return match === null ? target : (match[1] ?? '/')
 }
