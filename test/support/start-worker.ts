@@ -26,6 +26,7 @@ export interface StartWorkerOptions {
   readonly agentSocket?: string
   readonly agent?: Partial<WorkerConfig['agent']>
   readonly limits?: Partial<WorkerConfig['limits']>
+  readonly canary?: NonNullable<WorkerConfig['canary']>
   /** One listening socket on loopback for each; a router by default. */
   readonly identities?: readonly Identity[]
   readonly host?: string
@@ -200,6 +201,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<StartedW
           timeoutConnect: 1_000,
         },
       }),
+      ...(options.canary && { canary: options.canary }),
       limits: { ...defaultLimits, ...options.limits },
     },
   })
