@@ -3,6 +3,7 @@ import { crossTenant } from './cross-tenant/cross-tenant.ts'
 import { hostileWorker } from './hostile-worker.ts'
 import { hostUsers } from './host-users/host-users.ts'
 import { httpEdge } from './http-edge/http-edge.ts'
+import { identity } from './identity-class.ts'
 import { rawSockets } from './raw-sockets/raw-sockets.ts'
 
 /** Every class of attack. To add one, export an `AttackClass` from a file of this folder and name it here. */
@@ -12,4 +13,5 @@ export const attackClasses: readonly AttackClass[] = [
   hostUsers,
   hostileWorker,
   crossTenant,
+  identity,
 ]
