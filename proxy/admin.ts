@@ -61,7 +61,9 @@ const unknownRequest =
 /** One that answers is enough, of several agents and for one of the workers. */
 function agentsReadiness(agents: readonly AgentStatus[]): PartReadiness {
   const reachable = agents.filter(({ up }) => up > 0)
-  const failures = agents.flatMap(({ lastFailure }) => lastFailure ?? [])
+  const failures = agents.flatMap(({ agent, lastFailure }) =>
+    lastFailure === undefined ? [] : `${agent}: ${lastFailure}`,
+  )
   const ready = reachable.length > 0
   const counted = `${reachable.length} of ${agents.length} reachable`
   return { name: 'agents', ready, detail: ready ? counted : [counted, ...failures].join('; ') }

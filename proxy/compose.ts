@@ -415,6 +415,7 @@ function workerConfig(
       timeoutConnect: agent.timeout_connect,
       timeoutHeaders: agent.timeout_headers,
       timeoutBody: agent.timeout_body,
+      asksHealth: canary.ask_agent,
     },
     ...(canary.enabled && {
       canary: {

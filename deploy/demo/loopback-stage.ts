@@ -155,6 +155,7 @@ function workerConfig(places: DemoPlaces): WorkerConfig {
       timeoutConnect: 5_000,
       timeoutHeaders: 30_000,
       timeoutBody: 30_000,
+      asksHealth: true,
     },
     limits: {
       headBytes: 16_384,

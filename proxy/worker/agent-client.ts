@@ -70,6 +70,7 @@ export class AgentClient {
       clock,
       logger,
       onDown: (endpoint) => this.#leave(endpoint),
+      isWaitedFor: (endpoint) => this.#isWaitedFor(endpoint),
       onChange: () => this.#reportSoon(),
     })
     this.#services = {
@@ -185,10 +186,19 @@ export class AgentClient {
 
   /** What waits for an agent that looks down need not find that out one by one. */
   #leave(endpoint: AgentEndpoint): void {
-    if (!this.#endpoints.hasOther(endpoint)) return
+    const hasOther = this.#endpoints.hasOther(endpoint)
     for (const exchange of this.#waiting) {
-      if (exchange.endpoint === endpoint) exchange.leaveEndpoint()
+      if (exchange.endpoint !== endpoint) continue
+      if (hasOther) exchange.leaveEndpoint()
+      if (endpoint.isSilent && exchange.endpoint === endpoint) {
+        exchange.fail(new MetadataError('agent_unreachable', 'The agent does not answer'))
+      }
     }
+  }
+
+  #isWaitedFor(endpoint: AgentEndpoint): boolean {
+    for (const exchange of this.#waiting) if (exchange.endpoint === endpoint) return true
+    return false
   }
 
   #reportSoon(): void {

@@ -1,12 +1,14 @@
 /** One agent, with its connections and what requests have shown of it. One of the files of the proxy that know the HTTP client. */
 import Client from 'undici/lib/dispatcher/client.js'
 import Pool from 'undici/lib/dispatcher/pool.js'
-import type { Clock, Count, MonotonicMilliseconds } from '../../lib/clock.ts'
+import type { Cancel, Clock, Count, MonotonicMilliseconds } from '../../lib/clock.ts'
 import type { MetadataError } from '../../lib/errors.ts'
 import { UndiciClient } from '../../lib/http/general-client.ts'
+import { wireHeaders } from '../../lib/wire-headers.ts'
 import { PlainPool, type AnswerHandler } from '../../lib/http/plain-pool.ts'
 import { UpstreamHealth } from '../../lib/upstream-health.ts'
 import { agentConnector, agentName, type AgentConnector } from './agent-connector.ts'
+import { HealthRequest, type HealthOutcome } from './health-request.ts'
 import type { AgentAddress, WorkerConfig } from './protocol.ts'
 
 /** A request as an agent gets it. */
@@ -42,10 +44,14 @@ export class AgentEndpoint {
   /** When anything came from it last; a connection counts. */
   heardAt: MonotonicMilliseconds
   lastFailure: string | undefined
+  /** It takes connections and answers nothing, so it is given no request. */
+  isSilent = false
   readonly #connect: AgentConnector
   readonly #dispatcherOptions: Client.Options
   readonly #pool: Pool
   readonly #plainPool: PlainPool
+  /** Has one connection, on which no guest's request is waited for. */
+  #health: Client | undefined
   #isProbed = false
 
   /** @throws Error when its certificates cannot be used */
@@ -102,6 +108,15 @@ export class AgentEndpoint {
     client.close().catch(() => undefined)
   }
 
+  /** Asks it whether it is ready; any answer is a sign of life. Calls back once, unless it is cancelled. */
+  askHealth(told: (outcome: HealthOutcome | Error) => void): Cancel {
+    this.#health ??= new Client(origin, this.#dispatcherOptions)
+    const request = new HealthRequest(told)
+    const headers = [wireHeaders.canary, '1']
+    this.#health.dispatch({ path: '/', method: 'GET', headers }, request)
+    return () => request.cancel()
+  }
+
   /**
    * Finds out whether it still takes part in a handshake, since a host that lost its power says nothing at all. One at a time; without
    * TLS the kernel would answer for a process that hangs, so nothing is asked.
@@ -128,11 +143,12 @@ export class AgentEndpoint {
   /** Lets running requests end and takes no more. */
   retire(): void {
     this.#plainPool.retire()
+    this.#health?.close().catch(() => undefined)
     this.#pool.close().catch(() => undefined)
   }
 
   async close(): Promise<void> {
     this.#plainPool.destroy()
-    await this.#pool.destroy()
+    await Promise.all([this.#pool.destroy(), this.#health?.destroy()])
   }
 }

@@ -5,6 +5,7 @@ import { causeText } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { UpstreamFailure } from '../../lib/upstream-health.ts'
 import { AgentEndpoint } from './agent-endpoint.ts'
+import { AgentPulse } from './agent-pulse.ts'
 import type { AgentAddress, AgentReport, WorkerConfig } from './protocol.ts'
 
 export interface AgentEndpointsOptions {
@@ -13,6 +14,8 @@ export interface AgentEndpointsOptions {
   readonly logger: Logger
   /** One that looked well looks down now. */
   readonly onDown: (endpoint: AgentEndpoint) => void
+  /** True while a request waits for it. */
+  readonly isWaitedFor: (endpoint: AgentEndpoint) => boolean
   /** What {@link AgentEndpoints.reports} says has changed. */
   readonly onChange: () => void
 }
@@ -28,6 +31,7 @@ export class AgentEndpoints {
   #all: readonly AgentEndpoint[]
   #answering: AgentEndpoint | undefined
   readonly #meetings = new Map<AgentEndpoint, Cancel>()
+  readonly #pulses = new Map<AgentEndpoint, AgentPulse>()
 
   constructor(options: AgentEndpointsOptions) {
     this.#options = options
@@ -47,7 +51,52 @@ export class AgentEndpoints {
    * One that cannot is tried again until it can.
    */
   meet(endpoints = this.#all): void {
-    for (const endpoint of endpoints) this.#meet(endpoint)
+    for (const endpoint of endpoints) {
+      this.#meet(endpoint)
+      if (this.#options.config.asksHealth) this.#watch(endpoint)
+    }
+  }
+
+  /** Notices within four seconds that one hangs. */
+  #watch(endpoint: AgentEndpoint): void {
+    if (this.#pulses.has(endpoint)) return
+    const { clock, isWaitedFor } = this.#options
+    const pulse = new AgentPulse({
+      endpoint,
+      clock,
+      isWaitedFor: () => isWaitedFor(endpoint),
+      onSilent: (why) => this.#noteSilent(endpoint, why),
+      onAnswer: () => this.#noteLife(endpoint),
+      onFailure: (cause) => {
+        // What cannot be connected to is waited for by the connector.
+        endpoint.isSilent = false
+        this.noteFailure(endpoint, 'connect', causeText(cause))
+      },
+    })
+    this.#pulses.set(endpoint, pulse)
+    pulse.start()
+  }
+
+  #noteSilent(endpoint: AgentEndpoint, why: string): void {
+    if (endpoint.isSilent) return
+    const { logger, onDown, onChange } = this.#options
+    endpoint.isSilent = true
+    endpoint.lastFailure = why
+    endpoint.health.failed('connect')
+    logger.warn({ agent: endpoint.name, why }, 'Agent looks down')
+    onChange()
+    onDown(endpoint)
+  }
+
+  /** It has answered, whatever it was asked. @returns true when it was thought to be down */
+  #noteLife(endpoint: AgentEndpoint): boolean {
+    endpoint.heardAt = this.#options.clock.now()
+    const wasSilent = endpoint.isSilent
+    endpoint.isSilent = false
+    if (!wasSilent) return false
+    endpoint.health.succeeded()
+    this.#isBack(endpoint)
+    return true
   }
 
   #meet(endpoint: AgentEndpoint): void {
@@ -55,7 +104,7 @@ export class AgentEndpoints {
     endpoint.tryConnecting((failure) => {
       if (!this.#meetings.delete(endpoint)) return
       if (failure !== undefined) this.noteFailure(endpoint, 'connect', causeText(failure))
-      else if (endpoint.health.succeeded()) this.#isBack(endpoint)
+      else if (!endpoint.isSilent && endpoint.health.succeeded()) this.#isBack(endpoint)
     })
   }
 
@@ -70,16 +119,19 @@ export class AgentEndpoints {
     this.#options.onChange()
   }
 
-  #forgetMeeting(endpoint: AgentEndpoint): void {
+  #forget(endpoint: AgentEndpoint): void {
     this.#meetings.get(endpoint)?.()
     this.#meetings.delete(endpoint)
+    this.#pulses.get(endpoint)?.stop()
+    this.#pulses.delete(endpoint)
   }
 
   /** The one to ask, but for those tried already. @param isRepeatable false for what must not be used to find out how one is */
   next(tried: ReadonlySet<AgentEndpoint>, isRepeatable: boolean): AgentEndpoint | undefined {
     const [preferred] = this.#all
-    if (tried.size === 0 && preferred?.health.state === 'up') return preferred
-    const left = this.#all.filter((endpoint) => !tried.has(endpoint))
+    if (tried.size === 0 && preferred?.health.state === 'up' && !preferred.isSilent)
+      return preferred
+    const left = this.#all.filter((endpoint) => !tried.has(endpoint) && !endpoint.isSilent)
     const inState = (state: 'up' | 'due'): AgentEndpoint | undefined =>
       left.find(({ health }) => health.state === state)
     if (!isRepeatable) return inState('up') ?? inState('due') ?? soonest(left)
@@ -88,17 +140,14 @@ export class AgentEndpoints {
 
   /** True when another one than this does not look down. */
   hasOther(than: AgentEndpoint): boolean {
-    return this.#all.some((endpoint) => endpoint !== than && endpoint.health.state !== 'down')
+    return this.#all.some((one) => one !== than && !one.isSilent && one.health.state !== 'down')
   }
 
   noteAnswer(endpoint: AgentEndpoint): void {
-    const { clock, logger, onChange } = this.#options
-    endpoint.heardAt = clock.now()
-    const isBack = endpoint.health.succeeded()
-    if (isBack) logger.info({ agent: endpoint.name }, 'Agent is back')
-    if (!isBack && this.#answering === endpoint) return
+    if (!this.#noteLife(endpoint) && endpoint.health.succeeded()) this.#isBack(endpoint)
+    if (this.#answering === endpoint) return
     this.#answering = endpoint
-    onChange()
+    this.#options.onChange()
   }
 
   noteFailure(endpoint: AgentEndpoint, how: UpstreamFailure, why: string): void {
@@ -118,7 +167,7 @@ export class AgentEndpoints {
     this.#all = this.#made(addresses, before)
     for (const endpoint of before) {
       if (this.#all.includes(endpoint)) continue
-      this.#forgetMeeting(endpoint)
+      this.#forget(endpoint)
       endpoint.retire()
     }
     this.meet(this.#all.filter((endpoint) => !before.includes(endpoint)))
@@ -129,7 +178,7 @@ export class AgentEndpoints {
   reports(): readonly AgentReport[] {
     return this.#all.map((endpoint) => ({
       agent: endpoint.name,
-      state: endpoint.health.state === 'up' ? 'up' : 'down',
+      state: endpoint.health.state === 'up' && !endpoint.isSilent ? 'up' : 'down',
       isAnswering: endpoint === this.#answering && endpoint.health.state === 'up',
       ...(endpoint.lastFailure !== undefined && {
         lastFailure: endpoint.lastFailure.slice(0, longestFailure),
@@ -138,7 +187,7 @@ export class AgentEndpoints {
   }
 
   async close(): Promise<void> {
-    for (const endpoint of this.#all) this.#forgetMeeting(endpoint)
+    for (const endpoint of this.#all) this.#forget(endpoint)
     await Promise.all(this.#all.map((endpoint) => endpoint.close()))
   }
 

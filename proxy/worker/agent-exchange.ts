@@ -107,7 +107,7 @@ export class AgentExchange implements Leaving {
     const { endpoints } = this.#services
     const endpoint = endpoints.next(this.#tried ?? noEndpoints, this.isRepeatable)
     if (endpoint === undefined) {
-      this.fail(new MetadataError('agent_unreachable', 'There is no agent to ask'))
+      this.fail(new MetadataError('agent_unreachable', 'No agent answers'))
       return
     }
     this.#ask(endpoint, false)

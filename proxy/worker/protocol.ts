@@ -68,6 +68,8 @@ export interface WorkerConfig {
     readonly timeoutHeaders: Milliseconds
     /** Between two parts of an answer's body. */
     readonly timeoutBody: Milliseconds
+    /** Whether they are asked now and then if they still answer. */
+    readonly asksHealth: boolean
   }
   /** Absent: every request goes over the agent. */
   readonly forwarding?: {

@@ -86,6 +86,7 @@ export class LeaseWorker {
           timeoutConnect: limit,
           timeoutHeaders: limit,
           timeoutBody: limit,
+          asksHealth: false,
         },
         forwarding: {
           leaseSocket: options.leaseSocket,

@@ -50,6 +50,7 @@ const defaultAgent: Omit<WorkerConfig['agent'], 'addresses'> = {
   timeoutConnect: 100,
   timeoutHeaders: 10_000,
   timeoutBody: 10_000,
+  asksHealth: false,
 }
 
 const defaultLimits: WorkerConfig['limits'] = {

@@ -29,6 +29,7 @@ t.test(
         timeoutConnect: 1_000,
         timeoutHeaders: 1_000,
         timeoutBody: 1_000,
+        asksHealth: false,
       },
       clock,
       logger: createLogger({
@@ -37,6 +38,7 @@ t.test(
         destination: { write: (line: string) => void lines.push(line) },
       }),
       onDown: () => undefined,
+      isWaitedFor: () => false,
       onChange: () => changed(endpoints.reports()),
     })
     t.teardown(() => endpoints.close())

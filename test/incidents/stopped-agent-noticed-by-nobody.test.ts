@@ -1,0 +1,94 @@
+// The agent was stopped (SIGSTOP) for 60 s: the proxy called itself ready throughout, and 570 requests got no answer. Right: it is noticed
+// within 5 s and reported by name, guests get 503 before they give up, and the agent is asked again as soon as it answers.
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { agentSocketsIn, AgentProgram } from '../support/agent-program.ts'
+import { askRaw, get, RawConnection } from '../support/raw-http.ts'
+import { RecordingUpstream } from '../support/recording-upstream.ts'
+import { scratchFolder } from '../support/scratch-folder.ts'
+import { staticFileText } from '../support/static-file.ts'
+import { networkIdentity, startWorker, testNetworkId } from '../support/start-worker.ts'
+import type { AgentReport } from '../../proxy/worker/protocol.ts'
+import { parseNetworkId } from '../../lib/ids.ts'
+import { instanceId, ip, mac, portId, projectId } from '../conformance/topology.ts'
+
+async function startChain(t: Test) {
+  const folder = scratchFolder(t)
+  const network = parseNetworkId(testNetworkId)!
+  const port = {
+    portId: portId(1),
+    networkId: network,
+    macAddress: mac(1),
+    fixedIps: [ip('127.0.0.1')],
+    projectId: projectId(1),
+    instanceId: instanceId(1),
+    deviceOwner: 'compute:nova',
+  }
+  const networks = [{ networkId: network, projectId: projectId(1) }]
+  writeFileSync(
+    join(folder, 'ports.yaml'),
+    staticFileText({ networks, routers: [], ports: [port] }),
+  )
+  writeFileSync(join(folder, 'secret'), 's3cr3t', { mode: 0o600 })
+  const asked = new EventTarget()
+  const compute = await RecordingUpstream.start(({ target }, response) => {
+    if (target === '/slow') asked.dispatchEvent(new Event('slow'))
+    else response.end('fast')
+  })
+  t.teardown(() => compute.close())
+  const sockets = agentSocketsIn(folder)
+  const agent = await AgentProgram.start({
+    sockets,
+    configFile: join(folder, 'agent.json'),
+    config: {
+      ports: { kind: 'static', static: { file: join(folder, 'ports.yaml') } },
+      source_mac: 'off',
+      compute: { upstreams: [compute.url], shared_secret_file: join(folder, 'secret') },
+    },
+  })
+  t.teardown(() => agent.stop('SIGKILL'))
+  const worker = await startWorker({
+    agentSocket: sockets.agent,
+    agent: { asksHealth: true, timeoutHeaders: 60_000 },
+    identities: [networkIdentity],
+  })
+  t.teardown(() => worker.stop())
+  const reported = async (state: AgentReport['state']): Promise<AgentReport> => {
+    for (;;) {
+      const report = (await worker.told('agents')).agents[0]
+      if (report?.state === state) return report
+    }
+  }
+  return { worker, sockets, asked, agent, reported }
+}
+
+t.test('a stopped agent is noticed, refused for, and asked again once it goes on', async (t) => {
+  const { worker, sockets, asked, agent, reported } = await startChain(t)
+  const isAsked = once(asked, 'slow')
+  const waiting = await Promise.all([
+    RawConnection.open(worker.target),
+    RawConnection.open(worker.target),
+  ])
+  void waiting[0].write(get('/slow'))
+  void waiting[1].write('POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi')
+  await isAsked
+
+  agent.signal('SIGSTOP')
+  const began = performance.now()
+  const report = await reported('down')
+  t.comment(`noticed after ${Math.round(performance.now() - began)} ms`)
+
+  t.match(report, { agent: sockets.agent, lastFailure: /^silent/ })
+  for (const guest of waiting) {
+    const answer = await guest.answer()
+    t.equal(answer?.status, 503)
+    t.equal(answer?.field('x-overlapd-reason'), 'agent_unreachable')
+  }
+  t.equal((await askRaw(worker.target, get('/new')))?.status, 503, 'a new one is refused at once')
+
+  agent.signal('SIGCONT')
+  await reported('up')
+  t.equal((await askRaw(worker.target, get('/new')))?.status, 200)
+})
