@@ -17,10 +17,12 @@ import { LateRefusals } from './late-refusals.ts'
 import { readLookupKey, readRequestId, requireSourceMac, type Peer } from './lookup-key.ts'
 import { requireScope } from './proxy-grants.ts'
 import { requestBody } from './request-body.ts'
+import { holderOf } from './request-holder.ts'
 import type { SourceMacPolicy } from './resolve/identity-policy.ts'
 import type { LookupKey, Resolution } from './resolve/resolution.ts'
 import { shownVerdict } from './resolve/shown.ts'
 import type { Resolver } from './resolve/resolver.ts'
+import { UnreadAnswers, type CutOffReason } from './unread-answers.ts'
 
 export interface AppOptions {
   readonly resolver: Resolver
@@ -37,7 +39,7 @@ export interface AppOptions {
   readonly bodyLimit: Bytes
   /** Whether ports can be looked up, for the canary of the proxy. @default always */
   readonly isReady?: () => boolean
-  readonly observer?: { decided(decision: Decision): void }
+  readonly observer?: { decided(decision: Decision): void; unreadCutOff(why: CutOffReason): void }
 }
 
 type Found = Resolution & { readonly kind: 'found' }
@@ -67,9 +69,11 @@ export class App {
   readonly #options: AppOptions
   readonly #doubt: IdentityDoubt
   readonly #lateRefusals: LateRefusals
+  readonly #unread: UnreadAnswers
 
   constructor(options: AppOptions) {
     this.#options = options
+    this.#unread = new UnreadAnswers(options)
     this.#doubt = new IdentityDoubt(options.clock)
     this.#lateRefusals = new LateRefusals(options.clock)
   }
@@ -81,7 +85,7 @@ export class App {
       return
     }
     const requestId = readRequestId(peer, request.headers)
-    const response = new GuestResponse(raw, requestId)
+    const response = this.#responseOn(raw, peer, requestId)
     const began = this.#options.clock.now()
     const serving: Serving = { peer, request, response, requestId, began, isBooting: false }
     try {
@@ -105,13 +109,35 @@ export class App {
   #answerCanary(raw: ServerResponse, request: IncomingMessage): void {
     request.resume()
     if (this.#options.isReady?.() ?? true) raw.writeHead(204, []).end()
-    else new GuestResponse(raw, 'canary').refuse('directory_not_ready', undefined)
+    else
+      this.#responseOn(raw, { kind: 'overlapd' }, 'canary').refuse('directory_not_ready', undefined)
+  }
+
+  #responseOn(raw: ServerResponse, peer: Peer, requestId: string): GuestResponse {
+    const { refusals, observer } = this.#options
+    const response: GuestResponse = new GuestResponse(raw, {
+      requestId,
+      holder: holderOf(peer, undefined),
+      unread: this.#unread,
+      onCutOff: (why, unreadBytes) => {
+        observer?.unreadCutOff(why)
+        refusals.write('answer_unread', () => ({
+          requestId,
+          ...response.holder,
+          why,
+          unreadBytes,
+          ofAll: this.#unread.total,
+        }))
+      },
+    })
+    return response
   }
 
   async #serve(serving: Serving): Promise<void> {
     const { peer, request, response } = serving
     const { rateLimits, leases } = this.#options
     serving.key = readLookupKey(peer, request.rawHeaders)
+    response.holder = holderOf(peer, serving.key)
     if (peer.kind === 'overlapd') requireScope(peer.proxy, serving.key.scope)
     leases?.noteKey(serving.key)
     rateLimits.checkSource(serving.key)
@@ -193,7 +219,8 @@ export class App {
   #conclude(serving: Serving): void {
     const { decisions, observer, clock } = this.#options
     const { peer, request, requestId, key, resolution, forwarded, response, refusal } = serving
-    const isCutOff = forwarded?.kind === 'failed' && forwarded.cutOff
+    const isUnread = response.isCutOff
+    const isCutOff = isUnread || (forwarded?.kind === 'failed' && forwarded.cutOff)
     const outcome = isCutOff
       ? 'cut_off'
       : response.isGone
@@ -212,7 +239,7 @@ export class App {
       mappingAge: resolution === undefined ? 0 : Math.max(0, serving.began - resolution.asOf),
       outcome,
       status: response.status,
-      reason: refusal?.code,
+      reason: refusal?.code ?? (isUnread ? 'answer_unread' : undefined),
       upstream: forwarded?.upstream,
       attempts: forwarded?.attempts ?? 0,
       span: clock.now() - serving.began,

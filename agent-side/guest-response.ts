@@ -1,10 +1,12 @@
 import type { ServerResponse } from 'node:http'
 import { Cancellation, type Cancellable } from '../lib/cancellation.ts'
-import type { Seconds } from '../lib/clock.ts'
+import type { Bytes, Cancel, Seconds } from '../lib/clock.ts'
 import { errorResponse } from '../lib/http/error-response.ts'
 import type { ReasonCode } from '../lib/reason-codes.ts'
 import { wireHeaders } from '../lib/wire-headers.ts'
 import type { Downstream, FlatHeaders } from './compute/exchange.ts'
+import type { RequestHolder } from './request-holder.ts'
+import type { CutOffReason, UnreadAnswer, UnreadAnswers } from './unread-answers.ts'
 
 /** The peer went away before it had its answer. */
 export class PeerLeft extends Error {
@@ -14,19 +16,34 @@ export class PeerLeft extends Error {
   }
 }
 
+export interface GuestResponseOptions {
+  readonly requestId: string
+  readonly holder: RequestHolder
+  readonly unread: UnreadAnswers
+  /** Hears that the answer was broken off since it was not read, which can be long after everything was written. */
+  readonly onCutOff: (why: CutOffReason, unreadBytes: Bytes) => void
+}
+
 /** The answer to one request on a raw Node response, and the news that nobody waits for it any more. */
-export class GuestResponse implements Downstream, Cancellable {
+export class GuestResponse implements Downstream, Cancellable, UnreadAnswer {
+  /** To be replaced when more is known. */
+  holder: RequestHolder
   readonly #response: ServerResponse
-  readonly #requestId: string
+  readonly #options: GuestResponseOptions
   readonly #cancellation = new Cancellation()
   #left: (() => void) | undefined
   #resume: (() => void) | undefined
   #status = 0
+  #isCutOff = false
+  #stopWaiting: Cancel | undefined
 
-  constructor(response: ServerResponse, requestId: string) {
+  constructor(response: ServerResponse, options: GuestResponseOptions) {
     this.#response = response
-    this.#requestId = requestId
+    this.#options = options
+    this.holder = options.holder
     response.on('close', () => {
+      options.unread.forget(this)
+      this.#stopWaiting?.()
       if (!response.writableFinished) this.#gone()
     })
     response.on('drain', () => this.#drained())
@@ -38,6 +55,8 @@ export class GuestResponse implements Downstream, Cancellable {
   }
 
   #drained(): void {
+    this.#stopWaiting?.()
+    this.#stopWaiting = undefined
     const resume = this.#resume
     this.#resume = undefined
     resume?.()
@@ -62,17 +81,40 @@ export class GuestResponse implements Downstream, Cancellable {
     return this.#status
   }
 
+  get unreadBytes(): Bytes {
+    return this.#response.writableLength
+  }
+
+  /** Its guest did not read it. */
+  get isCutOff(): boolean {
+    return this.#isCutOff
+  }
+
   start(status: number, headers: FlatHeaders): void {
-    this.#response.writeHead(status, [...headers, wireHeaders.requestId, this.#requestId])
+    const { requestId } = this.#options
+    this.#response.writeHead(status, [...headers, wireHeaders.requestId, requestId])
     this.#status = status
   }
 
   write(chunk: Uint8Array): boolean {
-    return this.#response.write(chunk)
+    this.#response.write(chunk)
+    return this.#note()
   }
 
   end(): void {
     this.#response.end()
+    this.#note()
+  }
+
+  #note(): boolean {
+    return this.isGone || this.#options.unread.note(this)
+  }
+
+  cutOff(why: CutOffReason): void {
+    if (this.isGone) return
+    this.#isCutOff = true
+    this.#options.onCutOff(why, this.unreadBytes)
+    this.#response.destroy()
   }
 
   destroy(): void {
@@ -81,6 +123,7 @@ export class GuestResponse implements Downstream, Cancellable {
 
   onceDrained(resume: () => void): void {
     this.#resume = resume
+    this.#stopWaiting ??= this.#options.unread.waitFor(this)
   }
 
   onGone(left: () => void): () => void {
@@ -100,7 +143,7 @@ export class GuestResponse implements Downstream, Cancellable {
       this.#response.destroy()
       return
     }
-    const requestId = this.#requestId
+    const { requestId } = this.#options
     const { status, headers, body } = errorResponse(code, { requestId, accept, retryAfter })
     this.#status = status
     this.#response.writeHead(status, headers)

@@ -14,6 +14,7 @@ import type { Decision } from './decision-log.ts'
 import type { Freshness } from './ports/port-directory.ts'
 import type { LookupKey } from './resolve/resolution.ts'
 import type { ResolverObserver } from './resolve/resolver.ts'
+import type { CutOffReason } from './unread-answers.ts'
 
 /** What is looked at when somebody reads the metrics. */
 export interface MeasuredParts {
@@ -50,6 +51,7 @@ export class AgentMetrics implements ResolverObserver, ComputeObserver {
   readonly #requestSeconds: Histogram
   readonly #unreadable: Counter<'reason'>
   readonly #refusedConnections: Counter<'why'>
+  readonly #unreadCutOff: Counter<'why'>
   readonly #resolveSeconds: Histogram
   readonly #questions: Counter<'question' | 'freshness'>
   readonly #cache: Counter<'outcome'>
@@ -91,6 +93,12 @@ export class AgentMetrics implements ResolverObserver, ComputeObserver {
       labelNames: ['why'],
       registers,
     })
+    this.#unreadCutOff = new Counter({
+      name: `${prefix}_unread_answers_cut_off_total`,
+      help: 'Answers broken off since nobody read them, by why: most_held (all unread ones took too much, and its source had most of it), stalled (too long to be held whole).',
+      labelNames: ['why'],
+      registers,
+    })
     this.#resolveSeconds = new Histogram({
       name: `${prefix}_resolve_seconds`,
       help: 'Seconds to resolve a lookup key that no cache held.',
@@ -128,6 +136,7 @@ export class AgentMetrics implements ResolverObserver, ComputeObserver {
       registers,
     })
     this.#fenced.inc(0)
+    for (const why of ['most_held', 'stalled'] as const) this.#unreadCutOff.inc({ why }, 0)
   }
 
   /** Adds the gauges, which ask the parts when they are read. */
@@ -212,6 +221,10 @@ export class AgentMetrics implements ResolverObserver, ComputeObserver {
 
   refusedConnection(why: ConnectionRefusal): void {
     this.#refusedConnections.inc({ why })
+  }
+
+  unreadCutOff(why: CutOffReason): void {
+    this.#unreadCutOff.inc({ why })
   }
 
   answeredFromCache(): void {

@@ -124,6 +124,14 @@ export const reasonCodes = {
     operatorAction:
       'A proxy sent a request before the one before it was answered, which neither haproxy nor ours does: its connection was ended. Find out who connects to this listener.',
   },
+  answer_unread: {
+    status: 408,
+    publicText: 'The answer was not read in time',
+    logLevel: 'info',
+    fault: 'guest',
+    operatorAction:
+      'An answer was broken off since it was not read: either all unread answers took more than 64 MiB of memory and this source had most of it, or it was longer than 4 MiB and stood still for 5 s. Look at the source that the log names.',
+  },
   identity_missing: {
     status: 400,
     publicText: 'The request does not say which network it came through',
