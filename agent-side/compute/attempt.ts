@@ -4,6 +4,7 @@ import { readAnswerHead } from '../../lib/http/answer-head.ts'
 import type { RequestSink } from '../../lib/http/origin-pool.ts'
 import type { PlainFields } from '../../lib/http/plain-head.ts'
 import type { AnswerHandler } from '../../lib/http/plain-pool.ts'
+import { UnsizedAnswer } from '../../lib/http/unsized-answer.ts'
 import type { ReasonCode } from '../../lib/reason-codes.ts'
 import {
   type ComputeRequest,
@@ -106,6 +107,8 @@ class AttemptHandler implements AnswerHandler {
   #bytes: Bytes = 0
   #hasStarted = false
   #isSettled = false
+  /** Held until its length is known. */
+  #unsized: UnsizedAnswer | undefined
   #kept: { headers: FlatHeaders; body: Uint8Array[] } | undefined
 
   constructor(options: AttemptOptions, settle: (outcome: AttemptOutcome) => void) {
@@ -126,8 +129,10 @@ class AttemptHandler implements AnswerHandler {
     if (head === undefined) throw new Error('The head of the answer is not usable')
     this.#status = status
     this.#resume = resume
-    if (this.#options.keeps(status)) this.#kept = { headers: head.headers, body: [] }
-    else this.#start(head.headers)
+    const { request, keeps } = this.#options
+    this.#unsized = UnsizedAnswer.of(request.method, status, head.headers)
+    if (keeps(status)) this.#kept = { headers: head.headers, body: [] }
+    else if (this.#unsized === undefined) this.#start(head.headers)
     return true
   }
 
@@ -135,13 +140,22 @@ class AttemptHandler implements AnswerHandler {
     if (this.#isSettled) return true
     this.#bytes += chunk.length
     const { downstream } = this.#options
+    const isHeld = this.#unsized?.take(chunk) === true
     if (this.#kept !== undefined) {
       this.#kept.body.push(chunk)
       if (this.#bytes <= mostKept) return true
       const { headers, body } = this.#kept
       this.#kept = undefined
+      this.#unsized = undefined
       this.#start(headers)
       for (const earlier of body.slice(0, -1)) downstream.write(earlier)
+    } else if (isHeld) {
+      return true
+    } else if (this.#unsized !== undefined) {
+      const { headers, body } = this.#unsized
+      this.#unsized = undefined
+      this.#start(headers)
+      for (const earlier of body) downstream.write(earlier)
     }
     if (downstream.write(chunk)) return true
     downstream.onceDrained(() => this.#resume?.())
@@ -151,9 +165,14 @@ class AttemptHandler implements AnswerHandler {
   onComplete(): void {
     if (this.#isSettled) return
     if (this.#kept !== undefined) {
-      const answer = { status: this.#status, ...this.#kept }
+      const headers = this.#unsized?.sizedHeaders() ?? this.#kept.headers
+      const answer = { status: this.#status, headers, body: this.#kept.body }
       this.#end({ kind: 'kept', status: this.#status, answer })
       return
+    }
+    if (this.#unsized !== undefined) {
+      this.#start(this.#unsized.sizedHeaders())
+      for (const chunk of this.#unsized.body) this.#options.downstream.write(chunk)
     }
     this.#options.downstream.end()
     this.#end({ kind: 'relayed', status: this.#status, bytes: this.#bytes })

@@ -7,6 +7,7 @@ import type { LeasedConcurrency, LeaseUpstream } from '../../lib/lease-messages.
 import { clientSecureContext } from '../../lib/tls-material.ts'
 import type { AnswerReceiver } from './agent-exchange.ts'
 import { readAnswerHead } from '../../lib/http/answer-head.ts'
+import { UnsizedAnswer } from '../../lib/http/unsized-answer.ts'
 import { OriginPool } from '../../lib/http/origin-pool.ts'
 import type { PlainFields } from '../../lib/http/plain-head.ts'
 import type { AnswerHandler } from '../../lib/http/plain-pool.ts'
@@ -117,7 +118,7 @@ export class DirectClient {
     receiver: DirectReceiver,
   ): DirectExchange {
     const began = this.#options.clock.now()
-    const sent = { state: upstream.state, project, began }
+    const sent = { state: upstream.state, method: request.method, project, began }
     const exchange = new DirectExchange(this, sent, receiver)
     upstream.pool.dispatch(
       {
@@ -195,6 +196,7 @@ export class DirectClient {
 
 /** What is known of a request that was sent. */
 interface SentRequest {
+  readonly method: string
   readonly state: UpstreamState
   readonly project: string
   readonly began: MonotonicMilliseconds
@@ -211,6 +213,9 @@ export class DirectExchange implements AnswerHandler {
   #resume: (() => void) | undefined
   #state: State = 'asking'
   #discarded: Bytes = 0
+  #status = 0
+  /** Held until its length is known. */
+  #unsized: UnsizedAnswer | undefined
 
   constructor(client: DirectClient, sent: SentRequest, receiver: DirectReceiver) {
     this.#client = client
@@ -248,19 +253,26 @@ export class DirectExchange implements AnswerHandler {
     this.#client.worked(this.#sent)
     this.#state = 'answering'
     this.#resume = resume
-    this.#receiver.answerHead(status, head.headers, undefined)
+    this.#status = status
+    this.#unsized = UnsizedAnswer.of(this.#sent.method, status, head.headers)
+    if (this.#unsized === undefined) this.#receiver.answerHead(status, head.headers, undefined)
     return true
   }
 
   onData(chunk: Buffer): boolean {
-    if (this.#state === 'answering') return this.#receiver.answerData(chunk)
+    if (this.#state === 'answering') {
+      if (this.#unsized?.take(chunk) === true) return true
+      this.#handOnUnsized((one) => [...one.headers])
+      return !this.#isAnswering() || this.#receiver.answerData(chunk)
+    }
     this.#discarded += chunk.length
     if (this.#discarded > mostDiscarded) this.#abort?.()
     return true
   }
 
   onComplete(): void {
-    const isAnswer = this.#state === 'answering'
+    if (this.#isAnswering()) this.#handOnUnsized((one) => one.sizedHeaders())
+    const isAnswer = this.#isAnswering()
     this.#end()
     if (isAnswer) this.#receiver.answerEnd()
   }
@@ -275,7 +287,8 @@ export class DirectExchange implements AnswerHandler {
     if (isSlow) this.#client.timedOut(this.#sent)
     // A kept-alive connection that the endpoint closed says nothing about the endpoint.
     if (code !== 'UND_ERR_SOCKET' && code !== 'ECONNRESET') this.#client.failed(this.#sent)
-    if (state === 'asking' && !isSlow) {
+    // The agent asks again while the guest has had nothing.
+    if ((state === 'asking' || this.#unsized !== undefined) && !isSlow) {
       this.#receiver.handBack(undefined)
       return
     }
@@ -284,6 +297,20 @@ export class DirectExchange implements AnswerHandler {
         ? new MetadataError('compute_timeout', 'Compute gave no whole answer in time', { cause })
         : new MetadataError('compute_broken_answer', 'Compute gave no whole answer', { cause }),
     )
+  }
+
+  #handOnUnsized(headersOf: (answer: UnsizedAnswer) => string[]): void {
+    const unsized = this.#unsized
+    this.#unsized = undefined
+    if (unsized === undefined) return
+    this.#receiver.answerHead(this.#status, headersOf(unsized), undefined)
+    // As much as is held here is taken, whether it asks for a pause or not.
+    for (const chunk of unsized.body) if (this.#isAnswering()) this.#receiver.answerData(chunk)
+  }
+
+  /** The receiver may cancel whenever it is told something. */
+  #isAnswering(): boolean {
+    return this.#state === 'answering'
   }
 
   #end(): void {
