@@ -3,6 +3,7 @@ import { connect as connectTls, createSecureContext, type ConnectionOptions } fr
 import type { Clock, Milliseconds } from '../../lib/clock.ts'
 import { MetadataError } from '../../lib/errors.ts'
 import { Secret } from '../../lib/secret.ts'
+import { toleratePausedEnd } from '../../lib/http/paused-end.ts'
 import { secureContextOptions } from '../../lib/tls-material.ts'
 import { tolerateBareLineFeeds } from './bare-line-feeds.ts'
 import type { AgentAddress } from './protocol.ts'
@@ -63,6 +64,7 @@ export function agentConnector(options: ConnectorOptions): AgentConnector {
         giveUp()
         socket.removeListener('error', failed)
         tolerateBareLineFeeds(socket)
+        toleratePausedEnd(socket)
         connected(null, socket)
       })
       socket.once('error', failed)

@@ -1,0 +1,49 @@
+// An answer that ends with its connection was paused, because its guest did not read, when the connection ended: an assertion in the HTTP
+// client ended the agent, or the worker. Right: the answer is delivered, and nobody else notices.
+import t from 'tap'
+import { OriginPool } from '../../lib/http/origin-pool.ts'
+import { WireUpstream } from '../support/wire-upstream.ts'
+
+for (const size of [2_500, 200_000]) {
+  t.test(`${size} bytes that end with the connection, to somebody who pauses`, async (t) => {
+    const upstream = await WireUpstream.start()
+    t.teardown(() => upstream.close())
+    upstream.answer = ({ socket }) => {
+      socket.end(`HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n${'x'.repeat(size)}`)
+    }
+    const pool = new OriginPool({
+      url: upstream.url,
+      connections: 1,
+      timeoutHeaders: 10_000,
+      timeoutBody: 10_000,
+      connect: {},
+    })
+    t.teardown(() => pool.destroy())
+    // The first is handed over from one client to the other, the second is the other's from the start.
+    for (const way of ['handed over', 'from the start']) {
+      const got = await new Promise<number | Error>((resolve) => {
+        let bytes = 0
+        let resume = (): void => undefined
+        pool.dispatch(
+          { method: 'GET', path: '/', headers: [], body: null },
+          {
+            onConnect: () => undefined,
+            onHeaders(_status, _fields, goOn) {
+              resume = goOn
+              return true
+            },
+            onData(chunk) {
+              bytes += chunk.length
+              // Only the last is never resumed: the end of the connection must come during the pause.
+              if (bytes < size) setImmediate(() => resume())
+              return false
+            },
+            onComplete: () => resolve(bytes),
+            onError: resolve,
+          },
+        )
+      })
+      t.equal(got, size, way)
+    }
+  })
+}
