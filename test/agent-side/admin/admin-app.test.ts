@@ -1,5 +1,5 @@
 import t from 'tap'
-import { networkId } from '../../conformance/topology.ts'
+import { networkId, routerId } from '../../conformance/topology.ts'
 import { askAdmin, askAdminJson } from '../../../lib/http/admin-client.ts'
 import { guestFields, startAgentForOneGuest } from '../../support/one-guest.ts'
 import { RecordingUpstream } from '../../support/recording-upstream.ts'
@@ -77,3 +77,26 @@ t.test('/audit wants JSON, and decides what would be answered', async (t) => {
   t.match(await ask({ scopes: ['port/1'] }), { status: 400 })
   t.equal((await askAdmin(agent.admin, '/audit')).status, 404)
 })
+
+t.test(
+  '/explain takes the ingress port of a router, by id or as in the name of its interface',
+  async (t) => {
+    const upstream = await RecordingUpstream.start()
+    t.teardown(() => upstream.close())
+    const { agent } = await startAgentForOneGuest(t, { upstreams: [upstream.url] })
+    const explain = (query: string): ReturnType<typeof askAdminJson> =>
+      askAdminJson(agent.admin, `/explain?ip=10.0.0.10&${query}`)
+    const router = `router=${routerId(7)}`
+    for (const [given, shown] of [
+      ['4d2a7c11-9e0b-4c55-8f6d-0b1f6a7c2d31', '4d2a7c11-9e'],
+      ['4d2a7c11-9e', '4d2a7c11-9e'],
+      ['other', 'other'],
+    ]) {
+      const { status, value } = await explain(`${router}&ingress_port=${given}`)
+      t.equal(status, 200)
+      t.match(value, { steps: [{ step: 'received', detail: { ingressPort: shown } }] })
+    }
+    t.equal((await explain(`${router}&ingress_port=qr-4d2a7c11`)).status, 400)
+    t.equal((await explain(`network=${networkId(1)}&ingress_port=other`)).status, 400)
+  },
+)

@@ -3,8 +3,10 @@ import { LeaseDesk, type LeaseDeskOptions } from '../../../agent-side/leases/lea
 import type { LookupKey } from '../../../agent-side/resolve/resolution.ts'
 import { Resolver } from '../../../agent-side/resolve/resolver.ts'
 import { Cancellation } from '../../../lib/cancellation.ts'
+import { parsePortId, type PortId } from '../../../lib/ids.ts'
+import { parseIngressPort, type IngressPort } from '../../../lib/ingress-port.ts'
 import { leasesPerRevocation, type LeaseKey, type LeaseNews } from '../../../lib/lease-messages.ts'
-import { ip, mac, networkId, portId } from '../../conformance/topology.ts'
+import { ip, mac, networkId, portId, routerId } from '../../conformance/topology.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { guestPort } from '../../support/lease-pair.ts'
 import { ScriptedDirectory } from '../../support/scripted-directory.ts'
@@ -203,3 +205,34 @@ t.test('LeaseDesk tells each worker its part of what compute may get', async (t)
   t.match(first.news.at(-1), { concurrency: { max: 50 } })
   t.equal(desk.holders, 1)
 })
+
+t.test('LeaseDesk leases nothing of one ingress port to another', async (t) => {
+  const { directory, resolve, holder } = stage(t)
+  const [portOfRouter, ofOther] = [1, 2].map((number) => routerPortId(number))
+  directory.setInterfaces(routerId(1), [
+    { networkId: networkId(1), portId: portOfRouter! },
+    { networkId: networkId(2), portId: ofOther! },
+  ])
+  directory.remember()
+  const { sourceIp, sourceMac } = keyOf(1)
+  const through = (ingressPort: IngressPort | undefined): LeaseKey => ({
+    scope: { kind: 'router', routerId: routerId(1) },
+    sourceIp,
+    sourceMac,
+    ...(ingressPort !== undefined && { ingressPort }),
+  })
+  const worker = holder()
+  const own = parseIngressPort(portOfRouter?.slice(0, 11))
+  await resolve(through(own))
+  for (const foreign of [parseIngressPort(ofOther?.slice(0, 11)), 'other', undefined] as const) {
+    worker.ask(1, through(foreign))
+    t.match(worker.news.at(-1), { kind: 'refused' }, foreign ?? 'not known')
+  }
+  worker.ask(2, through(own))
+  t.match(worker.news.at(-1), { kind: 'lease', ask: 2 })
+})
+
+/** Ids of ports differ in their first characters, as Neutron's do. */
+function routerPortId(number: number): PortId | undefined {
+  return parsePortId(`${number}2345678-9abc-4000-8000-000000000001`)
+}

@@ -5,6 +5,8 @@ import { Trace } from '../../../agent-side/resolve/trace.ts'
 import type { Port } from '../../../agent-side/ports/port-directory.ts'
 import { Cancellation } from '../../../lib/cancellation.ts'
 import { MetadataError } from '../../../lib/errors.ts'
+import { parsePortId } from '../../../lib/ids.ts'
+import { parseIngressPort } from '../../../lib/ingress-port.ts'
 import {
   instanceId,
   ip,
@@ -406,3 +408,23 @@ t.test('close() stops listening for changes', async (t) => {
   await ask(resolver, key(0xa))
   t.equal(directory.asked.length, 1)
 })
+
+t.test(
+  'resolve() asks afresh once for an ingress port that is not known, then refuses',
+  async (t) => {
+    const { directory, resolver } = subject()
+    const ingressPort = parseIngressPort('12345678-9a')
+    const through: LookupKey = { ...viaRouter, ingressPort }
+    t.equal(await ask(resolver, through), 'ingress_port_unknown')
+    t.equal(directory.questions('networks', 'cached'), 1)
+    t.equal(directory.questions('networks', 'fresh'), 1)
+    t.equal(directory.questions('ports'), 0, 'never all networks instead')
+
+    const portOfRouter = parsePortId('12345678-9abc-4000-8000-000000000001')
+    directory.setInterfaces(routerId(1), [
+      { networkId: network, ...(portOfRouter && { portId: portOfRouter }) },
+    ])
+    directory.tell({ kind: 'router', routerId: routerId(1) })
+    t.equal(await ask(resolver, through), instanceId(0xa), 'the source knows it now')
+  },
+)
