@@ -7,6 +7,7 @@ import type {
   MonotonicMilliseconds,
 } from '../../lib/clock.ts'
 import { OriginPool, type OriginPoolOptions, type RequestSink } from '../../lib/http/origin-pool.ts'
+import { tolerantConnector } from '../../lib/http/paused-end.ts'
 import type { InstanceId } from '../../lib/ids.ts'
 import type { Logger } from '../../lib/log.ts'
 import { clientSecureContext } from '../../lib/tls-material.ts'
@@ -68,7 +69,7 @@ export class Upstream {
       pipelining: 0,
       headersTimeout: timeoutHeaders,
       bodyTimeout: timeoutBody,
-      connect,
+      connect: tolerantConnector(connect),
     })
   }
 

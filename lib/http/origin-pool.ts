@@ -1,10 +1,10 @@
 /** Kept-alive connections to one server, at little cost for plain requests and with undici for all others. */
 import type { Dispatcher } from 'undici'
-import buildConnector from 'undici/lib/core/connect.js'
+import type buildConnector from 'undici/lib/core/connect.js'
 import Pool from 'undici/lib/dispatcher/pool.js'
 import type { Count, Milliseconds } from '../clock.ts'
 import { UndiciClient } from './general-client.ts'
-import { toleratePausedEnd } from './paused-end.ts'
+import { tolerantConnector } from './paused-end.ts'
 import { PlainPool, type AnswerHandler } from './plain-pool.ts'
 
 /** What a pool needs to know of its origin. */
@@ -31,13 +31,7 @@ export class OriginPool implements RequestSink {
   /** @throws when certificates cannot be used, or the URL is none */
   constructor(options: OriginPoolOptions) {
     const { url, connections, timeoutHeaders, timeoutBody } = options
-    const connectPlainly = buildConnector(options.connect)
-    const connector: typeof connectPlainly = (place, connected) => {
-      connectPlainly(place, (...outcome) => {
-        if (outcome[1] !== null) toleratePausedEnd(outcome[1])
-        connected(...outcome)
-      })
-    }
+    const connector = tolerantConnector(options.connect)
     const clientOptions = {
       pipelining: 1,
       headersTimeout: timeoutHeaders,

@@ -1,5 +1,6 @@
 /** What does undici do about an answer that is paused when its connection ends? It ends the process; so it is told that it is not paused. */
 import type { Socket } from 'node:net'
+import buildConnector from 'undici/lib/core/connect.js'
 import symbols from 'undici/lib/core/symbols.js'
 import { connectionEnded } from './plain-pool.ts'
 
@@ -27,6 +28,17 @@ export function toleratePausedEnd(socket: Socket): void {
       if (parser !== null) finishPaused(parser, socket)
     },
   })
+}
+
+/** Connects as undici does. @see toleratePausedEnd */
+export function tolerantConnector(options: buildConnector.BuildOptions): buildConnector.connector {
+  const connect = buildConnector(options)
+  return (place, connected) => {
+    connect(place, (...outcome) => {
+      if (outcome[1] !== null) toleratePausedEnd(outcome[1])
+      connected(...outcome)
+    })
+  }
 }
 
 function finishPaused(parser: Parser, socket: Socket): void {

@@ -1,6 +1,7 @@
 import { Agent, request } from 'undici'
 import type { Bytes, Count, Milliseconds } from '../../../lib/clock.ts'
 import { causeText, MetadataError } from '../../../lib/errors.ts'
+import { tolerantConnector } from '../../../lib/http/paused-end.ts'
 import { clientSecureContext } from '../../../lib/tls-material.ts'
 import type { ClientTls } from './config.ts'
 
@@ -72,7 +73,7 @@ export class Http {
       headersTimeout: options.timeoutHeaders,
       bodyTimeout: options.timeoutBody,
       maxRequestsPerClient: 1_000,
-      connect: {
+      connect: tolerantConnector({
         timeout: options.timeoutConnect,
         rejectUnauthorized: !tls.insecure,
         secureContext: clientSecureContext({
@@ -80,7 +81,7 @@ export class Http {
           certificateFile: tls.certFile,
           keyFile: tls.keyFile,
         }),
-      },
+      }),
     })
   }
 
