@@ -16,6 +16,7 @@ import { IdentityDoubt } from './identity-doubt.ts'
 import { LateRefusals } from './late-refusals.ts'
 import { readLookupKey, readRequestId, requireSourceMac, type Peer } from './lookup-key.ts'
 import { requireScope } from './proxy-grants.ts'
+import type { ProxyTurns } from './proxy-turns.ts'
 import { requestBody } from './request-body.ts'
 import { holderOf } from './request-holder.ts'
 import type { SourceMacPolicy } from './resolve/identity-policy.ts'
@@ -28,6 +29,8 @@ export interface AppOptions {
   readonly resolver: Resolver
   readonly sourceMac: SourceMacPolicy
   readonly compute: Forwarder
+  /** For those who show certificates; the others are all of this host. */
+  readonly turns: ProxyTurns
   readonly boots: BootWatch
   readonly rateLimits: GuestRateLimits
   /** Hears of every key, since a new MAC for an address ends leases. */
@@ -135,26 +138,42 @@ export class App {
 
   async #serve(serving: Serving): Promise<void> {
     const { peer, request, response } = serving
-    const { rateLimits, leases } = this.#options
+    const { rateLimits, leases, turns } = this.#options
     serving.key = readLookupKey(peer, request.rawHeaders)
     response.holder = holderOf(peer, serving.key)
     if (peer.kind === 'overlapd') requireScope(peer.proxy, serving.key.scope)
     leases?.noteKey(serving.key)
     rateLimits.checkSource(serving.key)
     requireSourceMac(this.#options.sourceMac, peer, serving.key)
+    if (peer.kind === 'neutron' || peer.proxy === undefined) {
+      await this.#serveKey(serving, serving.key)
+      return
+    }
+    const endTurn = await turns.enter(response.holder, response)
+    if (endTurn === undefined) return
+    try {
+      await this.#serveKey(serving, serving.key)
+    } finally {
+      endTurn()
+    }
+  }
+
+  async #serveKey(serving: Serving, key: LookupKey): Promise<void> {
+    const { request, response } = serving
+    const { rateLimits } = this.#options
     const computeRequest = await this.#computeRequest(request)
-    const resolving = this.#options.resolver.resolve(serving.key, response)
+    const resolving = this.#options.resolver.resolve(key, response)
     const resolution = resolving instanceof Promise ? await resolving : resolving
     serving.resolution = resolution
     if (resolution.kind !== 'found') {
-      rateLimits.noteUnresolved(serving.key)
+      rateLimits.noteUnresolved(key)
       serving.refusal = { code: resolution.reason }
       return
     }
     const { instanceId } = resolution.identity
     serving.isBooting = this.#options.boots.noteRequest(instanceId)
     rateLimits.checkInstance(instanceId, serving.isBooting)
-    await this.#forward(serving, serving.key, resolution, computeRequest)
+    await this.#forward(serving, key, resolution, computeRequest)
   }
 
   async #computeRequest(request: IncomingMessage): Promise<ComputeRequest> {

@@ -5,7 +5,7 @@ import { packageVersion } from '../lib/cli/package-version.ts'
 import { AdaptiveLimit } from '../lib/adaptive-limit.ts'
 import { BootWatch } from '../lib/boot-watch.ts'
 import type { Clock, Count } from '../lib/clock.ts'
-import { FairGate } from '../lib/fair-gate.ts'
+import { FairGate, type FairGateOptions } from '../lib/fair-gate.ts'
 import { registryMetrics } from '../lib/http/admin-app.ts'
 import { serveApp, type ListenAt, type Serving } from '../lib/http/serve.ts'
 import type { Part } from '../lib/lifecycle.ts'
@@ -38,6 +38,7 @@ import type { PortDirectory } from './ports/port-directory.ts'
 import { createDirectory } from './ports/registry.ts'
 import { ProxyGrants } from './proxy-grants.ts'
 import { readProxyList } from './proxy-list.ts'
+import { ProxyTurns } from './proxy-turns.ts'
 import { reportedConfigurations } from './reported-configurations.ts'
 import type { IdentityRules } from './resolve/identity-policy.ts'
 import { Resolver } from './resolve/resolver.ts'
@@ -116,6 +117,7 @@ interface ComputeParts {
   readonly compute: Forwarder
   readonly limit: AdaptiveLimit
   readonly gate: FairGate
+  readonly turns: ProxyTurns
 }
 
 /** Slots that booting instances get for each one of the others, while both wait. */
@@ -148,7 +150,7 @@ function createCompute(
     next: options.next_shared_secret,
   })
   const limit = new AdaptiveLimit({ clock, ...concurrencyOf(options) })
-  const gate = new FairGate({
+  const waiting: FairGateOptions = {
     clock,
     limit,
     max: options.queue_max,
@@ -158,7 +160,8 @@ function createCompute(
     longestRetryAfter: options.queue_retry_after,
     random: Math.random,
     observer: limitMetrics,
-  })
+  }
+  const gate = new FairGate(waiting)
   const client = new ComputeClient({
     upstreams,
     signer,
@@ -174,7 +177,7 @@ function createCompute(
     ttl === 0
       ? client
       : new CoalescingCompute({ compute: client, clock, ttl, maxBytes, observer: limitMetrics })
-  return { upstreams, signer, compute, limit, gate }
+  return { upstreams, signer, compute, limit, gate, turns: new ProxyTurns(waiting) }
 }
 
 /** Never more than there are connections: beyond that requests would wait in one line, whoever they are from. */
@@ -352,7 +355,7 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
   const resolver = createResolver(config, clock, directory, metrics)
   const limitMetrics = new LimitMetrics(registry)
   const computeParts = createCompute(config, around, metrics, limitMetrics)
-  const { upstreams, compute, limit, gate } = computeParts
+  const { upstreams, compute, limit, gate, turns } = computeParts
   const { boot } = config
   const rateLimits = new GuestRateLimits({
     clock,
@@ -372,6 +375,7 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
     resolver,
     sourceMac: config.source_mac,
     compute,
+    turns,
     boots: new BootWatch({ clock, ...boot, max: config.rate_limit.instances }),
     rateLimits,
     leases: leasing?.desk,
@@ -385,7 +389,7 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
   })
   const listeners = createListeners(config, app, around, metrics)
   metrics.watch({ resolver, upstreams, directory })
-  limitMetrics.watch({ limit, gate, rateLimits })
+  limitMetrics.watch({ limit, gate, turns, rateLimits })
   const began = clock.now()
 
   const status = async (): Promise<AgentStatus> => {

@@ -14,6 +14,7 @@ import type { RateLimitObserver, RateLimitSubject } from './guest-rate-limits.ts
 export interface LimitedParts {
   readonly limit: { readonly value: Count }
   readonly gate: { readonly running: Count; readonly waiting: Count }
+  readonly turns: { readonly waiting: Count }
   readonly rateLimits: { readonly size: Count }
 }
 
@@ -76,7 +77,7 @@ export class LimitMetrics implements FairGateObserver, RateLimitObserver {
   }
 
   /** Adds the gauges, which ask the parts when they are read. */
-  watch({ limit, gate, rateLimits }: LimitedParts): void {
+  watch({ limit, gate, turns, rateLimits }: LimitedParts): void {
     const gauge = (name: string, help: string, value: () => number): void => {
       const made: Gauge = new Gauge({
         name: `${prefix}_${name}`,
@@ -88,6 +89,11 @@ export class LimitMetrics implements FairGateObserver, RateLimitObserver {
     gauge('compute_limit', 'Requests that may be on their way to compute.', () => limit.value)
     gauge('compute_running', 'Requests that are on their way to compute.', () => gate.running)
     gauge('compute_waiting', 'Requests that wait for their turn at compute.', () => gate.waiting)
+    gauge(
+      'proxy_requests_waiting',
+      'Requests that wait since their certificate has half of what compute takes under way.',
+      () => turns.waiting,
+    )
     gauge('rate_limit_instances', 'Instances that the rate limit remembers.', () => rateLimits.size)
   }
 

@@ -40,6 +40,7 @@ function exportedMetrics(): ReadonlyMap<string, Exported> {
   new LimitMetrics(agent).watch({
     limit: { value: 1 },
     gate: { running: 0, waiting: 0 },
+    turns: { waiting: 0 },
     rateLimits: { size: 0 },
   })
   createStaticMetrics(agent)
