@@ -9,17 +9,12 @@ function tooLarge(limit: Bytes): MetadataError {
   })
 }
 
-/** Leaves the connection open when it is left early: the answer still has to go back on it. */
-function contentOf(request: IncomingMessage): AsyncIterable<Uint8Array> {
-  return {
-    [Symbol.asyncIterator]: () => request.iterator({ destroyOnReturn: false }),
-  }
-}
-
 async function collected(request: IncomingMessage, limit: Bytes): Promise<RequestBody | undefined> {
   const chunks: Uint8Array[] = []
   let length: Bytes = 0
-  for await (const chunk of contentOf(request)) {
+  // The connection stays open when this is left early: the answer still has to go back on it.
+  const content: AsyncIterable<Uint8Array> = request.iterator({ destroyOnReturn: false })
+  for await (const chunk of content) {
     length += chunk.length
     if (length > limit) throw tooLarge(limit)
     chunks.push(chunk)
@@ -34,17 +29,16 @@ async function collected(request: IncomingMessage, limit: Bytes): Promise<Reques
 }
 
 /**
- * The body of a request as compute gets it. One of known length is streamed; one that comes in chunks is read first, since not
- * every WSGI server reads chunks. Node's parser has refused requests whose length is given in two ways.
+ * The body of a request as compute gets it, whole: no slot of compute waits for a guest that sends slowly, and not every WSGI
+ * server reads chunks. Node's parser has refused requests whose length is given in two ways.
  * @throws {MetadataError} body_too_large
  */
 export function requestBody(
   request: IncomingMessage,
   limit: Bytes,
-): RequestBody | undefined | Promise<RequestBody | undefined> {
-  if (request.headers['transfer-encoding'] !== undefined) return collected(request, limit)
+): undefined | Promise<RequestBody | undefined> {
   const length = Number(request.headers['content-length'] ?? 0)
-  if (length === 0) return undefined
   if (length > limit) throw tooLarge(limit)
-  return { length, content: contentOf(request) }
+  const hasBody = length > 0 || request.headers['transfer-encoding'] !== undefined
+  return hasBody ? collected(request, limit) : undefined
 }
