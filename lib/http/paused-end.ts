@@ -35,7 +35,7 @@ export function tolerantConnector(options: buildConnector.BuildOptions): buildCo
   const connect = buildConnector(options)
   return (place, connected) => {
     connect(place, (...outcome) => {
-      if (outcome[1] !== null) toleratePausedEnd(outcome[1])
+      if (outcome[0] === null) toleratePausedEnd(outcome[1])
       connected(...outcome)
     })
   }

@@ -47,3 +47,27 @@ for (const size of [2_500, 200_000]) {
     }
   })
 }
+
+t.test('a connection that is refused is an error for the request alone', async (t) => {
+  const upstream = await WireUpstream.start()
+  const { url } = upstream
+  await upstream.close()
+  const limits = { connections: 1, timeoutHeaders: 10_000, timeoutBody: 10_000 }
+  const pool = new OriginPool({ url, ...limits, connect: {} })
+  t.teardown(() => pool.destroy())
+  for (const method of ['GET', 'POST']) {
+    const failure = await new Promise((resolve) => {
+      pool.dispatch(
+        { method, path: '/', headers: [], body: null },
+        {
+          onConnect: () => undefined,
+          onHeaders: () => true,
+          onData: () => true,
+          onComplete: () => resolve(undefined),
+          onError: resolve,
+        },
+      )
+    })
+    t.match(failure, { code: 'ECONNREFUSED' })
+  }
+})
