@@ -13,14 +13,15 @@ export interface ExplainedRequest {
 
 /** A request under a lease as steps. Only their order and the total time are known afterwards. */
 export function explainedRequest(record: DirectRecord): ExplainedRequest {
-  const { at, method, target, scope, sourceIp, sourceMac, instanceId, projectId } = record
-  const { upstream, outcome, status, reason, span } = record
+  const { at, method, target, scope, sourceIp, sourceMac, ingressPort } = record
+  const { instanceId, projectId, upstream, outcome, status, reason, span } = record
+  const from = { scope, sourceIp, sourceMac, ...(ingressPort !== undefined && { ingressPort }) }
   const said = { outcome, status, ...(reason !== undefined && { reason }) }
   return {
     steps: [
       {
         step: 'received',
-        detail: { at: new Date(at).toISOString(), method, target, scope, sourceIp, sourceMac },
+        detail: { at: new Date(at).toISOString(), method, target, ...from },
         ms: 0,
       },
       { step: 'lease', detail: { instanceId, projectId }, ms: 0 },
@@ -33,7 +34,7 @@ export function explainedRequest(record: DirectRecord): ExplainedRequest {
       instanceId,
       projectId,
       evidence: {
-        why: 'The agent had leased the headers of this instance for this scope, address and MAC; it was not asked again.',
+        why: 'The agent had leased the headers of this instance for this scope, address, MAC and port of the router; it was not asked again.',
       },
       ...said,
     },

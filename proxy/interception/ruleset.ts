@@ -27,20 +27,24 @@ const before = '- 5'
  *
  * A packet to the metadata address is redirected to our port. The port itself takes only connections whose *first* destination was the
  * metadata address, by whoever's redirection; every other is dropped, so it cannot be reached through the router's own addresses.
- * What could not be redirected (a full connection tracking table) never leaves the router.
+ * What could not be redirected (a full connection tracking table) never leaves the router. When the entry of a connection was lost and we
+ * are the next to send, the packet makes a new entry: its source is the metadata address again, and what comes back is of that entry.
  * @see neutron/agent/metadata/driver.py for the rules these stand beside
  */
 export function interceptionRuleset(options: RulesetOptions): string {
   const { families, tcpPort } = options
-  const each = (rule: (family: string, address: string) => string): string =>
+  const each = (rule: (family: 'ip' | 'ip6', address: string) => string): string =>
     families.map((family) => `    ${rule(family, addresses[family])}\n`).join('')
   return `${removalRuleset()}table ${table} {
   chain redirect_metadata {
     type nat hook prerouting priority dstnat ${before}; policy accept;
 ${interfaceRules(options.interface)}${each((family, address) => `${family} daddr ${address} tcp dport ${metadataTcpPort} counter redirect to :${tcpPort}`)}  }
-${options.canary === true ? canaryChain(tcpPort) : ''}  chain guard_listener {
+${options.canary === true ? canaryChain(tcpPort) : ''}  chain keep_source {
+    type nat hook postrouting priority srcnat ${before}; policy accept;
+${each((family) => `tcp sport ${tcpPort} fib saddr type local meta nfproto ${protocols[family]} snat ${family} to ${places[family]}`)}  }
+  chain guard_listener {
     type filter hook input priority filter ${before}; policy accept;
-${each((family, address) => `tcp dport ${tcpPort} ct status dnat ct original ${family} daddr ${address} accept`)}    tcp dport ${tcpPort} counter drop
+${each((family, address) => `tcp dport ${tcpPort} ct status dnat ct original ${family} daddr ${address} accept`)}${each((family, address) => `tcp dport ${tcpPort} ct status snat ct reply ${family} daddr ${address} accept`)}    tcp dport ${tcpPort} counter drop
   }
   chain keep_inside {
     type filter hook forward priority filter ${before}; policy accept;
@@ -71,6 +75,11 @@ function canaryChain(tcpPort: number): string {
 }
 
 const addresses = { ip: metadataIpv4, ip6: metadataIpv6 } as const
+const protocols = { ip: 'ipv4', ip6: 'ipv6' } as const
+const places = {
+  ip: `${metadataIpv4}:${metadataTcpPort}`,
+  ip6: `[${metadataIpv6}]:${metadataTcpPort}`,
+} as const
 
 function interfaceRules(name: string): string {
   if (name !== '*') return `    iifname != "${name}" return\n`

@@ -3,6 +3,7 @@ import { closeSync } from 'node:fs'
 import type { Count } from '../../lib/clock.ts'
 import { ipAddressBytes, isIpv6, isLinkLocalIpv6, type IpAddress } from '../../lib/ip-address.ts'
 import { listIpv6Addresses, type InterfaceAddress } from './interface-addresses.ts'
+import { reportIngress } from './ingress.ts'
 import { interfaceIndexOf, interfaceNameOf } from './interface-name.ts'
 import {
   bindSocket,
@@ -150,6 +151,7 @@ function adopt(
     const { bindingKey } = binding
     taken.add(bindingKey)
     sendAtOnce(socket.fd)
+    reportIngress(socket.fd)
     const savesSyn = saveSyn(socket.fd)
     opened.push({ bindingKey, fd: socket.fd, bound: boundText(binding), savesSyn })
   }
@@ -261,6 +263,7 @@ const anyIpv4 = '0.0.0.0' as IpAddress
 function setOptions(fd: number, address: IpAddress): boolean {
   setSocketOption(fd, linux.SOL_SOCKET, linux.SO_REUSEADDR, 1)
   sendAtOnce(fd)
+  reportIngress(fd)
   if (isIpv6(address)) {
     setSocketOption(fd, linux.IPPROTO_IPV6, linux.IPV6_V6ONLY, address === '::' ? 0 : 1)
     // The address may still be tentative, and IPv4 addresses come and go with the DHCP agent.

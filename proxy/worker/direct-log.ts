@@ -14,6 +14,7 @@ interface Ended extends Pick<
   | 'target'
   | 'sourceIp'
   | 'sourceMac'
+  | 'ingressPort'
   | 'instanceId'
   | 'projectId'
   | 'upstream'
@@ -66,6 +67,7 @@ export class DirectLog {
       scope: guest.listener.scope,
       sourceIp: guest.address,
       sourceMac: lease.sourceMac,
+      ...(guest.ingressPort !== undefined && { ingressPort: guest.ingressPort }),
       instanceId: lease.instance,
       projectId: lease.project,
       upstream: upstream.url,

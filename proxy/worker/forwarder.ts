@@ -124,11 +124,16 @@ export class Forwarder {
 
   /** The guest has been given good data: its next request may be worth a lease. */
   noteServed(guest: GuestIdentity): void {
-    const { sourceMac, address: sourceIp, listener } = guest
+    const { sourceMac, address: sourceIp, listener, ingressPort } = guest
     if (this.#direct === undefined || sourceMac === undefined || listener.isClosed) return
     const place = placeOf(guest)
     if (this.#direct.book.find(place, sourceMac) !== undefined) return
-    this.#direct.channel.ask(place, { scope: listener.description.scope, sourceIp, sourceMac })
+    this.#direct.channel.ask(place, {
+      scope: listener.description.scope,
+      sourceIp,
+      sourceMac,
+      ...(ingressPort !== undefined && { ingressPort }),
+    })
   }
 
   /** Nobody listens for the scope any more. */
@@ -239,7 +244,7 @@ class DirectForwarding implements Forwarding, DirectReceiver {
 }
 
 function placeOf(guest: GuestIdentity): GuestPlace {
-  return guestPlace(guest.listener.scope, guest.address)
+  return guestPlace(guest.listener.scope, guest.address, guest.ingressPort)
 }
 
 /** RFC 9110 §9.2.2: asking twice changes nothing. */

@@ -1,3 +1,4 @@
+import type { IngressPort } from '../../lib/ingress-port.ts'
 import type { IpAddress } from '../../lib/ip-address.ts'
 import type { MacAddress } from '../../lib/mac-address.ts'
 import { scopeText } from '../../lib/scope.ts'
@@ -10,6 +11,8 @@ export interface GuestListener {
   readonly description: ListenerDescription
   /** The description's scope as `scopeText` writes it. */
   readonly scope: string
+  /** The socket was made in the namespace of a router, and not by a worker for itself. */
+  readonly isInRouter: boolean
   /** Nothing is accepted there any more. */
   isClosed: boolean
   /** Shared by all listeners of the scope. */
@@ -26,6 +29,7 @@ export function guestListener(
   return {
     description,
     scope: scopeText(description.scope),
+    isInRouter: description.scope.kind === 'router' && !('host' in description),
     isClosed: false,
     account,
     scopeHeader: scopeHeader(description),
@@ -38,23 +42,27 @@ export interface GuestIdentity {
   /** The socket's peer. */
   readonly address: IpAddress
   readonly sourceMac: MacAddress | undefined
+  /** In a router's namespace, the port by which the connection came, where the kernel knew it. */
+  readonly ingressPort: IngressPort | undefined
   /** Names and values in turn: the headers that tell the agent all of this. */
   readonly headers: readonly string[]
 }
 
 /**
  * Builds the identity headers of a connection from nothing but its listener and its socket: one scope header by flavour,
- * the peer's address, and the MAC where the kernel knew it.
+ * the peer's address, and the MAC and the router's port where the kernel knew them.
  * @see neutron/agent/metadata/driver.py, neutron/agent/ovn/metadata/driver.py for the flavours
  */
 export function identifyGuest(
   listener: GuestListener,
   address: IpAddress,
   sourceMac: MacAddress | undefined,
+  ingressPort?: IngressPort,
 ): GuestIdentity {
   const headers = [...listener.scopeHeader, wireHeaders.forwardedFor, address]
   if (sourceMac !== undefined) headers.push(wireHeaders.sourceMac, sourceMac)
-  return { listener, address, sourceMac, headers }
+  if (ingressPort !== undefined) headers.push(wireHeaders.ingressPort, ingressPort)
+  return { listener, address, sourceMac, ingressPort, headers }
 }
 
 function scopeHeader({ scope, flavour }: ListenerDescription): [name: string, value: string] {
@@ -73,5 +81,6 @@ export function describeGuest(guest: GuestIdentity): Record<string, unknown> {
     netns,
     source: guest.address,
     ...(guest.sourceMac !== undefined && { sourceMac: guest.sourceMac }),
+    ...(guest.ingressPort !== undefined && { ingressPort: guest.ingressPort }),
   }
 }

@@ -15,6 +15,7 @@ import { parserRefusal, type ParserError } from '../../lib/http/parser-refusal.t
 import { PlainServer } from '../../lib/http/plain-server.ts'
 import { RequestWire } from '../../lib/http/request-wire.ts'
 import { answerCanary, isFromInside } from './canary.ts'
+import type { ReadIngressPort } from './ingress-port.ts'
 import type { ListenerDescription, WorkerConfig } from './protocol.ts'
 import { sourceIpv4OfSyn, sourceMacOfSyn } from './source-mac.ts'
 
@@ -41,6 +42,8 @@ export interface GuestServerOptions {
   readonly backlog: Count
   /** The SYN of an accepted connection that nothing was read from yet. */
   readonly savedSyn: (fd: number) => Uint8Array | undefined
+  /** Of a connection that was accepted in a router's namespace. */
+  readonly ingressPort: ReadIngressPort
 }
 
 /** A listening socket that is open already, or one to open in the namespace of this process. */
@@ -264,8 +267,9 @@ export class GuestServer {
     const { metrics } = this.#services
     const fd = descriptorOf(socket)
     const syn = this.#options.savedSyn(fd)
-    const address = (syn && sourceIpv4OfSyn(syn)) ?? peerEnd(fd)?.address
-    if (address === undefined) {
+    const source = syn && sourceIpv4OfSyn(syn)
+    const peer = source === undefined ? peerEnd(fd) : { address: source, interfaceIndex: 0 }
+    if (peer === undefined) {
       // Reset before it was accepted.
       socket.destroy()
       return
@@ -278,7 +282,9 @@ export class GuestServer {
     const sourceMac = syn === undefined ? undefined : sourceMacOfSyn(syn)
     if (sourceMac === undefined) metrics.sourceMacUnknown += 1
     else metrics.sourceMacKnown += 1
-    const identity = identifyGuest(listener, address, sourceMac)
+    const { address } = peer
+    const ingressPort = listener.isInRouter ? this.#options.ingressPort(fd, peer) : undefined
+    const identity = identifyGuest(listener, address, sourceMac, ingressPort)
     const connection = new GuestConnection(socket, identity, this.#services)
     socket[guestConnection] = connection
     const holding = this.#services.ledger.open(listener.account, address, sourceMac, connection)

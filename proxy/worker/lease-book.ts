@@ -1,15 +1,23 @@
 /** Which signed header set may this worker use for a guest, at this moment? */
 import type { Clock, Count, MonotonicMilliseconds } from '../../lib/clock.ts'
+import type { IngressPort } from '../../lib/ingress-port.ts'
 import type { IpAddress } from '../../lib/ip-address.ts'
 import { longestSilence, type LeaseUpstream } from '../../lib/lease-messages.ts'
 import type { MacAddress } from '../../lib/mac-address.ts'
 
-/** The address of a guest inside its scope, as text: the part of a lookup key that two guests can have one after the other. */
+/**
+ * The address of a guest inside its scope and behind one of its router's ports, as text: the part of a lookup key that two guests can have
+ * one after the other.
+ */
 export type GuestPlace = string
 
 /** @param scope as `scopeText` writes it */
-export function guestPlace(scope: string, address: IpAddress): GuestPlace {
-  return `${scope} ${address}`
+export function guestPlace(
+  scope: string,
+  address: IpAddress,
+  ingressPort?: IngressPort,
+): GuestPlace {
+  return `${scope} ${address} ${ingressPort ?? '-'}`
 }
 
 /** A signed header set for one lookup key, and until when it may be used. */

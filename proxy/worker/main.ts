@@ -3,9 +3,11 @@ import { closeSync } from 'node:fs'
 import { systemClock, type Milliseconds } from '../../lib/clock.ts'
 import { causeText } from '../../lib/errors.ts'
 import { createLogger, type Logger } from '../../lib/log.ts'
+import { IngressReader } from '../netns/ingress.ts'
 import { receiveDescriptors, savedSyn } from '../netns/libc.ts'
 import { becomeAccount } from './become.ts'
 import { DescriptorQueue, type DescriptorBatch } from './descriptor-queue.ts'
+import { ingressPortReader } from './ingress-port.ts'
 import { lingered } from './lingering.ts'
 import { outlived } from './outliving.ts'
 import { preload } from './preload.ts'
@@ -65,6 +67,7 @@ class WorkerProgram {
         clock: systemClock,
         logger: this.#logger,
         savedSyn,
+        ingressPort: ingressPortReader(new IngressReader()),
         nextDescriptor: () => this.#descriptors.next(),
         tell: (said) => this.#tell(said),
       })

@@ -1,3 +1,4 @@
+import type { IngressPort } from '../../lib/ingress-port.ts'
 import type { Bytes, Count, EpochMilliseconds, Milliseconds } from '../../lib/clock.ts'
 import type { LogLevel } from '../../lib/log.ts'
 import type { ReasonCode } from '../../lib/reason-codes.ts'
@@ -152,6 +153,8 @@ export interface DirectRecord {
   readonly scope: string
   readonly sourceIp: string
   readonly sourceMac: string
+  /** In a router's namespace: the port by which the connection came, or `other`. */
+  readonly ingressPort?: IngressPort
   /** Whom the lease was for. */
   readonly instanceId: string
   readonly projectId: string

@@ -1,4 +1,5 @@
 /** What may a worker report? It reads what guests write, so each field is read as if a guest had written it. */
+import { parseIngressPort } from '../../lib/ingress-port.ts'
 import {
   allRead,
   readAmount,
@@ -131,6 +132,13 @@ function readDirectRecord(value: unknown): DirectRecord | undefined {
     span: readAmount(sent['span'], longestSpan),
   })
   const { reason } = sent
-  if (read === undefined || reason === undefined) return read
-  return isReasonCode(reason) ? { ...read, reason } : undefined
+  const ingressPort = parseIngressPort(sent['ingressPort'])
+  if (read === undefined) return undefined
+  if (reason !== undefined && !isReasonCode(reason)) return undefined
+  if (sent['ingressPort'] !== undefined && ingressPort === undefined) return undefined
+  return {
+    ...read,
+    ...(ingressPort !== undefined && { ingressPort }),
+    ...(reason !== undefined && { reason }),
+  }
 }

@@ -7,6 +7,7 @@ import { DirectClient } from './direct-client.ts'
 import { DirectLog } from './direct-log.ts'
 import { Forwarder, type DirectPath } from './forwarder.ts'
 import { GuestServer, type ListeningPlace } from './guest-server.ts'
+import type { ReadIngressPort } from './ingress-port.ts'
 import { Ledger, workerBudgets } from './ledger.ts'
 import { LeaseBook } from './lease-book.ts'
 import { LeaseChannel } from './lease-channel.ts'
@@ -24,6 +25,7 @@ export interface WorkerOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly savedSyn: (fd: number) => Uint8Array | undefined
+  readonly ingressPort: ReadIngressPort
   /** Takes the next descriptor that the opener sent; `undefined` for one that could not be received. */
   readonly nextDescriptor: () => number | undefined
   readonly tell: (message: FromWorker) => void
@@ -79,6 +81,7 @@ export class Worker {
       canary: config.canary,
       backlog: config.backlog ?? defaultBacklog,
       savedSyn: options.savedSyn,
+      ingressPort: options.ingressPort,
     })
   }
 

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -70,7 +69,7 @@ function portRows(network: DemoNetwork): PortRow[] {
       ? { device_id: `dhcp-${network.networkId}`, device_owner: 'network:dhcp' }
       : { device_id: network.routerId, device_owner: 'network:router_interface' }
   return [
-    row(randomUUID(), network.deviceMac, addresses, ofHost),
+    row(network.ownPortId, network.deviceMac, addresses, ofHost),
     ...network.guests.map((guest) =>
       row(guest.portId, guest.mac, [guest.ip, guest.ip6], {
         device_id: guest.instanceId,

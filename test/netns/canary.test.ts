@@ -11,6 +11,7 @@ import {
   uniqueName,
 } from '../support/netns.ts'
 import { eui64Of, Segment, type Guest } from '../support/segment.ts'
+import { routerPortBehind } from '../support/made-links.ts'
 import { WholeChain } from '../support/whole-chain.ts'
 
 const metadataIpv4 = '169.254.169.254'
@@ -67,7 +68,8 @@ if (skipUnlessPrivileged(t)) {
       direct: false,
       topology: {
         networks: places.map((one) => ({ id: one.network, project: 'project-of-tests' })),
-        routers: [{ id: router.router, networks: [router.network] }],
+        routers: [{ id: router.router }],
+        ports: [routerPortBehind('qr-7e57ab1e-00', router.router, router.network)],
         instances: places.map((one) => ({
           name: one.kind,
           ports: [{ network: one.network, mac: guestMac, fixed_ips: ['10.0.0.10'] }],

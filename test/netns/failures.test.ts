@@ -13,6 +13,7 @@ import {
 } from '../support/netns.ts'
 import { openFolder } from '../support/running-proxy.ts'
 import { Segment, type Guest } from '../support/segment.ts'
+import { routerPortBehind } from '../support/made-links.ts'
 import { WholeChain } from '../support/whole-chain.ts'
 
 const metadataIpv4 = '169.254.169.254'
@@ -43,7 +44,8 @@ async function startChain(t: Test, routers: readonly Router[]): Promise<WholeCha
   const chain = await WholeChain.start(t, {
     topology: {
       networks: routers.map(({ network }) => ({ id: network, project: 'project-of-tests' })),
-      routers: routers.map(({ id, network }) => ({ id, networks: [network] })),
+      routers: routers.map(({ id }) => ({ id })),
+      ports: routers.map(({ id, network }) => routerPortBehind('qr-7e57ab1e-00', id, network)),
       instances: routers.map(({ network, id }) => ({
         name: id,
         ports: [{ network, mac: guestMac, fixed_ips: ['10.0.0.10'] }],

@@ -5,6 +5,7 @@ import { proxyProgram } from '../../proxy/cli.ts'
 import { FakeTerminal } from '../support/fake-terminal.ts'
 import { GuestSockets } from '../support/connect-from.ts'
 import { visit } from '../support/guest-visit.ts'
+import { routerPortBehind } from '../support/made-links.ts'
 import { makeEmptyNamespaces, skipUnlessPrivileged, uniqueName } from '../support/netns.ts'
 import { Segment } from '../support/segment.ts'
 import { WholeChain } from '../support/whole-chain.ts'
@@ -35,7 +36,8 @@ if (skipUnlessPrivileged(t)) {
       direct: true,
       topology: {
         networks: [{ id: network, project: 'project-of-tests' }],
-        routers: [{ id: router, networks: [network] }],
+        routers: [{ id: router }],
+        ports: [routerPortBehind('qr-7e57ab1e-00', router, network)],
         instances: [
           { name: 'asker', ports: [{ network, mac: guestMac, fixed_ips: ['10.0.0.10'] }] },
         ],

@@ -14,6 +14,7 @@ import {
   uniqueName,
 } from '../support/netns.ts'
 import { get, RawConnection } from '../support/raw-http.ts'
+import { routerPortBehind } from '../support/made-links.ts'
 import { WholeChain } from '../support/whole-chain.ts'
 
 interface RealGuest {
@@ -56,9 +57,10 @@ async function startGuests(t: Test): Promise<{ chain: WholeChain; guests: readon
   const chain = await WholeChain.start(t, {
     topology: {
       networks: plans.map(({ network }) => ({ id: network, project: 'project-of-tests' })),
-      routers: plans
-        .filter(({ kind }) => kind === 'router')
-        .map(({ id, network }) => ({ id, networks: [network] })),
+      routers: plans.filter(({ kind }) => kind === 'router').map(({ id }) => ({ id })),
+      ports: plans.flatMap(({ kind, id, network }, index) =>
+        kind === 'router' ? [routerPortBehind(made[index]!.interface, id, network)] : [],
+      ),
       instances: plans.map(({ name, instanceId: id, ec2Id, network, userData }) => ({
         name,
         id,

@@ -108,6 +108,7 @@ export class LeaseWorker {
       clock: options.clock,
       logger: silentLogger,
       savedSyn: () => state.guest && synFrom(state.guest),
+      ingressPort: () => undefined,
       nextDescriptor: () => undefined,
       tell: (message) => void state.told.push(message),
     })

@@ -22,6 +22,12 @@ export function neutronDevice(kind: 'qr-' | 'qg-' | 'tap', portId: string = rand
   return `${kind}${portId.slice(0, 11)}`
 }
 
+/** The router's own port behind a device, as the `static` directory reads it under `ports`. */
+export function routerPortBehind(device: string, router: string, network: string): unknown {
+  const id = `${device.slice('qr-'.length)}${randomUUID().slice(11)}`
+  return { id, router, network, mac: 'fa:16:3e:ff:00:01' }
+}
+
 /** Lays cables. All devices are down afterwards. */
 export function layCables(
   cables: readonly (readonly [CableEnd, CableEnd])[],

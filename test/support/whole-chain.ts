@@ -20,6 +20,8 @@ export interface ChainOptions {
   readonly sourceMac?: SourceMacPolicy
   /** Whether workers forward under leases. @default as OVERLAPD_TEST_FORWARDING says */
   readonly direct?: boolean
+  /** Of the agent's configuration: what is behind which network. */
+  readonly networks?: Readonly<Record<string, { readonly behind: readonly string[] }>>
   /** Further `--set` of the proxy. */
   readonly proxy?: readonly string[]
 }
@@ -54,6 +56,7 @@ export class WholeChain {
       adminSocket: join(folder, 'agent-admin.sock'),
       computeUrl: compute.url,
       direct: options.direct ?? testsDirectForwarding(),
+      networks: options.networks ?? {},
     }
     writeFileSync(join(folder, 'topology.json'), topology)
     writeFileSync(join(folder, 'secret'), devSecret, { mode: 0o600 })
@@ -141,6 +144,7 @@ interface Places {
   readonly adminSocket: string
   readonly computeUrl: string
   readonly direct: boolean
+  readonly networks: NonNullable<ChainOptions['networks']>
 }
 
 interface RunningAgentProgram {
@@ -160,6 +164,7 @@ async function startAgentProgram(
       listeners: [{ kind: 'overlapd', socket: places.agentSocket, mode: 'all' }],
       ports: { kind: 'static', static: { file: join(folder, 'topology.json') } },
       source_mac: sourceMac,
+      networks: places.networks,
       compute: {
         upstreams: [places.computeUrl],
         shared_secret_file: join(folder, 'secret'),

@@ -38,6 +38,8 @@ t.test(
     t.same(rules, [
       'tcp dport 9697 ct status dnat ct original ip daddr 169.254.169.254 accept',
       'tcp dport 9697 ct status dnat ct original ip6 daddr fe80::a9fe:a9fe accept',
+      'tcp dport 9697 ct status snat ct reply ip daddr 169.254.169.254 accept',
+      'tcp dport 9697 ct status snat ct reply ip6 daddr fe80::a9fe:a9fe accept',
       'tcp dport 9697 counter drop',
     ])
   },
@@ -52,8 +54,8 @@ t.test('interceptionRuleset() redirects what asks from inside for the canary alo
 
 t.test('ruleCountOf() counts rules, and neither hooks nor commands', async (t) => {
   t.equal(ruleCountOf(removalRuleset()), 0)
-  // 1 interface, 2 redirected, 2 accepted, 1 dropped, 2 kept inside.
-  t.equal(ruleCountOf(interceptionRuleset({ ...both, interface: 'qr-*' })), 8)
-  t.equal(ruleCountOf(interceptionRuleset({ ...both, interface: 'qr-*', families: ['ip'] })), 5)
-  t.equal(ruleCountOf(interceptionRuleset({ ...both, interface: 'qr-*', canary: true })), 9)
+  // 1 interface, 2 redirected, 2 sent, 4 accepted, 1 dropped, 2 kept inside.
+  t.equal(ruleCountOf(interceptionRuleset({ ...both, interface: 'qr-*' })), 12)
+  t.equal(ruleCountOf(interceptionRuleset({ ...both, interface: 'qr-*', families: ['ip'] })), 7)
+  t.equal(ruleCountOf(interceptionRuleset({ ...both, interface: 'qr-*', canary: true })), 13)
 })

@@ -48,6 +48,29 @@ t.test(
   },
 )
 
+t.test('identifyGuest() says the port of the router where it is known', async (t) => {
+  const listener = guestListener({ ...place, ...routerIdentity }, account)
+
+  t.strictSame(identifyGuest(listener, address, undefined, 'other').headers, [
+    'x-neutron-router-id',
+    testRouterId,
+    'x-forwarded-for',
+    '10.0.0.10',
+    'x-overlapd-ingress-port',
+    'other',
+  ])
+})
+
+t.test('guestListener() knows sockets that were made in a router', async (t) => {
+  const isInRouter = (description: Parameters<typeof guestListener>[0]): boolean =>
+    guestListener(description, account).isInRouter
+  const ownPlace = { host: '127.0.0.1', tcpPort: 80 }
+
+  t.equal(isInRouter({ ...place, ...routerIdentity }), true)
+  t.equal(isInRouter({ ...place, ...networkIdentity }), false)
+  t.equal(isInRouter({ ...place, ...routerIdentity, ...ownPlace }), false, 'not its own')
+})
+
 t.test('guestListener() refuses a router in the flavour that has no header for it', async (t) => {
   t.throws(() => guestListener({ ...place, ...routerIdentity, flavour: 'ovn' }, account), {
     name: 'RangeError',

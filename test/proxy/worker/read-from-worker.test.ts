@@ -48,6 +48,7 @@ t.test('readFromWorker reads whatever a worker reports', async (t) => {
     { kind: 'direct-record', id: 1 },
     { kind: 'direct-record', id: 1, record },
     { kind: 'direct-record', id: 1, record: { ...record, reason: 'agent_unreachable' } },
+    { kind: 'direct-record', id: 1, record: { ...record, ingressPort: 'other' } },
   ]
   for (const message of messages) {
     t.strictSame(readFromWorker(JSON.parse(JSON.stringify(message))), message, message.kind)
@@ -87,6 +88,7 @@ t.test('readFromWorker refuses everything else', async (t) => {
     { kind: 'direct-record', id: 1, record: { at: 'x' } },
     { kind: 'direct-record', id: 1, record: { ...record, at: 9e15 } },
     { kind: 'direct-record', id: 1, record: { ...record, reason: 'made_up' } },
+    { kind: 'direct-record', id: 1, record: { ...record, ingressPort: 'qr-1' } },
     { kind: 'direct-record', id: 1, record: { ...record, outcome: 'won' } },
     { kind: 'metrics', id: 1, metrics: [null] },
     { kind: 'metrics', id: 1, metrics: [counted()[0], counted()[0]] },

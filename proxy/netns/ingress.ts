@@ -1,0 +1,114 @@
+/** Through which interface of its namespace did an accepted connection come in? Asked of the kernel, which knows with SYN cookies too. */
+import type { Bytes } from '../../lib/clock.ts'
+import { isIpv6 } from '../../lib/ip-address.ts'
+import { callLibc, linux, setSocketOption, SystemCallError } from './libc.ts'
+import type { SocketEnd } from './socket-ends.ts'
+
+/** @see linux/in.h, linux/in6.h, linux/sockios.h */
+const options = {
+  IP_PKTINFO: 8,
+  IP_PKTOPTIONS: 9,
+  IPV6_2292PKTOPTIONS: 6,
+  IPV6_RECVPKTINFO: 49,
+  IPV6_PKTINFO: 50,
+  SIOCGIFNAME: 0x8910,
+} as const
+
+/** `struct cmsghdr` on every 64-bit Linux: length, level, type. */
+const headerBytes = 16
+/** Where the index stands in `struct in_pktinfo` and in `struct in6_pktinfo`. */
+const indexAt = { [linux.IPPROTO_IP]: 0, [linux.IPPROTO_IPV6]: 16 } as const
+const controlBytes = 256
+/** `struct ifreq`: a name with its terminating zero, and the index in its place. */
+const request = { bytes: 40, nameBytes: 16 } as const
+
+type Level = keyof typeof indexAt
+
+/**
+ * Lets connections of a listening socket say by which interface they came, if they are of IPv4. Those that the socket accepts take it
+ * over, which saves {@link IngressReader} a call for each.
+ * @throws {SystemCallError}
+ */
+export function reportIngress(listenerFd: number): void {
+  setSocketOption(listenerFd, linux.IPPROTO_IP, options.IP_PKTINFO, 1)
+}
+
+/** Reads the ingress interfaces of accepted sockets. Nothing is remembered: both indexes and names are given again. */
+export class IngressReader {
+  readonly #control = Buffer.alloc(controlBytes)
+  readonly #length = Buffer.alloc(4)
+  readonly #request = Buffer.alloc(request.bytes)
+
+  /**
+   * The interface, by its index in the socket's namespace, through which the last packet of the handshake came.
+   * @param peer the other end, as far as it is known without a call
+   * @returns 0 when the kernel does not know
+   */
+  indexOf(fd: number, peer: Pick<SocketEnd, 'address' | 'interfaceIndex'>): number {
+    // A link-local address is one of an interface, and the kernel holds the connection to it.
+    if (peer.interfaceIndex !== 0) return peer.interfaceIndex
+    try {
+      return isIpv6(peer.address) ? this.#ofIpv6(fd) : this.#ofIpv4(fd)
+    } catch (cause) {
+      if (cause instanceof SystemCallError) return 0
+      throw cause
+    }
+  }
+
+  /** @returns `undefined` when the socket's namespace has no such interface any more */
+  nameOf(fd: number, interfaceIndex: number): string | undefined {
+    const bytes = this.#request
+    bytes.writeInt32LE(interfaceIndex, request.nameBytes)
+    try {
+      callLibc('ioctl', fd, options.SIOCGIFNAME, bytes)
+    } catch (cause) {
+      if (cause instanceof SystemCallError) return undefined
+      throw cause
+    }
+    const end = bytes.indexOf(0)
+    return bytes.toString('latin1', 0, Math.min(end, request.nameBytes))
+  }
+
+  #ofIpv4(fd: number): number {
+    const index = this.#packetInformation(fd, linux.IPPROTO_IP, options.IP_PKTOPTIONS)
+    if (index !== 0) return index
+    // A listener that was made by somebody else. What is read was written down at the handshake whether it was asked for or not.
+    reportIngress(fd)
+    return this.#packetInformation(fd, linux.IPPROTO_IP, options.IP_PKTOPTIONS)
+  }
+
+  /** Set on the listener, or for longer, the kernel would keep a copy of each packet's headers. */
+  #ofIpv6(fd: number): number {
+    setSocketOption(fd, linux.IPPROTO_IPV6, options.IPV6_RECVPKTINFO, 1)
+    const index = this.#packetInformation(fd, linux.IPPROTO_IPV6, options.IPV6_2292PKTOPTIONS)
+    setSocketOption(fd, linux.IPPROTO_IPV6, options.IPV6_RECVPKTINFO, 0)
+    return index
+  }
+
+  #packetInformation(fd: number, level: Level, option: number): number {
+    this.#length.writeUInt32LE(controlBytes)
+    callLibc('getsockopt', fd, level, option, this.#control, this.#length)
+    return indexIn(this.#control, level, this.#length.readUInt32LE())
+  }
+}
+
+/**
+ * Finds the index in the control messages of one protocol.
+ * @param size how many of the bytes are control messages
+ * @returns 0 when none of them holds one
+ */
+export function indexIn(control: Buffer, level: Level, size: Bytes = control.length): number {
+  const wanted = level === linux.IPPROTO_IP ? options.IP_PKTINFO : options.IPV6_PKTINFO
+  for (let at = 0; at + headerBytes <= size;) {
+    // The upper half of the length is never used, and reading both makes an object.
+    const length = control.readUInt32LE(at)
+    const end = at + length
+    if (length < headerBytes || end > size) return 0
+    const isWanted =
+      control.readInt32LE(at + 8) === level && control.readInt32LE(at + 12) === wanted
+    const index = at + headerBytes + indexAt[level]
+    if (isWanted) return index + 4 <= end ? control.readInt32LE(index) : 0
+    at += Math.ceil(length / 8) * 8
+  }
+  return 0
+}
