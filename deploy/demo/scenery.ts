@@ -6,7 +6,9 @@ import { inParallel, runCommand } from './run-command.ts'
 import { demoSubnet, type DemoGuest, type DemoNetwork, type DemoTopology } from './topology.ts'
 
 const netnsFolder = '/run/netns'
+/** Where guests ask over IPv4. */
 export const metadataIp = '169.254.169.254'
+/** Where guests ask over IPv6, on each link. */
 export const metadataIp6 = 'fe80::a9fe:a9fe'
 const programsAtOnce = 4
 /** First letters of every namespace the demo makes; the process id of its maker follows. */

@@ -48,6 +48,7 @@ export class NamespaceAccount {
   }
 }
 
+/** What a namespace keeps of a source, made where there is nothing yet. @param key address and MAC */
 export function sourceOf(namespace: NamespaceAccount, key: string): Source {
   const known = namespace.sources.get(key)
   if (known !== undefined) return known
@@ -56,6 +57,7 @@ export function sourceOf(namespace: NamespaceAccount, key: string): Source {
   return made
 }
 
+/** Lets a source go that holds nothing any more. */
 export function forgetSource(source: Source): void {
   if (source.holdings.size === 0) source.namespace.sources.delete(source.key)
 }

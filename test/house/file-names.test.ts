@@ -40,6 +40,12 @@ t.test('each file of lib/ has its test', async (t) => {
   const covered: Readonly<Record<string, string>> = {
     'lib/latency-buckets.ts': 'test/lib/metrics.test.ts',
     'lib/http/undici-dispatchers.d.ts': 'test/lib/http/general-client.test.ts',
+    'lib/http/paused-end.ts': 'test/incidents/guest-pauses-answer-without-length.test.ts',
+    'lib/http/unsized-answer.ts': 'test/incidents/answers-without-length.test.ts',
+    'lib/http/plain-incoming.ts': 'test/lib/http/plain-server.test.ts',
+    'lib/http/plain-reader.ts': 'test/lib/http/plain-server.test.ts',
+    'lib/http/plain-response.ts': 'test/lib/http/plain-server.test.ts',
+    'lib/http/request-wire.ts': 'test/incidents/pipelined-requests-exhaust-worker.test.ts',
     'lib/config/entry.ts': 'test/lib/config/table-names.test.ts',
     'lib/cli/admin-sockets.ts': 'test/lib/cli/operator-program.test.ts',
     'lib/cli/command-options.ts': 'test/lib/cli/command.test.ts',
