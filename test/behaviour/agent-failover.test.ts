@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { rename } from 'node:fs/promises'
 import t, { type Test } from 'tap'
-import { instanceId, ip, mac, networkId, portId, projectId } from '../conformance/topology.ts'
-import { parseRouterId } from '../../lib/ids.ts'
+import { instanceId, ip, mac, portId, projectId } from '../conformance/topology.ts'
+import { parseNetworkId } from '../../lib/ids.ts'
 import type { AgentAddress, AgentReport } from '../../proxy/worker/protocol.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { askRaw, get, RawConnection } from '../support/raw-http.ts'
@@ -11,7 +11,7 @@ import { novaLike, RecordingUpstream } from '../support/recording-upstream.ts'
 import { scratchFolder } from '../support/scratch-folder.ts'
 import { ScriptedDirectory } from '../support/scripted-directory.ts'
 import { startAgent, type RunningAgent } from '../support/start-agent.ts'
-import { startWorker, testRouterId } from '../support/start-worker.ts'
+import { networkIdentity, startWorker, testNetworkId } from '../support/start-worker.ts'
 import { TcpRelay } from '../support/tcp-relay.ts'
 import {
   TestAuthority,
@@ -25,7 +25,11 @@ const skip = withoutOpenssl()
 const reason = 'x-overlapd-reason'
 
 /** One for all tests, since starting one takes long; each test gives it other agents. */
-const worker = await startWorker({ agent: { timeoutConnect: 4_000 } })
+const worker = await startWorker({
+  agent: { timeoutConnect: 4_000 },
+  // In a router's namespace loopback would be an interface that no guest is behind.
+  identities: [networkIdentity],
+})
 t.teardown(() => worker.stop())
 
 /** What the worker counts from here on. */
@@ -211,17 +215,16 @@ async function startSite(
   for (const wanted of servers) {
     const clock = new FakeClock()
     const directory = new ScriptedDirectory(clock)
-    directory.setRouter(parseRouterId(testRouterId)!, [networkId(1)])
     directory.setPorts({
       portId: portId(1),
-      networkId: networkId(1),
+      networkId: parseNetworkId(testNetworkId)!,
       macAddress: mac(1),
       fixedIps: [ip('127.0.0.1')],
       instanceId: instance,
       projectId: projectId(1),
     })
     directory.remember()
-    const proxies = [{ name: 'host-a', scopes: [`router/${testRouterId}`] }]
+    const proxies = [{ name: 'host-a', scopes: [`network/${testNetworkId}`] }]
     const agent = await startAgent(t, {
       clock,
       directory,

@@ -26,15 +26,20 @@ export type StrictReading =
   | { readonly kind: 'invalid'; readonly why: string }
   | { readonly kind: 'incomplete' }
 
+/** §3: single spaces, no other white space; §3.2: targets of visible characters; §2.3: the version's case counts. */
+const strictRequestLine = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e]+) HTTP\/1\.([01])$/
+
+/** §3 lets a recipient divide the line into words at any number of spaces, as Node's parser does. */
+export const requestLineOfWords = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) +([\x21-\x7e]+) +HTTP\/1\.([01])$/
+
 /** @param text bytes of a connection as Latin-1, from where a request may begin */
-export function readStrictly(text: string): StrictReading {
+export function readStrictly(text: string, requestLine = strictRequestLine): StrictReading {
   // §2.2: at least one empty line before the request line is ignored.
   const from = /^(?:\r?\n)?/.exec(text)?.[0].length ?? 0
   const lines = linesOf(text, from)
   if (lines === undefined) return { kind: 'incomplete' }
   const [first, ...rest] = lines.lines
-  // §3: single spaces, no other white space; §3.2: targets of visible characters; §2.3: the version's case counts.
-  const line = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e]+) HTTP\/1\.([01])$/.exec(first ?? '')
+  const line = requestLine.exec(first ?? '')
   if (line === null) return invalid('request line')
   const [, method = '', target = '', minorText] = line
   const minor = minorText === '1' ? 1 : 0

@@ -1,4 +1,8 @@
-import { readStrictly, type StrictRequest } from '../http-edge/strict-request.ts'
+import {
+  readStrictly,
+  requestLineOfWords,
+  type StrictRequest,
+} from '../http-edge/strict-request.ts'
 
 /**
  * All requests that RFC 9112 lets a recipient read from the bytes of one connection, up to the first thing that is none.
@@ -7,7 +11,7 @@ import { readStrictly, type StrictRequest } from '../http-edge/strict-request.ts
 export function strictRequests(text: string): readonly StrictRequest[] {
   const requests: StrictRequest[] = []
   for (let rest = text; rest !== '';) {
-    const request = readStrictly(rest)
+    const request = readStrictly(rest, requestLineOfWords)
     if (request.kind !== 'request') return requests
     requests.push(request)
     const behind = rest.slice(request.length)
