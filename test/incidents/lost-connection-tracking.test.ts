@@ -22,7 +22,12 @@ if (skipUnlessPrivileged(t)) {
     const stage = { folder, netnsFolder: join(folder, 'netns') }
     mkdirSync(stage.netnsFolder)
     const answers: ServerResponse[] = []
-    const agent = createServer((_request, response) => {
+    const agent = createServer((request, response) => {
+      // The worker's own question whether the agent is there.
+      if (request.headers['x-overlapd-canary'] !== undefined) {
+        response.writeHead(204).end()
+        return
+      }
       response.setHeader('content-length', half.length * 2)
       response.write(half)
       answers.push(response)
