@@ -15,7 +15,7 @@ t.beforeEach(() => {
 
 // An end without a reset may be that of the sending half alone.
 for (const [how, leave] of [
-  ['resets', (guest: RawConnection) => guest.socket.resetAndDestroy()],
+  ['resets', (guest: RawConnection) => guest.reset()],
 ] as const) {
   t.test(`a guest that ${how} before the answer has its question withdrawn`, async (t) => {
     agent.answer = () => undefined
@@ -55,7 +55,7 @@ t.test(
     await waiting.write(get('/never'))
     const disconnects = await worker.metric('overlapd_proxy_guest_disconnects_total')
 
-    waiting.socket.resetAndDestroy()
+    waiting.reset()
     while ((await worker.metric('overlapd_proxy_guest_disconnects_total')) === disconnects);
     agent.answer = () => plainAnswer('ok')
     for (const { socket } of agent.requests.slice(-2)) socket.write(plainAnswer('late'))
@@ -98,7 +98,7 @@ t.test('a thousand guests that come and leave at once leave nothing behind', asy
       Array.from({ length: 100 }, () => RawConnection.open(worker.target)),
     )
     await Promise.all(guests.map((guest) => guest.write(get('/gone'))))
-    for (const guest of guests) guest.socket.resetAndDestroy()
+    for (const guest of guests) guest.reset()
   }
   agent.answer = () => plainAnswer('ok')
   while ((await worker.metric('overlapd_proxy_connections_open')) > 0);

@@ -177,7 +177,7 @@ t.test('a guest that leaves gives its direct slot up, and its place in the queue
   for (const one of opened) void one.write(get('/latest/meta-data'))
   await gate.until(4)
   await untilWaiting(agent, 2)
-  for (const one of opened) one.close()
+  for (const one of opened) one.reset()
   while ((await worker.metric('overlapd_proxy_direct_running')) > 0) await turn()
   while ((await computeQueue(agent)).running > 0) await turn()
   await untilWaiting(agent, 0)

@@ -75,7 +75,7 @@ t.test('an answer that broke off and a guest that left are told as such', async 
   const leaving = await worker.connectAs(port)
   await leaving.write(get('/latest/meta-data'))
   const id = idIn(await leaving.received(1_000))
-  leaving.close()
+  leaving.reset()
   while ((await worker.metric('overlapd_proxy_direct_running')) > 0) await turn()
   t.match(await worker.findRequest(id), { outcome: 'left', status: 200 })
 })

@@ -307,7 +307,7 @@ for (const { name, start } of hops) {
         void connection.write(get('/latest', ...(hop.lines ?? [])))
         while (hop.upstream.requests.length === known) await turn()
         await someTurns()
-        connection.close()
+        connection.reset()
         await someTurns()
 
         const after = await ask(hop, 'second')

@@ -106,8 +106,15 @@ export class RawConnection {
     return this.#received
   }
 
+  /** With nothing unread, the other side cannot tell this from the end of the sending half alone. */
   close(): void {
     this.socket.destroy()
+  }
+
+  /** Leaves so that the other side knows it. A UNIX socket has no reset, and no half-closing peers either. */
+  reset(): void {
+    if (this.socket.remoteFamily === undefined) this.socket.destroy()
+    else this.socket.resetAndDestroy()
   }
 
   async #more(): Promise<void> {
