@@ -24,6 +24,7 @@ export class HeadFraming {
   /** @returns how many of the bytes belong to the head */
   follow(piece: Buffer): Count {
     let at = 0
+    let ignored: Bytes = 0
     while (at < piece.length && !this.isOver) {
       const end = piece.indexOf(lineFeed, at)
       if (end < 0) {
@@ -38,10 +39,11 @@ export class HeadFraming {
         else this.#hasLine = true
         this.#lineBytes = 0
         at = end + 1
+        if (!this.#hasLine) ignored = at
       }
     }
     if (at > 0) this.previous = piece[at - 1] ?? 0
-    if (this.#hasLine || this.#lineBytes > 0) this.bytes += at
+    if (this.#hasLine || this.#lineBytes > 0) this.bytes += at - ignored
     return at
   }
 }

@@ -14,9 +14,7 @@ t.beforeEach(() => {
 })
 
 // An end without a reset may be that of the sending half alone.
-for (const [how, leave] of [
-  ['resets', (guest: RawConnection) => guest.reset()],
-] as const) {
+for (const [how, leave] of [['resets', (guest: RawConnection) => guest.reset()]] as const) {
   t.test(`a guest that ${how} before the answer has its question withdrawn`, async (t) => {
     agent.answer = () => undefined
     const before = await worker.metric('overlapd_proxy_guest_disconnects_total')
