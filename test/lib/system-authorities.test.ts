@@ -15,5 +15,5 @@ t.test('systemAuthorities() takes the first bundle that holds certificates', asy
     'SSL_CERT_FILE counts first',
   )
   t.equal(systemAuthorities(at('absent.pem'), bundles), pem, 'one that is not there does not count')
-  t.equal(systemAuthorities(undefined, [at('absent.pem')]), undefined, "Node's own list then")
+  t.equal(systemAuthorities('', [at('absent.pem')]), undefined, "Node's own list then")
 })
