@@ -165,13 +165,13 @@ t.test('guests wait for the first copy of 100,000 ports, and for no later one', 
   const again = ready()
   await agent.until('it is noticed', async () => {
     await askOne()
-    return (await detail()).includes('still used')
+    return (await detail()).includes('not confirmed')
   })
   await agent.until(
     'in step again',
     async () => {
       await askOne()
-      return !(await detail()).includes('still used')
+      return !(await detail()).includes('not confirmed')
     },
     patience,
   )
