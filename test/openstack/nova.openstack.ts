@@ -104,9 +104,12 @@ for (const server of servers) {
     await load.end()
     t.equal(load.wrong, 0, 'nobody got the data of another')
     t.strictSame(
-      [...load.statuses.keys()].filter((key) => key !== '200' && !/^503 .*Retry-After$/.test(key)),
+      // What was cut off at the moment of the end cannot be told from a request at which compute dies.
+      [...load.statuses.keys()].filter(
+        (key) => key !== '200' && !/^50(?:3 .*|2 compute_cut_off), Retry-After$/.test(key),
+      ),
       [],
-      `only 200 and 503 with Retry-After: ${load.text()}`,
+      `only 200, or a refusal with Retry-After: ${load.text()}`,
     )
     addResult(place, 'Nova restarted under load', { upstreams: server, answers: load.text() })
   })
