@@ -11,10 +11,12 @@ import {
 export function strictRequests(text: string): readonly StrictRequest[] {
   const requests: StrictRequest[] = []
   for (let rest = text; rest !== '';) {
-    const request = readStrictly(rest, requestLineOfWords)
+    // §2.2 asks for at least one empty line to be ignored, and Node's parser ignores all of them.
+    const begun = rest.replace(/^[\r\n]+/, '')
+    const request = readStrictly(begun, requestLineOfWords)
     if (request.kind !== 'request') return requests
     requests.push(request)
-    const behind = rest.slice(request.length)
+    const behind = begun.slice(request.length)
     const length = request.body === 'chunked' ? chunkedLength(behind) : request.body
     if (length === undefined || length > behind.length || request.isLast) return requests
     rest = behind.slice(length)
