@@ -69,9 +69,12 @@ const kinds = [
   },
 ] as const
 
+/** How old an answer by REST may be, in seconds. */
+const maxAge = 2
+
 /** What the README of neutron-rest promises, however many ask and however long it takes. */
 function mostByRest(seconds: number): number {
-  return 5 + 4 * Math.floor(seconds / 10)
+  return 5 + 4 * Math.floor(seconds / maxAge)
 }
 
 /** How long guests go on asking by REST, to see that the rate of questions does not depend on theirs. */
