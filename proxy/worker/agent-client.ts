@@ -190,7 +190,7 @@ export class AgentClient {
     for (const exchange of this.#waiting) {
       if (exchange.endpoint !== endpoint) continue
       if (hasOther) exchange.leaveEndpoint()
-      if (endpoint.isSilent && exchange.endpoint === endpoint) {
+      if (endpoint.isHung && exchange.endpoint === endpoint) {
         exchange.fail(new MetadataError('agent_unreachable', 'The agent does not answer'))
       }
     }

@@ -1,7 +1,7 @@
 /** One agent, with its connections and what requests have shown of it. One of the files of the proxy that know the HTTP client. */
 import Client from 'undici/lib/dispatcher/client.js'
 import Pool from 'undici/lib/dispatcher/pool.js'
-import type { Cancel, Clock, Count, MonotonicMilliseconds } from '../../lib/clock.ts'
+import type { Clock, Count, MonotonicMilliseconds } from '../../lib/clock.ts'
 import type { MetadataError } from '../../lib/errors.ts'
 import { UndiciClient } from '../../lib/http/general-client.ts'
 import { wireHeaders } from '../../lib/wire-headers.ts'
@@ -44,8 +44,10 @@ export class AgentEndpoint {
   /** When anything came from it last; a connection counts. */
   heardAt: MonotonicMilliseconds
   lastFailure: string | undefined
-  /** It takes connections and answers nothing, so it is given no request. */
+  /** It takes connections and answers nothing, so any other one is asked first. */
   isSilent = false
+  /** It has been silent for longer than a busy one is, so it is given no request. */
+  isHung = false
   readonly #connect: AgentConnector
   readonly #dispatcherOptions: Client.Options
   readonly #pool: Pool
@@ -109,12 +111,12 @@ export class AgentEndpoint {
   }
 
   /** Asks it whether it is ready; any answer is a sign of life. Calls back once, unless it is cancelled. */
-  askHealth(told: (outcome: HealthOutcome | Error) => void): Cancel {
+  askHealth(told: (outcome: HealthOutcome | Error) => void): HealthRequest {
     this.#health ??= new Client(origin, this.#dispatcherOptions)
     const request = new HealthRequest(told)
     const headers = [wireHeaders.canary, '1']
     this.#health.dispatch({ path: '/', method: 'GET', headers }, request)
-    return () => request.cancel()
+    return request
   }
 
   /**

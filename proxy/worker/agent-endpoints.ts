@@ -12,7 +12,7 @@ export interface AgentEndpointsOptions {
   readonly config: WorkerConfig['agent']
   readonly clock: Clock
   readonly logger: Logger
-  /** One that looked well looks down now. */
+  /** One that looked well looks down now, or one that is silent hangs. */
   readonly onDown: (endpoint: AgentEndpoint) => void
   /** True while a request waits for it. */
   readonly isWaitedFor: (endpoint: AgentEndpoint) => boolean
@@ -57,7 +57,7 @@ export class AgentEndpoints {
     }
   }
 
-  /** Notices within four seconds that one hangs. */
+  /** Notices within four seconds that one is silent, and within seven that it hangs. */
   #watch(endpoint: AgentEndpoint): void {
     if (this.#pulses.has(endpoint)) return
     const { clock, isWaitedFor } = this.#options
@@ -65,11 +65,12 @@ export class AgentEndpoints {
       endpoint,
       clock,
       isWaitedFor: () => isWaitedFor(endpoint),
-      onSilent: (why) => this.#noteSilent(endpoint, why),
+      onSilent: (why, isHung) => this.#noteSilent(endpoint, why, isHung),
       onAnswer: () => this.#noteLife(endpoint),
       onFailure: (cause) => {
         // What cannot be connected to is waited for by the connector.
         endpoint.isSilent = false
+        endpoint.isHung = false
         this.noteFailure(endpoint, 'connect', causeText(cause))
       },
     })
@@ -77,9 +78,14 @@ export class AgentEndpoints {
     pulse.start()
   }
 
-  #noteSilent(endpoint: AgentEndpoint, why: string): void {
-    if (endpoint.isSilent) return
+  #noteSilent(endpoint: AgentEndpoint, why: string, isHung: boolean): void {
     const { logger, onDown, onChange } = this.#options
+    if (endpoint.isSilent) {
+      if (!isHung || endpoint.isHung) return
+      endpoint.isHung = true
+      onDown(endpoint)
+      return
+    }
     endpoint.isSilent = true
     endpoint.lastFailure = why
     endpoint.health.failed('connect')
@@ -93,6 +99,7 @@ export class AgentEndpoints {
     endpoint.heardAt = this.#options.clock.now()
     const wasSilent = endpoint.isSilent
     endpoint.isSilent = false
+    endpoint.isHung = false
     if (!wasSilent) return false
     endpoint.health.succeeded()
     this.#isBack(endpoint)
@@ -131,11 +138,15 @@ export class AgentEndpoints {
     const [preferred] = this.#all
     if (tried.size === 0 && preferred?.health.state === 'up' && !preferred.isSilent)
       return preferred
-    const left = this.#all.filter((endpoint) => !tried.has(endpoint) && !endpoint.isSilent)
+    const left = this.#all.filter((endpoint) => !tried.has(endpoint) && !endpoint.isHung)
+    const speaking = left.filter((endpoint) => !endpoint.isSilent)
     const inState = (state: 'up' | 'due'): AgentEndpoint | undefined =>
-      left.find(({ health }) => health.state === state)
-    if (!isRepeatable) return inState('up') ?? inState('due') ?? soonest(left)
-    return left.find(({ health }) => health.state !== 'down') ?? soonest(left)
+      speaking.find(({ health }) => health.state === state)
+    const well = isRepeatable
+      ? speaking.find(({ health }) => health.state !== 'down')
+      : (inState('up') ?? inState('due'))
+    // A silent one may be only busy: last, since what it is given stays there.
+    return well ?? soonest(speaking) ?? left[0]
   }
 
   /** True when another one than this does not look down. */

@@ -1,10 +1,14 @@
 /** Does an agent still answer? It is asked what it answers by itself, since compute may take its time over what guests ask. */
 import type { Cancel, Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/clock.ts'
 import type { AgentEndpoint } from './agent-endpoint.ts'
+import type { HealthOutcome, HealthRequest } from './health-request.ts'
 
 /** What of an agent is needed to ask it. */
-export interface AskedAgent extends Pick<AgentEndpoint, 'heardAt' | 'isSilent' | 'askHealth'> {
+export interface AskedAgent extends Pick<AgentEndpoint, 'heardAt' | 'isSilent'> {
   readonly address: Pick<AgentEndpoint['address'], 'kind'>
+  askHealth(
+    told: (outcome: HealthOutcome | Error) => void,
+  ): Pick<HealthRequest, 'isSent' | 'cancel'>
 }
 
 export interface PulseOptions {
@@ -12,8 +16,11 @@ export interface PulseOptions {
   readonly clock: Clock
   /** True while a request waits for it. */
   readonly isWaitedFor: () => boolean
-  /** It takes connections and answers nothing. Called once for each health request that was in vain. */
-  readonly onSilent: (why: string) => void
+  /**
+   * It takes connections and answers nothing. Called once for each health request that was in vain.
+   * @param isHung at the second one in a row: so long no busy agent leaves everybody without a word
+   */
+  readonly onSilent: (why: string, isHung: boolean) => void
   /** It has answered the health request. */
   readonly onAnswer: () => void
   /** It could not be asked. */
@@ -21,7 +28,7 @@ export interface PulseOptions {
 }
 
 interface Question {
-  readonly cancel: Cancel
+  readonly request: Pick<HealthRequest, 'isSent' | 'cancel'>
   since: MonotonicMilliseconds
   missed: Count
 }
@@ -56,7 +63,7 @@ export class AgentPulse {
 
   stop(): void {
     this.#cancel?.()
-    this.#question?.cancel()
+    this.#question?.request.cancel()
     this.#question = undefined
   }
 
@@ -66,15 +73,18 @@ export class AgentPulse {
     this.#lastBeat = clock.now()
     if (this.#question !== undefined) {
       if (!this.#isInVain(this.#question)) return
-      this.#question.cancel()
+      this.#question.request.cancel()
       this.#question = undefined
-      onSilent(`silent: no answer to a health request in ${(mostMissed * interval) / 1_000} s`)
+      const seconds = (mostMissed * interval) / 1_000
+      onSilent(`silent: no answer to a health request in ${seconds} s`, endpoint.isSilent)
     } else if (endpoint.heardAt > lastBeat && !endpoint.isSilent) return
     const isHere = endpoint.address.kind === 'unix'
     if (!this.#isForeign && (isHere || endpoint.isSilent || isWaitedFor())) this.#ask()
   }
 
   #isInVain(question: Question): boolean {
+    // The connector waits for one that restarts, and has a limit of its own.
+    if (!question.request.isSent) return false
     const { heardAt } = this.#options.endpoint
     question.missed = heardAt > question.since ? 0 : question.missed + 1
     question.since = Math.max(question.since, heardAt)
@@ -83,7 +93,7 @@ export class AgentPulse {
 
   #ask(): void {
     const { endpoint, clock, onAnswer, onFailure } = this.#options
-    const cancel = endpoint.askHealth((outcome) => {
+    const request = endpoint.askHealth((outcome) => {
       this.#question = undefined
       if (outcome instanceof Error) {
         onFailure(outcome)
@@ -92,6 +102,6 @@ export class AgentPulse {
       this.#isForeign = outcome === 'foreign'
       onAnswer()
     })
-    this.#question = { cancel, since: clock.now(), missed: 0 }
+    this.#question = { request, since: clock.now(), missed: 0 }
   }
 }

@@ -16,6 +16,11 @@ export class HealthRequest implements AnswerHandler {
     this.#told = told
   }
 
+  /** False while there is no connection yet: an agent that is not there is not a silent one. */
+  get isSent(): boolean {
+    return this.#abort !== undefined
+  }
+
   /** Closes its connection as well: an agent that hung may answer late. */
   cancel(): void {
     this.#told = undefined

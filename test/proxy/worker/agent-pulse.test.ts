@@ -7,6 +7,7 @@ import { FakeClock } from '../../support/fake-clock.ts'
 class ScriptedAgent implements AskedAgent {
   heardAt = 0
   isSilent = false
+  isThere = true
   readonly address: AskedAgent['address']
   readonly questions: ((outcome: HealthOutcome | Error) => void)[] = []
   cancelled = 0
@@ -17,21 +18,22 @@ class ScriptedAgent implements AskedAgent {
 
   askHealth(told: (outcome: HealthOutcome | Error) => void) {
     this.questions.push(told)
-    return () => void (this.cancelled += 1)
+    return { isSent: this.isThere, cancel: () => void (this.cancelled += 1) }
   }
 }
 
 function start(kind: 'unix' | 'tls' = 'unix') {
   const clock = new FakeClock()
   const agent = new ScriptedAgent(kind)
-  const seen = { silent: 0, answers: 0, failures: 0 }
+  const seen = { silent: 0, hung: 0, answers: 0, failures: 0 }
   const wanted = { isWaitedFor: false }
   const pulse = new AgentPulse({
     endpoint: agent,
     clock,
     isWaitedFor: () => wanted.isWaitedFor,
-    onSilent: () => {
-      seen.silent += 1
+    onSilent: (_why, isHung) => {
+      if (isHung) seen.hung += 1
+      else seen.silent += 1
       agent.isSilent = true
     },
     onAnswer: () => {
@@ -65,6 +67,22 @@ t.test('one that does not is silent within four seconds, and back when it answer
   agent.questions[1]!('ours')
   t.equal(agent.isSilent, false)
   t.equal(seen.answers, 1)
+})
+
+t.test('one that is silent hangs within seven seconds, once for each that follow', async (t) => {
+  const { clock, seen } = start()
+  await clock.advance(6_999)
+  t.match(seen, { silent: 1, hung: 0 }, 'a busy one has time to answer')
+  await clock.advance(1)
+  t.match(seen, { silent: 1, hung: 1 })
+})
+
+t.test('one that is not there is not silent: it is waited for where one connects', async (t) => {
+  const { clock, agent, seen } = start()
+  agent.isThere = false
+  await clock.advance(60_000)
+  t.match(seen, { silent: 0, hung: 0 })
+  t.equal(agent.cancelled, 0)
 })
 
 t.test('one that gives guests answers need not be asked, and is not silent', async (t) => {
