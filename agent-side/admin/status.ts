@@ -1,4 +1,4 @@
-import type { Bytes, Count, Milliseconds, Seconds } from '../../lib/clock.ts'
+import type { Bytes, Count, Milliseconds, Seconds } from '../../lib/runtime/clock.ts'
 
 /** The body of `/status`: how the agent stands. Names ports and projects, so it is for operators alone. */
 export interface AgentStatus {

@@ -1,4 +1,4 @@
-import { isIpv6 } from '../../lib/ip-address.ts'
+import { isIpv6 } from '../../lib/identity/ip-address.ts'
 import { notFound, plainText, type Answer } from './answer.ts'
 import type { InstanceMetadata } from './instance-metadata.ts'
 

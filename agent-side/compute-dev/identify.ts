@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import type { InstanceId } from '../../lib/ids.ts'
-import type { Secret } from '../../lib/secret.ts'
-import { verifyInstanceId } from '../../lib/signature.ts'
-import { wireHeaders } from '../../lib/wire-headers.ts'
+import type { InstanceId } from '../../lib/identity/ids.ts'
+import type { Secret } from '../../lib/runtime/secret.ts'
+import { verifyInstanceId } from '../../lib/wire/signature.ts'
+import { wireHeaders } from '../../lib/wire/wire-headers.ts'
 import { notFound, Refusal } from './answer.ts'
 
 /** WSGI joins what is repeated; joined values never carry a right signature. */

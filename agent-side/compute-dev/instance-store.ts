@@ -1,6 +1,6 @@
-import type { Clock, MonotonicMilliseconds } from '../../lib/clock.ts'
-import type { InstanceId } from '../../lib/ids.ts'
-import type { Port } from '../ports/port-directory.ts'
+import type { Clock, MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
+import type { InstanceId } from '../../lib/identity/ids.ts'
+import type { Port } from '../ports/directory/port-directory.ts'
 import type { StaticTopology } from '../ports/static/topology.ts'
 import { instanceMetadata, type InstanceMetadata } from './instance-metadata.ts'
 

@@ -1,6 +1,6 @@
-import type { NetworkId } from '../../lib/ids.ts'
-import { compileCidr, isIpv6, type IpAddress } from '../../lib/ip-address.ts'
-import type { Port } from '../ports/port-directory.ts'
+import type { NetworkId } from '../../lib/identity/ids.ts'
+import { compileCidr, isIpv6, type IpAddress } from '../../lib/identity/ip-address.ts'
+import type { Port } from '../ports/directory/port-directory.ts'
 import type { Subnet } from '../ports/static/schema.ts'
 import type { StaticNetwork } from '../ports/static/topology.ts'
 

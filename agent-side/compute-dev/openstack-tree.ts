@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { EpochMilliseconds } from '../../lib/clock.ts'
+import type { EpochMilliseconds } from '../../lib/runtime/clock.ts'
 import { json, notFound, plainText, pythonJson, type Answer } from './answer.ts'
 import type { InstanceMetadata } from './instance-metadata.ts'
 

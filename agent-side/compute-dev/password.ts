@@ -1,4 +1,4 @@
-import type { Bytes } from '../../lib/clock.ts'
+import type { Bytes } from '../../lib/runtime/clock.ts'
 import { html, Refusal, type Answer } from './answer.ts'
 import type { InstanceMetadata } from './instance-metadata.ts'
 

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import type { Count, EpochMilliseconds } from '../../lib/clock.ts'
+import type { Count, EpochMilliseconds } from '../../lib/runtime/clock.ts'
 
 /** One request as it arrived and how it was answered. Holds signatures: for development only. */
 export interface RecordedRequest {

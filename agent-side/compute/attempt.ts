@@ -1,11 +1,11 @@
 /** One request to one upstream: streamed, cancellable, never followed, never decoded. */
-import type { Bytes } from '../../lib/clock.ts'
+import type { Bytes } from '../../lib/runtime/clock.ts'
 import { readAnswerHead } from '../../lib/http/answer-head.ts'
-import type { RequestSink } from '../../lib/http/origin-pool.ts'
-import type { PlainFields } from '../../lib/http/plain-head.ts'
-import type { AnswerHandler } from '../../lib/http/plain-pool.ts'
+import type { RequestSink } from '../../lib/fast-http/origin-pool.ts'
+import type { PlainFields } from '../../lib/fast-http/head.ts'
+import type { AnswerHandler } from '../../lib/fast-http/pool.ts'
 import { UnsizedAnswer } from '../../lib/http/unsized-answer.ts'
-import type { ReasonCode } from '../../lib/reason-codes.ts'
+import type { ReasonCode } from '../../lib/runtime/reason-codes.ts'
 import {
   type ComputeRequest,
   type Downstream,

@@ -14,7 +14,7 @@
  * themselves must not get the same one.
  */
 import { LRUCache } from 'lru-cache'
-import type { Bytes, Clock, Milliseconds, MonotonicMilliseconds } from '../../lib/clock.ts'
+import type { Bytes, Clock, Milliseconds, MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
 import type { ForwardCall, Forwarded, Forwarder } from './compute-client.ts'
 import { relayKept, type ComputeRequest, type KeptAnswer } from './exchange.ts'
 

@@ -1,10 +1,10 @@
 /** Which endpoint answers, with which secret, and what is tried when one does not? */
-import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/clock.ts'
-import { causeText, MetadataError } from '../../lib/errors.ts'
-import { isOverloadStatus, type AdaptiveLimit } from '../../lib/adaptive-limit.ts'
-import type { FairGate } from '../../lib/fair-gate.ts'
-import type { Seat } from '../../lib/fair-queue.ts'
-import type { Logger } from '../../lib/log.ts'
+import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
+import { causeText, MetadataError } from '../../lib/runtime/errors.ts'
+import { isOverloadStatus, type AdaptiveLimit } from '../../lib/admission/adaptive-limit.ts'
+import type { FairGate } from '../../lib/admission/fair-gate.ts'
+import type { Seat } from '../../lib/admission/fair-queue.ts'
+import type { Logger } from '../../lib/runtime/log.ts'
 import { attempt, type AttemptOutcome, type ComputeFailure } from './attempt.ts'
 import {
   isRepeatable,
@@ -14,7 +14,7 @@ import {
   type KeptAnswer,
 } from './exchange.ts'
 import { documentKind } from './document-kind.ts'
-import { pauseUnlessGone, RestartPatience, type Waited } from './restart-patience.ts'
+import { pauseUnlessGone, RestartPatience, type Waited } from './restart-retry.ts'
 import type { RequestSigner, SecretSlot, SignedIdentity } from './signed-headers.ts'
 import type { Upstream, Upstreams } from './upstreams.ts'
 

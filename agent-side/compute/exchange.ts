@@ -1,5 +1,5 @@
 /** What goes to the compute metadata API and where its answer goes, without saying who brought it. */
-import type { Bytes } from '../../lib/clock.ts'
+import type { Bytes } from '../../lib/runtime/clock.ts'
 
 /** The part of a guest's request that reaches compute. */
 export interface ComputeRequest {

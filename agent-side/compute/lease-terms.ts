@@ -1,5 +1,5 @@
-import type { Count } from '../../lib/clock.ts'
-import type { LeaseUpstream } from '../../lib/lease-messages.ts'
+import type { Count } from '../../lib/runtime/clock.ts'
+import type { LeaseUpstream } from '../../lib/wire/lease-messages.ts'
 import type { RequestSigner, SignedIdentity } from './signed-headers.ts'
 import type { Upstreams, UpstreamTls } from './upstreams.ts'
 

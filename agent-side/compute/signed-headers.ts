@@ -1,8 +1,8 @@
-import type { InstanceId, ProjectId } from '../../lib/ids.ts'
-import type { IpAddress } from '../../lib/ip-address.ts'
-import type { Secret } from '../../lib/secret.ts'
-import { signInstanceId } from '../../lib/signature.ts'
-import { wireHeaders } from '../../lib/wire-headers.ts'
+import type { InstanceId, ProjectId } from '../../lib/identity/ids.ts'
+import type { IpAddress } from '../../lib/identity/ip-address.ts'
+import type { Secret } from '../../lib/runtime/secret.ts'
+import { signInstanceId } from '../../lib/wire/signature.ts'
+import { wireHeaders } from '../../lib/wire/wire-headers.ts'
 import type { FlatHeaders } from './exchange.ts'
 
 /** What compute is told about the guest. */

@@ -5,13 +5,17 @@ import type {
   EpochMilliseconds,
   Milliseconds,
   MonotonicMilliseconds,
-} from '../../lib/clock.ts'
-import { OriginPool, type OriginPoolOptions, type RequestSink } from '../../lib/http/origin-pool.ts'
-import { tolerantConnector } from '../../lib/http/paused-end.ts'
-import type { InstanceId } from '../../lib/ids.ts'
-import type { Logger } from '../../lib/log.ts'
-import { clientSecureContext } from '../../lib/tls-material.ts'
-import { UpstreamHealth, type UpstreamFailure } from '../../lib/upstream-health.ts'
+} from '../../lib/runtime/clock.ts'
+import {
+  OriginPool,
+  type OriginPoolOptions,
+  type RequestSink,
+} from '../../lib/fast-http/origin-pool.ts'
+import { tolerantConnector } from '../../lib/fast-http/paused-end.ts'
+import type { InstanceId } from '../../lib/identity/ids.ts'
+import type { Logger } from '../../lib/runtime/log.ts'
+import { clientSecureContext } from '../../lib/files/tls-material.ts'
+import { UpstreamHealth, type UpstreamFailure } from '../../lib/admission/upstream-health.ts'
 import type { SecretSlot } from './signed-headers.ts'
 
 export interface UpstreamsOptions {

@@ -1,18 +1,18 @@
 /** Where the workers of this host connect for leases: a socket that no request of a guest is ever read from. */
 import { createServer, type Server, type Socket } from 'node:net'
-import type { Bytes, Count } from '../../lib/clock.ts'
-import { causeText } from '../../lib/errors.ts'
-import { JsonLines } from '../../lib/json-lines.ts'
+import type { Bytes, Count } from '../../lib/runtime/clock.ts'
+import { causeText } from '../../lib/runtime/errors.ts'
+import { JsonLines } from '../../lib/wire/json-lines.ts'
 import {
   leaseLine,
   longestLeaseLine,
   readLeaseRequest,
   type LeaseNews,
-} from '../../lib/lease-messages.ts'
-import type { Part } from '../../lib/lifecycle.ts'
-import type { ConnectionRefusals } from '../connection-refusals.ts'
-import { listenOnSocketFile, type SocketFileOptions } from '../socket-file.ts'
-import type { LeaseDesk } from './lease-desk.ts'
+} from '../../lib/wire/lease-messages.ts'
+import type { Part } from '../../lib/runtime/lifecycle.ts'
+import type { ConnectionRefusals } from '../listeners/connection-refusals.ts'
+import { listenOnSocketFile, type SocketFileOptions } from '../../lib/sockets/socket-file.ts'
+import type { LeaseDesk } from './lease-issuer.ts'
 
 export interface LeaseListenerOptions {
   readonly desk: LeaseDesk

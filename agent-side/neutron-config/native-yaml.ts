@@ -1,5 +1,5 @@
 import { isMapping, pathText } from '../../lib/config/entry.ts'
-import { Secret } from '../../lib/secret.ts'
+import { Secret } from '../../lib/runtime/secret.ts'
 
 /** Where the printed configuration says that secrets are. */
 const secretsFolder = '/etc/overlapd/secrets'

@@ -1,4 +1,4 @@
-import type { OsloOption } from '../../lib/config/oslo-option.ts'
+import type { OsloOption } from '../../lib/oslo/oslo-option.ts'
 
 /**
  * What Neutron's metadata agents read from their files, by the key under which the translation speaks of it. Names, types

@@ -1,6 +1,6 @@
-import type { OsloConfig } from '../../lib/config/oslo-config.ts'
+import type { OsloConfig } from '../../lib/oslo/oslo-config.ts'
 import { closest } from '../../lib/config/suggestion.ts'
-import { textTable } from '../../lib/text-table.ts'
+import { textTable } from '../../lib/observe/text-table.ts'
 import { neutronOptions, type NeutronOption } from './neutron-options.ts'
 import type { Fitting } from './fit-settings.ts'
 import { namesAgainst, reasonAgainst } from './not-applicable.ts'

@@ -1,7 +1,7 @@
 import { isIPv6 } from 'node:net'
-import type { Milliseconds, Seconds } from '../../lib/clock.ts'
-import type { OsloConfig } from '../../lib/config/oslo-config.ts'
-import { Secret } from '../../lib/secret.ts'
+import type { Milliseconds, Seconds } from '../../lib/runtime/clock.ts'
+import type { OsloConfig } from '../../lib/oslo/oslo-config.ts'
+import { Secret } from '../../lib/runtime/secret.ts'
 import type { NeutronOption } from './neutron-options.ts'
 import { Translation } from './translation.ts'
 

@@ -4,8 +4,8 @@ import {
   type OsloConfig,
   type OsloReading,
   type UnknownSetting,
-} from '../../lib/config/oslo-config.ts'
-import type { OsloValue } from '../../lib/config/oslo-option.ts'
+} from '../../lib/oslo/oslo-config.ts'
+import type { OsloValue } from '../../lib/oslo/oslo-option.ts'
 import { neutronOptions, type NeutronOption } from './neutron-options.ts'
 
 /** A value of our own configuration and the place it came from. */

@@ -1,8 +1,8 @@
 import { LRUCache } from 'lru-cache'
-import type { Count } from '../../lib/clock.ts'
-import type { NetworkId, RouterId } from '../../lib/ids.ts'
-import type { Scope } from '../../lib/scope.ts'
-import type { DirectoryChange } from '../ports/port-directory.ts'
+import type { Count } from '../../lib/runtime/clock.ts'
+import type { NetworkId, RouterId } from '../../lib/identity/ids.ts'
+import type { Scope } from '../../lib/identity/scope.ts'
+import type { DirectoryChange } from '../ports/directory/port-directory.ts'
 
 /** A place in the order of changes. */
 export type ChangeNumber = number

@@ -1,8 +1,8 @@
 /** Given the ports that could be meant, which one is it? A pure decision: no question is asked from here. */
-import type { NetworkId } from '../../lib/ids.ts'
-import { isLinkLocalIpv6, macFromEui64 } from '../../lib/ip-address.ts'
-import type { MacAddress } from '../../lib/mac-address.ts'
-import type { Port, PortQuery } from '../ports/port-directory.ts'
+import type { NetworkId } from '../../lib/identity/ids.ts'
+import { isLinkLocalIpv6, macFromEui64 } from '../../lib/identity/ip-address.ts'
+import type { MacAddress } from '../../lib/identity/mac-address.ts'
+import type { Port, PortQuery } from '../ports/directory/port-directory.ts'
 import { Deliberation } from './deliberation.ts'
 import { networksOfPlace, type Place } from './place.ts'
 import type { LookupKey, Verdict } from './resolution.ts'

@@ -1,8 +1,8 @@
 import { LRUCache } from 'lru-cache'
-import type { Clock, Count, Milliseconds } from '../../lib/clock.ts'
-import type { PortId } from '../../lib/ids.ts'
+import type { Clock, Count, Milliseconds } from '../../lib/runtime/clock.ts'
+import type { PortId } from '../../lib/identity/ids.ts'
 import type { LookupKey, Verdict } from './resolution.ts'
-import { ScopedMemory } from './scoped-memory.ts'
+import { ScopedMemory } from './scoped-clock-cache.ts'
 
 /** Longer than a machine whose port was deleted stays plugged in. */
 const remembered: Milliseconds = 60 * 60 * 1_000

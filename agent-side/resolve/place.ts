@@ -1,7 +1,7 @@
 /** Through which networks may a request have come in? */
-import type { IngressPort } from '../../lib/ingress-port.ts'
-import type { NetworkId } from '../../lib/ids.ts'
-import { networksOf, type RouterInterface } from '../ports/port-directory.ts'
+import type { IngressPort } from '../../lib/identity/ingress-port.ts'
+import type { NetworkId } from '../../lib/identity/ids.ts'
+import { networksOf, type RouterInterface } from '../ports/directory/port-directory.ts'
 import { routedByAddress, type RoutedRules } from './routed-policy.ts'
 
 /** The networks a verdict is about, by what their ports can be to the request. */

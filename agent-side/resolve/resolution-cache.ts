@@ -1,9 +1,9 @@
-import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/clock.ts'
-import type { PortId } from '../../lib/ids.ts'
-import { scopeText } from '../../lib/scope.ts'
+import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
+import type { PortId } from '../../lib/identity/ids.ts'
+import { scopeText } from '../../lib/identity/scope.ts'
 import type { ChangeLog, ChangeNumber } from './change-log.ts'
 import type { LookupKey, Resolution } from './resolution.ts'
-import { ScopedMemory } from './scoped-memory.ts'
+import { ScopedMemory } from './scoped-clock-cache.ts'
 
 export interface CacheLimits {
   /** How many found identities. */

@@ -1,11 +1,11 @@
 /** Which instance does an address inside a scope belong to, and on what grounds do we say so? */
-import type { MonotonicMilliseconds } from '../../lib/clock.ts'
-import type { InstanceId, NetworkId, PortId, ProjectId } from '../../lib/ids.ts'
-import type { IngressPort } from '../../lib/ingress-port.ts'
-import type { IpAddress } from '../../lib/ip-address.ts'
-import type { MacAddress } from '../../lib/mac-address.ts'
-import { scopeText, type Scope } from '../../lib/scope.ts'
-import type { Freshness, Port } from '../ports/port-directory.ts'
+import type { MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
+import type { InstanceId, NetworkId, PortId, ProjectId } from '../../lib/identity/ids.ts'
+import type { IngressPort } from '../../lib/identity/ingress-port.ts'
+import type { IpAddress } from '../../lib/identity/ip-address.ts'
+import type { MacAddress } from '../../lib/identity/mac-address.ts'
+import { scopeText, type Scope } from '../../lib/identity/scope.ts'
+import type { Freshness, Port } from '../ports/directory/port-directory.ts'
 
 /** All that a request says about where it came from. Nothing less may be the key of a cache. */
 export interface LookupKey {

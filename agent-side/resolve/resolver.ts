@@ -1,21 +1,25 @@
 /** Who is behind this address? The cache if it knows, else the port directory, and never a guess. */
-import { unlessAborted, type Cancellable, type Cancellation } from '../../lib/cancellation.ts'
-import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/clock.ts'
-import { MetadataError } from '../../lib/errors.ts'
-import { scopeText } from '../../lib/scope.ts'
+import {
+  unlessAborted,
+  type Cancellable,
+  type Cancellation,
+} from '../../lib/runtime/cancellation.ts'
+import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
+import { MetadataError } from '../../lib/runtime/errors.ts'
+import { scopeText } from '../../lib/identity/scope.ts'
 import {
   networksOf,
   type Freshness,
   type Port,
   type PortDirectory,
-} from '../ports/port-directory.ts'
+} from '../ports/directory/port-directory.ts'
 import { ChangeLog } from './change-log.ts'
 import { decideIdentity, portQueries, type IdentityRules } from './identity-policy.ts'
 import { MacMemory } from './mac-memory.ts'
 import { networksOfPlace, placeOf, placeOfIngress, type Place } from './place.ts'
 import { lookupKeyText, type LookupKey, type Resolution, type Verdict } from './resolution.ts'
 import { ResolutionCache, type CacheLimits } from './resolution-cache.ts'
-import { shownPlace, shownPort, shownVerdict } from './shown.ts'
+import { shownPlace, shownPort, shownVerdict } from './operator-view.ts'
 import { SingleFlight } from './single-flight.ts'
 import type { Trace } from './trace.ts'
 

@@ -1,4 +1,4 @@
-import type { NetworkId } from '../../lib/ids.ts'
+import type { NetworkId } from '../../lib/identity/ids.ts'
 
 /**
  * What becomes of a guest that no port on the link can be told to be, as behind a VM that routes.

@@ -1,6 +1,6 @@
-import { Cancellation, unlessAborted, type Cancellable } from '../../lib/cancellation.ts'
-import type { Count } from '../../lib/clock.ts'
-import { MetadataError } from '../../lib/errors.ts'
+import { Cancellation, unlessAborted, type Cancellable } from '../../lib/runtime/cancellation.ts'
+import type { Count } from '../../lib/runtime/clock.ts'
+import { MetadataError } from '../../lib/runtime/errors.ts'
 
 interface Flight<Value> {
   readonly promise: Promise<Value>

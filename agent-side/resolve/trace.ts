@@ -1,4 +1,4 @@
-import type { Clock, Milliseconds, MonotonicMilliseconds } from '../../lib/clock.ts'
+import type { Clock, Milliseconds, MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
 
 /** One thing that was done for a request: `{ step: 'ports', detail: {…}, ms: 1.2 }`. */
 export interface TraceStep {

@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Milliseconds } from '../../lib/clock.ts'
+import type { Milliseconds } from '../../lib/runtime/clock.ts'
 import { askAdminJson } from '../../lib/http/admin-client.ts'
 
 const buildFolder = join(import.meta.dirname, '..', '..')

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
-import type { Count } from '../../lib/clock.ts'
-import { causeText } from '../../lib/errors.ts'
+import type { Count } from '../../lib/runtime/clock.ts'
+import { causeText } from '../../lib/runtime/errors.ts'
 import { findGround, runInUserNamespace } from './privilege.ts'
 import { loopbackStage } from './loopback-stage.ts'
 import { namespaceStage } from './namespace-stage.ts'

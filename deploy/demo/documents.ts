@@ -1,4 +1,4 @@
-import { scopeText } from '../../lib/scope.ts'
+import { scopeText } from '../../lib/identity/scope.ts'
 import { demoSubnet, scopeOf, type DemoTopology } from './topology.ts'
 
 /** Files and sockets of one run, all in one folder. */

@@ -2,10 +2,14 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import type { Socket } from 'node:net'
-import { systemClock, type Count } from '../../lib/clock.ts'
-import { JsonLineChannel } from '../../lib/json-line-channel.ts'
-import type { OwnListenerDescription, ToWorker, WorkerConfig } from '../../proxy/worker/protocol.ts'
-import { readFromWorker } from '../../proxy/worker/read-from-worker.ts'
+import { systemClock, type Count } from '../../lib/runtime/clock.ts'
+import { JsonLineChannel } from '../../lib/wire/json-line-channel.ts'
+import type {
+  OwnListenerDescription,
+  ToWorker,
+  WorkerConfig,
+} from '../../proxy/worker/shared/protocol.ts'
+import { readFromWorker } from '../../proxy/worker/shared/read-from-worker.ts'
 import { freeTcpPort } from './free-tcp-port.ts'
 import { layOut, otherUser, removeFolder, startAgentSide } from './daemon-set.ts'
 import type { DemoPlaces } from './documents.ts'

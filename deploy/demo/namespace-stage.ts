@@ -1,5 +1,5 @@
 import { symlink, writeFile } from 'node:fs/promises'
-import type { Count, Milliseconds } from '../../lib/clock.ts'
+import type { Count, Milliseconds } from '../../lib/runtime/clock.ts'
 import { Daemon } from './daemons.ts'
 import { documentText, layOut, otherUser, removeFolder, startAgentSide } from './daemon-set.ts'
 import { proxyDocument, type DemoPlaces } from './documents.ts'

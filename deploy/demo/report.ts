@@ -1,4 +1,4 @@
-import { headedTable } from '../../lib/text-table.ts'
+import { headedTable } from '../../lib/observe/text-table.ts'
 import type { Stage } from './stage.ts'
 import type { Visit } from './visits.ts'
 
@@ -60,7 +60,7 @@ export function outlook(stage: Stage): string {
   const [v4, v6] = stage.questionsOf(guest).map(({ url }) => url)
   const inside = stage.kind === 'namespaces' ? `sudo ip netns exec ${guest.netns} ` : ''
   const { agentAdminSocket, proxyAdminSocket } = stage.places
-  const command = 'node dist/lib/cli/overlapd.js'
+  const command = 'node dist/deploy/overlapd/overlapd.js'
   return [
     'Serving until Ctrl-C. Look around from another terminal:',
     '',

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
-import { eui64LinkLocal } from '../../lib/ip-address.ts'
-import { parseMacAddress } from '../../lib/mac-address.ts'
+import { eui64LinkLocal } from '../../lib/identity/ip-address.ts'
+import { parseMacAddress } from '../../lib/identity/mac-address.ts'
 import { inParallel, runCommand } from './run-command.ts'
 import { demoSubnet, type DemoGuest, type DemoNetwork, type DemoTopology } from './topology.ts'
 

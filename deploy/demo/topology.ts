@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import type { Count } from '../../lib/clock.ts'
-import type { Scope } from '../../lib/scope.ts'
-import { parseNetworkId, parseRouterId } from '../../lib/ids.ts'
+import type { Count } from '../../lib/runtime/clock.ts'
+import type { Scope } from '../../lib/identity/scope.ts'
+import { parseNetworkId, parseRouterId } from '../../lib/identity/ids.ts'
 
 /** A guest of the demo: a namespace with one interface, and the instance it should turn out to be. */
 export interface DemoGuest {

@@ -1,8 +1,8 @@
 import { Command, CommanderError, Option } from 'commander'
 import { ConfigError } from '../config/config-error.ts'
-import { causeText } from '../errors.ts'
+import { causeText } from '../runtime/errors.ts'
 import { CommandOptions } from './command-options.ts'
-import { packageVersion } from './package-version.ts'
+import { packageVersion } from '../runtime/package-version.ts'
 import { processTerminal, type Terminal } from './terminal.ts'
 import { UsageError } from './usage-error.ts'
 

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { readYamlFile, YamlError } from '../yaml.ts'
+import { readYamlFile, YamlError } from '../files/yaml.ts'
 import { ConfigError, problemText } from './config-error.ts'
 import { environmentName, tableNames, type TableName } from './table-names.ts'
 import { closest } from './suggestion.ts'

@@ -1,5 +1,5 @@
 import { isAbsolute, resolve } from 'node:path'
-import type { Bytes, Count, Milliseconds } from '../clock.ts'
+import type { Bytes, Count, Milliseconds } from '../runtime/clock.ts'
 import { bytesText, durationText, parseBytes, parseDuration } from './quantity.ts'
 import { invalid, shownInput, type Entry, type Given } from './entry.ts'
 

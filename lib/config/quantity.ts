@@ -1,4 +1,4 @@
-import type { Bytes, Milliseconds } from '../clock.ts'
+import type { Bytes, Milliseconds } from '../runtime/clock.ts'
 
 /** How are spans of time and sizes written by an operator? */
 

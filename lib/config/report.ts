@@ -1,4 +1,4 @@
-import { terminalText, textTable } from '../text-table.ts'
+import { terminalText, textTable } from '../observe/text-table.ts'
 import { originText } from './config-error.ts'
 import type { ConfigRow } from './entry.ts'
 import type { LoadedConfig } from './load.ts'

@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
-import { causeText } from '../errors.ts'
-import { Secret } from '../secret.ts'
+import { causeText } from '../runtime/errors.ts'
+import { Secret } from '../runtime/secret.ts'
 import {
   invalid,
   shownInput,

@@ -1,6 +1,6 @@
 import { Hono } from 'hono'
 import { html, raw } from 'hono/html'
-import type { Registry } from '../metrics.ts'
+import type { Registry } from '../observe/metrics.ts'
 
 /** Can one part of a process do its work? The detail is for the operator and names no secret. */
 export interface PartReadiness {

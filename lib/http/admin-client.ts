@@ -1,5 +1,5 @@
 import { request } from 'node:http'
-import type { Bytes, Milliseconds } from '../clock.ts'
+import type { Bytes, Milliseconds } from '../runtime/clock.ts'
 
 /** Where an admin socket listens: the path of a UNIX socket, or `http://127.0.0.1:9100`. */
 export type AdminAddress = string

@@ -1,5 +1,5 @@
-import { isReasonCode, type ReasonCode } from '../reason-codes.ts'
-import { relayedResponseHeaders, wireHeaders } from '../wire-headers.ts'
+import { isReasonCode, type ReasonCode } from '../runtime/reason-codes.ts'
+import { relayedResponseHeaders, wireHeaders } from '../wire/wire-headers.ts'
 
 /** What of an agent's answer goes on to the guest, body aside. */
 export interface AnswerHead {

@@ -1,5 +1,5 @@
-import { reasonRow, type ReasonCode } from '../reason-codes.ts'
-import { wireHeaders } from '../wire-headers.ts'
+import { reasonRow, type ReasonCode } from '../runtime/reason-codes.ts'
+import { wireHeaders } from '../wire/wire-headers.ts'
 
 /** What to write to whoever asked; nothing in it depends on a server library. */
 export interface ErrorResponse {

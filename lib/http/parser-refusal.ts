@@ -1,4 +1,4 @@
-import type { ReasonCode } from '../reason-codes.ts'
+import type { ReasonCode } from '../runtime/reason-codes.ts'
 
 /** What Node's HTTP server says of a connection that it cannot read on. */
 export interface ParserError extends Error {

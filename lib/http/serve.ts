@@ -3,7 +3,7 @@ import { chmodSync, lstatSync, unlinkSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { connect } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
-import type { Milliseconds } from '../clock.ts'
+import type { Milliseconds } from '../runtime/clock.ts'
 
 /** Anything with Hono's `fetch`: the app that answers. */
 export interface FetchApp {

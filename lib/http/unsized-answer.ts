@@ -1,5 +1,5 @@
 /** How does an answer of which nobody has said how long it is get a length, so that guests need not read its framing? */
-import type { Bytes } from '../clock.ts'
+import type { Bytes } from '../runtime/clock.ts'
 
 /** Longer ones go on as they come. */
 const mostHeld: Bytes = 64 * 1024

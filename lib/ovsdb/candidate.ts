@@ -1,7 +1,7 @@
 /** Is this server to be used? It is connected to and asked, and nothing is copied from it yet. */
 import type { Duplex } from 'node:stream'
-import type { Clock, Milliseconds, MonotonicMilliseconds } from '../clock.ts'
-import { causeText } from '../errors.ts'
+import type { Clock, Milliseconds, MonotonicMilliseconds } from '../runtime/clock.ts'
+import { causeText } from '../runtime/errors.ts'
 import type { OvsdbClientOptions } from './client.ts'
 import { connectOvsdbEndpoint, type OvsdbEndpoint } from './endpoint.ts'
 import { OvsdbError } from './ovsdb-error.ts'

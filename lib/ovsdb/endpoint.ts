@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { connect as connectSocket, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import { causeText } from '../errors.ts'
-import { parseIpAddress } from '../ip-address.ts'
-import { systemAuthorities } from '../system-authorities.ts'
+import { causeText } from '../runtime/errors.ts'
+import { parseIpAddress } from '../identity/ip-address.ts'
+import { systemAuthorities } from '../files/system-authorities.ts'
 import { OvsdbError } from './ovsdb-error.ts'
 
 /** Where an OVSDB server listens, in the notation of ovsdb(7): `unix:/run/x.sock`, `tcp:10.0.0.1:6642`, `ssl:[fd00::1]:6642`. */

@@ -1,4 +1,4 @@
-import type { Bytes, Count } from '../clock.ts'
+import type { Bytes, Count } from '../runtime/clock.ts'
 import { OvsdbError } from './ovsdb-error.ts'
 
 /** One complete JSON object as it stood on the wire. */

@@ -1,4 +1,4 @@
-import type { Clock, Count, Milliseconds } from '../clock.ts'
+import type { Clock, Count, Milliseconds } from '../runtime/clock.ts'
 import { OvsdbError } from './ovsdb-error.ts'
 import type { OvsdbSession } from './session.ts'
 import { readTableUpdates, type RowChange, type TableUpdates } from './table-updates.ts'

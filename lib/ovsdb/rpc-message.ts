@@ -1,4 +1,4 @@
-import type { Bytes } from '../clock.ts'
+import type { Bytes } from '../runtime/clock.ts'
 import type { JsonText } from './json-stream.ts'
 import { OvsdbError } from './ovsdb-error.ts'
 

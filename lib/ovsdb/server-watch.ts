@@ -1,4 +1,4 @@
-import type { Milliseconds } from '../clock.ts'
+import type { Milliseconds } from '../runtime/clock.ts'
 import type { Row } from './notation.ts'
 import { OvsdbError } from './ovsdb-error.ts'
 import {

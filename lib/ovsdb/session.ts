@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
-import type { Bytes, Cancel, Clock, Milliseconds, MonotonicMilliseconds } from '../clock.ts'
-import { causeText } from '../errors.ts'
+import type { Bytes, Cancel, Clock, Milliseconds, MonotonicMilliseconds } from '../runtime/clock.ts'
+import { causeText } from '../runtime/errors.ts'
 import { JsonStream } from './json-stream.ts'
 import { OvsdbError } from './ovsdb-error.ts'
 import { readRpcMessage, type RpcMessage } from './rpc-message.ts'

@@ -1,12 +1,12 @@
 /** What does `overlapd-proxy adopt` show and do? */
 import type { CommandCall, CommandSpec, OptionSpec } from '../../lib/cli/command.ts'
 import { UsageError } from '../../lib/cli/usage-error.ts'
-import { systemClock } from '../../lib/clock.ts'
-import { causeText } from '../../lib/errors.ts'
-import { scopeText } from '../../lib/scope.ts'
-import { terminalText, textTable } from '../../lib/text-table.ts'
-import { listenAddressText } from '../listen-address.ts'
-import { scopeId } from '../namespace-identity.ts'
+import { systemClock } from '../../lib/runtime/clock.ts'
+import { causeText } from '../../lib/runtime/errors.ts'
+import { scopeText } from '../../lib/identity/scope.ts'
+import { terminalText, textTable } from '../../lib/observe/text-table.ts'
+import { listenAddressText } from '../config/listen-address.ts'
+import { scopeId } from '../namespaces/identity.ts'
 import { scanNamespaces } from '../netns/discover.ts'
 import {
   findNeutronHaproxies,

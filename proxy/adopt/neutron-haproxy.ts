@@ -9,14 +9,14 @@ import {
   statSync,
 } from 'node:fs'
 import { basename } from 'node:path'
-import { causeText } from '../../lib/errors.ts'
-import type { NeutronHaproxyConfig } from '../haproxy/neutron-config.ts'
-import { readNeutronHaproxyConfig } from '../haproxy/stand-in.ts'
-import { identityFromName, isSameIdentity, type NamespaceIdentity } from '../namespace-identity.ts'
+import { causeText } from '../../lib/runtime/errors.ts'
+import type { NeutronHaproxyConfig } from '../haproxy-shim/neutron-config.ts'
+import { readNeutronHaproxyConfig } from '../haproxy-shim/stand-in.ts'
+import { identityFromName, isSameIdentity, type NamespaceIdentity } from '../namespaces/identity.ts'
 import type { FoundNamespace } from '../netns/discover.ts'
 import { namespaceKeyOf, type NamespaceKey } from '../netns/namespace-handle.ts'
 import { listListeningRows } from '../netns/port-holder.ts'
-import { commandLineOf, startTimeOf } from '../process-identity.ts'
+import { commandLineOf, startTimeOf } from '../linux/process-identity.ts'
 
 /** A running haproxy with a configuration of Neutron's. */
 export interface NeutronHaproxy {

@@ -1,18 +1,18 @@
 /** How does one namespace change from a haproxy to us without a refused connection? */
 import { closeSync } from 'node:fs'
-import type { Clock, Milliseconds } from '../../lib/clock.ts'
-import { attachmentFolderOf, prepareAttachmentFolder } from '../haproxy/attachment-folder.ts'
-import { recordName, type AttachmentRecord } from '../haproxy/attachment-record.ts'
-import { endWaiting, leaveWaiting } from '../haproxy/attach-waiting.ts'
-import { askProxy } from '../haproxy/control-client.ts'
-import { writePidFile } from '../haproxy/stand-in.ts'
+import type { Clock, Milliseconds } from '../../lib/runtime/clock.ts'
+import { attachmentFolderOf, prepareAttachmentFolder } from '../haproxy-shim/attachment-folder.ts'
+import { recordName, type AttachmentRecord } from '../haproxy-shim/attachment-record.ts'
+import { endWaiting, leaveWaiting } from '../haproxy-shim/attach-waiting.ts'
+import { askProxy } from '../haproxy-shim/control-client.ts'
+import { writePidFile } from '../haproxy-shim/stand-in.ts'
 import { findNftPrograms } from '../interception/nft.ts'
 import { listeningSocketOf } from '../netns/listening-socket.ts'
 import { openNamespace } from '../netns/namespace-handle.ts'
-import { startTimeOf } from '../process-identity.ts'
-import { handSockets } from './handed-sockets.ts'
+import { startTimeOf } from '../linux/process-identity.ts'
+import { handSockets } from '../linux/socket-passing.ts'
 import { processTagOf, listeningDescriptorsOf, type NeutronHaproxy } from './neutron-haproxy.ts'
-import { ProcessDescriptor } from './process-descriptor.ts'
+import { ProcessDescriptor } from '../linux/pidfd.ts'
 
 export interface TakeOverOptions {
   readonly controlSocket: string

@@ -1,13 +1,13 @@
 /** Is each namespace really answered from, and how quickly? Asks now and then without being a guest. */
 import { closeSync } from 'node:fs'
-import type { Cancel, Clock, Count, Milliseconds, Seconds } from '../../lib/clock.ts'
-import type { Logger } from '../../lib/log.ts'
-import type { NamespaceKind } from '../namespace-identity.ts'
+import type { Cancel, Clock, Count, Milliseconds, Seconds } from '../../lib/runtime/clock.ts'
+import type { Logger } from '../../lib/runtime/log.ts'
+import type { NamespaceKind } from '../namespaces/identity.ts'
 import { connectIn, type ConnectTarget } from '../netns/connect-in.ts'
-import { SystemCallError } from '../netns/libc.ts'
+import { SystemCallError } from '../linux/libc.ts'
 import { openNamespace, type NamespaceKey } from '../netns/namespace-handle.ts'
 import type { NamespaceWindow } from '../netns/window.ts'
-import { notOurs, type CanaryOutcome } from '../worker/protocol.ts'
+import { notOurs, type CanaryOutcome } from '../worker/shared/protocol.ts'
 
 /** A namespace that is served, and where its guests would ask. */
 export interface CanaryPlace {

@@ -1,8 +1,8 @@
 /** Which rules did an earlier proxy leave in namespaces that are not served any more? */
 import { setImmediate } from 'node:timers/promises'
-import type { Clock, Milliseconds } from '../../lib/clock.ts'
-import { causeText } from '../../lib/errors.ts'
-import type { Logger } from '../../lib/log.ts'
+import type { Clock, Milliseconds } from '../../lib/runtime/clock.ts'
+import { causeText } from '../../lib/runtime/errors.ts'
+import type { Logger } from '../../lib/runtime/log.ts'
 import type { FoundNamespace } from '../netns/discover.ts'
 import { openNamespace, type NamespaceKey } from '../netns/namespace-handle.ts'
 import { listListeningRows } from '../netns/port-holder.ts'

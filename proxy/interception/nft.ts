@@ -2,7 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import type { NamespaceHandle } from '../netns/namespace-handle.ts'
-import { withInterceptionCapabilities } from '../opener/privileges.ts'
+import { withInterceptionCapabilities } from '../privileges/privileges.ts'
 
 /** The programs, by absolute path: a privileged process never searches its `PATH`. */
 export interface NftPrograms {

@@ -1,14 +1,14 @@
 /** How do rules get into a namespace, and are they still there? By the library where it can be loaded, by the program otherwise. */
-import type { Count, Milliseconds } from '../../lib/clock.ts'
-import type { Attachment } from '../attachment.ts'
+import type { Count, Milliseconds } from '../../lib/runtime/clock.ts'
+import type { Attachment } from '../namespaces/plan-attachments.ts'
 import { openNamespace, type NamespaceHandle } from '../netns/namespace-handle.ts'
-import type { NftLibrary } from '../netns/nftables.ts'
+import type { NftLibrary } from '../netlink/nftables.ts'
 import {
   countRules,
   recordTable,
   TablePlayer,
   type TableRecording,
-} from '../netns/table-recording.ts'
+} from '../netlink/table-recording.ts'
 import type { NamespaceWindow } from '../netns/window.ts'
 import { findNftPrograms, loadRuleset, type NftPrograms } from './nft.ts'
 

@@ -1,9 +1,9 @@
 /** How does a connection from inside another network namespace come to be? */
 import { closeSync } from 'node:fs'
-import type { IpAddress } from '../../lib/ip-address.ts'
-import { bindSocket, callLibc, connectSocket, linux, openSocket } from './libc.ts'
+import type { IpAddress } from '../../lib/identity/ip-address.ts'
+import { bindSocket, callLibc, connectSocket, linux, openSocket } from '../linux/libc.ts'
 import type { NamespaceHandle } from './namespace-handle.ts'
-import { socketAddress } from './socket-address.ts'
+import { socketAddress } from '../linux/socket-address.ts'
 import type { NamespaceWindow } from './window.ts'
 
 /** Where to connect to, seen from inside. */

@@ -1,9 +1,9 @@
 /** Which network namespaces are there, and when does that change? */
 import { readdirSync, watch, type FSWatcher } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
-import type { Cancel, Clock, Milliseconds } from '../../lib/clock.ts'
-import { causeText } from '../../lib/errors.ts'
-import type { Logger } from '../../lib/log.ts'
+import type { Cancel, Clock, Milliseconds } from '../../lib/runtime/clock.ts'
+import { causeText } from '../../lib/runtime/errors.ts'
+import type { Logger } from '../../lib/runtime/log.ts'
 import { namespaceKeyOf, type NamespaceKey } from './namespace-handle.ts'
 
 /** A name and the namespace that it stands for at this moment. */

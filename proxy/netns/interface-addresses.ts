@@ -1,6 +1,6 @@
 /** Which interface of the current namespace carries this IPv6 address? Asked of the kernel by netlink, without a program. */
-import { linux } from './libc.ts'
-import { alignNetlink, listByNetlink, readMessages } from './netlink.ts'
+import { linux } from '../linux/libc.ts'
+import { alignNetlink, listByNetlink, readMessages } from '../netlink/netlink.ts'
 
 /** One IPv6 address of one interface. */
 export interface InterfaceAddress {

@@ -1,10 +1,15 @@
 /** How do listening sockets of another network namespace come to be? Sockets keep the namespace they were made in. */
 import { closeSync } from 'node:fs'
-import type { Count } from '../../lib/clock.ts'
-import { ipAddressBytes, isIpv6, isLinkLocalIpv6, type IpAddress } from '../../lib/ip-address.ts'
+import type { Count } from '../../lib/runtime/clock.ts'
+import {
+  ipAddressBytes,
+  isIpv6,
+  isLinkLocalIpv6,
+  type IpAddress,
+} from '../../lib/identity/ip-address.ts'
 import { listIpv6Addresses, type InterfaceAddress } from './interface-addresses.ts'
 import { reportIngress } from './ingress.ts'
-import { interfaceIndexOf, interfaceNameOf } from './interface-name.ts'
+import { interfaceIndexOf, interfaceNameOf } from '../netlink/interface-name.ts'
 import {
   bindSocket,
   linux,
@@ -12,9 +17,9 @@ import {
   openSocket,
   setSocketOption,
   SystemCallError,
-} from './libc.ts'
+} from '../linux/libc.ts'
 import type { NamespaceHandle } from './namespace-handle.ts'
-import { socketAddress } from './socket-address.ts'
+import { socketAddress } from '../linux/socket-address.ts'
 import type { NamespaceWindow } from './window.ts'
 
 /** An address to listen on. `::` means every address of both families, or of IPv4 alone where there is no IPv6. */

@@ -8,9 +8,9 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { callLibc, SystemCallError } from './libc.ts'
-import { setLink, findLink } from './links.ts'
-import { NetlinkSocket } from './netlink.ts'
+import { callLibc, SystemCallError } from '../linux/libc.ts'
+import { setLink, findLink } from '../netlink/links.ts'
+import { NetlinkSocket } from '../netlink/netlink.ts'
 import type { NamespaceWindow } from './window.ts'
 
 /** @see mount(2), umount(2) */

@@ -1,8 +1,8 @@
 /** Which process listens where we wanted to? Asked when a bind fails, so that the operator need not search. */
 import { closeSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs'
-import type { Clock, Milliseconds } from '../../lib/clock.ts'
-import { terminalText } from '../../lib/text-table.ts'
-import { commandLineOf } from '../process-identity.ts'
+import type { Clock, Milliseconds } from '../../lib/runtime/clock.ts'
+import { terminalText } from '../../lib/observe/text-table.ts'
+import { commandLineOf } from '../linux/process-identity.ts'
 import { openNamespace, type NamespaceKey } from './namespace-handle.ts'
 import type { NamespaceWindow } from './window.ts'
 

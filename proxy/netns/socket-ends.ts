@@ -2,8 +2,8 @@
  * Which addresses has this socket? Asked of the kernel by number: Node turns the zone of a link-local address into the name of an
  * interface of its own namespace and throws where there is none, which is the rule for sockets of other namespaces.
  */
-import { ipAddressFromBytes, type IpAddress } from '../../lib/ip-address.ts'
-import { callLibc, linux, SystemCallError } from './libc.ts'
+import { ipAddressFromBytes, type IpAddress } from '../../lib/identity/ip-address.ts'
+import { callLibc, linux, SystemCallError } from '../linux/libc.ts'
 
 /** One end of a TCP socket. */
 export interface SocketEnd {

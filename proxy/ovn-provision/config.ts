@@ -2,7 +2,7 @@
 import type { ConfigProblem, ValueOf } from '../../lib/config/entry.ts'
 import { flag, text } from '../../lib/config/option.ts'
 import { optional, section } from '../../lib/config/structure.ts'
-import type { LogLevel } from '../../lib/log.ts'
+import type { LogLevel } from '../../lib/runtime/log.ts'
 import type { OvsdbTlsFiles } from '../../lib/ovsdb/endpoint.ts'
 import {
   ovsdbEndpointOption,
@@ -10,7 +10,7 @@ import {
   ovsdbTimes,
   southboundServers,
 } from '../../lib/ovsdb/options.ts'
-import type { PlannerConfig } from './protocol.ts'
+import type { PlannerConfig } from './shared/protocol.ts'
 
 /** The section `ovn_provision`. */
 export const ovnProvisionOption = section(

@@ -1,9 +1,13 @@
 /** What has to be done so that a network's namespace is as it should be? Compares, and does nothing itself. */
-import { eui64LinkLocal, isIpv6 } from '../../lib/ip-address.ts'
-import { metadataIpv4, metadataIpv6 } from '../attachment.ts'
-import type { LinkAddress } from '../netns/addresses.ts'
-import type { Link, LinkChange } from '../netns/links.ts'
-import { parsePrefixedAddress, type NetworkPlan, type PrefixedAddress } from './network-plan.ts'
+import { eui64LinkLocal, isIpv6 } from '../../lib/identity/ip-address.ts'
+import { metadataIpv4, metadataIpv6 } from '../namespaces/plan-attachments.ts'
+import type { LinkAddress } from '../netlink/addresses.ts'
+import type { Link, LinkChange } from '../netlink/links.ts'
+import {
+  parsePrefixedAddress,
+  type NetworkPlan,
+  type PrefixedAddress,
+} from './shared/network-plan.ts'
 
 /** What is there of a network on this host. */
 export interface ActualNetwork {

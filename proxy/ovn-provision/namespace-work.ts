@@ -1,10 +1,10 @@
 /** How does a network's namespace come to be, and go? System calls only; each call is the work for one network. */
 import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
-import type { NetworkId } from '../../lib/ids.ts'
-import { isIpv6 } from '../../lib/ip-address.ts'
-import { addAddress, listAddresses, removeAddress } from '../netns/addresses.ts'
-import { fillChecksums, SystemCallError } from '../netns/libc.ts'
+import type { NetworkId } from '../../lib/identity/ids.ts'
+import { isIpv6 } from '../../lib/identity/ip-address.ts'
+import { addAddress, listAddresses, removeAddress } from '../netlink/addresses.ts'
+import { fillChecksums, SystemCallError } from '../linux/libc.ts'
 import {
   deleteLink,
   deleteLinks,
@@ -13,7 +13,7 @@ import {
   makeVethPair,
   setLink,
   type Link,
-} from '../netns/links.ts'
+} from '../netlink/links.ts'
 import {
   deleteNamedNamespace,
   makeNamedNamespace,
@@ -25,7 +25,7 @@ import {
   type NamespaceHandle,
   type NamespaceKey,
 } from '../netns/namespace-handle.ts'
-import { NetlinkSocket } from '../netns/netlink.ts'
+import { NetlinkSocket } from '../netlink/netlink.ts'
 import type { NamespaceWindow } from '../netns/window.ts'
 import {
   diffNetwork,
@@ -34,7 +34,7 @@ import {
   type DiffOptions,
   type NetworkChanges,
 } from './namespace-diff.ts'
-import { linksOfNetwork, netnsOfNetwork, type NetworkPlan } from './network-plan.ts'
+import { linksOfNetwork, netnsOfNetwork, type NetworkPlan } from './shared/network-plan.ts'
 
 /** Where the work is done. */
 export interface WorkPlace {

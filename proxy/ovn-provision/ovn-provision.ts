@@ -1,17 +1,17 @@
 /** How do planner and provisioner come together, and how do they stand? */
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import type { Clock, Milliseconds } from '../../lib/clock.ts'
+import type { Clock, Milliseconds } from '../../lib/runtime/clock.ts'
 import type { PartReadiness } from '../../lib/http/admin-app.ts'
-import type { Logger, LogLevel } from '../../lib/log.ts'
+import type { Logger, LogLevel } from '../../lib/runtime/log.ts'
 import type { FoundNamespace } from '../netns/discover.ts'
 import { whyNamesStayHere } from '../netns/named-namespace.ts'
 import type { NamespaceKey } from '../netns/namespace-handle.ts'
 import type { NamespaceWindow } from '../netns/window.ts'
-import { workerAccount } from '../opener/accounts.ts'
+import { workerAccount } from '../privileges/accounts.ts'
 import { plannerConfig, plannerTlsFiles, type OvnProvisionConfig } from './config.ts'
 import { PlannerProcess } from './planner-process.ts'
-import type { PlannerReport } from './protocol.ts'
+import type { PlannerReport } from './shared/protocol.ts'
 import { Provisioner, type ProvisionState, type ProvisionTrouble } from './provisioner.ts'
 
 /** How provisioning stands, on `/status`. */

@@ -1,20 +1,26 @@
 /** How is the planner started, given what it may have, believed no more than is right, and replaced when it dies? */
 import { closeSync } from 'node:fs'
-import type { Bytes, Cancel, Clock, Milliseconds, MonotonicMilliseconds } from '../../lib/clock.ts'
-import { causeText } from '../../lib/errors.ts'
-import type { NetworkId } from '../../lib/ids.ts'
-import type { Logger } from '../../lib/log.ts'
+import type {
+  Bytes,
+  Cancel,
+  Clock,
+  Milliseconds,
+  MonotonicMilliseconds,
+} from '../../lib/runtime/clock.ts'
+import { causeText } from '../../lib/runtime/errors.ts'
+import type { NetworkId } from '../../lib/identity/ids.ts'
+import type { Logger } from '../../lib/runtime/log.ts'
 import {
   readOvsdbTlsFiles,
   type OvsdbEndpoint,
   type OvsdbTlsFiles,
 } from '../../lib/ovsdb/endpoint.ts'
-import { Backoff } from '../backoff.ts'
-import { connectSocket, linux, openSocket } from '../netns/libc.ts'
-import { unixAddress } from '../netns/unix-address.ts'
-import { SupervisedChild } from '../opener/supervised-child.ts'
-import type { UnprivilegedProgram } from '../opener/unprivileged-program.ts'
-import type { NetworkPlan } from './network-plan.ts'
+import { Backoff } from '../../lib/runtime/backoff.ts'
+import { connectSocket, linux, openSocket } from '../linux/libc.ts'
+import { unixAddress } from '../linux/unix-address.ts'
+import { SupervisedChild } from '../supervisor/supervised-child.ts'
+import type { UnprivilegedProgram } from '../privileges/start-unprivileged.ts'
+import type { NetworkPlan } from './shared/network-plan.ts'
 import {
   readFromPlanner,
   type FromPlanner,
@@ -23,7 +29,7 @@ import {
   type PlannerReport,
   type ServerPlace,
   type ToPlanner,
-} from './protocol.ts'
+} from './shared/protocol.ts'
 
 export interface PlannerProcessOptions {
   readonly program: UnprivilegedProgram

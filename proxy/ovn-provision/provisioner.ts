@@ -1,10 +1,16 @@
 /** Which networks have what they need on this host, and who brings it about? The opener's side, which makes system calls. */
 import { join } from 'node:path'
-import type { Cancel, Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/clock.ts'
-import { causeText } from '../../lib/errors.ts'
-import type { NetworkId } from '../../lib/ids.ts'
-import type { Logger } from '../../lib/log.ts'
-import { Backoff } from '../backoff.ts'
+import type {
+  Cancel,
+  Clock,
+  Count,
+  Milliseconds,
+  MonotonicMilliseconds,
+} from '../../lib/runtime/clock.ts'
+import { causeText } from '../../lib/runtime/errors.ts'
+import type { NetworkId } from '../../lib/identity/ids.ts'
+import type { Logger } from '../../lib/runtime/log.ts'
+import { Backoff } from '../../lib/runtime/backoff.ts'
 import { scanNamespaces, type FoundNamespace } from '../netns/discover.ts'
 import { deleteNamedNamespace } from '../netns/named-namespace.ts'
 import type { NamespaceKey } from '../netns/namespace-handle.ts'
@@ -15,7 +21,7 @@ import {
   UnmountedNameError,
   type WorkPlace,
 } from './namespace-work.ts'
-import { netnsOfNetwork, networkOfNetns, type NetworkPlan } from './network-plan.ts'
+import { netnsOfNetwork, networkOfNetns, type NetworkPlan } from './shared/network-plan.ts'
 
 /** `pending` until it was tried, `done` when guests can be served over IPv4 at least. */
 export type ProvisionState = 'pending' | 'done' | 'failed'

@@ -1,4 +1,4 @@
-import type { MonotonicMilliseconds } from '../../lib/clock.ts'
+import type { MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
 import type { SeededRandom } from '../support/random.ts'
 import type { Teardowns } from '../support/teardowns.ts'
 import type { ClassReport } from './class-report.ts'

@@ -1,5 +1,5 @@
 /** A small cloud made at random: networks that several tenants share, routers on some of them, and who sits where. */
-import type { Port, RouterInterface } from '../../agent-side/ports/port-directory.ts'
+import type { Port, RouterInterface } from '../../agent-side/ports/directory/port-directory.ts'
 import type { SourceMacPolicy } from '../../agent-side/resolve/identity-policy.ts'
 import {
   routedRules,
@@ -7,8 +7,8 @@ import {
   type RoutedPolicy,
   type RoutedRules,
 } from '../../agent-side/resolve/routed-policy.ts'
-import type { InstanceId, NetworkId, PortId, RouterId } from '../../lib/ids.ts'
-import { parseInstanceId, parsePortId } from '../../lib/ids.ts'
+import type { InstanceId, NetworkId, PortId, RouterId } from '../../lib/identity/ids.ts'
+import { parseInstanceId, parsePortId } from '../../lib/identity/ids.ts'
 import { instanceId, ip, mac, networkId, projectId, routerId } from '../conformance/topology.ts'
 import type { SeededRandom } from '../support/random.ts'
 

@@ -4,12 +4,12 @@
  * refusal, except in the cases that the README's threat model declares open.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { MetadataError } from '../../lib/errors.ts'
-import type { InstanceId, NetworkId } from '../../lib/ids.ts'
-import { parseIngressPort } from '../../lib/ingress-port.ts'
-import { eui64LinkLocal, type IpAddress } from '../../lib/ip-address.ts'
-import type { MacAddress } from '../../lib/mac-address.ts'
-import { requireSourceMac, type Peer } from '../../agent-side/lookup-key.ts'
+import { MetadataError } from '../../lib/runtime/errors.ts'
+import type { InstanceId, NetworkId } from '../../lib/identity/ids.ts'
+import { parseIngressPort } from '../../lib/identity/ingress-port.ts'
+import { eui64LinkLocal, type IpAddress } from '../../lib/identity/ip-address.ts'
+import type { MacAddress } from '../../lib/identity/mac-address.ts'
+import { requireSourceMac, type Peer } from '../../agent-side/peers/lookup-key.ts'
 import type { LookupKey } from '../../agent-side/resolve/resolution.ts'
 import { Resolver } from '../../agent-side/resolve/resolver.ts'
 import { ip, mac } from '../conformance/topology.ts'

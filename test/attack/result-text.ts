@@ -1,4 +1,4 @@
-import { headedTable } from '../../lib/text-table.ts'
+import { headedTable } from '../../lib/observe/text-table.ts'
 import type { ClassResult } from './class-process.ts'
 import { isClean } from './class-report.ts'
 

@@ -1,5 +1,5 @@
 /** The process of one class of attack: runs it until its time is over and tells how it stands all the while. */
-import { causeText } from '../../lib/errors.ts'
+import { causeText } from '../../lib/runtime/errors.ts'
 import { SeededRandom } from '../support/random.ts'
 import { TeardownList } from '../support/teardowns.ts'
 import { attackClasses } from './all.ts'

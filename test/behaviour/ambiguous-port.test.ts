@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { Port } from '../../agent-side/ports/port-directory.ts'
+import type { Port } from '../../agent-side/ports/directory/port-directory.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { novaLike, RecordingUpstream } from '../support/recording-upstream.ts'
 import { ScriptedDirectory } from '../support/scripted-directory.ts'

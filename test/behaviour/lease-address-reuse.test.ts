@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { Port } from '../../agent-side/ports/port-directory.ts'
+import type { Port } from '../../agent-side/ports/directory/port-directory.ts'
 import { guestPort, ioTurns, startLeasePair } from '../support/lease-pair.ts'
 import { SeededRandom } from '../support/random.ts'
 import { ip, mac, networkId, routerId } from '../conformance/topology.ts'

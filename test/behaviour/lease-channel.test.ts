@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { longestLeaseLine } from '../../lib/lease-messages.ts'
+import { longestLeaseLine } from '../../lib/wire/lease-messages.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { leaseFor, LeaseGiver } from '../support/lease-giver.ts'
 import { guestPort, ioTurns, LeaseWorker } from '../support/lease-pair.ts'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { agentConfig, type AgentConfig } from '../../agent-side/config.ts'
+import { agentConfig, type AgentConfig } from '../../agent-side/config/config.ts'
 import { loadConfig } from '../../lib/config/load.ts'
 import { guestPort, ioTurns, startLeasePair } from '../support/lease-pair.ts'
 import { RecordingUpstream, novaLike } from '../support/recording-upstream.ts'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { reasonRow, type ReasonCode } from '../../lib/reason-codes.ts'
+import { reasonRow, type ReasonCode } from '../../lib/runtime/reason-codes.ts'
 import { askRaw, get, RawConnection } from '../support/raw-http.ts'
 import { RecordingAgent } from '../support/recording-agent.ts'
 import { startWorker } from '../support/start-worker.ts'

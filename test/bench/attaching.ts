@@ -1,4 +1,4 @@
-import type { Milliseconds } from '../../lib/clock.ts'
+import type { Milliseconds } from '../../lib/runtime/clock.ts'
 import type { ReadyReport } from '../../lib/http/admin-app.ts'
 import { AdminUnreachableError, askAdminJson } from '../../lib/http/admin-client.ts'
 

@@ -1,6 +1,6 @@
 import { buildScenery, namespacesOf, removeNamespaces, runWord } from '../../deploy/demo/scenery.ts'
 import { planTopology, type DemoGuest, type DemoTopology } from '../../deploy/demo/topology.ts'
-import type { Count } from '../../lib/clock.ts'
+import type { Count } from '../../lib/runtime/clock.ts'
 import { GuestSockets } from '../support/connect-from.ts'
 import type { LoadTarget } from './guest-request.ts'
 import type { Teardown } from './teardown.ts'

@@ -1,4 +1,4 @@
-import type { Count, Milliseconds } from '../../lib/clock.ts'
+import type { Count, Milliseconds } from '../../lib/runtime/clock.ts'
 import { cloudInitPaths } from './cloud-init-paths.ts'
 import { askOnce, Endings, requestText, type LoadTarget } from './guest-request.ts'
 import { Latencies } from './latencies.ts'

@@ -1,5 +1,5 @@
 import { createServer, type Socket } from 'node:net'
-import type { Count, Milliseconds } from '../../lib/clock.ts'
+import type { Count, Milliseconds } from '../../lib/runtime/clock.ts'
 import { reportOnDemand } from './bench-process.ts'
 
 /** How slow the compute metadata API of a benchmark is. */

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { Milliseconds } from '../../lib/clock.ts'
+import type { Milliseconds } from '../../lib/runtime/clock.ts'
 import { ClientConnection, type BenchAnswer } from './client-connection.ts'
 
 /** Somewhere to ask, and the text that a right answer holds. */

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
-import type { Count } from '../../lib/clock.ts'
+import type { Count } from '../../lib/runtime/clock.ts'
 import { GuestSockets } from '../support/connect-from.ts'
 import { reportOnDemand } from './bench-process.ts'
 import { targetFrom } from './bench-network.ts'

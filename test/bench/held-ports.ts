@@ -4,11 +4,11 @@ import type {
   PortDirectory,
   PortQuery,
   RouterInterface,
-} from '../../agent-side/ports/port-directory.ts'
+} from '../../agent-side/ports/directory/port-directory.ts'
 import { PortIndex } from '../../agent-side/ports/static/port-index.ts'
 import type { LookupKey } from '../../agent-side/resolve/resolution.ts'
-import { systemClock, type Count } from '../../lib/clock.ts'
-import type { RouterId } from '../../lib/ids.ts'
+import { systemClock, type Count } from '../../lib/runtime/clock.ts'
+import type { RouterId } from '../../lib/identity/ids.ts'
 import {
   instanceId,
   ip,

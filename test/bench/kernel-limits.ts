@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import type { Count } from '../../lib/clock.ts'
+import type { Count } from '../../lib/runtime/clock.ts'
 
 /**
  * Tables that all namespaces of a machine share. A host has few namespaces with guests in them; here every guest is one,

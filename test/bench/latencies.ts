@@ -1,4 +1,4 @@
-import type { Count, Milliseconds } from '../../lib/clock.ts'
+import type { Count, Milliseconds } from '../../lib/runtime/clock.ts'
 
 /** Every measured time of a run, for percentiles that are exact. */
 export class Latencies {

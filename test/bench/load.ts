@@ -1,4 +1,4 @@
-import type { Count, Milliseconds } from '../../lib/clock.ts'
+import type { Count, Milliseconds } from '../../lib/runtime/clock.ts'
 import type { ClientConnection } from './client-connection.ts'
 import {
   askWithPatience,

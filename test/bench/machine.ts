@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { availableParallelism, cpus, loadavg, release, totalmem } from 'node:os'
-import { packageVersion } from '../../lib/cli/package-version.ts'
+import { packageVersion } from '../../lib/runtime/package-version.ts'
 
 /** Packages of the peer whose versions matter. */
 const packages = ['neutron-server', 'neutron-metadata-agent', 'haproxy', 'rabbitmq-server']

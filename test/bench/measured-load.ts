@@ -1,4 +1,4 @@
-import type { Count } from '../../lib/clock.ts'
+import type { Count } from '../../lib/runtime/clock.ts'
 import { runLoad, type LoadOptions, type LoadResult } from './load.ts'
 import { CpuMeter, type NamedPids } from './process-figures.ts'
 import { benchRow, type BenchRow, type Side } from './row.ts'

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import type { Milliseconds } from '../../lib/clock.ts'
+import type { Milliseconds } from '../../lib/runtime/clock.ts'
 
 /** Kernel ticks a second; the same on every Linux that Node runs on (`getconf CLK_TCK`). */
 const ticksPerSecond = 100

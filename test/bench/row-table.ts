@@ -1,4 +1,4 @@
-import { headedTable } from '../../lib/text-table.ts'
+import { headedTable } from '../../lib/observe/text-table.ts'
 import { markdownTable } from './markdown-table.ts'
 import type { BenchRow } from './row.ts'
 

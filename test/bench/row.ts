@@ -1,4 +1,4 @@
-import type { Count, Milliseconds } from '../../lib/clock.ts'
+import type { Count, Milliseconds } from '../../lib/runtime/clock.ts'
 
 /** Whose system was measured: ours, or Neutron's haproxy and agent without and with the agent's cache. */
 export type Side = 'ours' | 'peer' | 'peer-cache'

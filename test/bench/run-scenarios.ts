@@ -1,4 +1,4 @@
-import type { Count } from '../../lib/clock.ts'
+import type { Count } from '../../lib/runtime/clock.ts'
 import { SharedNetwork } from './bench-network.ts'
 import { raiseKernelLimits } from './kernel-limits.ts'
 import { benchRow, type BenchRow } from './row.ts'

@@ -1,5 +1,5 @@
-import { headedTable } from '../../lib/text-table.ts'
-import type { Count } from '../../lib/clock.ts'
+import { headedTable } from '../../lib/observe/text-table.ts'
+import type { Count } from '../../lib/runtime/clock.ts'
 import { markdownTable } from './markdown-table.ts'
 import { comparedName, quotient } from './ratios.ts'
 import { findRow, type BenchRow, type Side } from './row.ts'

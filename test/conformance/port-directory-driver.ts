@@ -1,5 +1,5 @@
-import type { Clock } from '../../lib/clock.ts'
-import type { PortDirectory } from '../../agent-side/ports/port-directory.ts'
+import type { Clock } from '../../lib/runtime/clock.ts'
+import type { PortDirectory } from '../../agent-side/ports/directory/port-directory.ts'
 import type { Topology } from './topology.ts'
 
 /** How one kind of directory is put before the suite. */

@@ -1,12 +1,12 @@
 import type { Test } from 'tap'
 import type { PortDirectoryDriver, DirectoryUnderTest } from './port-directory-driver.ts'
-import { MetadataError } from '../../lib/errors.ts'
-import { macFromEui64, parseIpAddress } from '../../lib/ip-address.ts'
+import { MetadataError } from '../../lib/runtime/errors.ts'
+import { macFromEui64, parseIpAddress } from '../../lib/identity/ip-address.ts'
 import {
   routerInterfaceOwners,
   type DirectoryChange,
   type PortQuery,
-} from '../../agent-side/ports/port-directory.ts'
+} from '../../agent-side/ports/directory/port-directory.ts'
 import {
   guest,
   guests,

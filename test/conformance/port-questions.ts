@@ -1,4 +1,4 @@
-import type { NetworkId, RouterId } from '../../lib/ids.ts'
+import type { NetworkId, RouterId } from '../../lib/identity/ids.ts'
 import type {
   DirectoryChange,
   Freshness,
@@ -6,7 +6,7 @@ import type {
   PortDirectory,
   PortQuery,
   RouterInterface,
-} from '../../agent-side/ports/port-directory.ts'
+} from '../../agent-side/ports/directory/port-directory.ts'
 import type { Topology, TopologyPort } from './topology.ts'
 
 /** What a directory may throw when it cannot answer. */

@@ -1,13 +1,13 @@
-import type { InstanceId, NetworkId, PortId, ProjectId, RouterId } from '../../lib/ids.ts'
+import type { InstanceId, NetworkId, PortId, ProjectId, RouterId } from '../../lib/identity/ids.ts'
 import {
   parseInstanceId,
   parseNetworkId,
   parsePortId,
   parseProjectId,
   parseRouterId,
-} from '../../lib/ids.ts'
-import { parseIpAddress, type IpAddress } from '../../lib/ip-address.ts'
-import { parseMacAddress, type MacAddress } from '../../lib/mac-address.ts'
+} from '../../lib/identity/ids.ts'
+import { parseIpAddress, type IpAddress } from '../../lib/identity/ip-address.ts'
+import { parseMacAddress, type MacAddress } from '../../lib/identity/mac-address.ts'
 
 /** What a source of ports is to hold, in Neutron's words. A driver turns it into rows, JSON, messages or YAML. */
 export interface Topology {

@@ -26,10 +26,9 @@ const rules: readonly Rule[] = [
     reason: 'lib/ has the words that both sides share and knows neither of them',
   },
   {
-    from: /^lib\//,
+    from: /^(?:lib|proxy|agent-side)\//,
     to: /^deploy\//,
-    except: /^lib\/cli\/demo-command\.ts -> deploy\/demo\/demo\.ts$/,
-    reason: "only the demo's command reaches the scenery, and only when it runs",
+    reason: 'deploy/ is built of the sides and of lib/, never the other way round',
   },
   {
     from: /^proxy\//,
@@ -55,33 +54,33 @@ const rules: readonly Rule[] = [
   },
   {
     from: /^agent-side\/resolve\//,
-    to: /^agent-side\/(?:compute|compute-dev|admin|ports\/(?!port-directory\.ts))/,
+    to: /^agent-side\/(?:compute|compute-dev|admin|ports\/(?!directory\/))/,
     reason: 'the resolver asks the interface; which directory answers is not its business',
   },
   {
     from: /^agent-side\/compute\//,
     to: /^agent-side\/(?:ports|admin|compute-dev)\//,
-    except: /^agent-side\/compute\/.* -> agent-side\/ports\/port-directory\.ts$/,
+    except: /^agent-side\/compute\/.* -> agent-side\/ports\/directory\//,
     reason: 'compute/ does not know where ports come from',
   },
   {
-    from: /^agent-side\/(?:resolve|compute|ports|admin)\//,
+    from: /^agent-side\/.+\//,
     to: /^agent-side\/(?:main|cli|compose)\.ts$/,
     reason: 'arrows point from main over cli and compose to the parts, never back',
   },
   {
-    from: /^proxy\/(?:netns|worker|opener|interception)\//,
+    from: /^proxy\/.+\//,
     to: /^proxy\/(?:main|cli|compose)\.ts$/,
     reason: 'arrows point from main over cli and compose to the parts, never back',
   },
   {
     from: /^proxy\//,
-    to: /^(?:zod|amqplib|lib\/schema\.ts)$/,
-    reason: 'the opener and the workers stay small in memory',
+    to: /^(?:zod|amqplib|lib\/files\/schema\.ts)$/,
+    reason: 'the supervisor and the workers stay small in memory',
   },
   {
     from: /^proxy\/worker\//,
-    to: /^(?:yaml|hono.*|@hono\/.*|commander|koffi|lib\/(?:yaml|config|cli|http\/(?:serve|admin-app)).*)$/,
+    to: /^(?:yaml|hono.*|@hono\/.*|commander|koffi|lib\/(?:files\/yaml|config|cli|http\/(?:serve|admin-app)).*)$/,
     reason: 'there are many workers: what one loads is paid many times',
   },
 ]
@@ -89,26 +88,32 @@ const rules: readonly Rule[] = [
 /** The only importers of each package, so that swapping it touches one place. */
 const gatekeepers: Readonly<Record<string, { readonly files: RegExp; readonly reason: string }>> = {
   koffi: {
-    files: /^proxy\/netns\/(?:libc|nftables)\.ts$/,
+    files: /^proxy\/(?:linux\/libc|netlink\/nftables)\.ts$/,
     reason:
-      "foreign functions are declared in one file that can be read in one go; netfilter's library, which only the opener loads, in its own",
+      "foreign functions are declared in one file that can be read in one go; netfilter's library, which only the supervisor loads, in its own",
   },
   amqplib: {
     files: /^agent-side\/ports\/neutron-rpc\//,
     reason: 'AMQP is the business of one directory',
   },
-  yaml: { files: /^lib\/yaml\.ts$/, reason: 'one file sets the limits on what YAML may do' },
-  zod: { files: /^lib\/schema\.ts$/, reason: 'one file knows which package reads schemas' },
+  yaml: { files: /^lib\/files\/yaml\.ts$/, reason: 'one file sets the limits on what YAML may do' },
+  zod: { files: /^lib\/files\/schema\.ts$/, reason: 'one file knows which package reads schemas' },
   'ipaddr.js': {
-    files: /^lib\/ip-address\.ts$/,
+    files: /^lib\/identity\/ip-address\.ts$/,
     reason: 'two readers must never see two addresses in one text',
   },
-  pino: { files: /^lib\/log\.ts$/, reason: 'one file sets what is redacted' },
-  'prom-client': { files: /^lib\/metrics\.ts$/, reason: 'its global registry must not be reached' },
-  commander: { files: /^lib\/cli\//, reason: 'all binaries share one grammar' },
+  pino: { files: /^lib\/runtime\/log\.ts$/, reason: 'one file sets what is redacted' },
+  'prom-client': {
+    files: /^lib\/observe\/metrics\.ts$/,
+    reason: 'its global registry must not be reached',
+  },
+  commander: {
+    files: /^(?:lib\/(?:cli|operator)|deploy\/overlapd)\//,
+    reason: 'all binaries share one grammar',
+  },
   hono: {
     files:
-      /^(?:lib\/http\/(?:admin-app|serve)\.ts|proxy\/admin\/|proxy\/admin.*\.ts|agent-side\/(?:admin|compute-dev)\/)/,
+      /^(?:lib\/http\/(?:admin-app|serve)\.ts|proxy\/admin\/|agent-side\/(?:admin|compute-dev)\/)/,
     reason: "operators' apps may be convenient; guests' paths write to raw sockets",
   },
   '@hono/node-server': {
@@ -117,7 +122,7 @@ const gatekeepers: Readonly<Record<string, { readonly files: RegExp; readonly re
   },
   undici: {
     files:
-      /^(?:proxy\/worker\/(?:agent-endpoint|agent-exchange|direct-client)\.ts|proxy\/worker\/preload\.ts|agent-side\/compute\/|agent-side\/ports\/neutron-rest\/|lib\/http\/)/,
+      /^(?:proxy\/worker\/(?:agent|forwarding)\/|proxy\/worker\/process\/preload\.ts|agent-side\/compute\/|agent-side\/ports\/neutron-rest\/|lib\/(?:http|fast-http)\/)/,
     reason: 'whoever opens connections to other services is known by name',
   },
   'lru-cache': {
@@ -147,11 +152,15 @@ const files = sourceFiles()
 const imports = files.flatMap(({ path, text }) => importsOf(path, text))
 
 t.test('the tests of the architecture see the imports of production', async (t) => {
-  t.ok(imports.some(({ from, to }) => from === 'lib/log.ts' && to === 'pino'))
-  t.ok(imports.some(({ from, to }) => from === 'lib/errors.ts' && to === 'lib/reason-codes.ts'))
+  t.ok(imports.some(({ from, to }) => from === 'lib/runtime/log.ts' && to === 'pino'))
   t.ok(
     imports.some(
-      ({ from, to }) => from === 'lib/cli/demo-command.ts' && to === 'deploy/demo/demo.ts',
+      ({ from, to }) => from === 'lib/runtime/errors.ts' && to === 'lib/runtime/reason-codes.ts',
+    ),
+  )
+  t.ok(
+    imports.some(
+      ({ from, to }) => from === 'deploy/overlapd/demo-command.ts' && to === 'deploy/demo/demo.ts',
     ),
   )
 })
@@ -215,7 +224,7 @@ t.test(
       const inside = directory.exec(from)?.[1]
       return inside === undefined
         ? from.startsWith('agent-side/ports/') && !from.endsWith('/registry.ts')
-        : inside !== reached
+        : inside !== reached && reached !== 'directory'
     })
     t.strictSame(
       broken.map(({ from, to }) => `${from} -> ${to}`),
@@ -223,6 +232,14 @@ t.test(
     )
   },
 )
+
+t.test('at the root of a side lie its three beginnings and nothing else', async (t) => {
+  const loose = files
+    .map(({ path }) => path)
+    .filter((path) => /^(?:proxy|agent-side|lib|deploy)\/[^/]+$/.test(path))
+    .filter((path) => !/^(?:proxy|agent-side)\/(?:main|cli|compose)\.ts$/.test(path))
+  t.strictSame(loose, [])
+})
 
 t.test('Node is imported by its node: names', async (t) => {
   const bare = imports.filter(({ to }) => isBuiltin(to) && !to.startsWith('node:'))
@@ -232,7 +249,7 @@ t.test('Node is imported by its node: names', async (t) => {
 /** OpenSSL's own variable counts wherever a connection is secured, as it does for every other program of the machine. */
 const readersOfEnvironment: ReadonlySet<string> = new Set([
   'lib/cli/terminal.ts',
-  'lib/system-authorities.ts',
+  'lib/files/system-authorities.ts',
 ])
 
 t.test('nothing but the terminal and the system authorities read the environment', async (t) => {

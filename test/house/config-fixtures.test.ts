@@ -15,7 +15,7 @@ import {
 } from '../../lib/config/option.ts'
 import { secretFile } from '../../lib/config/secret-file.ts'
 import { list, record, section } from '../../lib/config/structure.ts'
-import { logLevels } from '../../lib/log.ts'
+import { logLevels } from '../../lib/runtime/log.ts'
 import { projectPaths, projectRoot } from '../support/source-files.ts'
 
 const help = 'For the fixtures.'

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { format, resolveConfig } from 'prettier'
 import t from 'tap'
-import { reasonsPage } from '../../lib/cli/reasons-command.ts'
+import { reasonsPage } from '../../lib/operator/reasons-command.ts'
 import { projectRoot } from '../support/source-files.ts'
 
 const path = join(projectRoot, 'deploy/ERRORS.md')

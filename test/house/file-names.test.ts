@@ -3,9 +3,7 @@ import t from 'tap'
 import { productionFolders, projectPaths } from '../support/source-files.ts'
 
 const emptyNames = new Set(
-  'base common constants helper helpers index manager misc service shared types util utils'.split(
-    ' ',
-  ),
+  'base common constants helper helpers index manager misc service types util utils'.split(' '),
 )
 
 const all = projectPaths([...productionFolders, 'test'])
@@ -38,26 +36,26 @@ t.test('files and folders are named for what they hold', async (t) => {
 t.test('each file of lib/ has its test', async (t) => {
   /** Files that hold nothing to run, or that another test runs as a whole. */
   const covered: Readonly<Record<string, string>> = {
-    'lib/latency-buckets.ts': 'test/lib/metrics.test.ts',
-    'lib/http/undici-dispatchers.d.ts': 'test/lib/http/general-client.test.ts',
-    'lib/http/paused-end.ts': 'test/incidents/guest-pauses-answer-without-length.test.ts',
+    'lib/observe/latency-buckets.ts': 'test/lib/observe/metrics.test.ts',
+    'lib/fast-http/undici-dispatchers.d.ts': 'test/lib/fast-http/general-client.test.ts',
+    'lib/fast-http/paused-end.ts': 'test/incidents/guest-pauses-answer-without-length.test.ts',
     'lib/http/unsized-answer.ts': 'test/incidents/answers-without-length.test.ts',
-    'lib/http/plain-incoming.ts': 'test/lib/http/plain-server.test.ts',
-    'lib/http/plain-reader.ts': 'test/lib/http/plain-server.test.ts',
-    'lib/http/plain-response.ts': 'test/lib/http/plain-server.test.ts',
-    'lib/http/request-wire.ts': 'test/incidents/pipelined-requests-exhaust-worker.test.ts',
+    'lib/fast-http/incoming.ts': 'test/lib/fast-http/server.test.ts',
+    'lib/fast-http/reader.ts': 'test/lib/fast-http/server.test.ts',
+    'lib/fast-http/response.ts': 'test/lib/fast-http/server.test.ts',
+    'lib/fast-http/request-wire.ts': 'test/incidents/pipelined-requests-exhaust-worker.test.ts',
     'lib/config/entry.ts': 'test/lib/config/table-names.test.ts',
-    'lib/cli/admin-sockets.ts': 'test/lib/cli/operator-program.test.ts',
+    'lib/cli/admin-sockets.ts': 'test/deploy/overlapd/operator-program.test.ts',
     'lib/cli/command-options.ts': 'test/lib/cli/command.test.ts',
     'lib/cli/config-command.ts': 'test/lib/cli/command.test.ts',
-    'lib/cli/demo-command.ts': 'test/lib/cli/operator-program.test.ts',
-    'lib/cli/doctor-command.ts': 'test/lib/cli/operator-program.test.ts',
-    'lib/cli/explain-command.ts': 'test/lib/cli/operator-program.test.ts',
-    'lib/cli/package-version.ts': 'test/lib/cli/command.test.ts',
-    'lib/cli/readiness.ts': 'test/lib/cli/health-command.test.ts',
-    'lib/cli/reasons-command.ts': 'test/lib/cli/operator-program.test.ts',
-    'lib/cli/status-command.ts': 'test/lib/cli/operator-program.test.ts',
-    'lib/cli/terminal.ts': 'test/lib/cli/overlapd.test.ts',
+    'deploy/overlapd/demo-command.ts': 'test/deploy/overlapd/operator-program.test.ts',
+    'lib/operator/doctor-command.ts': 'test/deploy/overlapd/operator-program.test.ts',
+    'lib/operator/explain-command.ts': 'test/deploy/overlapd/operator-program.test.ts',
+    'lib/runtime/package-version.ts': 'test/lib/cli/command.test.ts',
+    'lib/operator/readiness.ts': 'test/lib/operator/health-command.test.ts',
+    'lib/operator/reasons-command.ts': 'test/deploy/overlapd/operator-program.test.ts',
+    'lib/operator/status-command.ts': 'test/deploy/overlapd/operator-program.test.ts',
+    'lib/cli/terminal.ts': 'test/deploy/overlapd/overlapd.test.ts',
     'lib/cli/usage-error.ts': 'test/lib/cli/command.test.ts',
   }
   // The parts of the OVSDB client are tested through it, against a server.

@@ -4,11 +4,11 @@ import { pathToFileURL } from 'node:url'
 import t, { type Test } from 'tap'
 import { runProgram, type ProgramSpec } from '../../lib/cli/command.ts'
 import type { ConfigDefinition } from '../../lib/cli/config-command.ts'
-import { operatorProgram } from '../../lib/cli/operator-program.ts'
+import { operatorProgram } from '../../deploy/overlapd/operator-program.ts'
 import { ConfigError, problemText } from '../../lib/config/config-error.ts'
 import type { Table } from '../../lib/config/entry.ts'
 import { loadConfig } from '../../lib/config/load.ts'
-import { parseYaml } from '../../lib/yaml.ts'
+import { parseYaml } from '../../lib/files/yaml.ts'
 import { FakeTerminal } from '../support/fake-terminal.ts'
 import { scratchFolder } from '../support/scratch-folder.ts'
 import { productionFolders, projectPaths, projectRoot } from '../support/source-files.ts'
@@ -47,8 +47,8 @@ async function exported(file: string, name: string): Promise<unknown> {
 async function definitions(): Promise<ReadonlyMap<string, ConfigDefinition<Table>>> {
   const known = new Map<string, ConfigDefinition<Table>>()
   for (const [side, file, name] of [
-    ['proxy.yaml', 'proxy/config.ts', 'proxyConfig'],
-    ['agent.yaml', 'agent-side/config.ts', 'agentConfig'],
+    ['proxy.yaml', 'proxy/config/config.ts', 'proxyConfig'],
+    ['agent.yaml', 'agent-side/config/config.ts', 'agentConfig'],
   ] as const) {
     const definition = await exported(file, name)
     if (definition !== undefined) known.set(side, definition as ConfigDefinition<Table>)

@@ -1,5 +1,10 @@
 import t from 'tap'
-import { isReasonCode, reasonCodes, reasonRow, type ReasonCode } from '../../lib/reason-codes.ts'
+import {
+  isReasonCode,
+  reasonCodes,
+  reasonRow,
+  type ReasonCode,
+} from '../../lib/runtime/reason-codes.ts'
 import { sourceFiles } from '../support/source-files.ts'
 
 const codes = Object.keys(reasonCodes).filter(isReasonCode)
@@ -9,7 +14,7 @@ const planned: Readonly<Partial<Record<ReasonCode, string>>> = {}
 
 t.test('each reason code is used somewhere in production, or planned', async (t) => {
   const text = sourceFiles()
-    .filter(({ path }) => path !== 'lib/reason-codes.ts')
+    .filter(({ path }) => path !== 'lib/runtime/reason-codes.ts')
     .map((file) => file.text)
     .join('\n')
   t.strictSame(

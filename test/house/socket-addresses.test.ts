@@ -2,7 +2,7 @@ import t from 'tap'
 import { sourceFiles } from '../support/source-files.ts'
 
 /** The one file that asks Node, of sockets of its own namespace, and is ready for what Node throws. */
-const gatekeeper = 'lib/peer-address.ts'
+const gatekeeper = 'lib/sockets/peer-address.ts'
 
 /** Node's accessors of a socket's addresses. They turn a zone into the name of an interface of *this* namespace, or throw. */
 const names = '(?:remote|local)(?:Address|Port|Family)'

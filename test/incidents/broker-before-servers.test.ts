@@ -3,8 +3,8 @@
 // a question that the broker does not take is refused within 2 s.
 import { connect } from 'amqplib'
 import t, { type Test } from 'tap'
-import { systemClock } from '../../lib/clock.ts'
-import { MetadataError } from '../../lib/errors.ts'
+import { systemClock } from '../../lib/runtime/clock.ts'
+import { MetadataError } from '../../lib/runtime/errors.ts'
 import { guests, networks, overlappingTopology } from '../conformance/overlapping-topology.ts'
 import { find } from '../conformance/port-questions.ts'
 import { ip } from '../conformance/topology.ts'

@@ -1,12 +1,12 @@
 // A worker of the supervisor before lived on after a restart and closed the new supervisor's canary: "canary down" in 38 namespaces.
 // Right: it says that the canary is another's, and nothing is concluded from that.
 import t from 'tap'
-import { silentLogger } from '../../lib/log.ts'
+import { silentLogger } from '../../lib/runtime/log.ts'
 import { Canary } from '../../proxy/canary/canary.ts'
 import { openNamespace } from '../../proxy/netns/namespace-handle.ts'
 import { openWindow } from '../../proxy/netns/window.ts'
-import { notOurs } from '../../proxy/worker/protocol.ts'
-import type { IpAddress } from '../../lib/ip-address.ts'
+import { notOurs } from '../../proxy/worker/shared/protocol.ts'
+import type { IpAddress } from '../../lib/identity/ip-address.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { skipUnlessPrivileged } from '../support/netns.ts'
 import { startWorker } from '../support/start-worker.ts'

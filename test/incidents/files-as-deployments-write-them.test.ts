@@ -5,10 +5,10 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { agentProgram } from '../../agent-side/cli.ts'
 import { neutronRpcDefaults } from '../../agent-side/ports/neutron-rpc/config.ts'
-import { parseTransportUrl } from '../../agent-side/ports/neutron-rpc/transport-url.ts'
-import { withUrlOptions } from '../../agent-side/ports/neutron-rpc/url-options.ts'
+import { parseTransportUrl } from '../../agent-side/ports/neutron-rpc/amqp/transport-url.ts'
+import { withUrlOptions } from '../../agent-side/ports/neutron-rpc/bus/url-options.ts'
 import { runProgram } from '../../lib/cli/command.ts'
-import { Secret } from '../../lib/secret.ts'
+import { Secret } from '../../lib/runtime/secret.ts'
 import { FakeTerminal } from '../support/fake-terminal.ts'
 
 interface Checked {

@@ -87,7 +87,7 @@ t.test('the proxy serves and ends while its log cannot be written', async (t) =>
 
 t.test('a command whose reader has seen enough ends quietly', async (t) => {
   const folder = openFolder(t)
-  for (const program of ['agent-side/main.js', 'proxy/main.js', 'lib/cli/overlapd.js']) {
+  for (const program of ['agent-side/main.js', 'proxy/main.js', 'deploy/overlapd/overlapd.js']) {
     const errors = join(folder, 'errors')
     const script = `"${process.execPath}" "${built(program)}" --help 2>"${errors}" | head -n 1 >/dev/null`
     spawnSync('sh', ['-c', script])

@@ -1,7 +1,7 @@
 // An answer that ends with its connection was paused, because its guest did not read, when the connection ended: an assertion in the HTTP
 // client ended the agent, or the worker. Right: the answer is delivered, and nobody else notices.
 import t from 'tap'
-import { OriginPool } from '../../lib/http/origin-pool.ts'
+import { OriginPool } from '../../lib/fast-http/origin-pool.ts'
 import { WireUpstream } from '../support/wire-upstream.ts'
 
 for (const size of [2_500, 200_000]) {

@@ -1,12 +1,12 @@
 // The southbound database could not be reached (refused, or a black hole) and a port's device changed: the old instance was
 // named for five minutes, and leases were granted meanwhile. Right: after a few seconds 503, and no lease.
 import t, { type Test } from 'tap'
-import { LeaseDesk } from '../../agent-side/leases/lease-desk.ts'
+import { LeaseDesk } from '../../agent-side/leases/lease-issuer.ts'
 import type { LookupKey } from '../../agent-side/resolve/resolution.ts'
 import { Resolver } from '../../agent-side/resolve/resolver.ts'
-import { Cancellation } from '../../lib/cancellation.ts'
-import { MetadataError } from '../../lib/errors.ts'
-import type { LeaseKey, LeaseNews } from '../../lib/lease-messages.ts'
+import { Cancellation } from '../../lib/runtime/cancellation.ts'
+import { MetadataError } from '../../lib/runtime/errors.ts'
+import type { LeaseKey, LeaseNews } from '../../lib/wire/lease-messages.ts'
 import { guests, networks, overlappingTopology } from '../conformance/overlapping-topology.ts'
 import { ip } from '../conformance/topology.ts'
 import { FakeClock } from '../support/fake-clock.ts'

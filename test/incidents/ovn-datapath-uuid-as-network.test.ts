@@ -2,8 +2,8 @@
 // namespaces: all their guests got 404. Right: a network is known by both ids, and a change is told under both.
 import t from 'tap'
 import { Resolver } from '../../agent-side/resolve/resolver.ts'
-import { Cancellation } from '../../lib/cancellation.ts'
-import { parseNetworkId } from '../../lib/ids.ts'
+import { Cancellation } from '../../lib/runtime/cancellation.ts'
+import { parseNetworkId } from '../../lib/identity/ids.ts'
 import {
   guest,
   guests,
@@ -13,7 +13,7 @@ import {
 } from '../conformance/overlapping-topology.ts'
 import { withPort, withoutPort } from '../conformance/port-questions.ts'
 import { ip } from '../conformance/topology.ts'
-import { systemClock } from '../../lib/clock.ts'
+import { systemClock } from '../../lib/runtime/clock.ts'
 import { FakeOvsdb } from '../support/fake-ovsdb.ts'
 import { ovnDirectory, until } from '../support/ovn-directory.ts'
 import { rowUuid, southboundRows } from '../support/ovn-rows.ts'

@@ -1,7 +1,7 @@
 // The leader of a southbound cluster was stopped (SIGSTOP), the others elected a new one that took writes, and the old
 // instance was named for 49 to 75 s with ready 200. Right: 503 after some seconds, and the new instance from another member.
 import t from 'tap'
-import { MetadataError } from '../../lib/errors.ts'
+import { MetadataError } from '../../lib/runtime/errors.ts'
 import { find } from '../conformance/port-questions.ts'
 import { ip } from '../conformance/topology.ts'
 import { guests, networks } from '../conformance/overlapping-topology.ts'

@@ -1,8 +1,8 @@
 // A port's change that was pushed while its network was fetched for the first time was dropped, and what had been pushed before the
 // broker was lost outlived its deletion: for minutes guests got the old instance. Right: the new one, from the first answer on.
 import t, { type Test } from 'tap'
-import { deferred } from '../../agent-side/ports/neutron-rpc/deferred.ts'
-import { systemClock } from '../../lib/clock.ts'
+import { deferred } from '../../lib/runtime/deferred.ts'
+import { systemClock } from '../../lib/runtime/clock.ts'
 import {
   guests,
   networks,

@@ -10,7 +10,7 @@ import { RecordingUpstream } from '../support/recording-upstream.ts'
 import { scratchFolder } from '../support/scratch-folder.ts'
 import { staticFileText } from '../support/static-file.ts'
 import { networkIdentity, startWorker, testNetworkId } from '../support/start-worker.ts'
-import { parseNetworkId } from '../../lib/ids.ts'
+import { parseNetworkId } from '../../lib/identity/ids.ts'
 import { instanceId, ip, mac, portId, projectId } from '../conformance/topology.ts'
 
 async function startChain(t: Test) {

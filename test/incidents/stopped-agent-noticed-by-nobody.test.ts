@@ -10,8 +10,8 @@ import { RecordingUpstream } from '../support/recording-upstream.ts'
 import { scratchFolder } from '../support/scratch-folder.ts'
 import { staticFileText } from '../support/static-file.ts'
 import { networkIdentity, startWorker, testNetworkId } from '../support/start-worker.ts'
-import type { AgentReport } from '../../proxy/worker/protocol.ts'
-import { parseNetworkId } from '../../lib/ids.ts'
+import type { AgentReport } from '../../proxy/worker/shared/protocol.ts'
+import { parseNetworkId } from '../../lib/identity/ids.ts'
 import { instanceId, ip, mac, portId, projectId } from '../conformance/topology.ts'
 
 async function startChain(t: Test) {

@@ -4,11 +4,11 @@ import { once } from 'node:events'
 import { closeSync, fstatSync, openSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
-import { parseIpAddress } from '../../lib/ip-address.ts'
-import { silentLogger } from '../../lib/log.ts'
-import { InheritedSockets } from '../../proxy/handover/inherited-sockets.ts'
-import { callLibc, connectSocket, linux, openSocket, sendBytes } from '../../proxy/netns/libc.ts'
-import { socketAddress } from '../../proxy/netns/socket-address.ts'
+import { parseIpAddress } from '../../lib/identity/ip-address.ts'
+import { silentLogger } from '../../lib/runtime/log.ts'
+import { InheritedSockets } from '../../proxy/namespaces/inherited-sockets.ts'
+import { callLibc, connectSocket, linux, openSocket, sendBytes } from '../../proxy/linux/libc.ts'
+import { socketAddress } from '../../proxy/linux/socket-address.ts'
 
 const solSocket = 1
 const soLinger = 13

@@ -3,7 +3,7 @@
  * flooded the namespace, they got the victim's metadata. Right: only ports of the network that a connection came in through count.
  */
 import t from 'tap'
-import { eui64LinkLocal } from '../../lib/ip-address.ts'
+import { eui64LinkLocal } from '../../lib/identity/ip-address.ts'
 import { startAgentWithFile } from '../support/agent-with-file.ts'
 import {
   attacker,

@@ -3,10 +3,10 @@
 import { join } from 'node:path'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import t from 'tap'
-import { systemClock } from '../../lib/clock.ts'
-import { silentLogger } from '../../lib/log.ts'
-import type { WorkerBreach } from '../../proxy/opener/worker-process.ts'
-import { WorkerPool } from '../../proxy/opener/worker-pool.ts'
+import { systemClock } from '../../lib/runtime/clock.ts'
+import { silentLogger } from '../../lib/runtime/log.ts'
+import type { WorkerBreach } from '../../proxy/supervisor/worker-process.ts'
+import { WorkerPool } from '../../proxy/supervisor/worker-pool.ts'
 import { openFolder } from '../support/running-proxy.ts'
 
 const inputs: Readonly<Record<string, { readonly send: string; readonly breach: WorkerBreach }>> = {

@@ -13,7 +13,7 @@ import {
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { commandLineOf } from '../../proxy/process-identity.ts'
+import { commandLineOf } from '../../proxy/linux/process-identity.ts'
 import {
   fetchFrom,
   ipBatch,
@@ -26,7 +26,7 @@ import {
 } from '../support/netns.ts'
 import { openFolder, startProxy, type RunningProxy } from '../support/running-proxy.ts'
 
-const standIn = fileURLToPath(new URL('../../dist/proxy/haproxy/main.js', import.meta.url))
+const standIn = fileURLToPath(new URL('../../dist/proxy/haproxy-shim/main.js', import.meta.url))
 const program = fileURLToPath(new URL('../../dist/proxy/main.js', import.meta.url))
 const haproxy = ['/usr/sbin/haproxy', '/usr/local/sbin/haproxy'].find((path) => existsSync(path))
 

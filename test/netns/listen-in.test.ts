@@ -2,13 +2,13 @@ import { closeSync, readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:net'
 import t, { type Test } from 'tap'
-import { parseIpAddress } from '../../lib/ip-address.ts'
-import { macAddressFromBytes } from '../../lib/mac-address.ts'
-import { callLibc, linux, savedSyn } from '../../proxy/netns/libc.ts'
+import { parseIpAddress } from '../../lib/identity/ip-address.ts'
+import { macAddressFromBytes } from '../../lib/identity/mac-address.ts'
+import { callLibc, linux, savedSyn } from '../../proxy/linux/libc.ts'
 import { listenIn, type ListenAddress, type ListenOutcome } from '../../proxy/netns/listen-in.ts'
 import { openNamespace } from '../../proxy/netns/namespace-handle.ts'
 import { namespacesOfThreads, openWindow } from '../../proxy/netns/window.ts'
-import { sourceIpv4OfSyn } from '../../proxy/worker/source-mac.ts'
+import { sourceIpv4OfSyn } from '../../proxy/worker/guest/source-mac.ts'
 import {
   exchangeFrom,
   ipBatch,

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
 import type { SourceMacPolicy } from '../../agent-side/resolve/identity-policy.ts'
-import { headedTable } from '../../lib/text-table.ts'
+import { headedTable } from '../../lib/observe/text-table.ts'
 import { GuestSockets } from '../support/connect-from.ts'
 import { metadataIpv6, visit, type Outcome, type Visit } from '../support/guest-visit.ts'
 import { ipBatch, makeEmptyNamespaces, skipUnlessPrivileged, uniqueName } from '../support/netns.ts'

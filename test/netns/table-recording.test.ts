@@ -5,8 +5,8 @@ import {
   ruleCountOf,
 } from '../../proxy/interception/ruleset.ts'
 import { openNamespace } from '../../proxy/netns/namespace-handle.ts'
-import { NftLibrary } from '../../proxy/netns/nftables.ts'
-import { countRules, recordTable, TablePlayer } from '../../proxy/netns/table-recording.ts'
+import { NftLibrary } from '../../proxy/netlink/nftables.ts'
+import { countRules, recordTable, TablePlayer } from '../../proxy/netlink/table-recording.ts'
 import { openWindow } from '../../proxy/netns/window.ts'
 import {
   makeEmptyNamespaces,

@@ -13,7 +13,7 @@ import { once } from 'node:events'
 import { request, type IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import type { Milliseconds } from '../../lib/clock.ts'
+import type { Milliseconds } from '../../lib/runtime/clock.ts'
 import { ownedBy } from './owner.ts'
 import type { Place } from './place.ts'
 

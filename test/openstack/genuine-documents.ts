@@ -1,8 +1,8 @@
 /** What does Nova itself say about an instance? */
 import { strict as assert } from 'node:assert'
-import { Secret } from '../../lib/secret.ts'
-import { parseInstanceId } from '../../lib/ids.ts'
-import { signInstanceId } from '../../lib/signature.ts'
+import { Secret } from '../../lib/runtime/secret.ts'
+import { parseInstanceId } from '../../lib/identity/ids.ts'
+import { signInstanceId } from '../../lib/wire/signature.ts'
 import { urlOf, type Place } from './place.ts'
 import type { NovaInstance, NovaServer } from './services/nova.ts'
 

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { commandLineOf } from '../../proxy/process-identity.ts'
+import { commandLineOf } from '../../proxy/linux/process-identity.ts'
 import {
   fetchFrom,
   ipBatch,
@@ -16,7 +16,7 @@ import {
 import { openFolder, startProxy } from '../support/running-proxy.ts'
 
 const script = fileURLToPath(new URL('scripts/metadata_driver.py', import.meta.url))
-const standIn = fileURLToPath(new URL('../../dist/proxy/haproxy/main.js', import.meta.url))
+const standIn = fileURLToPath(new URL('../../dist/proxy/haproxy-shim/main.js', import.meta.url))
 /** Debian's own Python, whose packages Neutron is one of. */
 const python = '/usr/bin/python3'
 

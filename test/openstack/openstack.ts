@@ -1,7 +1,7 @@
 /** How does a whole OpenStack come up and go? */
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Count } from '../../lib/clock.ts'
+import type { Count } from '../../lib/runtime/clock.ts'
 import { cloudIn, seedCloud } from './cloud.ts'
 import { run, stopAll } from './daemon.ts'
 import { namespacesOf, type ScopeKind } from './namespace-names.ts'

@@ -1,6 +1,6 @@
 /** Which processes were started for this OpenStack, by whichever program? Each has a variable that names the folder. */
 import { readdirSync, readFileSync } from 'node:fs'
-import type { Milliseconds } from '../../lib/clock.ts'
+import type { Milliseconds } from '../../lib/runtime/clock.ts'
 import type { Place } from './place.ts'
 
 const name = 'OVERLAPD_OPENSTACK_OWNER'

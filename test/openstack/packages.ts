@@ -1,7 +1,7 @@
 /** Which Debian packages is OpenStack made of here? The only list of them. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import type { Count } from '../../lib/clock.ts'
+import type { Count } from '../../lib/runtime/clock.ts'
 
 const packages = {
   'databases and the message bus': ['mariadb-server', 'mariadb-client', 'rabbitmq-server'],

@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { Milliseconds } from '../../lib/clock.ts'
+import type { Milliseconds } from '../../lib/runtime/clock.ts'
 import { runningCloud, type BareGuest } from './cloud.ts'
 import type { Flavour } from './guest-networks.ts'
 import { instanceIn, portsSections, startAgent, type OurAgent } from './overlapd.ts'

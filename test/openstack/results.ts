@@ -1,7 +1,7 @@
 /** Where do tests leave what is to be printed at the end? */
 import { appendFileSync, existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { textTable } from '../../lib/text-table.ts'
+import { textTable } from '../../lib/observe/text-table.ts'
 import type { Place } from './place.ts'
 
 interface Row {

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
-import type { Milliseconds } from '../../lib/clock.ts'
+import type { Milliseconds } from '../../lib/runtime/clock.ts'
 import { runningCloud, type BareGuest } from './cloud.ts'
 import type { Flavour } from './guest-networks.ts'
 import { NeutronApi } from './neutron-api.ts'

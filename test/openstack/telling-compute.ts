@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
-import { Secret } from '../../lib/secret.ts'
-import { verifyInstanceId } from '../../lib/signature.ts'
+import { Secret } from '../../lib/runtime/secret.ts'
+import { verifyInstanceId } from '../../lib/wire/signature.ts'
 import type { Place } from './place.ts'
 
 /**

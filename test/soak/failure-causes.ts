@@ -1,4 +1,4 @@
-import type { MonotonicMilliseconds } from '../../lib/clock.ts'
+import type { MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
 
 /** Why a request may fail, with what the test itself did to it. Everything else is a fault of the service. */
 export const allowedCauses = [

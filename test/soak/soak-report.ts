@@ -1,4 +1,4 @@
-import { headedTable } from '../../lib/text-table.ts'
+import { headedTable } from '../../lib/observe/text-table.ts'
 import { held, type Held, type ProcessSample } from './process-sample.ts'
 import { isGrowth, slopeOf, type Slope } from './slope.ts'
 

@@ -1,7 +1,7 @@
 import { existsSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { MonotonicMilliseconds } from '../../lib/clock.ts'
+import type { MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
 import { instanceId, ip, networkId, portId, projectId } from '../conformance/topology.ts'
 import { emptyTopology, GuestSeats, type Seat } from '../attack/guest-seats.ts'
 import { AgentProgram, agentSocketsIn, type AgentProgramOptions } from '../support/agent-program.ts'

@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import type { Test } from 'tap'
-import { OriginPool } from '../../lib/http/origin-pool.ts'
-import type { AnswerHandler } from '../../lib/http/plain-pool.ts'
+import { OriginPool } from '../../lib/fast-http/origin-pool.ts'
+import type { AnswerHandler } from '../../lib/fast-http/pool.ts'
 
 /** Starts a server that writes what it is told for each head it gets, and counts. */
 export async function answeringServer(

@@ -1,15 +1,15 @@
 import { closeSync } from 'node:fs'
 import { Socket } from 'node:net'
-import { parseIpAddress, type IpAddress } from '../../lib/ip-address.ts'
+import { parseIpAddress, type IpAddress } from '../../lib/identity/ip-address.ts'
 import {
   bindSocket,
   connectSocket,
   linux,
   openSocket,
   setSocketOption,
-} from '../../proxy/netns/libc.ts'
+} from '../../proxy/linux/libc.ts'
 import { openNamespace, type NamespaceHandle } from '../../proxy/netns/namespace-handle.ts'
-import { socketAddress } from '../../proxy/netns/socket-address.ts'
+import { socketAddress } from '../../proxy/linux/socket-address.ts'
 import { openWindow, type NamespaceWindow } from '../../proxy/netns/window.ts'
 
 /** Connects from inside many guests' namespaces out of one process: thousands of guests need no thousand programs. */

@@ -1,11 +1,11 @@
 import { request as httpRequest, type Agent, type IncomingHttpHeaders } from 'node:http'
 import { writeFile } from 'node:fs/promises'
 import { startDevCompute, type DevCompute } from '../../agent-side/compute-dev/serve.ts'
-import { systemClock, type Clock } from '../../lib/clock.ts'
-import { parseInstanceId } from '../../lib/ids.ts'
-import { silentLogger } from '../../lib/log.ts'
-import { Secret } from '../../lib/secret.ts'
-import { signInstanceId } from '../../lib/signature.ts'
+import { systemClock, type Clock } from '../../lib/runtime/clock.ts'
+import { parseInstanceId } from '../../lib/identity/ids.ts'
+import { silentLogger } from '../../lib/runtime/log.ts'
+import { Secret } from '../../lib/runtime/secret.ts'
+import { signInstanceId } from '../../lib/wire/signature.ts'
 import { makeWatchedFile, type WatchedFile } from './static-file.ts'
 
 /** The secret of every development compute API of the tests. */

@@ -1,4 +1,4 @@
-import type { Cancel, Clock, EpochMilliseconds, Milliseconds } from '../../lib/clock.ts'
+import type { Cancel, Clock, EpochMilliseconds, Milliseconds } from '../../lib/runtime/clock.ts'
 
 interface Timer {
   readonly at: Milliseconds

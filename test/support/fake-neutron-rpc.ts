@@ -4,8 +4,8 @@ import {
   encodeReply,
   encodeRequest,
   type RpcMessage,
-} from '../../agent-side/ports/neutron-rpc/oslo-envelope.ts'
-import type { JsonObject } from '../../agent-side/ports/neutron-port.ts'
+} from '../../agent-side/ports/neutron-rpc/bus/oslo-envelope.ts'
+import type { JsonObject } from '../../agent-side/ports/directory/neutron-port.ts'
 import type { Topology, TopologyPort } from '../conformance/topology.ts'
 
 /** A port as Neutron's API writes it. */

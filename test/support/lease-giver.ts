@@ -8,7 +8,7 @@ import {
   readLeaseRequest,
   type LeaseNews,
   type LeaseRequest,
-} from '../../lib/lease-messages.ts'
+} from '../../lib/wire/lease-messages.ts'
 import { instanceId, projectId } from '../conformance/topology.ts'
 import { scratchFolder } from './scratch-folder.ts'
 

@@ -2,11 +2,15 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import type { Port } from '../../agent-side/ports/port-directory.ts'
-import { silentLogger } from '../../lib/log.ts'
-import type { Milliseconds } from '../../lib/clock.ts'
-import { ipAddressBytes } from '../../lib/ip-address.ts'
-import type { DirectRecord, FromWorker, ListenerDescription } from '../../proxy/worker/protocol.ts'
+import type { Port } from '../../agent-side/ports/directory/port-directory.ts'
+import { silentLogger } from '../../lib/runtime/log.ts'
+import type { Milliseconds } from '../../lib/runtime/clock.ts'
+import { ipAddressBytes } from '../../lib/identity/ip-address.ts'
+import type {
+  DirectRecord,
+  FromWorker,
+  ListenerDescription,
+} from '../../proxy/worker/shared/protocol.ts'
 import { Worker } from '../../proxy/worker/worker.ts'
 import { instanceId, ip, mac, networkId, portId, projectId } from '../conformance/topology.ts'
 import { FakeClock } from './fake-clock.ts'

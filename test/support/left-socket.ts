@@ -1,7 +1,7 @@
 /** What does an opener leave when it dies? The socket of its orphans: a path, and a descriptor that its workers hold. */
-import { systemClock, type Milliseconds } from '../../lib/clock.ts'
-import { silentLogger } from '../../lib/log.ts'
-import { OrphanSocket, orphanSocketPath } from '../../proxy/handover/orphan-socket.ts'
+import { systemClock, type Milliseconds } from '../../lib/runtime/clock.ts'
+import { silentLogger } from '../../lib/runtime/log.ts'
+import { OrphanSocket, orphanSocketPath } from '../../proxy/takeover/takeover-socket.ts'
 
 export interface LeftSocket {
   readonly path: string

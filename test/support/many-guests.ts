@@ -1,4 +1,4 @@
-import type { Port } from '../../agent-side/ports/port-directory.ts'
+import type { Port } from '../../agent-side/ports/directory/port-directory.ts'
 import { instanceId, ip, mac, networkId, portId, projectId } from '../conformance/topology.ts'
 import type { ScriptedDirectory } from './scripted-directory.ts'
 import type { Fields, RunningAgent } from './start-agent.ts'

@@ -5,8 +5,8 @@ import {
 import { ovnTable, type OvnConfig } from '../../agent-side/ports/ovn/config.ts'
 import type { OvnMetrics } from '../../agent-side/ports/ovn/metrics.ts'
 import { loadConfig } from '../../lib/config/load.ts'
-import { systemClock, type Clock } from '../../lib/clock.ts'
-import { silentLogger, type Logger } from '../../lib/log.ts'
+import { systemClock, type Clock } from '../../lib/runtime/clock.ts'
+import { silentLogger, type Logger } from '../../lib/runtime/log.ts'
 
 /** The options of an `ovn` directory with their defaults, and some set as in a file. */
 export function ovnConfig(given: Readonly<Record<string, unknown>> = {}): OvnConfig {

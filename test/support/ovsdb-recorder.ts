@@ -3,8 +3,8 @@ import type { CopyBuilder, MonitorConsumer, MonitorSpec } from '../../lib/ovsdb/
 import { applySetDiff } from '../../lib/ovsdb/row-diff.ts'
 import { readStringSet } from '../../lib/ovsdb/notation.ts'
 import type { RowChange } from '../../lib/ovsdb/table-updates.ts'
-import { systemClock } from '../../lib/clock.ts'
-import { silentLogger } from '../../lib/log.ts'
+import { systemClock } from '../../lib/runtime/clock.ts'
+import { silentLogger } from '../../lib/runtime/log.ts'
 
 /** Keeps names and sets of table T, and counts how they came. */
 export class OvsdbRecorder implements MonitorConsumer {

@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { Secret } from '../../lib/secret.ts'
-import { verifyInstanceId } from '../../lib/signature.ts'
+import { Secret } from '../../lib/runtime/secret.ts'
+import { verifyInstanceId } from '../../lib/wire/signature.ts'
 
 /** One request as compute received it. */
 export interface UpstreamRequest {

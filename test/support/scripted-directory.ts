@@ -1,5 +1,5 @@
-import type { Clock, MonotonicMilliseconds } from '../../lib/clock.ts'
-import type { NetworkId, PortId, RouterId } from '../../lib/ids.ts'
+import type { Clock, MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
+import type { NetworkId, PortId, RouterId } from '../../lib/identity/ids.ts'
 import type {
   Asked,
   DirectoryChange,
@@ -11,7 +11,7 @@ import type {
   PortsAnswer,
   Readiness,
   RouterInterface,
-} from '../../agent-side/ports/port-directory.ts'
+} from '../../agent-side/ports/directory/port-directory.ts'
 
 /** What a source of ports holds at one moment. */
 interface Contents {

@@ -9,7 +9,7 @@ import {
   type Topology,
   type TopologyPort,
 } from '../conformance/topology.ts'
-import { parsePortId, type PortId } from '../../lib/ids.ts'
+import { parsePortId, type PortId } from '../../lib/identity/ids.ts'
 
 /** Ids of ports differ in their first characters, as Neutron's do: the proxy tells no more of them. */
 function portId(first: string): PortId {

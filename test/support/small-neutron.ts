@@ -1,6 +1,10 @@
 /** A cloud of two networks, a router and a handful of ports whose every history can be tried, and what may be said of it. */
 import type { PortRow } from './fake-neutron-rpc.ts'
-import type { Port, PortQuery, RouterInterface } from '../../agent-side/ports/port-directory.ts'
+import type {
+  Port,
+  PortQuery,
+  RouterInterface,
+} from '../../agent-side/ports/directory/port-directory.ts'
 import {
   instanceId,
   ip,

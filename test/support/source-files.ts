@@ -9,7 +9,7 @@ export const productionFolders = ['lib', 'proxy', 'agent-side', 'deploy'] as con
 
 /** One file of the project. */
 export interface SourceFile {
-  /** From the root, with slashes: `lib/ids.ts`. */
+  /** From the root, with slashes: `lib/identity/ids.ts`. */
   readonly path: string
   readonly text: string
 }

@@ -4,18 +4,18 @@ import { closeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
-import { systemClock } from '../../lib/clock.ts'
-import { JsonLineChannel } from '../../lib/json-line-channel.ts'
-import { parseNetworkId, parseRouterId } from '../../lib/ids.ts'
-import { linux, openSocketPair, sendDescriptors, setSocketOption } from '../../proxy/netns/libc.ts'
-import type { MetricJson } from '../../proxy/worker/metrics.ts'
+import { systemClock } from '../../lib/runtime/clock.ts'
+import { JsonLineChannel } from '../../lib/wire/json-line-channel.ts'
+import { parseNetworkId, parseRouterId } from '../../lib/identity/ids.ts'
+import { linux, openSocketPair, sendDescriptors, setSocketOption } from '../../proxy/linux/libc.ts'
+import type { MetricJson } from '../../proxy/worker/shared/metrics.ts'
 import type {
   FromWorker,
   ListenerDescription,
   ToWorker,
   WorkerConfig,
-} from '../../proxy/worker/protocol.ts'
-import { readFromWorker } from '../../proxy/worker/read-from-worker.ts'
+} from '../../proxy/worker/shared/protocol.ts'
+import { readFromWorker } from '../../proxy/worker/shared/read-from-worker.ts'
 import { testsDirectForwarding } from './forwarding-mode.ts'
 import type { RawTarget } from './raw-http.ts'
 

@@ -1,5 +1,5 @@
-import type { Bytes, Count, Milliseconds } from '../../../lib/clock.ts'
-import type { Secret } from '../../../lib/secret.ts'
+import type { Bytes, Count, Milliseconds } from '../../../lib/runtime/clock.ts'
+import type { Secret } from '../../../lib/runtime/secret.ts'
 
 /** A Keystone thing, named by its id or by its name. */
 export type Named = { readonly id: string } | { readonly name: string }

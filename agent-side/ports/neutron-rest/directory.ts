@@ -1,8 +1,13 @@
-import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../../lib/clock.ts'
-import { causeText, MetadataError } from '../../../lib/errors.ts'
-import type { NetworkId, RouterId } from '../../../lib/ids.ts'
-import type { Logger } from '../../../lib/log.ts'
-import type { Registry } from '../../../lib/metrics.ts'
+import type {
+  Clock,
+  Count,
+  Milliseconds,
+  MonotonicMilliseconds,
+} from '../../../lib/runtime/clock.ts'
+import { causeText, MetadataError } from '../../../lib/runtime/errors.ts'
+import type { NetworkId, RouterId } from '../../../lib/identity/ids.ts'
+import type { Logger } from '../../../lib/runtime/log.ts'
+import type { Registry } from '../../../lib/observe/metrics.ts'
 import type {
   Asked,
   DirectoryChange,
@@ -12,18 +17,18 @@ import type {
   PortQuery,
   PortsAnswer,
   Readiness,
-} from '../port-directory.ts'
-import { AddressLookups } from './address-lookups.ts'
-import { NeutronClient } from './client.ts'
+} from '../directory/port-directory.ts'
+import { AddressLookups } from './lookups/address-lookups.ts'
+import { NeutronClient } from './neutron/client.ts'
 import type { NeutronRestConfig } from './config.ts'
-import { Http } from './http.ts'
-import { Keystone, NoAuthentication, type Sessions } from './keystone.ts'
+import { Http } from './http/http.ts'
+import { Keystone, NoAuthentication, type Sessions } from './keystone/keystone.ts'
 import { NeutronRestMetrics } from './metrics.ts'
-import { NetworkCopies } from './network-copies.ts'
-import { NetworkLookups, tooLarge } from './network-lookups.ts'
-import type { Dated } from './question-batch.ts'
-import { RouterCopies } from './router-copies.ts'
-import { RouterLookups } from './router-lookups.ts'
+import { NetworkCopies } from './lookups/network-copies.ts'
+import { NetworkLookups, tooLarge } from './lookups/network-lookups.ts'
+import type { Dated } from './lookups/query-batch.ts'
+import { RouterCopies } from './lookups/router-copies.ts'
+import { RouterLookups } from './lookups/router-lookups.ts'
 
 /** What the directory is made with. */
 export interface NeutronRestOptions {

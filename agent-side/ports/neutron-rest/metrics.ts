@@ -1,5 +1,11 @@
-import { Counter, Gauge, Histogram, latencyBuckets, metricNamespace } from '../../../lib/metrics.ts'
-import type { Registry } from '../../../lib/metrics.ts'
+import {
+  Counter,
+  Gauge,
+  Histogram,
+  latencyBuckets,
+  metricNamespace,
+} from '../../../lib/observe/metrics.ts'
+import type { Registry } from '../../../lib/observe/metrics.ts'
 
 /** What a request to Keystone or Neutron was for. */
 export type QuestionKind =

@@ -2,11 +2,11 @@ import type { ConfigOf, Table } from '../../../lib/config/entry.ts'
 import { bytes, duration, flag, integer, oneOf, path, text } from '../../../lib/config/option.ts'
 import { secretFile } from '../../../lib/config/secret-file.ts'
 import { optional } from '../../../lib/config/structure.ts'
-import { authenticationFrom, type AuthenticationValues } from './authentication.ts'
-import type { Cloud } from './cloud.ts'
-import { readCloud } from './clouds-yaml.ts'
+import { authenticationFrom, type AuthenticationValues } from './keystone/authentication.ts'
+import type { Cloud } from './keystone/cloud.ts'
+import { readCloud } from './keystone/clouds-yaml.ts'
 import type { Authentication, NeutronRestConfig } from './config.ts'
-import { cloudFromEnvironment, type Environment } from './os-environment.ts'
+import { cloudFromEnvironment, type Environment } from './keystone/os-environment.ts'
 
 /** The options of `kind: neutron-rest`. Names are those of `clouds.yaml` and Neutron where they have one. */
 export const neutronRestTable = {

@@ -1,13 +1,13 @@
 import { hostname } from 'node:os'
-import type { Count, Milliseconds, Seconds } from '../../../lib/clock.ts'
+import type { Count, Milliseconds, Seconds } from '../../../lib/runtime/clock.ts'
 import type { ConfigOf } from '../../../lib/config/entry.ts'
 import { duration, flag, integer, oneOf, path, text } from '../../../lib/config/option.ts'
 import { secretFile } from '../../../lib/config/secret-file.ts'
 import { list, optional } from '../../../lib/config/structure.ts'
-import type { Secret } from '../../../lib/secret.ts'
-import type { JsonObject } from '../neutron-port.ts'
-import type { BrokerTls } from './amqp.ts'
-import { transportUrlProblem } from './transport-url.ts'
+import type { Secret } from '../../../lib/runtime/secret.ts'
+import type { JsonObject } from '../directory/neutron-port.ts'
+import type { BrokerTls } from './amqp/amqp.ts'
+import { transportUrlProblem } from './amqp/transport-url.ts'
 
 /** Everything the `neutron-rpc` directory is told. What each part means to an operator is in README.md. */
 export interface NeutronRpcConfig {

@@ -1,9 +1,9 @@
-import type { Clock, Milliseconds } from '../../../lib/clock.ts'
-import { causeText, MetadataError } from '../../../lib/errors.ts'
-import type { NetworkId, PortId, RouterId } from '../../../lib/ids.ts'
-import type { Logger } from '../../../lib/log.ts'
-import type { Registry } from '../../../lib/metrics.ts'
-import type { NeutronPort } from '../neutron-port.ts'
+import type { Clock, Milliseconds } from '../../../lib/runtime/clock.ts'
+import { causeText, MetadataError } from '../../../lib/runtime/errors.ts'
+import type { NetworkId, PortId, RouterId } from '../../../lib/identity/ids.ts'
+import type { Logger } from '../../../lib/runtime/log.ts'
+import type { Registry } from '../../../lib/observe/metrics.ts'
+import type { NeutronPort } from '../directory/neutron-port.ts'
 import type {
   Asked,
   DirectoryChange,
@@ -13,18 +13,18 @@ import type {
   PortQuery,
   PortsAnswer,
   Readiness,
-} from '../port-directory.ts'
-import { Bus, type BusOptions, type NeutronBus } from './bus.ts'
+} from '../directory/port-directory.ts'
+import { Bus, type BusOptions, type NeutronBus } from './bus/bus.ts'
 import type { NeutronRpcConfig } from './config.ts'
 import { createNeutronRpcMetrics, type NeutronRpcMetrics } from './metrics.ts'
-import { PartFetcher } from './part-fetcher.ts'
-import { PortAnswers } from './port-answers.ts'
-import { PortCopy, type Cover, type Part } from './port-copy.ts'
-import { PushTrust } from './push-trust.ts'
-import { PushWatch } from './push-watch.ts'
-import { ServerProbe } from './server-probe.ts'
-import { StateReport } from './state-report.ts'
-import type { PortEvent } from './versioned-object.ts'
+import { PartFetcher } from './copy/part-fetcher.ts'
+import { PortAnswers } from './copy/port-answers.ts'
+import { PortCopy, type Cover, type Part } from './copy/port-copy.ts'
+import { PushTrust } from './copy/push-trust.ts'
+import { PushWatch } from './copy/push-watch.ts'
+import { ServerProbe } from './copy/server-probe.ts'
+import { StateReport } from './bus/state-report.ts'
+import type { PortEvent } from './bus/versioned-object.ts'
 
 /** What the directory is given to live with. */
 export interface NeutronRpcParts {

@@ -5,7 +5,7 @@ import {
   latencyBuckets,
   metricNamespace,
   type Registry,
-} from '../../../lib/metrics.ts'
+} from '../../../lib/observe/metrics.ts'
 
 /** What the `neutron-rpc` directory counts. */
 export interface NeutronRpcMetrics {

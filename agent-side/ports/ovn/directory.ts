@@ -1,7 +1,12 @@
-import type { Cancel, Clock, Milliseconds, MonotonicMilliseconds } from '../../../lib/clock.ts'
-import { causeText, MetadataError } from '../../../lib/errors.ts'
-import type { RouterId } from '../../../lib/ids.ts'
-import type { Logger } from '../../../lib/log.ts'
+import type {
+  Cancel,
+  Clock,
+  Milliseconds,
+  MonotonicMilliseconds,
+} from '../../../lib/runtime/clock.ts'
+import { causeText, MetadataError } from '../../../lib/runtime/errors.ts'
+import type { RouterId } from '../../../lib/identity/ids.ts'
+import type { Logger } from '../../../lib/runtime/log.ts'
 import { OvsdbClient, type OvsdbClientOptions, type OvsdbState } from '../../../lib/ovsdb/client.ts'
 import type { CopyBuilder, MonitorConsumer } from '../../../lib/ovsdb/monitor.ts'
 import { ovsdbLimits } from '../../../lib/ovsdb/options.ts'
@@ -15,7 +20,7 @@ import type {
   PortQuery,
   PortsAnswer,
   Readiness,
-} from '../port-directory.ts'
+} from '../directory/port-directory.ts'
 import { AgentHeartbeat } from './agent-heartbeat.ts'
 import { heartbeatOptions } from './heartbeat-settings.ts'
 import type { OvnConfig } from './config.ts'

@@ -1,5 +1,5 @@
-import type { Clock } from '../../../lib/clock.ts'
-import type { Logger } from '../../../lib/log.ts'
+import type { Clock } from '../../../lib/runtime/clock.ts'
+import type { Logger } from '../../../lib/runtime/log.ts'
 import { ovsdbLimits } from '../../../lib/ovsdb/options.ts'
 import type { AgentHeartbeatOptions } from './agent-heartbeat.ts'
 import type { OvnConfig } from './config.ts'

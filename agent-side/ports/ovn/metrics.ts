@@ -1,4 +1,4 @@
-import { Counter, Gauge, metricNamespace, type Registry } from '../../../lib/metrics.ts'
+import { Counter, Gauge, metricNamespace, type Registry } from '../../../lib/observe/metrics.ts'
 import type { CopyKind } from '../../../lib/ovsdb/monitor.ts'
 import type { SouthboundCopy } from './southbound-copy.ts'
 

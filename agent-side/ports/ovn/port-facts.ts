@@ -1,6 +1,6 @@
-import { parsePortId } from '../../../lib/ids.ts'
-import { parseIpAddress, type IpAddress } from '../../../lib/ip-address.ts'
-import { parseMacAddress, type MacAddress } from '../../../lib/mac-address.ts'
+import { parsePortId } from '../../../lib/identity/ids.ts'
+import { parseIpAddress, type IpAddress } from '../../../lib/identity/ip-address.ts'
+import { parseMacAddress, type MacAddress } from '../../../lib/identity/mac-address.ts'
 import { macStrings, type PortBinding } from './schema.ts'
 
 /** What a row of Port_Binding says about the addresses of a Neutron port. */

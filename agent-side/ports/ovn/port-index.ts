@@ -1,8 +1,8 @@
-import type { Count } from '../../../lib/clock.ts'
-import type { IpAddress } from '../../../lib/ip-address.ts'
-import type { MacAddress } from '../../../lib/mac-address.ts'
-import { parseRouterId, type RouterId } from '../../../lib/ids.ts'
-import { routerInterfaceOwners } from '../port-directory.ts'
+import type { Count } from '../../../lib/runtime/clock.ts'
+import type { IpAddress } from '../../../lib/identity/ip-address.ts'
+import type { MacAddress } from '../../../lib/identity/mac-address.ts'
+import { parseRouterId, type RouterId } from '../../../lib/identity/ids.ts'
+import { routerInterfaceOwners } from '../directory/port-directory.ts'
 import {
   isRouterAttachment,
   noPortReasons,

@@ -1,4 +1,4 @@
-import type { Count } from '../../../lib/clock.ts'
+import type { Count } from '../../../lib/runtime/clock.ts'
 import { OvsdbError } from '../../../lib/ovsdb/ovsdb-error.ts'
 import { SlotMultimap } from './slot-multimap.ts'
 

@@ -1,4 +1,4 @@
-import type { Count } from '../../../lib/clock.ts'
+import type { Count } from '../../../lib/runtime/clock.ts'
 
 const smallest = 64
 

@@ -1,4 +1,4 @@
-import type { Count } from '../../../lib/clock.ts'
+import type { Count } from '../../../lib/runtime/clock.ts'
 import {
   parseInstanceId,
   parseNetworkId,
@@ -6,10 +6,10 @@ import {
   parseProjectId,
   type NetworkId,
   type RouterId,
-} from '../../../lib/ids.ts'
+} from '../../../lib/identity/ids.ts'
 import { OvsdbError } from '../../../lib/ovsdb/ovsdb-error.ts'
 import type { RowChange } from '../../../lib/ovsdb/table-updates.ts'
-import type { Port, PortQuery, RouterInterface } from '../port-directory.ts'
+import type { Port, PortQuery, RouterInterface } from '../directory/port-directory.ts'
 import { PortIndex, routerOf, type IndexedPort } from './port-index.ts'
 import {
   modifyDatapathBinding,

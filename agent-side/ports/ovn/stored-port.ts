@@ -1,5 +1,5 @@
-import type { IpAddress } from '../../../lib/ip-address.ts'
-import type { MacAddress } from '../../../lib/mac-address.ts'
+import type { IpAddress } from '../../../lib/identity/ip-address.ts'
+import type { MacAddress } from '../../../lib/identity/mac-address.ts'
 import type { PortFacts } from './port-facts.ts'
 import type { PortBinding } from './schema.ts'
 

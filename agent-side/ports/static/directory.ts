@@ -1,7 +1,7 @@
-import type { Clock, Milliseconds } from '../../../lib/clock.ts'
-import { causeText, MetadataError } from '../../../lib/errors.ts'
-import type { RouterId } from '../../../lib/ids.ts'
-import type { Logger } from '../../../lib/log.ts'
+import type { Clock, Milliseconds } from '../../../lib/runtime/clock.ts'
+import { causeText, MetadataError } from '../../../lib/runtime/errors.ts'
+import type { RouterId } from '../../../lib/identity/ids.ts'
+import type { Logger } from '../../../lib/runtime/log.ts'
 import type {
   DirectoryChange,
   InterfacesAnswer,
@@ -10,7 +10,7 @@ import type {
   PortQuery,
   PortsAnswer,
   Readiness,
-} from '../port-directory.ts'
+} from '../directory/port-directory.ts'
 import type { StaticMetrics } from './metrics.ts'
 import { PortIndex } from './port-index.ts'
 import { topologyChanges } from './topology-changes.ts'

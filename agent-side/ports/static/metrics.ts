@@ -1,4 +1,4 @@
-import { Counter, Gauge, metricNamespace, type Registry } from '../../../lib/metrics.ts'
+import { Counter, Gauge, metricNamespace, type Registry } from '../../../lib/observe/metrics.ts'
 
 /** What the directory tells of each look at its file. */
 export interface StaticMetrics {

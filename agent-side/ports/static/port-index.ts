@@ -1,5 +1,5 @@
-import type { NetworkId } from '../../../lib/ids.ts'
-import type { Port, PortQuery } from '../port-directory.ts'
+import type { NetworkId } from '../../../lib/identity/ids.ts'
+import type { Port, PortQuery } from '../directory/port-directory.ts'
 
 /** Nearly every address has one port, so a list is only made when a second one comes. */
 type Entry = Port | Port[]

@@ -1,5 +1,5 @@
 import { pathText } from '../../../lib/config/entry.ts'
-import type { YamlDocument } from '../../../lib/yaml.ts'
+import type { YamlDocument } from '../../../lib/files/yaml.ts'
 
 type Keys = readonly (string | number)[]
 

@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
-import type { Bytes } from '../../../lib/clock.ts'
-import { causeText } from '../../../lib/errors.ts'
-import { parseYaml, YamlError, type YamlDocument } from '../../../lib/yaml.ts'
+import type { Bytes } from '../../../lib/runtime/clock.ts'
+import { causeText } from '../../../lib/runtime/errors.ts'
+import { parseYaml, YamlError, type YamlDocument } from '../../../lib/files/yaml.ts'
 import { Problems, StaticFileError } from './problems.ts'
 import { buildTopology, type StaticTopology } from './topology.ts'
 

@@ -1,14 +1,14 @@
-import type { IpAddress } from '../../../lib/ip-address.ts'
-import { parseCidr, parseIpAddress } from '../../../lib/ip-address.ts'
+import type { IpAddress } from '../../../lib/identity/ip-address.ts'
+import { parseCidr, parseIpAddress } from '../../../lib/identity/ip-address.ts'
 import {
   parseNetworkId,
   parsePortId,
   parseProjectId,
   parseInstanceId,
   parseRouterId,
-} from '../../../lib/ids.ts'
-import { parseMacAddress } from '../../../lib/mac-address.ts'
-import { z } from '../../../lib/schema.ts'
+} from '../../../lib/identity/ids.ts'
+import { parseMacAddress } from '../../../lib/identity/mac-address.ts'
+import { z } from '../../../lib/files/schema.ts'
 
 /** What may be written about projects, networks, routers and ports in the file? */
 

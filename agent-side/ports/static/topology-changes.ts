@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { NetworkId } from '../../../lib/ids.ts'
-import type { DirectoryChange, Port, RouterInterface } from '../port-directory.ts'
+import type { NetworkId } from '../../../lib/identity/ids.ts'
+import type { DirectoryChange, Port, RouterInterface } from '../directory/port-directory.ts'
 import type { StaticTopology } from './topology.ts'
 
 /** Beyond this many, forgetting everything is cheaper than forgetting one by one. */

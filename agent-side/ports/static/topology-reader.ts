@@ -1,7 +1,7 @@
 /** How is a large file of ports read while requests go on being answered? In a thread, whose memory is gone with it. */
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import type { Count } from '../../../lib/clock.ts'
+import type { Count } from '../../../lib/runtime/clock.ts'
 import { StaticFileError } from './problems.ts'
 import { parseTopology } from './read-topology.ts'
 import type { TopologyOutcome, TopologyTask } from './topology-thread.ts'

@@ -1,7 +1,17 @@
-import type { InstanceId, NetworkId, PortId, ProjectId, RouterId } from '../../../lib/ids.ts'
-import { parseInstanceId, parsePortId, parseProjectId } from '../../../lib/ids.ts'
-import { schemaProblems, z } from '../../../lib/schema.ts'
-import { routerInterfaceOwners, type Port, type RouterInterface } from '../port-directory.ts'
+import type {
+  InstanceId,
+  NetworkId,
+  PortId,
+  ProjectId,
+  RouterId,
+} from '../../../lib/identity/ids.ts'
+import { parseInstanceId, parsePortId, parseProjectId } from '../../../lib/identity/ids.ts'
+import { schemaProblems, z } from '../../../lib/files/schema.ts'
+import {
+  routerInterfaceOwners,
+  type Port,
+  type RouterInterface,
+} from '../directory/port-directory.ts'
 import {
   computeSchema,
   instanceSchema,

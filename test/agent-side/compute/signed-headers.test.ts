@@ -1,7 +1,7 @@
 import t from 'tap'
 import { RequestSigner } from '../../../agent-side/compute/signed-headers.ts'
-import { parseInstanceId } from '../../../lib/ids.ts'
-import { Secret } from '../../../lib/secret.ts'
+import { parseInstanceId } from '../../../lib/identity/ids.ts'
+import { Secret } from '../../../lib/runtime/secret.ts'
 import { ip, projectId } from '../../conformance/topology.ts'
 
 const identity = {

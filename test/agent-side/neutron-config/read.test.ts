@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { agentConfig } from '../../../agent-side/config.ts'
+import { agentConfig } from '../../../agent-side/config/config.ts'
 import { neutronOptions } from '../../../agent-side/neutron-config/neutron-options.ts'
 import { notApplicable } from '../../../agent-side/neutron-config/not-applicable.ts'
 import {
@@ -11,7 +11,7 @@ import {
 } from '../../../agent-side/neutron-config/read.ts'
 import { neutronReportText } from '../../../agent-side/neutron-config/report.ts'
 import { loadConfig, type LoadedConfig } from '../../../lib/config/load.ts'
-import { parseYaml } from '../../../lib/yaml.ts'
+import { parseYaml } from '../../../lib/files/yaml.ts'
 
 type Files = Readonly<Record<string, string>>
 

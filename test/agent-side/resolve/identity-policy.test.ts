@@ -6,7 +6,7 @@ import {
 } from '../../../agent-side/resolve/identity-policy.ts'
 import { placeOf } from '../../../agent-side/resolve/place.ts'
 import type { LookupKey } from '../../../agent-side/resolve/resolution.ts'
-import type { Port } from '../../../agent-side/ports/port-directory.ts'
+import type { Port } from '../../../agent-side/ports/directory/port-directory.ts'
 import { instanceId, ip, mac, networkId, portId, projectId } from '../../conformance/topology.ts'
 
 const network = networkId(1)

@@ -2,11 +2,11 @@ import t from 'tap'
 import { Resolver, type ResolverOptions } from '../../../agent-side/resolve/resolver.ts'
 import type { LookupKey, Resolution } from '../../../agent-side/resolve/resolution.ts'
 import { Trace } from '../../../agent-side/resolve/trace.ts'
-import type { Port } from '../../../agent-side/ports/port-directory.ts'
-import { Cancellation } from '../../../lib/cancellation.ts'
-import { MetadataError } from '../../../lib/errors.ts'
-import { parsePortId } from '../../../lib/ids.ts'
-import { parseIngressPort } from '../../../lib/ingress-port.ts'
+import type { Port } from '../../../agent-side/ports/directory/port-directory.ts'
+import { Cancellation } from '../../../lib/runtime/cancellation.ts'
+import { MetadataError } from '../../../lib/runtime/errors.ts'
+import { parsePortId } from '../../../lib/identity/ids.ts'
+import { parseIngressPort } from '../../../lib/identity/ingress-port.ts'
 import {
   instanceId,
   ip,

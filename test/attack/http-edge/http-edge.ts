@@ -1,5 +1,5 @@
 import * as fc from 'fast-check'
-import { readPlainRequest, readPlainRequestFields } from '../../../lib/http/plain-head.ts'
+import { readPlainRequest, readPlainRequestFields } from '../../../lib/fast-http/head.ts'
 import { readByServer } from '../../support/node-reading.ts'
 import type { AttackClass, AttackContext } from '../attack-class.ts'
 import { generatedHead } from './generated-head.ts'

@@ -1,4 +1,4 @@
-import type { Count } from '../../../lib/clock.ts'
+import type { Count } from '../../../lib/runtime/clock.ts'
 import { BenchNetwork, planNetworks } from '../bench-network.ts'
 import { measureLoad, warmUp } from '../measured-load.ts'
 import { OurSide } from '../our-side.ts'

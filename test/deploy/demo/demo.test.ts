@@ -6,7 +6,7 @@ import t from 'tap'
 import { skipUnlessPrivileged } from '../../support/netns.ts'
 import { scratchFolder } from '../../support/scratch-folder.ts'
 
-const program = fileURLToPath(new URL('../../../dist/lib/cli/overlapd.js', import.meta.url))
+const program = fileURLToPath(new URL('../../../dist/deploy/overlapd/overlapd.js', import.meta.url))
 
 interface Demo {
   readonly exitCode: number | null

@@ -5,7 +5,7 @@ import { duration, flag, integer, oneOf, text } from '../../../lib/config/option
 import { referenceMarkdown, referencePaths, sampleYaml } from '../../../lib/config/reference.ts'
 import { secretFile } from '../../../lib/config/secret-file.ts'
 import { list, optional, record, section, variant } from '../../../lib/config/structure.ts'
-import { parseYaml } from '../../../lib/yaml.ts'
+import { parseYaml } from '../../../lib/files/yaml.ts'
 import { scratchFolder } from '../../support/scratch-folder.ts'
 
 const table = {

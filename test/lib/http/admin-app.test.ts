@@ -6,7 +6,7 @@ import {
   registryMetrics,
   type PartReadiness,
 } from '../../../lib/http/admin-app.ts'
-import { createRegistry, Gauge } from '../../../lib/metrics.ts'
+import { createRegistry, Gauge } from '../../../lib/observe/metrics.ts'
 
 function app(parts: readonly PartReadiness[]) {
   const registry = createRegistry()

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { errorResponse } from '../../../lib/http/error-response.ts'
-import { isReasonCode, reasonCodes, reasonRow } from '../../../lib/reason-codes.ts'
+import { isReasonCode, reasonCodes, reasonRow } from '../../../lib/runtime/reason-codes.ts'
 
 t.test('errorResponse() says the code in header and body, as text', async (t) => {
   const { status, headers, body } = errorResponse('no_port', { requestId: 'r-1' })

@@ -4,7 +4,7 @@ import {
   readPlainAnswer,
   readPlainRequest,
   readPlainRequestFields,
-} from '../../../lib/http/plain-head.ts'
+} from '../../../lib/fast-http/head.ts'
 import { readByClient, readByServer } from '../../support/node-reading.ts'
 
 /** Deterministic: a failure can be run again. @see Marsaglia, Xorshift RNGs */

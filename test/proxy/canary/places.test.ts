@@ -1,6 +1,6 @@
 import t from 'tap'
-import { parseNetworkId, parseRouterId } from '../../../lib/ids.ts'
-import type { Attachment } from '../../../proxy/attachment.ts'
+import { parseNetworkId, parseRouterId } from '../../../lib/identity/ids.ts'
+import type { Attachment } from '../../../proxy/namespaces/plan-attachments.ts'
 import { canaryPlace } from '../../../proxy/canary/places.ts'
 import type { NamespaceKey } from '../../../proxy/netns/namespace-handle.ts'
 

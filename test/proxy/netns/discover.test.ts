@@ -1,8 +1,8 @@
 import { mkdirSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { systemClock } from '../../../lib/clock.ts'
-import { silentLogger, type LogFields } from '../../../lib/log.ts'
+import { systemClock } from '../../../lib/runtime/clock.ts'
+import { silentLogger, type LogFields } from '../../../lib/runtime/log.ts'
 import {
   NamespaceDiscovery,
   scanNamespaces,

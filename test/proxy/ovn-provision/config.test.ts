@@ -1,6 +1,6 @@
 import t from 'tap'
 import { loadConfig } from '../../../lib/config/load.ts'
-import { proxyConfig, type ProxyConfig } from '../../../proxy/config.ts'
+import { proxyConfig, type ProxyConfig } from '../../../proxy/config/config.ts'
 import { plannerConfig, plannerTlsFiles } from '../../../proxy/ovn-provision/config.ts'
 
 function load(...set: string[]): ProxyConfig {

@@ -1,16 +1,16 @@
 import t from 'tap'
-import type { IpAddress } from '../../../lib/ip-address.ts'
-import type { MacAddress } from '../../../lib/mac-address.ts'
-import type { NetworkId } from '../../../lib/ids.ts'
-import type { LinkAddress } from '../../../proxy/netns/addresses.ts'
-import type { Link } from '../../../proxy/netns/links.ts'
+import type { IpAddress } from '../../../lib/identity/ip-address.ts'
+import type { MacAddress } from '../../../lib/identity/mac-address.ts'
+import type { NetworkId } from '../../../lib/identity/ids.ts'
+import type { LinkAddress } from '../../../proxy/netlink/addresses.ts'
+import type { Link } from '../../../proxy/netlink/links.ts'
 import {
   diffNetwork,
   isUnchanged,
   type ActualNetwork,
   type NetworkChanges,
 } from '../../../proxy/ovn-provision/namespace-diff.ts'
-import type { NetworkPlan } from '../../../proxy/ovn-provision/network-plan.ts'
+import type { NetworkPlan } from '../../../proxy/ovn-provision/shared/network-plan.ts'
 
 const mac = 'fa:16:3e:00:00:02' as MacAddress
 const plan: NetworkPlan = {

@@ -1,12 +1,12 @@
 import t from 'tap'
 import { loadConfig } from '../../../../lib/config/load.ts'
-import { Secret } from '../../../../lib/secret.ts'
+import { Secret } from '../../../../lib/runtime/secret.ts'
 import {
   neutronRpcConfig,
   neutronRpcDefaults,
   neutronRpcTable,
 } from '../../../../agent-side/ports/neutron-rpc/config.ts'
-import { withUrlOptions } from '../../../../agent-side/ports/neutron-rpc/url-options.ts'
+import { withUrlOptions } from '../../../../agent-side/ports/neutron-rpc/bus/url-options.ts'
 
 const transportUrl = new Secret('rabbit://neutron:pw@rabbit/')
 

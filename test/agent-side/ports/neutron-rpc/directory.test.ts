@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { connect } from 'amqplib'
-import { systemClock, type Clock } from '../../../../lib/clock.ts'
-import { MetadataError } from '../../../../lib/errors.ts'
-import { Secret } from '../../../../lib/secret.ts'
-import { encodeReply } from '../../../../agent-side/ports/neutron-rpc/oslo-envelope.ts'
+import { systemClock, type Clock } from '../../../../lib/runtime/clock.ts'
+import { MetadataError } from '../../../../lib/runtime/errors.ts'
+import { Secret } from '../../../../lib/runtime/secret.ts'
+import { encodeReply } from '../../../../agent-side/ports/neutron-rpc/bus/oslo-envelope.ts'
 import type { NeutronRpcConfig } from '../../../../agent-side/ports/neutron-rpc/config.ts'
-import type { DirectoryChange } from '../../../../agent-side/ports/port-directory.ts'
+import type { DirectoryChange } from '../../../../agent-side/ports/directory/port-directory.ts'
 import {
   guest,
   guests,

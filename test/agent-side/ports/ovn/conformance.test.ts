@@ -1,6 +1,6 @@
 import t from 'tap'
 import { portDirectoryConformance } from '../../../conformance/port-directory.ts'
-import { systemClock } from '../../../../lib/clock.ts'
+import { systemClock } from '../../../../lib/runtime/clock.ts'
 import { FakeOvsdb } from '../../../support/fake-ovsdb.ts'
 import { ovnDirectory, until } from '../../../support/ovn-directory.ts'
 import { southboundRows } from '../../../support/ovn-rows.ts'

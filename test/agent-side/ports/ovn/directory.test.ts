@@ -1,9 +1,12 @@
 import t, { type Test } from 'tap'
 import { chassisAgentId } from '../../../../agent-side/ports/ovn/chassis-agent-id.ts'
 import { createOvnMetrics } from '../../../../agent-side/ports/ovn/metrics.ts'
-import type { DirectoryChange, PortQuery } from '../../../../agent-side/ports/port-directory.ts'
-import { MetadataError } from '../../../../lib/errors.ts'
-import { createRegistry } from '../../../../lib/metrics.ts'
+import type {
+  DirectoryChange,
+  PortQuery,
+} from '../../../../agent-side/ports/directory/port-directory.ts'
+import { MetadataError } from '../../../../lib/runtime/errors.ts'
+import { createRegistry } from '../../../../lib/observe/metrics.ts'
 import {
   guest,
   guests,

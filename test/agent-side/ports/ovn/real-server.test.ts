@@ -1,9 +1,12 @@
 import t, { type Test } from 'tap'
-import type { NetworkId, RouterId } from '../../../../lib/ids.ts'
-import type { DirectoryChange, Port } from '../../../../agent-side/ports/port-directory.ts'
+import type { NetworkId, RouterId } from '../../../../lib/identity/ids.ts'
+import type {
+  DirectoryChange,
+  Port,
+} from '../../../../agent-side/ports/directory/port-directory.ts'
 import type { OvnPortDirectory } from '../../../../agent-side/ports/ovn/directory.ts'
 import { createOvnMetrics } from '../../../../agent-side/ports/ovn/metrics.ts'
-import { createRegistry } from '../../../../lib/metrics.ts'
+import { createRegistry } from '../../../../lib/observe/metrics.ts'
 import { chassisAgentId } from '../../../../agent-side/ports/ovn/chassis-agent-id.ts'
 import { find, networksOf } from '../../../conformance/port-questions.ts'
 import { ip, mac, networkId, portId, routerId, uuid } from '../../../conformance/topology.ts'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { networksOf } from '../../../../agent-side/ports/port-directory.ts'
+import { networksOf } from '../../../../agent-side/ports/directory/port-directory.ts'
 import { SouthboundCopy } from '../../../../agent-side/ports/ovn/southbound-copy.ts'
 import { OvsdbError } from '../../../../lib/ovsdb/ovsdb-error.ts'
 import type { RowChange } from '../../../../lib/ovsdb/table-updates.ts'

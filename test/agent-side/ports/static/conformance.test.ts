@@ -1,7 +1,7 @@
 import t from 'tap'
 import { StaticPortDirectory } from '../../../../agent-side/ports/static/directory.ts'
-import { systemClock } from '../../../../lib/clock.ts'
-import { silentLogger } from '../../../../lib/log.ts'
+import { systemClock } from '../../../../lib/runtime/clock.ts'
+import { silentLogger } from '../../../../lib/runtime/log.ts'
 import { portDirectoryConformance } from '../../../conformance/port-directory.ts'
 import { makeWatchedFile, staticFileText } from '../../../support/static-file.ts'
 

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { PortIndex } from '../../../../agent-side/ports/static/port-index.ts'
-import type { Port, PortQuery } from '../../../../agent-side/ports/port-directory.ts'
+import type { Port, PortQuery } from '../../../../agent-side/ports/directory/port-directory.ts'
 import { ip, mac, networkId, portId } from '../../../conformance/topology.ts'
 
 /** A small generator with a seed, so that a failure can be run again. @see Marsaglia, Xorshift RNGs (2003) */

@@ -1,0 +1,123 @@
+import type { Count, Milliseconds } from '../../lib/runtime/clock.ts'
+import type { FairGateObserver, ShedReason } from '../../lib/admission/fair-gate.ts'
+import {
+  Counter,
+  Gauge,
+  Histogram,
+  latencyBuckets,
+  metricNamespace,
+  type Registry,
+} from '../../lib/observe/metrics.ts'
+import type { RateLimitObserver, RateLimitSubject } from '../requests/guest-rate-limits.ts'
+
+/** What is looked at when somebody reads the metrics. */
+export interface LimitedParts {
+  readonly limit: { readonly value: Count }
+  readonly gate: { readonly running: Count; readonly waiting: Count }
+  readonly turns: { readonly waiting: Count }
+  readonly rateLimits: { readonly size: Count }
+}
+
+const prefix = `${metricNamespace}_agent`
+const milliseconds = 1_000
+
+/** Every metric about who had to wait, was sent away or asks too often. */
+export class LimitMetrics implements FairGateObserver, RateLimitObserver {
+  readonly #registry: Registry
+  readonly #waitSeconds: Histogram<'outcome'>
+  readonly #shed: Counter<'why'>
+  readonly #shared: Counter
+  readonly #limited: Counter<'subject'>
+  readonly #wouldLimit: Counter<'subject'>
+  readonly #exempt: Counter
+
+  constructor(registry: Registry) {
+    this.#registry = registry
+    const registers = [registry]
+    this.#waitSeconds = new Histogram({
+      name: `${prefix}_compute_wait_seconds`,
+      help: 'Seconds that requests waited for their turn at compute, of those that had to, by how the wait ended.',
+      labelNames: ['outcome'],
+      buckets: latencyBuckets,
+      registers,
+    })
+    this.#shed = new Counter({
+      name: `${prefix}_compute_shed_total`,
+      help: 'Requests that were told to come back because too many waited or they waited too long.',
+      labelNames: ['why'],
+      registers,
+    })
+    this.#shared = new Counter({
+      name: `${prefix}_compute_shared_answers_total`,
+      help: 'Requests that got the answer of another request of the same instance.',
+      registers,
+    })
+    this.#limited = new Counter({
+      name: `${prefix}_rate_limit_limited_total`,
+      help: 'Requests refused because an instance, or a source that is none, asks too often.',
+      labelNames: ['subject'],
+      registers,
+    })
+    this.#wouldLimit = new Counter({
+      name: `${prefix}_rate_limit_would_limit_total`,
+      help: 'Requests that would have been refused if rate_limit.dry_run were off.',
+      labelNames: ['subject'],
+      registers,
+    })
+    this.#exempt = new Counter({
+      name: `${prefix}_rate_limit_exempt_total`,
+      help: 'Requests that no limit counted because their instance was booting.',
+      registers,
+    })
+    for (const why of ['queue_full', 'waited_too_long'] as const) this.#shed.inc({ why }, 0)
+    for (const subject of ['instance', 'source'] as const) {
+      this.#limited.inc({ subject }, 0)
+      this.#wouldLimit.inc({ subject }, 0)
+    }
+  }
+
+  /** Adds the gauges, which ask the parts when they are read. */
+  watch({ limit, gate, turns, rateLimits }: LimitedParts): void {
+    const gauge = (name: string, help: string, value: () => number): void => {
+      const made: Gauge = new Gauge({
+        name: `${prefix}_${name}`,
+        help,
+        registers: [this.#registry],
+        collect: () => made.set(value()),
+      })
+    }
+    gauge('compute_limit', 'Requests that may be on their way to compute.', () => limit.value)
+    gauge('compute_running', 'Requests that are on their way to compute.', () => gate.running)
+    gauge('compute_waiting', 'Requests that wait for their turn at compute.', () => gate.waiting)
+    gauge(
+      'proxy_requests_waiting',
+      'Requests that wait since their certificate has half of what compute takes under way.',
+      () => turns.waiting,
+    )
+    gauge('rate_limit_instances', 'Instances that the rate limit remembers.', () => rateLimits.size)
+  }
+
+  waited(outcome: 'entered' | 'left', span: Milliseconds): void {
+    this.#waitSeconds.observe({ outcome }, span / milliseconds)
+  }
+
+  shed(why: ShedReason): void {
+    this.#shed.inc({ why })
+  }
+
+  shared(): void {
+    this.#shared.inc()
+  }
+
+  limited(subject: RateLimitSubject): void {
+    this.#limited.inc({ subject })
+  }
+
+  wouldLimit(subject: RateLimitSubject): void {
+    this.#wouldLimit.inc({ subject })
+  }
+
+  exempted(): void {
+    this.#exempt.inc()
+  }
+}

@@ -1,0 +1,111 @@
+/** What can an operator decide about proxies of other hosts? */
+import { systemClock } from '../../lib/runtime/clock.ts'
+import type { ConfigProblem, ValueOf } from '../../lib/config/entry.ts'
+import { duration, integer, leafOption, path } from '../../lib/config/option.ts'
+import { optional, section } from '../../lib/config/structure.ts'
+import { tlsFilesProblem, type TlsFiles } from '../../lib/files/tls-material.ts'
+import type { ProxyGrant } from '../peers/proxy-grants.ts'
+import { proxyFileProblems, proxyListProblems } from './proxy-list.ts'
+import { parseTcpAddress, tcpAddressText } from './tcp-address.ts'
+
+/** Where a listener without `tcp` is found. */
+export const defaultSocket = '/run/overlapd/agent.sock'
+
+/** The section `tcp` of a listener. */
+export const tcp = section({
+  address: leafOption(
+    {
+      type: 'address',
+      expected: 'an IP address with a port such as 192.0.2.1:9699, 0.0.0.0:9699 or [::]:9699',
+      parse: ({ value }) => parseTcpAddress(value),
+      show: tcpAddressText,
+    },
+    { help: 'Where to listen for the proxies of other hosts.' },
+  ),
+})
+
+/** The section `tls` of a listener. */
+export const tls = section({
+  certificate_file: path({
+    help: 'PEM file of our certificate, those between it and the authority behind it.',
+  }),
+  key_file: path({ help: 'PEM file of its key.' }),
+  client_ca_file: path({
+    help: 'PEM file of the authorities that certify proxies. One that certifies nobody else is best.',
+  }),
+  client_crl_file: optional(
+    path({
+      help: 'PEM file of the certificates they took back. When it is out of date nobody can connect.',
+    }),
+  ),
+  max_connection_age: duration({
+    help: 'After which a connection of a proxy is ended; a certificate that was taken back counts for so long at most.',
+    default: '10m',
+    min: '1s',
+    max: '1d',
+  }),
+  timeout_handshake: duration({
+    help: 'How long a proxy may take to show its certificate.',
+    default: '5s',
+    min: '10ms',
+    max: '1m',
+  }),
+  connections_per_proxy: integer({
+    help: 'Connections of one proxy, so that one host cannot take the places of all.',
+    default: 1_024,
+    min: 1,
+    max: 1_000_000,
+    unit: 'connections',
+  }),
+})
+
+/** The part of a listener's configuration that is about TCP. */
+export interface TcpListenerConfig {
+  readonly kind: string
+  readonly socket: string
+  readonly tcp: ValueOf<typeof tcp> | undefined
+  readonly tls: ValueOf<typeof tls> | undefined
+  readonly proxies: readonly ProxyGrant[]
+  readonly proxies_file: string | undefined
+}
+
+/** The files that a section names. */
+export function tlsFiles(files: ValueOf<typeof tls>): TlsFiles {
+  return {
+    certificateFile: files.certificate_file,
+    keyFile: files.key_file,
+    caFile: files.client_ca_file,
+    crlFile: files.client_crl_file,
+  }
+}
+
+/** TCP without mutual TLS would let whoever reaches the port be any instance. */
+export function tcpListenerProblems(
+  listener: TcpListenerConfig,
+  path: string,
+): readonly ConfigProblem[] {
+  const { kind, socket, tcp: address, tls: files, proxies, proxies_file: file } = listener
+  const isListed = proxies.length > 0 || file !== undefined
+  if (address === undefined) {
+    if (files === undefined && !isListed) return []
+    return [{ path, message: 'has tls or proxies, which need tcp beside them' }]
+  }
+  const problems: ConfigProblem[] = [...proxyListProblems(proxies, `${path}.proxies`)]
+  const tell = (key: string, message: string): void => {
+    problems.push({ path: `${path}.${key}`, message })
+  }
+  if (kind !== 'overlapd') tell('kind', 'must be overlapd with tcp: haproxy shows no certificate')
+  if (socket !== defaultSocket)
+    tell('socket', 'does not work together with tcp; list two listeners')
+  if (files === undefined) tell('tls', 'must be given with tcp: proxies must show certificates')
+  if (!isListed) tell('proxies', 'names no proxy, so nobody could connect')
+  if (proxies.length > 0 && file !== undefined) {
+    tell('proxies_file', 'and proxies cannot both be given')
+  }
+  if (file !== undefined) problems.push(...proxyFileProblems(file, `${path}.proxies_file`))
+  if (files !== undefined) {
+    const problem = tlsFilesProblem(tlsFiles(files), systemClock.wallTime())
+    if (problem !== undefined) tell('tls', problem)
+  }
+  return problems
+}

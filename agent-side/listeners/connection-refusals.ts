@@ -1,0 +1,45 @@
+import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
+import type { Logger } from '../../lib/runtime/log.ts'
+
+/**
+ * Why a connection of a proxy was ended: TLS did not come about, the certificate does not count, its name is not on the list, it has
+ * several names of the list, there are too many, or it sent to the lease socket what is no message.
+ */
+export type ConnectionRefusal =
+  'handshake' | 'certificate' | 'unknown_name' | 'several_names' | 'too_many' | 'lease_message'
+
+export interface ConnectionRefusalsOptions {
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly observer: { refusedConnection(why: ConnectionRefusal): void } | undefined
+}
+
+/** Strangers can cause them without end, so of each sort one line is enough in this time. */
+const window: Milliseconds = 10_000
+
+/** Counts refused connections and tells some of them. */
+export class ConnectionRefusals {
+  readonly #options: ConnectionRefusalsOptions
+  readonly #told = new Map<ConnectionRefusal, { at: MonotonicMilliseconds; suppressed: Count }>()
+
+  constructor(options: ConnectionRefusalsOptions) {
+    this.#options = options
+  }
+
+  note(why: ConnectionRefusal, remoteAddress: string, cause: string): void {
+    const { clock, logger, observer } = this.#options
+    observer?.refusedConnection(why)
+    const now = clock.now()
+    const last = this.#told.get(why)
+    if (last && now - last.at < window) {
+      last.suppressed += 1
+      return
+    }
+    this.#told.set(why, { at: now, suppressed: 0 })
+    const suppressed = last?.suppressed ?? 0
+    logger.warn(
+      { why, remoteAddress, cause, ...(suppressed > 0 && { suppressed }) },
+      'Connection of a proxy refused',
+    )
+  }
+}

@@ -1,0 +1,114 @@
+/**
+ * Which scopes may the proxy on the other end of a connection speak for? Its certificate says who it is, the operator's list says what
+ * that allows, and nothing that it sends can widen it.
+ */
+import type { X509Certificate } from 'node:crypto'
+import type { Count } from '../../lib/runtime/clock.ts'
+import { MetadataError } from '../../lib/runtime/errors.ts'
+import { parseNetworkId, parseRouterId } from '../../lib/identity/ids.ts'
+import { scopeText, type Scope } from '../../lib/identity/scope.ts'
+
+/** What one proxy may speak for: `router/ID`, `network/ID`, or `*` for all. */
+export interface ProxyGrant {
+  /** As in its certificate. */
+  readonly name: string
+  readonly scopes: readonly ScopeGrant[]
+}
+
+/** A scope as {@link scopeText} writes it, or `*`. */
+export type ScopeGrant = '*' | `router/${string}` | `network/${string}`
+
+/** @returns `undefined` when the text names no scope */
+export function parseScopeGrant(text: unknown): ScopeGrant | undefined {
+  if (text === '*') return '*'
+  if (typeof text !== 'string') return undefined
+  const slash = text.indexOf('/')
+  const id = text.slice(slash + 1)
+  if (text.startsWith('router/') && parseRouterId(id) !== undefined) return `router/${id}`
+  if (text.startsWith('network/') && parseNetworkId(id) !== undefined) return `network/${id}`
+  return undefined
+}
+
+/** What a name in the list may be: the letters of host names and `_`. A star or a leading dot would read like a pattern, and there is none. */
+export const proxyNamePattern = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/
+
+/** One proxy, told by its certificate when it connected. */
+export interface KnownProxy {
+  readonly name: string
+  /** By the list as it is now, also when it has changed since the connection was made. */
+  maySpeakFor(scope: Scope): boolean
+}
+
+/** How a certificate reads against the list. */
+export type Recognised =
+  | { readonly kind: 'known'; readonly proxy: KnownProxy }
+  | { readonly kind: 'unknown' }
+  /** It bears several names of the list: which of them connects cannot be told. */
+  | { readonly kind: 'several'; readonly names: readonly string[] }
+
+/**
+ * Compares names the way certificates define them and in no other way: whole, without regard to case, without wildcards, DNS names
+ * alone when there are any (an authority that checks those may leave the common name to whoever asks), otherwise the common name.
+ * @see RFC 9525 §6.3, X509_check_host(3)
+ */
+function bears(certificate: X509Certificate, name: string): boolean {
+  const found = certificate.checkHost(name, {
+    subject: 'default',
+    wildcards: false,
+    partialWildcards: false,
+    multiLabelWildcards: false,
+    singleLabelSubdomains: false,
+  })
+  return found !== undefined && found.toLowerCase() === name.toLowerCase()
+}
+
+/** The operator's list, which can be replaced while connections are open. */
+export class ProxyGrants {
+  /** By name in lower case. */
+  #scopesOf: ReadonlyMap<string, ReadonlySet<string>> = new Map()
+  #names: readonly string[] = []
+
+  constructor(grants: readonly ProxyGrant[]) {
+    this.replace(grants)
+  }
+
+  get size(): Count {
+    return this.#names.length
+  }
+
+  replace(grants: readonly ProxyGrant[]): void {
+    this.#names = grants.map(({ name }) => name)
+    this.#scopesOf = new Map(
+      grants.map(({ name, scopes }) => [name.toLowerCase(), new Set<string>(scopes)]),
+    )
+  }
+
+  /** @param certificate one that TLS has verified */
+  recognise(certificate: X509Certificate): Recognised {
+    const names = this.#names.filter((name) => bears(certificate, name))
+    const [name] = names
+    if (name === undefined) return { kind: 'unknown' }
+    if (names.length > 1) return { kind: 'several', names }
+    return {
+      kind: 'known',
+      proxy: { name, maySpeakFor: (scope) => this.#allows(name, scope) },
+    }
+  }
+
+  #allows(name: string, scope: Scope): boolean {
+    const scopes = this.#scopesOf.get(name.toLowerCase())
+    return scopes !== undefined && (scopes.has('*') || scopes.has(scopeText(scope)))
+  }
+}
+
+/**
+ * Everything that a proxy asks for a scope goes through here.
+ * @param proxy `undefined` on a socket of this host, where the file's mode decides who speaks
+ * @throws {MetadataError} scope_not_allowed
+ */
+export function requireScope(proxy: KnownProxy | undefined, scope: Scope): void {
+  if (proxy === undefined || proxy.maySpeakFor(scope)) return
+  throw new MetadataError('scope_not_allowed', 'The certificate does not cover this scope', {
+    details: { proxy: proxy.name },
+  })
+}

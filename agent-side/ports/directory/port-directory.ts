@@ -1,0 +1,132 @@
+import type { MonotonicMilliseconds } from '../../../lib/runtime/clock.ts'
+import type {
+  InstanceId,
+  NetworkId,
+  PortId,
+  ProjectId,
+  RouterId,
+} from '../../../lib/identity/ids.ts'
+import type { IpAddress } from '../../../lib/identity/ip-address.ts'
+import type { MacAddress } from '../../../lib/identity/mac-address.ts'
+
+/** A Neutron port, as far as identity is concerned. */
+export interface Port {
+  readonly portId: PortId
+  readonly networkId: NetworkId
+  readonly macAddress: MacAddress
+  readonly fixedIps: readonly IpAddress[]
+  /** The port's `device_id`; absent while the port belongs to nothing. */
+  readonly instanceId?: InstanceId
+  readonly projectId?: ProjectId
+  /** Neutron's `device_owner`, for the operator only. */
+  readonly deviceOwner?: string
+  /** Name for the operator only: tenants write it. */
+  readonly name?: string
+}
+
+/** One question about the ports of some networks. A port matches when it has the fixed IP **or** the MAC. */
+export interface PortQuery {
+  /** Never empty: a router without networks is decided by the resolver, since an empty set must not mean "any". */
+  readonly networkIds: readonly NetworkId[]
+  readonly fixedIp?: IpAddress
+  readonly macAddress?: MacAddress
+}
+
+/**
+ * How old an answer may be. `cached`: whatever the directory holds within its own documented bound. `fresh`: asked of the
+ * source after this call began; the resolver insists on it before it believes an unusual verdict (unknown MAC, conflict, none).
+ * A directory that is pushed a complete copy may answer both from the copy.
+ */
+export type Freshness = 'cached' | 'fresh'
+
+/** What goes with a question: how long it is wanted, and how fresh the answer must be. */
+export interface Asked {
+  readonly signal: AbortSignal
+  readonly freshness: Freshness
+}
+
+/** The ports that match a query, and when their source said so. */
+export interface PortsAnswer {
+  /** Every matching port, each once, of any owner, status and host. */
+  readonly ports: readonly Port[]
+  /** When the source said so; the resolver counts ages from here. */
+  readonly asOf: MonotonicMilliseconds
+  /** Until when it may be remembered: changes are not told of. Absent where the directory tells of each change. */
+  readonly until?: MonotonicMilliseconds
+}
+
+/** One of a router's own ports, and the network whose guests come in through it. A network may have several. */
+export interface RouterInterface {
+  readonly networkId: NetworkId
+  /** Absent where the source tells the network alone: then no connection can be said to have come in here. */
+  readonly portId?: PortId
+}
+
+/** The interfaces of a router, and when the source said so. */
+export interface InterfacesAnswer {
+  /** Each once; empty when the router is unknown or has none. */
+  readonly interfaces: readonly RouterInterface[]
+  readonly asOf: MonotonicMilliseconds
+  /** As in {@link PortsAnswer}. */
+  readonly until?: MonotonicMilliseconds
+}
+
+/** The networks of some interfaces, each once. */
+export function networksOf(interfaces: readonly RouterInterface[]): readonly NetworkId[] {
+  const [only] = interfaces
+  if (only !== undefined && interfaces.length === 1) return [only.networkId]
+  return [...new Set(interfaces.map(({ networkId }) => networkId))]
+}
+
+/** Something changed at the source. Whoever remembers an answer about it must forget it before the next one. */
+export type DirectoryChange =
+  | { readonly kind: 'network'; readonly networkId: NetworkId }
+  | { readonly kind: 'router'; readonly routerId: RouterId }
+  | { readonly kind: 'all'; readonly why: string }
+
+/** Whether a directory is useful, and what is missing if not. */
+export interface Readiness {
+  readonly ready: boolean
+  /** For the operator: what is missing, or how it stands. Names no secret. */
+  readonly detail: string
+}
+
+/** The device owners of a router's own interfaces. @see neutron_lib constants ROUTER_INTERFACE_OWNERS */
+export const routerInterfaceOwners: ReadonlySet<string> = new Set([
+  'network:router_interface',
+  'network:router_interface_distributed',
+  'network:ha_router_replicated_interface',
+])
+
+/**
+ * A source of ports. It knows nothing of instances' metadata, HTTP or caches above it, and it never chooses: deciding
+ * between several ports is the resolver's work.
+ *
+ * Absent is an answer (an empty list). Not being able to ask is thrown: a `MetadataError` with
+ * `directory_unavailable`, `directory_timeout` or `directory_not_ready`. A directory that has not yet seen its
+ * source whole is not ready; it does not answer *none*.
+ */
+export interface PortDirectory {
+  readonly kind: string
+  /** Begins to connect and returns at once; readiness tells when it is useful. */
+  start(): Promise<void>
+  /** Ends every connection and timer; may be called twice. */
+  close(): Promise<void>
+  readiness(): Readiness
+  /**
+   * Whether its source confirms at this moment what is answered. While it does not, no lease is granted: the directory may
+   * go on naming instances for a short time, and then tells `all`. Absent: always.
+   */
+  isConfirmed?(): boolean
+  interfacesOfRouter(routerId: RouterId, asked: Asked): InterfacesAnswer | Promise<InterfacesAnswer>
+  findPorts(query: PortQuery, asked: Asked): PortsAnswer | Promise<PortsAnswer>
+  /** @returns the function that ends the subscription */
+  onChange(listener: (change: DirectoryChange) => void): () => void
+  /** Every port the directory holds, for audit and status; absent where only questions are possible. */
+  allPorts?(): Iterable<Port>
+  /**
+   * Every port of a network, for the audit, where {@link allPorts} is absent. Asks the source whole.
+   * @returns `undefined` for a network that is only asked about address by address
+   */
+  portsOfNetwork?(networkId: NetworkId, asked: Asked): Promise<PortsAnswer | undefined>
+}

@@ -1,0 +1,18 @@
+import type { Authentication, ClientTls, EndpointInterface } from '../config.ts'
+import { AuthenticationProblem } from './authentication.ts'
+
+/** What `clouds.yaml` or the `OS_*` variables say of one cloud, as far as asking Neutron needs it. */
+export interface Cloud {
+  readonly authentication: Authentication
+  readonly endpoint?: string
+  readonly region?: string
+  readonly endpointInterface?: EndpointInterface
+  readonly tls: ClientTls
+}
+
+/** Reads `public`, `internal`, `admin` and the older `publicURL`. @throws {AuthenticationProblem} for anything else */
+export function endpointInterfaceFrom(text: string): EndpointInterface {
+  const word = text.replace(/URL$/, '')
+  if (word === 'public' || word === 'internal' || word === 'admin') return word
+  throw new AuthenticationProblem(`interface "${text}" is not one of public, internal, admin`)
+}

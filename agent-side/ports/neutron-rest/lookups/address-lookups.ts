@@ -1,0 +1,126 @@
+import type { Clock, MonotonicMilliseconds } from '../../../../lib/runtime/clock.ts'
+import type { NetworkId } from '../../../../lib/identity/ids.ts'
+import type { IpAddress } from '../../../../lib/identity/ip-address.ts'
+import type { MacAddress } from '../../../../lib/identity/mac-address.ts'
+import type { Asked, Port, PortQuery } from '../../directory/port-directory.ts'
+import type { NeutronClient } from '../neutron/client.ts'
+import type { NeutronRestConfig } from '../config.ts'
+import { areSamePorts } from './network-copy.ts'
+import type { NetworkCopies } from './network-copies.ts'
+import { fixedIpFilter, type Filter } from '../neutron/ports-query.ts'
+import { QuestionBatch, type Dated } from './query-batch.ts'
+import { parsePort, portFields } from '../neutron/schema.ts'
+
+/** What it is made with. */
+export interface AddressLookupsOptions {
+  readonly config: NeutronRestConfig
+  readonly client: NeutronClient
+  readonly clock: Clock
+  readonly copies: NetworkCopies
+}
+
+type By = 'address' | 'mac'
+
+function has(port: Port, by: By, value: string): boolean {
+  return by === 'mac' ? port.macAddress === value : port.fixedIps.some((ip) => ip === value)
+}
+
+/** Asks for single addresses: of networks too large for a copy, and where a fresh answer should not cost a whole network. */
+export class AddressLookups {
+  readonly #options: AddressLookupsOptions
+  readonly #batches: Readonly<Record<By, QuestionBatch<readonly Port[]>>>
+
+  constructor(options: AddressLookupsOptions) {
+    this.#options = options
+    this.#batches = { address: this.#batch('address'), mac: this.#batch('mac') }
+  }
+
+  /** Ports of one network that have the fixed IP or the MAC. */
+  async ask(
+    networkId: NetworkId,
+    query: Pick<PortQuery, 'fixedIp' | 'macAddress'>,
+    asked: Asked,
+  ): Promise<Dated<readonly Port[]>> {
+    const { fixedIp, macAddress } = query
+    const questions: Promise<Dated<readonly Port[]>>[] = []
+    if (fixedIp !== undefined) questions.push(this.#one('address', networkId, fixedIp, asked))
+    if (macAddress !== undefined) questions.push(this.#one('mac', networkId, macAddress, asked))
+    const answers = await Promise.all(questions)
+    const ports = new Map(
+      answers.flatMap(({ answer }) => answer.map((port) => [port.portId, port] as const)),
+    )
+    return {
+      answer: [...ports.values()],
+      asOf: Math.min(...answers.map(({ asOf }) => asOf)),
+    }
+  }
+
+  #one(
+    by: By,
+    networkId: NetworkId,
+    value: IpAddress | MacAddress,
+    asked: Asked,
+  ): Promise<Dated<readonly Port[]>> {
+    return this.#batches[by].ask(`${networkId} ${value}`, asked)
+  }
+
+  #batch(by: By): QuestionBatch<readonly Port[]> {
+    const { clock, config } = this.#options
+    return new QuestionBatch({
+      clock,
+      ask: (keys, asOf, signal) => this.#ask(by, keys, asOf, signal),
+      longestGathering: 250,
+      maxAge: config.maxAge,
+      mostKeys: 500,
+      mostWaiting: config.queue,
+    })
+  }
+
+  async #ask(
+    by: By,
+    keys: readonly string[],
+    asOf: MonotonicMilliseconds,
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, readonly Port[]>> {
+    const wanted = keys.map((key) => {
+      const [networkId = '', value = ''] = key.split(' ')
+      return { key, networkId: networkId as NetworkId, value }
+    })
+    const values = [...new Set(wanted.map(({ value }) => value))]
+    const networkIds = [...new Set(wanted.map(({ networkId }) => networkId))]
+    const filter: Filter = by === 'mac' ? { name: 'mac_address', values } : fixedIpFilter(values)
+    const { rows } = await this.#options.client.list(
+      {
+        kind: by === 'mac' ? 'ports_by_mac' : 'ports_by_address',
+        fields: portFields,
+        filters: [{ name: 'network_id', values: networkIds }, filter],
+      },
+      { signal, parseRow: parsePort },
+    )
+    // The question covers every address on every network; each asker gets only what is his.
+    return new Map(
+      wanted.map(({ key, networkId, value }) => {
+        const own = rows.filter((port) => port.networkId === networkId && has(port, by, value))
+        this.#compare(networkId, by, value, own, asOf)
+        return [key, own]
+      }),
+    )
+  }
+
+  #compare(
+    networkId: NetworkId,
+    by: By,
+    value: string,
+    ports: readonly Port[],
+    asOf: MonotonicMilliseconds,
+  ): void {
+    const { copies } = this.#options
+    const held = copies.peek(networkId)
+    if (held === undefined || held.asOf > asOf) return
+    const known =
+      by === 'mac'
+        ? held.find({ macAddress: value as MacAddress })
+        : held.find({ fixedIp: value as IpAddress })
+    if (!areSamePorts(known, ports)) copies.overtake(networkId, asOf)
+  }
+}

@@ -1,0 +1,205 @@
+import type { Clock, Count, Milliseconds } from '../../../../lib/runtime/clock.ts'
+import { MetadataError } from '../../../../lib/runtime/errors.ts'
+import type { NeutronRestConfig } from '../config.ts'
+import { HoldOff } from '../http/circuit-breaker.ts'
+import { isConnectionFailure, type Http, type HttpAnswer } from '../http/http.ts'
+import type { JsonObject } from '../../directory/neutron-port.ts'
+import type { Session, Sessions } from '../keystone/keystone.ts'
+import type { NeutronRestMetrics, QuestionKind } from '../metrics.ts'
+import { halve, inChunks, portsPath, type PortsQuestion } from './ports-query.ts'
+import { retryAfter } from '../http/retry-after.ts'
+import { parsePortsPage } from './schema.ts'
+import { Slots } from '../http/semaphore.ts'
+import { isPassing, statusError } from '../http/status-error.ts'
+
+/** What it is made with. */
+export interface NeutronClientOptions {
+  readonly config: NeutronRestConfig
+  readonly http: Http
+  readonly sessions: Sessions
+  readonly clock: Clock
+  readonly metrics: NeutronRestMetrics
+  readonly random: () => number
+}
+
+/** The ports of one question, all its requests together. */
+export interface Listing<Row> {
+  readonly rows: readonly Row[]
+  /** False when there is more than was wanted; the rows are then good for nothing but their number. */
+  readonly complete: boolean
+}
+
+/** How one question is asked and read. */
+export interface ListOptions<Row> {
+  readonly signal: AbortSignal
+  readonly parseRow: (row: JsonObject) => Row | undefined
+  /** Gives up as soon as it is clear that there are more. */
+  readonly atMost?: Count
+}
+
+/** Pages of one question; a server that pages for ever must not keep us. */
+const mostPages: Count = 1_000
+const firstRetry: Milliseconds = 200
+
+/**
+ * Asks Neutron for ports. One question may be several requests: pages, chunks of long lists, another try, a new token.
+ * All together are bounded by `timeoutQuestion` and by the caller's signal.
+ */
+export class NeutronClient {
+  readonly #options: NeutronClientOptions
+  readonly #slots: Slots
+  readonly holdOff: HoldOff
+
+  constructor(options: NeutronClientOptions) {
+    const { config, clock, random } = options
+    this.#options = options
+    this.#slots = new Slots(config.concurrency, config.queue)
+    this.holdOff = new HoldOff({ clock, random, first: 250, longest: 10_000 })
+  }
+
+  /**
+   * Lists the ports that a question describes. The server's filtering is not believed: the caller filters again.
+   * @throws MetadataError `directory_unavailable`, `directory_timeout`; the signal's reason when it was aborted
+   */
+  async list<Row>(question: PortsQuestion, options: ListOptions<Row>): Promise<Listing<Row>> {
+    // No value would be no condition, and every port of the cloud would come back.
+    if (question.filters.some((filter) => filter.values.length === 0)) {
+      return { rows: [], complete: true }
+    }
+    this.holdOff.check()
+    const { config, clock } = this.#options
+    const limit = new AbortController()
+    const cancel = clock.schedule(config.timeoutQuestion, () => {
+      const message = `Cannot ask Neutron: no answer within ${config.timeoutQuestion} ms`
+      limit.abort(new MetadataError('directory_timeout', message))
+    })
+    const signal = AbortSignal.any([options.signal, limit.signal])
+    try {
+      const listing = await this.#listChunks(question, { ...options, signal })
+      this.holdOff.succeeded()
+      return listing
+    } catch (cause) {
+      if (cause instanceof MetadataError && !options.signal.aborted) this.holdOff.failed(cause)
+      throw cause
+    } finally {
+      cancel()
+    }
+  }
+
+  async #listChunks<Row>(
+    question: PortsQuestion,
+    options: ListOptions<Row>,
+  ): Promise<Listing<Row>> {
+    const { config } = this.#options
+    const { atMost = Number.POSITIVE_INFINITY } = options
+    const rows: Row[] = []
+    const chunks = inChunks(question, this.#pageSize(options), config.uriBytes)
+    for (let chunk = chunks.shift(); chunk !== undefined; chunk = chunks.shift()) {
+      const left = { ...options, atMost: atMost - rows.length }
+      const outcome = await this.#listPages(chunk, left)
+      if (outcome === 'too-long') {
+        const halves = halve(chunk)
+        if (halves === undefined) throw statusError(414)
+        chunks.unshift(...halves)
+        continue
+      }
+      rows.push(...outcome.rows)
+      if (!outcome.complete) return { rows, complete: false }
+    }
+    return { rows, complete: true }
+  }
+
+  #pageSize<Row>({ atMost = Number.POSITIVE_INFINITY }: ListOptions<Row>): Count {
+    return Math.max(1, Math.min(this.#options.config.pageSize, atMost))
+  }
+
+  async #listPages<Row>(
+    question: PortsQuestion,
+    options: ListOptions<Row>,
+  ): Promise<Listing<Row> | 'too-long'> {
+    const { atMost = Number.POSITIVE_INFINITY, parseRow, signal } = options
+    const rows: Row[] = []
+    let marker: string | undefined
+    for (let page = 0; page < mostPages; page += 1) {
+      const path = portsPath(question, this.#pageSize(options), marker)
+      const answer = await this.#ask(question.kind, path, signal)
+      if (answer.status === 413 || answer.status === 414) return 'too-long'
+      const read = parsePortsPage(answer.text, parseRow)
+      rows.push(...read.rows)
+      if (rows.length > atMost) return { rows, complete: false }
+      if (read.marker === undefined) return { rows, complete: true }
+      if (read.marker === marker) break
+      if (rows.length >= atMost) return { rows, complete: false }
+      marker = read.marker
+    }
+    throw new MetadataError('directory_unavailable', 'Cannot list ports: the pages do not end')
+  }
+
+  /** One request until it has an answer that is worth something, with retries. */
+  async #ask(kind: QuestionKind, path: string, signal: AbortSignal): Promise<HttpAnswer> {
+    const { config, clock, random } = this.#options
+    let renewed = false
+    for (let attempt = 1; ; attempt += 1) {
+      let failure: MetadataError
+      let wait: Milliseconds | undefined
+      const session = await this.#options.sessions.session(signal)
+      try {
+        const answer = await this.#send(kind, session, path, signal)
+        const { status } = answer
+        if (status === 200 || status === 413 || status === 414) return answer
+        failure = statusError(status)
+        if (status === 401) {
+          this.#options.sessions.refused(session)
+          if (renewed || session.token === undefined) throw failure
+          renewed = true
+          continue
+        }
+        if (!isPassing(status)) throw failure
+        wait = retryAfter(answer.header('retry-after'), clock)
+      } catch (cause) {
+        if (!(cause instanceof MetadataError) || !isConnectionFailure(cause)) throw cause
+        failure = cause
+      }
+      if (attempt >= config.attempts) throw failure
+      const jittered = random() * firstRetry * 2 ** attempt
+      // Waiting longer than the question may take is the same as failing, only later.
+      if ((wait ?? 0) >= config.timeoutQuestion) throw failure
+      await clock.sleep((wait ?? 0) + jittered, signal).catch(() => signal.throwIfAborted())
+    }
+  }
+
+  async #send(
+    kind: QuestionKind,
+    session: Session,
+    path: string,
+    signal: AbortSignal,
+  ): Promise<HttpAnswer> {
+    const { clock, http, metrics } = this.#options
+    const giveBack = await this.#slots.take(signal)
+    const began = clock.now()
+    let outcome = 'failed'
+    try {
+      const answer = await http.exchange({
+        method: 'GET',
+        url: portsUrl(session.endpoint, path),
+        headers: {
+          accept: 'application/json',
+          'user-agent': 'overlapd',
+          ...(session.token !== undefined && { 'x-auth-token': session.token.reveal() }),
+        },
+        signal,
+      })
+      outcome = answer.status === 200 ? 'ok' : 'refused'
+      return answer
+    } finally {
+      giveBack()
+      metrics.questions.inc({ kind, outcome })
+      metrics.questionSeconds.observe({ kind }, (clock.now() - began) / 1_000)
+    }
+  }
+}
+
+/** Catalogs name Neutron with and without its version. */
+function portsUrl(endpoint: string, path: string): string {
+  return `${endpoint.replace(/\/+$/, '').replace(/\/v2\.0$/, '')}${path}`
+}

@@ -1,0 +1,68 @@
+import type { Bytes, Count } from '../../../../lib/runtime/clock.ts'
+import type { QuestionKind } from '../metrics.ts'
+
+/** One condition of `GET /v2.0/ports`: the values of a name are alternatives, all names must hold. */
+export interface Filter {
+  readonly name: 'network_id' | 'device_id' | 'device_owner' | 'mac_address' | 'fixed_ips'
+  readonly values: readonly string[]
+}
+
+/** What is asked of `GET /v2.0/ports`, as one or more requests. */
+export interface PortsQuestion {
+  readonly kind: QuestionKind
+  readonly fields: readonly string[]
+  readonly filters: readonly Filter[]
+}
+
+/** One filter per address: `fixed_ips=ip_address=10.0.0.10`. */
+export function fixedIpFilter(addresses: readonly string[]): Filter {
+  return { name: 'fixed_ips', values: addresses.map((address) => `ip_address=${address}`) }
+}
+
+/** Path and query below the endpoint, `/v2.0/ports?fields=id&…`. */
+export function portsPath(question: PortsQuestion, limit: Count, marker?: string): string {
+  const query = new URLSearchParams()
+  for (const field of question.fields) query.append('fields', field)
+  for (const { name, values } of question.filters) {
+    for (const value of values) query.append(name, value)
+  }
+  query.append('limit', String(limit))
+  if (marker !== undefined) query.append('marker', marker)
+  return `/v2.0/ports?${query.toString()}`
+}
+
+/**
+ * Cuts a question in two by its longest list of values. @returns `undefined` when every list has one value already
+ */
+export function halve(
+  question: PortsQuestion,
+): readonly [PortsQuestion, PortsQuestion] | undefined {
+  const longest = question.filters.reduce<Filter | undefined>(
+    (found, filter) =>
+      filter.name !== 'device_owner' && filter.values.length > (found?.values.length ?? 1)
+        ? filter
+        : found,
+    undefined,
+  )
+  if (longest === undefined) return undefined
+  const middle = Math.ceil(longest.values.length / 2)
+  const part = (values: readonly string[]): PortsQuestion => ({
+    ...question,
+    filters: question.filters.map((filter) =>
+      filter === longest ? { name: filter.name, values } : filter,
+    ),
+  })
+  return [part(longest.values.slice(0, middle)), part(longest.values.slice(middle))]
+}
+
+/**
+ * Cuts a question until each request-target has at most that many bytes (a marker will come on top). Neutron's server refuses long ones:
+ * from 8 KiB on by default (Launchpad 1348097).
+ */
+export function inChunks(question: PortsQuestion, limit: Count, bytes: Bytes): PortsQuestion[] {
+  // Percent-encoding leaves only ASCII, so characters are bytes.
+  if (portsPath(question, limit).length <= bytes) return [question]
+  const halves = halve(question)
+  if (halves === undefined) return [question]
+  return halves.flatMap((half) => inChunks(half, limit, bytes))
+}

@@ -1,0 +1,109 @@
+import {
+  parseNetworkId,
+  parsePortId,
+  parseRouterId,
+  type RouterId,
+} from '../../../../lib/identity/ids.ts'
+import {
+  brokenAnswer,
+  isJsonObject,
+  parseNeutronPort,
+  type JsonObject,
+} from '../../directory/neutron-port.ts'
+import {
+  routerInterfaceOwners,
+  type Port,
+  type RouterInterface,
+} from '../../directory/port-directory.ts'
+import { parseJsonObject } from '../http/json.ts'
+
+/** What is asked of each port. Older servers know only `tenant_id`. */
+export const portFields = [
+  'id',
+  'network_id',
+  'mac_address',
+  'fixed_ips',
+  'device_id',
+  'device_owner',
+  'project_id',
+  'tenant_id',
+  'name',
+] as const
+
+/** Only who may see the ports of all projects is shown this one. */
+const administratorField = 'binding:host_id'
+
+/** What is asked of a router's ports. */
+export const routerInterfaceFields = [
+  'id',
+  'network_id',
+  'device_id',
+  'device_owner',
+  administratorField,
+] as const
+
+/** One of a router's own ports. */
+export interface RouterPort extends RouterInterface {
+  readonly routerId: RouterId
+  /** False when we are shown the port as its project is. */
+  readonly asAdministrator: boolean
+}
+
+/** One page of a list of ports. */
+export interface PortsPage<Row> {
+  readonly rows: readonly Row[]
+  /** The id of the last port when the server has more. */
+  readonly marker?: string
+}
+
+/**
+ * Reads one port.
+ * @throws MetadataError `directory_unavailable` when a field is missing or has the wrong type
+ */
+export function parsePort(row: JsonObject): Port {
+  return parseNeutronPort(row).port
+}
+
+/**
+ * Reads one interface of a router; a port of another owner, which a server that ignores filters would give, is
+ * `undefined`.
+ * @throws MetadataError `directory_unavailable` when a field has the wrong type
+ */
+export function parseRouterPort(row: JsonObject): RouterPort | undefined {
+  const { device_owner: owner } = row
+  if (typeof owner !== 'string') throw brokenAnswer('a port has no "device_owner"')
+  if (!routerInterfaceOwners.has(owner)) return undefined
+  const routerId = parseRouterId(row['device_id'])
+  const networkId = parseNetworkId(row['network_id'])
+  if (routerId === undefined) throw brokenAnswer('a router interface has no "device_id"')
+  if (networkId === undefined) throw brokenAnswer('a router interface has no "network_id"')
+  const portId = parsePortId(row['id'])
+  if (portId === undefined) throw brokenAnswer('a router interface has no "id"')
+  return { routerId, networkId, portId, asAdministrator: Object.hasOwn(row, administratorField) }
+}
+
+/**
+ * Reads `{"ports": […], "ports_links": [{"rel": "next", "href": …}]}`. That there is a next link counts, where it
+ * leads does not: a server, or whoever stands in front of it, must not send our token elsewhere.
+ * @throws MetadataError `directory_unavailable` when it is anything else
+ */
+export function parsePortsPage<Row>(
+  text: string,
+  parseRow: (row: JsonObject) => Row | undefined,
+): PortsPage<Row> {
+  const { ports, ports_links: links } = parseJsonObject(text)
+  if (!Array.isArray(ports)) throw brokenAnswer('"ports" is not a list')
+  const rows: Row[] = []
+  for (const entry of ports as readonly unknown[]) {
+    if (!isJsonObject(entry)) throw brokenAnswer('a port is not an object')
+    const row = parseRow(entry)
+    if (row !== undefined) rows.push(row)
+  }
+  const hasNext =
+    Array.isArray(links) && links.some((link) => isJsonObject(link) && link['rel'] === 'next')
+  if (!hasNext || ports.length === 0) return { rows }
+  const last: unknown = ports.at(-1)
+  const marker = parsePortId(isJsonObject(last) ? last['id'] : undefined)
+  if (marker === undefined) throw brokenAnswer('a port has no "id"')
+  return { rows, marker }
+}

@@ -1,0 +1,227 @@
+import type { Count, Milliseconds, MonotonicMilliseconds } from '../../../../lib/runtime/clock.ts'
+import { MetadataError } from '../../../../lib/runtime/errors.ts'
+import {
+  parseNetworkId,
+  parseRouterId,
+  type NetworkId,
+  type RouterId,
+} from '../../../../lib/identity/ids.ts'
+import { isLinkLocalIpv6 } from '../../../../lib/identity/ip-address.ts'
+import {
+  brokenAnswer,
+  isJsonObject,
+  parseNeutronPort,
+  routerOfInterface,
+  type JsonObject,
+  type NeutronPort,
+} from '../../directory/neutron-port.ts'
+import { routerInterfaceOwners, type Port, type PortQuery } from '../../directory/port-directory.ts'
+import { deferred, type Deferred } from '../../../../lib/runtime/deferred.ts'
+import type { Cover, Part } from './port-copy.ts'
+
+/** Asks a server for ports by filter: lists are ORed, fields ANDed. @returns the reply as it came */
+export type GetPorts = (filters: JsonObject, timeout: Milliseconds) => Promise<unknown>
+
+/** Whom {@link PartFetcher} asks, how much at a time, and who hears the answers. */
+export interface PartFetcherOptions {
+  readonly getPorts: GetPorts
+  readonly timeout: Milliseconds
+  /** Called as a question leaves. @returns how far its answer will be believed */
+  readonly left: () => Cover
+  /** Called when a question has no answer that is worth something. */
+  readonly abandoned: (cover: Cover) => void
+  /** Networks or routers that one question may name. */
+  readonly partsPerQuestion: Count
+  /** Questions under way at a time. */
+  readonly concurrency: Count
+  /** Parts that may wait for their question; further ones are refused. */
+  readonly queue: Count
+  /** Called with each answer before those who wait for it go on. */
+  readonly fetched: (parts: readonly Part[], ports: readonly NeutronPort[], cover: Cover) => void
+}
+
+interface Wanted {
+  readonly part: Part
+  /** Infinite until the question leaves. */
+  leftAt: MonotonicMilliseconds
+  readonly done: Deferred<void>
+}
+
+function keyOf(part: Part): string {
+  if (part.kind === 'all') return 'all'
+  return part.kind === 'network' ? part.networkId : part.routerId
+}
+
+function filtersFor(parts: readonly Part[]): JsonObject {
+  const [first] = parts
+  // An empty list would be no condition at all.
+  if (first === undefined) throw new RangeError('A question must name a network or a router')
+  if (first.kind === 'network') return { network_id: parts.map(keyOf) }
+  if (first.kind === 'router') {
+    return { device_id: parts.map(keyOf), device_owner: [...routerInterfaceOwners] }
+  }
+  return {}
+}
+
+/** What a row belongs to, read from as little of it as possible. */
+function ownerOf(row: unknown, kind: Part['kind']): NetworkId | RouterId | 'all' | undefined {
+  if (kind === 'all') return 'all'
+  if (!isJsonObject(row)) return undefined
+  return kind === 'network' ? parseNetworkId(row['network_id']) : parseRouterId(row['device_id'])
+}
+
+function belongsTo(port: Port, kind: Part['kind'], keys: ReadonlySet<string>): boolean {
+  if (kind === 'all') return true
+  const owner = kind === 'network' ? port.networkId : routerOfInterface(port)
+  return owner !== undefined && keys.has(owner)
+}
+
+interface Answer {
+  readonly ports: readonly NeutronPort[]
+  /** Parts with a port that cannot be read; `undefined` for a port that cannot even be placed. */
+  readonly broken: ReadonlyMap<string | undefined, MetadataError>
+}
+
+/** Reads an answer and drops what was not asked for: a server that does not know a filter leaves it out. */
+function readAnswer(reply: unknown, kind: Part['kind'], keys: ReadonlySet<string>): Answer {
+  if (!Array.isArray(reply)) throw brokenAnswer('the ports are not a list')
+  const ports: NeutronPort[] = []
+  const broken = new Map<string | undefined, MetadataError>()
+  for (const row of reply as readonly unknown[]) {
+    try {
+      const held = parseNeutronPort(row)
+      if (belongsTo(held.port, kind, keys)) ports.push(held)
+    } catch (thrown) {
+      if (!(thrown instanceof MetadataError)) throw thrown
+      broken.set(ownerOf(row, kind), thrown)
+    }
+  }
+  return { ports, broken }
+}
+
+/**
+ * Fetches networks and routers whole with `get_ports`: what is wanted in one tick, or while all questions are under way,
+ * goes into one question.
+ */
+export class PartFetcher {
+  readonly #options: PartFetcherOptions
+  readonly #next = new Map<string, Wanted>()
+  readonly #running = new Map<string, Wanted>()
+  #underWay: Count = 0
+  #isScheduled = false
+
+  constructor(options: PartFetcherOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Resolves once the part has been fetched and handed on. An answer will do to a question that is
+   * under way and left after `leftAfter`.
+   * @throws MetadataError why it could not
+   */
+  fetch(part: Part, { leftAfter }: { readonly leftAfter: MonotonicMilliseconds }): Promise<void> {
+    const key = `${part.kind}/${keyOf(part)}`
+    const running = this.#running.get(key)
+    if (running !== undefined && running.leftAt > leftAfter) return running.done.promise
+    const wanted = this.#next.get(key)
+    if (wanted !== undefined) return wanted.done.promise
+    if (this.#next.size >= this.#options.queue) {
+      const message = 'Cannot ask Neutron: too many questions wait'
+      return Promise.reject(
+        new MetadataError('directory_unavailable', message, {
+          details: { waiting: this.#next.size },
+        }),
+      )
+    }
+    const done = deferred<void>()
+    // Whoever asked may have left.
+    done.promise.catch(() => undefined)
+    this.#next.set(key, { part, leftAt: Infinity, done })
+    this.#schedule()
+    return done.promise
+  }
+
+  /** Asks for the ports that match one query on one network, without fetching it whole. */
+  async ask(networkId: NetworkId, query: PortQuery): Promise<readonly Port[]> {
+    const { fixedIp, macAddress } = query
+    const questions: JsonObject[] = []
+    // No port has such a fixed IP: it is made from the MAC.
+    if (fixedIp !== undefined && !isLinkLocalIpv6(fixedIp)) {
+      questions.push({ network_id: [networkId], fixed_ips: { ip_address: [fixedIp] } })
+    }
+    if (macAddress !== undefined) {
+      questions.push({ network_id: [networkId], mac_address: [macAddress] })
+    }
+    const found = new Map<string, Port>()
+    const { getPorts, timeout } = this.#options
+    for (const reply of await Promise.all(questions.map((filters) => getPorts(filters, timeout)))) {
+      const { ports, broken } = readAnswer(reply, 'network', new Set([networkId]))
+      for (const error of broken.values()) throw error
+      for (const { port } of ports) {
+        const matches =
+          (fixedIp !== undefined && port.fixedIps.includes(fixedIp)) ||
+          port.macAddress === macAddress
+        if (matches) found.set(port.portId, port)
+      }
+    }
+    return [...found.values()]
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    setImmediate(() => {
+      this.#isScheduled = false
+      this.#sendAll()
+    })
+  }
+
+  #sendAll(): void {
+    const { concurrency, partsPerQuestion } = this.#options
+    while (this.#underWay < concurrency && this.#next.size > 0) {
+      const batch: Wanted[] = []
+      for (const [key, wanted] of this.#next) {
+        if (this.#running.has(key)) continue
+        if (batch[0] !== undefined && batch[0].part.kind !== wanted.part.kind) continue
+        batch.push(wanted)
+        this.#next.delete(key)
+        this.#running.set(key, wanted)
+        if (batch.length >= partsPerQuestion || wanted.part.kind === 'all') break
+      }
+      if (batch.length === 0) return
+      this.#underWay += 1
+      void this.#send(batch).finally(() => {
+        this.#underWay -= 1
+        for (const { part } of batch) this.#running.delete(`${part.kind}/${keyOf(part)}`)
+        if (this.#next.size > 0) this.#schedule()
+      })
+    }
+  }
+
+  async #send(batch: readonly Wanted[]): Promise<void> {
+    const { getPorts, timeout } = this.#options
+    const parts = batch.map(({ part }) => part)
+    const kind = parts[0]?.kind ?? 'network'
+    const cover = this.#options.left()
+    for (const wanted of batch) wanted.leftAt = cover.fetchedAt
+    try {
+      const reply = await getPorts(filtersFor(parts), timeout)
+      const { ports, broken } = readAnswer(reply, kind, new Set(parts.map(keyOf)))
+      const errorFor = (part: Part): MetadataError | undefined =>
+        broken.get(keyOf(part)) ?? broken.get(undefined)
+      const whole = parts.filter((part) => errorFor(part) === undefined)
+      const keys = new Set(whole.map(keyOf))
+      const kept = ports.filter(({ port }) => belongsTo(port, kind, keys))
+      if (whole.length > 0) this.#options.fetched(whole, kept, cover)
+      else this.#options.abandoned(cover)
+      for (const { part, done } of batch) {
+        const error = errorFor(part)
+        if (error === undefined) done.resolve()
+        else done.reject(error)
+      }
+    } catch (thrown) {
+      this.#options.abandoned(cover)
+      for (const { done } of batch) done.reject(thrown)
+    }
+  }
+}

@@ -1,0 +1,58 @@
+import type { Count, EpochMilliseconds, Milliseconds } from '../../lib/runtime/clock.ts'
+import { Latest } from '../../lib/observe/ring-buffer.ts'
+import type { ReasonCode } from '../../lib/runtime/reason-codes.ts'
+import type { Peer } from '../peers/lookup-key.ts'
+import type { LookupKey, Resolution } from '../resolve/resolution.ts'
+
+/** What was decided about one request. */
+export interface Decision {
+  readonly requestId: string
+  readonly at: EpochMilliseconds
+  readonly peer: Peer
+  readonly method: string
+  /** The request-target, cut where it becomes long. */
+  readonly target: string
+  readonly key: LookupKey | undefined
+  readonly resolution: Resolution | undefined
+  /** How old the resolution was when the request came; 0 without one. */
+  readonly mappingAge: Milliseconds
+  /** `cut_off`: the answer broke off in the middle. `left`: the guest did not wait. */
+  readonly outcome: 'relayed' | 'refused' | 'cut_off' | 'left'
+  /** What the guest got; 0 when nothing. */
+  readonly status: number
+  readonly reason: ReasonCode | undefined
+  readonly upstream: Count | undefined
+  readonly attempts: Count
+  readonly span: Milliseconds
+}
+
+/**
+ * The latest decisions, so that `explain --request ID` finds them. Refusals have room of their own: a boot storm of good
+ * answers must not push out the one that somebody asks about.
+ */
+export class DecisionLog {
+  readonly #served: Latest<Decision>
+  readonly #refused: Latest<Decision>
+
+  /** @param size how many of each sort to hold */
+  constructor(size: Count) {
+    this.#served = new Latest(size)
+    this.#refused = new Latest(size)
+  }
+
+  add(decision: Decision): void {
+    const isServed = decision.outcome === 'relayed' && decision.status < 400
+    if (isServed) this.#served.add(decision)
+    else this.#refused.add(decision)
+  }
+
+  find(requestId: string): Decision | undefined {
+    const isWanted = (one: Decision): boolean => one.requestId === requestId
+    return this.#refused.find(isWanted) ?? this.#served.find(isWanted)
+  }
+
+  /** What went wrong lately, the newest first. */
+  latestRefusals(count: Count): readonly Decision[] {
+    return this.#refused.newest(count)
+  }
+}

@@ -1,5 +1,0 @@
-#!/usr/bin/env node
-import { runProgram } from './command.ts'
-import { operatorProgram } from './operator-program.ts'
-
-process.exitCode = await runProgram(operatorProgram(), process.argv.slice(2))

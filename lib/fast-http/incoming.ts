@@ -1,0 +1,36 @@
+/** What does a plain request look like to whoever serves it? */
+import type { IncomingHttpHeaders } from 'node:http'
+import type { PlainFields, PlainRequestFields } from './head.ts'
+
+/** A request as Node's server would show it, as far as anybody looks. */
+export class PlainIncoming {
+  readonly method = 'GET'
+  readonly url: string
+  readonly rawHeaders: PlainFields
+  /** The client ends the connection after the answer. */
+  readonly isLast: boolean
+  #headers: IncomingHttpHeaders | undefined
+
+  constructor(target: string, { fields, isLast }: PlainRequestFields) {
+    this.url = target
+    this.rawHeaders = fields
+    this.isLast = isLast
+  }
+
+  /** By name in lower case; values of one name are joined. */
+  get headers(): IncomingHttpHeaders {
+    this.#headers ??= joinedFields(this.rawHeaders)
+    return this.#headers
+  }
+}
+
+function joinedFields(fields: PlainFields): IncomingHttpHeaders {
+  const headers: Record<string, string> = Object.create(null) as Record<string, string>
+  for (let index = 0; index < fields.length; index += 2) {
+    const name = (fields[index] ?? '').toLowerCase()
+    const value = fields[index + 1] ?? ''
+    const before = headers[name]
+    headers[name] = before === undefined ? value : `${before}, ${value}`
+  }
+  return headers
+}

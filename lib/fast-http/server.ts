@@ -1,0 +1,106 @@
+/** How are plain requests served on their raw sockets, and everything else by Node's HTTP server, on the same connections? */
+import type { Socket } from 'node:net'
+import { systemClock, type Bytes, type Cancel, type Count } from '../runtime/clock.ts'
+import { readPlainRequest, readPlainRequestFields, type PlainRequestFields } from './head.ts'
+import { PlainIncoming } from './incoming.ts'
+import {
+  PlainReader,
+  type ConnectionReader,
+  type ReaderHost,
+  type ReaderOptions,
+} from './reader.ts'
+
+/** As many as any client sends ten times over. */
+const mostFields: Count = 128
+
+/** Field lines that came lately, as clients repeat theirs; longer ones than that are rarely the same twice. */
+const mostKnown: Count = 256
+const longestKnown: Bytes = 512
+
+/** Serves connections. Needs no end of its own: what is left of a connection at the end is its socket. */
+export class PlainServer implements ReaderHost {
+  readonly #options: ReaderOptions
+  readonly #known = new Map<string, PlainRequestFields>()
+  readonly #readers = new Set<PlainReader>()
+  readonly keepAlive: string
+  /** Time on the wire is real time, as it is for Node's server. */
+  readonly clock = systemClock
+  #isClosing = false
+  #sweep: Cancel | undefined
+  #date = ''
+  #dateSecond = 0
+
+  constructor(options: ReaderOptions) {
+    this.#options = options
+    this.keepAlive = `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(options.timeoutKeepAlive / 1_000)}\r\n`
+  }
+
+  /** A connection was accepted; nothing was read from it yet. */
+  accept(socket: Socket): ConnectionReader {
+    const made = new PlainReader(this, socket, this.#options)
+    this.#readers.add(made)
+    this.#sweep ??= this.#scheduleSweep()
+    return made
+  }
+
+  /** Ends connections that wait between two requests, or have asked nothing yet; the others after their answers. */
+  close(): void {
+    this.#isClosing = true
+    for (const each of this.#readers) each.closeIdle()
+  }
+
+  get isClosing(): boolean {
+    return this.#isClosing
+  }
+
+  /** Ends every connection that is served here. */
+  closeAll(): void {
+    this.#sweep?.()
+    this.#sweep = undefined
+    for (const each of this.#readers) each.socket.destroy()
+  }
+
+  forget(gone: PlainReader): void {
+    this.#readers.delete(gone)
+  }
+
+  /** @returns `undefined` unless so many of the bytes are one plain request */
+  read(chunk: Buffer, length: Count): PlainIncoming | undefined {
+    if (length > this.#options.headBytes) return undefined
+    const plain = readPlainRequest(chunk.toString('latin1', 0, length))
+    const fields = plain && this.#fieldsOf(plain.block)
+    return plain && fields && new PlainIncoming(plain.target, fields)
+  }
+
+  /** The Date of an answer made now. */
+  get date(): string {
+    const second = Math.floor(this.clock.wallTime() / 1_000)
+    if (second !== this.#dateSecond) {
+      this.#dateSecond = second
+      this.#date = `Date: ${new Date(second * 1_000).toUTCString()}\r\n`
+    }
+    return this.#date
+  }
+
+  #fieldsOf(block: string): PlainRequestFields | undefined {
+    const known = this.#known.get(block)
+    if (known !== undefined) return known
+    const fields = readPlainRequestFields(block)
+    if (fields === undefined || fields.fields.length > mostFields * 2) return undefined
+    if (block.length <= longestKnown) {
+      if (this.#known.size >= mostKnown) this.#known.clear()
+      this.#known.set(block, fields)
+    }
+    return fields
+  }
+
+  #scheduleSweep(): Cancel {
+    const { timeoutHead, timeoutKeepAlive } = this.#options
+    const span = Math.min(1_000, Math.max(5, Math.min(timeoutHead, timeoutKeepAlive) / 4))
+    return this.clock.schedule(span, () => {
+      const now = this.clock.now()
+      for (const each of this.#readers) each.checkTime(now)
+      this.#sweep = this.#readers.size > 0 ? this.#scheduleSweep() : undefined
+    })
+  }
+}

@@ -1,0 +1,211 @@
+import {
+  auditCodes,
+  auditRow,
+  isAuditCode,
+  type AuditCode,
+  type AuditFinding,
+  type AuditLevel,
+} from '../observe/audit-findings.ts'
+import { isMapping } from '../config/entry.ts'
+import { AdminUnreachableError, askAdminJson, type AskOptions } from '../http/admin-client.ts'
+import { headedTable, terminalText } from '../observe/text-table.ts'
+import { adminAddress, adminOption, daemons, type Daemon } from '../cli/admin-sockets.ts'
+import type { CommandCall, CommandSpec } from '../cli/command.ts'
+import { UsageError } from '../cli/usage-error.ts'
+
+/** Many scopes of a busy cloud, asked one network after the other. */
+const longestAudit = 300_000
+
+/** What one daemon answered on `/audit`. */
+interface DaemonAudit {
+  readonly daemon: Daemon
+  readonly checked: Readonly<Record<string, unknown>>
+  readonly notes: readonly string[]
+  readonly findings: readonly AuditFinding[]
+  readonly scopes: readonly string[]
+  readonly answers: readonly Readonly<Record<string, unknown>>[]
+}
+
+/** A daemon that could not be asked, or one that answered something else. */
+interface Unasked {
+  readonly daemon: Daemon
+  readonly why: string
+}
+
+function texts(value: unknown): readonly string[] {
+  return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : []
+}
+
+function mappings(value: unknown): readonly Readonly<Record<string, unknown>>[] {
+  return Array.isArray(value) ? (value as readonly unknown[]).filter(isMapping) : []
+}
+
+function readFinding(value: Readonly<Record<string, unknown>>): AuditFinding | undefined {
+  const { code, about, what } = value
+  return isAuditCode(code) && typeof about === 'string' && typeof what === 'string'
+    ? { code, about, what }
+    : undefined
+}
+
+async function ask(
+  daemon: Daemon,
+  call: CommandCall,
+  options: AskOptions,
+): Promise<DaemonAudit | Unasked> {
+  try {
+    const address = adminAddress(daemon, call)
+    const limits = { timeLimit: longestAudit, bodyLimit: 64 * 1024 * 1024 }
+    const { status, value } = await askAdminJson(address, '/audit', { ...limits, ...options })
+    if (status === 200 && isMapping(value) && Array.isArray(value['findings'])) {
+      return {
+        daemon,
+        checked: isMapping(value['checked']) ? value['checked'] : {},
+        notes: texts(value['notes']),
+        findings: mappings(value['findings']).flatMap((one) => readFinding(one) ?? []),
+        scopes: texts(value['scopes']),
+        answers: mappings(value['answers']),
+      }
+    }
+    const said = isMapping(value) ? value['message'] : undefined
+    return { daemon, why: typeof said === 'string' ? said : `it answered with status ${status}` }
+  } catch (thrown) {
+    if (!(thrown instanceof AdminUnreachableError)) throw thrown
+    return { daemon, why: thrown.message }
+  }
+}
+
+function isAsked(one: DaemonAudit | Unasked): one is DaemonAudit {
+  return 'findings' in one
+}
+
+async function askAll(
+  wanted: readonly Daemon[],
+  call: CommandCall,
+): Promise<readonly (DaemonAudit | Unasked)[]> {
+  const proxy = wanted.includes('proxy') ? await ask('proxy', call, {}) : undefined
+  const asked = proxy === undefined ? [] : [proxy]
+  if (!wanted.includes('agent')) return asked
+  const scopes = proxy !== undefined && isAsked(proxy) ? proxy.scopes : undefined
+  const json = { answers: call.options.flag('answers'), ...(scopes && { scopes }) }
+  return [...asked, await ask('agent', call, { json })]
+}
+
+const levels: readonly AuditLevel[] = ['fail', 'warn']
+
+function codesOf(level: AuditLevel): readonly AuditCode[] {
+  return Object.keys(auditCodes)
+    .filter(isAuditCode)
+    .filter((code) => auditRow(code).level === level)
+}
+
+/** What is worst comes first; what is to be done is said once for all findings of a kind. */
+function findingsText(findings: readonly AuditFinding[]): string {
+  return levels
+    .flatMap(codesOf)
+    .map((code) => {
+      const found = findings.filter((one) => one.code === code)
+      if (found.length === 0) return ''
+      const { level, todo } = auditRow(code)
+      const lines = found.map(
+        ({ about, what }) => `      ${terminalText(about)}: ${terminalText(what)}\n`,
+      )
+      return `${level}  ${code} (${found.length})\n${lines.join('')}      → ${todo}\n`
+    })
+    .join('')
+}
+
+function answersText(answers: DaemonAudit['answers']): string {
+  const columns = ['scope', 'address', 'macAddress', 'instanceId', 'reason']
+  const rows = answers.map((answer) =>
+    columns.map((column) => {
+      const value = answer[column]
+      return typeof value === 'string' ? terminalText(value) : ''
+    }),
+  )
+  const headings = ['scope', 'address', 'MAC', 'answered as', 'refused because']
+  return rows.length === 0 ? '' : `${headedTable(headings, rows)}\n`
+}
+
+function checkedText({ daemon, checked }: DaemonAudit): string {
+  const counts = Object.entries(checked).map(
+    ([what, count]) => `${String(count)} ${what.replaceAll('_', ' ')}`,
+  )
+  return `${daemon}: looked at ${counts.join(', ')}\n`
+}
+
+function summary(findings: readonly AuditFinding[]): string {
+  if (findings.length === 0) return 'Nothing found.\n'
+  const counts = levels.map(
+    (level) => `${findings.filter(({ code }) => auditRow(code).level === level).length} ${level}`,
+  )
+  return `${findings.length} found: ${counts.join(', ')}.\n`
+}
+
+function wantedDaemons(call: CommandCall): readonly Daemon[] {
+  const only = call.options.text('only')
+  if (only === undefined) return daemons
+  const named = daemons.find((daemon) => daemon === only)
+  if (named === undefined) throw new UsageError('--only must be proxy or agent')
+  return [named]
+}
+
+/** `audit`: is every guest of this host answered as itself, before it asks? */
+export function auditCommand(): CommandSpec {
+  return {
+    name: 'audit',
+    summary: 'look for everything that would keep guests from their own metadata',
+    description: `Has the proxy compare what it serves with what the kernel says: listeners, rules, other processes on its ports,
+refused namespaces, agents, certificates. Then has the agent decide, by its own policy, whom each address of the
+served routers and networks would be answered as: duplicates, unknown scopes, ports without instance, endpoints that
+refuse our secret, refusals of the last hour. Changes nothing, and no guest waits for it.`,
+    options: [
+      ...daemons.map(adminOption),
+      {
+        flags: '--only <daemon>',
+        help: 'proxy or agent; with a central agent elsewhere the proxy is all there is here',
+      },
+      { flags: '--answers', help: 'list whom each address would be answered as' },
+      { flags: '--json', help: 'print JSON' },
+    ],
+    examples: [
+      ['sudo overlapd audit', 'is all well on this host?'],
+      ['sudo overlapd audit --answers', 'who would get whose metadata?'],
+      ['sudo overlapd audit --only proxy', 'where the agents are on other hosts'],
+    ],
+    exitCodes: [
+      [0, 'nothing found'],
+      [1, 'something found'],
+      [2, 'could not ask, or called wrongly'],
+    ],
+    async run(call) {
+      const { terminal, options } = call
+      const all = await askAll(wantedDaemons(call), call)
+      const asked = all.filter(isAsked)
+      const unasked = all.filter((one): one is Unasked => !isAsked(one))
+      const findings = asked.flatMap((one) => one.findings)
+      if (options.flag('json')) {
+        const shown = findings.map((one) => ({ ...auditRow(one.code), ...one }))
+        const notes = asked.flatMap((one) => one.notes)
+        const checked = Object.fromEntries(asked.map((one) => [one.daemon, one.checked]))
+        const answers = options.flag('answers')
+          ? { answers: asked.flatMap((one) => one.answers) }
+          : {}
+        const report = { findings: shown, notes, checked, unasked, ...answers }
+        terminal.out(`${JSON.stringify(report, undefined, 2)}\n`)
+      } else {
+        terminal.out(asked.map((one) => answersText(one.answers)).join(''))
+        terminal.out(findingsText(findings))
+        for (const one of asked.flatMap(({ notes }) => notes)) {
+          terminal.out(`note  ${terminalText(one)}\n`)
+        }
+        terminal.out(asked.map(checkedText).join(''))
+        for (const { daemon, why } of unasked) {
+          terminal.error(`${daemon}: not audited. ${terminalText(why)}\n`)
+        }
+        if (unasked.length === 0) terminal.out(summary(findings))
+      }
+      if (unasked.length > 0) return 2
+      return findings.length > 0 ? 1 : 0
+    },
+  }
+}

@@ -1,0 +1,187 @@
+import { accessSync, constants, existsSync, readdirSync, readFileSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import type { EpochMilliseconds } from '../runtime/clock.ts'
+import { causeText } from '../runtime/errors.ts'
+import type { AdminAddress } from '../http/admin-client.ts'
+import { readYamlFile } from '../files/yaml.ts'
+import { askHealth } from './health-command.ts'
+import { daemons, type Daemon } from '../cli/admin-sockets.ts'
+
+/** What one look at the host found. */
+export interface Finding {
+  readonly level: 'ok' | 'warn' | 'fail'
+  /** What was looked at and how it stands. */
+  readonly what: string
+  /** What the operator should do; absent where nothing is to be done. */
+  readonly todo?: string
+}
+
+/** What checks may look at. */
+export interface DoctorContext {
+  readonly environment: Readonly<Record<string, string | undefined>>
+  addressOf(daemon: Daemon): AdminAddress
+  readonly configFiles: readonly string[]
+  readonly netnsFolder: string
+  /** @default /proc/self/mountinfo */
+  readonly mountTable?: string
+  readonly wallTime: EpochMilliseconds
+}
+
+/** One thing to look at. A check never changes anything. */
+export interface DoctorCheck {
+  readonly name: string
+  run(context: DoctorContext): readonly Finding[] | Promise<readonly Finding[]>
+}
+
+async function daemonFinding(daemon: Daemon, address: AdminAddress): Promise<Finding> {
+  const health = await askHealth(daemon, address)
+  if (!health.reachable) {
+    return {
+      level: 'fail',
+      what: health.why,
+      todo: `Start overlapd-${daemon}, or name its socket with --${daemon}. Look at its log if it does not stay.`,
+    }
+  }
+  if (health.ready) return { level: 'ok', what: `${daemon} is ready` }
+  const missing = health.parts.filter((part) => !part.ready)
+  return {
+    level: 'warn',
+    what: `${daemon} is not ready: ${missing.map((part) => `${part.name} (${part.detail})`).join(', ')}`,
+    todo: 'Wait if it has just started; otherwise look at the part named.',
+  }
+}
+
+function isIn(folders: readonly string[], name: string): boolean {
+  return folders.some((folder) => {
+    try {
+      accessSync(join(folder, name), constants.X_OK)
+      return true
+    } catch {
+      return false
+    }
+  })
+}
+
+function configFinding(file: string): Finding {
+  if (!existsSync(file)) {
+    return { level: 'ok', what: `${file} does not exist; defaults and the environment apply` }
+  }
+  try {
+    readYamlFile(file)
+    return { level: 'ok', what: `${file} can be read` }
+  } catch (cause) {
+    return {
+      level: 'fail',
+      what: causeText(cause),
+      todo: 'Correct the file; "overlapd-proxy check" and "overlapd-agent check" tell the rest.',
+    }
+  }
+}
+
+function netnsFinding(folder: string): Finding {
+  try {
+    const names = readdirSync(folder)
+    const known = names.filter((name) => /^(?:qrouter|qdhcp|ovnmeta)-/.test(name))
+    return {
+      level: 'ok',
+      what: `${folder} has ${names.length} namespaces, ${known.length} of Neutron's`,
+    }
+  } catch (cause) {
+    return {
+      level: 'warn',
+      what: `No namespaces can be seen: ${causeText(cause)}`,
+      todo: 'Expected before the first network reaches this host. In a container, mount it shared from the host.',
+    }
+  }
+}
+
+/** Where distributions put libraries; Debian has one folder for each architecture. */
+function libraryFolders(): readonly string[] {
+  const perArchitecture = readdirSync('/usr/lib', { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && entry.name.includes('-linux-'))
+    .map(({ name }) => join('/usr/lib', name))
+  return ['/usr/lib64', '/usr/lib', '/lib64', '/lib', ...perArchitecture]
+}
+
+function nftablesFinding(environment: DoctorContext['environment']): Finding {
+  const folders = [...(environment['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin']
+  const hasProgram = isIn(
+    folders.filter((folder) => folder !== ''),
+    'nft',
+  )
+  const hasLibrary = libraryFolders().some((folder) => existsSync(join(folder, nftLibrary)))
+  if (hasLibrary) return { level: 'ok', what: `${nftLibrary} is installed` }
+  if (hasProgram) {
+    return { level: 'ok', what: `nft is installed; with ${nftLibrary} rules would load faster` }
+  }
+  return {
+    level: 'warn',
+    what: `neither ${nftLibrary} nor nft is installed`,
+    todo: 'Install nftables, unless Neutron itself redirects 169.254.169.254 in the namespaces of this host.',
+  }
+}
+
+/**
+ * A proxy in a container, or in a unit that protects the file system, has mounts of its own. It sees what is mounted later
+ * only where the host shares the mount.
+ * @see proc_pid_mountinfo(5), mount_namespaces(7)
+ */
+function propagationFindings(folder: string, mountTable: string): readonly Finding[] {
+  if (!existsSync(folder) || !existsSync(mountTable)) return []
+  const mounts = readFileSync(mountTable, 'utf8')
+    .split('\n')
+    .map((line) => line.split(' '))
+    .filter(([, , , , point = '']) => `${folder}/`.startsWith(point === '/' ? '/' : `${point}/`))
+  const nearest = mounts.reduce<readonly string[] | undefined>(
+    (best, one) => ((one[4]?.length ?? 0) >= (best?.[4]?.length ?? 0) ? one : best),
+    undefined,
+  )
+  const tags = nearest?.slice(6, nearest.indexOf('-')) ?? []
+  if (nearest === undefined || tags.some((tag) => /^(?:shared|master):/.test(tag))) return []
+  return [
+    {
+      level: 'warn',
+      what: `the mount ${nearest[4]} is not shared: a proxy in a container or a protected unit would not see namespaces that are made later`,
+      todo: `mount --make-shared ${folder}, before the proxy starts; nothing, if it runs without mounts of its own.`,
+    },
+  ]
+}
+
+const nftLibrary = 'libnftables.so.1'
+
+/** Before this the software did not exist: a clock that says so breaks TLS, caches and logs. */
+const earliestSaneTime: EpochMilliseconds = Date.UTC(2025, 0, 1)
+const latestSaneTime: EpochMilliseconds = Date.UTC(2100, 0, 1)
+
+/** What `overlapd doctor` looks at, in this order. Add a check by adding a row. */
+export const doctorChecks: readonly DoctorCheck[] = [
+  {
+    name: 'daemons',
+    run: (context) =>
+      Promise.all(daemons.map((daemon) => daemonFinding(daemon, context.addressOf(daemon)))),
+  },
+  { name: 'configuration', run: (context) => context.configFiles.map(configFinding) },
+  { name: 'nftables', run: ({ environment }) => [nftablesFinding(environment)] },
+  {
+    name: 'namespaces',
+    run: ({ netnsFolder, mountTable = '/proc/self/mountinfo' }) => [
+      netnsFinding(netnsFolder),
+      ...propagationFindings(netnsFolder, mountTable),
+    ],
+  },
+  {
+    name: 'clock',
+    run({ wallTime }) {
+      const shown = Number.isFinite(wallTime) ? new Date(wallTime).toISOString() : 'nothing'
+      return wallTime > earliestSaneTime && wallTime < latestSaneTime
+        ? [{ level: 'ok', what: `the clock says ${shown}` }]
+        : [
+            {
+              level: 'fail',
+              what: `the clock says ${shown}`,
+              todo: 'Set the clock and keep it with NTP: certificates and tokens depend on it.',
+            },
+          ]
+    },
+  },
+]

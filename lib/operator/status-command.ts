@@ -1,0 +1,131 @@
+import { AdminUnreachableError, askAdminJson } from '../http/admin-client.ts'
+import { isMapping } from '../config/entry.ts'
+import { headedTable, terminalText, textTable } from '../observe/text-table.ts'
+import { adminAddress, adminOption, daemons, type Daemon } from '../cli/admin-sockets.ts'
+import {
+  askHealth,
+  healthExitCode,
+  healthExitCodes,
+  healthText,
+  type DaemonHealth,
+} from './health-command.ts'
+import type { CommandCall, CommandSpec } from '../cli/command.ts'
+import { shownValue } from './shown-value.ts'
+
+interface DaemonStatus {
+  readonly health: DaemonHealth
+  readonly status: unknown
+}
+
+async function askStatus(daemon: Daemon, call: CommandCall): Promise<DaemonStatus> {
+  const address = adminAddress(daemon, call)
+  const health = await askHealth(daemon, address)
+  if (!health.reachable) return { health, status: undefined }
+  try {
+    return { health, status: (await askAdminJson(address, '/status')).value }
+  } catch (thrown) {
+    if (!(thrown instanceof AdminUnreachableError)) throw thrown
+    return { health, status: undefined }
+  }
+}
+
+/** Longer lists are for `--json`. */
+const shownItems = 20
+
+/** One thing a daemon says of itself, on a line of its own. */
+type StatusRow = readonly [path: string, value: string]
+
+/** A list of things of one kind, such as namespaces, under the name it has. */
+interface StatusList {
+  readonly path: string
+  readonly items: readonly Readonly<Record<string, unknown>>[]
+}
+
+interface StatusParts {
+  readonly rows: StatusRow[]
+  readonly lists: StatusList[]
+}
+
+/** Sorts a JSON value into single values and lists of things. */
+function gather(value: unknown, path: string, parts: StatusParts): StatusParts {
+  if (Array.isArray(value) && value.length > 0 && value.every(isMapping)) {
+    parts.lists.push({ path, items: value })
+  } else if (isMapping(value)) {
+    for (const [name, inner] of Object.entries(value)) {
+      gather(inner, path === '' ? name : `${path}.${name}`, parts)
+    }
+  } else {
+    const name = path.slice(path.lastIndexOf('.') + 1)
+    parts.rows.push([path, shownValue(value, name, shownItems)])
+  }
+  return parts
+}
+
+function listText({ path, items }: StatusList): string {
+  const shown = items.slice(0, shownItems)
+  const names = [...new Set(shown.flatMap((item) => Object.keys(item)))]
+  const rows = shown.map((item) => names.map((name) => shownValue(item[name], name, shownItems)))
+  const left = items.length - shown.length
+  const more = left > 0 ? `  … and ${left} more, see --json\n` : ''
+  const table = headedTable(
+    ['', ...names.map(terminalText)],
+    rows.map((row) => ['', ...row]),
+  )
+  return `\n  ${terminalText(path)} (${items.length})\n${table}${more}`
+}
+
+function statusText({ health, status }: DaemonStatus): string {
+  if (status === undefined) return healthText(health)
+  const { rows, lists } = gather(status, '', { rows: [], lists: [] })
+  const table = textTable(rows.map(([path, value]) => ['', terminalText(path), value]))
+  return `${healthText(health)}${table}${lists.map(listText).join('')}`
+}
+
+/** `status`: how both daemons stand. */
+export function statusCommand(): CommandSpec {
+  return {
+    name: 'status',
+    summary: 'show how the proxy and the agent of this host stand',
+    description: `Asks both daemons of this host over their admin sockets and prints what they say about themselves: readiness of
+each part, namespaces served, port directory, compute upstreams, counters.`,
+    options: [...daemons.map(adminOption), { flags: '--json', help: 'print JSON' }],
+    examples: [
+      ['overlapd status', 'how is this host?'],
+      ['overlapd status --json | jq .agent.status', 'for programs'],
+    ],
+    exitCodes: healthExitCodes,
+    async run(call) {
+      const all = await Promise.all(daemons.map((daemon) => askStatus(daemon, call)))
+      const { terminal } = call
+      if (call.options.flag('json')) {
+        const byDaemon = Object.fromEntries(all.map((one) => [one.health.daemon, one]))
+        terminal.out(`${JSON.stringify(byDaemon, undefined, 2)}\n`)
+      } else {
+        terminal.out(all.map(statusText).join('\n'))
+      }
+      return healthExitCode(all.map((one) => one.health))
+    },
+  }
+}
+
+/** `health` of the operator's program: both daemons at once. */
+export function hostHealthCommand(): CommandSpec {
+  return {
+    name: 'health',
+    summary: 'ask the proxy and the agent of this host whether they are ready',
+    description: `Asks both daemons of this host. "Ready" means that guests get answers; otherwise the parts that are not ready are
+named. For one daemon alone use "overlapd-proxy health" or "overlapd-agent health".`,
+    options: [...daemons.map(adminOption), { flags: '--json', help: 'print JSON' }],
+    examples: [['overlapd health', 'prints one line for each daemon']],
+    exitCodes: healthExitCodes,
+    async run(call) {
+      const all = await Promise.all(
+        daemons.map((daemon) => askHealth(daemon, adminAddress(daemon, call))),
+      )
+      call.terminal.out(
+        call.options.flag('json') ? `${JSON.stringify(all)}\n` : all.map(healthText).join(''),
+      )
+      return healthExitCode(all)
+    },
+  }
+}

@@ -1,0 +1,198 @@
+/**
+ * What an agent and the workers of its host say to each other about leases: one JSON object a line over a UNIX socket of its own.
+ * Both read what they get field by field, since either may be of another version.
+ */
+import type { Bytes, Count, Milliseconds } from '../runtime/clock.ts'
+import { parseNetworkId, parseRouterId } from '../identity/ids.ts'
+import { parseIngressPort, type IngressPort } from '../identity/ingress-port.ts'
+import { parseIpAddress, type IpAddress } from '../identity/ip-address.ts'
+import { parseMacAddress, type MacAddress } from '../identity/mac-address.ts'
+import type { Scope } from '../identity/scope.ts'
+import { wireHeaders } from './wire-headers.ts'
+
+/** Longest line in each direction; both ends give a connection up over a longer one. */
+export const longestLeaseLine: { readonly ofWorker: Bytes; readonly ofAgent: Bytes } = {
+  ofWorker: 2_048,
+  ofAgent: 16_384,
+}
+
+/** How often the agent says that it is there. */
+export const heartbeatInterval: Milliseconds = 1_000
+
+/** A worker that heard nothing for so long believes no lease any more: it would not hear of a revocation either. */
+export const longestSilence: Milliseconds = 3_000
+
+/** Leases that one revocation may name, so that it fits a line. */
+export const leasesPerRevocation = 256
+
+/** One guest as a worker saw it: the whole lookup key, never less. */
+export interface LeaseKey {
+  readonly scope: Scope
+  readonly sourceIp: IpAddress
+  readonly sourceMac: MacAddress
+  /** With a router only; absent when not known. */
+  readonly ingressPort?: IngressPort
+}
+
+/** Where to forward to, and with what. */
+export interface LeaseUpstream {
+  /** Origin of the compute metadata API: `http://192.0.2.10:8775`. */
+  readonly url: string
+  /** Path of the PEM file of authorities; absent: those of the system. */
+  readonly caFile?: string
+  /** Believe any certificate. */
+  readonly insecure: boolean
+  /** Names and values in turn, exactly {@link leasedHeaderNames}. */
+  readonly headers: readonly string[]
+}
+
+/** The header set of a lease, in this order. */
+export const leasedHeaderNames = [
+  wireHeaders.forwardedFor,
+  wireHeaders.instanceId,
+  wireHeaders.tenantId,
+  wireHeaders.instanceIdSignature,
+] as const
+
+/** How many requests of this worker may be on their way to compute: between which two numbers its limit moves. */
+export interface LeasedConcurrency {
+  readonly min: Count
+  readonly max: Count
+}
+
+/** Worker → agent. */
+export type LeaseRequest =
+  | ({ readonly kind: 'ask'; readonly ask: number } & LeaseKey)
+  /** Compute refused a request under this lease, so the worker has dropped it. */
+  | { readonly kind: 'stale'; readonly lease: number }
+
+/** Agent → worker. */
+export type LeaseNews =
+  /** Also the first thing on each connection. */
+  | {
+      readonly kind: 'heartbeat'
+      /** Absent from an agent that does not say. */
+      readonly concurrency?: LeasedConcurrency
+    }
+  | {
+      readonly kind: 'lease'
+      readonly ask: number
+      readonly lease: number
+      /** Counted by the worker from when it asked, so that it never ends later than the agent meant. */
+      readonly ttl: Milliseconds
+      /** The preferred one first. */
+      readonly upstreams: readonly LeaseUpstream[]
+    }
+  | { readonly kind: 'refused'; readonly ask: number }
+  | { readonly kind: 'revoke'; readonly leases: readonly number[] }
+  | { readonly kind: 'revoke_all' }
+
+type Fields = Readonly<Record<string, unknown>>
+
+const mostUpstreams = 8
+/** What may stand in a header's value, and is all that ids, addresses and signatures are made of. */
+const fieldValue = /^[\x21-\x7e]{1,300}$/
+
+/** One message as its line. */
+export function leaseLine(message: LeaseRequest | LeaseNews): string {
+  return `${JSON.stringify(message)}\n`
+}
+
+/** Reads what a worker said. @returns `undefined` when it means nothing */
+export function readLeaseRequest(value: unknown): LeaseRequest | undefined {
+  if (!isObject(value)) return undefined
+  if (value['kind'] === 'stale') {
+    const lease = value['lease']
+    return isNumber(lease) ? { kind: 'stale', lease } : undefined
+  }
+  const scope = readScope(value['scope'])
+  const sourceIp = parseIpAddress(value['sourceIp'])
+  const sourceMac = parseMacAddress(value['sourceMac'])
+  const ask = value['ask']
+  if (value['kind'] !== 'ask' || !isNumber(ask)) return undefined
+  if (scope === undefined || sourceIp === undefined || sourceMac === undefined) return undefined
+  if (value['ingressPort'] === undefined) return { kind: 'ask', ask, scope, sourceIp, sourceMac }
+  const ingressPort = parseIngressPort(value['ingressPort'])
+  if (ingressPort === undefined) return undefined
+  return scope.kind === 'router'
+    ? { kind: 'ask', ask, scope, sourceIp, sourceMac, ingressPort }
+    : { kind: 'ask', ask, scope, sourceIp, sourceMac }
+}
+
+/** Reads what an agent said. @returns `undefined` when it means nothing */
+export function readLeaseNews(value: unknown): LeaseNews | undefined {
+  if (!isObject(value)) return undefined
+  const { kind, ask } = value
+  switch (kind) {
+    case 'heartbeat':
+      return readHeartbeat(value)
+    case 'revoke_all':
+      return { kind }
+    case 'refused':
+      return isNumber(ask) ? { kind, ask } : undefined
+    case 'revoke': {
+      const { leases } = value
+      return Array.isArray(leases) && leases.every(isNumber) ? { kind, leases } : undefined
+    }
+    case 'lease':
+      return readLease(value)
+    default:
+      return undefined
+  }
+}
+
+function readHeartbeat({ concurrency }: Fields): LeaseNews | undefined {
+  if (concurrency === undefined) return { kind: 'heartbeat' }
+  if (!isObject(concurrency)) return undefined
+  const { min, max } = concurrency
+  if (!isNumber(min) || !isNumber(max) || min < 1 || min > max) return undefined
+  return { kind: 'heartbeat', concurrency: { min, max } }
+}
+
+function readLease(value: Fields): LeaseNews | undefined {
+  const { ask, lease, ttl, upstreams } = value
+  if (!isNumber(ask) || !isNumber(lease)) return undefined
+  if (typeof ttl !== 'number' || !(ttl > 0) || ttl > 3_600_000) return undefined
+  if (!Array.isArray(upstreams) || upstreams.length === 0 || upstreams.length > mostUpstreams) {
+    return undefined
+  }
+  const read = upstreams.map(readUpstream)
+  const whole = read.filter((upstream) => upstream !== undefined)
+  return whole.length === read.length
+    ? { kind: 'lease', ask, lease, ttl, upstreams: whole }
+    : undefined
+}
+
+function readUpstream(value: unknown): LeaseUpstream | undefined {
+  if (!isObject(value)) return undefined
+  const { url, caFile, insecure, headers } = value
+  if (typeof url !== 'string' || !/^https?:\/\/[^/]+$/.test(url) || !URL.canParse(url)) {
+    return undefined
+  }
+  if (typeof insecure !== 'boolean' || !Array.isArray(headers)) return undefined
+  if (caFile !== undefined && typeof caFile !== 'string') return undefined
+  const isWhole =
+    headers.length === leasedHeaderNames.length * 2 &&
+    leasedHeaderNames.every((name, index) => headers[index * 2] === name) &&
+    headers.every((text) => typeof text === 'string' && fieldValue.test(text))
+  if (!isWhole) return undefined
+  return { url, insecure, headers: headers as string[], ...(caFile !== undefined && { caFile }) }
+}
+
+function readScope(value: unknown): Scope | undefined {
+  if (!isObject(value)) return undefined
+  if (value['kind'] === 'router') {
+    const routerId = parseRouterId(value['routerId'])
+    return routerId && { kind: 'router', routerId }
+  }
+  const networkId = parseNetworkId(value['networkId'])
+  return value['kind'] === 'network' && networkId ? { kind: 'network', networkId } : undefined
+}
+
+function isObject(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isNumber(value: unknown): value is number {
+  return Number.isSafeInteger(value)
+}

@@ -1,0 +1,120 @@
+/** How does the operator write where agents are? */
+import { isAbsolute, resolve } from 'node:path'
+import { systemClock } from '../../lib/runtime/clock.ts'
+import type { ConfigProblem, ValueOf } from '../../lib/config/entry.ts'
+import { leafOption, path, text } from '../../lib/config/option.ts'
+import { list, optional, section } from '../../lib/config/structure.ts'
+import { tlsFilesProblem, type TlsFiles } from '../../lib/files/tls-material.ts'
+
+/** An agent on this host, or on another. */
+export type AgentPlace =
+  | { readonly kind: 'unix'; readonly socket: string }
+  | { readonly kind: 'tls'; readonly host: string; readonly tcpPort: number }
+
+/** Where the agent is when nobody says. */
+export const defaultAgentSocket = '/run/overlapd/agent.sock'
+
+const urlPattern =
+  /^https:\/\/(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?)):(\d{1,5})\/?$/
+
+/** Reads `/run/overlapd/agent.sock` or `https://agent.example:9699`. @param directory what a relative path is relative to */
+export function parseAgentPlace(value: unknown, directory: string): AgentPlace | undefined {
+  if (typeof value !== 'string' || value === '' || value.includes('\0')) return undefined
+  if (!/^[a-z]+:/i.test(value)) {
+    return { kind: 'unix', socket: isAbsolute(value) ? value : resolve(directory, value) }
+  }
+  const [, v6, name, port] = urlPattern.exec(value) ?? []
+  const host = v6 ?? name
+  const tcpPort = Number(port)
+  if (host === undefined || !(tcpPort >= 1 && tcpPort <= 65_535)) return undefined
+  return { kind: 'tls', host, tcpPort }
+}
+
+/** The inverse of {@link parseAgentPlace}. */
+export function agentPlaceText(place: AgentPlace): string {
+  if (place.kind === 'unix') return place.socket
+  const { host, tcpPort } = place
+  return `https://${host.includes(':') ? `[${host}]` : host}:${tcpPort}`
+}
+
+/** The option `agents`. */
+export const agentsOption = list(
+  leafOption<AgentPlace>(
+    {
+      type: 'agent',
+      expected: 'the path of a socket or a URL such as https://agent.example:9699',
+      parse: ({ value, source }) => parseAgentPlace(value, source.directory),
+      show: agentPlaceText,
+    },
+    { help: 'One agent.' },
+  ),
+  {
+    help: 'Agents instead of the one at agent.socket, the preferred one first: paths of UNIX sockets, or https://HOST:PORT with agent.tls. The next is asked when one cannot be reached.',
+    default: [],
+    max: 16,
+  },
+)
+
+/** The section `agent.tls`. */
+export const agentTls = section({
+  ca_file: path({
+    help: 'PEM file of the authorities that certify agents. Those of the system never count.',
+  }),
+  certificate_file: path({
+    help: "PEM file of this host's certificate, those between it and the authority behind it.",
+  }),
+  key_file: path({ help: 'PEM file of its key. Only the opener reads it.' }),
+  server_name: optional(
+    text({
+      help: 'DNS name that the certificates of agents must bear, instead of the host in the URL.',
+      pattern: /^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?$/,
+      expected: 'a DNS name',
+    }),
+  ),
+})
+
+/** The part of the configuration that is about where agents are. */
+export interface AgentPlacesConfig {
+  readonly agents: readonly AgentPlace[]
+  readonly agent: {
+    readonly socket: string
+    readonly tls: ValueOf<typeof agentTls> | undefined
+  }
+}
+
+/** The agents in order of preference. */
+export function agentPlaces({ agents, agent }: AgentPlacesConfig): readonly AgentPlace[] {
+  return agents.length > 0 ? agents : [{ kind: 'unix', socket: agent.socket }]
+}
+
+/** The files that a section names. */
+export function agentTlsFiles(tls: ValueOf<typeof agentTls>): TlsFiles {
+  const { ca_file: caFile, certificate_file: certificateFile, key_file: keyFile } = tls
+  return { caFile, certificateFile, keyFile }
+}
+
+/** What no single option can know. */
+export function agentPlaceProblems(config: AgentPlacesConfig): readonly ConfigProblem[] {
+  const { agents, agent } = config
+  const problems: ConfigProblem[] = []
+  const names = agents.map(agentPlaceText)
+  const repeated = names.find((name, index) => names.indexOf(name) !== index)
+  const isRemote = agents.some(({ kind }) => kind === 'tls')
+  if (repeated !== undefined) {
+    problems.push({ path: 'agents', message: `"${repeated}" is named more than once` })
+  }
+  if (agents.length > 0 && agent.socket !== defaultAgentSocket) {
+    problems.push({ path: 'agent.socket', message: 'and agents cannot both be given' })
+  }
+  if (isRemote !== (agent.tls !== undefined)) {
+    const message = isRemote
+      ? 'must be given: agents of other hosts want a certificate'
+      : 'is given, and no agent is on another host'
+    problems.push({ path: 'agent.tls', message })
+  }
+  if (agent.tls !== undefined) {
+    const problem = tlsFilesProblem(agentTlsFiles(agent.tls), systemClock.wallTime())
+    if (problem !== undefined) problems.push({ path: 'agent.tls', message: problem })
+  }
+  return problems
+}

@@ -1,0 +1,365 @@
+/** What can an operator decide about the proxy? One table; parser, `check` and reference are made from it. */
+import { availableParallelism } from 'node:os'
+import type { ConfigDefinition } from '../../lib/cli/config-command.ts'
+import type { ConfigOf, ConfigProblem } from '../../lib/config/entry.ts'
+import {
+  bytes,
+  duration,
+  flag,
+  integer,
+  leafOption,
+  oneOf,
+  path,
+  text,
+} from '../../lib/config/option.ts'
+import { list, optional, section } from '../../lib/config/structure.ts'
+import { logLevels } from '../../lib/runtime/log.ts'
+import { agentPlaceProblems, agentsOption, agentTls, defaultAgentSocket } from './agent-places.ts'
+import type { NamespaceMapping } from '../namespaces/plan-attachments.ts'
+import { listenAddressText, parseListenAddress } from './listen-address.ts'
+import { identityOf, namespaceKinds } from '../namespaces/identity.ts'
+import { ovnProvisionOption, ovnProvisionProblems } from '../ovn-provision/config.ts'
+
+const id = (help: string) =>
+  optional(
+    text({
+      help,
+      pattern: /^[A-Za-z0-9][A-Za-z0-9._:-]{0,254}$/,
+      expected: 'a router or network id',
+    }),
+  )
+
+const listenOption = leafOption(
+  {
+    type: 'address',
+    expected:
+      'an address with a port such as 169.254.169.254:80, [::]:9697 or [fe80::a9fe:a9fe%tap0]:80',
+    parse: ({ value }) => parseListenAddress(value),
+    show: listenAddressText,
+  },
+  { help: 'One address to listen on.' },
+)
+
+const interfacePattern = {
+  pattern: /^[A-Za-z0-9._@-]{0,14}\*?$/,
+  expected: 'the name of an interface, or a beginning with * behind it',
+}
+
+const mapping = section({
+  netns: text({ help: 'Name of the namespace, or an absolute path.' }),
+  router: id('The router it belongs to.'),
+  network: id('The network it belongs to, said as the DHCP agent does.'),
+  ovn_network: id('The network it belongs to, said as the OVN agents do.'),
+  listen: optional(
+    list(listenOption, { help: 'Where to listen instead of the usual addresses.', max: 16 }),
+  ),
+  intercept: optional(
+    flag({ help: 'Whether to redirect the metadata address. Usual for routers.' }),
+  ),
+  interface: optional(
+    text({
+      help: 'The only interface on which fe80::a9fe:a9fe is looked for.',
+      pattern: /^[A-Za-z0-9._@-]{1,15}$/,
+      expected: 'the name of an interface',
+    }),
+  ),
+})
+
+const table = {
+  netns_dir: path({ help: 'Where namespaces have their names.', default: '/run/netns' }),
+  discover: flag({
+    help: 'Serve every namespace that is called as Neutron calls it: qrouter-ID, qdhcp-ID, ovnmeta-ID. Without it only mappings count.',
+    default: true,
+  }),
+  kinds: list(oneOf(namespaceKinds, { help: 'router, network or ovn.' }), {
+    help: 'Which sorts of namespaces to discover: those of the L3 agent, the DHCP agent, the OVN metadata agent.',
+    default: [...namespaceKinds],
+  }),
+  mappings: list(mapping, {
+    help: 'Namespaces with other names, or to be served in another way. Exactly one of router, network and ovn_network each.',
+    default: [],
+  }),
+  full_pass: duration({
+    help: 'How often every namespace is looked at although no change was heard.',
+    default: '30s',
+    min: '1s',
+  }),
+  listen_backlog: integer({
+    help: 'Connections that may wait to be accepted on one listener. The kernel holds it below net.core.somaxconn.',
+    unit: 'connections',
+    default: 4096,
+    min: 1,
+    max: 65_535,
+  }),
+  agents: agentsOption,
+  agent: section({
+    socket: path({
+      help: "UNIX socket of overlapd-agent, or of Neutron's own metadata agent.",
+      default: defaultAgentSocket,
+    }),
+    tls: optional(agentTls),
+    connections: integer({
+      help: 'Connections to each agent that each worker holds at most.',
+      unit: 'connections',
+      default: 64,
+      min: 1,
+      max: 4096,
+    }),
+    timeout_connect: duration({
+      help: 'For connecting to the agent, or to one after the other where there are several.',
+      default: '5s',
+      min: '10ms',
+    }),
+    timeout_headers: duration({
+      help: "Until the agent's answer begins. Dynamic vendordata can take long.",
+      default: '60s',
+      min: '10ms',
+    }),
+    timeout_body: duration({
+      help: "Between two pieces of the agent's answer.",
+      default: '60s',
+      min: '10ms',
+    }),
+  }),
+  forwarding: section({
+    mode: oneOf(['agent', 'direct'], {
+      help: 'How requests reach Nova. agent: always over the agent. direct: a worker forwards by itself for guests that the agent leased it signed headers of (forwarding.leases there), and over the agent for all others.',
+      default: 'agent',
+    }),
+    lease_socket: path({
+      help: "UNIX socket on which overlapd-agent of this host leases. Neutron's agent has none; then everything goes over the agent.",
+      default: '/run/overlapd/agent-lease.sock',
+    }),
+    leases: integer({
+      help: 'Leases that each worker holds at most. Not more than forwarding.max_leases of the agent is of use.',
+      unit: 'leases',
+      default: 4096,
+      min: 1,
+      max: 1_000_000,
+    }),
+    connections: integer({
+      help: 'Connections of each worker to each Nova endpoint; more requests go over the agent.',
+      unit: 'connections',
+      default: 32,
+      min: 1,
+      max: 4096,
+    }),
+    timeout_connect: duration({
+      help: 'For connecting to Nova, after which the request goes over the agent.',
+      default: '1s',
+      min: '10ms',
+    }),
+  }),
+  workers: section({
+    count: integer({
+      help: 'Processes that talk to guests. 0: two, or one where there is one processor.',
+      unit: 'processes',
+      default: 0,
+      min: 0,
+      max: 64,
+    }),
+    user: optional(
+      text({
+        help: 'Who the workers run as, by name or number; otherwise overlapd-proxy where that account exists, else nobody. Used when the proxy may change it.',
+      }),
+    ),
+    group: optional(text({ help: "Their group, by name or number; the user's own otherwise." })),
+    memory: bytes({
+      help: 'JavaScript heap of each worker. One that needs more ends and is replaced.',
+      default: '256MiB',
+      min: '32MiB',
+    }),
+  }),
+  limits: section({
+    head: bytes({
+      help: "Request line and headers of a guest's request.",
+      default: '16KiB',
+      min: '1KiB',
+      max: '64KiB',
+    }),
+    body: bytes({ help: "Body of a guest's request.", default: '64KiB', max: '16MiB' }),
+    timeout_head: duration({
+      help: 'For a guest to send the head of a request.',
+      default: '10s',
+      min: '100ms',
+    }),
+    timeout_request: duration({
+      help: 'For a guest to send a whole request.',
+      default: '30s',
+      min: '100ms',
+    }),
+    timeout_keep_alive: duration({
+      help: 'How long an idle connection is kept for the next request.',
+      default: '30s',
+      min: '100ms',
+    }),
+    connections_per_source: integer({
+      help: 'Connections of one guest (MAC, or address where no MAC is known) in one namespace whose requests are served at once, in each worker. The requests of more connections wait their turn.',
+      unit: 'connections',
+      default: 64,
+      min: 1,
+      max: 65_535,
+    }),
+    connections_per_namespace: integer({
+      help: 'Open connections in one namespace, in each worker. A new connection beyond that replaces one of the guest that holds most.',
+      unit: 'connections',
+      default: 1024,
+      min: 1,
+      max: 65_535,
+    }),
+    requests_per_connection: integer({
+      help: 'Requests after which a connection is closed.',
+      unit: 'requests',
+      default: 1000,
+      min: 1,
+      max: 1_000_000,
+    }),
+  }),
+  intercept: section({
+    enabled: flag({
+      help: 'Redirect the metadata address in router namespaces, by rules in a table of our own.',
+      default: true,
+    }),
+    interface: text({
+      help: "Interfaces that guests are behind: a name, or a beginning as in qr-*. With * every interface but those of Neutron's external and transit networks.",
+      default: '*',
+      ...interfacePattern,
+    }),
+    tcp_port: integer({
+      help: 'Where the redirection leads, and where we listen in router namespaces.',
+      default: 9697,
+      min: 1,
+      max: 65_535,
+    }),
+    keep_on_exit: flag({
+      help: 'Leave the rules when the proxy stops.',
+      default: false,
+    }),
+  }),
+  ovn_provision: ovnProvisionOption,
+  canary: section({
+    enabled: flag({
+      help: 'Ask each served namespace from its inside now and then, and tell how that went. It asks neither Nova nor for any guest.',
+      default: false,
+    }),
+    interval: duration({
+      help: 'From one round to the next, give or take a quarter.',
+      default: '60s',
+      min: '100ms',
+    }),
+    timeout: duration({ help: 'For one answer.', default: '5s', min: '100ms', max: '1m' }),
+    parallel: integer({
+      help: 'Namespaces asked at the same time.',
+      unit: 'namespaces',
+      default: 4,
+      min: 1,
+      max: 64,
+    }),
+    ask_agent: flag({
+      help: "Ask up to the agent. Not with Neutron's own, which would log an error each time.",
+      default: true,
+    }),
+  }),
+  admin: section({
+    socket: path({
+      help: 'UNIX socket for operators: /health, /ready, /metrics, /status.',
+      default: '/run/overlapd/proxy-admin.sock',
+    }),
+    tcp: optional(
+      leafOption(
+        {
+          type: 'address',
+          expected: 'an address with a port such as 127.0.0.1:9402',
+          parse: ({ value }) => parseListenAddress(value),
+          show: listenAddressText,
+        },
+        {
+          help: 'The same over TCP, for Prometheus. There is no authentication: keep it to a network of operators.',
+        },
+      ),
+    ),
+  }),
+  control: section({
+    socket: path({
+      help: 'UNIX socket, root only, over which overlapd-haproxy and "overlapd-proxy adopt" have namespaces served. Beside it a folder "attachments" says which.',
+      default: '/run/overlapd/proxy-control.sock',
+    }),
+  }),
+  restart: section({
+    orphans: duration({
+      help: 'How long workers serve without a supervisor: after a crash, kill -9 or SIGUSR2. A supervisor that starts in that time takes over from them; with 0s they end at once. Not used with service_store.',
+      default: '30s',
+      max: '10m',
+    }),
+    service_store: flag({
+      help: 'Have systemd keep the listening sockets over a restart; the unit needs FileDescriptorStoreMax= and KillMode=process. Rules stay when the proxy stops, and workers finish by themselves.',
+      default: false,
+    }),
+  }),
+  timeout_drain: duration({
+    help: 'For running requests to end when the proxy stops.',
+    default: '10s',
+  }),
+  log: section({
+    level: oneOf(logLevels, { help: 'What is logged at least.', default: 'info' }),
+  }),
+} as const
+
+/** The proxy's configuration, read and frozen. */
+export type ProxyConfig = ConfigOf<typeof table>
+type MappingConfig = ProxyConfig['mappings'][number]
+
+/** What `serve`, `check` and the reference share. */
+export const proxyConfig: ConfigDefinition<typeof table> = {
+  table,
+  environmentPrefix: 'OVERLAPD_PROXY',
+  defaultFile: '/etc/overlapd/proxy.yaml',
+  check: problemsOf,
+}
+
+function problemsOf(config: ProxyConfig): readonly ConfigProblem[] {
+  return [
+    ...agentPlaceProblems(config),
+    ...mappingProblems(config),
+    ...ovnProvisionProblems(config),
+  ]
+}
+
+function mappingProblems({ mappings }: ProxyConfig): readonly ConfigProblem[] {
+  const names = mappings.map(({ netns }) => netns)
+  return mappings.flatMap((one, index) => {
+    const problems: ConfigProblem[] = []
+    const path = `mappings[${index}]`
+    if (readMapping(one) === undefined) {
+      problems.push({ path, message: 'needs exactly one of router, network and ovn_network' })
+    }
+    if (names.indexOf(one.netns) !== index) {
+      problems.push({ path, message: `"${one.netns}" is mapped more than once` })
+    }
+    return problems
+  })
+}
+
+/** @returns `undefined` when not exactly one scope is named */
+export function readMapping(config: MappingConfig): NamespaceMapping | undefined {
+  const { netns, listen, intercept, interface: onInterface } = config
+  const scopes = [
+    identityOf('router', config.router),
+    identityOf('network', config.network),
+    identityOf('ovn', config.ovn_network),
+  ].filter((identity) => identity !== undefined)
+  const [identity] = scopes
+  if (identity === undefined || scopes.length !== 1) return undefined
+  return {
+    netns,
+    identity,
+    ...(listen !== undefined && { listen }),
+    ...(intercept !== undefined && { intercept }),
+    ...(onInterface !== undefined && { interface: onInterface }),
+  }
+}
+
+/** Two workers survive the death of one; more are needed only by a busy host. */
+export function workerCount(config: ProxyConfig): number {
+  return config.workers.count === 0 ? Math.min(2, availableParallelism()) : config.workers.count
+}

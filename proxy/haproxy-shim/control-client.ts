@@ -1,0 +1,49 @@
+/** How is the running proxy asked for something? */
+import { connect } from 'node:net'
+import type { Milliseconds } from '../../lib/runtime/clock.ts'
+import { causeText } from '../../lib/runtime/errors.ts'
+import {
+  longestLine,
+  parseControlAnswer,
+  type ControlAnswer,
+  type ControlRequest,
+} from './control-message.ts'
+
+/** Nobody listens on the control socket. */
+export class ProxyAbsentError extends Error {
+  override readonly name = 'ProxyAbsentError'
+}
+
+const answerLimit: Milliseconds = 20_000
+
+/**
+ * Asks over the control socket, which only root may open.
+ * @throws {ProxyAbsentError} when no proxy runs; Error when it does not answer, or this user may not ask
+ */
+export function askProxy(socketPath: string, request: ControlRequest): Promise<ControlAnswer> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(socketPath)
+    let said = ''
+    const fail = (cause: Error): void => {
+      socket.destroy()
+      const code = (cause as NodeJS.ErrnoException).code
+      const isAbsent = code === 'ENOENT' || code === 'ECONNREFUSED'
+      const text = `Cannot ask overlapd-proxy at "${socketPath}": ${causeText(cause)}`
+      reject(isAbsent ? new ProxyAbsentError(text, { cause }) : new Error(text, { cause }))
+    }
+    socket.setEncoding('utf8').setTimeout(answerLimit, () => fail(new Error('no answer in time')))
+    socket.on('error', fail)
+    socket.on('connect', () => socket.write(`${JSON.stringify(request)}\n`))
+    socket.on('data', (text: string) => {
+      said += text
+      if (said.length > longestLine) fail(new Error('the answer is too long'))
+    })
+    socket.on('end', () => {
+      try {
+        resolve(parseControlAnswer(said))
+      } catch (cause) {
+        fail(cause as Error)
+      }
+    })
+  })
+}

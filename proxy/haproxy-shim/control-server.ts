@@ -1,0 +1,108 @@
+/** Who may give the running proxy a namespace to serve? Root, over a socket of its own. */
+import { mkdirSync } from 'node:fs'
+import { createServer, type Server, type Socket } from 'node:net'
+import { dirname } from 'node:path'
+import { once } from 'node:events'
+import type { Milliseconds } from '../../lib/runtime/clock.ts'
+import { causeText } from '../../lib/runtime/errors.ts'
+import { clearStaleSocket } from '../../lib/http/serve.ts'
+import type { Logger } from '../../lib/runtime/log.ts'
+import { peerOf, type Peer } from '../linux/peer-credentials.ts'
+import {
+  longestLine,
+  parseControlRequest,
+  type ControlAnswer,
+  type ControlRequest,
+} from './control-message.ts'
+
+export interface ControlServerOptions {
+  readonly path: string
+  readonly logger: Logger
+  /** Never rejects for what the asker did; that is an answer. */
+  readonly answer: (request: ControlRequest, peer: Peer) => Promise<ControlAnswer>
+}
+
+/** As many processes of Neutron's agents may ask at a time; others wait in the backlog. */
+const mostConnections = 256
+const requestLimit: Milliseconds = 5_000
+
+/** Listens for requests of one line. The socket is root's alone, and who connects is asked of the kernel all the same. */
+export class ControlServer {
+  readonly #options: ControlServerOptions
+  readonly #sockets = new Set<Socket>()
+  #server: Server | undefined
+
+  constructor(options: ControlServerOptions) {
+    this.#options = options
+  }
+
+  async start(): Promise<void> {
+    const { path } = this.#options
+    mkdirSync(dirname(path), { recursive: true, mode: 0o755 })
+    await clearStaleSocket(path)
+    const server = createServer({ allowHalfOpen: true }, (socket) => this.#receive(socket))
+    server.maxConnections = mostConnections
+    // The socket never exists with wider permissions than these.
+    const umask = process.umask(0o177)
+    try {
+      server.listen(path)
+    } finally {
+      process.umask(umask)
+    }
+    await once(server, 'listening')
+    this.#server = server
+  }
+
+  async close(): Promise<void> {
+    const server = this.#server
+    if (server === undefined) return
+    this.#server = undefined
+    const closed = once(server, 'close')
+    server.close()
+    for (const socket of this.#sockets) socket.destroy()
+    await closed
+  }
+
+  #receive(socket: Socket): void {
+    this.#sockets.add(socket)
+    socket.on('close', () => this.#sockets.delete(socket))
+    socket.on('error', () => undefined)
+    const peer = peerOf(socket)
+    if (peer?.userId !== 0) {
+      this.#options.logger.warn({ peer }, 'Refused somebody who is not root')
+      this.#end(socket, { ok: false, why: 'only root may ask' })
+      return
+    }
+    let line = ''
+    socket.setEncoding('utf8').setTimeout(requestLimit, () => socket.destroy())
+    const read = (text: string): void => {
+      line += text
+      const end = line.indexOf('\n')
+      if (end < 0 && line.length <= longestLine) return
+      socket.off('data', read)
+      socket.setTimeout(0)
+      void this.#answer(socket, peer, line.slice(0, Math.max(end, 0)))
+    }
+    socket.on('data', read)
+  }
+
+  async #answer(socket: Socket, peer: Peer, line: string): Promise<void> {
+    const request = parseControlRequest(line)
+    if (request === undefined) {
+      this.#end(socket, { ok: false, why: 'this is no request' })
+      return
+    }
+    try {
+      this.#end(socket, await this.#options.answer(request, peer))
+    } catch (cause) {
+      this.#end(socket, { ok: false, why: causeText(cause) })
+    }
+  }
+
+  #end(socket: Socket, answer: ControlAnswer): void {
+    socket.end(`${JSON.stringify(answer)}\n`)
+    // What the other side still says is not read.
+    socket.resume()
+    socket.on('finish', () => socket.destroy())
+  }
+}

@@ -1,0 +1,387 @@
+/** How does this program reach system calls that Node does not offer? The only file that knows the FFI package. */
+import { closeSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { constants } from 'node:os'
+import type * as Koffi from 'koffi'
+import type { Count } from '../../lib/runtime/clock.ts'
+
+/** A system call that failed: `setns failed with EPERM`. `errnoName` is what callers compare. */
+export class SystemCallError extends Error {
+  override readonly name = 'SystemCallError'
+  readonly syscall: string
+  readonly errnoName: string
+
+  constructor(syscall: string, errno: number) {
+    const errnoName = errnoNames.get(errno) ?? `errno ${errno}`
+    super(`${syscall} failed with ${errnoName}`)
+    this.syscall = syscall
+    this.errnoName = errnoName
+  }
+}
+
+/** Of two names for one number the first: EAGAIN, not EWOULDBLOCK. */
+const errnoNames: ReadonlyMap<number, string> = new Map(
+  Object.entries(constants.errno)
+    .toReversed()
+    .map(([name, number]) => [number, name]),
+)
+
+/** Numbers of the Linux ABI that x86-64 and arm64 share. @see the kernel's include/uapi */
+export const linux = {
+  AF_UNIX: 1,
+  AF_INET: 2,
+  AF_INET6: 10,
+  AF_NETLINK: 16,
+  SOCK_STREAM: 1,
+  SOCK_DGRAM: 2,
+  SOCK_RAW: 3,
+  SOCK_SEQPACKET: 5,
+  SOCK_NONBLOCK: 0o4000,
+  SOCK_CLOEXEC: 0o2000000,
+  SOL_SOCKET: 1,
+  SO_REUSEADDR: 2,
+  SO_TYPE: 3,
+  SO_LINGER: 13,
+  SO_PEERCRED: 17,
+  SO_ACCEPTCONN: 30,
+  IPPROTO_IP: 0,
+  IP_FREEBIND: 15,
+  IPPROTO_TCP: 6,
+  TCP_NODELAY: 1,
+  TCP_SAVE_SYN: 27,
+  TCP_SAVED_SYN: 28,
+  IPPROTO_IPV6: 41,
+  IPV6_V6ONLY: 26,
+  IPV6_FREEBIND: 78,
+  CLONE_NEWNET: 0x40000000,
+  F_DUPFD_CLOEXEC: 1030,
+  MSG_DONTWAIT: 0x40,
+  MSG_NOSIGNAL: 0x4000,
+  MSG_CMSG_CLOEXEC: 0x40000000,
+  SCM_RIGHTS: 1,
+} as const
+
+/** Memory that does not move, for structures that hold pointers to each other. */
+interface StableMemory {
+  readonly address: bigint
+  readonly bytes: Buffer
+}
+
+type Value = number | bigint | string | Uint8Array
+type Call = (...values: Value[]) => number
+
+interface Bindings {
+  readonly call: (name: CallName, ...values: Value[]) => number
+  readonly savedSyn: StableMemory
+  readonly savedSynLength: Buffer
+  readonly message: StableMemory
+}
+
+const prototypes = {
+  setns: 'int setns(int, int)',
+  socket: 'int socket(int, int, int)',
+  socketpair: 'int socketpair(int, int, int, void *)',
+  pipe2: 'int pipe2(void *, int)',
+  shutdown: 'int shutdown(int, int)',
+  setsockopt: 'int setsockopt(int, int, int, const void *, uint32_t)',
+  getsockopt: 'int getsockopt(int, int, int, void *, void *)',
+  bind: 'int bind(int, const void *, uint32_t)',
+  listen: 'int listen(int, int)',
+  connect: 'int connect(int, const void *, uint32_t)',
+  send: 'int64_t send(int, const void *, size_t, int)',
+  recv: 'int64_t recv(int, void *, size_t, int)',
+  sendto: 'int64_t sendto(int, const void *, size_t, int, const void *, uint32_t)',
+  sendmsg: 'int64_t sendmsg(int, const void *, int)',
+  recvmsg: 'int64_t recvmsg(int, void *, int)',
+  prctl: 'int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)',
+  if_nametoindex: 'int if_nametoindex(const char *)',
+  if_indextoname: 'int64_t if_indextoname(unsigned int, void *)',
+  capget: 'int capget(void *, void *)',
+  capset: 'int capset(void *, const void *)',
+  mkfifo: 'int mkfifo(const char *, unsigned int)',
+  accept4: 'int accept4(int, void *, void *, int)',
+  getsockname: 'int getsockname(int, void *, void *)',
+  getpeername: 'int getpeername(int, void *, void *)',
+  fcntl: 'int fcntl(int, int, int)',
+  ioctl: 'int ioctl(int, unsigned long, void *)',
+  unshare: 'int unshare(int)',
+  mount: 'int mount(const char *, const char *, const char *, unsigned long, uint64_t)',
+  umount2: 'int umount2(const char *, int)',
+  syscall: 'int64_t syscall(int64_t, int64_t, int64_t, int64_t, int64_t)',
+} as const
+type CallName = keyof typeof prototypes
+
+/** Loaded at the first use, so that importing is safe where there is no Linux. */
+const bindings = once(load)
+
+function once<Value>(make: () => Value): () => Value {
+  let made: Value | undefined
+  return () => (made ??= make())
+}
+
+function load(): Bindings {
+  if (process.platform !== 'linux') {
+    throw new Error(`Cannot use Linux system calls: this is ${process.platform}`)
+  }
+  const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi
+  const library = koffi.load(null)
+  const calls = new Map<string, Call>()
+  const stable = (length: number): StableMemory => {
+    const pointer: unknown = koffi.alloc('uint8_t', length)
+    return { address: koffi.address(pointer), bytes: Buffer.from(koffi.view(pointer, length)) }
+  }
+  return {
+    call(name, ...values) {
+      let call = calls.get(name)
+      if (call === undefined) {
+        call = library.func(prototypes[name]) as Call
+        calls.set(name, call)
+      }
+      const result = call(...values)
+      if (result < 0) throw new SystemCallError(name, koffi.errno())
+      return result
+    },
+    savedSyn: stable(savedSynBytes),
+    savedSynLength: Buffer.alloc(4),
+    message: stable(messageBytes),
+  }
+}
+
+/** Loads the FFI package now, for a process that will not be able to read it later. */
+export function bindLibc(): void {
+  bindings()
+}
+
+/**
+ * Makes a call that has no function of its own here.
+ * @throws {SystemCallError} when the result is negative
+ */
+export function callLibc(name: CallName, ...values: Value[]): number {
+  return bindings().call(name, ...values)
+}
+
+/** Moves the calling thread, and no other, into a network namespace. Only window.ts may call it. */
+export function setNetworkNamespace(fd: number): void {
+  bindings().call('setns', fd, linux.CLONE_NEWNET)
+}
+
+/** Moves the calling thread, and no other, into a network namespace that it makes. Only window.ts may call it. */
+export function makeNetworkNamespace(): void {
+  bindings().call('unshare', linux.CLONE_NEWNET)
+}
+
+/** @see linux/prctl.h */
+const setDumpable = 4
+
+/** Keeps other processes of the same user out of this one's memory and descriptors. */
+export function forbidTracing(): void {
+  bindings().call('prctl', setDumpable, 0, 0, 0, 0)
+}
+
+/** @returns a descriptor that is closed on exec */
+export function openSocket(family: number, type: number, protocol = 0): number {
+  return bindings().call('socket', family, type | linux.SOCK_CLOEXEC, protocol)
+}
+
+/** Two connected ends of a SOCK_SEQPACKET pair, both closed on exec. */
+export function openSocketPair(): readonly [number, number] {
+  const ends = Buffer.alloc(8)
+  bindings().call(
+    'socketpair',
+    linux.AF_UNIX,
+    linux.SOCK_SEQPACKET | linux.SOCK_CLOEXEC | linux.SOCK_NONBLOCK,
+    0,
+    ends,
+  )
+  return [ends.readInt32LE(0), ends.readInt32LE(4)]
+}
+
+/** A pipe, both ends closed on exec. @returns the end for reading, then that for writing */
+export function openPipe(): readonly [number, number] {
+  const ends = Buffer.alloc(8)
+  bindings().call('pipe2', ends, linux.SOCK_CLOEXEC)
+  return [ends.readInt32LE(0), ends.readInt32LE(4)]
+}
+
+/** Lets nobody send anything to this end of a connection from now on, descriptors included. */
+export function stopReceiving(fd: number): void {
+  bindings().call('shutdown', fd, 0)
+}
+
+/** Sets an option whose value is one 32-bit number. @throws {SystemCallError} */
+export function setSocketOption(fd: number, level: number, option: number, value: number): void {
+  const bytes = Buffer.alloc(4)
+  bytes.writeInt32LE(value)
+  bindings().call('setsockopt', fd, level, option, bytes, 4)
+}
+
+/** Binds to a `sockaddr`. @throws {SystemCallError} EADDRINUSE when somebody has it */
+export function bindSocket(fd: number, address: Uint8Array): void {
+  bindings().call('bind', fd, address, address.length)
+}
+
+/** Lets a bound socket accept. @throws {SystemCallError} */
+export function listenSocket(fd: number, backlog: Count): void {
+  bindings().call('listen', fd, backlog)
+}
+
+/** Begins to connect. On a non-blocking socket it comes back at once; whoever polls the socket learns how it went. */
+export function connectSocket(fd: number, address: Uint8Array): void {
+  try {
+    bindings().call('connect', fd, address, address.length)
+  } catch (cause) {
+    if (!(cause instanceof SystemCallError) || cause.errnoName !== 'EINPROGRESS') throw cause
+  }
+}
+
+/** Sends without a signal when the other side is gone. @returns how many bytes were taken */
+export function sendBytes(fd: number, bytes: Uint8Array): number {
+  return bindings().call('send', fd, bytes, bytes.length, linux.MSG_NOSIGNAL)
+}
+
+/** Never waits. @throws {SystemCallError} EAGAIN when nothing is there */
+export function receiveBytes(fd: number, into: Uint8Array): number {
+  return bindings().call('recv', fd, into, into.length, linux.MSG_DONTWAIT)
+}
+
+/** Link header, IPv6 with extension headers, TCP with options: a first SYN is far smaller than this. */
+const savedSynBytes = 512
+
+/**
+ * The SYN that began an accepted connection, from its Ethernet header on (`TCP_SAVE_SYN` = 2 on the listener). The kernel
+ * frees it at the first read, so ask once. The bytes are valid until the next call.
+ * @returns `undefined` when the kernel has none: SYN cookies, old kernels, sockets of another kind
+ */
+export function savedSyn(fd: number): Uint8Array | undefined {
+  const { call, savedSyn, savedSynLength } = bindings()
+  savedSynLength.writeUInt32LE(savedSynBytes)
+  try {
+    call('getsockopt', fd, linux.IPPROTO_TCP, linux.TCP_SAVED_SYN, savedSyn.bytes, savedSynLength)
+  } catch (cause) {
+    if (cause instanceof SystemCallError) return undefined
+    throw cause
+  }
+  const length = savedSynLength.readUInt32LE()
+  return length === 0 ? undefined : savedSyn.bytes.subarray(0, length)
+}
+
+/** @see linux/sockios.h, linux/ethtool.h */
+const ethtool = { request: 0x8946, setTransmitChecksums: 0x17, nameBytes: 16 } as const
+
+/**
+ * Lets the kernel put whole checksums into what leaves by an interface of the current namespace, instead of leaving that to the device.
+ * @throws {SystemCallError} ENODEV when there is no such interface
+ */
+export function fillChecksums(interfaceName: string): void {
+  const { call, message } = bindings()
+  const { bytes, address } = message
+  bytes.fill(0, 0, layout.payload + 8)
+  bytes.write(interfaceName, 0, ethtool.nameBytes - 1, 'latin1')
+  bytes.writeBigUInt64LE(address + BigInt(layout.payload), ethtool.nameBytes)
+  bytes.writeUInt32LE(ethtool.setTransmitChecksums, layout.payload)
+  const fd = openSocket(linux.AF_INET, linux.SOCK_DGRAM)
+  try {
+    call('ioctl', fd, ethtool.request, message.address)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** As many descriptors as one message may carry; the kernel's own bound is 253 (SCM_MAX_FD). */
+export const descriptorsPerMessage = 200
+
+/**
+ * Where the parts of one message lie in the stable memory. `struct msghdr` and `struct cmsghdr` look the same on every
+ * 64-bit Linux: pointers and `size_t` of eight bytes, `int` of four with padding behind.
+ */
+const layout = { header: 0, vector: 64, payload: 80, control: 512 } as const
+const controlHeaderBytes = 16
+const messageBytes = layout.control + controlHeaderBytes + (descriptorsPerMessage + 56) * 4
+const countBytes = 4
+
+function layMessage(
+  memory: StableMemory,
+  controlLength: number,
+  payloadLength: number = countBytes,
+): void {
+  const { bytes, address } = memory
+  bytes.fill(0, 0, layout.control)
+  const at = (offset: number): bigint => address + BigInt(offset)
+  bytes.writeBigUInt64LE(at(layout.vector), 16)
+  bytes.writeBigUInt64LE(1n, 24)
+  bytes.writeBigUInt64LE(at(layout.control), 32)
+  bytes.writeBigUInt64LE(BigInt(controlLength), 40)
+  bytes.writeBigUInt64LE(at(layout.payload), layout.vector)
+  bytes.writeBigUInt64LE(BigInt(payloadLength), layout.vector + 8)
+}
+
+/**
+ * Sends descriptors over a connected UNIX socket by SCM_RIGHTS. Never waits.
+ * @param payload what goes with them, 400 bytes at most; their number, as a little-endian 32-bit integer, when absent
+ * @throws {SystemCallError} EAGAIN while the receiver is behind, EPIPE or ECONNRESET when it is gone
+ */
+export function sendDescriptors(
+  channelFd: number,
+  fds: readonly number[],
+  payload: Uint8Array = countOf(fds),
+): void {
+  if (fds.length === 0 || fds.length > descriptorsPerMessage) {
+    throw new RangeError(`One message carries 1 to ${descriptorsPerMessage} descriptors`)
+  }
+  if (payload.length > layout.control - layout.payload) {
+    throw new RangeError('The message beside the descriptors is too long')
+  }
+  const { call, message } = bindings()
+  const controlLength = controlHeaderBytes + fds.length * 4
+  // The kernel wants the buffer rounded up to eight bytes, the length in the header not.
+  layMessage(message, Math.ceil(controlLength / 8) * 8, payload.length)
+  const { bytes } = message
+  bytes.set(payload, layout.payload)
+  bytes.writeBigUInt64LE(BigInt(controlLength), layout.control)
+  bytes.writeInt32LE(linux.SOL_SOCKET, layout.control + 8)
+  bytes.writeInt32LE(linux.SCM_RIGHTS, layout.control + 12)
+  fds.forEach((fd, index) => {
+    bytes.writeInt32LE(fd, layout.control + controlHeaderBytes + index * 4)
+  })
+  call('sendmsg', channelFd, message.address, linux.MSG_DONTWAIT | linux.MSG_NOSIGNAL)
+}
+
+function countOf(fds: readonly number[]): Uint8Array {
+  const bytes = Buffer.alloc(countBytes)
+  bytes.writeUInt32LE(fds.length)
+  return bytes
+}
+
+/** What one message of descriptors brought. */
+export interface ReceivedDescriptors {
+  /** How many the sender sent. */
+  readonly count: Count
+  /** What arrived, in order, closed on exec. Fewer than `count` when this process may not hold more. */
+  readonly fds: readonly number[]
+}
+
+/**
+ * Takes one message of {@link sendDescriptors}. Never waits.
+ * @throws {SystemCallError} EAGAIN when there is none
+ */
+export function receiveDescriptors(channelFd: number): ReceivedDescriptors {
+  const { call, message } = bindings()
+  layMessage(message, messageBytes - layout.control)
+  const { bytes } = message
+  const received = call(
+    'recvmsg',
+    channelFd,
+    message.address,
+    linux.MSG_DONTWAIT | linux.MSG_CMSG_CLOEXEC,
+  )
+  const controlLength = Number(bytes.readBigUInt64LE(40))
+  const fds: number[] = []
+  if (controlLength >= controlHeaderBytes) {
+    const end = layout.control + Number(bytes.readBigUInt64LE(layout.control))
+    for (let at = layout.control + controlHeaderBytes; at + 4 <= end; at += 4) {
+      fds.push(bytes.readInt32LE(at))
+    }
+  }
+  // The end of the channel, or a message without a number in it.
+  return { count: received < countBytes ? 0 : bytes.readUInt32LE(layout.payload), fds }
+}

@@ -1,0 +1,37 @@
+/** How is another process held on to, its descriptors copied, and told to stop, without mistaking a later one for it? */
+import { closeSync } from 'node:fs'
+import { callLibc } from './libc.ts'
+
+/** Since Linux 5.1, 5.3 and 5.6; the numbers are the same on every architecture. @see pidfd_open(2), pidfd_getfd(2) */
+const call = { sendSignal: 424, open: 434, copyDescriptor: 438 } as const
+
+const signals = { SIGUSR1: 10, SIGTERM: 15, SIGKILL: 9 } as const
+
+/** A process, whatever becomes of its number. */
+export class ProcessDescriptor {
+  readonly #fd: number
+
+  /** @throws {SystemCallError} ESRCH when there is no such process, ENOSYS on older kernels */
+  constructor(pid: number) {
+    this.#fd = callLibc('syscall', call.open, pid, 0, 0, 0)
+  }
+
+  /** A copy of one of its descriptors, closed on exec. @throws {SystemCallError} EPERM without CAP_SYS_PTRACE */
+  copyDescriptor(fd: number): number {
+    return callLibc('syscall', call.copyDescriptor, this.#fd, fd, 0, 0)
+  }
+
+  /** @returns false when it has ended */
+  signal(name: keyof typeof signals): boolean {
+    try {
+      callLibc('syscall', call.sendSignal, this.#fd, signals[name], 0, 0)
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  close(): void {
+    closeSync(this.#fd)
+  }
+}

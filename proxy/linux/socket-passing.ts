@@ -1,0 +1,108 @@
+/** How do listening sockets of haproxy come to the running proxy? Handed over by root, beside the control socket. */
+import { closeSync, lstatSync, unlinkSync } from 'node:fs'
+import type { Count } from '../../lib/runtime/clock.ts'
+import {
+  bindSocket,
+  callLibc,
+  connectSocket,
+  linux,
+  listenSocket,
+  openSocket,
+  receiveDescriptors,
+  sendDescriptors,
+} from './libc.ts'
+import { peerOfDescriptor } from './peer-credentials.ts'
+import { unixAddress } from './unix-address.ts'
+
+/** The socket for descriptors that belongs to a control socket. */
+export function handedSocketsPath(controlSocket: string): string {
+  return `${controlSocket}.sockets`
+}
+
+/** Operators adopt one namespace after the other. */
+const backlog: Count = 16
+
+/**
+ * Where descriptors arrive. They are sent first and told of on the control socket after that, so whatever is told of is here
+ * already and nothing is waited for.
+ */
+export class HandedSockets {
+  readonly #path: string
+  #fd: number | undefined
+
+  constructor(controlSocket: string) {
+    this.#path = handedSocketsPath(controlSocket)
+  }
+
+  start(): void {
+    // The control socket is ours by now, so whatever stands here was left behind.
+    if (lstatSync(this.#path, { throwIfNoEntry: false })?.isSocket() === true) {
+      unlinkSync(this.#path)
+    }
+    const fd = openSocket(linux.AF_UNIX, linux.SOCK_SEQPACKET | linux.SOCK_NONBLOCK)
+    const umask = process.umask(0o177)
+    try {
+      bindSocket(fd, unixAddress(this.#path))
+      listenSocket(fd, backlog)
+      this.#fd = fd
+    } catch (cause) {
+      closeSync(fd)
+      throw cause
+    } finally {
+      process.umask(umask)
+    }
+  }
+
+  /** Takes what this process has sent; what others sent, without telling of it, is closed. They are the caller's to close. */
+  take(fromPid: number): readonly number[] {
+    const taken: number[] = []
+    for (let count = 0; count < backlog; count += 1) {
+      const connection = this.#accept()
+      if (connection === undefined) break
+      try {
+        const peer = peerOfDescriptor(connection)
+        const { fds } = receiveDescriptors(connection)
+        if (peer.userId === 0 && peer.pid === fromPid) taken.push(...fds)
+        else for (const fd of fds) closeSync(fd)
+      } catch {
+        // It said nothing.
+      } finally {
+        closeSync(connection)
+      }
+    }
+    return taken
+  }
+
+  #accept(): number | undefined {
+    if (this.#fd === undefined) return undefined
+    try {
+      return callLibc('accept4', this.#fd, 0, 0, linux.SOCK_CLOEXEC | linux.SOCK_NONBLOCK)
+    } catch {
+      return undefined
+    }
+  }
+
+  close(): void {
+    if (this.#fd === undefined) return
+    closeSync(this.#fd)
+    this.#fd = undefined
+    unlinkSync(this.#path)
+  }
+}
+
+/**
+ * Sends copies of descriptors to the running proxy.
+ * @returns what must be called after the proxy was told of them and answered
+ * @throws {SystemCallError} when no proxy listens
+ */
+export function handSockets(controlSocket: string, fds: readonly number[]): () => void {
+  const connection = openSocket(linux.AF_UNIX, linux.SOCK_SEQPACKET)
+  try {
+    connectSocket(connection, unixAddress(handedSocketsPath(controlSocket)))
+    sendDescriptors(connection, fds)
+  } catch (cause) {
+    closeSync(connection)
+    throw cause
+  }
+  return () => closeSync(connection)
+}

@@ -1,0 +1,472 @@
+/** Which listening sockets are open, for whom, and how are they? */
+import { closeSync } from 'node:fs'
+import type {
+  Cancel,
+  Clock,
+  Count,
+  Milliseconds,
+  MonotonicMilliseconds,
+} from '../../lib/runtime/clock.ts'
+import { causeText } from '../../lib/runtime/errors.ts'
+import { isLinkLocalIpv6 } from '../../lib/identity/ip-address.ts'
+import type { Logger } from '../../lib/runtime/log.ts'
+import { scopeText } from '../../lib/identity/scope.ts'
+import type { Attachment } from './plan-attachments.ts'
+import type { NamespaceKind } from './identity.ts'
+import { listenIn, type FailedListener, type OpenedListener } from '../netns/listen-in.ts'
+import { openNamespace, type NamespaceKey } from '../netns/namespace-handle.ts'
+import type { NamespaceWindow } from '../netns/window.ts'
+import type { InheritedSockets } from './inherited-sockets.ts'
+import { reconcile } from './reconcile.ts'
+import { Backoff } from '../../lib/runtime/backoff.ts'
+import type { ListenerDescription } from '../worker/shared/protocol.ts'
+
+/** A listening socket and what it stands for. The descriptor stays open here until it is removed. */
+export interface OpenListener {
+  readonly description: ListenerDescription
+  readonly fd: number
+}
+
+/** Who accepts on the sockets: the pool of workers. */
+export interface ListenerSink {
+  add(listeners: readonly OpenListener[]): void
+  remove(listenerIds: readonly number[]): void
+}
+
+/** `serving` when a worker accepts on at least one of the addresses. */
+export type NamespaceState = 'opening' | 'serving' | 'failed'
+
+/** How the listeners of one namespace are, for status. */
+export interface NamespaceStatus {
+  readonly key: NamespaceKey
+  readonly netns: string
+  readonly kind: NamespaceKind
+  /** `router/ID` or `network/ID`. */
+  readonly scope: string
+  readonly flavour: 'ml2' | 'ovn'
+  readonly state: NamespaceState
+  readonly listeners: readonly string[]
+  /** What does not work, if anything, and what to do. */
+  readonly why?: string
+}
+
+/** A namespace that is wanted, with its open sockets. */
+export interface NamespaceHoldings {
+  readonly attachment: Attachment
+  readonly status: NamespaceStatus
+  readonly fds: readonly number[]
+}
+
+export interface ListenersOptions {
+  readonly window: NamespaceWindow
+  readonly sink: ListenerSink
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly backlog: Count
+  /** Sockets of a proxy before this one. */
+  readonly inherited?: InheritedSockets
+  /** Keeps sockets over a restart. It is told of each before it is used, and before it is closed. */
+  readonly store?: { add(fd: number): void; remove(fd: number): void } | undefined
+  /** Inside the namespace, when addresses are bound for the first time and not yet listened on: system calls only. */
+  readonly beforeListening?: (attachment: Attachment) => void
+  /** A namespace's listeners are open; what follows (interception) may begin. */
+  readonly onOpened: (attachment: Attachment) => void
+  /** Not wanted any more, whether it was ever open or not. */
+  readonly onClosed: (attachment: Attachment) => void
+  /** Open as before, under another name or path. */
+  readonly onRenamed?: (attachment: Attachment) => void
+  /** Who listens where we cannot, for people. */
+  readonly holderOf?: (attachment: Attachment, tcpPort: number) => string
+  /** How long it took from being wanted to being accepted on. */
+  readonly onServing: (span: Milliseconds) => void
+}
+
+interface Held {
+  readonly listener: OpenListener
+  isListening: boolean
+  /** A worker could not listen on it. */
+  refusal?: string
+}
+
+interface Entry {
+  attachment: Attachment
+  readonly wantedAt: MonotonicMilliseconds
+  readonly held: Map<string, Held>
+  readonly backoff: Backoff
+  failures: readonly FailedListener[]
+  trouble: string | undefined
+  toldWhy: string | undefined
+  isOpened: boolean
+  isServing: boolean
+  cancelVisit: Cancel | undefined
+}
+
+/** One turn of the loop goes on for about so long before others get theirs. */
+const slice: Milliseconds = 10
+const firstPause: Milliseconds = 50
+const longestPause: Milliseconds = 10_000
+/** Interfaces are replaced and addresses come late; this finds what no event told. */
+const lookAgain: Milliseconds = 60_000
+
+/** Holds every listening socket of the host, by namespace, and keeps them in step with what is wanted. */
+export class Listeners {
+  readonly #options: ListenersOptions
+  readonly #entries = new Map<NamespaceKey, Entry>()
+  readonly #byListenerId = new Map<number, { readonly entry: Entry; readonly held: Held }>()
+  #due: Entry[] = []
+  #isWorking = false
+  #lastListenerId = 0
+  #isClosed = false
+
+  constructor(options: ListenersOptions) {
+    this.#options = options
+  }
+
+  /** Closes what is no longer wanted at once, and begins to open what is new. */
+  apply(desired: readonly Attachment[]): void {
+    if (this.#isClosed) return
+    const current = new Map([...this.#entries].map(([key, { attachment }]) => [key, attachment]))
+    const changes = reconcile(desired, current)
+    for (const key of changes.close) this.#drop(key)
+    for (const attachment of changes.rename) {
+      const entry = this.#entries.get(attachment.key)
+      if (entry === undefined) continue
+      entry.attachment = attachment
+      if (entry.isOpened) this.#options.onRenamed?.(attachment)
+    }
+    for (const attachment of changes.open) this.#enter(attachment)
+    this.#options.inherited?.closeOthers(new Set(this.#entries.keys()))
+  }
+
+  #enter(attachment: Attachment): void {
+    const entry: Entry = {
+      attachment,
+      wantedAt: this.#options.clock.now(),
+      held: new Map(),
+      backoff: new Backoff(firstPause, longestPause),
+      failures: [],
+      trouble: undefined,
+      toldWhy: undefined,
+      isOpened: false,
+      isServing: false,
+      cancelVisit: undefined,
+    }
+    this.#entries.set(attachment.key, entry)
+    this.#visitSoon(entry)
+  }
+
+  #visitSoon(entry: Entry): void {
+    this.#due.push(entry)
+    if (this.#isWorking) return
+    this.#isWorking = true
+    setImmediate(() => this.#work())
+  }
+
+  /** Visits what is due for one slice of time, hands over what it opened, and lets the loop turn. */
+  #work(): void {
+    const end = this.#options.clock.now() + slice
+    const opened: OpenListener[] = []
+    let visited = 0
+    for (const entry of this.#due) {
+      visited += 1
+      if (this.#entries.get(entry.attachment.key) === entry) opened.push(...this.#visit(entry))
+      if (this.#options.clock.now() >= end) break
+    }
+    this.#due = this.#due.slice(visited)
+    if (opened.length > 0) this.#options.sink.add(opened)
+    if (this.#due.length > 0) setImmediate(() => this.#work())
+    else this.#isWorking = false
+  }
+
+  #visit(entry: Entry): OpenListener[] {
+    const { attachment, held } = entry
+    const opened: OpenListener[] = []
+    let isAbsent = false
+    try {
+      const outcome = this.#listen(entry)
+      for (const fd of outcome.unwanted) this.#close(fd)
+      this.#release(entry, outcome.gone)
+      opened.push(...outcome.opened.map((one) => this.#hold(entry, one)))
+      entry.failures = outcome.failed.map((one) => this.#explained(attachment, one))
+      isAbsent = outcome.absent.length > 0
+      entry.trouble = undefined
+    } catch (cause) {
+      entry.trouble = causeText(cause)
+    }
+    if (held.size > 0 && !entry.isOpened) {
+      entry.isOpened = true
+      this.#options.onOpened(attachment)
+    }
+    this.#tell(entry)
+    this.#scheduleVisit(entry, isAbsent)
+    return opened
+  }
+
+  #explained(attachment: Attachment, failed: FailedListener): FailedListener {
+    const { why, tcpPort } = failed
+    if (why !== 'EADDRINUSE' || tcpPort === undefined) return failed
+    const holder = this.#options.holderOf?.(attachment, tcpPort)
+    return holder === undefined ? failed : { ...failed, why: `EADDRINUSE (${holder})` }
+  }
+
+  #listen(entry: Entry): ReturnType<typeof listenIn> {
+    const { window, backlog, beforeListening, inherited } = this.#options
+    const { attachment, held } = entry
+    const handle = openNamespace(attachment.path)
+    try {
+      if (handle.key !== attachment.key) throw new Error('the name stands for another namespace')
+      const sockets = inherited?.take(attachment.key) ?? []
+      try {
+        return listenIn(window, handle, attachment.listen, {
+          backlog,
+          open: new Set(held.keys()),
+          inherited: sockets,
+          ...(!entry.isOpened && { beforeListening: () => beforeListening?.(attachment) }),
+        })
+      } catch (cause) {
+        for (const { fd } of sockets) this.#close(fd)
+        throw cause
+      }
+    } finally {
+      handle.close()
+    }
+  }
+
+  #hold({ attachment, held }: Entry, opened: OpenedListener): OpenListener {
+    this.#lastListenerId += 1
+    this.#options.store?.add(opened.fd)
+    const { scope, flavour } = attachment.identity
+    const listener: OpenListener = {
+      description: {
+        listenerId: this.#lastListenerId,
+        scope,
+        flavour,
+        netns: attachment.netns,
+        bound: opened.bound,
+      },
+      fd: opened.fd,
+    }
+    const one: Held = { listener, isListening: false }
+    held.set(opened.bindingKey, one)
+    const entry = this.#entries.get(attachment.key)
+    if (entry) this.#byListenerId.set(listener.description.listenerId, { entry, held: one })
+    return listener
+  }
+
+  #scheduleVisit(entry: Entry, isAbsent: boolean): void {
+    const pause = this.#pauseBefore(entry, isAbsent)
+    if (pause === undefined) return
+    entry.cancelVisit = this.#options.clock.schedule(pause, () => this.#visitSoon(entry))
+  }
+
+  #pauseBefore(entry: Entry, isAbsent: boolean): Milliseconds | undefined {
+    const { attachment, backoff, failures, trouble } = entry
+    if (failures.length > 0 || trouble !== undefined) return backoff.next()
+    if (isAbsent && !backoff.isLongest) return backoff.next()
+    const canChange = attachment.listen.some(({ address }) => isLinkLocalIpv6(address))
+    return canChange ? lookAgain * (0.75 + Math.random() / 2) : undefined
+  }
+
+  #tell(entry: Entry): void {
+    const why = whyText(entry)
+    if (why === entry.toldWhy) return
+    entry.toldWhy = why
+    const { netns, identity } = entry.attachment
+    const fields = { netns, scope: scopeText(identity.scope), why }
+    if (why === undefined) this.#options.logger.info(fields, 'Namespace recovered')
+    else this.#options.logger.warn(fields, 'Cannot listen in namespace as wanted')
+  }
+
+  /** A worker accepts on these. */
+  markListening(listenerIds: readonly number[]): void {
+    for (const listenerId of listenerIds) {
+      const found = this.#byListenerId.get(listenerId)
+      if (found === undefined) continue
+      found.held.isListening = true
+      delete found.held.refusal
+      if (found.entry.isServing) continue
+      found.entry.isServing = true
+      this.#options.onServing(this.#options.clock.now() - found.entry.wantedAt)
+    }
+  }
+
+  /** A worker could not. */
+  markRefused(listenerId: number, cause: string): void {
+    const found = this.#byListenerId.get(listenerId)
+    if (found === undefined || found.held.isListening) return
+    found.held.refusal = cause
+    this.#tell(found.entry)
+  }
+
+  /**
+   * Takes sockets that another process opened in the namespace and that listen already. The caller has made sure that they
+   * belong to it. One for an address that is open already is not taken.
+   * @returns those that were not taken; they are the caller's to close
+   */
+  takeOver(key: NamespaceKey, opened: readonly OpenedListener[]): readonly OpenedListener[] {
+    const entry = this.#entries.get(key)
+    if (entry === undefined) return opened
+    const taken = opened.filter(({ bindingKey }) => !entry.held.has(bindingKey))
+    this.#options.sink.add(taken.map((one) => this.#hold(entry, one)))
+    // What they failed for is held by now; the next visit says what is still missing.
+    entry.failures = []
+    entry.cancelVisit?.()
+    this.#visitSoon(entry)
+    if (entry.held.size > 0 && !entry.isOpened) {
+      entry.isOpened = true
+      this.#options.onOpened(entry.attachment)
+    }
+    return opened.filter((one) => !taken.includes(one))
+  }
+
+  /** Closes sockets of {@link takeOver} again: whoever opened them goes on serving. */
+  giveBack(key: NamespaceKey, opened: readonly OpenedListener[]): void {
+    const entry = this.#entries.get(key)
+    if (entry === undefined) return
+    const ours = opened.filter(
+      ({ bindingKey, fd }) => entry.held.get(bindingKey)?.listener.fd === fd,
+    )
+    this.#release(
+      entry,
+      ours.map(({ bindingKey }) => bindingKey),
+    )
+    this.#scheduleVisit(entry, false)
+  }
+
+  /** Tries again at once what failed, for somebody who knows that things have changed. */
+  retry(key: NamespaceKey): void {
+    const entry = this.#entries.get(key)
+    if (entry === undefined || this.#due.includes(entry)) return
+    if (entry.failures.length === 0 && entry.trouble === undefined) return
+    entry.cancelVisit?.()
+    entry.failures = []
+    entry.trouble = undefined
+    this.#visitSoon(entry)
+  }
+
+  /** Looks again soon: addresses inside are others than before. */
+  lookAgain(key: NamespaceKey): void {
+    const entry = this.#entries.get(key)
+    if (entry === undefined || this.#due.includes(entry)) return
+    entry.cancelVisit?.()
+    entry.backoff.reset()
+    this.#visitSoon(entry)
+  }
+
+  status(): NamespaceStatus[] {
+    return [...this.#entries.values()].map(statusOf)
+  }
+
+  /** @returns `undefined` for a namespace that is not wanted */
+  statusOf(key: NamespaceKey): NamespaceStatus | undefined {
+    const entry = this.#entries.get(key)
+    return entry && statusOf(entry)
+  }
+
+  /** What is served, with the binding keys of its open listeners. */
+  served(): { readonly attachment: Attachment; readonly bindingKeys: readonly string[] }[] {
+    return [...this.#entries.values()]
+      .filter((entry) => stateOf(entry) === 'serving')
+      .map(({ attachment, held }) => ({ attachment, bindingKeys: [...held.keys()] }))
+  }
+
+  /** Everything that is wanted and what is held of it, for an audit. The descriptors stay ours. */
+  holdings(): NamespaceHoldings[] {
+    return [...this.#entries.values()].map((entry) => ({
+      attachment: entry.attachment,
+      status: statusOf(entry),
+      fds: [...entry.held.values()].map(({ listener }) => listener.fd),
+    }))
+  }
+
+  /** Counts by kind and state, for metrics; cheaper than {@link status}. */
+  count(visit: (kind: NamespaceKind, state: NamespaceState, listeners: Count) => void): void {
+    for (const entry of this.#entries.values()) {
+      visit(entry.attachment.identity.kind, stateOf(entry), entry.held.size)
+    }
+  }
+
+  #drop(key: NamespaceKey): void {
+    const entry = this.#entries.get(key)
+    if (entry === undefined) return
+    this.#entries.delete(key)
+    entry.cancelVisit?.()
+    this.#release(entry, [...entry.held.keys()])
+    this.#options.onClosed(entry.attachment)
+  }
+
+  /** The workers are told first, so that none is given a descriptor that means something else by then. */
+  #release({ held }: Entry, bindingKeys: readonly string[]): void {
+    const listeners = bindingKeys.flatMap((bindingKey) => held.get(bindingKey)?.listener ?? [])
+    if (listeners.length === 0) return
+    const ids = listeners.map(({ description }) => description.listenerId)
+    // At the end they are told to drain, which lets a guest ask once more on a connection that it keeps.
+    if (!this.#isClosed) this.#options.sink.remove(ids)
+    for (const { fd } of listeners) this.#close(fd)
+    for (const id of ids) this.#byListenerId.delete(id)
+    for (const bindingKey of bindingKeys) held.delete(bindingKey)
+  }
+
+  #close(fd: number): void {
+    if (!this.#isClosed) this.#options.store?.remove(fd)
+    closeSync(fd)
+  }
+
+  /** The descriptors of every socket that is open now. */
+  descriptors(): number[] {
+    return [...this.#byListenerId.values()].map(({ held }) => held.listener.fd)
+  }
+
+  /** Closes every socket here, not in the store; may be called twice. */
+  close(): void {
+    this.#isClosed = true
+    for (const key of this.#entries.keys()) this.#drop(key)
+    this.#options.inherited?.closeOthers(new Set())
+  }
+}
+
+function statusOf(entry: Entry): NamespaceStatus {
+  const { key, netns, identity } = entry.attachment
+  const why = whyText(entry)
+  return {
+    key,
+    netns,
+    kind: identity.kind,
+    scope: scopeText(identity.scope),
+    flavour: identity.flavour,
+    state: stateOf(entry),
+    listeners: [...entry.held.values()].map(({ listener }) => listener.description.bound),
+    ...(why !== undefined && { why }),
+  }
+}
+
+function stateOf(entry: Entry): NamespaceState {
+  const held = [...entry.held.values()]
+  if (held.some((one) => one.isListening)) return 'serving'
+  const isStuck = held.every((one) => one.refusal !== undefined)
+  const isFailing = entry.trouble !== undefined || entry.failures.length > 0 || held.length > 0
+  return isFailing && isStuck ? 'failed' : 'opening'
+}
+
+function whyText({ trouble, failures, held }: Entry): string | undefined {
+  const refusals = [...held.values()].flatMap(({ listener, refusal }) =>
+    refusal === undefined ? [] : [{ bound: listener.description.bound, why: refusal }],
+  )
+  const all = [...failures, ...refusals].map(({ bound, why }) => `${bound}: ${advised(why)}`)
+  if (trouble !== undefined) all.unshift(advised(trouble))
+  return all.length === 0 ? undefined : all.join('; ')
+}
+
+function advised(why: string): string {
+  if (why.endsWith(')')) return why
+  const known = Object.entries(advice).find(([errno]) => why.includes(errno))
+  return known === undefined ? why : `${why} (${known[1]})`
+}
+
+const advice: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another process listens there, such as the haproxy of a Neutron agent',
+  EPERM: 'the proxy needs CAP_SYS_ADMIN',
+  EACCES: 'the proxy needs CAP_NET_BIND_SERVICE',
+  EMFILE: 'raise the limit of open files (LimitNOFILE)',
+  ENFILE: 'raise fs.file-max',
+}

@@ -1,0 +1,96 @@
+/** How are rules loaded without starting a program? By the library that `nft` itself is made of. */
+import { closeSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import type * as Koffi from 'koffi'
+import type { Count } from '../../lib/runtime/clock.ts'
+import { LateClosing } from '../linux/deferred-close.ts'
+import { linux, openSocket } from '../linux/libc.ts'
+import { LowDescriptors } from '../linux/low-descriptors.ts'
+
+/** The name by which libnftables has been installed since its first stable version. */
+const libraryName = 'libnftables.so.1'
+
+/** @see nftables/libnftables.h, libnftables(3) */
+interface Functions {
+  readonly make: (flags: number) => unknown
+  readonly free: (context: unknown) => void
+  readonly keepErrors: (context: unknown) => number
+  readonly errors: (context: unknown) => string | null
+  readonly run: (context: unknown, commands: string) => number
+}
+
+/** @see linux/netlink.h */
+const netfilterProtocol = 12
+/** Each holds a netlink socket and some memory. */
+const mostContexts: Count = 64
+/** Of what the library has to say; one bad rule can be quoted many times. */
+const mostErrorText = 2_000
+
+/** libnftables, loaded into this process. */
+export class NftLibrary {
+  readonly #functions: Functions
+  readonly #contexts: LateClosing<unknown>
+  /** The library waits with select(2). */
+  readonly #low = new LowDescriptors(mostContexts)
+
+  private constructor(functions: Functions) {
+    this.#functions = functions
+    this.#contexts = new LateClosing(mostContexts, (context) => functions.free(context))
+  }
+
+  /** @returns `undefined` where the library is not installed */
+  static load(): NftLibrary | undefined {
+    const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi
+    try {
+      const library = koffi.load(libraryName)
+      const bound = (prototype: string): unknown => library.func(prototype)
+      return new NftLibrary({
+        make: bound('void *nft_ctx_new(uint32_t)') as Functions['make'],
+        free: bound('void nft_ctx_free(void *)') as Functions['free'],
+        keepErrors: bound('int nft_ctx_buffer_error(void *)') as Functions['keepErrors'],
+        errors: bound('const char *nft_ctx_get_error_buffer(void *)') as Functions['errors'],
+        run: bound('int nft_run_cmd_from_buffer(void *, const char *)') as Functions['run'],
+      })
+    } catch {
+      return undefined
+    }
+  }
+
+  /**
+   * Runs commands as `nft -f -` would, all of them or none, in the namespace the calling thread is in. It makes system calls
+   * and nothing else, so it may run inside a window. Follow it with {@link release} when a batch is done.
+   * @throws Error with what the library said, {SystemCallError} when no netlink socket can be had
+   */
+  run(commands: string): void {
+    this.#contexts.makeRoom()
+    const { make, keepErrors, run, errors } = this.#functions
+    const context = this.#low.use(() => {
+      makeSureOfSocket()
+      return make(0)
+    })
+    this.#contexts.add(context)
+    keepErrors(context)
+    if (run(context, commands) !== 0) {
+      throw new Error(`nftables refused: ${(errors(context) ?? '').trim().slice(0, mostErrorText)}`)
+    }
+  }
+
+  /** Closes the sockets of past runs; until then they pin their namespaces. May be called anywhere, at any time. */
+  release(): void {
+    this.#contexts.closeAll()
+    this.#low.refill()
+  }
+}
+
+/** Without a socket the library ends the process, so one is tried first. */
+function makeSureOfSocket(): void {
+  const fds: number[] = []
+  try {
+    // It opens some files besides.
+    for (let count = 0; count < 3; count += 1) {
+      fds.push(openSocket(linux.AF_NETLINK, linux.SOCK_RAW, netfilterProtocol))
+    }
+  } finally {
+    for (const fd of fds) closeSync(fd)
+  }
+}

@@ -1,0 +1,91 @@
+/** What does the Open vSwitch of this host say, and how is a cable plugged in? */
+import { OvsdbClient, type OvsdbClientOptions, type OvsdbState } from '../../../lib/ovsdb/client.ts'
+import { RowCopy } from '../../../lib/ovsdb/row-copy.ts'
+import type { SwitchRows } from './plan-plugs.ts'
+
+const database = 'Open_vSwitch'
+
+/** What is copied and how it reads. @see ovs-vswitchd.conf.db(5) */
+export const switchColumns = {
+  Open_vSwitch: { external_ids: 'map' },
+  Bridge: { name: 'text', datapath_type: 'text', ports: 'references' },
+  Port: { name: 'text', interfaces: 'references' },
+  Interface: { name: 'text', external_ids: 'map' },
+} as const
+
+/** The switch's side of a host's place in OVN. */
+export interface SwitchIdentity {
+  /** Name of the chassis: `external_ids:system-id`. */
+  readonly chassis: string | undefined
+  /** Where instances are plugged in: `external_ids:ovn-bridge`. */
+  readonly bridge: string
+  readonly hasBridge: boolean
+  /** The bridge is in user space, where nobody completes checksums. */
+  readonly isUserspace: boolean
+}
+
+/** A copy of the local database, and transactions on it. */
+export class LocalSwitch {
+  readonly #client: OvsdbClient
+  readonly #copy: RowCopy<typeof switchColumns>
+  readonly #fallbackBridge: string
+
+  constructor(
+    options: Omit<OvsdbClientOptions, 'database' | 'leaderOnly'> & {
+      readonly fallbackBridge: string
+    },
+    changed: () => void,
+  ) {
+    const { fallbackBridge, ...clientOptions } = options
+    this.#fallbackBridge = fallbackBridge
+    this.#copy = new RowCopy(switchColumns, changed)
+    this.#client = new OvsdbClient({ ...clientOptions, database, leaderOnly: false })
+    const tables = Object.fromEntries(
+      Object.entries(switchColumns).map(([table, columns]) => [
+        table,
+        { columns: Object.keys(columns) },
+      ]),
+    )
+    this.#client.addMonitor({ name: 'switch', database, tables, consumer: this.#copy })
+    this.#client.onState(changed)
+  }
+
+  start(): void {
+    this.#client.start()
+  }
+
+  async close(): Promise<void> {
+    await this.#client.close()
+  }
+
+  get state(): OvsdbState {
+    return this.#client.state
+  }
+
+  /** @returns `undefined` until there was a complete copy */
+  get identity(): SwitchIdentity | undefined {
+    if (!this.#copy.isComplete) return undefined
+    const [row] = this.#copy.rows('Open_vSwitch').values()
+    const name = row?.external_ids.get('ovn-bridge') ?? this.#fallbackBridge
+    const bridge = [...this.#copy.rows('Bridge').values()].find((one) => one.name === name)
+    return {
+      chassis: row?.external_ids.get('system-id'),
+      bridge: name,
+      hasBridge: bridge !== undefined,
+      isUserspace: bridge?.datapath_type === 'netdev',
+    }
+  }
+
+  get rows(): SwitchRows {
+    return {
+      bridges: this.#copy.rows('Bridge'),
+      ports: this.#copy.rows('Port'),
+      interfaces: this.#copy.rows('Interface'),
+    }
+  }
+
+  /** @throws OvsdbError when there is no session or the server refuses */
+  async transact(operations: readonly unknown[]): Promise<void> {
+    await this.#client.transact(operations)
+  }
+}

@@ -1,0 +1,312 @@
+/** Who accepts on the sockets, and who follows when one dies? */
+import type { Cancel, Clock, Count, Milliseconds } from '../../lib/runtime/clock.ts'
+import { causeText } from '../../lib/runtime/errors.ts'
+import type { Logger } from '../../lib/runtime/log.ts'
+import { Backoff } from '../../lib/runtime/backoff.ts'
+import type { ListenerSink, OpenListener } from '../namespaces/listeners.ts'
+import type {
+  AgentAddress,
+  AgentReport,
+  DirectRecord,
+  WorkerConfig,
+  CanaryOutcome,
+} from '../worker/shared/protocol.ts'
+import {
+  WorkerProcess,
+  type Lifelines,
+  type TakeoverSocket,
+  type WorkerBreach,
+  type WorkerReport,
+  type WorkerState,
+} from './worker-process.ts'
+import type { UnprivilegedProgram } from '../privileges/start-unprivileged.ts'
+import { WorkerMetricsSum } from './worker-metrics.ts'
+import type { Registry } from '../../lib/observe/metrics.ts'
+
+/** How one worker is, for status. */
+export interface WorkerStatus {
+  readonly pid: number
+  readonly state: WorkerState
+  /** When it was started, in ISO 8601. */
+  readonly since: string
+  /** How many took this place before it. */
+  readonly restarts: Count
+  /** How it finds the agents; empty until it has asked one. */
+  readonly agents: readonly AgentReport[]
+}
+
+export interface WorkerPoolOptions {
+  readonly program: UnprivilegedProgram
+  readonly config: WorkerConfig
+  readonly count: Count
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly onListening: (listenerIds: readonly number[]) => void
+  readonly onRefused: (listenerId: number, cause: string) => void
+  readonly onRestart: () => void
+  readonly onBreach: (breach: WorkerBreach) => void
+  /** Process ids of all workers that run, whenever one is started. */
+  readonly onStart?: (pids: readonly number[]) => void
+  readonly onCanary?: (canaryId: number, outcome: CanaryOutcome) => void
+  /** Absent, workers end soon after this process. */
+  readonly lifelines?: Lifelines | undefined
+}
+
+interface Place {
+  worker: WorkerProcess | undefined
+  restarts: Count
+  readonly backoff: Backoff
+  cancelStart: Cancel | undefined
+}
+
+/** One that lived longer died of something else than its start. */
+const grownUp: Milliseconds = 5_000
+const firstPause: Milliseconds = 100
+const longestPause: Milliseconds = 10_000
+/** Whoever asks all workers does not wait for one that is busy. */
+const answerLimit: Milliseconds = 1_000
+
+/** For the operator who reads why a worker was killed. */
+const breachAdvice: Readonly<Record<WorkerBreach, string>> = {
+  nonsense:
+    'It sent what no worker sends. Look for a guest that has broken into it, and report a bug.',
+  flood:
+    'It sent more than any worker has to say. Look for a guest that has broken into it, and report a bug.',
+  unread: 'It did not read what it was sent. Report a bug.',
+  silent:
+    'It did not answer for 5 s. Look at the load of the host, and whether somebody stopped the process.',
+}
+
+/** One question to all workers. */
+interface Round {
+  readonly waiting: Set<WorkerProcess>
+  readonly finish: () => void
+  readonly onRecord: (record: DirectRecord) => void
+}
+
+/**
+ * Keeps a number of workers running, each with a copy of every listening socket. The opener's own copies stay open, so that the
+ * kernel goes on accepting into their queues while a worker is replaced.
+ */
+export class WorkerPool implements ListenerSink {
+  readonly #options: WorkerPoolOptions
+  readonly #places: Place[] = []
+  readonly #listeners = new Map<number, OpenListener>()
+  readonly #metrics = new WorkerMetricsSum()
+  readonly #rounds = new Map<number, Round>()
+  #lastRound = 0
+  #takeover: TakeoverSocket | undefined
+  #config: WorkerConfig
+  #drainLimit: Milliseconds | undefined
+  #drained: (() => void) | undefined
+
+  constructor(options: WorkerPoolOptions) {
+    this.#options = options
+    this.#config = options.config
+  }
+
+  start(): void {
+    for (let index = 0; index < this.#options.count; index += 1) {
+      const place: Place = {
+        worker: undefined,
+        restarts: 0,
+        backoff: new Backoff(firstPause, longestPause),
+        cancelStart: undefined,
+      }
+      this.#places.push(place)
+      this.#startWorker(place)
+    }
+  }
+
+  add(listeners: readonly OpenListener[]): void {
+    for (const listener of listeners) {
+      this.#listeners.set(listener.description.listenerId, listener)
+    }
+    for (const { worker } of this.#places) worker?.add(listeners)
+  }
+
+  remove(listenerIds: readonly number[]): void {
+    for (const listenerId of listenerIds) this.#listeners.delete(listenerId)
+    for (const { worker } of this.#places) worker?.remove(listenerIds)
+  }
+
+  /** Other agents, or another certificate for them, for workers that run and those to come. */
+  reconfigureAgents(addresses: readonly AgentAddress[]): void {
+    this.#config = { ...this.#config, agent: { ...this.#config.agent, addresses } }
+    for (const { worker } of this.#places) worker?.reconfigureAgents(addresses)
+  }
+
+  /** What workers do once this process is gone. @param takeover `undefined`: they end soon after it */
+  serveUntilTakeover(takeover: TakeoverSocket | undefined): void {
+    this.#takeover = takeover
+    for (const { worker } of this.#places) worker?.serveUntilTakeover(takeover)
+  }
+
+  /** Lets one of the workers ask, each in its turn. @returns false when none can */
+  askCanary(canaryId: number, fd: number): boolean {
+    const ready = this.#places.flatMap(({ worker }) => (worker?.state === 'ready' ? worker : []))
+    return ready[canaryId % ready.length]?.askCanary(canaryId, fd) ?? false
+  }
+
+  status(): WorkerStatus[] {
+    return this.#places.map(({ worker, restarts }) => ({
+      pid: worker?.pid ?? 0,
+      state: worker?.state ?? 'gone',
+      since: worker === undefined ? '' : new Date(worker.startedAt).toISOString(),
+      restarts,
+      agents: worker?.agents ?? [],
+    }))
+  }
+
+  /** The sums over all workers. One that does not answer in time counts with what it said last. */
+  async metrics(): Promise<Registry> {
+    await this.#askAll((worker, id) => worker.askMetrics(id))
+    return this.#metrics.sum()
+  }
+
+  /** What became of a request that a worker sent straight to compute; `undefined` when none of them knows. */
+  async findRequest(requestId: string): Promise<DirectRecord | undefined> {
+    let found: DirectRecord | undefined
+    await this.#askAll(
+      (worker, id) => worker.findRequest(id, requestId),
+      (record) => (found ??= record),
+    )
+    return found
+  }
+
+  /** Asks every worker that can be asked; resolves when all have answered, or when waiting makes no sense any more. */
+  async #askAll(
+    ask: (worker: WorkerProcess, id: number) => void,
+    onRecord: (record: DirectRecord) => void = () => undefined,
+  ): Promise<void> {
+    const waiting = new Set(
+      this.#places.flatMap(({ worker }) => (worker?.state === 'ready' ? [worker] : [])),
+    )
+    if (waiting.size === 0) return
+    this.#lastRound += 1
+    const id = this.#lastRound
+    await new Promise<void>((resolve) => {
+      const cancel = this.#options.clock.schedule(answerLimit, resolve)
+      const finish = (): void => {
+        cancel()
+        resolve()
+      }
+      this.#rounds.set(id, { waiting, finish, onRecord })
+      for (const worker of waiting) ask(worker, id)
+    })
+    this.#rounds.delete(id)
+  }
+
+  /** Lets every worker finish what it is doing, for so long; resolves when all are gone. */
+  async close(limit: Milliseconds): Promise<void> {
+    if (this.#drainLimit !== undefined) return
+    this.#drainLimit = limit
+    for (const { cancelStart } of this.#places) cancelStart?.()
+    const running = this.#places.flatMap(({ worker }) => worker ?? [])
+    if (running.length === 0) return
+    await new Promise<void>((resolve) => {
+      this.#drained = resolve
+      for (const worker of running) worker.drain(limit)
+    })
+  }
+
+  /** Lets every worker go on by itself and waits for none: another process follows. */
+  leave(): void {
+    this.#drainLimit = 0
+    for (const { cancelStart, worker } of this.#places) {
+      cancelStart?.()
+      worker?.leave()
+    }
+  }
+
+  #startWorker(place: Place): void {
+    const { program, clock, logger } = this.#options
+    place.cancelStart = undefined
+    try {
+      place.worker = new WorkerProcess({
+        program,
+        config: this.#config,
+        clock,
+        logger,
+        lifelines: this.#options.lifelines,
+        events: {
+          ready: (worker) => {
+            logger.info({ worker: worker.pid, listeners: this.#listeners.size }, 'Worker is ready')
+            worker.add(this.#listeners.values())
+            if (this.#takeover !== undefined) worker.serveUntilTakeover(this.#takeover)
+          },
+          message: (worker, message) => this.#receive(worker, message),
+          breach: (worker, breach) => {
+            this.#options.onBreach(breach)
+            logger.error(
+              { worker: worker.pid, breach, whatToDo: breachAdvice[breach] },
+              'Killing a worker',
+            )
+          },
+          gone: (worker, why) => this.#replace(place, worker, why),
+        },
+      })
+      this.#options.onStart?.(this.#places.flatMap((one) => one.worker?.pid ?? []))
+    } catch (cause) {
+      logger.error({ cause: causeText(cause) }, 'Cannot start a worker')
+      this.#startLater(place)
+    }
+  }
+
+  #startLater(place: Place): void {
+    const pause = place.backoff.next()
+    place.cancelStart = this.#options.clock.schedule(pause, () => this.#startWorker(place))
+  }
+
+  #receive(worker: WorkerProcess, message: WorkerReport): void {
+    switch (message.kind) {
+      case 'listening':
+        this.#options.onListening(message.listenerIds)
+        break
+      case 'listen-failed':
+        for (const { listenerId, cause } of message.failures) {
+          this.#options.onRefused(listenerId, cause)
+        }
+        break
+      case 'metrics':
+        this.#metrics.record(worker.pid, message.metrics)
+        this.#answered(message.id, worker)
+        break
+      case 'direct-record':
+        if (message.record !== undefined) this.#rounds.get(message.id)?.onRecord(message.record)
+        this.#answered(message.id, worker)
+        break
+      case 'agents':
+        worker.agents = message.agents
+        break
+      case 'canary':
+        this.#options.onCanary?.(message.canaryId, message.outcome)
+        break
+      default:
+        message satisfies never
+    }
+  }
+
+  #answered(id: number, worker: WorkerProcess): void {
+    const round = this.#rounds.get(id)
+    if (round?.waiting.delete(worker) === true && round.waiting.size === 0) round.finish()
+  }
+
+  #replace(place: Place, worker: WorkerProcess, why: string): void {
+    const { clock, logger, onRestart } = this.#options
+    place.worker = undefined
+    void this.#metrics.depart(worker.pid)
+    for (const id of this.#rounds.keys()) this.#answered(id, worker)
+    if (this.#drainLimit !== undefined) {
+      if (this.#places.every((one) => one.worker === undefined)) this.#drained?.()
+      return
+    }
+    place.restarts += 1
+    onRestart()
+    const age = clock.now() - worker.since
+    logger.error({ worker: worker.pid, why, age: Math.round(age) }, 'Worker died, starting another')
+    if (age >= grownUp) place.backoff.reset()
+    if (age >= grownUp || place.restarts === 1) this.#startWorker(place)
+    else this.#startLater(place)
+  }
+}

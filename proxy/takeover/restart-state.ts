@@ -1,0 +1,54 @@
+/** What comes from the proxy before this one, and what is kept for the next? */
+import type { Clock } from '../../lib/runtime/clock.ts'
+import { isAnswered } from '../../lib/http/serve.ts'
+import type { Logger } from '../../lib/runtime/log.ts'
+import { takeFromOrphans } from './takeover.ts'
+import { formerSocketPath, orphanSocketPath } from './takeover-socket.ts'
+import { ServiceStore, storedDescriptors, type Environment } from './systemd-store.ts'
+
+/** How this proxy follows another, and what follows it. */
+export interface RestartState {
+  /** Listening sockets, from wherever. */
+  readonly fds: readonly number[]
+  /** Workers of a proxy that has ended go on until these are closed. */
+  readonly lifelines: readonly number[]
+  /** Workers of a proxy that has died serve until they are released. */
+  readonly hasOrphans: boolean
+  /** Keeps sockets while no proxy runs. */
+  readonly store: ServiceStore | undefined
+}
+
+export interface RestartOptions {
+  readonly config: {
+    readonly service_store: boolean
+  }
+  readonly adminSocket: string
+  readonly environment: Environment
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** Takes what there is to take. */
+export async function openRestartState(options: RestartOptions): Promise<RestartState> {
+  const { config, adminSocket, environment, clock, logger } = options
+  const notifySocket = environment['NOTIFY_SOCKET']
+  if (config.service_store && notifySocket === undefined) {
+    logger.warn({}, 'Sockets are not kept over a restart: no service manager started this process')
+  }
+  const store =
+    config.service_store && notifySocket !== undefined
+      ? new ServiceStore({ notifySocket, clock, logger })
+      : undefined
+  // Where a proxy answers operators its workers are no orphans.
+  const isAlive = await isAnswered(adminSocket).catch(() => true)
+  const path = orphanSocketPath(adminSocket)
+  const orphans = isAlive
+    ? undefined
+    : ((await takeFromOrphans({ path, clock, logger })) ??
+      (await takeFromOrphans({ path: formerSocketPath(path), clock, logger })))
+  const { listeners, lifelines } = storedDescriptors(environment)
+  const fds = [...listeners, ...(orphans ?? [])]
+  if (fds.length > 0) logger.info({ sockets: fds.length }, 'Inherited listening sockets')
+  const hasOrphans = orphans !== undefined
+  return { fds, lifelines, hasOrphans, store }
+}

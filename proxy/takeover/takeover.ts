@@ -1,0 +1,184 @@
+/** How does a new proxy take everything over from workers whose opener has died? */
+import { closeSync, lstatSync, readFileSync, unlinkSync } from 'node:fs'
+import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
+import { causeText } from '../../lib/runtime/errors.ts'
+import type { Logger } from '../../lib/runtime/log.ts'
+import {
+  connectSocket,
+  descriptorsPerMessage,
+  linux,
+  openSocket,
+  receiveDescriptors,
+  sendBytes,
+  SystemCallError,
+} from '../linux/libc.ts'
+import { closeConversation, dropDescriptors } from '../netns/close-received.ts'
+import { peerOfDescriptor } from '../linux/peer-credentials.ts'
+import { unixAddress } from '../linux/unix-address.ts'
+import { orphanWords } from '../worker/process/serve-after-crash.ts'
+
+export interface OrphansOptions {
+  /** @see orphanSocketPath */
+  readonly path: string
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+const takeLimit: Milliseconds = 3_000
+const releaseLimit: Milliseconds = 5_000
+const askAgain: Milliseconds = 5
+/** Nobody has so many; one who was broken into may send without end. */
+const mostSockets: Count = 65_536
+/** What this process opens besides. What it could not hold the kernel would close in its name, however long that takes. */
+const otherDescriptors: Count = 2_048
+
+function mostTaken(): Count {
+  const [, soft] = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1')) ?? []
+  const free = soft === undefined ? mostSockets : Number(soft) - otherDescriptors
+  return Math.max(0, Math.min(mostSockets, free))
+}
+
+/**
+ * Takes the sockets once, from whichever worker answers first: all hold the same. Nothing that comes this way is believed: workers read
+ * what guests write, and one of them may belong to a guest by now. What it can do is not to answer; that costs some seconds.
+ * @returns what they say their listening sockets are, not yet asked what they really are, for the caller to close. They go on serving
+ * until {@link releaseOrphans}. `undefined` when there are no such workers
+ */
+export async function takeFromOrphans(
+  options: OrphansOptions,
+): Promise<readonly number[] | undefined> {
+  const { path, logger } = options
+  const connection = connected(path)
+  if (typeof connection !== 'number') {
+    if (connection === 'later')
+      logger.warn({ path }, 'Workers of the supervisor before do not answer')
+    return undefined
+  }
+  // Nothing else may keep this process alive yet, and the clock does not.
+  const alive = setInterval(() => undefined, takeLimit)
+  try {
+    const { userId, pid } = peerOfDescriptor(connection)
+    if (userId !== process.geteuid?.()) {
+      logger.warn({ path, userId }, 'Took no sockets from somebody who is not this user')
+      return undefined
+    }
+    sendBytes(connection, Buffer.of(orphanWords.take))
+    const fds = await received(connection, options)
+    logger.info({ pid, sockets: fds.length }, 'The supervisor before left its workers serving')
+    return fds
+  } catch (cause) {
+    logger.warn({ path, cause: causeText(cause) }, 'Cannot ask workers of the supervisor before')
+    return undefined
+  } finally {
+    clearInterval(alive)
+    closeConversation(connection)
+  }
+}
+
+async function received(
+  connection: number,
+  { clock, logger }: OrphansOptions,
+): Promise<readonly number[]> {
+  const end = clock.now() + takeLimit
+  const fds: number[] = []
+  const most = mostTaken() - descriptorsPerMessage
+  while (clock.now() < end && fds.length <= most) {
+    const batch = await next(connection, end, clock)
+    if (batch === undefined) return fds
+    fds.push(...batch.fds)
+    if (batch.fds.length < batch.count) {
+      const lost = batch.count - batch.fds.length
+      logger.warn({ lost }, 'Sockets did not arrive: raise the limit of open files (LimitNOFILE)')
+      return fds
+    }
+  }
+  logger.warn(
+    { sockets: fds.length },
+    'Workers of the supervisor before sent sockets without an end',
+  )
+  return fds
+}
+
+/** @returns `undefined` when that was all */
+async function next(
+  connection: number,
+  end: MonotonicMilliseconds,
+  clock: Clock,
+): Promise<{ readonly count: Count; readonly fds: readonly number[] } | undefined> {
+  while (clock.now() < end) {
+    try {
+      const batch = receiveDescriptors(connection)
+      return batch.fds.length === 0 && batch.count === 0 ? undefined : batch
+    } catch (cause) {
+      if (!isErrno(cause, 'EAGAIN')) return undefined
+      await clock.sleep(askAgain)
+    }
+  }
+  return { count: 0, fds: [] }
+}
+
+/**
+ * We serve: lets each of them accept no more. Each closes its end then, so none is left when nobody listens. Resolves when that is so, or
+ * says in the log that it is not. Where there are none, what they left is removed.
+ * @returns false when one does not obey
+ */
+export async function releaseOrphans({ path, clock, logger }: OrphansOptions): Promise<boolean> {
+  const end = clock.now() + releaseLimit
+  let hasAsked = false
+  while (clock.now() < end) {
+    const connection = connected(path)
+    if (connection === undefined) {
+      if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true) unlinkSync(path)
+      if (hasAsked) logger.info({}, 'Took over from workers of the supervisor before')
+      return true
+    }
+    hasAsked = true
+    if (connection !== 'later') {
+      try {
+        sendBytes(connection, Buffer.of(orphanWords.release))
+        await closed(connection, end, clock)
+      } catch {
+        // It ended meanwhile.
+      } finally {
+        closeConversation(connection)
+      }
+    }
+    await clock.sleep(askAgain)
+  }
+  logger.error({}, 'Workers of the supervisor before do not stop: they are going to be killed')
+  return false
+}
+
+async function closed(connection: number, end: MonotonicMilliseconds, clock: Clock): Promise<void> {
+  while (clock.now() < end) {
+    try {
+      if (!dropDescriptors(connection)) return
+    } catch (cause) {
+      if (!isErrno(cause, 'EAGAIN')) return
+    }
+    await clock.sleep(askAgain)
+  }
+}
+
+/** Whether workers of a dead opener wait there. One of them hears a connection that ends without a word. */
+export function isListenedAt(path: string): boolean {
+  const connection = connected(path)
+  if (typeof connection === 'number') closeConversation(connection)
+  return connection !== undefined
+}
+
+/** @returns `undefined` where nobody listens, `later` where too many wait */
+function connected(path: string): number | 'later' | undefined {
+  const fd = openSocket(linux.AF_UNIX, linux.SOCK_SEQPACKET | linux.SOCK_NONBLOCK)
+  try {
+    connectSocket(fd, unixAddress(path))
+    return fd
+  } catch (cause) {
+    closeSync(fd)
+    return isErrno(cause, 'EAGAIN') ? 'later' : undefined
+  }
+}
+
+function isErrno(cause: unknown, errnoName: string): boolean {
+  return cause instanceof SystemCallError && cause.errnoName === errnoName
+}

@@ -1,0 +1,112 @@
+import { connect, isIP, type Socket, type TcpNetConnectOpts } from 'node:net'
+import { connect as connectTls, createSecureContext, type ConnectionOptions } from 'node:tls'
+import type { Clock, Milliseconds } from '../../../lib/runtime/clock.ts'
+import { MetadataError } from '../../../lib/runtime/errors.ts'
+import { Secret } from '../../../lib/runtime/secret.ts'
+import { toleratePausedEnd } from '../../../lib/fast-http/paused-end.ts'
+import { secureContextOptions } from '../../../lib/files/tls-material.ts'
+import { tolerateBareLineFeeds } from './bare-line-feeds.ts'
+import type { AgentAddress } from '../shared/protocol.ts'
+
+type Connected = (...outcome: [error: null, socket: Socket] | [error: Error, socket: null]) => void
+type ConnectFailure = NodeJS.ErrnoException
+
+/** Opens one connection, and calls back once. */
+export type AgentConnector = (unused: unknown, connected: Connected) => void
+
+/** Not there yet, not listening yet, or its queue of connections full: what a restart or a boot storm looks like. */
+const passing: ReadonlySet<string | undefined> = new Set([
+  'ENOENT',
+  'ECONNREFUSED',
+  'EAGAIN',
+  // In the middle of a handshake.
+  'ECONNRESET',
+])
+
+const firstWait: Milliseconds = 5
+const longestWait: Milliseconds = 100
+
+export interface ConnectorOptions {
+  readonly address: AgentAddress
+  /** After which an agent that is not there is given up. */
+  readonly limit: Milliseconds
+  /** False where another agent can be asked instead of trying again. */
+  readonly triesAgain: boolean
+  readonly clock: Clock
+}
+
+/** What an address is called in logs and on the status page; nothing in it is secret. */
+export function agentName(address: AgentAddress): string {
+  if (address.kind === 'unix') return address.socket
+  const { host, tcpPort } = address
+  return `https://${isIP(host) === 6 ? `[${host}]` : host}:${tcpPort}`
+}
+
+/**
+ * Makes the function that opens connections to an agent. It tries again, with growing waits and jitter, until the limit:
+ * a request that waits a moment for a restarting agent beats a guest that gives up its boot.
+ * The callback gets `MetadataError` `agent_unreachable` when the limit has passed, at once for anything but an absent agent.
+ * @throws Error when certificate, key and authorities cannot be used
+ */
+export function agentConnector(options: ConnectorOptions): AgentConnector {
+  const { address, clock, limit, triesAgain } = options
+  const open = opener(address)
+  return (_unused, connected) => {
+    const deadline = clock.now() + limit
+    attempt(firstWait)
+
+    function attempt(wait: Milliseconds): void {
+      const socket = open()
+      const giveUp = clock.schedule(Math.max(1, deadline - clock.now()), () => {
+        socket.destroy(new Error('no connection in time'))
+      })
+      socket.once(address.kind === 'unix' ? 'connect' : 'secureConnect', () => {
+        giveUp()
+        socket.removeListener('error', failed)
+        tolerateBareLineFeeds(socket)
+        toleratePausedEnd(socket)
+        connected(null, socket)
+      })
+      socket.once('error', failed)
+
+      function failed(cause: ConnectFailure): void {
+        giveUp()
+        // What comes after the first error of a broken handshake tells nothing new.
+        socket.on('error', () => undefined)
+        const pause = wait * (0.5 + Math.random() / 2)
+        const isOver = !triesAgain || clock.now() + pause >= deadline
+        if (isOver || !passing.has(cause.code)) connected(unreachable(cause), null)
+        else clock.schedule(pause, () => attempt(Math.min(wait * 2, longestWait)))
+      }
+    }
+  }
+
+  function unreachable(cause: Error): MetadataError {
+    return new MetadataError('agent_unreachable', `Cannot connect to "${agentName(address)}"`, {
+      cause,
+    })
+  }
+}
+
+function opener(address: AgentAddress): () => Socket {
+  if (address.kind === 'unix') return () => connect({ path: address.socket })
+  const { host, tcpPort: port, serverName, tls } = address
+  const { certificate, key, ca } = tls
+  const secureContext = createSecureContext(
+    secureContextOptions({ certificate, key: new Secret(key), ca }),
+  )
+  // RFC 6066 §3: an address is no server name. Without one, the certificate must be for the host of the address.
+  const servername = serverName ?? (isIP(host) === 0 ? host : undefined)
+  // Node's types do not say that the options of net.connect() count as well.
+  const options: ConnectionOptions & TcpNetConnectOpts = {
+    host,
+    port,
+    secureContext,
+    rejectUnauthorized: true,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: 5_000,
+    ...(servername !== undefined && { servername }),
+  }
+  return () => connectTls(options)
+}

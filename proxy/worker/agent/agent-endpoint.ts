@@ -1,0 +1,156 @@
+/** One agent, with its connections and what requests have shown of it. One of the files of the proxy that know the HTTP client. */
+import Client from 'undici/lib/dispatcher/client.js'
+import Pool from 'undici/lib/dispatcher/pool.js'
+import type { Clock, Count, MonotonicMilliseconds } from '../../../lib/runtime/clock.ts'
+import type { MetadataError } from '../../../lib/runtime/errors.ts'
+import { UndiciClient } from '../../../lib/fast-http/general-client.ts'
+import { wireHeaders } from '../../../lib/wire/wire-headers.ts'
+import { PlainPool, type AnswerHandler } from '../../../lib/fast-http/pool.ts'
+import { UpstreamHealth } from '../../../lib/admission/upstream-health.ts'
+import { agentConnector, agentName, type AgentConnector } from './agent-connector.ts'
+import { HealthRequest, type HealthOutcome } from './health-request.ts'
+import type { AgentAddress, WorkerConfig } from '../shared/protocol.ts'
+
+/** A request as an agent gets it. */
+export interface AgentRequest {
+  readonly method: string
+  /** Raw, as the guest sent it. */
+  readonly target: string
+  /** Names and values in turn. Host, Connection and Content-Length are added. */
+  readonly headers: string[]
+  readonly body: Buffer | null
+}
+
+export interface AgentEndpointOptions {
+  readonly index: Count
+  readonly address: AgentAddress
+  readonly config: Omit<WorkerConfig['agent'], 'addresses'>
+  /** How many agents there are in all. */
+  readonly agents: Count
+  readonly clock: Clock
+  readonly random?: () => number
+}
+
+/** What every request says it is for; the agent does not read it. */
+const host = '169.254.169.254'
+const origin = `http://${host}`
+
+/** One agent: its connections and how it has been lately. */
+export class AgentEndpoint {
+  readonly index: Count
+  readonly name: string
+  readonly address: AgentAddress
+  readonly health: UpstreamHealth
+  /** When anything came from it last; a connection counts. */
+  heardAt: MonotonicMilliseconds
+  lastFailure: string | undefined
+  /** It takes connections and answers nothing, so any other one is asked first. */
+  isSilent = false
+  /** It has been silent for longer than a busy one is, so it is given no request. */
+  isHung = false
+  readonly #connect: AgentConnector
+  readonly #dispatcherOptions: Client.Options
+  readonly #pool: Pool
+  readonly #plainPool: PlainPool
+  /** Has one connection, on which no guest's request is waited for. */
+  #health: Client | undefined
+  #isProbed = false
+
+  /** @throws Error when its certificates cannot be used */
+  constructor(options: AgentEndpointOptions) {
+    const { index, address, config, agents, clock } = options
+    this.index = index
+    this.address = address
+    this.name = agentName(address)
+    this.heardAt = clock.now()
+    this.health = new UpstreamHealth({
+      clock,
+      failuresToDown: 3,
+      firstPause: 500,
+      longestPause: 15_000,
+      random: options.random ?? Math.random,
+    })
+    this.#connect = agentConnector({
+      address,
+      // Together they take no longer than one may.
+      limit: config.timeoutConnect / agents,
+      triesAgain: agents === 1,
+      clock,
+    })
+    this.#dispatcherOptions = {
+      connect: this.#connect,
+      pipelining: 1,
+      // One limit from the start of the request, waiting included, is kept by the client instead.
+      headersTimeout: 0,
+      bodyTimeout: config.timeoutBody,
+    }
+    this.#pool = new Pool(origin, { ...this.#dispatcherOptions, connections: config.connections })
+    this.#plainPool = new PlainPool({
+      host,
+      connect: (connected) => this.#connect(undefined, connected),
+      connections: config.connections,
+      timeoutHeaders: 0,
+      timeoutBody: config.timeoutBody,
+      general: new UndiciClient(this.#pool, origin, this.#dispatcherOptions),
+    })
+  }
+
+  dispatch(request: AgentRequest, handler: AnswerHandler): void {
+    const { method, target: path, headers, body } = request
+    if (method === 'GET' && body === null) this.#plainPool.dispatch({ path, headers }, handler)
+    else this.#pool.dispatch({ path, method, headers, body }, handler)
+  }
+
+  /** On a connection of its own, which nobody can have half-closed. */
+  dispatchAfresh(request: AgentRequest, handler: AnswerHandler): void {
+    const { method, target: path, headers, body } = request
+    const client = new Client(origin, this.#dispatcherOptions)
+    client.dispatch({ path, method, headers, body }, handler)
+    // Closes once the one request is through; nothing can be done about a failure to.
+    client.close().catch(() => undefined)
+  }
+
+  /** Asks it whether it is ready; any answer is a sign of life. Calls back once, unless it is cancelled. */
+  askHealth(told: (outcome: HealthOutcome | Error) => void): HealthRequest {
+    this.#health ??= new Client(origin, this.#dispatcherOptions)
+    const request = new HealthRequest(told)
+    const headers = [wireHeaders.canary, '1']
+    this.#health.dispatch({ path: '/', method: 'GET', headers }, request)
+    return request
+  }
+
+  /**
+   * Finds out whether it still takes part in a handshake, since a host that lost its power says nothing at all. One at a time; without
+   * TLS the kernel would answer for a process that hangs, so nothing is asked.
+   */
+  probe(clock: Clock, failed: (cause: MetadataError) => void): void {
+    if (this.#isProbed || this.address.kind === 'unix') return
+    this.#isProbed = true
+    this.tryConnecting((failure) => {
+      this.#isProbed = false
+      if (failure === undefined) this.heardAt = clock.now()
+      else failed(failure)
+    })
+  }
+
+  /** Connects and hangs up. */
+  tryConnecting(tried: (failure: MetadataError | undefined) => void): void {
+    this.#connect(undefined, (error, socket) => {
+      socket?.on('error', () => undefined)
+      socket?.destroy()
+      tried(error === null ? undefined : (error as MetadataError))
+    })
+  }
+
+  /** Lets running requests end and takes no more. */
+  retire(): void {
+    this.#plainPool.retire()
+    this.#health?.close().catch(() => undefined)
+    this.#pool.close().catch(() => undefined)
+  }
+
+  async close(): Promise<void> {
+    this.#plainPool.destroy()
+    await Promise.all([this.#pool.destroy(), this.#health?.destroy()])
+  }
+}

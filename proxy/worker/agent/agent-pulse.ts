@@ -1,0 +1,113 @@
+/** Does an agent still answer? It is asked what it answers by itself, since compute may take its time over what guests ask. */
+import type {
+  Cancel,
+  Clock,
+  Count,
+  Milliseconds,
+  MonotonicMilliseconds,
+} from '../../../lib/runtime/clock.ts'
+import type { AgentEndpoint } from './agent-endpoint.ts'
+import type { HealthOutcome, HealthRequest } from './health-request.ts'
+
+/** What of an agent is needed to ask it. */
+export interface AskedAgent extends Pick<AgentEndpoint, 'heardAt' | 'isSilent'> {
+  readonly address: Pick<AgentEndpoint['address'], 'kind'>
+  askHealth(
+    told: (outcome: HealthOutcome | Error) => void,
+  ): Pick<HealthRequest, 'isSent' | 'cancel'>
+}
+
+export interface PulseOptions {
+  readonly endpoint: AskedAgent
+  readonly clock: Clock
+  /** True while a request waits for it. */
+  readonly isWaitedFor: () => boolean
+  /**
+   * It takes connections and answers nothing. Called once for each health request that was in vain.
+   * @param isHung at the second one in a row: so long no busy agent leaves everybody without a word
+   */
+  readonly onSilent: (why: string, isHung: boolean) => void
+  /** It has answered the health request. */
+  readonly onAnswer: () => void
+  /** It could not be asked. */
+  readonly onFailure: (cause: Error) => void
+}
+
+interface Question {
+  readonly request: Pick<HealthRequest, 'isSent' | 'cancel'>
+  since: MonotonicMilliseconds
+  missed: Count
+}
+
+const interval: Milliseconds = 1_000
+const mostMissed: Count = 3
+
+/**
+ * Asks once a second an agent of this host that has said nothing in that time; one elsewhere only while a request waits for it, since
+ * there it would be asked by all hosts. Silence is counted in beats and not in seconds: while this process itself was stopped, or the
+ * machine, no beat was missed.
+ */
+export class AgentPulse {
+  readonly #options: PulseOptions
+  #cancel: Cancel | undefined
+  #question: Question | undefined
+  #lastBeat: MonotonicMilliseconds
+  /** Neutron's own logs an error for each of our questions, so that one is not asked a second time. */
+  #isForeign = false
+
+  constructor(options: PulseOptions) {
+    this.#options = options
+    this.#lastBeat = options.clock.now()
+  }
+
+  start(): void {
+    this.#cancel = this.#options.clock.schedule(interval, () => {
+      this.start()
+      this.#beat()
+    })
+  }
+
+  stop(): void {
+    this.#cancel?.()
+    this.#question?.request.cancel()
+    this.#question = undefined
+  }
+
+  #beat(): void {
+    const { endpoint, clock, onSilent, isWaitedFor } = this.#options
+    const lastBeat = this.#lastBeat
+    this.#lastBeat = clock.now()
+    if (this.#question !== undefined) {
+      if (!this.#isInVain(this.#question)) return
+      this.#question.request.cancel()
+      this.#question = undefined
+      const seconds = (mostMissed * interval) / 1_000
+      onSilent(`silent: no answer to a health request in ${seconds} s`, endpoint.isSilent)
+    } else if (endpoint.heardAt > lastBeat && !endpoint.isSilent) return
+    const isHere = endpoint.address.kind === 'unix'
+    if (!this.#isForeign && (isHere || endpoint.isSilent || isWaitedFor())) this.#ask()
+  }
+
+  #isInVain(question: Question): boolean {
+    // The connector waits for one that restarts, and has a limit of its own.
+    if (!question.request.isSent) return false
+    const { heardAt } = this.#options.endpoint
+    question.missed = heardAt > question.since ? 0 : question.missed + 1
+    question.since = Math.max(question.since, heardAt)
+    return question.missed >= mostMissed
+  }
+
+  #ask(): void {
+    const { endpoint, clock, onAnswer, onFailure } = this.#options
+    const request = endpoint.askHealth((outcome) => {
+      this.#question = undefined
+      if (outcome instanceof Error) {
+        onFailure(outcome)
+        return
+      }
+      this.#isForeign = outcome === 'foreign'
+      onAnswer()
+    })
+    this.#question = { request, since: clock.now(), missed: 0 }
+  }
+}

@@ -1,0 +1,62 @@
+/** How is a request made whose answer counts as a sign of life and as nothing else? */
+import { readAnswerHead } from '../../../lib/http/answer-head.ts'
+import type { PlainFields } from '../../../lib/fast-http/head.ts'
+import type { AnswerHandler } from '../../../lib/fast-http/pool.ts'
+
+/** Whether the agent knows the question, or answers it as any request. */
+export type HealthOutcome = 'ours' | 'foreign'
+
+/** One health request, as the HTTP client sees it. Calls back once, unless it is cancelled. */
+export class HealthRequest implements AnswerHandler {
+  #told: ((outcome: HealthOutcome | Error) => void) | undefined
+  #abort: ((error?: Error) => void) | undefined
+  #outcome: HealthOutcome = 'foreign'
+
+  constructor(told: (outcome: HealthOutcome | Error) => void) {
+    this.#told = told
+  }
+
+  /** False while there is no connection yet: an agent that is not there is not a silent one. */
+  get isSent(): boolean {
+    return this.#abort !== undefined
+  }
+
+  /** Closes its connection as well: an agent that hung may answer late. */
+  cancel(): void {
+    this.#told = undefined
+    this.#abort?.(new Error('nobody waits for it'))
+  }
+
+  onConnect(abort: (error?: Error) => void): void {
+    if (this.#told === undefined) throw new Error('cancelled before it was sent')
+    this.#abort = abort
+  }
+
+  onResponseStarted(): void {
+    // The head tells.
+  }
+
+  onHeaders(status: number, fields: PlainFields | Buffer[]): boolean {
+    const isOurs = status === 204 || readAnswerHead(status, fields, 'agent')?.reason !== undefined
+    if (isOurs) this.#outcome = 'ours'
+    return true
+  }
+
+  onData(): boolean {
+    return true
+  }
+
+  onComplete(): void {
+    this.#tell(this.#outcome)
+  }
+
+  onError(cause: Error): void {
+    this.#tell(cause)
+  }
+
+  #tell(outcome: HealthOutcome | Error): void {
+    const told = this.#told
+    this.#told = undefined
+    told?.(outcome)
+  }
+}

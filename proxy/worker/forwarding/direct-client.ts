@@ -1,0 +1,327 @@
+/** How does a request under a lease reach compute without the agent? */
+import { AdaptiveLimit, isOverloadStatus } from '../../../lib/admission/adaptive-limit.ts'
+import type {
+  Bytes,
+  Clock,
+  Count,
+  Milliseconds,
+  MonotonicMilliseconds,
+} from '../../../lib/runtime/clock.ts'
+import { MetadataError } from '../../../lib/runtime/errors.ts'
+import { FairShare } from '../../../lib/admission/fair-share.ts'
+import type { LeasedConcurrency, LeaseUpstream } from '../../../lib/wire/lease-messages.ts'
+import { clientSecureContext } from '../../../lib/files/tls-material.ts'
+import type { AnswerReceiver } from '../agent/agent-exchange.ts'
+import { readAnswerHead } from '../../../lib/http/answer-head.ts'
+import { UnsizedAnswer } from '../../../lib/http/unsized-answer.ts'
+import { OriginPool } from '../../../lib/fast-http/origin-pool.ts'
+import type { PlainFields } from '../../../lib/fast-http/head.ts'
+import type { AnswerHandler } from '../../../lib/fast-http/pool.ts'
+import type { WorkerConfig } from '../shared/protocol.ts'
+
+export interface DirectClientOptions {
+  readonly config: NonNullable<WorkerConfig['forwarding']>
+  readonly timeouts: Pick<WorkerConfig['agent'], 'timeoutHeaders' | 'timeoutBody'>
+  readonly clock: Clock
+}
+
+export interface DirectRequest {
+  readonly method: string
+  /** Raw, as the guest sent it. */
+  readonly target: string
+}
+
+/** Who asked. Until `answerHead` was called, `handBack` may come instead: then nothing reached the guest. */
+export interface DirectReceiver extends AnswerReceiver {
+  /** @param status compute's answer that must not be relayed from here; `undefined` when there was none */
+  handBack(status: number | undefined): void
+}
+
+/** Where a request may go, while it is thought to work. */
+export interface DirectUpstream {
+  readonly url: string
+  readonly pool: OriginPool
+  readonly headers: readonly string[]
+  readonly state: UpstreamState
+}
+
+interface UpstreamState {
+  failures: Count
+  restUntil: MonotonicMilliseconds
+}
+
+/**
+ * Statuses that are no answer here: 403 and 404 put the identity in doubt, the others the endpoint. The agent asks once more, knows
+ * the other secret and the other endpoints, and can say why.
+ */
+const handedBack: ReadonlySet<number> = new Set([403, 404, 502, 503, 504])
+
+/** What is read of an answer that is not used, so that its connection can be. */
+const mostDiscarded: Bytes = 64 * 1024
+const mostUpstreams: Count = 64
+const usualSpan: Milliseconds = 1
+const firstRest: Milliseconds = 500
+const longestRest: Milliseconds = 30_000
+
+/** Speaks to compute's endpoints over kept-alive connections, a bounded number per endpoint. */
+export class DirectClient {
+  readonly #options: DirectClientOptions
+  readonly #pools = new Map<string, OriginPool>()
+  readonly #states = new WeakMap<OriginPool, UpstreamState>()
+  readonly #share = new FairShare()
+  /** Absent until the agent has said. */
+  #limit: AdaptiveLimit | undefined
+  #concurrency: LeasedConcurrency | undefined
+
+  constructor(options: DirectClientOptions) {
+    this.#options = options
+  }
+
+  get running(): Count {
+    return this.#share.running
+  }
+
+  /** Requests that may be on their way to compute. */
+  get limit(): Count {
+    const { connections } = this.#options.config
+    return this.#limit === undefined ? connections : Math.min(this.#limit.value, connections)
+  }
+
+  /** What the agent allows. The limit falls when compute says that it is overloaded or does not answer in time, and rises again. */
+  setConcurrency(concurrency: LeasedConcurrency): void {
+    const { min, max } = concurrency
+    const known = this.#concurrency
+    if (known?.min === min && known.max === max) return
+    this.#concurrency = concurrency
+    this.#limit = new AdaptiveLimit({ clock: this.#options.clock, min, max, start: max })
+  }
+
+  /** Takes a slot for a request of the project, to be given to `send`. @returns false when it has enough of them, or all are taken */
+  tryEnter(project: string): boolean {
+    if (this.#share.tryEnter(project, this.limit)) return true
+    this.#limit?.wanted()
+    return false
+  }
+
+  /** The first of the endpoints that is not left alone; `undefined` when none is. */
+  choose(upstreams: readonly LeaseUpstream[]): DirectUpstream | undefined {
+    for (const upstream of upstreams) {
+      const pool = this.#poolFor(upstream)
+      const state = pool && this.#states.get(pool)
+      if (pool === undefined || state === undefined) continue
+      if (state.failures === 0 || this.#options.clock.now() >= state.restUntil) {
+        return { url: upstream.url, pool, headers: upstream.headers, state }
+      }
+    }
+    return undefined
+  }
+
+  /** @param project for which `tryEnter` gave a slot, which is given back at the end */
+  send(
+    upstream: DirectUpstream,
+    request: DirectRequest,
+    project: string,
+    receiver: DirectReceiver,
+  ): DirectExchange {
+    const began = this.#options.clock.now()
+    const sent = { state: upstream.state, method: request.method, project, began }
+    const exchange = new DirectExchange(this, sent, receiver)
+    upstream.pool.dispatch(
+      {
+        path: request.target,
+        method: request.method,
+        headers: upstream.headers as string[],
+        body: null,
+      },
+      exchange,
+    )
+    return exchange
+  }
+
+  /** An exchange is over. */
+  ended({ project }: SentRequest): void {
+    this.#share.leave(project)
+  }
+
+  /** The head of an answer is here. */
+  answered({ began }: SentRequest, status: number): void {
+    if (isOverloadStatus(status)) this.#limit?.overloaded(began)
+    // How long it took says as much about how busy this process is. The agent, which waits for others to have room, looks at that.
+    else this.#limit?.answered('any', usualSpan)
+  }
+
+  /** No answer came in time. */
+  timedOut({ began }: SentRequest): void {
+    this.#limit?.overloaded(began)
+  }
+
+  worked({ state }: SentRequest): void {
+    state.failures = 0
+  }
+
+  /** The endpoint is left alone for a while, twice as long each time. */
+  failed({ state }: SentRequest): void {
+    const rest = Math.min(longestRest, firstRest * 2 ** Math.min(state.failures, 10))
+    state.failures += 1
+    state.restUntil = this.#options.clock.now() + rest * (0.75 + Math.random() / 2)
+  }
+
+  async close(): Promise<void> {
+    const pools = [...this.#pools.values()]
+    this.#pools.clear()
+    await Promise.all(pools.map((pool) => pool.destroy()))
+  }
+
+  #poolFor({ url, caFile, insecure }: LeaseUpstream): OriginPool | undefined {
+    const name = `${url} ${insecure} ${caFile ?? ''}`
+    const known = this.#pools.get(name)
+    if (known !== undefined) return known
+    if (this.#pools.size >= mostUpstreams) return undefined
+    const { config, timeouts } = this.#options
+    try {
+      const pool = new OriginPool({
+        url,
+        connections: config.connections,
+        timeoutHeaders: timeouts.timeoutHeaders,
+        timeoutBody: timeouts.timeoutBody,
+        connect: {
+          timeout: config.timeoutConnect,
+          rejectUnauthorized: !insecure,
+          ...(url.startsWith('https:') && { secureContext: clientSecureContext({ caFile }) }),
+        },
+      })
+      this.#pools.set(name, pool)
+      this.#states.set(pool, { failures: 0, restUntil: 0 })
+      return pool
+    } catch {
+      // A file that this user cannot read: the agent can, so requests go over it.
+      return undefined
+    }
+  }
+}
+
+/** What is known of a request that was sent. */
+interface SentRequest {
+  readonly method: string
+  readonly state: UpstreamState
+  readonly project: string
+  readonly began: MonotonicMilliseconds
+}
+
+type State = 'asking' | 'answering' | 'discarding' | 'over'
+
+/** One request on its way. */
+export class DirectExchange implements AnswerHandler {
+  readonly #client: DirectClient
+  readonly #sent: SentRequest
+  readonly #receiver: DirectReceiver
+  #abort: ((error?: Error) => void) | undefined
+  #resume: (() => void) | undefined
+  #state: State = 'asking'
+  #discarded: Bytes = 0
+  #status = 0
+  /** Held until its length is known. */
+  #unsized: UnsizedAnswer | undefined
+
+  constructor(client: DirectClient, sent: SentRequest, receiver: DirectReceiver) {
+    this.#client = client
+    this.#sent = sent
+    this.#receiver = receiver
+  }
+
+  /** The receiver can take more. */
+  resume(): void {
+    this.#resume?.()
+  }
+
+  /** Nobody waits any more: the connection is closed, and the receiver hears nothing. */
+  cancel(): void {
+    if (this.#state === 'over' || this.#state === 'discarding') return
+    this.#end()
+    this.#abort?.()
+  }
+
+  onConnect(abort: (error?: Error) => void): void {
+    // Thrown, the request leaves the queue and the connection, which is sound, stays.
+    if (this.#state === 'over') throw new Error('cancelled before it was sent')
+    this.#abort = abort
+  }
+
+  onHeaders(status: number, fields: PlainFields | Buffer[], resume: () => void): boolean {
+    if (status < 200) return true
+    this.#client.answered(this.#sent, status)
+    const head = handedBack.has(status) ? undefined : readAnswerHead(status, fields, 'compute')
+    if (head === undefined) {
+      this.#state = 'discarding'
+      this.#receiver.handBack(status)
+      return true
+    }
+    this.#client.worked(this.#sent)
+    this.#state = 'answering'
+    this.#resume = resume
+    this.#status = status
+    this.#unsized = UnsizedAnswer.of(this.#sent.method, status, head.headers)
+    if (this.#unsized === undefined) this.#receiver.answerHead(status, head.headers, undefined)
+    return true
+  }
+
+  onData(chunk: Buffer): boolean {
+    if (this.#state === 'answering') {
+      if (this.#unsized?.take(chunk) === true) return true
+      this.#handOnUnsized((one) => [...one.headers])
+      return !this.#isAnswering() || this.#receiver.answerData(chunk)
+    }
+    this.#discarded += chunk.length
+    if (this.#discarded > mostDiscarded) this.#abort?.()
+    return true
+  }
+
+  onComplete(): void {
+    if (this.#isAnswering()) this.#handOnUnsized((one) => one.sizedHeaders())
+    const isAnswer = this.#isAnswering()
+    this.#end()
+    if (isAnswer) this.#receiver.answerEnd()
+  }
+
+  onError(cause: Error): void {
+    const state = this.#state
+    if (state === 'over') return
+    this.#end()
+    if (state === 'discarding') return
+    const { code } = cause as NodeJS.ErrnoException
+    const isSlow = code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT'
+    if (isSlow) this.#client.timedOut(this.#sent)
+    // A kept-alive connection that the endpoint closed says nothing about the endpoint.
+    if (code !== 'UND_ERR_SOCKET' && code !== 'ECONNRESET') this.#client.failed(this.#sent)
+    // The agent asks again while the guest has had nothing.
+    if ((state === 'asking' || this.#unsized !== undefined) && !isSlow) {
+      this.#receiver.handBack(undefined)
+      return
+    }
+    this.#receiver.answerFailed(
+      isSlow
+        ? new MetadataError('compute_timeout', 'Compute gave no whole answer in time', { cause })
+        : new MetadataError('compute_broken_answer', 'Compute gave no whole answer', { cause }),
+    )
+  }
+
+  #handOnUnsized(headersOf: (answer: UnsizedAnswer) => string[]): void {
+    const unsized = this.#unsized
+    this.#unsized = undefined
+    if (unsized === undefined) return
+    this.#receiver.answerHead(this.#status, headersOf(unsized), undefined)
+    // As much as is held here is taken, whether it asks for a pause or not.
+    for (const chunk of unsized.body) if (this.#isAnswering()) this.#receiver.answerData(chunk)
+  }
+
+  /** The receiver may cancel whenever it is told something. */
+  #isAnswering(): boolean {
+    return this.#state === 'answering'
+  }
+
+  #end(): void {
+    if (this.#state === 'over') return
+    this.#state = 'over'
+    this.#client.ended(this.#sent)
+  }
+}

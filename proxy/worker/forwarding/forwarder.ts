@@ -1,0 +1,253 @@
+/** Which way does a request go: over the agent, or straight to compute under a lease? */
+import type { Clock, Count, MonotonicMilliseconds } from '../../../lib/runtime/clock.ts'
+import type { MetadataError } from '../../../lib/runtime/errors.ts'
+import { reasonRow, type ReasonCode } from '../../../lib/runtime/reason-codes.ts'
+import { wireHeaders } from '../../../lib/wire/wire-headers.ts'
+import type { AgentClient } from '../agent/agent-client.ts'
+import type { AnswerReceiver } from '../agent/agent-exchange.ts'
+import type { DirectClient, DirectReceiver, DirectUpstream } from './direct-client.ts'
+import type { DirectLog } from './direct-log.ts'
+import type { GuestIdentity } from '../shared/guest-identity.ts'
+import { guestPlace, type GuestPlace, type Lease, type LeaseBook } from './lease-store.ts'
+import type { LeaseChannel } from './lease-channel.ts'
+import type { WorkerMetrics } from '../shared/metrics.ts'
+import type { DirectRecord } from '../shared/protocol.ts'
+
+/** A request that is judged and has its body. */
+export interface ForwardedRequest {
+  readonly method: string
+  /** Raw, as the guest sent it. */
+  readonly target: string
+  readonly body: Buffer | null
+  readonly requestId: string
+}
+
+/** A request on its way. */
+export interface Forwarding {
+  /** The receiver can take more. */
+  resume(): void
+  /** Nobody waits for the answer any more; the receiver hears nothing. */
+  cancel(): void
+}
+
+/** What a worker that may hold leases has. */
+export interface DirectPath {
+  readonly clock: Clock
+  readonly log: DirectLog
+  readonly book: LeaseBook
+  readonly channel: LeaseChannel
+  readonly client: DirectClient
+}
+
+export interface ForwarderOptions {
+  readonly agent: AgentClient
+  /** Absent: every request goes over the agent. */
+  readonly direct?: DirectPath | undefined
+  readonly metrics: WorkerMetrics
+}
+
+/**
+ * Sends requests of guests on. The agent is always right; a lease is a way around it for a GET or HEAD without a body, and whatever
+ * does not go smoothly there is asked again over the agent.
+ */
+export class Forwarder {
+  readonly #agent: AgentClient
+  readonly #direct: DirectPath | undefined
+  readonly #metrics: WorkerMetrics
+
+  constructor(options: ForwarderOptions) {
+    this.#agent = options.agent
+    this.#direct = options.direct
+    this.#metrics = options.metrics
+  }
+
+  get leases(): Count {
+    return this.#direct?.book.size ?? 0
+  }
+
+  /** How many requests are on their way straight to compute, and may be. */
+  get directLoad(): { readonly running: Count; readonly limit: Count } {
+    const { running = 0, limit = 0 } = this.#direct?.client ?? {}
+    return { running, limit }
+  }
+
+  /** Requests wait for a connection to the agent. */
+  get isCrowded(): boolean {
+    return this.#agent.isCrowded
+  }
+
+  send(request: ForwardedRequest, guest: GuestIdentity, receiver: AnswerReceiver): Forwarding {
+    const direct = this.#direct
+    if (direct === undefined || guest.sourceMac === undefined || !isRepeatable(request)) {
+      return this.sendToAgent(request, guest, receiver)
+    }
+    const lease = direct.book.find(placeOf(guest), guest.sourceMac)
+    const upstream = lease && direct.client.choose(lease.upstreams)
+    if (lease === undefined || upstream === undefined) {
+      return this.sendToAgent(request, guest, receiver)
+    }
+    // There is one queue, the agent's: it has the room, knows who is booting, and can say why somebody is sent away.
+    if (!direct.client.tryEnter(lease.project)) {
+      this.#metrics.directCrowded += 1
+      return this.sendToAgent(request, guest, receiver)
+    }
+    this.#metrics.directRequests += 1
+    return new DirectForwarding(this, direct, { request, guest, receiver, lease, upstream })
+  }
+
+  sendToAgent(
+    request: ForwardedRequest,
+    guest: GuestIdentity,
+    receiver: AnswerReceiver,
+  ): Forwarding {
+    const { method, target, body, requestId } = request
+    const headers = guest.headers.slice()
+    headers.push(wireHeaders.requestId, requestId)
+    const { listener, address } = guest
+    return this.#agent.send({ method, target, headers, body }, receiver, {
+      scope: listener.scope,
+      address,
+    })
+  }
+
+  /** Asks the agent whether it is ready, for nobody in particular. */
+  askReady(receiver: AnswerReceiver): void {
+    const headers = [wireHeaders.canary, '1']
+    this.#agent.send({ method: 'GET', target: '/', headers, body: null }, receiver)
+  }
+
+  /** A guest has connected. */
+  noteGuest(guest: GuestIdentity): void {
+    if (guest.sourceMac === undefined) return
+    this.#direct?.channel.noteGuest(placeOf(guest), guest.sourceMac)
+  }
+
+  /** The guest has been given good data: its next request may be worth a lease. */
+  noteServed(guest: GuestIdentity): void {
+    const { sourceMac, address: sourceIp, listener, ingressPort } = guest
+    if (this.#direct === undefined || sourceMac === undefined || listener.isClosed) return
+    const place = placeOf(guest)
+    if (this.#direct.book.find(place, sourceMac) !== undefined) return
+    this.#direct.channel.ask(place, {
+      scope: listener.description.scope,
+      sourceIp,
+      sourceMac,
+      ...(ingressPort !== undefined && { ingressPort }),
+    })
+  }
+
+  /** Nobody listens for the scope any more. */
+  dropScope(scope: string): void {
+    this.#direct?.book.dropScope(scope)
+  }
+
+  noteHandedBack(): void {
+    this.#metrics.directHandedBack += 1
+  }
+
+  /** What became of a request that went straight to compute; `undefined` when it is not among the latest. */
+  findDirect(requestId: string): DirectRecord | undefined {
+    return this.#direct?.log.find(requestId)
+  }
+
+  async close(): Promise<void> {
+    this.#direct?.channel.close()
+    await Promise.all([this.#direct?.client.close(), this.#agent.close()])
+  }
+}
+
+interface DirectAttempt {
+  readonly request: ForwardedRequest
+  readonly guest: GuestIdentity
+  readonly receiver: AnswerReceiver
+  readonly lease: Lease
+  readonly upstream: DirectUpstream
+}
+
+/** A request under a lease, and over the agent if that did not go smoothly. */
+class DirectForwarding implements Forwarding, DirectReceiver {
+  readonly #forwarder: Forwarder
+  readonly #direct: DirectPath
+  readonly #attempt: DirectAttempt
+  readonly #began: MonotonicMilliseconds
+  #current: Forwarding | undefined
+  #status = 0
+  /** Nothing more is to be told of it here: it is over, or the agent's. */
+  #isRecorded = false
+  #isCancelled = false
+
+  constructor(forwarder: Forwarder, direct: DirectPath, attempt: DirectAttempt) {
+    this.#forwarder = forwarder
+    this.#direct = direct
+    this.#attempt = attempt
+    this.#began = direct.clock.now()
+    const sent = direct.client.send(attempt.upstream, attempt.request, attempt.lease.project, this)
+    // It may have failed, and gone another way, before it came back to us.
+    this.#current ??= sent
+  }
+
+  resume(): void {
+    this.#current?.resume()
+  }
+
+  cancel(): void {
+    this.#isCancelled = true
+    this.#record('left')
+    this.#current?.cancel()
+  }
+
+  handBack(status: number | undefined): void {
+    const { request, guest, receiver, lease } = this.#attempt
+    if (status === 403 || status === 404) this.#direct.channel.stale(lease)
+    if (this.#isCancelled) return
+    this.#isRecorded = true
+    this.#forwarder.noteHandedBack()
+    this.#current = this.#forwarder.sendToAgent(request, guest, receiver)
+  }
+
+  answerHead(status: number, headers: string[], reason: ReasonCode | undefined): void {
+    this.#status = status
+    this.#attempt.receiver.answerHead(status, headers, reason)
+  }
+
+  answerData(chunk: Buffer): boolean {
+    return this.#attempt.receiver.answerData(chunk)
+  }
+
+  answerEnd(): void {
+    this.#record('relayed')
+    this.#attempt.receiver.answerEnd()
+  }
+
+  answerFailed(failure: MetadataError): void {
+    const isCutOff = this.#status > 0
+    if (!isCutOff) this.#status = reasonRow(failure.code).status
+    this.#record(isCutOff ? 'cut_off' : 'refused', failure.code)
+    this.#attempt.receiver.answerFailed(failure)
+  }
+
+  #record(outcome: DirectRecord['outcome'], reason?: ReasonCode): void {
+    if (this.#isRecorded) return
+    this.#isRecorded = true
+    const { request, guest, lease, upstream } = this.#attempt
+    this.#direct.log.add({
+      request,
+      guest,
+      lease,
+      upstream,
+      began: this.#began,
+      outcome,
+      status: this.#status,
+      reason,
+    })
+  }
+}
+
+function placeOf(guest: GuestIdentity): GuestPlace {
+  return guestPlace(guest.listener.scope, guest.address, guest.ingressPort)
+}
+
+/** RFC 9110 §9.2.2: asking twice changes nothing. */
+function isRepeatable({ method, body }: ForwardedRequest): boolean {
+  return body === null && (method === 'GET' || method === 'HEAD')
+}

@@ -1,0 +1,125 @@
+/** Which signed header set may this worker use for a guest, at this moment? */
+import type { Clock, Count, MonotonicMilliseconds } from '../../../lib/runtime/clock.ts'
+import type { IngressPort } from '../../../lib/identity/ingress-port.ts'
+import type { IpAddress } from '../../../lib/identity/ip-address.ts'
+import { longestSilence, type LeaseUpstream } from '../../../lib/wire/lease-messages.ts'
+import type { MacAddress } from '../../../lib/identity/mac-address.ts'
+
+/**
+ * The address of a guest inside its scope and behind one of its router's ports, as text: the part of a lookup key that two guests can have
+ * one after the other.
+ */
+export type GuestPlace = string
+
+/** @param scope as `scopeText` writes it */
+export function guestPlace(
+  scope: string,
+  address: IpAddress,
+  ingressPort?: IngressPort,
+): GuestPlace {
+  return `${scope} ${address} ${ingressPort ?? '-'}`
+}
+
+/** A signed header set for one lookup key, and until when it may be used. */
+export interface Lease {
+  readonly id: number
+  readonly place: GuestPlace
+  readonly sourceMac: MacAddress
+  /** Which instance the guest is, and whose. */
+  readonly instance: string
+  readonly project: string
+  readonly endsAt: MonotonicMilliseconds
+  readonly upstreams: readonly LeaseUpstream[]
+}
+
+/**
+ * The leases of a worker, one per address of a scope. It gives out none that is over, none for another MAC, and none at all
+ * while nothing is heard of the agent: then it would not have heard of a revocation either. Every doubt costs one hop more.
+ */
+export class LeaseBook {
+  readonly #clock: Clock
+  readonly #max: Count
+  readonly #byPlace = new Map<GuestPlace, Lease>()
+  readonly #byId = new Map<number, Lease>()
+  #heardAt: MonotonicMilliseconds = -Infinity
+
+  /** @param max leases held at one time; the oldest goes first */
+  constructor(clock: Clock, max: Count) {
+    this.#clock = clock
+    this.#max = max
+  }
+
+  get size(): Count {
+    return this.#byPlace.size
+  }
+
+  /** True while the agent's revocations would be heard. Looked at with each use: a process that was stopped has run no timer. */
+  get isHearing(): boolean {
+    return this.#clock.now() - this.#heardAt < longestSilence
+  }
+
+  /** The agent has said that it is there. After a silence nothing from before it counts. */
+  heard(): void {
+    if (!this.isHearing) this.dropAll()
+    this.#heardAt = this.#clock.now()
+  }
+
+  find(place: GuestPlace, sourceMac: MacAddress): Lease | undefined {
+    const lease = this.#byPlace.get(place)
+    if (lease === undefined || lease.sourceMac !== sourceMac) return undefined
+    if (!this.isHearing) {
+      this.dropAll()
+      return undefined
+    }
+    if (this.#clock.now() < lease.endsAt) return lease
+    this.#remove(lease)
+    return undefined
+  }
+
+  add(lease: Lease): void {
+    const before = this.#byPlace.get(lease.place)
+    if (before !== undefined) this.#remove(before)
+    if (this.#byPlace.size >= this.#max) {
+      const [oldest] = this.#byPlace.values()
+      if (oldest !== undefined) this.#remove(oldest)
+    }
+    this.#byPlace.set(lease.place, lease)
+    this.#byId.set(lease.id, lease)
+  }
+
+  /** A guest has connected. Another MAC than a lease is for ends the lease. */
+  noteGuest(place: GuestPlace, sourceMac: MacAddress): void {
+    const lease = this.#byPlace.get(place)
+    if (lease !== undefined && lease.sourceMac !== sourceMac) this.#remove(lease)
+  }
+
+  /** @returns false when there is none of that id */
+  drop(id: number): boolean {
+    const lease = this.#byId.get(id)
+    if (lease !== undefined) this.#remove(lease)
+    return lease !== undefined
+  }
+
+  /** @param scope as in {@link guestPlace} */
+  dropScope(scope: string): void {
+    for (const lease of this.#byPlace.values()) {
+      if (lease.place.startsWith(`${scope} `)) this.#remove(lease)
+    }
+  }
+
+  dropAll(): void {
+    this.#byPlace.clear()
+    this.#byId.clear()
+  }
+
+  /** The connection to the agent is gone. */
+  lost(): void {
+    this.#heardAt = -Infinity
+    this.dropAll()
+  }
+
+  #remove(lease: Lease): void {
+    this.#byPlace.delete(lease.place)
+    this.#byId.delete(lease.id)
+  }
+}

@@ -1,0 +1,389 @@
+/** What happens to one request of a guest, from its head to the last byte of its answer? */
+import { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Bytes } from '../../../lib/runtime/clock.ts'
+import { causeText, type MetadataError } from '../../../lib/runtime/errors.ts'
+import { errorResponse } from '../../../lib/http/error-response.ts'
+import type { PlainIncoming } from '../../../lib/fast-http/incoming.ts'
+import { PlainResponse } from '../../../lib/fast-http/response.ts'
+import type { ReasonCode } from '../../../lib/runtime/reason-codes.ts'
+import { wireHeaders } from '../../../lib/wire/wire-headers.ts'
+import type { AnswerReceiver } from '../agent/agent-exchange.ts'
+import type { Forwarding } from '../forwarding/forwarder.ts'
+import type { GuestIdentity } from '../shared/guest-identity.ts'
+import type { GuestServices } from './worker-context.ts'
+import type { Shortage } from './accounts.ts'
+import type { Holding } from './ledger.ts'
+import type { RequestHead } from './request-head.ts'
+
+/** Node's response, which knows its exchange, so that listeners are shared and need no closure. */
+export class GuestResponse extends ServerResponse {
+  exchange: GuestExchange | undefined
+}
+
+/** What an exchange needs of the connection it is on. */
+export interface ExchangeConnection {
+  readonly socket: Socket
+  /** Who the guest is. */
+  readonly identity: GuestIdentity
+  /** Answers with a refusal, drops what is left of the request, and ends the connection. */
+  refuse(code: ReasonCode, exchange: GuestExchange): void
+  /** The answer is out: the next request may start. */
+  exchangeDone(): void
+  /** What the connection holds; `undefined` once nothing counts any more. */
+  readonly holding: Holding | undefined
+  /** @returns false when the exchange has to wait for its turn */
+  takeTurn(exchange: GuestExchange): boolean
+  /** Ends the connection so that the guest cannot take what it got for a whole answer. */
+  reset(): void
+  /** Ends the connection for the sake of others. */
+  giveWay(shortage: Shortage): void
+  /** Ends the connection for a defect of ours. */
+  failed(cause: unknown): void
+  /** Fields for a log line. */
+  describe(): Record<string, unknown>
+}
+
+type State = 'queued' | 'collecting' | 'waiting' | 'asking' | 'answering' | 'over'
+
+/** One request of a guest and the answer to it. */
+export class GuestExchange implements AnswerReceiver {
+  readonly requestId: string
+  readonly request: IncomingMessage | PlainIncoming
+  readonly response: GuestResponse | PlainResponse
+  readonly head: RequestHead
+  readonly #connection: ExchangeConnection
+  readonly #services: GuestServices
+  readonly #awaitsContinue: boolean
+  #state: State = 'queued'
+  #refusal: ReasonCode | undefined
+  #chunks: Buffer[] = []
+  #body: Buffer | null = null
+  #bodyBytes: Bytes = 0
+  #upstream: Forwarding | undefined
+  #status = 0
+  #answerHeaders: string[] = []
+  /** What the answer's Content-Length says; -1 when it says nothing. */
+  #expectedBytes: Bytes = -1
+  #answeredBytes: Bytes = 0
+  /** The rest of the answer waits in the agent, or at compute. */
+  #isStalled = false
+
+  constructor(
+    connection: ExchangeConnection,
+    services: GuestServices,
+    request: IncomingMessage | PlainIncoming,
+    response: GuestResponse | PlainResponse,
+    head: RequestHead,
+    awaitsContinue: boolean,
+  ) {
+    this.#connection = connection
+    this.#services = services
+    this.request = request
+    this.response = response
+    this.head = head
+    this.#refusal = head.refusal
+    this.#awaitsContinue = awaitsContinue
+    this.requestId = services.requestIds.next()
+  }
+
+  /** True while bytes of the request are still to come. */
+  get isBodyPending(): boolean {
+    return this.head.hasBody && (this.#state === 'queued' || this.#state === 'collecting')
+  }
+
+  /** All of it has come, and it is not sent on yet. */
+  get isWaiting(): boolean {
+    return this.#state === 'waiting'
+  }
+
+  /** The request is to be served. */
+  start(): void {
+    const { response } = this
+    if (response instanceof PlainResponse) {
+      response.listener = this
+    } else {
+      response.exchange = this
+      response.on('finish', responseFinished)
+      response.on('drain', responseDrained)
+      response.on('error', ignoreError)
+    }
+    if (this.#refusal !== undefined) this.#connection.refuse(this.#refusal, this)
+    else if (this.head.hasBody) this.#collect()
+    else this.#ask(null)
+  }
+
+  /** The rest of the request cannot be read. */
+  refuse(code: ReasonCode): void {
+    this.#refusal = code
+    if (this.#state !== 'queued') this.#connection.refuse(code, this)
+  }
+
+  /** The connection is gone or ends here: the agent need not go on. */
+  abandon(): void {
+    if (this.#state === 'over') return
+    if (this.#state === 'asking' || this.#state === 'answering') {
+      this.#services.metrics.guestDisconnects += 1
+    }
+    this.#state = 'over'
+    this.#release()
+    this.#upstream?.cancel()
+  }
+
+  /** The guest has taken what was written. */
+  drained(): void {
+    try {
+      this.#connection.socket.setTimeout(0)
+      this.#holdUnread()
+      this.#moves()
+      this.#upstream?.resume()
+    } catch (cause) {
+      this.#connection.failed(cause)
+    }
+  }
+
+  finished(): void {
+    try {
+      this.#release()
+      const { socket } = this.#connection
+      if ((socket.timeout ?? 0) > 0) socket.setTimeout(0)
+      if (this.#state === 'over') return
+      this.#state = 'over'
+      this.#connection.exchangeDone()
+    } catch (cause) {
+      this.#connection.failed(cause)
+    }
+  }
+
+  answerHead(status: number, headers: string[], reason: ReasonCode | undefined): void {
+    try {
+      this.#state = 'answering'
+      this.#status = status
+      if (reason !== undefined) this.#services.metrics.countAgentRefusal(reason)
+      if (status < 300) this.#services.forwarder.noteServed(this.#connection.identity)
+      for (let index = 0; index < headers.length; index += 2) {
+        if (headers[index]?.toLowerCase() === 'content-length') {
+          this.#expectedBytes = Number(headers[index + 1])
+        }
+      }
+      headers.push(wireHeaders.requestId, this.requestId)
+      this.#answerHeaders = headers
+    } catch (cause) {
+      this.#connection.failed(cause)
+    }
+  }
+
+  answerData(chunk: Buffer): boolean {
+    try {
+      return this.#relay(chunk)
+    } catch (cause) {
+      this.#connection.failed(cause)
+      return true
+    }
+  }
+
+  answerEnd(): void {
+    try {
+      this.#moves()
+      this.#writeHead()
+      if (!this.response.writableEnded) this.response.end()
+      this.#limitUnread()
+    } catch (cause) {
+      this.#connection.failed(cause)
+    }
+  }
+
+  answerFailed(failure: MetadataError): void {
+    try {
+      this.#answerFailure(failure)
+    } catch (cause) {
+      this.#connection.failed(cause)
+    }
+  }
+
+  #relay(chunk: Buffer): boolean {
+    const { response } = this
+    this.#writeHead()
+    this.#answeredBytes += chunk.length
+    this.#services.metrics.responseBodyBytes += chunk.length
+    if (this.#answeredBytes === this.#expectedBytes) {
+      // The last part: written together with the head when it is also the first.
+      response.end(chunk)
+      this.#limitUnread()
+      return true
+    }
+    if (response.write(chunk)) return true
+    this.#watchUnread()
+    if (this.#holdUnread()) return true
+    this.#stall()
+    return false
+  }
+
+  /** Says how much of the answer the guest has not taken. @returns false when no more may be taken in for it */
+  #holdUnread(): boolean {
+    return this.#connection.holding?.holdAnswer(this.response.writableLength) ?? false
+  }
+
+  /** Its guest may read as slowly as it likes, as long as nobody waits for what it occupies. */
+  #stall(): void {
+    this.#isStalled = true
+    const { holding } = this.#connection
+    if (!this.#services.forwarder.isCrowded) holding?.stalls()
+    // Not from within the answer that is being read.
+    else process.nextTick(() => this.#isStalled && this.#connection.giveWay('agent'))
+  }
+
+  #moves(): void {
+    if (!this.#isStalled) return
+    this.#isStalled = false
+    this.#connection.holding?.moves()
+  }
+
+  /** Nothing of the request or its answer is held any more. */
+  #release(): void {
+    this.#releaseBody()
+    this.#moves()
+    this.#connection.holding?.holdAnswer(0)
+  }
+
+  #answerFailure(failure: MetadataError): void {
+    const { metrics, log } = this.#services
+    metrics.countRefusal(failure.code)
+    log.write(failure.code, () => ({
+      ...this.#connection.describe(),
+      requestId: this.requestId,
+      cause: causeText(failure),
+      ...failure.details,
+    }))
+    if (this.response.headersSent) {
+      this.#state = 'over'
+      this.#connection.reset()
+      return
+    }
+    const { accept } = this.request.headers
+    const answer = errorResponse(failure.code, { requestId: this.requestId, accept })
+    this.#state = 'answering'
+    metrics.countAnswer(answer.status)
+    this.response.writeHead(answer.status, { ...answer.headers })
+    this.response.end(answer.body)
+    this.#limitUnread()
+  }
+
+  /** One source may have so many requests under way; this one may have to wait for its turn. */
+  #ask(body: Buffer | null): void {
+    this.#state = 'waiting'
+    this.#body = body
+    if (this.#connection.takeTurn(this)) this.#send()
+  }
+
+  turnCame(): void {
+    try {
+      if (this.#state === 'waiting') this.#send()
+    } catch (cause) {
+      this.#connection.failed(cause)
+    }
+  }
+
+  #send(): void {
+    this.#state = 'asking'
+    const body = this.#body
+    const { requestId } = this
+    const { target } = this.head
+    const { method = 'GET' } = this.request
+    this.#upstream = this.#services.forwarder.send(
+      { method, target, body, requestId },
+      this.#connection.identity,
+      this,
+    )
+  }
+
+  /**
+   * Bodies are read whole before the agent is asked. A guest that sends its few bytes slowly would otherwise hold one of the
+   * connections to the agent that all guests share.
+   */
+  #collect(): void {
+    this.#state = 'collecting'
+    const { request, response } = this
+    // A plain one has no body.
+    if (!(request instanceof IncomingMessage) || response instanceof PlainResponse) return
+    if (this.#awaitsContinue) response.writeContinue()
+    request.on('data', (chunk: Buffer) => {
+      try {
+        if (this.#state === 'collecting') this.#keep(chunk)
+      } catch (cause) {
+        this.#connection.failed(cause)
+      }
+    })
+    request.on('end', () => {
+      try {
+        if (this.#state === 'collecting') this.#collected()
+      } catch (cause) {
+        this.#connection.failed(cause)
+      }
+    })
+  }
+
+  #keep(chunk: Buffer): void {
+    const bytes = this.#bodyBytes + chunk.length
+    if (bytes > this.#services.limits.bodyBytes) {
+      this.#connection.refuse('body_too_large', this)
+    } else if (this.#connection.holding?.holdBody(bytes) === true) {
+      this.#bodyBytes = bytes
+      this.#chunks.push(chunk)
+    } else {
+      this.#connection.refuse('overloaded', this)
+    }
+  }
+
+  #collected(): void {
+    this.#services.metrics.requestBodyBytes += this.#bodyBytes
+    const body = this.#bodyBytes === 0 ? null : Buffer.concat(this.#chunks)
+    this.#chunks = []
+    this.#ask(body)
+  }
+
+  #releaseBody(): void {
+    if (this.#bodyBytes > 0) this.#connection.holding?.holdBody(0)
+    this.#bodyBytes = 0
+    this.#body = null
+    this.#chunks = []
+  }
+
+  #writeHead(): void {
+    if (this.response.headersSent) return
+    this.#services.metrics.countAnswer(this.#status)
+    this.response.writeHead(this.#status, this.#answerHeaders)
+  }
+
+  /** A guest that does not read its answer must not hold it for ever. */
+  #limitUnread(): void {
+    this.#releaseBody()
+    if (this.#connection.socket.writableLength === 0) return
+    this.#watchUnread()
+    this.#holdUnread()
+  }
+
+  #watchUnread(): void {
+    const { socket } = this.#connection
+    socket.setTimeout(this.#services.limits.timeoutRequest)
+    // Node's server has a listener on each of its connections.
+    if (socket.listenerCount('timeout') === 0) socket.on('timeout', endUnread)
+  }
+}
+
+function responseFinished(this: GuestResponse): void {
+  this.exchange?.finished()
+}
+
+function responseDrained(this: GuestResponse): void {
+  this.exchange?.drained()
+}
+
+function endUnread(this: Socket): void {
+  this.destroy()
+}
+
+/** A write to a connection that has just gone; its close is what counts. */
+function ignoreError(): void {
+  // Nothing to do.
+}

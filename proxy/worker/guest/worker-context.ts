@@ -1,0 +1,19 @@
+import type { Clock } from '../../../lib/runtime/clock.ts'
+import type { Forwarder } from '../forwarding/forwarder.ts'
+import type { Ledger } from './ledger.ts'
+import type { WorkerMetrics } from '../shared/metrics.ts'
+import type { WorkerConfig } from '../shared/protocol.ts'
+import type { RefusalLog } from '../../../lib/observe/refusal-log.ts'
+import type { RequestIds } from './request-ids.ts'
+
+/** What every connection and request of a worker shares. */
+export interface GuestServices {
+  readonly forwarder: Forwarder
+  readonly limits: WorkerConfig['limits']
+  readonly metrics: WorkerMetrics
+  readonly log: RefusalLog
+  readonly requestIds: RequestIds
+  /** For all that guests make this worker hold. */
+  readonly ledger: Ledger
+  readonly clock: Clock
+}

@@ -1,0 +1,117 @@
+/**
+ * How does a worker go on whose opener has died, and how do its sockets come to the next one? Whatever it knows of guests it knows
+ * without the opener: a socket stays in the namespace it was made in, and leases are revoked by the agent itself.
+ */
+import { closeSync } from 'node:fs'
+import type { Clock, Milliseconds } from '../../../lib/runtime/clock.ts'
+import {
+  callLibc,
+  descriptorsPerMessage,
+  linux,
+  receiveBytes,
+  sendDescriptors,
+  SystemCallError,
+} from '../../linux/libc.ts'
+import { peerOfDescriptor } from '../../linux/peer-credentials.ts'
+
+/**
+ * All that the next opener says to a worker of a dead one, one byte on a connection. `take`: send me your listening sockets.
+ * `release`: accept no more. The answer to both ends with the connection.
+ */
+export const orphanWords = { take: 1, release: 2 } as const
+
+export interface OutlivingOptions {
+  readonly clock: Clock
+  /** At most. */
+  readonly limit: Milliseconds
+  /**
+   * Where the next opener connects: a listening SOCK_SEQPACKET socket that the opener made. Workers share it, and none of them accepts
+   * there while the opener lives.
+   */
+  readonly socket: number
+  /** Who may ask there, by number: the opener's user. */
+  readonly owner: number
+  /** The listening sockets of this moment. */
+  readonly descriptors: () => readonly number[]
+  /** Looked at now and then: somebody wants this process to end. */
+  readonly isToEnd: () => boolean
+}
+
+const askAgain: Milliseconds = 20
+/** The next opener says its word at once, and takes what it is sent at once. */
+const talkLimit: Milliseconds = 2_000
+const talkAgain: Milliseconds = 2
+
+/**
+ * Answers the next opener until it says that it serves, or until the limit has passed.
+ * @returns what is to be called when nothing is accepted here any more
+ */
+export async function outlived(options: OutlivingOptions): Promise<() => void> {
+  const { clock, limit, socket, owner, descriptors, isToEnd } = options
+  const end = clock.now() + limit
+  while (clock.now() < end && !isToEnd()) {
+    const connection = accepted(socket)
+    if (connection === undefined) {
+      await clock.sleep(askAgain)
+      continue
+    }
+    const word = isOf(owner, connection) ? await heard(connection, clock) : undefined
+    if (word === orphanWords.release) {
+      return () => {
+        // In this order: when the other side sees the end, this process is none of those that listen there.
+        closeSync(socket)
+        closeSync(connection)
+      }
+    }
+    if (word === orphanWords.take) await give(connection, descriptors(), clock)
+    closeSync(connection)
+  }
+  return () => closeSync(socket)
+}
+
+function accepted(socket: number): number | undefined {
+  try {
+    return callLibc('accept4', socket, 0, 0, linux.SOCK_CLOEXEC | linux.SOCK_NONBLOCK)
+  } catch {
+    return undefined
+  }
+}
+
+function isOf(owner: number, connection: number): boolean {
+  try {
+    return peerOfDescriptor(connection).userId === owner
+  } catch {
+    return false
+  }
+}
+
+async function heard(connection: number, clock: Clock): Promise<number | undefined> {
+  const byte = Buffer.alloc(1)
+  const isHeard = await untilDone(clock, () => receiveBytes(connection, byte))
+  return isHeard ? byte[0] : undefined
+}
+
+async function give(connection: number, fds: readonly number[], clock: Clock): Promise<void> {
+  for (let sent = 0; sent < fds.length; sent += descriptorsPerMessage) {
+    const batch = fds.slice(sent, sent + descriptorsPerMessage)
+    if (!(await untilDone(clock, () => sendDescriptors(connection, batch)))) return
+  }
+}
+
+/** ETOOMANYREFS: more descriptors are under way than an unprivileged user may have there. */
+const notYet: ReadonlySet<string> = new Set(['EAGAIN', 'ETOOMANYREFS'])
+
+/** @returns false when it cannot be done, or not in time */
+async function untilDone(clock: Clock, talk: () => unknown): Promise<boolean> {
+  const end = clock.now() + talkLimit
+  for (;;) {
+    try {
+      talk()
+      return true
+    } catch (cause) {
+      const isLater = cause instanceof SystemCallError && notYet.has(cause.errnoName)
+      if (!isLater || clock.now() >= end) return false
+      await clock.sleep(talkAgain)
+    }
+  }
+}

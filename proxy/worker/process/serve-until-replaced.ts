@@ -1,0 +1,31 @@
+/** How long does a worker go on whose opener is gone? */
+import { closeSync } from 'node:fs'
+import type { Clock, Milliseconds } from '../../../lib/runtime/clock.ts'
+import type { DescriptorBatch } from '../../linux/descriptor-queue.ts'
+
+export interface LingeringOptions {
+  readonly clock: Clock
+  readonly limit: Milliseconds
+  /** Takes what the descriptor channel holds, as {@link DescriptorQueue} does. */
+  readonly receive: () => DescriptorBatch
+}
+
+const askAgain: Milliseconds = 50
+
+/** Resolves when nobody holds the other end of the descriptor channel any more, or when the limit has passed. */
+export async function lingered({ clock, limit, receive }: LingeringOptions): Promise<void> {
+  const begin = clock.now()
+  while (clock.now() - begin < limit && !isEnded(receive)) await clock.sleep(askAgain)
+}
+
+function isEnded(receive: () => DescriptorBatch): boolean {
+  try {
+    const { count, fds } = receive()
+    // Sent before the end of the opener, without the word what they are.
+    for (const fd of fds) closeSync(fd)
+    return count === 0
+  } catch {
+    // Nothing is there, and somebody could still send.
+    return false
+  }
+}

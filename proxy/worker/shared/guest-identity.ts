@@ -1,0 +1,86 @@
+import type { IngressPort } from '../../../lib/identity/ingress-port.ts'
+import type { IpAddress } from '../../../lib/identity/ip-address.ts'
+import type { MacAddress } from '../../../lib/identity/mac-address.ts'
+import { scopeText } from '../../../lib/identity/scope.ts'
+import { wireHeaders } from '../../../lib/wire/wire-headers.ts'
+import type { NamespaceAccount } from '../guest/accounts.ts'
+import type { ListenerDescription } from './protocol.ts'
+
+/** A listening socket as its connections see it: the one source of their identity. */
+export interface GuestListener {
+  readonly description: ListenerDescription
+  /** The description's scope as `scopeText` writes it. */
+  readonly scope: string
+  /** The socket was made in the namespace of a router, and not by a worker for itself. */
+  readonly isInRouter: boolean
+  /** Nothing is accepted there any more. */
+  isClosed: boolean
+  /** Shared by all listeners of the scope. */
+  readonly account: NamespaceAccount
+  /** Name and value of the one header that says the scope. */
+  readonly scopeHeader: readonly [name: string, value: string]
+}
+
+/** @throws {RangeError} when the flavour has no header for the scope */
+export function guestListener(
+  description: ListenerDescription,
+  account: NamespaceAccount,
+): GuestListener {
+  return {
+    description,
+    scope: scopeText(description.scope),
+    isInRouter: description.scope.kind === 'router' && !('host' in description),
+    isClosed: false,
+    account,
+    scopeHeader: scopeHeader(description),
+  }
+}
+
+/** What identifies the guest behind one connection, worked out once. */
+export interface GuestIdentity {
+  readonly listener: GuestListener
+  /** The socket's peer. */
+  readonly address: IpAddress
+  readonly sourceMac: MacAddress | undefined
+  /** In a router's namespace, the port by which the connection came, where the kernel knew it. */
+  readonly ingressPort: IngressPort | undefined
+  /** Names and values in turn: the headers that tell the agent all of this. */
+  readonly headers: readonly string[]
+}
+
+/**
+ * Builds the identity headers of a connection from nothing but its listener and its socket: one scope header by flavour,
+ * the peer's address, and the MAC and the router's port where the kernel knew them.
+ * @see neutron/agent/metadata/driver.py, neutron/agent/ovn/metadata/driver.py for the flavours
+ */
+export function identifyGuest(
+  listener: GuestListener,
+  address: IpAddress,
+  sourceMac: MacAddress | undefined,
+  ingressPort?: IngressPort,
+): GuestIdentity {
+  const headers = [...listener.scopeHeader, wireHeaders.forwardedFor, address]
+  if (sourceMac !== undefined) headers.push(wireHeaders.sourceMac, sourceMac)
+  if (ingressPort !== undefined) headers.push(wireHeaders.ingressPort, ingressPort)
+  return { listener, address, sourceMac, ingressPort, headers }
+}
+
+function scopeHeader({ scope, flavour }: ListenerDescription): [name: string, value: string] {
+  if (scope.kind === 'router') {
+    if (flavour === 'ovn') throw new RangeError('OVN metadata has no router scope')
+    return [wireHeaders.routerId, scope.routerId]
+  }
+  return [flavour === 'ovn' ? wireHeaders.ovnNetworkId : wireHeaders.networkId, scope.networkId]
+}
+
+/** For one line of a log. */
+export function describeGuest(guest: GuestIdentity): Record<string, unknown> {
+  const { scope, netns } = guest.listener.description
+  return {
+    scope: scopeText(scope),
+    netns,
+    source: guest.address,
+    ...(guest.sourceMac !== undefined && { sourceMac: guest.sourceMac }),
+    ...(guest.ingressPort !== undefined && { ingressPort: guest.ingressPort }),
+  }
+}

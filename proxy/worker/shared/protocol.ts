@@ -1,0 +1,194 @@
+import type { IngressPort } from '../../../lib/identity/ingress-port.ts'
+import type { Bytes, Count, EpochMilliseconds, Milliseconds } from '../../../lib/runtime/clock.ts'
+import type { LogLevel } from '../../../lib/runtime/log.ts'
+import type { ReasonCode } from '../../../lib/runtime/reason-codes.ts'
+import type { Scope } from '../../../lib/identity/scope.ts'
+import type { MetricJson } from './metrics.ts'
+
+/** What a listening socket stands for. The worker gets it beside the descriptor and never looks anywhere else for it. */
+export interface ListenerDescription {
+  /** Unique for the life of the opener; never used again. */
+  readonly listenerId: number
+  readonly scope: Scope
+  /** `ovn` says the network id in `X-OVN-Network-ID`, `ml2` in Neutron's two headers. */
+  readonly flavour: 'ml2' | 'ovn'
+  /** Name of the namespace, for logs only: names are reused, identities are not. */
+  readonly netns: string
+  /** What was bound, for logs: `[::]:9697`. */
+  readonly bound: string
+}
+
+/** A listener that the worker binds itself, in the namespace it lives in: a demo where there are no namespaces. */
+export interface OwnListenerDescription extends ListenerDescription {
+  readonly host: string
+  readonly tcpPort: number
+}
+
+/** Where an agent listens. Holds a private key where it is of another host: whole addresses are never logged. */
+export type AgentAddress =
+  | { readonly kind: 'unix'; readonly socket: string }
+  | {
+      readonly kind: 'tls'
+      readonly host: string
+      readonly tcpPort: number
+      /** The name its certificate must bear, when that is not the host's. */
+      readonly serverName?: string
+      readonly tls: AgentTls
+    }
+
+/** PEM texts. The opener reads the files, so that workers need not be able to. */
+export interface AgentTls {
+  readonly certificate: string
+  readonly key: string
+  readonly ca: string
+}
+
+/** How one worker finds an agent. */
+export interface AgentReport {
+  /** A path, or `https://192.0.2.1:9699`. */
+  readonly agent: string
+  readonly state: 'up' | 'down'
+  /** True for the one that gave the latest answer. */
+  readonly isAnswering: boolean
+  readonly lastFailure?: string
+}
+
+/** The part of the proxy's configuration that workers need; plain data, sent once before the first listener. */
+export interface WorkerConfig {
+  readonly logLevel: LogLevel
+  /** Of every listening socket, as the opener gave it to `listen(2)`: Node calls that again. @default 1024 */
+  readonly backlog?: Count
+  readonly agent: {
+    /** In order of preference, at least one. */
+    readonly addresses: readonly AgentAddress[]
+    /** To each, at most, of one worker. */
+    readonly connections: Count
+    /** To all agents together; also how long missing or restarting ones are waited for. */
+    readonly timeoutConnect: Milliseconds
+    /** To the head of an answer, beyond the limit for connecting; waiting for a free connection counts. */
+    readonly timeoutHeaders: Milliseconds
+    /** Between two parts of an answer's body. */
+    readonly timeoutBody: Milliseconds
+    /** Whether they are asked now and then if they still answer. */
+    readonly asksHealth: boolean
+  }
+  /** Absent: every request goes over the agent. */
+  readonly forwarding?: {
+    /** UNIX stream socket on which the agent leases signed header sets. */
+    readonly leaseSocket: string
+    /** Leases held at one time. */
+    readonly leases: Count
+    /** To each compute endpoint, of one worker; more requests go over the agent. */
+    readonly connections: Count
+    /** Short: the agent is always there to fall back on. */
+    readonly timeoutConnect: Milliseconds
+  }
+  /** Absent: whoever connects is a guest. */
+  readonly canary?: {
+    /** Path with the token that only workers of this opener know. */
+    readonly target: string
+    readonly timeout: Milliseconds
+    readonly asksAgent: boolean
+  }
+  readonly limits: {
+    readonly headBytes: Bytes
+    readonly bodyBytes: Bytes
+    readonly timeoutHead: Milliseconds
+    /** For head and body together; also how long a guest may leave an answer unread. */
+    readonly timeoutRequest: Milliseconds
+    readonly timeoutKeepAlive: Milliseconds
+    /** Whose requests are served at once; more wait. This one and the next count in each worker by itself. */
+    readonly connectionsPerSource: Count
+    readonly connectionsPerNamespace: Count
+    readonly requestsPerConnection: Count
+  }
+}
+
+/**
+ * Supervisor → worker, one JSON value a line over a pipe. Descriptors travel beside it, by SCM_RIGHTS on a SOCK_SEQPACKET pair.
+ * @see childDescriptors
+ */
+export type ToWorker =
+  | { readonly kind: 'configure'; readonly config: WorkerConfig }
+  /** As many descriptors, in this order, were sent before this message. */
+  | { readonly kind: 'listeners'; readonly listeners: readonly ListenerDescription[] }
+  /** Bind these by yourself; no descriptors travel. Answered by `listening` or `listen-failed` as the others are. */
+  | { readonly kind: 'own-listeners'; readonly listeners: readonly OwnListenerDescription[] }
+  /** Stop accepting on these and close them; connections already accepted are served to their end. */
+  | { readonly kind: 'close-listeners'; readonly listenerIds: readonly number[] }
+  /** Other agents or other certificates from now on. */
+  | { readonly kind: 'reconfigure-agents'; readonly addresses: readonly AgentAddress[] }
+  /** Stop accepting everywhere, finish what runs, answer `drained`, exit. */
+  | { readonly kind: 'drain'; readonly limit: Milliseconds }
+  /** Should the supervisor be gone, serve until another one does, and drain then. Replaces an order given before. */
+  | { readonly kind: 'serve-until'; readonly order: ServeUntil }
+  /** Answered by `pong`, at once. */
+  | { readonly kind: 'ping'; readonly id: number }
+  | { readonly kind: 'metrics'; readonly id: number }
+  /** Say what is known of a request that went straight to compute. Answered by `direct-record`. */
+  | { readonly kind: 'find-request'; readonly id: number; readonly requestId: string }
+  /** Ask over a connecting socket, whose descriptor was sent before this message. Answered by `canary`. */
+  | { readonly kind: 'ask-canary'; readonly canaryId: number }
+
+/** Until when a worker serves that has no supervisor any more: until it is replaced, or the deadline has passed. */
+export interface ServeUntil {
+  /** From the end of the supervisor. 0: the worker drains at once. */
+  readonly deadline: Milliseconds
+  /**
+   * Present: the next supervisor runs as the user `owner`, takes the sockets and releases the worker on the takeover socket, whose
+   * descriptor was sent before this message. Absent: the service manager keeps the sockets and the other end of the descriptor
+   * channel, and the worker is replaced once nobody holds that end.
+   */
+  readonly takeover?: { readonly owner: number }
+}
+
+/** What became of a request that a worker sent straight to compute. */
+export interface DirectRecord {
+  readonly requestId: string
+  readonly at: EpochMilliseconds
+  readonly method: string
+  /** The request-target, cut where it becomes long. */
+  readonly target: string
+  /** As `scopeText` writes it. */
+  readonly scope: string
+  readonly sourceIp: string
+  readonly sourceMac: string
+  /** In a router's namespace: the port by which the connection came, or `other`. */
+  readonly ingressPort?: IngressPort
+  /** Whom the lease was for. */
+  readonly instanceId: string
+  readonly projectId: string
+  /** Origin of the endpoint. */
+  readonly upstream: string
+  /** `cut_off`: the answer broke off in the middle. `left`: the guest did not wait. */
+  readonly outcome: 'relayed' | 'refused' | 'cut_off' | 'left'
+  /** What the guest got; 0 when nothing. */
+  readonly status: number
+  readonly reason?: ReasonCode
+  readonly span: Milliseconds
+}
+
+/** Why a canary was not answered by a worker of this supervisor: one of another supervisor got it. That says nothing about guests. */
+export const notOurs = 'answered by a worker of another supervisor'
+
+/** What came of asking as the canary. `why` is a reason code, the kernel's word, or a few words. */
+export type CanaryOutcome =
+  | { readonly ok: true; readonly latency: Milliseconds }
+  | { readonly ok: false; readonly why: string }
+
+/** Worker → supervisor, one JSON value a line over a pipe. @see readFromWorker */
+export type FromWorker =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'listening'; readonly listenerIds: readonly number[] }
+  | {
+      readonly kind: 'listen-failed'
+      readonly failures: readonly { readonly listenerId: number; readonly cause: string }[]
+    }
+  | { readonly kind: 'pong'; readonly id: number }
+  | { readonly kind: 'metrics'; readonly id: number; readonly metrics: readonly MetricJson[] }
+  /** In order of preference, whenever something has changed. */
+  | { readonly kind: 'agents'; readonly agents: readonly AgentReport[] }
+  | { readonly kind: 'canary'; readonly canaryId: number; readonly outcome: CanaryOutcome }
+  /** Without a record when the request is not among the latest of this worker. */
+  | { readonly kind: 'direct-record'; readonly id: number; readonly record?: DirectRecord }
+  | { readonly kind: 'drained' }

@@ -1,0 +1,241 @@
+import { writeFileSync } from 'node:fs'
+import t, { type Test } from 'tap'
+import type { Hono } from 'hono'
+import { runProgram } from '../../../lib/cli/command.ts'
+import { operatorProgram } from '../../../deploy/overlapd/operator-program.ts'
+import { createAdminApp, type PartReadiness } from '../../../lib/http/admin-app.ts'
+import { serveApp } from '../../../lib/http/serve.ts'
+import { reasonCodes } from '../../../lib/runtime/reason-codes.ts'
+import { FakeTerminal } from '../../support/fake-terminal.ts'
+import { scratchFolder } from '../../support/scratch-folder.ts'
+
+async function run(...argv: string[]) {
+  const terminal = new FakeTerminal({ PATH: '/nowhere' })
+  const exitCode = await runProgram(operatorProgram(), argv, terminal)
+  return { exitCode, ...terminal.written() }
+}
+
+interface Daemon {
+  readonly parts?: readonly PartReadiness[]
+  readonly status?: unknown
+  readonly explanations?: Readonly<Record<string, unknown>>
+}
+
+/** A daemon's admin socket as the contract has it. */
+async function startDaemon(t: Test, daemon: Daemon): Promise<string> {
+  const app: Hono = createAdminApp({
+    readiness: () => daemon.parts ?? [{ name: 'listener', ready: true, detail: '' }],
+    metrics: async () => ({ contentType: 'text/plain', text: '' }),
+    status: () => daemon.status ?? {},
+  })
+  app.get('/explain', (context) => {
+    const { search } = new URL(context.req.url)
+    const found = daemon.explanations?.[search]
+    return found === undefined
+      ? context.json({ message: `nothing about ${search}` }, 404)
+      : context.json(found as object)
+  })
+  const socket = `${scratchFolder(t)}/admin.sock`
+  const serving = await serveApp({ app, listen: [{ socket, mode: 0o600 }] })
+  t.teardown(() => serving.close())
+  return socket
+}
+
+const waiting = { name: 'directory', ready: false, detail: 'waits for \u001b[31mNeutron' }
+
+t.test('overlapd health ends with 0, 1 or 2 and names what is not ready', async (t) => {
+  const ready = await startDaemon(t, {})
+  const notReady = await startDaemon(t, { parts: [waiting] })
+  t.strictSame(await run('health', '--proxy', ready, '--agent', ready), {
+    exitCode: 0,
+    out: 'proxy: ready\nagent: ready\n',
+    error: '',
+  })
+  t.strictSame(await run('health', '--proxy', ready, '--agent', notReady), {
+    exitCode: 1,
+    out: 'proxy: ready\nagent: not ready\n  directory: waits for \\u001b[31mNeutron\n',
+    error: '',
+  })
+  const gone = `${scratchFolder(t)}/none.sock`
+  t.match(await run('health', '--proxy', gone, '--agent', notReady), {
+    exitCode: 2,
+    out: /^proxy: Cannot ask ".*none\.sock": the socket does not exist/,
+  })
+  const json = await run('health', '--json', '--proxy', ready, '--agent', gone)
+  t.match(JSON.parse(json.out), [
+    { daemon: 'proxy', reachable: true, ready: true },
+    { daemon: 'agent', reachable: false, why: /does not exist/ },
+  ])
+})
+
+t.test('overlapd status prints what both daemons say, in full as JSON', async (t) => {
+  const proxy = await startDaemon(t, {
+    status: { workers: 2, listeners: Array.from({ length: 25 }, (_, n) => n) },
+  })
+  const agent = await startDaemon(t, {
+    parts: [waiting],
+    status: { directory: { kind: 'static' } },
+  })
+  const { exitCode, out } = await run('status', '--proxy', proxy, '--agent', agent)
+  t.equal(exitCode, 1)
+  t.match(out, /^proxy: ready\n {2}workers +2\n/)
+  t.match(out, /listeners +0, 1, 2, .* 19, … and 5 more, see --json\n\nagent: not ready\n/)
+  t.match(out, /directory\.kind +static\n$/)
+  const json = JSON.parse(
+    (await run('status', '--json', '--proxy', proxy, '--agent', agent)).out,
+  ) as {
+    proxy: { status: { listeners: unknown[] } }
+  }
+  t.equal(json.proxy.status.listeners.length, 25)
+})
+
+t.test('overlapd explain prints each step and the verdict, and what to do', async (t) => {
+  const steps = [{ step: 'ports', detail: { byAddress: 1, name: 'a\u001b[2J' }, ms: 1.234 }]
+  const agent = await startDaemon(t, {
+    explanations: {
+      '?router=r-1&ip=10.0.0.10': {
+        steps,
+        verdict: {
+          kind: 'found',
+          identity: { instanceId: 'i-1' },
+          basis: 'address',
+          evidence: { why: 'one port' },
+        },
+      },
+      '?network=n-1&ip=10.0.0.11&mac=fa%3A16%3A3e%3A00%3A00%3A01': {
+        steps,
+        verdict: { kind: 'none', reason: 'no_port' },
+      },
+      '?request=q-1': { steps: [], verdict: { kind: 'error', reason: 'directory_unavailable' } },
+    },
+  })
+  const found = await run('explain', '--agent', agent, '--router', 'r-1', '--ip', '10.0.0.10')
+  t.strictSame(found, {
+    exitCode: 0,
+    out: [
+      '  1      1.23 ms  ports  byAddress=1 name=a\\u001b[2J',
+      '',
+      'verdict: found',
+      '  identity: instanceId=i-1',
+      '  basis: address',
+      '  why: one port',
+      '',
+    ].join('\n'),
+    error: '',
+  })
+  const mac = ['--mac', 'fa:16:3e:00:00:01']
+  const refused = await run(
+    'explain',
+    '--agent',
+    agent,
+    '--network',
+    'n-1',
+    '--ip',
+    '10.0.0.11',
+    ...mac,
+  )
+  t.equal(refused.exitCode, 1)
+  t.match(
+    refused.out,
+    '  the guest gets: 404 No instance has this address on this network\n  what to do: No port',
+  )
+  t.match(await run('explain', '--agent', agent, '--request', 'q-1'), { exitCode: 2 })
+  const proxy = await startDaemon(t, {
+    explanations: { '?request=q-3': { steps: [], verdict: { kind: 'found', basis: 'lease' } } },
+  })
+  const both = ['--agent', agent, '--proxy', proxy]
+  t.match(await run('explain', ...both, '--request', 'q-2'), {
+    exitCode: 2,
+    out: '',
+    error: 'The agent answered: nothing about ?request=q-2\n',
+  })
+  t.match(await run('explain', ...both, '--request', 'q-3'), {
+    exitCode: 0,
+    out: /verdict: found\n {2}basis: lease\n/,
+  })
+  const json = await run('explain', '--agent', agent, '--request', 'q-1', '--json')
+  t.match(JSON.parse(json.out), { verdict: { reason: 'directory_unavailable' } })
+  const gone = await run('explain', '--agent', `${scratchFolder(t)}/none`, '--request', 'q')
+  t.match(gone, { exitCode: 2, error: /^Cannot ask / })
+})
+
+t.test('overlapd explain says how it wants to be asked', async (t) => {
+  const wrong: [string[], RegExp][] = [
+    [[], /give exactly one of --router, --network and --request/],
+    [['--router', 'a', '--network', 'b', '--ip', '10.0.0.1'], /exactly one/],
+    [['--router', 'a'], /--router needs --ip/],
+    [['--router', 'a', '--ip', '10.1'], /--ip "10.1" is no IP address/],
+    [['--router', 'a', '--ip', '10.0.0.1', '--mac', 'x'], /--mac "x" is no MAC address/],
+    [['--request', 'a', '--ip', '10.0.0.1'], /--request says it all/],
+  ]
+  for (const [argv, message] of wrong) {
+    const { exitCode, error } = await run('explain', ...argv)
+    t.equal(exitCode, 2)
+    t.match(error, message)
+  }
+})
+
+t.test('overlapd reasons prints the error reference', async (t) => {
+  const all = await run('reasons')
+  const markdown = await run('reasons', '--markdown')
+  for (const code of Object.keys(reasonCodes)) {
+    t.match(all.out, new RegExp(`^${code} `, 'm'))
+    t.match(markdown.out, `| \`${code}\` |`)
+  }
+  t.match((await run('reasons', 'no_port')).out, /^no_port\n {2}status +404\n[^]*what to do/)
+  t.strictSame(
+    Object.keys(JSON.parse((await run('reasons', '--json')).out) as object),
+    Object.keys(reasonCodes),
+  )
+  t.strictSame(Object.keys(JSON.parse((await run('reasons', 'no_port', '--json')).out) as object), [
+    'no_port',
+  ])
+  t.match(await run('reasons', 'no_prt'), {
+    exitCode: 2,
+    error: /there is no reason code "no_prt"; did you mean no_port\?/,
+  })
+})
+
+t.test('overlapd doctor finds what is wrong and says what to do', async (t) => {
+  const ready = await startDaemon(t, {})
+  const folder = scratchFolder(t)
+  writeFileSync(`${folder}/good.yaml`, 'a: 1\n')
+  writeFileSync(`${folder}/bad.yaml`, 'a: [\n')
+  const netns = ['--netns', folder]
+  const well = await run(
+    'doctor',
+    '--proxy',
+    ready,
+    '--agent',
+    ready,
+    '--config',
+    `${folder}/good.yaml`,
+    ...netns,
+  )
+  t.equal(well.exitCode, 0)
+  t.match(well.out, /^ok {4}daemons: proxy is ready\nok {4}daemons: agent is ready\n/)
+  t.match(well.out, /ok {4}configuration: .*good\.yaml can be read\n/)
+  t.match(well.out, /ok {4}clock: the clock says 20/)
+  const notReady = await startDaemon(t, { parts: [waiting] })
+  const none = `${folder}/none`
+  const broken = ['--config', `${folder}/bad.yaml`, '--netns', none]
+  const bad = await run('doctor', '--proxy', notReady, '--agent', none, ...broken)
+  t.equal(bad.exitCode, 1)
+  t.match(
+    bad.out,
+    /^warn {2}daemons: proxy is not ready: directory \(waits for \\u001b\[31mNeutron\)\n {6}→ Wait/,
+  )
+  t.match(bad.out, /\nfail {2}daemons: Cannot ask ".*none"/)
+  t.match(bad.out, /\nfail {2}configuration: .*bad\.yaml:/)
+  t.match(bad.out, /\nwarn {2}namespaces: No namespaces can be seen: ENOENT/)
+  const json = await run('doctor', '--json', '--proxy', ready, '--agent', ready)
+  t.ok((JSON.parse(json.out) as unknown[]).length >= 6)
+})
+
+t.test('every command of overlapd has a help with examples and exit codes', async (t) => {
+  for (const { name } of operatorProgram().commands) {
+    const { exitCode, out } = await run(name, '--help')
+    t.equal(exitCode, 0)
+    t.match(out, new RegExp(`^Usage: overlapd ${name} [^]*\nExamples:\n[^]*\nExit codes:\n`))
+  }
+})

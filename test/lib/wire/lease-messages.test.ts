@@ -1,0 +1,72 @@
+import t from 'tap'
+import { leaseLine, readLeaseNews, readLeaseRequest } from '../../../lib/wire/lease-messages.ts'
+
+const ask = {
+  kind: 'ask',
+  ask: 1,
+  scope: { kind: 'router', routerId: 'r1' },
+  sourceIp: '10.0.0.10',
+  sourceMac: 'fa:16:3e:00:00:01',
+}
+
+t.test('readLeaseRequest reads what leaseLine wrote', async (t) => {
+  for (const request of [
+    ask,
+    { ...ask, scope: { kind: 'network', networkId: 'n1' }, sourceIp: 'fe80::1' },
+    { ...ask, ingressPort: '4d2a7c11-9e' },
+    { ...ask, ingressPort: 'other' },
+    { kind: 'stale', lease: 3 },
+  ]) {
+    const read = readLeaseRequest(request)
+    t.strictSame(read, request)
+    t.strictSame(read && JSON.parse(leaseLine(read)), request)
+    t.match(read && leaseLine(read), /^[^\n]*\n$/)
+  }
+})
+
+t.test('readLeaseRequest takes no key that is less than whole', async (t) => {
+  const { sourceMac, ...withoutMac } = ask
+  t.ok(sourceMac)
+  for (const request of [
+    withoutMac,
+    { ...ask, sourceMac: 'fa:16:3e:00:00' },
+    { ...ask, sourceIp: '10.0.0' },
+    { ...ask, sourceIp: ['10.0.0.10'] },
+    { ...ask, scope: { kind: 'router', networkId: 'n1' } },
+    { ...ask, scope: { kind: 'all', routerId: 'r1' } },
+    { ...ask, scope: { kind: 'router', routerId: 'r1\r\nx' } },
+    { ...ask, ingressPort: '4D2A7C11-9E' },
+    { ...ask, ingressPort: null },
+    { ...ask, ask: '1' },
+    { ...ask, ask: 1.5 },
+    { ...ask, kind: 'lease' },
+    { kind: 'stale' },
+    [ask],
+    null,
+    'ask',
+  ]) {
+    t.equal(readLeaseRequest(request), undefined, JSON.stringify(request))
+  }
+})
+
+t.test('readLeaseRequest knows an ingress port beside a router alone', async (t) => {
+  const ofNetwork = { ...ask, scope: { kind: 'network', networkId: 'n1' } }
+  t.strictSame(readLeaseRequest({ ...ofNetwork, ingressPort: 'other' }), ofNetwork)
+})
+
+t.test('readLeaseNews reads what an agent says', async (t) => {
+  t.strictSame(readLeaseNews({ kind: 'heartbeat', more: 1 }), { kind: 'heartbeat' })
+  const concurrency = { min: 1, max: 8 }
+  const heartbeat = { kind: 'heartbeat', concurrency }
+  t.strictSame(readLeaseNews(heartbeat), heartbeat)
+  for (const wrong of [{ min: 0 }, { min: 9 }, { max: 1.5 }, { min: '1' }]) {
+    const said = { kind: 'heartbeat', concurrency: { ...concurrency, ...wrong } }
+    t.equal(readLeaseNews(said), undefined, JSON.stringify(wrong))
+  }
+  t.strictSame(readLeaseNews({ kind: 'revoke', leases: [1, 2] }), {
+    kind: 'revoke',
+    leases: [1, 2],
+  })
+  t.equal(readLeaseNews({ kind: 'revoke', leases: ['1'] }), undefined)
+  t.equal(readLeaseNews({ kind: 'refused' }), undefined)
+})

@@ -1,0 +1,56 @@
+import t from 'tap'
+import { proxyPage } from '../../../proxy/admin/page.ts'
+import type { ProxyStatus } from '../../../proxy/admin/admin-server.ts'
+
+const namespace = (netns: string, changes: object = {}): ProxyStatus['namespaces'][number] => ({
+  netns,
+  kind: 'router',
+  scope: 'router/r-1',
+  flavour: 'ml2',
+  state: 'serving',
+  listeners: ['[::]:9697'],
+  interception: 'applied',
+  ...changes,
+})
+
+const status: ProxyStatus = {
+  version: '1.2.3',
+  pid: 17,
+  agents: [
+    { agent: '/run/agent.sock', up: 1, down: 1, answering: 0, lastFailure: 'connect EACCES' },
+  ],
+  namespaces: [
+    namespace('qrouter-well'),
+    namespace('qrouter-<b>ill</b>', { state: 'failed', why: 'held by <i>1, haproxy</i>' }),
+  ],
+  refused: [{ netns: 'qdhcp-two', why: 'two names' }],
+  workers: [
+    { pid: 18, state: 'ready', since: '2026-01-01T00:00:00.000Z', restarts: 0, agents: [] },
+  ],
+}
+
+t.test('the page of the proxy shows trouble first, and escapes what others wrote', async (t) => {
+  const page = await proxyPage(status, [{ name: 'agents', ready: false, detail: '0 of <1>' }])
+  t.match(page, /2 in all, 1 with trouble,\s+1 refused/)
+  t.match(page, 'Not ready: agents (0 of &lt;1&gt;)')
+  t.match(page, 'qrouter-&lt;b&gt;ill&lt;/b&gt;')
+  t.match(page, 'held by &lt;i&gt;1, haproxy&lt;/i&gt;')
+  t.match(page, 'connect EACCES')
+  const places = ['qdhcp-two', 'qrouter-&lt;b&gt;', 'qrouter-well'].map((name) =>
+    page.indexOf(name),
+  )
+  t.strictSame(
+    places,
+    places.toSorted((a, b) => a - b),
+  )
+  t.notMatch(page, /<(?:b|i|script)>/)
+})
+
+t.test('the page of the proxy cuts long lists and says what none is', async (t) => {
+  const many = Array.from({ length: 600 }, (_, number) => namespace(`qrouter-${number}`))
+  const page = await proxyPage({ ...status, refused: [], namespaces: many }, [])
+  t.match(page, 'The first 500 are shown')
+  t.equal(page.split('qrouter-').length - 1, 500)
+  t.match(page, 'Ready: guests get answers.')
+  t.match(await proxyPage({ ...status, refused: [], namespaces: [] }, []), 'None.')
+})

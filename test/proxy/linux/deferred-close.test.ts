@@ -1,0 +1,19 @@
+import t from 'tap'
+import { LateClosing } from '../../../proxy/linux/deferred-close.ts'
+
+t.test('LateClosing closes the older half when it is full, and all when asked', async (t) => {
+  const closed: number[] = []
+  const late = new LateClosing<number>(4, (item) => closed.push(item))
+  for (const item of [1, 2, 3, 4]) {
+    late.makeRoom()
+    late.add(item)
+  }
+  t.same(closed, [])
+  late.makeRoom()
+  t.same(closed, [1, 2])
+  late.add(5)
+  late.closeAll()
+  t.same(closed, [1, 2, 3, 4, 5])
+  late.closeAll()
+  t.same(closed, [1, 2, 3, 4, 5], 'each once')
+})

@@ -1,0 +1,430 @@
+import {
+  closeSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { once } from 'node:events'
+import { createServer, type Server } from 'node:net'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import {
+  systemClock,
+  type Clock,
+  type Count,
+  type Milliseconds,
+} from '../../../lib/runtime/clock.ts'
+import { silentLogger, type Logger } from '../../../lib/runtime/log.ts'
+import { InheritedSockets } from '../../../proxy/namespaces/inherited-sockets.ts'
+import { OrphanSocket, orphanSocketPath } from '../../../proxy/takeover/takeover-socket.ts'
+import { releaseOrphans, takeFromOrphans } from '../../../proxy/takeover/takeover.ts'
+import {
+  bindSocket,
+  callLibc,
+  connectSocket,
+  linux,
+  listenSocket,
+  openSocket,
+  receiveBytes,
+  sendBytes,
+  sendDescriptors,
+} from '../../../proxy/linux/libc.ts'
+import { unixAddress } from '../../../proxy/linux/unix-address.ts'
+import {
+  orphanWords,
+  outlived,
+  type OutlivingOptions,
+} from '../../../proxy/worker/process/serve-after-crash.ts'
+import { leaveSocket, type LeftSocket } from '../../support/left-socket.ts'
+import { openFolder } from '../../support/running-proxy.ts'
+
+const owner = process.geteuid?.() ?? 0
+const patience: Milliseconds = 60_000
+
+// Nothing else does while everybody waits by a clock.
+const alive = setInterval(() => undefined, patience)
+t.teardown(() => clearInterval(alive))
+
+function copyOf(fd: number): number {
+  return callLibc('fcntl', fd, linux.F_DUPFD_CLOEXEC, 0)
+}
+
+function leftSocket(t: Test): Promise<LeftSocket> {
+  return leaveSocket(join(openFolder(t), 'admin.sock'))
+}
+
+interface Orphan {
+  /** Resolves when it has been released, or gave up. */
+  readonly over: Promise<void>
+}
+
+/** A worker without an opener, as far as the next opener sees it. */
+function orphan(
+  socket: number,
+  descriptors: readonly number[],
+  options: Partial<OutlivingOptions> = {},
+): Orphan {
+  const over = outlived({
+    clock: systemClock,
+    limit: patience,
+    socket: copyOf(socket),
+    owner,
+    descriptors: () => descriptors,
+    isToEnd: () => false,
+    ...options,
+  }).then((finish) => finish())
+  return { over }
+}
+
+async function listenOnLoopback(t: Test): Promise<number> {
+  const server: Server = createServer()
+  t.teardown(() => server.close())
+  server.listen({ host: '127.0.0.1', port: 0 })
+  await once(server, 'listening')
+  return (server as Server & { _handle: { fd: number } })._handle.fd
+}
+
+function inodes(fds: readonly number[]): readonly number[] {
+  return fds.map((fd) => fstatSync(fd).ino)
+}
+
+function closeAll(fds: readonly number[]): void {
+  for (const fd of fds) closeSync(fd)
+}
+
+/** Keeps what is said beside the levels. */
+function hearingLogger(): { readonly logger: Logger; readonly said: string[] } {
+  const said: string[] = []
+  const hear = (_fields: unknown, message: string): void => void said.push(message)
+  return { logger: { ...silentLogger, info: hear, warn: hear, error: hear }, said }
+}
+
+/** A clock whose every wait is over at once, with its length. What others do meanwhile gets its turn. */
+function hastyClock(): Clock {
+  let now = 0
+  return {
+    ...systemClock,
+    now: () => now,
+    async sleep(span) {
+      now += span
+      await new Promise((resolve) => {
+        setImmediate(resolve)
+      })
+    },
+  }
+}
+
+/** Somebody else at the path, who made the socket by himself. */
+function impostor(t: Test): { readonly path: string; readonly fd: number } {
+  const path = orphanSocketPath(join(openFolder(t), 'admin.sock'))
+  const fd = openSocket(linux.AF_UNIX, linux.SOCK_SEQPACKET | linux.SOCK_NONBLOCK)
+  bindSocket(fd, unixAddress(path))
+  listenSocket(fd, 8)
+  t.teardown(() => closeSync(fd))
+  return { path, fd }
+}
+
+/** Accepts the connection, which must be there by the next turn. */
+async function acceptOn(fd: number): Promise<number> {
+  for (let turns = 0; turns < 1_000; turns += 1) {
+    try {
+      return callLibc('accept4', fd, 0, 0, linux.SOCK_CLOEXEC | linux.SOCK_NONBLOCK)
+    } catch {
+      await new Promise((resolve) => {
+        setImmediate(resolve)
+      })
+    }
+  }
+  throw new Error('Nobody connected')
+}
+
+function connectTo(path: string): number {
+  const fd = openSocket(linux.AF_UNIX, linux.SOCK_SEQPACKET | linux.SOCK_NONBLOCK)
+  connectSocket(fd, unixAddress(path))
+  return fd
+}
+
+async function untilEnded(connection: number): Promise<Count> {
+  const bytes = Buffer.alloc(64)
+  let received = 0
+  for (;;) {
+    try {
+      const count = receiveBytes(connection, bytes)
+      if (count === 0) return received
+      received += count
+    } catch (cause) {
+      if (!String(cause).includes('EAGAIN')) return received
+      await systemClock.sleep(2)
+    }
+  }
+}
+
+if (process.platform !== 'linux') {
+  t.comment('Descriptors are handed over on Linux alone: nothing to test here')
+} else {
+  t.test('sockets are taken once, from one of many, and all of them are released', async (t) => {
+    const { path, fd } = await leftSocket(t)
+    const listening = await Promise.all(Array.from({ length: 3 }, () => listenOnLoopback(t)))
+    const workers = [orphan(fd, listening), orphan(fd, listening), orphan(fd, listening)]
+    closeSync(fd)
+    const { logger, said } = hearingLogger()
+
+    const orphans = await takeFromOrphans({ path, clock: systemClock, logger })
+    t.same(inodes(orphans ?? []), inodes(listening), 'the very sockets')
+    t.equal(new Set(orphans).size, 3)
+    closeAll(orphans ?? [])
+    await releaseOrphans({ path, clock: systemClock, logger })
+
+    await Promise.all(workers.map(({ over }) => over))
+    t.match(said, [/left its workers serving$/, /^Took over/])
+    t.equal(await takeFromOrphans({ path, clock: systemClock, logger }), undefined)
+    t.equal(said.length, 2, 'where nobody listens there is nothing to say')
+  })
+
+  t.test('more sockets than a message carries arrive all, in order', async (t) => {
+    const { path, fd } = await leftSocket(t)
+    const listening = await Promise.all(Array.from({ length: 30 }, () => listenOnLoopback(t)))
+    const many = Array.from({ length: 450 }, (_, index) => listening[index % 30]!)
+    const { over } = orphan(fd, many)
+    closeSync(fd)
+
+    const orphans = await takeFromOrphans({ path, clock: systemClock, logger: silentLogger })
+    t.same(inodes(orphans ?? []), inodes(many))
+    closeAll(orphans ?? [])
+    await releaseOrphans({ path, clock: systemClock, logger: silentLogger })
+    await over
+  })
+
+  t.test('an opener that takes and is not heard of again changes nothing', async (t) => {
+    const { path, fd } = await leftSocket(t)
+    const { over } = orphan(fd, [await listenOnLoopback(t)])
+    closeSync(fd)
+    for (let round = 0; round < 3; round += 1) {
+      const orphans = await takeFromOrphans({ path, clock: systemClock, logger: silentLogger })
+      t.equal(orphans?.length, 1)
+      closeAll(orphans ?? [])
+      if (round === 2) await releaseOrphans({ path, clock: systemClock, logger: silentLogger })
+    }
+    await over
+  })
+
+  t.test('the life of an orphan is bounded by itself', async (t) => {
+    const { path, fd } = await leftSocket(t)
+    const clock = hastyClock()
+    const { over } = orphan(fd, [], { clock, limit: 30_000 })
+    closeSync(fd)
+    await over
+    t.ok(clock.now() >= 30_000 && clock.now() < 31_000, `${clock.now()}`)
+    t.throws(() => connectTo(path), { message: /ECONNREFUSED/ })
+  })
+
+  t.test('an orphan that is to end does so', async (t) => {
+    const { fd } = await leftSocket(t)
+    let isToEnd = false
+    const { over } = orphan(fd, [], { isToEnd: () => isToEnd })
+    closeSync(fd)
+    isToEnd = true
+    await over
+  })
+
+  t.test('an orphan gives nothing to another user, and nothing for what is no word', async (t) => {
+    const { path, fd } = await leftSocket(t)
+    const listening = [await listenOnLoopback(t)]
+    let isToEnd = false
+    const stranger = orphan(fd, listening, { owner: owner + 1, isToEnd: () => isToEnd })
+    for (const word of Object.values(orphanWords)) {
+      const connection = connectTo(path)
+      sendBytes(connection, Buffer.of(word))
+      t.equal(await untilEnded(connection), 0, `word ${word} of another user`)
+      closeSync(connection)
+    }
+    isToEnd = true
+    await stranger.over
+
+    const { over } = orphan(fd, listening, { clock: hastyClock() })
+    closeSync(fd)
+    for (const bytes of [Buffer.of(0), Buffer.of(3), Buffer.from('{}')]) {
+      const connection = connectTo(path)
+      sendBytes(connection, bytes)
+      t.equal(await untilEnded(connection), 0, bytes.toString('hex'))
+      closeSync(connection)
+    }
+    const silent = connectTo(path)
+    t.equal(await untilEnded(silent), 0, 'who says nothing is not waited for')
+    closeSync(silent)
+    await over
+  })
+
+  t.test('a taker that is gone in the middle does not end an orphan', async (t) => {
+    const { path, fd } = await leftSocket(t)
+    const listening = await listenOnLoopback(t)
+    const { over } = orphan(
+      fd,
+      Array.from({ length: 1_000 }, () => listening),
+    )
+    closeSync(fd)
+    const connection = connectTo(path)
+    sendBytes(connection, Buffer.of(orphanWords.take))
+    closeSync(connection)
+
+    const orphans = await takeFromOrphans({ path, clock: systemClock, logger: silentLogger })
+    t.equal(orphans?.length, 1_000)
+    closeAll(orphans ?? [])
+    await releaseOrphans({ path, clock: systemClock, logger: silentLogger })
+    await over
+  })
+
+  t.test('who does not answer costs some seconds, and nothing is taken', async (t) => {
+    const { path } = impostor(t)
+    const { logger, said } = hearingLogger()
+    const clock = hastyClock()
+    const orphans = await takeFromOrphans({ path, clock, logger })
+    t.same(orphans, [])
+    t.ok(clock.now() < 10_000, `${clock.now()}`)
+    await releaseOrphans({ path, clock, logger })
+    t.ok(clock.now() < 20_000, `${clock.now()}`)
+    t.match(said, [/./, /./, /do not stop/])
+  })
+
+  t.test('who sends without end is not listened to without end', async (t) => {
+    const { path, fd } = impostor(t)
+    const file = openSync('/dev/null', 'r')
+    t.teardown(() => closeSync(file))
+    const { logger, said } = hearingLogger()
+    const taken = takeFromOrphans({ path, clock: systemClock, logger })
+    const connection = await acceptOn(fd)
+    const batch = Array.from({ length: 200 }, () => file)
+    let sent = 0
+    const timer = setInterval(() => {
+      try {
+        for (;;) {
+          sendDescriptors(connection, batch)
+          sent += batch.length
+        }
+      } catch {
+        // It is behind, or has gone.
+      }
+    }, 1)
+    const orphans = await taken
+    clearInterval(timer)
+    closeSync(connection)
+
+    t.ok(orphans !== undefined && sent > 0)
+    t.ok(said.length > 0)
+    closeAll(orphans ?? [])
+  })
+
+  t.test(
+    'no socket but a listening TCP socket is kept, and what is no socket stays open',
+    async (t) => {
+      const { path, fd } = await leftSocket(t)
+      const listening = await listenOnLoopback(t)
+      const inUnix = impostor(t)
+      const file = openSync('/dev/null', 'r')
+      const datagram = openSocket(linux.AF_INET, linux.SOCK_DGRAM)
+      const unbound = openSocket(linux.AF_INET, linux.SOCK_STREAM)
+      t.teardown(() => closeAll([file, datagram, unbound]))
+      const { over } = orphan(fd, [file, datagram, unbound, inUnix.fd, fd])
+      closeSync(fd)
+
+      const orphans = await takeFromOrphans({ path, clock: systemClock, logger: silentLogger })
+      const fds = orphans ?? []
+      t.equal(fds.length, 5)
+      const inherited = new InheritedSockets(silentLogger)
+      inherited.add(fds)
+      t.equal(inherited.count, 0)
+      const [noSocket, ...sockets] = fds
+      t.ok(fstatSync(noSocket!), 'whose end could take as long as its owner likes')
+      for (const one of sockets) t.throws(() => fstatSync(one), { code: 'EBADF' })
+      closeSync(noSocket!)
+      await releaseOrphans({ path, clock: systemClock, logger: silentLogger })
+      await over
+      t.ok(fstatSync(listening))
+    },
+  )
+
+  t.test('an opener believes only a socket that its own user made', async (t) => {
+    if (owner !== 0) {
+      t.plan(0, 'only root can be another user for a moment')
+      return
+    }
+    const path = orphanSocketPath(join(openFolder(t), 'admin.sock'))
+    const fd = openSocket(linux.AF_UNIX, linux.SOCK_SEQPACKET | linux.SOCK_NONBLOCK)
+    t.teardown(() => closeSync(fd))
+    bindSocket(fd, unixAddress(path))
+    process.seteuid?.(65_534)
+    listenSocket(fd, 8)
+    process.seteuid?.(0)
+    const { over } = orphan(fd, [await listenOnLoopback(t)], { clock: hastyClock() })
+    const { logger, said } = hearingLogger()
+
+    const orphans = await takeFromOrphans({ path, clock: systemClock, logger })
+
+    t.equal(orphans, undefined)
+    t.match(said, ['Took no sockets from somebody who is not this user'])
+    await over
+  })
+
+  t.test('the socket is for its user alone, and goes with an orderly end', async (t) => {
+    const path = orphanSocketPath(join(openFolder(t), 'admin.sock'))
+    const told: (Milliseconds | undefined)[] = []
+    const make = (limit: Milliseconds): OrphanSocket =>
+      new OrphanSocket({
+        path,
+        limit,
+        onChange: (takeover) => told.push(takeover?.deadline),
+        clock: systemClock,
+        logger: silentLogger,
+      })
+    await make(0).start()
+    t.same(told, [])
+    t.throws(() => statSync(path), { code: 'ENOENT' })
+
+    const socket = make(1_000)
+    await socket.start()
+    await socket.start()
+    t.equal(statSync(path).mode & 0o777, 0o600)
+    socket.close()
+    socket.close()
+    t.same(told, [1_000, undefined])
+    t.throws(() => statSync(path), { code: 'ENOENT' })
+  })
+
+  t.test('what others put in the way is left alone, and is no reason not to serve', async (t) => {
+    const path = orphanSocketPath(join(openFolder(t), 'admin.sock'))
+    mkdirSync(`${path}.former`)
+    writeFileSync(path, 'a file')
+    const { logger, said } = hearingLogger()
+    const socket = new OrphanSocket({
+      path,
+      limit: 1_000,
+      onChange: () => t.fail('there is nothing to give'),
+      clock: systemClock,
+      logger,
+    })
+    await socket.start()
+    socket.close()
+    t.equal(readFileSync(path, 'utf8'), 'a file')
+    t.same(said, ['Workers will end if this process dies'])
+    t.equal(await takeFromOrphans({ path, clock: systemClock, logger }), undefined)
+  })
+
+  t.test('a path that cannot be used is told, and is no reason not to serve', async (t) => {
+    const { logger, said } = hearingLogger()
+    const path = `/tmp/${'x'.repeat(120)}`
+    const long = new OrphanSocket({
+      path,
+      limit: 1_000,
+      onChange: () => t.fail('there is nothing to give'),
+      clock: systemClock,
+      logger,
+    })
+    await long.start()
+    t.same(said, ['Workers will end if this process dies'])
+    t.equal(await takeFromOrphans({ path, clock: systemClock, logger }), undefined)
+    long.close()
+  })
+}

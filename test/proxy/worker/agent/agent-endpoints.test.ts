@@ -1,0 +1,72 @@
+import { once } from 'node:events'
+import { createServer, type Socket } from 'node:net'
+import { join } from 'node:path'
+import t from 'tap'
+import { createLogger } from '../../../../lib/runtime/log.ts'
+import { AgentEndpoints } from '../../../../proxy/worker/agent/agent-endpoints.ts'
+import type { AgentReport } from '../../../../proxy/worker/shared/protocol.ts'
+import { FakeClock } from '../../../support/fake-clock.ts'
+import { scratchFolder } from '../../../support/scratch-folder.ts'
+
+t.test(
+  'meet() finds out before any guest that an agent is not there, and that it came',
+  async (t) => {
+    const folder = scratchFolder(t)
+    const sockets = [join(folder, 'first.sock'), join(folder, 'second.sock')]
+    const second = createServer()
+    second.listen(sockets[1])
+    await once(second, 'listening')
+    t.teardown(() => second.close())
+    const clock = new FakeClock()
+    const lines: string[] = []
+    let changed: (reports: readonly AgentReport[]) => void = () => undefined
+    const nextChange = (): Promise<readonly AgentReport[]> =>
+      new Promise((resolve) => (changed = resolve))
+    const endpoints: AgentEndpoints = new AgentEndpoints({
+      config: {
+        addresses: sockets.map((socket) => ({ kind: 'unix', socket })),
+        connections: 1,
+        timeoutConnect: 1_000,
+        timeoutHeaders: 1_000,
+        timeoutBody: 1_000,
+        asksHealth: false,
+      },
+      clock,
+      logger: createLogger({
+        component: 'test',
+        level: 'info',
+        destination: { write: (line: string) => void lines.push(line) },
+      }),
+      onDown: () => undefined,
+      isWaitedFor: () => false,
+      onChange: () => changed(endpoints.reports()),
+    })
+    t.teardown(() => endpoints.close())
+
+    const visit = once(second, 'connection')
+    const down = nextChange()
+    endpoints.meet()
+
+    t.match(await down, [
+      { agent: sockets[0], state: 'down', lastFailure: /ENOENT/ },
+      { agent: sockets[1], state: 'up' },
+    ])
+    t.match(lines.join(''), /Agent looks down/)
+    const [visitor] = (await visit) as [Socket]
+    // Hung up again: until then its limit is running.
+    await once(visitor.resume(), 'close')
+
+    const first = createServer()
+    first.listen(sockets[0])
+    await once(first, 'listening')
+    t.teardown(() => first.close())
+    const up = nextChange()
+    await clock.advance(5_000)
+
+    t.match(await up, [
+      { agent: sockets[0], state: 'up', isAnswering: false },
+      { agent: sockets[1], state: 'up' },
+    ])
+    t.match(lines.join(''), /Agent is back/)
+  },
+)
