@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import t from 'tap'
 import { notifyService } from '../../../proxy/linux/sd-notify.ts'
 
@@ -20,10 +20,10 @@ for (const path of [join(folder, 'notify'), `@ovt-${process.pid}`]) {
   t.test(`notifyService() reaches a socket such as ${path[0]}…`, async (t) => {
     const child = spawn('python3', ['-c', listener, path])
     t.teardown(() => child.kill())
-    await once(child.stdout, 'data')
+    const lines = createInterface(child.stdout)[Symbol.asyncIterator]()
+    t.equal((await lines.next()).value, 'bound')
     notifyService(path, 'READY=1')
-    const [said] = (await once(child.stdout, 'data')) as [Buffer]
-    t.equal(said.toString().trim(), 'READY=1')
+    t.equal((await lines.next()).value, 'READY=1')
   })
 }
 

@@ -6,7 +6,7 @@ import {
   encodeRequest,
 } from '../../../../../agent-side/ports/neutron-rpc/bus/oslo-envelope.ts'
 
-const fixtures = new URL('../../../../fixtures/neutron-rpc', import.meta.url)
+const fixtures = new URL('../../../../fixtures/neutron-rpc/', import.meta.url)
 const fixture = (name: string): Buffer => readFileSync(new URL(name, fixtures))
 const time = new Date(Date.UTC(2026, 0, 2, 3, 4, 5, 678))
 

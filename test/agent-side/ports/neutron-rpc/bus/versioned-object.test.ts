@@ -11,7 +11,7 @@ import {
   parsePush,
 } from '../../../../../agent-side/ports/neutron-rpc/bus/versioned-object.ts'
 
-const fixtures = new URL('../../../../fixtures/neutron-rpc', import.meta.url)
+const fixtures = new URL('../../../../fixtures/neutron-rpc/', import.meta.url)
 
 function message(name: string): { readonly args: JsonObject; readonly rows: readonly unknown[] } {
   const read = decodeMessage(readFileSync(new URL(name, fixtures)))
