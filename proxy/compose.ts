@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url'
 import type { Clock, Milliseconds } from '../lib/runtime/clock.ts'
 import type { Part } from '../lib/runtime/lifecycle.ts'
 import type { Logger } from '../lib/runtime/log.ts'
-import { ProxyAdmin, type ProxyStatus } from './admin/admin-server.ts'
+import { ProxyAdmin } from './admin/admin-server.ts'
+import type { ProxyStatus } from './admin/status.ts'
 import { agentStatuses } from './admin/agent-status.ts'
 import {
   planAttachments,

@@ -2,7 +2,7 @@
 import type { Duplex } from 'node:stream'
 import type { Clock, Milliseconds, MonotonicMilliseconds } from '../runtime/clock.ts'
 import { causeText } from '../runtime/errors.ts'
-import type { OvsdbClientOptions } from './client.ts'
+import type { OvsdbClientOptions } from './client-options.ts'
 import { connectOvsdbEndpoint, type OvsdbEndpoint } from './endpoint.ts'
 import { OvsdbError } from './ovsdb-error.ts'
 import type { ClusterPosition } from './server-status.ts'

@@ -1,47 +1,13 @@
-import type { Duplex } from 'node:stream'
-import type { Bytes, Clock, Milliseconds, MonotonicMilliseconds } from '../runtime/clock.ts'
+import type { Milliseconds, MonotonicMilliseconds } from '../runtime/clock.ts'
 import { causeText } from '../runtime/errors.ts'
-import type { Logger } from '../runtime/log.ts'
 import { askServer, type Candidate, type CandidateListener } from './candidate.ts'
-import { ovsdbEndpointText, type OvsdbEndpoint, type OvsdbTlsFiles } from './endpoint.ts'
+import { ovsdbEndpointText, type OvsdbEndpoint } from './endpoint.ts'
 import { Monitor, type CopyKind, type MonitorSpec } from './monitor.ts'
+import type { OvsdbClientOptions } from './client-options.ts'
 import { OvsdbError } from './ovsdb-error.ts'
 import type { ClusterPosition } from './server-status.ts'
 import type { OvsdbSession } from './session.ts'
 import { SuccessorSearch } from './successor-search.ts'
-
-export interface OvsdbClientOptions {
-  readonly endpoints: readonly OvsdbEndpoint[]
-  readonly tls?: OvsdbTlsFiles
-  /**
-   * Connects in another way, for a process that may not open sockets or files by itself. The signal ends the attempt.
-   * @default by what the endpoint says, with `tls`
-   */
-  readonly connect?: (endpoint: OvsdbEndpoint, signal: AbortSignal) => Promise<Duplex>
-  readonly database: string
-  /** Take only the leader of a cluster: never behind, at the price of all clients being on one server. */
-  readonly leaderOnly: boolean
-  readonly clock: Clock
-  readonly logger: Logger
-  /** From 0 to below 1, for the order of endpoints and for jitter. */
-  readonly random: () => number
-  readonly limits: OvsdbLimits
-}
-
-/** Times and sizes of a client. */
-export interface OvsdbLimits {
-  readonly connect: Milliseconds
-  /** How long a server may prepare the first copy. */
-  readonly copy: Milliseconds
-  /** How long any other answer may take. */
-  readonly answer: Milliseconds
-  readonly probeInterval: Milliseconds
-  readonly probeTimeout: Milliseconds
-  /** First and longest pause between rounds over the endpoints; each is drawn between 0 and the pause. */
-  readonly retryFirst: Milliseconds
-  readonly retryLongest: Milliseconds
-  readonly messageBytes: Bytes
-}
 
 /** How long the first words of a session may take, in the first round over the servers. */
 const firstWords: Milliseconds = 5_000

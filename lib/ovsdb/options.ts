@@ -1,7 +1,7 @@
 import type { ConfigOf, Entry, Table } from '../config/entry.ts'
 import { bytes, duration, flag, leafOption, path, type OptionDetails } from '../config/option.ts'
 import { list, optional } from '../config/structure.ts'
-import type { OvsdbLimits } from './client.ts'
+import type { OvsdbLimits } from './client-options.ts'
 import { ovsdbEndpointText, parseOvsdbEndpoint, type OvsdbEndpoint } from './endpoint.ts'
 
 /** An option that names a server. */

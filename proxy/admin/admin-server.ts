@@ -5,40 +5,19 @@ import { packageVersion } from '../../lib/runtime/package-version.ts'
 import { createAdminApp, type PartReadiness } from '../../lib/http/admin-app.ts'
 import { serveApp, type ListenAt, type Serving } from '../../lib/http/serve.ts'
 import type { Registry } from '../../lib/observe/metrics.ts'
-import { proxyPage } from './page.ts'
 import { agentStatuses, type AgentStatus } from './agent-status.ts'
+import { proxyPage } from './page.ts'
+import type { ProxyStatus } from './status.ts'
 import type { RefusedNamespace } from '../namespaces/plan-attachments.ts'
 import type { ProxyAuditor } from './audit.ts'
 import type { ProxyConfig } from '../config/config.ts'
-import type { Canary, CanaryState } from '../canary/canary.ts'
+import type { Canary } from '../canary/canary.ts'
 import { explainedRequest } from './explain-direct.ts'
-import type { Interception, InterceptionState } from '../interception/interception.ts'
-import type { Listeners, NamespaceStatus } from '../namespaces/listeners.ts'
+import type { Interception } from '../interception/interception.ts'
+import type { Listeners } from '../namespaces/listeners.ts'
 import type { AgentAddresses } from '../supervisor/agent-addresses.ts'
-import type { WorkerPool, WorkerStatus } from '../supervisor/worker-pool.ts'
-import type { OvnProvision, OvnProvisionStatus } from '../ovn-provision/ovn-provision.ts'
-
-/** One namespace on `/status`. */
-export interface ServedNamespace extends Omit<NamespaceStatus, 'key'> {
-  /** How the redirection of the metadata address is, where there is one. */
-  readonly interception?: InterceptionState
-  /** Whether the canary was answered, where there is one. */
-  readonly canary?: CanaryState
-}
-
-/** The body of `/status`. */
-export interface ProxyStatus {
-  readonly version: string
-  readonly pid: number
-  readonly agents: readonly AgentStatus[]
-  /** Of this host, for agents of others. */
-  readonly certificate?: { readonly ends: string; readonly refusedFiles?: string }
-  readonly namespaces: readonly ServedNamespace[]
-  readonly refused: readonly RefusedNamespace[]
-  readonly workers: readonly WorkerStatus[]
-  /** Where OVN networks are provisioned. */
-  readonly ovnProvision?: OvnProvisionStatus
-}
+import type { WorkerPool } from '../supervisor/worker-pool.ts'
+import type { OvnProvision } from '../ovn-provision/ovn-provision.ts'
 
 export interface ProxyAdminOptions {
   readonly config: Pick<ProxyConfig, 'admin' | 'agent' | 'agents'>

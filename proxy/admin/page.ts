@@ -1,7 +1,7 @@
 /** How does a person see in a browser how this proxy stands? */
 import { html } from 'hono/html'
 import { adminPage, emptyRow, readinessLine, type PartReadiness } from '../../lib/http/admin-app.ts'
-import type { ProxyStatus, ServedNamespace } from './admin-server.ts'
+import type { ProxyStatus, ServedNamespace } from './status.ts'
 
 type Html = ReturnType<typeof html>
 

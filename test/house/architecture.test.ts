@@ -233,6 +233,19 @@ t.test(
   },
 )
 
+t.test('no imports go in a circle, those of types included', async (t) => {
+  t.strictSame(circles(imports), [])
+})
+
+t.test('a circle of imports would be found', async (t) => {
+  const chain = [
+    { from: 'a.ts', to: 'b.ts' },
+    { from: 'b.ts', to: 'c.ts' },
+  ]
+  t.strictSame(circles(chain), [])
+  t.strictSame(circles([...chain, { from: 'c.ts', to: 'a.ts' }]), ['a.ts -> b.ts -> c.ts -> a.ts'])
+})
+
 t.test('at the root of a side lie its three beginnings and nothing else', async (t) => {
   const loose = files
     .map(({ path }) => path)
@@ -265,4 +278,25 @@ t.test('nothing but the terminal and the system authorities read the environment
 
 function withoutComments(text: string): string {
   return text.replaceAll(/\/\*[^]*?\*\/|\/\/.*$/gm, '')
+}
+
+/** @returns each circle once, from where it was found */
+function circles(all: readonly Import[]): readonly string[] {
+  const importsBy = new Map<string, Import[]>()
+  for (const each of all) {
+    const known = importsBy.get(each.from)
+    if (known === undefined) importsBy.set(each.from, [each])
+    else known.push(each)
+  }
+  const found: string[] = []
+  const done = new Set<string>()
+  const walk = (path: string, way: readonly string[]): void => {
+    const begin = way.indexOf(path)
+    if (begin >= 0) found.push([...way.slice(begin), path].join(' -> '))
+    if (begin >= 0 || done.has(path)) return
+    for (const { to } of importsBy.get(path) ?? []) walk(to, [...way, path])
+    done.add(path)
+  }
+  for (const path of importsBy.keys()) walk(path, [])
+  return found
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
-import type { ProxyStatus, ServedNamespace } from '../../proxy/admin/admin-server.ts'
+import type { ProxyStatus, ServedNamespace } from '../../proxy/admin/status.ts'
 import { GuestSockets } from '../support/connect-from.ts'
 import { metadataIpv6, visit } from '../support/guest-visit.ts'
 import {

@@ -1,4 +1,5 @@
-import { OvsdbClient, type OvsdbClientOptions, type OvsdbState } from '../../lib/ovsdb/client.ts'
+import { OvsdbClient, type OvsdbState } from '../../lib/ovsdb/client.ts'
+import type { OvsdbClientOptions } from '../../lib/ovsdb/client-options.ts'
 import type { CopyBuilder, MonitorConsumer, MonitorSpec } from '../../lib/ovsdb/monitor.ts'
 import { applySetDiff } from '../../lib/ovsdb/row-diff.ts'
 import { readStringSet } from '../../lib/ovsdb/notation.ts'

@@ -16,7 +16,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Teardowns } from './teardowns.ts'
 import { askAdmin, askAdminJson } from '../../lib/http/admin-client.ts'
-import type { ProxyStatus } from '../../proxy/admin/admin-server.ts'
+import type { ProxyStatus } from '../../proxy/admin/status.ts'
 import { testsDirectForwarding } from './forwarding-mode.ts'
 
 /** Workers run as another user, who cannot use the loader that reads TypeScript: the built program is tested. */

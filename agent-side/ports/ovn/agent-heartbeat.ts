@@ -1,7 +1,8 @@
 import type { Cancel, Clock, Milliseconds } from '../../../lib/runtime/clock.ts'
 import { causeText } from '../../../lib/runtime/errors.ts'
 import type { Logger } from '../../../lib/runtime/log.ts'
-import type { OvsdbClient, OvsdbLimits } from '../../../lib/ovsdb/client.ts'
+import type { OvsdbClient } from '../../../lib/ovsdb/client.ts'
+import type { OvsdbLimits } from '../../../lib/ovsdb/client-options.ts'
 import type { OvsdbEndpoint } from '../../../lib/ovsdb/endpoint.ts'
 import type { CopyBuilder, MonitorConsumer } from '../../../lib/ovsdb/monitor.ts'
 import {

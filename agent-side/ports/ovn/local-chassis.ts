@@ -1,4 +1,5 @@
-import { OvsdbClient, type OvsdbClientOptions } from '../../../lib/ovsdb/client.ts'
+import { OvsdbClient } from '../../../lib/ovsdb/client.ts'
+import type { OvsdbClientOptions } from '../../../lib/ovsdb/client-options.ts'
 import type { CopyBuilder, MonitorConsumer } from '../../../lib/ovsdb/monitor.ts'
 import { readStringMap, type Row } from '../../../lib/ovsdb/notation.ts'
 import { applyMapDiff } from '../../../lib/ovsdb/row-diff.ts'

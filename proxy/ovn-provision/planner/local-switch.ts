@@ -1,17 +1,10 @@
 /** What does the Open vSwitch of this host say, and how is a cable plugged in? */
-import { OvsdbClient, type OvsdbClientOptions, type OvsdbState } from '../../../lib/ovsdb/client.ts'
+import { OvsdbClient, type OvsdbState } from '../../../lib/ovsdb/client.ts'
+import type { OvsdbClientOptions } from '../../../lib/ovsdb/client-options.ts'
 import { RowCopy } from '../../../lib/ovsdb/row-copy.ts'
-import type { SwitchRows } from './plan-plugs.ts'
+import { switchColumns, type SwitchRows } from './switch-rows.ts'
 
 const database = 'Open_vSwitch'
-
-/** What is copied and how it reads. @see ovs-vswitchd.conf.db(5) */
-export const switchColumns = {
-  Open_vSwitch: { external_ids: 'map' },
-  Bridge: { name: 'text', datapath_type: 'text', ports: 'references' },
-  Port: { name: 'text', interfaces: 'references' },
-  Interface: { name: 'text', external_ids: 'map' },
-} as const
 
 /** The switch's side of a host's place in OVN. */
 export interface SwitchIdentity {

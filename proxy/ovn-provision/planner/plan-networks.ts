@@ -7,7 +7,6 @@ import {
 } from '../../../lib/identity/ip-address.ts'
 import type { NetworkId } from '../../../lib/identity/ids.ts'
 import { parseMacAddress, type MacAddress } from '../../../lib/identity/mac-address.ts'
-import type { CopiedRow } from '../../../lib/ovsdb/row-copy.ts'
 import {
   isMtu,
   linksOfNetwork,
@@ -15,18 +14,7 @@ import {
   parsePrefixedAddress,
   type NetworkPlan,
 } from '../shared/network-plan.ts'
-import type { southboundColumns } from './southbound.ts'
-
-type PortBinding = CopiedRow<(typeof southboundColumns)['Port_Binding']>
-type DatapathBinding = CopiedRow<(typeof southboundColumns)['Datapath_Binding']>
-
-/** What is known of the southbound database. */
-export interface SouthboundRows {
-  /** UUID of this host's row of Chassis. */
-  readonly chassis: string
-  readonly ports: Iterable<PortBinding>
-  readonly datapaths: ReadonlyMap<string, DatapathBinding>
-}
+import type { DatapathBinding, PortBinding, SouthboundRows } from './southbound-rows.ts'
 
 /** A network that needs a namespace, with the logical port that its cable is plugged into. */
 export interface PlannedNetwork {

@@ -1,20 +1,7 @@
 /** Which cables are to be plugged into the integration bridge, and which pulled? Operations on the local database. */
-import type { CopiedRow } from '../../../lib/ovsdb/row-copy.ts'
 import { writeStringMap, writeStringSet } from '../../../lib/ovsdb/notation.ts'
 import type { NetworkId } from '../../../lib/identity/ids.ts'
-import type { switchColumns } from './local-switch.ts'
-
-type RowsOf<Table extends keyof typeof switchColumns> = ReadonlyMap<
-  string,
-  CopiedRow<(typeof switchColumns)[Table]>
->
-
-/** What the local database holds, by the UUIDs of rows. */
-export interface SwitchRows {
-  readonly bridges: RowsOf<'Bridge'>
-  readonly ports: RowsOf<'Port'>
-  readonly interfaces: RowsOf<'Interface'>
-}
+import type { SwitchRows } from './switch-rows.ts'
 
 /** A cable that must be in the bridge. */
 export interface WantedPlug {

@@ -1,24 +1,12 @@
 /** What does OVN say of this host? A copy of the few rows of the southbound database that concern it. */
-import { OvsdbClient, type OvsdbClientOptions, type OvsdbState } from '../../../lib/ovsdb/client.ts'
+import { OvsdbClient, type OvsdbState } from '../../../lib/ovsdb/client.ts'
+import type { OvsdbClientOptions } from '../../../lib/ovsdb/client-options.ts'
 import type { MonitoredTables } from '../../../lib/ovsdb/monitor.ts'
 import { RowCopy } from '../../../lib/ovsdb/row-copy.ts'
-import type { SouthboundRows } from './plan-networks.ts'
+import { southboundColumns, type SouthboundRows } from './southbound-rows.ts'
 
 const database = 'OVN_Southbound'
 
-/** What is copied and how it reads. @see ovn-sb(5) */
-export const southboundColumns = {
-  Port_Binding: {
-    logical_port: 'text',
-    type: 'text',
-    mac: 'texts',
-    external_ids: 'map',
-    datapath: 'reference',
-    chassis: 'reference',
-    additional_chassis: 'references',
-  },
-  Datapath_Binding: { external_ids: 'map' },
-} as const
 const chassisColumns = { Chassis: { name: 'text' } } as const
 
 /**

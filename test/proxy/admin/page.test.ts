@@ -1,6 +1,6 @@
 import t from 'tap'
 import { proxyPage } from '../../../proxy/admin/page.ts'
-import type { ProxyStatus } from '../../../proxy/admin/admin-server.ts'
+import type { ProxyStatus } from '../../../proxy/admin/status.ts'
 
 const namespace = (netns: string, changes: object = {}): ProxyStatus['namespaces'][number] => ({
   netns,

@@ -17,7 +17,8 @@ import {
 } from '../../directory/neutron-port.ts'
 import { routerInterfaceOwners, type Port, type PortQuery } from '../../directory/port-directory.ts'
 import { deferred, type Deferred } from '../../../../lib/runtime/deferred.ts'
-import type { Cover, Part } from './port-copy.ts'
+import type { Cover } from './cover.ts'
+import type { Part } from './port-copy.ts'
 
 /** Asks a server for ports by filter: lists are ORed, fields ANDed. @returns the reply as it came */
 export type GetPorts = (filters: JsonObject, timeout: Milliseconds) => Promise<unknown>

@@ -1,9 +1,4 @@
-import type {
-  Clock,
-  Count,
-  Milliseconds,
-  MonotonicMilliseconds,
-} from '../../../../lib/runtime/clock.ts'
+import type { Clock, Count, Milliseconds } from '../../../../lib/runtime/clock.ts'
 import type { NetworkId, PortId, RouterId } from '../../../../lib/identity/ids.ts'
 import { routerOfInterface, type NeutronPort } from '../../directory/neutron-port.ts'
 import type {
@@ -12,6 +7,7 @@ import type {
   PortQuery,
   RouterInterface,
 } from '../../directory/port-directory.ts'
+import type { Cover } from './cover.ts'
 import { PortIndex } from './port-index.ts'
 import { isOlder, PushMemory } from './push-memory.ts'
 import type { PortEvent } from '../bus/versioned-object.ts'
@@ -21,16 +17,6 @@ export type Part =
   | { readonly kind: 'network'; readonly networkId: NetworkId }
   | { readonly kind: 'router'; readonly routerId: RouterId }
   | { readonly kind: 'all' }
-
-/** How far a part of the copy can be believed. */
-export interface Cover {
-  /** When the question left that the part comes from. */
-  readonly fetchedAt: MonotonicMilliseconds
-  /** Grows with each question that leaves, for those of one moment. */
-  readonly order: number
-  /** During which unbroken subscription to changes that was. */
-  readonly era: number
-}
 
 /** Bounds of {@link PortCopy}. */
 export interface PortCopyOptions {

@@ -6,7 +6,7 @@ import type {
 } from '../../../../lib/runtime/clock.ts'
 import type { PortId } from '../../../../lib/identity/ids.ts'
 import type { NeutronPort } from '../../directory/neutron-port.ts'
-import type { Cover } from './port-copy.ts'
+import type { Cover } from './cover.ts'
 import type { PortEvent } from '../bus/versioned-object.ts'
 
 /** The last that was pushed of a port. */

@@ -4,7 +4,7 @@ import type {
   Milliseconds,
   MonotonicMilliseconds,
 } from '../../../../lib/runtime/clock.ts'
-import type { Cover } from './port-copy.ts'
+import type { Cover } from './cover.ts'
 
 /** Why pushes can or cannot be relied on. */
 export type PushState = 'off' | 'unproven' | 'live' | 'unsupported' | 'distrusted'

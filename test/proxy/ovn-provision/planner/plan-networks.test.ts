@@ -1,9 +1,7 @@
 import t from 'tap'
 import type { NetworkPlan } from '../../../../proxy/ovn-provision/shared/network-plan.ts'
-import {
-  planNetworks,
-  type SouthboundRows,
-} from '../../../../proxy/ovn-provision/planner/plan-networks.ts'
+import { planNetworks } from '../../../../proxy/ovn-provision/planner/plan-networks.ts'
+import type { SouthboundRows } from '../../../../proxy/ovn-provision/planner/southbound-rows.ts'
 import { rowUuid } from '../../../support/ovn-rows.ts'
 
 const own = rowUuid('own chassis')

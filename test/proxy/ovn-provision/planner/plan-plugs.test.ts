@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { NetworkId } from '../../../../lib/identity/ids.ts'
-import { planPlugs, type SwitchRows } from '../../../../proxy/ovn-provision/planner/plan-plugs.ts'
+import { planPlugs } from '../../../../proxy/ovn-provision/planner/plan-plugs.ts'
+import type { SwitchRows } from '../../../../proxy/ovn-provision/planner/switch-rows.ts'
 
 const networkId = '11111111-0000-4000-8000-000000000001' as NetworkId
 const link = 'tap11111111-00'

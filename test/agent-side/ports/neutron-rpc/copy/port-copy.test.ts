@@ -2,11 +2,8 @@ import t from 'tap'
 import { parseInstanceId } from '../../../../../lib/identity/ids.ts'
 import { networksOf } from '../../../../../agent-side/ports/directory/port-directory.ts'
 import type { NeutronPort } from '../../../../../agent-side/ports/directory/neutron-port.ts'
-import {
-  PortCopy,
-  type Cover,
-  type Part,
-} from '../../../../../agent-side/ports/neutron-rpc/copy/port-copy.ts'
+import { PortCopy, type Part } from '../../../../../agent-side/ports/neutron-rpc/copy/port-copy.ts'
+import type { Cover } from '../../../../../agent-side/ports/neutron-rpc/copy/cover.ts'
 import { guest, networks } from '../../../../conformance/overlapping-topology.ts'
 import { ip, routerId, portId, mac } from '../../../../conformance/topology.ts'
 import { FakeClock } from '../../../../support/fake-clock.ts'

@@ -1,0 +1,29 @@
+import type { CanaryState } from '../canary/canary.ts'
+import type { InterceptionState } from '../interception/interception.ts'
+import type { NamespaceStatus } from '../namespaces/listeners.ts'
+import type { RefusedNamespace } from '../namespaces/plan-attachments.ts'
+import type { OvnProvisionStatus } from '../ovn-provision/ovn-provision.ts'
+import type { WorkerStatus } from '../supervisor/worker-pool.ts'
+import type { AgentStatus } from './agent-status.ts'
+
+/** One namespace on `/status`. */
+export interface ServedNamespace extends Omit<NamespaceStatus, 'key'> {
+  /** How the redirection of the metadata address is, where there is one. */
+  readonly interception?: InterceptionState
+  /** Whether the canary was answered, where there is one. */
+  readonly canary?: CanaryState
+}
+
+/** The body of `/status`. */
+export interface ProxyStatus {
+  readonly version: string
+  readonly pid: number
+  readonly agents: readonly AgentStatus[]
+  /** Of this host, for agents of others. */
+  readonly certificate?: { readonly ends: string; readonly refusedFiles?: string }
+  readonly namespaces: readonly ServedNamespace[]
+  readonly refused: readonly RefusedNamespace[]
+  readonly workers: readonly WorkerStatus[]
+  /** Where OVN networks are provisioned. */
+  readonly ovnProvision?: OvnProvisionStatus
+}
