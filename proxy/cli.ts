@@ -17,7 +17,7 @@ import { terminalText, textTable } from '../lib/observe/text-table.ts'
 import { adoptCommand } from './adopt/adopt-command.ts'
 import { agentPlaces, agentPlaceText } from './config/agent-places.ts'
 import { composeProxy } from './compose.ts'
-import { proxyConfig } from './config/config.ts'
+import { proxyConfig, type ProxyConfig } from './config/config.ts'
 import { openRestartState } from './takeover/restart-state.ts'
 import { NftLibrary } from './netlink/nftables.ts'
 import { openWindow } from './netns/window.ts'
@@ -36,7 +36,7 @@ hands each request to the metadata agent with the namespace it came through. One
 It holds no secret; the agent holds no privilege.`,
   commands: [
     serveCommand(),
-    checkCommand(program, proxyConfig),
+    checkCommand(program, proxyConfig, (config) => missingLibrary(config, new NftLibrary())),
     healthCommand({
       program,
       daemon: 'proxy',
@@ -81,16 +81,14 @@ async function serve(call: CommandCall): Promise<number> {
   const { config, warnings } = loadForCommand(proxyConfig, call)
   const logger = createLogger({ component: 'proxy', level: config.log.level })
   for (const warning of warnings) logger.warn({ warning }, 'Configuration')
-  const nftables = NftLibrary.load()
-  if (
-    !restrictChildren({
-      workersChangeUser: [
-        config.workers,
-        ...(config.ovn_provision.enabled ? [config.ovn_provision] : []),
-      ].some((wanted) => workerAccount(wanted) !== undefined),
-      interception: nftables === undefined,
-    })
-  ) {
+  const nftables = new NftLibrary()
+  const lacking = missingLibrary(config, nftables)
+  if (lacking !== undefined) logger.error({ cause: lacking }, 'Cannot redirect metadata requests')
+  const workersChangeUser = [
+    config.workers,
+    ...(config.ovn_provision.enabled ? [config.ovn_provision] : []),
+  ].some((wanted) => workerAccount(wanted) !== undefined)
+  if (!restrictChildren(workersChangeUser)) {
     logger.warn({}, 'Workers begin with all capabilities of the proxy: CAP_SETPCAP is missing')
   }
   const stopped = stopSignal(systemClock)
@@ -126,6 +124,13 @@ async function serve(call: CommandCall): Promise<number> {
   await lifecycle.close()
   window.close()
   return 0
+}
+
+/** What to install where rules are wanted and cannot be loaded. */
+function missingLibrary(config: ProxyConfig, library: NftLibrary): string | undefined {
+  const isWanted =
+    config.intercept.enabled || config.mappings.some(({ intercept }) => intercept === true)
+  return isWanted ? library.missing : undefined
 }
 
 /** A service manager that cannot be told is no reason not to serve. */

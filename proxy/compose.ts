@@ -26,6 +26,7 @@ import { Canary } from './canary/canary.ts'
 import { canaryPlace } from './canary/places.ts'
 import { Interception } from './interception/interception.ts'
 import { RuleLoader } from './interception/rule-loader.ts'
+import { tableName } from './interception/ruleset.ts'
 import { LeftoverTables } from './interception/leftover-tables.ts'
 import { Listeners } from './namespaces/listeners.ts'
 import { createProxyMetrics } from './admin/metrics.ts'
@@ -48,8 +49,7 @@ export interface ProxyDependencies {
   readonly logger: Logger
   /** The window is made before anything else, while the process is still small and quiet. */
   readonly window: NamespaceWindow
-  /** Absent, rules are loaded by starting `nft`. */
-  readonly nftables: NftLibrary | undefined
+  readonly nftables: NftLibrary
   /** What came from a proxy before this one, and what is done for the next. */
   readonly restart?: RestartState
   /** Path of the worker's program; its place beside this file by default. */
@@ -67,8 +67,6 @@ export interface Proxy {
   leaveWorkers(): void
 }
 
-const parallelNftRuns = 4
-const nftLimit = 10_000
 /** Rules are looked at less often than namespaces: each takes a visit. */
 const passesPerRuleCheck = 2
 const passesPerProvisionCheck = 2
@@ -103,14 +101,13 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
   const ruleLoader = new RuleLoader({
     window,
     library: dependencies.nftables,
-    timeout: nftLimit,
+    table: tableName,
   })
   const interception = new Interception({
     interface: config.intercept.interface,
     tcpPort: config.intercept.tcp_port,
     canary: config.canary.enabled,
     loader: ruleLoader,
-    parallel: parallelNftRuns,
     checkEvery: config.full_pass * passesPerRuleCheck,
     clock,
     logger,

@@ -20,7 +20,7 @@ const sourceFolders = [
   'test/support',
 ]
 
-/** Debian package and the program that shows it is there. */
+/** Debian package and the program that shows it is there. The program nft comes with the library that loads the rules. */
 const systemTools = [
   ['iproute2', 'ip'],
   ['nftables', 'nft'],

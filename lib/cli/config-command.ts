@@ -70,8 +70,15 @@ export function loadForCommand<T extends Table>(
   })
 }
 
-/** `check`: reads the configuration as the daemon would and prints what it would run with. */
-export function checkCommand(program: string, definition: ConfigDefinition<Table>): CommandSpec {
+/**
+ * `check`: reads the configuration as the daemon would and prints what it would run with.
+ * @param missing what this host lacks for a configuration; it is printed as a warning
+ */
+export function checkCommand<T extends Table>(
+  program: string,
+  definition: ConfigDefinition<T>,
+  missing: (config: ConfigOf<T>) => string | undefined = () => undefined,
+): CommandSpec {
   return {
     name: 'check',
     summary: 'read the configuration and print every effective value',
@@ -99,10 +106,12 @@ effective value with the place it came from. Reports every problem at once. Secr
         call.terminal.out(`${foreign.report}\n`)
       const loaded = loadForCommand(definition, call)
       if (isQuiet) return 0
+      const lacking = missing(loaded.config) ?? []
+      const report = { ...loaded, warnings: loaded.warnings.concat(lacking) }
       call.terminal.out(
         call.options.flag('json')
-          ? `${JSON.stringify(configReportData(loaded), undefined, 2)}\n`
-          : configReport(loaded),
+          ? `${JSON.stringify(configReportData(report), undefined, 2)}\n`
+          : configReport(report),
       )
       return 0
     },

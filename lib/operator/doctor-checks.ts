@@ -1,10 +1,11 @@
-import { accessSync, constants, existsSync, readdirSync, readFileSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { EpochMilliseconds } from '../runtime/clock.ts'
 import { causeText } from '../runtime/errors.ts'
 import type { AdminAddress } from '../http/admin-client.ts'
 import { readYamlFile } from '../files/yaml.ts'
 import { askHealth } from './health-command.ts'
+import { nftLibrary } from './nft-library.ts'
 import { daemons, type Daemon } from '../cli/admin-sockets.ts'
 
 /** What one look at the host found. */
@@ -18,12 +19,13 @@ export interface Finding {
 
 /** What checks may look at. */
 export interface DoctorContext {
-  readonly environment: Readonly<Record<string, string | undefined>>
   addressOf(daemon: Daemon): AdminAddress
   readonly configFiles: readonly string[]
   readonly netnsFolder: string
   /** @default /proc/self/mountinfo */
   readonly mountTable?: string
+  /** @default where distributions put libraries */
+  readonly libraryFolders?: readonly string[]
   readonly wallTime: EpochMilliseconds
 }
 
@@ -49,17 +51,6 @@ async function daemonFinding(daemon: Daemon, address: AdminAddress): Promise<Fin
     what: `${daemon} is not ready: ${missing.map((part) => `${part.name} (${part.detail})`).join(', ')}`,
     todo: 'Wait if it has just started; otherwise look at the part named.',
   }
-}
-
-function isIn(folders: readonly string[], name: string): boolean {
-  return folders.some((folder) => {
-    try {
-      accessSync(join(folder, name), constants.X_OK)
-      return true
-    } catch {
-      return false
-    }
-  })
 }
 
 function configFinding(file: string): Finding {
@@ -96,28 +87,21 @@ function netnsFinding(folder: string): Finding {
 }
 
 /** Where distributions put libraries; Debian has one folder for each architecture. */
-function libraryFolders(): readonly string[] {
+function systemLibraryFolders(): readonly string[] {
   const perArchitecture = readdirSync('/usr/lib', { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && entry.name.includes('-linux-'))
     .map(({ name }) => join('/usr/lib', name))
   return ['/usr/lib64', '/usr/lib', '/lib64', '/lib', ...perArchitecture]
 }
 
-function nftablesFinding(environment: DoctorContext['environment']): Finding {
-  const folders = [...(environment['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin']
-  const hasProgram = isIn(
-    folders.filter((folder) => folder !== ''),
-    'nft',
-  )
-  const hasLibrary = libraryFolders().some((folder) => existsSync(join(folder, nftLibrary)))
-  if (hasLibrary) return { level: 'ok', what: `${nftLibrary} is installed` }
-  if (hasProgram) {
-    return { level: 'ok', what: `nft is installed; with ${nftLibrary} rules would load faster` }
+function nftablesFinding(folders: readonly string[]): Finding {
+  if (folders.some((folder) => existsSync(join(folder, nftLibrary.file)))) {
+    return { level: 'ok', what: `${nftLibrary.file} is installed` }
   }
   return {
     level: 'warn',
-    what: `neither ${nftLibrary} nor nft is installed`,
-    todo: 'Install nftables, unless Neutron itself redirects 169.254.169.254 in the namespaces of this host.',
+    what: `${nftLibrary.file} is not installed`,
+    todo: `${nftLibrary.remedy} Not needed where Neutron itself redirects 169.254.169.254 (intercept.enabled: false).`,
   }
 }
 
@@ -147,8 +131,6 @@ function propagationFindings(folder: string, mountTable: string): readonly Findi
   ]
 }
 
-const nftLibrary = 'libnftables.so.1'
-
 /** Before this the software did not exist: a clock that says so breaks TLS, caches and logs. */
 const earliestSaneTime: EpochMilliseconds = Date.UTC(2025, 0, 1)
 const latestSaneTime: EpochMilliseconds = Date.UTC(2100, 0, 1)
@@ -161,7 +143,10 @@ export const doctorChecks: readonly DoctorCheck[] = [
       Promise.all(daemons.map((daemon) => daemonFinding(daemon, context.addressOf(daemon)))),
   },
   { name: 'configuration', run: (context) => context.configFiles.map(configFinding) },
-  { name: 'nftables', run: ({ environment }) => [nftablesFinding(environment)] },
+  {
+    name: 'nftables',
+    run: ({ libraryFolders = systemLibraryFolders() }) => [nftablesFinding(libraryFolders)],
+  },
   {
     name: 'namespaces',
     run: ({ netnsFolder, mountTable = '/proc/self/mountinfo' }) => [

@@ -63,7 +63,6 @@ nothing. Run it as the user of the daemons, or as root.`,
     async run(call) {
       const named = call.options.list('config')
       const found = await examine(checks, {
-        environment: call.terminal.environment,
         addressOf: (daemon) => adminAddress(daemon, call),
         configFiles:
           named.length > 0 ? named : ['/etc/overlapd/proxy.yaml', '/etc/overlapd/agent.yaml'],

@@ -1,12 +1,11 @@
 /** How does one namespace change from a haproxy to us without a refused connection? */
-import { closeSync } from 'node:fs'
+import { accessSync, closeSync, constants } from 'node:fs'
 import type { Clock, Milliseconds } from '../../lib/runtime/clock.ts'
 import { attachmentFolderOf, prepareAttachmentFolder } from '../haproxy-shim/attachment-folder.ts'
 import { recordName, type AttachmentRecord } from '../haproxy-shim/attachment-record.ts'
 import { endWaiting, leaveWaiting } from '../haproxy-shim/attach-waiting.ts'
 import { askProxy } from '../haproxy-shim/control-client.ts'
 import { writePidFile } from '../haproxy-shim/stand-in.ts'
-import { findNftPrograms } from '../interception/nft.ts'
 import { listeningSocketOf } from '../netns/listening-socket.ts'
 import { openNamespace } from '../netns/namespace-handle.ts'
 import { startTimeOf } from '../linux/process-identity.ts'
@@ -59,7 +58,6 @@ async function waitInPlaceOf(
   folder: string,
   { pid, namespace, config, configFile }: NeutronHaproxy,
 ): Promise<AttachmentRecord> {
-  const { nsenter } = findNftPrograms()
   const handle = openNamespace(`/proc/${pid}/ns/net`)
   try {
     if (handle.key !== namespace) throw new Error('it has moved to another namespace')
@@ -69,10 +67,28 @@ async function waitInPlaceOf(
       configFile,
       key: handle.key,
       processTag: processTagOf(pid),
-      namespace: { fd: handle.fd, nsenter },
+      namespace: { fd: handle.fd, nsenter: nsenterPath() },
     })
   } finally {
     handle.close()
+  }
+}
+
+/** A privileged process never searches its `PATH`. */
+const nsenterPaths = ['/usr/bin/nsenter', '/bin/nsenter', '/usr/local/bin/nsenter']
+
+function nsenterPath(): string {
+  const path = nsenterPaths.find(isExecutable)
+  if (path === undefined) throw new Error(`Cannot find ${nsenterPaths.join(', ')}`)
+  return path
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
   }
 }
 

@@ -7,7 +7,7 @@ import type { Attachment } from '../namespaces/plan-attachments.ts'
 import { Backoff } from '../../lib/runtime/backoff.ts'
 import { namespaceKeyOf, type NamespaceKey } from '../netns/namespace-handle.ts'
 import type { RuleLoader } from './rule-loader.ts'
-import { interceptionRuleset, removalRuleset, ruleCountOf, tableName } from './ruleset.ts'
+import { interceptionRuleset, ruleCountOf } from './ruleset.ts'
 
 /** How far the rules of one namespace are. */
 export type InterceptionState = 'applying' | 'applied' | 'failed'
@@ -18,8 +18,6 @@ export interface InterceptionOptions {
   readonly loader: RuleLoader
   /** Whether a canary asks from inside. */
   readonly canary?: boolean
-  /** Namespaces worked on at the same time. */
-  readonly parallel: Count
   /** How often rules are looked for that others may have removed. */
   readonly checkEvery: Milliseconds
   readonly clock: Clock
@@ -46,7 +44,7 @@ interface Loaded {
 
 const firstPause: Milliseconds = 500
 const longestPause: Milliseconds = 60_000
-/** One turn of the loop looks at rules for about so long before others get theirs. */
+/** One turn of the loop works on rules for about so long before others get theirs. */
 const slice: Milliseconds = 10
 /** Closing what loads left behind waits for the kernel, so it is done for many at once. */
 const releaseAfter: Milliseconds = 200
@@ -55,13 +53,11 @@ const releaseAfter: Milliseconds = 200
 export class Interception {
   readonly #options: InterceptionOptions
   readonly #entries = new Map<NamespaceKey, Entry>()
-  readonly #running = new Set<Promise<void>>()
+  /** What is to be done next in a namespace. Something newer replaces what was not yet begun. */
+  readonly #due = new Map<NamespaceKey, () => void>()
+  #working: Promise<void> | undefined
   /** What became of loads inside a visit, until the visit is over and can be told of. */
   readonly #loadedInside = new Map<NamespaceKey, Loaded>()
-  /** A namespace given up and wanted again must not lose its new rules to the late removal of the old. */
-  readonly #unloading = new Map<NamespaceKey, Promise<void>>()
-  readonly #abort = new AbortController()
-  #due: Entry[] = []
   #cancelCheck: Cancel | undefined
   #cancelRelease: Cancel | undefined
 
@@ -73,7 +69,7 @@ export class Interception {
   start(): void {
     const { loader, logger } = this.#options
     try {
-      loader.prepare(tableName, [removalRuleset(), this.#ruleset(['ip', 'ip6'])])
+      loader.prepare(this.#ruleset(['ip', 'ip6']))
     } catch (cause) {
       logger.info({ cause: causeText(cause) }, 'Rules are read anew for each namespace')
     }
@@ -86,7 +82,8 @@ export class Interception {
    */
   loadInside(attachment: Attachment): void {
     const { loader } = this.#options
-    if (!loader.isDirect || this.#unloading.has(attachment.key)) return
+    // A namespace given up and wanted again must not lose its new rules to the late removal of the old.
+    this.#due.delete(attachment.key)
     this.#loadedInside.set(
       attachment.key,
       this.#tryFamilies((ruleset) => loader.loadInside(ruleset)),
@@ -124,12 +121,8 @@ export class Interception {
     this.#entries.set(attachment.key, entry)
     const loaded = this.#loadedInside.get(attachment.key)
     this.#loadedInside.delete(attachment.key)
-    if (loaded === undefined) {
-      this.#due.push(entry)
-      this.#pump()
-    } else {
-      this.#settle(entry, loaded)
-    }
+    if (loaded === undefined) this.#enqueue(attachment.key, () => this.#load(entry))
+    else this.#settle(entry, loaded)
   }
 
   /** The namespace is served as before, under another name or path. */
@@ -139,8 +132,11 @@ export class Interception {
   }
 
   #forget(key: NamespaceKey): void {
-    this.#entries.get(key)?.cancelRetry?.()
+    const entry = this.#entries.get(key)
+    if (entry === undefined) return
+    entry.cancelRetry?.()
     this.#entries.delete(key)
+    this.#due.delete(key)
   }
 
   /** The namespace is not ours any more. When it is gone, its rules went with it. */
@@ -148,9 +144,7 @@ export class Interception {
     const wasLoaded = this.#loadedInside.delete(attachment.key)
     if (!this.#entries.has(attachment.key) && !wasLoaded) return
     this.#forget(attachment.key)
-    const run = this.#unload(attachment)
-    this.#unloading.set(attachment.key, run)
-    this.#start(run.finally(() => this.#unloading.delete(attachment.key)))
+    this.#enqueue(attachment.key, () => this.#unload(attachment))
   }
 
   stateOf(
@@ -170,7 +164,7 @@ export class Interception {
     if (entry?.state !== 'applied') return undefined
     return {
       expected: entry.rules,
-      found: this.#options.loader.count(entry.attachment, tableName),
+      found: this.#options.loader.count(entry.attachment),
     }
   }
 
@@ -180,24 +174,23 @@ export class Interception {
     return count
   }
 
-  #pump(): void {
-    while (this.#running.size < this.#options.parallel && !this.#abort.signal.aborted) {
-      const entry = this.#due.shift()
-      if (entry === undefined) return
-      if (this.#isCurrent(entry)) this.#start(this.#load(entry))
+  #enqueue(key: NamespaceKey, work: () => void): void {
+    this.#due.delete(key)
+    this.#due.set(key, work)
+    this.#working ??= this.#workOff().finally(() => (this.#working = undefined))
+  }
+
+  async #workOff(): Promise<void> {
+    const { clock } = this.#options
+    while (this.#due.size > 0) {
+      await nextTurn()
+      const end = clock.now() + slice
+      for (const [key, work] of this.#due) {
+        this.#due.delete(key)
+        work()
+        if (clock.now() >= end) break
+      }
     }
-  }
-
-  #isCurrent(entry: Entry): boolean {
-    return this.#entries.get(entry.attachment.key) === entry
-  }
-
-  #start(run: Promise<void>): void {
-    this.#running.add(run)
-    void run.finally(() => {
-      this.#running.delete(run)
-      this.#pump()
-    })
   }
 
   #ruleset(families: readonly ('ip' | 'ip6')[]): string {
@@ -205,31 +198,12 @@ export class Interception {
     return interceptionRuleset({ interface: onInterface, tcpPort, families, canary })
   }
 
-  async #load(entry: Entry): Promise<void> {
-    const { key } = entry.attachment
-    await this.#unloading.get(key)
-    await nextTurn()
-    if (!this.#isCurrent(entry)) return
-    const loaded = await this.#loadFamilies(entry.attachment)
-    if (!this.#abort.signal.aborted && this.#isCurrent(entry)) this.#settle(entry, loaded)
-  }
-
-  async #loadFamilies(attachment: Attachment): Promise<Loaded> {
+  #load(entry: Entry): void {
     const { loader } = this.#options
-    const { signal } = this.#abort
-    const both = this.#ruleset(['ip', 'ip6'])
-    try {
-      await loader.load(attachment, both, signal)
-      return { rules: ruleCountOf(both) }
-    } catch (cause) {
-      const ipv4 = this.#ruleset(['ip'])
-      try {
-        await loader.load(attachment, ipv4, signal)
-        return { rules: ruleCountOf(ipv4), withoutIpv6: causeText(cause) }
-      } catch (failure) {
-        return { rules: 0, failure: causeText(failure) }
-      }
-    }
+    this.#settle(
+      entry,
+      this.#tryFamilies((ruleset) => loader.load(entry.attachment, ruleset)),
+    )
   }
 
   #settle(entry: Entry, { rules, failure, withoutIpv6 }: Loaded): void {
@@ -265,8 +239,7 @@ export class Interception {
   #retry(entry: Entry): void {
     entry.cancelRetry?.()
     entry.cancelRetry = this.#options.clock.schedule(entry.backoff.next(), () => {
-      this.#due.push(entry)
-      this.#pump()
+      this.#enqueue(entry.attachment.key, () => this.#load(entry))
     })
   }
 
@@ -277,35 +250,26 @@ export class Interception {
     })
   }
 
+  /** Others may flush a whole ruleset: a reloaded firewall, an operator. */
   #scheduleCheck(): void {
     const { clock, checkEvery } = this.#options
     this.#cancelCheck = clock.schedule(checkEvery * (0.9 + Math.random() * 0.2), () => {
-      this.#start(this.#check())
-    })
-  }
-
-  /** Others may flush a whole ruleset: a reloaded firewall, an operator. */
-  async #check(): Promise<void> {
-    const { clock } = this.#options
-    let end = clock.now() + slice
-    for (const entry of this.#entries.values()) {
-      if (clock.now() >= end) {
-        await nextTurn()
-        end = clock.now() + slice
+      for (const [key, entry] of this.#entries) {
+        if (entry.state !== 'applied' || this.#due.has(key)) continue
+        this.#enqueue(key, () => {
+          if (this.#isDisturbed(entry)) this.#load(entry)
+        })
       }
-      if (this.#abort.signal.aborted) return
-      if (this.#isCurrent(entry) && this.#isDisturbed(entry)) this.#due.push(entry)
-    }
-    this.#scheduleCheck()
+      this.#scheduleCheck()
+    })
   }
 
   #isDisturbed(entry: Entry): boolean {
     const { loader, logger } = this.#options
     const { attachment, rules } = entry
-    if (entry.state !== 'applied') return false
     let now: Count
     try {
-      now = loader.count(attachment, tableName)
+      now = loader.count(attachment)
     } catch {
       // A namespace that is going away is somebody else's news.
       return false
@@ -318,10 +282,9 @@ export class Interception {
     return true
   }
 
-  async #unload(attachment: Attachment): Promise<void> {
+  #unload(attachment: Attachment): void {
     try {
-      await nextTurn()
-      await this.#options.loader.load(attachment, removalRuleset(), this.#abort.signal)
+      this.#options.loader.remove(attachment)
       this.#releaseSoon()
     } catch (cause) {
       if (!isStillThere(attachment)) return
@@ -333,19 +296,12 @@ export class Interception {
   /** Ends what runs, and takes our rules out of every namespace unless they are to stay. */
   async close(removeRules: boolean): Promise<void> {
     const entries = [...this.#entries.values()]
-    for (const entry of entries) this.#forget(entry.attachment.key)
-    this.#due = []
     this.#cancelCheck?.()
-    await Promise.all(this.#running)
-    this.#cancelCheck?.()
-    if (removeRules) {
-      const next = entries.values()
-      const work = async (): Promise<void> => {
-        for (const { attachment } of next) await this.#unload(attachment)
-      }
-      await Promise.all(Array.from({ length: this.#options.parallel }, work))
+    for (const { attachment } of entries) {
+      this.#forget(attachment.key)
+      if (removeRules) this.#enqueue(attachment.key, () => this.#unload(attachment))
     }
-    this.#abort.abort()
+    await this.#working
     this.#cancelRelease?.()
     this.#options.loader.release()
   }

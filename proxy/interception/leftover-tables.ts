@@ -8,7 +8,6 @@ import { openNamespace, type NamespaceKey } from '../netns/namespace-handle.ts'
 import { listListeningRows } from '../netns/port-holder.ts'
 import type { NamespaceWindow } from '../netns/window.ts'
 import type { RuleLoader } from './rule-loader.ts'
-import { removalRuleset, tableName } from './ruleset.ts'
 
 export interface LeftoverTablesOptions {
   readonly window: NamespaceWindow
@@ -43,23 +42,23 @@ export class LeftoverTables {
         end = clock.now() + slice
       }
       try {
-        await this.#cleanOne(one)
+        this.#cleanOne(one)
       } catch (cause) {
         logger.warn({ netns: one.netns, cause: causeText(cause) }, 'Cannot remove old rules')
       }
     }
   }
 
-  async #cleanOne(one: FoundNamespace): Promise<void> {
+  #cleanOne(one: FoundNamespace): void {
     const { loader, window, tcpPort, logger } = this.#options
     const { netns, key } = one
-    if (key === window.homeKey || loader.count(one, tableName) === 0) return
+    if (key === window.homeKey || loader.count(one) === 0) return
     if (this.#isListenedIn(one)) {
       const message = 'Rules in a namespace that somebody else serves are left alone'
       logger.warn({ netns, tcpPort }, message)
       return
     }
-    await loader.load(one, removalRuleset(), this.#abort.signal)
+    loader.remove(one)
     logger.info({ netns }, 'Rules of an earlier proxy are removed')
   }
 

@@ -1,23 +1,22 @@
-/** How do rules get into a namespace, and are they still there? By the library where it can be loaded, by the program otherwise. */
-import type { Count, Milliseconds } from '../../lib/runtime/clock.ts'
+/** How do rules get into a namespace, and are they still there? As netlink messages, recorded once from what libnftables made of them. */
+import type { Count } from '../../lib/runtime/clock.ts'
 import type { Attachment } from '../namespaces/plan-attachments.ts'
-import { openNamespace, type NamespaceHandle } from '../netns/namespace-handle.ts'
+import { openNamespace } from '../netns/namespace-handle.ts'
 import type { NftLibrary } from '../netlink/nftables.ts'
 import {
   countRules,
   recordTable,
+  removalOf,
   TablePlayer,
   type TableRecording,
 } from '../netlink/table-recording.ts'
 import type { NamespaceWindow } from '../netns/window.ts'
-import { findNftPrograms, loadRuleset, type NftPrograms } from './nft.ts'
 
 export interface RuleLoaderOptions {
   readonly window: NamespaceWindow
-  /** Absent, `nft` is started for every namespace: 10 ms of processor time instead of a fraction of one. */
-  readonly library: NftLibrary | undefined
-  /** For one run of the program. */
-  readonly timeout: Milliseconds
+  readonly library: NftLibrary
+  /** The table that every ruleset replaces. */
+  readonly table: string
 }
 
 /** A namespace, as long as its name still stands for it. */
@@ -27,51 +26,39 @@ export type RuleTarget = Pick<Attachment, 'path' | 'key'>
 export class RuleLoader {
   readonly #options: RuleLoaderOptions
   readonly #recordings = new Map<string, TableRecording>()
+  readonly #removal: TableRecording
   readonly #player = new TablePlayer()
-  #programs: NftPrograms | undefined
 
   constructor(options: RuleLoaderOptions) {
     this.#options = options
-  }
-
-  /** Whether rules are loaded by system calls of this process, so that it can be done inside a window. */
-  get isDirect(): boolean {
-    return this.#options.library !== undefined
+    this.#removal = removalOf(options.table)
   }
 
   /**
-   * Has the library read rulesets once, in a namespace made for it, so that loading each in many namespaces costs a third. What is
+   * Has the library read a ruleset once, in a namespace made for it, so that loading it in many namespaces costs a third. What is
    * not prepared is read each time.
-   * @param table what the rulesets make or remove
-   * @throws Error when a ruleset cannot be loaded there, or when what was read back is not the same when it is loaded in turn
+   * @throws Error when the ruleset cannot be loaded there, or when what was read back is not the same when it is loaded in turn
    */
-  prepare(table: string, rulesets: readonly string[]): void {
-    const { library, window } = this.#options
-    if (library === undefined) return
-    const recordings = window.runInNew(() =>
-      rulesets.map((ruleset) => {
+  prepare(ruleset: string): void {
+    const { library, window, table } = this.#options
+    try {
+      const recording = window.runInNew(() => {
         library.run(ruleset)
-        const recording = recordTable(table)
-        this.#player.play(recording)
-        if (Buffer.compare(recordTable(table).messages, recording.messages) !== 0) {
+        const made = recordTable(table)
+        this.#player.play(made)
+        if (Buffer.compare(recordTable(table).messages, made.messages) !== 0) {
           throw new Error('The kernel reads its own rules differently')
         }
-        return recording
-      }),
-    )
-    for (const [index, recording] of recordings.entries()) {
-      this.#recordings.set(rulesets[index] ?? '', recording)
+        return made
+      })
+      this.#recordings.set(ruleset, recording)
+    } finally {
+      this.release()
     }
-    this.release()
   }
 
-  /**
-   * Loads rules in the namespace that the calling thread is in.
-   * @throws Error with what was wrong; TypeError when there is no library
-   */
+  /** Loads rules in the namespace that the calling thread is in. System calls only. @throws Error with what was wrong */
   loadInside(ruleset: string): void {
-    const { library } = this.#options
-    if (library === undefined) throw new TypeError('Rules are loaded by a program')
     const recording = this.#recordings.get(ruleset)
     try {
       if (recording !== undefined) {
@@ -79,34 +66,31 @@ export class RuleLoader {
         return
       }
     } catch {
-      // The library tells more of what is wrong.
+      // The library reports more of what is wrong.
     }
-    library.run(ruleset)
+    this.#options.library.run(ruleset)
   }
 
-  /** @throws Error with what was wrong, or that the name stands for another namespace; the signal's reason */
-  async load(attachment: RuleTarget, ruleset: string, signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted()
-    const { window, timeout } = this.#options
-    const handle = openAttached(attachment)
-    try {
-      if (this.isDirect) {
-        window.run(handle, () => this.loadInside(ruleset))
-        return
-      }
-      this.#programs ??= findNftPrograms()
-      const limited = AbortSignal.any([AbortSignal.timeout(timeout), signal])
-      await loadRuleset(this.#programs, handle, ruleset, limited)
-    } finally {
-      handle.close()
-    }
+  /** @throws Error with what was wrong, or that the name stands for another namespace */
+  load(target: RuleTarget, ruleset: string): void {
+    this.#runIn(target, () => this.loadInside(ruleset))
   }
 
-  /** How many rules a table has there. @throws as {@link load} */
-  count(attachment: RuleTarget, table: string): Count {
-    const handle = openAttached(attachment)
+  /** Removes the table; one that is not there is no error. @throws as {@link load} */
+  remove(target: RuleTarget): void {
+    this.#runIn(target, () => this.#player.play(this.#removal))
+  }
+
+  /** How many rules the table has there. @throws as {@link load} */
+  count(target: RuleTarget): Count {
+    return this.#runIn(target, () => countRules(this.#options.table))
+  }
+
+  #runIn<Value>({ path, key }: RuleTarget, work: () => Value): Value {
+    const handle = openNamespace(path)
     try {
-      return this.#options.window.run(handle, () => countRules(table))
+      if (handle.key !== key) throw new Error('the name stands for another namespace')
+      return this.#options.window.run(handle, work)
     } finally {
       handle.close()
     }
@@ -115,13 +99,6 @@ export class RuleLoader {
   /** A batch is done: lets go of what pins its namespaces. */
   release(): void {
     this.#player.release()
-    this.#options.library?.release()
+    this.#options.library.release()
   }
-}
-
-function openAttached({ path, key }: RuleTarget): NamespaceHandle {
-  const handle = openNamespace(path)
-  if (handle.key === key) return handle
-  handle.close()
-  throw new Error('the name stands for another namespace')
 }

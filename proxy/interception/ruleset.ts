@@ -35,7 +35,9 @@ export function interceptionRuleset(options: RulesetOptions): string {
   const { families, tcpPort } = options
   const each = (rule: (family: 'ip' | 'ip6', address: string) => string): string =>
     families.map((family) => `    ${rule(family, addresses[family])}\n`).join('')
-  return `${removalRuleset()}table ${table} {
+  return `add table ${table}
+delete table ${table}
+table ${table} {
   chain redirect_metadata {
     type nat hook prerouting priority dstnat ${before}; policy accept;
 ${interfaceRules(options.interface)}${each((family, address) => `${family} daddr ${address} tcp dport ${metadataTcpPort} counter redirect to :${tcpPort}`)}  }
@@ -58,11 +60,6 @@ export function ruleCountOf(ruleset: string): Count {
   const lines = ruleset.split('\n')
   // Four spaces deep are the hooks of the chains, and their rules.
   return lines.filter((line) => line.startsWith('    ') && !line.startsWith('    type ')).length
-}
-
-/** Removes our table; one that is not there is no error. */
-export function removalRuleset(): string {
-  return `add table ${table}\ndelete table ${table}\n`
 }
 
 /** Packets made here pass no prerouting hook. Loopback has no link-local address, so there is nothing to do for IPv6. */

@@ -1,14 +1,13 @@
-/** How are rules loaded without starting a program? By the library that `nft` itself is made of. */
+/** How are rules in the language of nft loaded? By the library that the program `nft` is made of. */
 import { closeSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import type * as Koffi from 'koffi'
 import type { Count } from '../../lib/runtime/clock.ts'
+import { nftLibrary } from '../../lib/operator/nft-library.ts'
+import { causeText } from '../../lib/runtime/errors.ts'
 import { LateClosing } from '../linux/deferred-close.ts'
 import { linux, openSocket } from '../linux/libc.ts'
 import { LowDescriptors } from '../linux/low-descriptors.ts'
-
-/** The name by which libnftables has been installed since its first stable version. */
-const libraryName = 'libnftables.so.1'
 
 /** @see nftables/libnftables.h, libnftables(3) */
 interface Functions {
@@ -26,44 +25,52 @@ const mostContexts: Count = 64
 /** Of what the library has to say; one bad rule can be quoted many times. */
 const mostErrorText = 2_000
 
-/** libnftables, loaded into this process. */
+/** libnftables. It is loaded into this process when it is first needed. */
 export class NftLibrary {
-  readonly #functions: Functions
-  readonly #contexts: LateClosing<unknown>
+  #functions: Functions | undefined
+  readonly #contexts = new LateClosing<unknown>(mostContexts, (context) =>
+    this.#functions?.free(context),
+  )
   /** The library waits with select(2). */
   readonly #low = new LowDescriptors(mostContexts)
 
-  private constructor(functions: Functions) {
-    this.#functions = functions
-    this.#contexts = new LateClosing(mostContexts, (context) => functions.free(context))
+  /** @returns what to install where the library cannot be loaded, `undefined` where it can */
+  get missing(): string | undefined {
+    try {
+      this.#load()
+      return undefined
+    } catch (cause) {
+      return causeText(cause)
+    }
   }
 
-  /** @returns `undefined` where the library is not installed */
-  static load(): NftLibrary | undefined {
+  #load(): Functions {
+    if (this.#functions !== undefined) return this.#functions
     const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi
     try {
-      const library = koffi.load(libraryName)
+      const library = koffi.load(nftLibrary.file)
       const bound = (prototype: string): unknown => library.func(prototype)
-      return new NftLibrary({
+      this.#functions = {
         make: bound('void *nft_ctx_new(uint32_t)') as Functions['make'],
         free: bound('void nft_ctx_free(void *)') as Functions['free'],
         keepErrors: bound('int nft_ctx_buffer_error(void *)') as Functions['keepErrors'],
         errors: bound('const char *nft_ctx_get_error_buffer(void *)') as Functions['errors'],
         run: bound('int nft_run_cmd_from_buffer(void *, const char *)') as Functions['run'],
-      })
-    } catch {
-      return undefined
+      }
+      return this.#functions
+    } catch (cause) {
+      throw new Error(`${nftLibrary.file} cannot be loaded. ${nftLibrary.remedy}`, { cause })
     }
   }
 
   /**
    * Runs commands as `nft -f -` would, all of them or none, in the namespace the calling thread is in. It makes system calls
    * and nothing else, so it may run inside a window. Follow it with {@link release} when a batch is done.
-   * @throws Error with what the library said, {SystemCallError} when no netlink socket can be had
+   * @throws Error with what the library reports or what to install where it is missing; {SystemCallError} without a netlink socket
    */
   run(commands: string): void {
+    const { make, keepErrors, run, errors } = this.#load()
     this.#contexts.makeRoom()
-    const { make, keepErrors, run, errors } = this.#functions
     const context = this.#low.use(() => {
       makeSureOfSocket()
       return make(0)

@@ -46,14 +46,32 @@ export interface TableRecording {
 }
 
 /**
- * Reads a table of the `inet` family in the namespace the calling thread is in. A table that is not there makes a recording that
- * removes it. Sets and maps are not recorded. System calls only.
+ * Reads a table of the `inet` family in the namespace the calling thread is in. Sets and maps are not recorded. System calls only.
  * @throws {SystemCallError} when netlink refuses
  */
 export function recordTable(table: string): TableRecording {
-  const named = netlinkAttribute(netfilter.attributeTable, Buffer.from(`${table}\0`))
-  const chains = listOf(netfilter.getChain, table, named, made.chain)
-  const rules = listOf(netfilter.getRule, table, named, made.rule)
+  const named = nameAttribute(table)
+  return replacement(
+    named,
+    listOf(netfilter.getChain, table, named, made.chain),
+    listOf(netfilter.getRule, table, named, made.rule),
+  )
+}
+
+/** Removes a table of the `inet` family where it is sent; one that is not there is no error. */
+export function removalOf(table: string): TableRecording {
+  return replacement(nameAttribute(table), [], [])
+}
+
+function nameAttribute(table: string): Buffer {
+  return netlinkAttribute(netfilter.attributeTable, Buffer.from(`${table}\0`))
+}
+
+function replacement(
+  named: Buffer,
+  chains: readonly Buffer[],
+  rules: readonly Buffer[],
+): TableRecording {
   const changes: [type: number, flags: number, attributes: Uint8Array][] = [
     [netfilter.newTable, flags.create, named],
     [netfilter.deleteTable, 0, named],
@@ -78,7 +96,7 @@ export function recordTable(table: string): TableRecording {
 
 /** Counts the rules of a table of the `inet` family as {@link recordTable} finds it. @throws as it does */
 export function countRules(table: string): Count {
-  const named = netlinkAttribute(netfilter.attributeTable, Buffer.from(`${table}\0`))
+  const named = nameAttribute(table)
   return listOf(netfilter.getRule, table, named, new Set()).length
 }
 

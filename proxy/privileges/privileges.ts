@@ -1,4 +1,4 @@
-/** What may the programs that the opener starts do? Nothing, unless it says so for one of them. */
+/** What may the programs that the supervisor starts do? Nothing. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { callLibc, SystemCallError } from '../linux/libc.ts'
 
@@ -8,53 +8,34 @@ const control = {
   setSecureBits: 28,
   setNoNewPrivileges: 38,
   ambient: 47,
-  ambientRaise: 2,
   ambientClearAll: 4,
   noRoot: 0x1,
   noRootLocked: 0x2,
 } as const
 
-const capabilities = {
-  dacReadSearch: 2,
-  setGroupId: 6,
-  setUserId: 7,
-  netAdmin: 12,
-  sysAdmin: 21,
-} as const
-const ofInterception = [capabilities.netAdmin, capabilities.sysAdmin]
-const interceptionCapabilities = ofInterception.reduce((mask, bit) => mask | (1 << bit), 0)
-/** What a worker holds until it has loaded its program and gives up being root. */
-const ofStartingWorkers = [
-  capabilities.dacReadSearch,
-  capabilities.setGroupId,
-  capabilities.setUserId,
-]
-
-/** What the programs that are going to be started need. */
-export interface ChildrenNeeds {
-  /** Workers begin as root, read their program wherever it lies, and then become another user by themselves. */
-  readonly workersChangeUser: boolean
-  /** A program is going to be started by {@link withInterceptionCapabilities}. */
-  readonly interception: boolean
-}
+/**
+ * What a worker holds until it has loaded its program and gives up being root: CAP_DAC_READ_SEARCH, CAP_SETGID and CAP_SETUID.
+ */
+const ofStartingWorkers = [2, 6, 7]
 
 /**
- * Leaves every program started from this thread without capabilities, for good, but for what is named here: none ambient, none
- * inheritable, none by files (`no_new_privs`). The opener itself keeps what it has. Call it on the main thread before the first
+ * Leaves every program started from this thread without capabilities, for good: none ambient, none
+ * inheritable, none by files (`no_new_privs`). The supervisor itself keeps what it has. Call it on the main thread before the first
  * child is started.
  *
  * Where workers change their user, the bounding set says what a child gets by being root: three capabilities, none of which lets it
  * touch the network. Ambient capabilities would not do: they must be inheritable, and of that set a process of several threads can
  * empty its own thread's alone. Where workers stay who they are, being root gives a child nothing at all (`SECBIT_NOROOT`).
+ * @param workersChangeUser whether workers begin as root, read their program wherever it lies, and become another user by themselves
  * @returns false where this may not be set (no CAP_SETPCAP): then a worker has all of root's until it is another user
  */
-export function restrictChildren(needs: ChildrenNeeds): boolean {
+export function restrictChildren(workersChangeUser: boolean): boolean {
   callLibc('prctl', control.setNoNewPrivileges, 1, 0, 0, 0)
   callLibc('prctl', control.ambient, control.ambientClearAll, 0, 0, 0)
-  setInheritable(() => 0)
+  clearInheritable()
   try {
-    if (needs.workersChangeUser) {
-      limitBoundingSet([...ofStartingWorkers, ...(needs.interception ? ofInterception : [])])
+    if (workersChangeUser) {
+      limitBoundingSet(ofStartingWorkers)
     } else {
       callLibc('prctl', control.setSecureBits, control.noRoot | control.noRootLocked, 0, 0, 0)
     }
@@ -80,44 +61,16 @@ function limitBoundingSet(kept: readonly number[]): void {
   }
 }
 
-/**
- * Starts one program, synchronously, that does keep CAP_NET_ADMIN and CAP_SYS_ADMIN: `nft` in a router's namespace. It keeps
- * them as ambient capabilities, so it needs not be root by name.
- */
-export function withInterceptionCapabilities<Value>(start: () => Value): Value {
-  // Only what is inheritable may be ambient, and it is neither for longer than the start takes: workers get nothing of it.
-  const before = setInheritable((inheritable) => inheritable | interceptionCapabilities)
-  for (const capability of ofInterception) raiseAmbient(capability)
-  try {
-    return start()
-  } finally {
-    callLibc('prctl', control.ambient, control.ambientClearAll, 0, 0, 0)
-    setInheritable(() => before)
-  }
-}
-
-function raiseAmbient(capability: number): void {
-  try {
-    callLibc('prctl', control.ambient, control.ambientRaise, capability, 0, 0)
-  } catch (cause) {
-    // Without the secure bits there is nothing inheritable, and root gets its capabilities as it always did.
-    if (!(cause instanceof SystemCallError)) throw cause
-  }
-}
-
 const capabilityVersion3 = 0x20080522
 
-/** Changes the inheritable set within what is permitted. @returns what it was */
-function setInheritable(change: (inheritable: number) => number): number {
+function clearInheritable(): void {
   const header = Buffer.alloc(8)
   header.writeUInt32LE(capabilityVersion3, 0)
+  // Effective, permitted and inheritable, each in two halves.
   const data = Buffer.alloc(24)
   callLibc('capget', header, data)
-  const permitted = data.readUInt32LE(4)
-  const before = data.readUInt32LE(8)
-  data.writeUInt32LE((change(before) & (permitted | before)) >>> 0, 8)
+  data.writeUInt32LE(0, 8)
   callLibc('capset', header, data)
-  return before
 }
 
 /** Whom every thread of a process must run as. */

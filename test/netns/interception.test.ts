@@ -5,7 +5,7 @@ import { silentLogger } from '../../lib/runtime/log.ts'
 import type { Attachment } from '../../proxy/namespaces/plan-attachments.ts'
 import { Interception } from '../../proxy/interception/interception.ts'
 import { RuleLoader } from '../../proxy/interception/rule-loader.ts'
-import { namespaceKeyOf } from '../../proxy/netns/namespace-handle.ts'
+import { namespaceKeyOf, openNamespace } from '../../proxy/netns/namespace-handle.ts'
 import { NftLibrary } from '../../proxy/netlink/nftables.ts'
 import { openWindow, type NamespaceWindow } from '../../proxy/netns/window.ts'
 import { FakeClock } from '../support/fake-clock.ts'
@@ -17,6 +17,7 @@ import {
 } from '../support/netns.ts'
 
 const checkEvery = 60_000
+const table = 'overlapd'
 
 function attachmentTo(netns: string): Attachment {
   const path = `/run/netns/${netns}`
@@ -43,14 +44,13 @@ function makeRouters(t: Test, count: number): Attachment[] {
 function makeInterception(
   t: Test,
   window: NamespaceWindow,
-  library: NftLibrary | undefined,
+  library: NftLibrary,
 ): { interception: Interception; clock: FakeClock } {
   const clock = new FakeClock()
   const interception = new Interception({
     interface: '*',
     tcpPort: 9697,
-    loader: new RuleLoader({ window, library, timeout: 10_000 }),
-    parallel: 4,
+    loader: new RuleLoader({ window, library, table }),
     checkEvery,
     clock,
     logger: silentLogger,
@@ -76,41 +76,55 @@ async function tableIn({ netns }: Attachment): Promise<string> {
 
 if (skipUnlessPrivileged(t)) {
   const window = await openWindow()
-  const library = NftLibrary.load()
+  const library = new NftLibrary()
 
-  t.test('the library and the program load the same rules', async (t) => {
-    if (library === undefined) {
-      t.fail('libnftables.so.1 is not installed')
-      return
-    }
+  t.test('rules are loaded where they are wanted, and removed where they are not', async (t) => {
     const [one, other] = makeRouters(t, 2) as [Attachment, Attachment]
-    const byLibrary = makeInterception(t, window, library).interception
-    const byProgram = makeInterception(t, window, undefined).interception
-    byLibrary.add(one)
-    byProgram.add(other)
-    await until(() => byLibrary.count('applied') + byProgram.count('applied') === 2)
+    const { interception } = makeInterception(t, window, library)
+    interception.add(one)
+    interception.add(other)
+    await until(() => interception.count('applied') === 2)
     const rules = await tableIn(one)
     t.match(rules, /redirect to :9697/)
     t.equal(await tableIn(other), rules)
 
-    byLibrary.remove(one)
-    byProgram.remove(other)
-    await byLibrary.close(false)
-    await byProgram.close(false)
+    interception.remove(one)
+    interception.remove(other)
+    interception.add(other)
+    await interception.close(false)
     t.equal(await tableIn(one), '')
-    t.equal(await tableIn(other), '')
   })
 
-  t.test('what the library refuses is told as nft tells it, and changes nothing', async (t) => {
+  t.test('a namespace wanted again keeps the rules that were loaded inside it', async (t) => {
     const [router] = makeRouters(t, 1) as [Attachment]
-    const loader = new RuleLoader({ window, library, timeout: 10_000 })
-    const never = new AbortController().signal
-    await t.rejects(loader.load(router, 'add table inet overlapd\nnonsense\n', never), {
-      message: /nftables refused: .*syntax error/,
-    })
-    t.equal(await tableIn(router), '')
-    loader.release()
+    const { interception } = makeInterception(t, window, library)
+    const attach = (): void => {
+      const handle = openNamespace(router.path)
+      window.run(handle, () => interception.loadInside(router))
+      handle.close()
+      interception.add(router)
+    }
+    attach()
+    const rules = await tableIn(router)
+    interception.remove(router)
+    attach()
+    await interception.close(false)
+    t.match(rules, /redirect to :9697/)
+    t.equal(await tableIn(router), rules)
   })
+
+  t.test(
+    'what the library refuses is reported as nft reports it, and changes nothing',
+    async (t) => {
+      const [router] = makeRouters(t, 1) as [Attachment]
+      const loader = new RuleLoader({ window, library, table })
+      t.throws(() => loader.load(router, 'add table inet overlapd\nnonsense\n'), {
+        message: /nftables refused: .*syntax error/,
+      })
+      t.equal(await tableIn(router), '')
+      loader.release()
+    },
+  )
 
   t.test('rules that others flush or delete come back', async (t) => {
     const [router] = makeRouters(t, 1) as [Attachment]
@@ -134,12 +148,11 @@ if (skipUnlessPrivileged(t)) {
 
   t.test('rules are loaded in a process with thousands of descriptors', async (t) => {
     const [router] = makeRouters(t, 1) as [Attachment]
-    const loader = new RuleLoader({ window, library, timeout: 10_000 })
+    const loader = new RuleLoader({ window, library, table })
     const fds = Array.from({ length: 2_000 }, () => openSync('/dev/null', 'r'))
     t.teardown(() => fds.forEach((fd) => closeSync(fd)))
-    const never = new AbortController().signal
     for (let time = 0; time < 200; time += 1) {
-      await loader.load(router, 'add table inet overlapd\n', never)
+      loader.load(router, 'add table inet overlapd\n')
     }
     loader.release()
     t.match(await tableIn(router), 'table inet overlapd')
@@ -147,21 +160,20 @@ if (skipUnlessPrivileged(t)) {
 
   t.test('loading rules thousands of times keeps neither memory nor descriptors', async (t) => {
     const [router] = makeRouters(t, 1) as [Attachment]
-    const loader = new RuleLoader({ window, library, timeout: 10_000 })
+    const loader = new RuleLoader({ window, library, table })
     const { interception } = makeInterception(t, window, library)
     interception.add(router)
     await until(() => interception.count('applied') === 1)
     const text = `add table inet overlapd\ndelete table inet overlapd\ntable inet overlapd {\n chain guard_listener {\n  type filter hook input priority filter - 5; policy accept;\n  tcp dport 9697 counter drop\n }\n}\n`
-    const never = new AbortController().signal
-    const load = async (times: number): Promise<number> => {
-      for (let time = 0; time < times; time += 1) await loader.load(router, text, never)
+    const load = (times: number): number => {
+      for (let time = 0; time < times; time += 1) loader.load(router, text)
       loader.release()
       return residentKilobytes()
     }
-    const before = await load(500)
-    const after = await load(2_000)
+    const before = load(500)
+    const after = load(2_000)
     t.ok(after - before < 8_192, `${after - before} KiB more after 2,000 loads`)
-    t.equal(loader.count(router, 'overlapd'), 1)
+    t.equal(loader.count(router), 1)
   })
 }
 

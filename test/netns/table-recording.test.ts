@@ -1,12 +1,13 @@
 import t, { type Test } from 'tap'
-import {
-  interceptionRuleset,
-  removalRuleset,
-  ruleCountOf,
-} from '../../proxy/interception/ruleset.ts'
+import { interceptionRuleset, ruleCountOf } from '../../proxy/interception/ruleset.ts'
 import { openNamespace } from '../../proxy/netns/namespace-handle.ts'
 import { NftLibrary } from '../../proxy/netlink/nftables.ts'
-import { countRules, recordTable, TablePlayer } from '../../proxy/netlink/table-recording.ts'
+import {
+  countRules,
+  recordTable,
+  removalOf,
+  TablePlayer,
+} from '../../proxy/netlink/table-recording.ts'
 import { openWindow } from '../../proxy/netns/window.ts'
 import {
   makeEmptyNamespaces,
@@ -24,8 +25,7 @@ async function rulesetIn(netns: string): Promise<string> {
 
 if (skipUnlessPrivileged(t)) {
   const window = await openWindow()
-  const library = NftLibrary.load()
-  if (library === undefined) throw new Error('libnftables.so.1 is not installed')
+  const library = new NftLibrary()
   const player = new TablePlayer()
   t.teardown(() => {
     player.release()
@@ -92,12 +92,9 @@ if (skipUnlessPrivileged(t)) {
     t.equal(await rulesetIn(played), `${other}${await rulesetIn(read)}`)
   })
 
-  t.test('no table makes a recording that removes ours, and no other', async (t) => {
-    const [read, played] = makeTwo(t)
-    const recording = inside(read, () => {
-      library.run(removalRuleset())
-      return recordTable(table)
-    })
+  t.test('a removal removes our table, and no other', async (t) => {
+    const [, played] = makeTwo(t)
+    const recording = removalOf(table)
     const other = 'table inet filter {\n}\n'
     inside(played, () => {
       library.run(`${other}table inet ${table} {\n}\n`)

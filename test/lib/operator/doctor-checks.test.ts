@@ -1,10 +1,9 @@
-import { chmodSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import t from 'tap'
 import { doctorChecks, type DoctorContext } from '../../../lib/operator/doctor-checks.ts'
 import { scratchFolder } from '../../support/scratch-folder.ts'
 
 const context: DoctorContext = {
-  environment: {},
   addressOf: () => '/nowhere/admin.sock',
   configFiles: [],
   netnsFolder: '/nowhere',
@@ -40,13 +39,12 @@ t.test('the namespaces check tells of mounts that do not spread', async (t) => {
   t.match(await found(root(''), '91 28 0:6 / /other rw shared:8 - tmpfs tmpfs rw'), [{}])
 })
 
-t.test('the nftables check looks for an executable on the path', async (t) => {
+t.test('the nftables check names the package where the library is missing', async (t) => {
   const folder = scratchFolder(t)
-  writeFileSync(`${folder}/nft`, '')
-  chmodSync(`${folder}/nft`, 0o755)
-  t.match(await find('nftables', { environment: { PATH: `/nowhere:${folder}` } }), [
-    { level: 'ok' },
-  ])
+  const found = () => find('nftables', { libraryFolders: ['/nowhere', folder] })
+  t.match(await found(), [{ level: 'warn', todo: /libnftables1 \(Debian/ }])
+  writeFileSync(`${folder}/libnftables.so.1`, '')
+  t.match(await found(), [{ level: 'ok' }])
 })
 
 t.test('the namespaces check counts what is there', async (t) => {

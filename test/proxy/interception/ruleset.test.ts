@@ -1,9 +1,5 @@
 import t from 'tap'
-import {
-  interceptionRuleset,
-  removalRuleset,
-  ruleCountOf,
-} from '../../../proxy/interception/ruleset.ts'
+import { interceptionRuleset, ruleCountOf } from '../../../proxy/interception/ruleset.ts'
 
 const both = { interface: '*', tcpPort: 9697, families: ['ip', 'ip6'] } as const
 
@@ -14,7 +10,6 @@ t.test(
     t.ok(
       text.startsWith('add table inet overlapd\ndelete table inet overlapd\ntable inet overlapd {'),
     )
-    t.equal(removalRuleset(), 'add table inet overlapd\ndelete table inet overlapd\n')
     t.match(text, '    ip daddr 169.254.169.254 tcp dport 80 counter redirect to :9697\n')
     t.match(text, '    ip6 daddr fe80::a9fe:a9fe tcp dport 80 counter redirect to :9697\n')
   },
@@ -53,7 +48,6 @@ t.test('interceptionRuleset() redirects what asks from inside for the canary alo
 })
 
 t.test('ruleCountOf() counts rules, and neither hooks nor commands', async (t) => {
-  t.equal(ruleCountOf(removalRuleset()), 0)
   // 1 interface, 2 redirected, 2 sent, 4 accepted, 1 dropped, 2 kept inside.
   t.equal(ruleCountOf(interceptionRuleset({ ...both, interface: 'qr-*' })), 12)
   t.equal(ruleCountOf(interceptionRuleset({ ...both, interface: 'qr-*', families: ['ip'] })), 7)
