@@ -52,6 +52,7 @@ t.test('each file of lib/ has its test', async (t) => {
     'lib/operator/doctor-command.ts': 'test/deploy/overlapd/operator-program.test.ts',
     'lib/operator/explain-command.ts': 'test/deploy/overlapd/operator-program.test.ts',
     'lib/runtime/package-version.ts': 'test/lib/cli/command.test.ts',
+    'lib/operator/nft-library.ts': 'test/lib/operator/doctor-checks.test.ts',
     'lib/operator/readiness.ts': 'test/lib/operator/health-command.test.ts',
     'lib/operator/reasons-command.ts': 'test/deploy/overlapd/operator-program.test.ts',
     'lib/operator/status-command.ts': 'test/deploy/overlapd/operator-program.test.ts',
