@@ -60,6 +60,8 @@ export class ServedConnection {
   readonly #refuse: (code: ReasonCode) => void
   /** The latest; once it is with the kernel, the connection is idle. */
   #response: ServerResponse | undefined
+  /** The one that was the latest when that began. */
+  #before: ServerResponse | undefined
   #isEnding = false
 
   constructor(peer: Peer, socket: Socket, refuse: (code: ReasonCode) => void) {
@@ -69,8 +71,15 @@ export class ServedConnection {
   }
 
   get isIdle(): boolean {
-    const response = this.#response
-    return response === undefined || response.writableFinished || response.destroyed
+    return isOver(this.#response)
+  }
+
+  /**
+   * The peer may have the whole answer while Node still waits for room to write its end, which is no byte at all: so one request may come
+   * behind an answer that is only written, and no second one.
+   */
+  get mayAsk(): boolean {
+    return this.isIdle || (this.#response?.writableEnded === true && isOver(this.#before))
   }
 
   /** The request that is under way now is answered, or will never be. */
@@ -81,6 +90,7 @@ export class ServedConnection {
   }
 
   begin(response: ServerResponse): void {
+    this.#before = this.#response
     this.#response = response
     // Said in the head, so that the peer sends nothing after this.
     if (this.#isEnding) response.shouldKeepAlive = false
@@ -110,6 +120,10 @@ export class ServedConnection {
   }
 }
 
+function isOver(response: ServerResponse | undefined): boolean {
+  return response === undefined || response.writableFinished || response.destroyed
+}
+
 /**
  * A request as `node:http` reads it, with one difference: one that comes while another is being answered stops the parser, as a
  * switch to another protocol does. Proxies never send one, while thousands fit into what is read at once, each with its objects.
@@ -121,7 +135,7 @@ class PeerRequest extends IncomingMessage {
   constructor(socket: ServedSocket) {
     super(socket)
     const connection = socket[ofSocket]
-    this.#isPipelined = connection?.isIdle === false
+    this.#isPipelined = connection?.mayAsk === false
     if (this.#isPipelined) connection?.refusePipelined()
   }
 

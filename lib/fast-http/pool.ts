@@ -9,6 +9,7 @@ import {
   type MonotonicMilliseconds,
 } from '../runtime/clock.ts'
 import { isPlainTarget, plainBlock, readPlainAnswer, type PlainFields } from './head.ts'
+import { ReadTurns, type ReadTurn } from './read-turns.ts'
 
 /** A GET without a body. */
 export interface PlainExchangeRequest {
@@ -89,6 +90,7 @@ export class PlainPool {
   /** The one used last at the end: it is used next, and the others may grow too many. */
   readonly #idle: PlainConnection[] = []
   readonly #waiting: Waiting[] = []
+  readonly turns = new ReadTurns()
   #connecting: Count = 0
   #generalLeft: Count = 0
   #sweep: Cancel | undefined
@@ -210,6 +212,7 @@ class PlainConnection {
   readonly #pool: PlainPool
   readonly #socket: Socket
   readonly #options: PlainPoolOptions
+  readonly #turn: ReadTurn
   #state: State = 'idle'
   #request: PlainExchangeRequest | undefined
   #handler: AnswerHandler | undefined
@@ -225,6 +228,7 @@ class PlainConnection {
     this.#pool = pool
     this.#socket = socket
     this.#options = options
+    this.#turn = pool.turns.of(socket, () => this.#isPaused)
     this.#since = clock.now()
     socket.on('data', this.#onData)
     socket.on('end', this.#onEnd)
@@ -330,6 +334,7 @@ class PlainConnection {
       return
     }
     this.#left -= chunk.length
+    if (this.#left > 0) this.#turn.took(chunk.length)
     try {
       if (handler?.onData(chunk) === false) this.#pause()
     } catch (cause) {

@@ -196,7 +196,7 @@ const table = {
     connections_per_source: integer({
       help: 'Connections of one guest (MAC, or address where no MAC is known) in one namespace whose requests are served at once, in each worker. The requests of more connections wait their turn.',
       unit: 'connections',
-      default: 64,
+      default: 16,
       min: 1,
       max: 65_535,
     }),

@@ -2,6 +2,7 @@ import type { AttackClass } from './attack-class.ts'
 import { crossTenant } from './cross-tenant/cross-tenant.ts'
 import { hostileWorker } from './hostile-worker.ts'
 import { hostUsers } from './host-users/host-users.ts'
+import { floods } from './floods/floods.ts'
 import { httpEdge } from './http-edge/http-edge.ts'
 import { identity } from './identity-class.ts'
 import { rawSockets } from './raw-sockets/raw-sockets.ts'
@@ -14,4 +15,5 @@ export const attackClasses: readonly AttackClass[] = [
   hostileWorker,
   crossTenant,
   identity,
+  floods,
 ]

@@ -13,6 +13,8 @@ import { emptyTopology, GuestSeats, type Seat } from './guest-seats.ts'
 
 const secret = 's3cr3t'
 const routers = 2
+/** A guest gives up on a request after this. */
+const guestPatience = 10_000
 
 /** Who is whose, for a seat: every seat has one instance, which never changes. */
 export function instanceOf(seat: Seat): string {
@@ -23,9 +25,29 @@ function numberOf({ router, addresses }: Seat): number {
   return router * 256 + Number(addresses[0]?.split('.')[3])
 }
 
+/** What differs from one class to the other. */
+export interface ChainOptions {
+  /** Where compute is. Absent: a recording one in this process, which knows every instance. */
+  readonly computeUrl?: string
+  /** @default 1 */
+  readonly addressesPerGuest?: number
+  /** Workers of the proxy. @default as many as it chooses */
+  readonly workers?: number
+  /** Listeners of the agent beside the one for the proxy. */
+  readonly listeners?: readonly Readonly<Record<string, unknown>>[]
+  /** Sections of the agent's configuration in place of ours. */
+  readonly agent?: Readonly<Record<string, unknown>>
+}
+
+/** A compute that checks signatures and answers with the instance it was asked for. */
+export async function startCompute({ t }: AttackContext): Promise<RecordingUpstream> {
+  const upstream = await RecordingUpstream.start(novaLike(secret))
+  t.teardown(() => upstream.close())
+  return upstream
+}
+
 export class AttackedChain {
   readonly seats: GuestSeats
-  readonly upstream: RecordingUpstream
   readonly proxy: RunningProxy
   readonly agent: AgentProgram
   readonly sockets: AgentSockets
@@ -35,11 +57,10 @@ export class AttackedChain {
 
   private constructor(
     context: AttackContext,
-    parts: Pick<AttackedChain, 'seats' | 'upstream' | 'proxy' | 'agent' | 'sockets' | 'folder'>,
+    parts: Pick<AttackedChain, 'seats' | 'proxy' | 'agent' | 'sockets' | 'folder'>,
   ) {
     this.#context = context
     this.seats = parts.seats
-    this.upstream = parts.upstream
     this.proxy = parts.proxy
     this.agent = parts.agent
     this.sockets = parts.sockets
@@ -47,12 +68,12 @@ export class AttackedChain {
   }
 
   /** Two routers with two guests each, all served. */
-  static async start(context: AttackContext): Promise<AttackedChain> {
+  static async start(context: AttackContext, options: ChainOptions = {}): Promise<AttackedChain> {
     const { t, forwarding } = context
-    const seats = await GuestSeats.make(t, { routers, guestsPerRouter: 2, addressesPerGuest: 1 })
+    const { addressesPerGuest = 1, workers = 0, listeners = [] } = options
+    const seats = await GuestSeats.make(t, { routers, guestsPerRouter: 2, addressesPerGuest })
     const folder = openFolder(t)
-    const upstream = await RecordingUpstream.start(novaLike(secret))
-    t.teardown(() => upstream.close())
+    const computeUrl = options.computeUrl ?? (await startCompute(context)).url
     writeFileSync(join(folder, 'secret'), secret, { mode: 0o600 })
     const ports = seats.all.map((seat) => ({
       portId: portId(numberOf(seat)),
@@ -70,10 +91,13 @@ export class AttackedChain {
       sockets,
       configFile: join(folder, 'agent.json'),
       config: {
-        listeners: [{ kind: 'overlapd', socket: sockets.agent, mode: '0600', user: 'nobody' }],
+        listeners: [
+          { kind: 'overlapd', socket: sockets.agent, mode: '0600', user: 'nobody' },
+          ...listeners,
+        ],
         ports: { kind: 'static', static: { file } },
         source_mac: 'verify',
-        compute: { upstreams: [upstream.url], shared_secret_file: join(folder, 'secret') },
+        compute: { upstreams: [computeUrl], shared_secret_file: join(folder, 'secret') },
         forwarding: {
           leases: forwarding === 'direct',
           socket: sockets.lease,
@@ -81,6 +105,7 @@ export class AttackedChain {
           user: 'nobody',
         },
         limits: { timeout_drain: '1s' },
+        ...options.agent,
       },
     })
     t.teardown(() => agent.stop('SIGKILL'))
@@ -88,6 +113,7 @@ export class AttackedChain {
       t,
       `agent.socket=${sockets.agent}`,
       'workers.user=nobody',
+      `workers.count=${workers}`,
       'timeout_drain=1s',
       ...(forwarding === 'direct' ? [`forwarding.lease_socket=${sockets.lease}`] : []),
     )
@@ -98,8 +124,8 @@ export class AttackedChain {
       )
       return served.length === routers
     })
-    const chain = new AttackedChain(context, { seats, upstream, proxy, agent, sockets, folder })
-    chain.#workers = await chain.#workerPids()
+    const chain = new AttackedChain(context, { seats, proxy, agent, sockets, folder })
+    chain.#workers = await chain.workerPids()
     return chain
   }
 
@@ -113,25 +139,33 @@ export class AttackedChain {
     report.measured('requests of others', report.value.othersTried)
   }
 
-  async askAs(neighbour: Seat): Promise<void> {
+  /** @returns how long the answer took, in milliseconds; `undefined` when it was not what it must be */
+  async askAs(neighbour: Seat): Promise<number | undefined> {
     const { report } = this.#context
     report.othersTried()
+    const begun = performance.now()
     const connection = this.seats.connect(neighbour)
+    const late = setTimeout(() => connection.close(), guestPatience)
     void connection.write(get('/neighbour', 'Connection: close'))
     const answer = await connection.answer()
+    clearTimeout(late)
+    const took = performance.now() - begun
     connection.close()
     if (answer?.status !== 200) {
       report.fault('othersFailed', `${answer?.status ?? 'no answer'} for a guest beside the attack`)
     } else if (answer.body.toString() !== instanceOf(neighbour)) {
       report.fault('wrong', 'another instance was named to a guest beside the attack')
+    } else {
+      return took
     }
+    return undefined
   }
 
   /** Counts what did not survive. */
   async checkProcesses(during: string): Promise<void> {
     const { report } = this.#context
     if (!this.agent.isRunning) report.fault('crashed', `the agent, during ${during}`)
-    const now = await this.#workerPids().catch(() => undefined)
+    const now = await this.workerPids().catch(() => undefined)
     if (now === undefined) report.fault('crashed', `the supervisor, during ${during}`)
     else if (now.join() !== this.#workers.join()) {
       report.fault('crashed', `a worker, during ${during}`)
@@ -139,7 +173,13 @@ export class AttackedChain {
     }
   }
 
-  async #workerPids(): Promise<readonly number[]> {
+  /** Ends both programs before the class ends, so that others can be started. */
+  async stop(): Promise<void> {
+    await this.proxy.stop()
+    await this.agent.stop('SIGKILL')
+  }
+
+  async workerPids(): Promise<readonly number[]> {
     return (await this.proxy.status()).workers.map(({ pid }) => pid)
   }
 }

@@ -46,3 +46,30 @@ t.test('one after the other on one connection is what proxies do', async (t) => 
   }
   connection.close()
 })
+
+// A long answer is taken by the kernel piece by piece, and the peer may have the last one, and send its next request, before Node says
+// that the response is finished. Such requests were refused as pipelined.
+t.test('the next request may come as soon as the last byte of a long answer is out', async (t) => {
+  const body = Buffer.alloc(768 * 1024, 'x')
+  const upstream = await RecordingUpstream.start((_request, response) => void response.end(body))
+  t.teardown(() => upstream.close())
+  const { agent } = await startAgentForOneGuest(t, { upstreams: [upstream.url] })
+  const connections = await Promise.all(Array.from({ length: 8 }, () => agent.connect()))
+  const answered = await Promise.all(
+    connections.map(async (connection) => {
+      let count = 0
+      for (; count < 4; count += 1) {
+        void connection.write(`GET /long HTTP/1.1\r\n${lines}\r\n`)
+        if ((await connection.answer())?.status !== 200) break
+      }
+      connection.close()
+      return count
+    }),
+  )
+
+  t.strictSame(
+    answered,
+    Array.from({ length: 8 }, () => 4),
+  )
+  t.notMatch(await agent.text('/metrics'), 'reason="request_pipelined"')
+})

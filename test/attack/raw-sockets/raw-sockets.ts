@@ -1,9 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import * as fc from 'fast-check'
 import type { RawConnection } from '../../support/raw-http.ts'
-import type { UpstreamRequest } from '../../support/recording-upstream.ts'
+import type { RecordingUpstream, UpstreamRequest } from '../../support/recording-upstream.ts'
 import type { AttackClass, AttackContext } from '../attack-class.ts'
-import { AttackedChain, instanceOf } from '../attacked-chain.ts'
+import { AttackedChain, instanceOf, startCompute } from '../attacked-chain.ts'
 import type { Seat } from '../guest-seats.ts'
 import { generatedHead } from '../http-edge/generated-head.ts'
 import { strictRequests } from './strict-requests.ts'
@@ -49,10 +49,11 @@ export const rawSockets: AttackClass = {
   needsRoot: true,
   share: 2,
   async run(context) {
-    const chain = await AttackedChain.start(context)
+    const compute = await startCompute(context)
+    const chain = await AttackedChain.start(context, { computeUrl: compute.url })
     const [attacker, ...neighbours] = chain.seats.all
     if (attacker === undefined) throw new Error('There is no attacker')
-    const attack = new RawAttack(context, chain, attacker)
+    const attack = new RawAttack(context, chain, attacker, compute)
     context.begin()
     await Promise.all([
       chain.watch(neighbours),
@@ -72,11 +73,15 @@ class RawAttack {
   readonly #hidden = new Map<string, string>()
   #number = 0
 
-  constructor(context: AttackContext, chain: AttackedChain, attacker: Seat) {
+  constructor(
+    context: AttackContext,
+    chain: AttackedChain,
+    attacker: Seat,
+    upstream: RecordingUpstream,
+  ) {
     this.#context = context
     this.#chain = chain
     this.#attacker = attacker
-    const { upstream } = chain
     const { answer } = upstream
     upstream.answer = (request, response) => {
       upstream.requests.length = 0
