@@ -7,6 +7,7 @@ const seed = Number(process.env['OVERLAPD_TEST_SEED'] ?? 20_261_130)
 /** All classes together take a minute, whatever their number. */
 const seconds = Math.min(4, 30 / attackClasses.length)
 
+t.jobs = 2
 for (const { name, what, needsRoot, forwarding: [way = 'agent'] = [] } of attackClasses) {
   const skip = needsRoot && process.getuid?.() !== 0 ? 'needs root' : false
   t.test(`${name}: ${what} (seed ${seed})`, { skip }, async (t) => {

@@ -15,7 +15,13 @@ export interface FloodTarget {
 }
 
 export type FloodOrder =
-  | { readonly kind: 'start'; readonly flood: Flood; readonly target: FloodTarget }
+  | {
+      readonly kind: 'start'
+      readonly flood: Flood
+      readonly target: FloodTarget
+      /** How long each wave of connections is held, in milliseconds. */
+      readonly hold: number
+    }
   | { readonly kind: 'stop' }
 
 /** What a flood has done. */
@@ -47,8 +53,8 @@ export class FloodProcess {
     return new FloodProcess(child)
   }
 
-  start(flood: Flood, target: FloodTarget): void {
-    this.#order({ kind: 'start', flood, target })
+  start(flood: Flood, target: FloodTarget, hold: number): void {
+    this.#order({ kind: 'start', flood, target, hold })
   }
 
   /** Resolves once the last wave is over. */

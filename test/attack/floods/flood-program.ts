@@ -7,8 +7,6 @@ import { RawConnection } from '../../support/raw-http.ts'
 import type { Flood } from './flood.ts'
 import type { FloodOrder, FloodReport, FloodTarget } from './flood-process.ts'
 
-/** How long a wave of connections is held. */
-const hold = 1_500
 const betweenWaves = 200
 /** An answer that must come has not, after this. */
 const patience = 10_000
@@ -30,26 +28,29 @@ process.on('message', (order: FloodOrder) => {
     })
   } else {
     isWanted = true
-    running = flood(order.flood, order.target)
+    running = flood(order.flood, order.target, order.hold)
   }
 })
 process.once('disconnect', () => process.exit(0))
 
-async function flood(wanted: Flood, target: FloodTarget): Promise<void> {
+async function flood(wanted: Flood, target: FloodTarget, hold: number): Promise<void> {
   // At least once, however short the time.
   do {
     const all = Array.from({ length: wanted.connections }, (_, place) => place)
-    await Promise.all(all.map((place) => one(wanted, place, target)))
+    await Promise.all(all.map((place) => one(wanted, place, target, hold)))
     await pause(betweenWaves)
   } while (isWanted)
 }
 
-async function one(wanted: Flood, place: number, target: FloodTarget): Promise<void> {
+async function one(wanted: Flood, place: number, target: FloodTarget, hold: number): Promise<void> {
   const socket = open(target, place % wanted.addresses)
   socket.on('error', () => undefined)
   const request = wanted.requests[place % wanted.requests.length] ?? ''
   if (wanted.unreadBytes === undefined) await mustBeAnswered(socket, request, wanted)
-  else await holdUnread(socket, request, wanted.unreadBytes)
+  else {
+    holdUnread(socket, request, wanted.unreadBytes)
+    await pause(hold)
+  }
   socket.destroy()
 }
 
@@ -64,12 +65,11 @@ function open({ host, port, addresses, tls }: FloodTarget, from: number): Socket
   return connectTls({ host, port, ca, cert, key })
 }
 
-async function holdUnread(socket: Socket, request: string, bytes: number): Promise<void> {
+function holdUnread(socket: Socket, request: string, bytes: number): void {
   socket.pause()
   const times = request === '' ? 0 : Math.max(1, Math.floor(bytes / request.length))
   tried += Math.max(1, times)
   if (times > 0) socket.write(request.repeat(times))
-  await pause(hold)
 }
 
 async function mustBeAnswered(socket: Socket, request: string, wanted: Flood): Promise<void> {

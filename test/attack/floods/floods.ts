@@ -18,6 +18,8 @@ const addressesPerGuest = 17
 /** Of the neighbours; each asks, rests, and asks again. */
 const lanes = 4
 const rest = 10
+/** Of a wave of connections, in milliseconds. */
+const longestHold = 1_500
 /** With less time than that for all of it, one number of workers has to do, in seconds. */
 const shortTime = 30
 /** Answers without which a percentile says nothing. */
@@ -153,7 +155,7 @@ class FloodStage {
     const quiet = new Latencies(0)
     const flooded = new Latencies(0)
     await this.#askFor(milliseconds / 4, quiet)
-    from.start(flood, target)
+    from.start(flood, target, Math.min(longestHold, milliseconds / 4))
     await this.#askFor(milliseconds / 2, flooded)
     const { tried, failed } = await from.stop()
     await this.#askFor(milliseconds / 4, quiet)
