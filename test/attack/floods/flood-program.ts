@@ -20,18 +20,21 @@ let running: Promise<void> = Promise.resolve()
 process.on('message', (order: FloodOrder) => {
   if (order.kind === 'stop') {
     isWanted = false
-    void running.then(() => {
-      const report: FloodReport = { tried, failed }
-      tried = 0
-      failed = {}
-      process.send?.(report)
-    })
+    void report()
   } else {
     isWanted = true
     running = flood(order.flood, order.target, order.hold)
   }
 })
 process.once('disconnect', () => process.exit(0))
+
+async function report(): Promise<void> {
+  await running
+  const done: FloodReport = { tried, failed }
+  tried = 0
+  failed = {}
+  process.send?.(done)
+}
 
 async function flood(wanted: Flood, target: FloodTarget, hold: number): Promise<void> {
   // At least once, however short the time.
