@@ -21,7 +21,7 @@ import type {
 import { AddressLookups } from './lookups/address-lookups.ts'
 import { NeutronClient } from './neutron/client.ts'
 import type { NeutronRestConfig } from './config.ts'
-import { Http } from './http/http.ts'
+import { Http, type Exchanges } from './http/http.ts'
 import { Keystone, NoAuthentication, type Sessions } from './keystone/keystone.ts'
 import { NeutronRestMetrics } from './metrics.ts'
 import { NetworkCopies } from './lookups/network-copies.ts'
@@ -38,6 +38,8 @@ export interface NeutronRestOptions {
   readonly registry: Registry
   /** From 0 to 1; `Math.random` outside tests. */
   readonly random?: () => number
+  /** @default connections made as the configuration says */
+  readonly http?: Exchanges
 }
 
 /** Up to this many ports a fresh answer refreshes the network's copy instead of asking for one address. */
@@ -65,7 +67,7 @@ function together(
 export class NeutronRestDirectory implements PortDirectory {
   readonly kind = 'neutron-rest'
   readonly #options: NeutronRestOptions
-  readonly #http: Http
+  readonly #http: Exchanges
   readonly #client: NeutronClient
   readonly #metrics: NeutronRestMetrics
   readonly #routerCopies: RouterCopies
@@ -83,7 +85,7 @@ export class NeutronRestDirectory implements PortDirectory {
     const { config, clock, registry, random = Math.random } = options
     this.#options = options
     this.#metrics = new NeutronRestMetrics(registry)
-    this.#http = new Http({ ...config, connections: config.concurrency })
+    this.#http = options.http ?? new Http({ ...config, connections: config.concurrency })
     this.#client = new NeutronClient({
       config,
       clock,

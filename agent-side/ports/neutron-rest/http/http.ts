@@ -56,6 +56,9 @@ function originOf(url: string): string {
   return new URL(url).origin
 }
 
+/** What is needed to ask over HTTP. */
+export type Exchanges = Pick<Http, 'exchange' | 'close'>
+
 /**
  * One HTTP exchange with Keystone or Neutron: bounded in time by phase and in size, no redirects, no proxy from the
  * environment. Statuses are for the caller to judge; only a missing or unreadable answer is an error.

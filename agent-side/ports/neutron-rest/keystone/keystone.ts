@@ -4,7 +4,7 @@ import type { Logger } from '../../../../lib/runtime/log.ts'
 import { Secret } from '../../../../lib/runtime/secret.ts'
 import type { NeutronRestConfig } from '../config.ts'
 import { HoldOff } from '../http/circuit-breaker.ts'
-import type { Http } from '../http/http.ts'
+import type { Exchanges } from '../http/http.ts'
 import type { NeutronRestMetrics } from '../metrics.ts'
 import { chooseEndpoint, parseIssuedToken } from './token-schema.ts'
 import { tokenRequest, tokenUrl, type KeystoneAuthentication } from './token-request.ts'
@@ -29,7 +29,7 @@ export interface Sessions {
 export interface KeystoneOptions {
   readonly config: NeutronRestConfig
   readonly authentication: KeystoneAuthentication
-  readonly http: Http
+  readonly http: Exchanges
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: NeutronRestMetrics

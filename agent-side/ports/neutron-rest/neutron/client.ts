@@ -2,7 +2,7 @@ import type { Clock, Count, Milliseconds } from '../../../../lib/runtime/clock.t
 import { MetadataError } from '../../../../lib/runtime/errors.ts'
 import type { NeutronRestConfig } from '../config.ts'
 import { HoldOff } from '../http/circuit-breaker.ts'
-import { isConnectionFailure, type Http, type HttpAnswer } from '../http/http.ts'
+import { isConnectionFailure, type Exchanges, type HttpAnswer } from '../http/http.ts'
 import type { JsonObject } from '../../directory/neutron-port.ts'
 import type { Session, Sessions } from '../keystone/keystone.ts'
 import type { NeutronRestMetrics, QuestionKind } from '../metrics.ts'
@@ -15,7 +15,7 @@ import { isPassing, statusError } from '../http/status-error.ts'
 /** What it is made with. */
 export interface NeutronClientOptions {
   readonly config: NeutronRestConfig
-  readonly http: Http
+  readonly http: Exchanges
   readonly sessions: Sessions
   readonly clock: Clock
   readonly metrics: NeutronRestMetrics
