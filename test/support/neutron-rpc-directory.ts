@@ -30,6 +30,8 @@ export function makeDirectory(
   const directory = new NeutronRpcDirectory(
     {
       ...neutronRpcDefaults,
+      // A clock that jumps leaves no answer its time.
+      probeInterval: 0,
       maxAge: 10_000,
       maxStale: 120_000,
       transportUrl: new Secret(`rabbit://${username}:${password}@127.0.0.1:${tcpPort}/`),

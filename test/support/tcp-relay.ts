@@ -71,6 +71,11 @@ export class TcpRelay {
     }
   }
 
+  /** Lets new connections through again. */
+  thaw(): void {
+    this.#isFrozen = false
+  }
+
   async restore(): Promise<void> {
     if (this.#server === undefined) await this.open()
   }

@@ -18,6 +18,8 @@ export interface NeutronRpcConfig {
   readonly tls?: BrokerTls
   /** 0 turns it off. */
   readonly heartbeat: Seconds
+  /** Between two looks whether the broker still answers. 0 leaves that to heartbeats. */
+  readonly probeInterval: Milliseconds
   readonly timeoutConnect: Milliseconds
   readonly reconnectDelayMin: Milliseconds
   readonly reconnectDelayMax: Milliseconds
@@ -63,6 +65,7 @@ export interface NeutronRpcConfig {
 export const neutronRpcDefaults: Omit<NeutronRpcConfig, 'transportUrl'> = {
   controlExchange: 'neutron',
   heartbeat: 15,
+  probeInterval: 2_000,
   timeoutConnect: 5_000,
   reconnectDelayMin: 500,
   reconnectDelayMax: 30_000,
@@ -116,6 +119,11 @@ export const neutronRpcTable = {
     help: 'A broker that is silent for two of these is taken for dead, and pushes may be missing for as long. 0 turns it off.',
     default: '15s',
     max: '10m',
+  }),
+  probe_interval: duration({
+    help: 'The broker is asked so often whether it is still there. One that leaves a question open for as long again is silent and counts as away; after four times as long another one is connected to. 0 leaves that to heartbeat.',
+    default: '2s',
+    max: '1m',
   }),
   timeout_connect: duration({
     help: 'Limit for connecting to one broker.',
@@ -247,6 +255,7 @@ export function neutronRpcConfig(
       },
     }),
     heartbeat: Math.ceil(given.heartbeat / 1_000),
+    probeInterval: given.probe_interval,
     timeoutConnect: given.timeout_connect,
     reconnectDelayMin: given.reconnect_delay_min,
     reconnectDelayMax: given.reconnect_delay_max,

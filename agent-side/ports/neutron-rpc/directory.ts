@@ -86,7 +86,7 @@ export class NeutronRpcDirectory implements PortDirectory {
       metrics: this.#metrics,
       events: {
         up: () => this.#up(),
-        down: (why, isSilent) => this.#down(why, isSilent),
+        down: (why, silence) => this.#down(why, silence),
         push: (events) => this.#pushed(events),
         unreadablePush: (why) => this.#distrust('a push could not be read', { cause: why }),
       },
@@ -170,6 +170,11 @@ export class NeutronRpcDirectory implements PortDirectory {
     }
     const held = `${this.#copy.size} ports of ${this.#copy.parts} networks and routers held`
     return { ready: true, detail: `${pushText[this.#trust.state]}; ${held}` }
+  }
+
+  /** Whether there is a broker that pushes could come from, and a server that answers. */
+  isConfirmed(): boolean {
+    return this.#trust.isUp && this.#probe.isServerSeen
   }
 
   onChange(listener: (change: DirectoryChange) => void): () => void {
@@ -286,8 +291,8 @@ export class NeutronRpcDirectory implements PortDirectory {
     this.#show()
   }
 
-  #down(why: string, isSilent: boolean): void {
-    this.#trust.end(isSilent ? this.#config.heartbeat * 2_000 : 0)
+  #down(why: string, silence: Milliseconds): void {
+    this.#trust.end(silence)
     this.#watch.clear()
     this.#probe.end()
     this.#logger.warn({ cause: why }, 'Neutron cannot be heard')

@@ -153,7 +153,7 @@ export class AmqpLink {
   async publish(publication: Publication): Promise<void> {
     const { exchange } = publication
     if (!this.#isOpen) throw new PublishError('the link has ended', false)
-    if (exchange !== '' && !this.#exchanges.has(exchange)) await this.#look(exchange)
+    if (exchange !== '' && !this.#exchanges.has(exchange)) await this.#find(exchange)
     if (this.#unconfirmed >= mostUnconfirmed) {
       throw new PublishError('the broker is slow to take messages', false)
     }
@@ -161,7 +161,7 @@ export class AmqpLink {
   }
 
   /** Looks whether an exchange exists. @throws PublishError when it does not */
-  async #look(exchange: string): Promise<void> {
+  async #find(exchange: string): Promise<void> {
     try {
       // A refusal closes the channel that asked.
       const scratch = await this.#model.createChannel()
@@ -202,6 +202,11 @@ export class AmqpLink {
       reject(new PublishError(causeText(cause), false))
     }
     return promise
+  }
+
+  /** Has the broker look whether a queue of ours is there, which it answers at once. */
+  async look(queue: string): Promise<void> {
+    await this.#consumer.checkQueue(queue)
   }
 
   /** Ends the link with a reason. */

@@ -6,6 +6,7 @@ import { AmqpKeeper } from '../amqp/amqp.ts'
 import type { AmqpLink, QueueKind } from '../amqp/amqp-link.ts'
 import type { NeutronRpcConfig } from '../config.ts'
 import type { NeutronRpcMetrics } from '../metrics.ts'
+import { BrokerPulse } from './broker-pulse.ts'
 import { decodeMessage, hexId } from './oslo-envelope.ts'
 import { RpcClient } from './rpc-client.ts'
 import type { ReportSender } from './state-report.ts'
@@ -16,8 +17,8 @@ import { objectVersion, parsePush, type PortEvent } from './versioned-object.ts'
 /** What {@link Bus} tells its owner. */
 export interface BusEvents {
   up(): void
-  /** No message can be sent or heard any more; `isSilent` when that was noticed by silence alone. */
-  down(why: string, isSilent: boolean): void
+  /** No message can be sent or received any more, and for so long nothing showed that one still could. */
+  down(why: string, silence: Milliseconds): void
   push(events: readonly PortEvent[]): void
   /** Something was pushed that cannot be read. */
   unreadablePush(why: string): void
@@ -58,8 +59,13 @@ function fanoutExchange(version: string): string {
   return `neutron-vo-Port-${version}_fanout`
 }
 
+function ownQueues(): { readonly reply: string; readonly push: string } {
+  // Policies of operators tell such queues by "_fanout_".
+  return { reply: `reply_${hexId()}`, push: `neutron-vo-Port_fanout_${hexId()}` }
+}
+
 /**
- * Neutron's servers as seen over RabbitMQ. Queues keep their names over reconnects, so
+ * Neutron's servers as seen over RabbitMQ. Queues keep their names over reconnects, but for those after a silence, so
  * that servers can deliver late answers and late pushes rather than wait for a queue that never comes.
  */
 export class Bus implements NeutronBus {
@@ -67,12 +73,12 @@ export class Bus implements NeutronBus {
   readonly #options: BusOptions
   readonly #config: NeutronRpcConfig
   readonly #keeper: AmqpKeeper
-  readonly #replyQueue = `reply_${hexId()}`
-  // Policies of operators tell such queues by "_fanout_".
-  readonly #pushQueue = `neutron-vo-Port_fanout_${hexId()}`
+  #queues = ownQueues()
   readonly #versions: Set<string>
   #link: AmqpLink | undefined
-  #isBlocked = false
+  /** Why there is a link and nothing comes or goes by it. */
+  #trouble: string | undefined
+  readonly #pulse: BrokerPulse
 
   /** @throws SyntaxError when the transport URL cannot be read; it repeats nothing of it */
   constructor(options: BusOptions) {
@@ -82,9 +88,9 @@ export class Bus implements NeutronBus {
     this.#options = options
     this.#config = config
     this.#versions = new Set(config.pushVersions)
+    this.#pulse = new BrokerPulse({ clock, interval: config.probeInterval })
     this.rpc = new RpcClient({
       exchange: config.controlExchange,
-      replyQueue: this.#replyQueue,
       maxOutstanding: config.maxOutstanding,
       clock,
       metrics,
@@ -106,25 +112,29 @@ export class Bus implements NeutronBus {
         prepare: (link) => this.#prepare(link),
         up: (link) => {
           this.#link = link
-          this.#isBlocked = false
-          this.rpc.attach(link)
+          this.#trouble = undefined
+          this.rpc.attach(link, this.#queues.reply)
+          this.#watch(link)
           metrics.connected.set(1)
           events.up()
         },
         down: (why) => {
           this.#link = undefined
+          this.#pulse.end()
           this.rpc.detach(why)
           metrics.connected.set(0)
-          const wasBlocked = this.#isBlocked
-          this.#isBlocked = false
-          if (!wasBlocked) events.down(why, why.includes('Heartbeat timeout'))
+          const wasUseless = this.#trouble !== undefined
+          this.#trouble = undefined
+          if (wasUseless) return
+          const isSilent = why.includes('Heartbeat timeout')
+          events.down(why, isSilent ? this.#config.heartbeat * 2_000 : 0)
         },
       },
     )
   }
 
   get lastProblem(): string {
-    return this.#isBlocked ? 'the broker takes no messages' : this.#keeper.lastProblem
+    return this.#trouble ?? this.#keeper.lastProblem
   }
 
   start(): void {
@@ -132,7 +142,8 @@ export class Bus implements NeutronBus {
   }
 
   async close(): Promise<void> {
-    await this.#keeper.close([this.#replyQueue, this.#pushQueue])
+    this.#pulse.end()
+    await this.#keeper.close([this.#queues.reply, this.#queues.push])
     this.rpc.detach('closing')
   }
 
@@ -172,12 +183,13 @@ export class Bus implements NeutronBus {
   async #prepare(link: AmqpLink): Promise<void> {
     const { push } = this.#config
     link.onBlocked((isBlocked, why) => this.#blocked(link, isBlocked, why))
-    await link.declareQueue(this.#replyQueue, this.#queueKind())
-    await link.consume(this.#replyQueue, (content) => this.rpc.handleReply(content))
+    const { reply, push: pushed } = this.#queues
+    await link.declareQueue(reply, this.#queueKind())
+    await link.consume(reply, (content) => this.rpc.handleReply(content))
     if (!push) return
-    await link.declareQueue(this.#pushQueue, this.#queueKind())
+    await link.declareQueue(pushed, this.#queueKind())
     for (const version of this.#versions) await this.#listen(link, version)
-    await link.consume(this.#pushQueue, (content) => this.#pushed(content))
+    await link.consume(pushed, (content) => this.#pushed(content))
   }
 
   async #listen(link: AmqpLink, version: string): Promise<void> {
@@ -186,7 +198,7 @@ export class Bus implements NeutronBus {
       durable: this.#config.transientQuorumQueue,
       autoDelete: true,
     })
-    await link.bindQueue(this.#pushQueue, exchange, '')
+    await link.bindQueue(this.#queues.push, exchange, '')
   }
 
   #queueKind(): QueueKind {
@@ -196,18 +208,49 @@ export class Bus implements NeutronBus {
 
   /** A broker that takes no messages takes none of the servers' pushes either. */
   #blocked(link: AmqpLink, isBlocked: boolean, why: string): void {
-    if (link !== this.#link || isBlocked === this.#isBlocked) return
-    this.#isBlocked = isBlocked
-    const { logger, events } = this.#options
-    if (isBlocked) {
-      this.rpc.detach('the broker takes no messages')
-      logger.warn({ cause: why }, 'Broker takes no messages')
-      events.down(`the broker takes no messages: ${why}`, false)
-    } else {
-      logger.info({}, 'Broker takes messages again')
-      this.rpc.attach(link)
-      events.up()
+    if (link !== this.#link) return
+    // It reads no question of ours either.
+    this.#pulse.end()
+    if (isBlocked) this.#setAside('the broker takes no messages', 0, why)
+    else {
+      this.#takeUp(link)
+      this.#watch(link)
     }
+  }
+
+  /** A broker that falls silent and closes nothing would be noticed by its missing heartbeats alone. */
+  #watch(link: AmqpLink): void {
+    const queue = this.#config.push ? this.#queues.push : this.#queues.reply
+    this.#pulse.begin({
+      ask: () => link.look(queue),
+      silent: (since) => {
+        this.#setAside('the broker is silent', this.#options.clock.now() - since)
+      },
+      back: () => this.#takeUp(link),
+      gone: () => {
+        // Where only the way there is broken, the old consumers would go on taking half of what comes.
+        this.#queues = ownQueues()
+        link.fail('the broker is silent')
+      },
+    })
+  }
+
+  /** The link stays, and for so long nothing showed that anything came by it. */
+  #setAside(trouble: string, silence: Milliseconds, why?: string): void {
+    if (this.#trouble !== undefined) return
+    this.#trouble = trouble
+    const { logger, events } = this.#options
+    this.rpc.detach(trouble)
+    logger.warn({ trouble, ...(why !== undefined && { cause: why }) }, 'Broker is of no use')
+    events.down(why === undefined ? trouble : `${trouble}: ${why}`, silence)
+  }
+
+  #takeUp(link: AmqpLink): void {
+    if (this.#trouble === undefined) return
+    this.#options.logger.info({ trouble: this.#trouble }, 'Broker is of use again')
+    this.#trouble = undefined
+    this.rpc.attach(link, this.#queues.reply)
+    this.#options.events.up()
   }
 
   #pushed(content: Buffer): void {

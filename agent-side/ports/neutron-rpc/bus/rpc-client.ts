@@ -15,7 +15,6 @@ import {
 export interface RpcClientOptions {
   /** `control_exchange` of the servers. */
   readonly exchange: string
-  readonly replyQueue: string
   /** Calls that may wait for an answer; further ones are refused at once. */
   readonly maxOutstanding: Count
   readonly clock: Clock
@@ -55,6 +54,7 @@ export class RpcClient {
   readonly #options: RpcClientOptions
   readonly #waiting = new Map<string, Waiting>()
   #link: AmqpLink | undefined
+  #replyQueue = ''
 
   constructor(options: RpcClientOptions) {
     this.#options = options
@@ -64,8 +64,10 @@ export class RpcClient {
     return this.#waiting.size
   }
 
-  attach(link: AmqpLink): void {
+  /** @param replyQueue where servers put their answers */
+  attach(link: AmqpLink, replyQueue: string): void {
     this.#link = link
+    this.#replyQueue = replyQueue
   }
 
   /** The link is gone or takes nothing: whoever waits for an answer need not wait on. */
@@ -138,7 +140,7 @@ export class RpcClient {
   }
 
   #ask(topic: string, request: RpcRequest, timeout: Milliseconds): Promise<unknown> {
-    const { maxOutstanding, clock, replyQueue } = this.#options
+    const { maxOutstanding, clock } = this.#options
     if (this.#waiting.size >= maxOutstanding) {
       throw unavailable('Cannot ask Neutron: too many questions wait for an answer', {
         outstanding: this.#waiting.size,
@@ -161,7 +163,7 @@ export class RpcClient {
       waiting.settle({ error: new MetadataError('directory_timeout', message, { details }) })
     })
     this.#waiting.set(messageId, waiting)
-    const reply = { messageId, queue: replyQueue }
+    const reply = { messageId, queue: this.#replyQueue }
     const content = encodeRequest(request, new Date(clock.wallTime()), reply)
     // A question that nobody took in time must not be answered after all: the broker drops it.
     this.#publish(topic, content, timeout).catch((error: unknown) => {

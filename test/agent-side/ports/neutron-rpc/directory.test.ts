@@ -172,6 +172,31 @@ function tests(rabbit: RabbitMq): void {
     t.equal(all.length, 2, 'as the broker went, and as it came')
   })
 
+  t.test('A broker that falls silent and closes nothing is noticed within seconds', async (t) => {
+    const { directory, server, relay, changes } = await warm(t, {
+      config: { probeInterval: 1_000, maxStale: 60_000 },
+    })
+    t.equal(directory.isConfirmed(), true)
+    const before = relay.accepted
+    relay.freeze()
+    const instance = instanceId(0x7778)
+    server.setTopology(withPort(overlappingTopology(), { ...guests.plain, instanceId: instance }))
+    await until(() => !directory.isConfirmed())
+    t.match(directory.readiness(), { ready: false, detail: /the broker is silent/ })
+    t.equal(changes.at(-1)?.kind, 'all', 'what was remembered is forgotten')
+    const asked = { signal: new AbortController().signal, freshness: 'cached' } as const
+    const { asOf } = await directory.findPorts(plainQuery, asked)
+    t.ok(systemClock.now() - asOf >= 1_000, 'what is held counts from when the broker last answered')
+
+    await relay.cut()
+    relay.thaw()
+    await relay.restore()
+    await until(() => relay.accepted > before && directory.isConfirmed())
+    const found = await find(directory, plainQuery)
+    t.equal(found[0]?.instanceId, instance)
+    await untilLive(directory)
+  })
+
   t.test('While the broker is away answers age, and end at max_stale', async (t) => {
     const clock = new FakeClock()
     const { directory, relay } = await warm(t, { clock, config: { maxStale: 60_000 } })

@@ -202,7 +202,7 @@ class RpcWorld implements OrderedWorld {
     const lost = this.#questions
     this.#questions = []
     for (const { fail } of lost) fail(new MetadataError('directory_unavailable', 'cut'))
-    this.#events?.down('cut', false)
+    this.#events?.down('cut', 0)
   }
 
   #answer(name: string): void {
