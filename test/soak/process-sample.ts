@@ -2,10 +2,9 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 /** What is watched, and its unit. */
-export const held = ['rss KiB', 'private KiB', 'descriptors', 'sockets', 'threads'] as const
-export type Held = (typeof held)[number]
-
-export type ProcessSample = Readonly<Record<Held, number>>
+export type ProcessSample = Readonly<
+  Record<'rss KiB' | 'private KiB' | 'descriptors' | 'sockets' | 'threads', number>
+>
 
 /** @returns `undefined` for a process that has ended */
 export function sampleProcess(pid: number): ProcessSample | undefined {

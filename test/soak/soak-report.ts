@@ -1,9 +1,12 @@
 import { headedTable } from '../../lib/observe/text-table.ts'
-import { held, type Held, type ProcessSample } from './process-sample.ts'
+import type { HeapSample } from './heap-sample.ts'
+import type { ProcessSample } from './process-sample.ts'
 import { isGrowth, slopeOf, type Slope } from './slope.ts'
 
 /** Growth in a whole run that nobody would notice: noise of the allocator, a connection more. */
-const least: Readonly<Record<Held, number>> = {
+const least: Readonly<Record<keyof ProcessSample | keyof HeapSample, number>> = {
+  'heap KiB': 1_024,
+  'external KiB': 1_024,
   'rss KiB': 4_096,
   'private KiB': 2_048,
   descriptors: 4,
@@ -23,6 +26,7 @@ export interface SlopeRow {
 export interface SoakValue {
   readonly requests: number
   readonly wrong: number
+  readonly wrongs: readonly string[]
   /** By cause; those that nothing explains are under the status or the kind of failure. */
   readonly allowed: Readonly<Record<string, number>>
   readonly failed: Readonly<Record<string, number>>
@@ -33,7 +37,8 @@ export interface SoakValue {
 /** Collects through a run. */
 export class SoakReport {
   requests = 0
-  wrong = 0
+  /** What was given to whom it did not belong to. */
+  readonly wrongs: string[] = []
   readonly #begun = performance.now()
   readonly #allowed: Record<string, number> = {}
   readonly #failed: Record<string, number> = {}
@@ -43,6 +48,14 @@ export class SoakReport {
 
   act(what: string): void {
     this.#acts[what] = (this.#acts[what] ?? 0) + 1
+  }
+
+  get wrong(): number {
+    return this.wrongs.length
+  }
+
+  gaveWrong(what: string): void {
+    this.wrongs.push(what)
   }
 
   allowed(cause: string): void {
@@ -57,8 +70,8 @@ export class SoakReport {
     return Object.values(this.#failed).reduce((sum, count) => sum + count, 0)
   }
 
-  sample(process: string, pid: number, sample: ProcessSample): void {
-    for (const what of held) this.value(process, what, pid, sample[what])
+  sample(process: string, pid: number, sample: ProcessSample & Partial<HeapSample>): void {
+    for (const [what, value] of Object.entries(sample)) this.value(process, what, pid, value)
   }
 
   /** @param life what begins anew when it changes: a pid, or 0 */
@@ -79,10 +92,11 @@ export class SoakReport {
       const bound = (least as Readonly<Record<string, number>>)[what] ?? 1
       return [{ process, held: what, slope, grows: isGrowth(slope, bound) }]
     })
-    const { requests, wrong } = this
+    const { requests, wrong, wrongs } = this
     return {
       requests,
       wrong,
+      wrongs,
       allowed: this.#allowed,
       failed: this.#failed,
       acts: this.#acts,
@@ -121,6 +135,7 @@ export function soakText(report: SoakValue, seed: number): string {
     headedTable(headings, rows),
     `done to the service:\n${counts(report.acts)}`,
     `${report.requests} requests, ${report.wrong} answered with somebody else's\n`,
+    ...report.wrongs.map((wrong) => `  ${wrong}\n`),
     `failed for what was done to them:\n${counts(report.allowed)}`,
     `failed without such a cause (must be none):\n${counts(report.failed)}`,
     `seed ${seed}\n`,

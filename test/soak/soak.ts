@@ -18,6 +18,7 @@ import {
 import { staticFileText } from '../support/static-file.ts'
 import type { Teardowns } from '../support/teardowns.ts'
 import { Acts } from './failure-causes.ts'
+import { sampleHeap } from './heap-sample.ts'
 import { sampleProcess } from './process-sample.ts'
 import { SoakReport } from './soak-report.ts'
 
@@ -236,7 +237,12 @@ export class Soak {
       const until = owners[index - 1]?.since ?? Number.POSITIVE_INFINITY
       return instanceId(number) === named && until + staleBound >= begun
     })
-    if (!isRight) this.report.wrong += 1
+    if (isRight) return
+    const was = owners.findIndex(({ number }) => instanceId(number) === named)
+    const until = owners[was - 1]?.since
+    const since =
+      until === undefined ? 'never its own' : `for ${Math.round(begun - until)} ms not its own`
+    this.report.gaveWrong(`router ${seat.router}: ${named}, ${since}`)
   }
 
   #bind(router: number): void {
@@ -368,17 +374,19 @@ export class Soak {
     while (this.#passed < 1) {
       await pause(Math.min(sampleEvery, this.#options.minutes * 1_000))
       const status = await this.#proxy.status().catch(() => undefined)
-      this.#sampleOne('supervisor', this.#proxy.pid)
-      this.#sampleOne('agent', this.#agent.pid)
-      for (const { pid } of status?.workers ?? []) if (pid > 0) this.#sampleOne('worker', pid)
+      const workers = (status?.workers ?? []).filter(({ pid }) => pid > 0)
+      await this.#sampleOne('supervisor', this.#proxy.pid)
+      await this.#sampleOne('agent', this.#agent.pid)
+      for (const { pid } of workers) await this.#sampleOne('worker', pid)
       await this.#sampleRules()
       this.#options.onSample(this.report)
     }
   }
 
-  #sampleOne(name: string, pid: number): void {
+  async #sampleOne(name: string, pid: number): Promise<void> {
+    const heap = await sampleHeap(pid)
     const sample = existsSync(`/proc/${pid}`) ? sampleProcess(pid) : undefined
-    if (sample !== undefined) this.report.sample(name, pid, sample)
+    if (sample !== undefined) this.report.sample(name, pid, { ...sample, ...heap })
   }
 
   /** Lines of the rules of one namespace: ours come with each namespace and must not add up. */
