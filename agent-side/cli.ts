@@ -13,6 +13,7 @@ import { healthCommand } from '../lib/operator/health-command.ts'
 import { UsageError } from '../lib/cli/usage-error.ts'
 import { systemClock } from '../lib/runtime/clock.ts'
 import type { Table } from '../lib/config/entry.ts'
+import { uncaught } from '../lib/runtime/defects.ts'
 import { causeText } from '../lib/runtime/errors.ts'
 import type { ListenAt } from '../lib/http/serve.ts'
 import { notifyReady } from './listeners/sd-notify.ts'
@@ -92,6 +93,10 @@ async function serve(call: CommandCall): Promise<number> {
       logger.error({ cause: causeText(cause) }, 'The changed configuration is not used')
     }
   })
+  const defect = uncaught((fields) => {
+    agent.countDefect()
+    logger.error(fields, 'Nobody caught an exception: the agent stops, to be started again')
+  })
   await lifecycle.start(agent.parts)
   logger.info(
     {
@@ -103,10 +108,11 @@ async function serve(call: CommandCall): Promise<number> {
     'Agent started',
   )
   notifyReady(call.terminal.environment, logger)
-  const signal = await stopped
-  logger.info({ signal }, 'Agent is stopping')
+  const signal = await Promise.race([stopped, defect])
+  logger.info({ signal: signal ?? 'defect' }, 'Agent is stopping')
   await lifecycle.close()
-  return 0
+  // A service manager starts another one after a failure alone.
+  return signal === undefined ? 1 : 0
 }
 
 function listenAddress(text: string): ListenAt {

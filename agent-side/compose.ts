@@ -66,6 +66,8 @@ export interface Agent {
   adminAddresses(): readonly string[]
   /** Reads certificates and lists of proxies again. What cannot be used is told and not used. */
   reload(): void
+  /** Something was thrown that nobody caught. */
+  countDefect(): void
   /** Takes the rate limits of another configuration, and nothing else of it. */
   reconfigure(config: AgentConfig): void
 }
@@ -476,6 +478,7 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
     parts,
     status,
     adminAddresses: () => admin.addresses,
+    countDefect: () => metrics.countDefect(),
     reconfigure(changed) {
       rateLimits.reconfigure(rateLimitSettings(changed))
       // Requests under a lease are not counted, and none is given while they have to be.

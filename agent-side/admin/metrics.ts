@@ -56,6 +56,7 @@ export class AgentMetrics implements ResolverObserver, ComputeObserver {
   readonly #questions: Counter<'question' | 'freshness'>
   readonly #cache: Counter<'outcome'>
   readonly #fenced: Counter
+  readonly #defects: Counter
   readonly #age: Histogram
   readonly #upstreamSeconds: Histogram<'upstream' | 'outcome'>
   readonly #registry: Registry
@@ -135,7 +136,13 @@ export class AgentMetrics implements ResolverObserver, ComputeObserver {
       buckets: latencyBuckets,
       registers,
     })
+    this.#defects = new Counter({
+      name: `${prefix}_defects_total`,
+      help: 'Exceptions that nobody caught. The agent stops in order after one, to be started again.',
+      registers,
+    })
     this.#fenced.inc(0)
+    this.#defects.inc(0)
     for (const why of ['most_held', 'stalled'] as const) this.#unreadCutOff.inc({ why }, 0)
   }
 
@@ -213,6 +220,10 @@ export class AgentMetrics implements ResolverObserver, ComputeObserver {
     if (key?.scope.kind === 'router') this.#ingress.inc({ ingress: ingressOf(key) })
     this.#requestSeconds.observe(span / milliseconds)
     if (resolution?.kind === 'found') this.#age.observe(decision.mappingAge / milliseconds)
+  }
+
+  countDefect(): void {
+    this.#defects.inc()
   }
 
   unreadable(code: ReasonCode): void {

@@ -1,15 +1,9 @@
 /** How is HTTP read from proxies, whichever way they connected, and when does each of their connections end? */
-import {
-  IncomingMessage,
-  STATUS_CODES,
-  type Server,
-  type ServerOptions,
-  type ServerResponse,
-} from 'node:http'
+import { IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http'
 import type { Server as NetServer, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Bytes, Count, Milliseconds } from '../../lib/runtime/clock.ts'
-import { errorResponse } from '../../lib/http/error-response.ts'
+import { endWithRefusal, refuseExpectation } from '../../lib/http/node-refusals.ts'
 import { parserRefusal, type ParserError } from '../../lib/http/parser-refusal.ts'
 import type { ReasonCode } from '../../lib/runtime/reason-codes.ts'
 import type { Peer } from '../peers/lookup-key.ts'
@@ -62,6 +56,7 @@ export class ServedConnection {
   #response: ServerResponse | undefined
   /** The one that was the latest when that began. */
   #before: ServerResponse | undefined
+  #isRepeatable = true
   #isEnding = false
 
   constructor(peer: Peer, socket: Socket, refuse: (code: ReasonCode) => void) {
@@ -82,6 +77,11 @@ export class ServedConnection {
     return this.isIdle || (this.#response?.writableEnded === true && isOver(this.#before))
   }
 
+  /** What is under way is not asked again by a proxy that loses its answer. */
+  get isOnlyChance(): boolean {
+    return !this.#isRepeatable && !this.isIdle
+  }
+
   /** The request that is under way now is answered, or will never be. */
   settled(): Promise<void> {
     const response = this.#response
@@ -89,9 +89,11 @@ export class ServedConnection {
     return new Promise((resolve) => response.once('close', resolve))
   }
 
-  begin(response: ServerResponse): void {
+  /** @param method RFC 9110 §9.2.2: asking twice with some changes nothing */
+  begin(response: ServerResponse, method: string | undefined): void {
     this.#before = this.#response
     this.#response = response
+    this.#isRepeatable = method === 'GET' || method === 'HEAD'
     // Said in the head, so that the peer sends nothing after this.
     if (this.#isEnding) response.shouldKeepAlive = false
   }
@@ -186,9 +188,9 @@ export class AgentServer<HttpServer extends Server = Server> {
     }
   }
 
-  /** Serves on, until what is under way now is answered or has had its time. */
+  /** Serves on, until what is under way now is answered, and what came since that nobody asks twice, or has had its time. */
   async settle(): Promise<void> {
-    const answered = Promise.all([...this.#connections].map((one) => one.settled()))
+    const answered = this.#answered()
     let late: NodeJS.Timeout | undefined
     const limit = new Promise((resolve) => {
       late = setTimeout(resolve, this.#options.limits.drain)
@@ -218,6 +220,14 @@ export class AgentServer<HttpServer extends Server = Server> {
     this.http.close(() => undefined)
   }
 
+  async #answered(): Promise<void> {
+    let awaited = [...this.#connections]
+    while (awaited.length > 0) {
+      await Promise.all(awaited.map((one) => one.settled()))
+      awaited = [...this.#connections].filter((one) => one.isOnlyChance)
+    }
+  }
+
   #create(): HttpServer {
     const { limits, create } = this.#options
     const server = create({
@@ -235,17 +245,18 @@ export class AgentServer<HttpServer extends Server = Server> {
     server.maxHeadersCount = 0
     server.on('request', (request, response) => this.#serve(request, response))
     server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
-      this.#refuseExpectation(response)
+      this.#count('expectation_failed')
+      refuseExpectation(response)
     })
     server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
-      if (!socket.destroyed) this.#endWith(socket, 'method_not_supported')
+      if (!socket.destroyed) this.#refuse(socket, 'method_not_supported')
     })
     server.on('clientError', (error: ParserError, socket: Duplex) => {
       const code = parserRefusal(error)
       // An answer in the middle of another would be read as a part of it.
       const isIdle = (socket as ServedSocket)[ofSocket]?.isIdle === true
       if (code === undefined || !socket.writable || !isIdle) socket.destroy()
-      else this.#endWith(socket, code)
+      else this.#refuse(socket, code)
     })
     // Time limits of heads and requests are checked from this event on.
     server.emit('listening')
@@ -258,25 +269,13 @@ export class AgentServer<HttpServer extends Server = Server> {
       request.socket.destroy()
       return
     }
-    connection.begin(response)
+    connection.begin(response, request.method)
     void this.#options.app.handle(connection.peer, request, response)
   }
 
-  #refuseExpectation(response: ServerResponse): void {
-    this.#count('expectation_failed')
-    const { status, headers, body } = errorResponse('expectation_failed')
-    // What was announced is not read.
-    response.shouldKeepAlive = false
-    response.writeHead(status, headers).end(body)
-  }
-
-  #endWith(socket: Duplex, code: ReasonCode): void {
+  #refuse(socket: Duplex, code: ReasonCode): void {
     this.#count(code)
-    const { status, headers, body } = errorResponse(code)
-    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
-    socket.end(
-      `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}connection: close\r\n\r\n${body}`,
-    )
+    endWithRefusal(socket, code)
   }
 
   #count(code: ReasonCode): void {

@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:http'
 import { connect } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import type { Milliseconds } from '../runtime/clock.ts'
+import { refuseWithReasons } from './node-refusals.ts'
 
 /** Anything with Hono's `fetch`: the app that answers. */
 export interface FetchApp {
@@ -127,6 +128,7 @@ export async function serveApp(options: ServeOptions): Promise<Serving> {
       (incoming, outgoing) => void answer(incoming, outgoing),
     )
     closeAsIdle(server)
+    refuseWithReasons(server)
     server.maxConnections = 100
     servers.push(server)
     try {

@@ -39,6 +39,7 @@ t.test('each file of lib/ has its test', async (t) => {
     'lib/observe/latency-buckets.ts': 'test/lib/observe/metrics.test.ts',
     'lib/fast-http/undici-dispatchers.d.ts': 'test/lib/fast-http/general-client.test.ts',
     'lib/fast-http/paused-end.ts': 'test/incidents/guest-pauses-answer-without-length.test.ts',
+    'lib/http/node-refusals.ts': 'test/lib/http/serve.test.ts',
     'lib/http/unsized-answer.ts': 'test/incidents/answers-without-length.test.ts',
     'lib/fast-http/incoming.ts': 'test/lib/fast-http/server.test.ts',
     'lib/fast-http/reader.ts': 'test/lib/fast-http/server.test.ts',

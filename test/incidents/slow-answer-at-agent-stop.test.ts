@@ -30,14 +30,19 @@ async function startChain(t: Test) {
   writeFileSync(join(folder, 'ports.yaml'), staticFileText(topology))
   writeFileSync(join(folder, 'secret'), 's3cr3t', { mode: 0o600 })
   const asked = new EventTarget()
-  const slow = { letGo: (): void => undefined, asked: once(asked, 'slow') }
-  const compute = await RecordingUpstream.start(({ target }, response) => {
+  const slow = {
+    letGo: (): void => undefined,
+    letGoPost: (): void => undefined,
+    asked: once(asked, 'GET'),
+    posted: once(asked, 'POST'),
+  }
+  const compute = await RecordingUpstream.start(({ target, method }, response) => {
     if (target !== '/slow') {
       response.end('fast')
       return
     }
-    slow.letGo = () => void response.end('slow')
-    asked.dispatchEvent(new Event('slow'))
+    slow[method === 'GET' ? 'letGo' : 'letGoPost'] = () => void response.end('slow')
+    asked.dispatchEvent(new Event(method))
   })
   t.teardown(() => compute.close())
   const sockets = agentSocketsIn(folder)
@@ -129,3 +134,31 @@ for (const [what, startsBefore] of [
     t.same(load.lost, [], 'nothing is lost')
   })
 }
+
+t.test(
+  'a slow request that nobody asks twice, and comes while the agent stops, is answered',
+  async (t) => {
+    const { worker, sockets, slow, agent, next } = await startChain(t)
+    const guest = await RawConnection.open(worker.target)
+    void guest.write(get('/slow'))
+    await slow.asked
+    const load = new Load(() => askRaw(worker.target, get('/fast')))
+    await load.more(10)
+    const stopped = agent.stop()
+    await load.more(20)
+    const poster = await RawConnection.open(worker.target)
+    void poster.write('POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi')
+    await slow.posted
+    slow.letGo()
+    t.equal((await guest.answer())?.body.toString(), 'slow')
+    await load.more(20)
+    t.ok(agent.isRunning, 'guests are answered while it is waited for')
+    slow.letGoPost()
+    t.equal((await poster.answer())?.body.toString(), 'slow')
+    await stopped
+    await next().untilReady(sockets)
+    await load.more(20)
+    await load.end()
+    t.same(load.lost, [], 'nothing is lost')
+  },
+)

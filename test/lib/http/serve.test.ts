@@ -28,6 +28,23 @@ t.test('serveApp() answers on a UNIX socket of the mode asked for, and on TCP', 
   }
 })
 
+t.test('serveApp() gives a reason where node:http would refuse without one', async (t) => {
+  const socket = `${scratchFolder(t)}/admin.sock`
+  const serving = await serveApp({ app, listen: [{ socket }] })
+  t.teardown(() => serving.close())
+  for (const [text, status, reason] of [
+    ['GET / HTTP/1.1\r\nHost: a\r\nExpect: foo\r\n\r\n', 417, 'expectation_failed'],
+    ['GET / HTTP/1.1\r\nHost a\r\n\r\n', 400, 'malformed_request'],
+  ] as const) {
+    const asking = connect(socket)
+    asking.write(text)
+    let answer = ''
+    for await (const chunk of asking.setEncoding('utf8')) answer += String(chunk)
+    t.match(answer, new RegExp(`^HTTP/1.1 ${status} `))
+    t.match(answer.toLowerCase(), `x-overlapd-reason: ${reason}`)
+  }
+})
+
 t.test('serveApp() keeps a socket to its owner unless told otherwise', async (t) => {
   const socket = `${scratchFolder(t)}/admin.sock`
   const serving = await serveApp({ app, listen: [{ socket }] })
