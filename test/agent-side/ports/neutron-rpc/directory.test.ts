@@ -186,7 +186,10 @@ function tests(rabbit: RabbitMq): void {
     t.equal(changes.at(-1)?.kind, 'all', 'what was remembered is forgotten')
     const asked = { signal: new AbortController().signal, freshness: 'cached' } as const
     const { asOf } = await directory.findPorts(plainQuery, asked)
-    t.ok(systemClock.now() - asOf >= 1_000, 'what is held counts from when the broker last answered')
+    t.ok(
+      systemClock.now() - asOf >= 1_000,
+      'what is held counts from when the broker last answered',
+    )
 
     await relay.cut()
     relay.thaw()
