@@ -84,15 +84,17 @@ export class BrokerPulse {
     this.#askedAt = askedAt
     this.#missed = 0
     broker.ask().then(
-      () => {
-        if (broker !== this.#broker || this.#askedAt !== askedAt) return
-        const wasSilent = this.#missed >= missedBySilent
-        this.#askedAt = undefined
-        this.#missed = 0
-        this.#confirmedAt = askedAt
-        if (wasSilent) broker.back()
-      },
+      () => this.#answered(broker, askedAt),
       () => undefined,
     )
+  }
+
+  #answered(broker: AskedBroker, askedAt: MonotonicMilliseconds): void {
+    if (broker !== this.#broker || this.#askedAt !== askedAt) return
+    const wasSilent = this.#missed >= missedBySilent
+    this.#askedAt = undefined
+    this.#missed = 0
+    this.#confirmedAt = askedAt
+    if (wasSilent) broker.back()
   }
 }
