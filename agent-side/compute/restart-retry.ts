@@ -5,6 +5,7 @@
  *
  * Only at the beginning of an outage. One that has lasted longer is no restart, and then guests are told at once to come back.
  */
+import { Backoff, type Random } from '../../lib/runtime/backoff.ts'
 import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
 import type { ComputeFailure } from './attempt.ts'
 import type { Downstream } from './exchange.ts'
@@ -12,6 +13,7 @@ import type { Downstream } from './exchange.ts'
 /** What a request has waited already, and what it waits now. */
 export interface Waited {
   readonly since: MonotonicMilliseconds
+  readonly backoff: Backoff
   /** Of the pause before it is sent again. */
   readonly span: Milliseconds
   /** How many endpoints it was sent to, those asked repeatedly counted each time. */
@@ -22,7 +24,7 @@ export interface RestartPatienceOptions {
   readonly clock: Clock
   /** For one request; 0: none is made to wait. */
   readonly limit: Milliseconds
-  readonly random: () => number
+  readonly random: Random
 }
 
 /** A request that nobody took. */
@@ -70,10 +72,9 @@ export class RestartPatience {
     const now = clock.now()
     if (silentSince !== undefined && now - silentSince > longestRestart) return undefined
     const since = waited?.since ?? now
-    const doubled = waited === undefined ? firstPause : Math.min(waited.span * 2, longestPause)
-    // Requests that were refused together shall not come back together.
-    const span = doubled * (0.75 + random() / 2)
-    return now + span > since + limit ? undefined : { since, span, attempts }
+    const backoff = waited?.backoff ?? new Backoff(firstPause, longestPause, random)
+    const span = backoff.next()
+    return now + span > since + limit ? undefined : { since, backoff, span, attempts }
   }
 }
 

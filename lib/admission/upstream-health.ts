@@ -1,3 +1,4 @@
+import { Backoff, type Random } from '../runtime/backoff.ts'
 import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../runtime/clock.ts'
 
 export interface HealthOptions {
@@ -7,8 +8,8 @@ export interface HealthOptions {
   /** How long it is left alone the first time; twice as long each time, up to the longest. */
   readonly firstPause: Milliseconds
   readonly longestPause: Milliseconds
-  /** From 0 to 1; spreads the return of many agents to one upstream. */
-  readonly random: () => number
+  /** Spreads the return of many agents to one upstream. */
+  readonly random: Random
 }
 
 /** Why an upstream looks down. */
@@ -21,13 +22,14 @@ export type UpstreamFailure = 'connect' | 'answer'
 export class UpstreamHealth {
   readonly #options: HealthOptions
   #failures: Count = 0
-  #pauses: Count = 0
+  readonly #backoff: Backoff
   #downUntil: MonotonicMilliseconds = 0
   #isDown = false
   #isProbed = false
 
   constructor(options: HealthOptions) {
     this.#options = options
+    this.#backoff = new Backoff(options.firstPause, options.longestPause, options.random)
   }
 
   /** `due`: down, and waiting for a request that shows whether it still is. */
@@ -52,7 +54,7 @@ export class UpstreamHealth {
   /** @returns true when this changed its state */
   succeeded(): boolean {
     this.#failures = 0
-    this.#pauses = 0
+    this.#backoff.reset()
     const wasDown = this.#isDown
     this.#isDown = false
     return wasDown
@@ -60,16 +62,14 @@ export class UpstreamHealth {
 
   /** @returns true when this changed its state */
   failed(how: UpstreamFailure): boolean {
-    const { clock, failuresToDown, firstPause, longestPause, random } = this.#options
+    const { clock, failuresToDown } = this.#options
     this.#failures += 1
     const wasDown = this.#isDown
     if (how === 'answer' && this.#failures < failuresToDown && !wasDown) return false
     // Requests that were on their way when it went down must not push its return further and further away.
     if (wasDown && clock.now() < this.#downUntil) return false
-    const pause = Math.min(longestPause, firstPause * 2 ** this.#pauses)
-    this.#pauses = Math.min(this.#pauses + 1, 30)
     this.#isDown = true
-    this.#downUntil = clock.now() + pause * (0.75 + random() / 2)
+    this.#downUntil = clock.now() + this.#backoff.next()
     return !wasDown
   }
 }

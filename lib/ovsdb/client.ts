@@ -7,6 +7,7 @@ import type { OvsdbClientOptions } from './client-options.ts'
 import { OvsdbError } from './ovsdb-error.ts'
 import type { ClusterPosition } from './server-status.ts'
 import type { OvsdbSession } from './session.ts'
+import { Backoff } from '../runtime/backoff.ts'
 import { SuccessorSearch } from './successor-search.ts'
 
 /** How long the first words of a session may take, in the first round over the servers. */
@@ -107,26 +108,28 @@ export class OvsdbClient implements CandidateListener {
   }
 
   async #run(): Promise<void> {
-    const { limits } = this.#options
     const { signal } = this.#stopping
-    let pause = limits.retryFirst
+    const backoff = this.#newBackoff()
     while (!signal.aborted) {
-      let next = await this.#search(this.#inOrder(), pause, signal)
+      let next = await this.#search(this.#inOrder(), backoff, signal)
       while (next !== undefined) {
         const { wasLive, successor } = await this.#keep(next)
-        if (wasLive) pause = limits.retryFirst
+        if (wasLive) backoff.reset()
         next = successor
       }
-      if (!(await this.#rest(pause, signal))) return
-      pause = Math.min(pause * 2, limits.retryLongest)
+      if (!(await this.#rest(backoff, signal))) return
     }
   }
 
+  #newBackoff(): Backoff {
+    const { limits, random } = this.#options
+    return new Backoff(limits.retryFirst, limits.retryLongest, random, 0)
+  }
+
   /** @returns `false` when the signal came first */
-  async #rest(pause: Milliseconds, signal: AbortSignal): Promise<boolean> {
-    const { clock, random } = this.#options
+  async #rest(backoff: Backoff, signal: AbortSignal): Promise<boolean> {
     try {
-      await clock.sleep(random() * pause, signal)
+      await this.#options.clock.sleep(backoff.next(), signal)
       return true
     } catch {
       return false
@@ -144,13 +147,13 @@ export class OvsdbClient implements CandidateListener {
   /** Asks one server after the other until one may be used. @returns `undefined` when none may, or the signal came */
   async #search(
     endpoints: readonly OvsdbEndpoint[],
-    pause: Milliseconds,
+    { nominal }: Backoff,
     signal: AbortSignal,
   ): Promise<Candidate | undefined> {
     const { limits } = this.#options
     // Servers to which all their clients come back at once need longer: each round in vain allows for more.
     const longest = Math.max(firstWords, limits.answer)
-    const patience = Math.min((firstWords * pause) / limits.retryFirst, longest)
+    const patience = Math.min((firstWords * nominal) / limits.retryFirst, longest)
     for (const endpoint of endpoints) {
       if (signal.aborted) return undefined
       try {
@@ -193,16 +196,14 @@ export class OvsdbClient implements CandidateListener {
 
   /** Looks among the other servers, beside a session that is silent, until one may be used. */
   async #findSuccessor(silent: AbortSignal): Promise<Candidate | undefined> {
-    const { limits } = this.#options
     const signal = AbortSignal.any([silent, this.#stopping.signal])
-    let pause = limits.retryFirst
+    const backoff = this.#newBackoff()
     if (this.#options.endpoints.length < 2) return undefined
     do {
       const others = this.#inOrder().filter((endpoint) => endpoint !== this.#last)
-      const found = await this.#search(others, pause, signal)
+      const found = await this.#search(others, backoff, signal)
       if (found !== undefined) return found
-      pause = Math.min(pause * 2, limits.retryLongest)
-    } while (await this.#rest(pause, signal))
+    } while (await this.#rest(backoff, signal))
     return undefined
   }
 

@@ -7,6 +7,7 @@ import { connectIn, type ConnectTarget } from '../netns/connect-in.ts'
 import { SystemCallError } from '../linux/libc.ts'
 import { openNamespace, type NamespaceKey } from '../netns/namespace-handle.ts'
 import type { NamespaceWindow } from '../netns/window.ts'
+import { jittered } from '../../lib/runtime/backoff.ts'
 import { notOurs, type CanaryOutcome } from '../worker/shared/protocol.ts'
 
 /** A namespace that is served, and where its guests would ask. */
@@ -101,8 +102,7 @@ export class Canary {
 
   #scheduleRound(): void {
     const { clock, interval } = this.#options
-    const pause = interval * (0.75 + Math.random() / 2)
-    this.#cancelRound = clock.schedule(pause, () => {
+    this.#cancelRound = clock.schedule(jittered(interval), () => {
       void this.#round().finally(() => {
         if (!this.#isClosed) this.#scheduleRound()
       })

@@ -4,7 +4,7 @@ import type { Cancel, Clock, Count, Milliseconds } from '../../lib/runtime/clock
 import { causeText } from '../../lib/runtime/errors.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
 import type { Attachment } from '../namespaces/plan-attachments.ts'
-import { Backoff } from '../../lib/runtime/backoff.ts'
+import { Backoff, jittered } from '../../lib/runtime/backoff.ts'
 import { namespaceKeyOf, type NamespaceKey } from '../netns/namespace-handle.ts'
 import type { RuleLoader } from './rule-loader.ts'
 import { interceptionRuleset, ruleCountOf } from './ruleset.ts'
@@ -253,7 +253,7 @@ export class Interception {
   /** Others may flush a whole ruleset: a reloaded firewall, an operator. */
   #scheduleCheck(): void {
     const { clock, checkEvery } = this.#options
-    this.#cancelCheck = clock.schedule(checkEvery * (0.9 + Math.random() * 0.2), () => {
+    this.#cancelCheck = clock.schedule(jittered(checkEvery), () => {
       for (const [key, entry] of this.#entries) {
         if (entry.state !== 'applied' || this.#due.has(key)) continue
         this.#enqueue(key, () => {

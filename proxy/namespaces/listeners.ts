@@ -18,7 +18,7 @@ import { openNamespace, type NamespaceKey } from '../netns/namespace-handle.ts'
 import type { NamespaceWindow } from '../netns/window.ts'
 import type { InheritedSockets } from './inherited-sockets.ts'
 import { reconcile } from './reconcile.ts'
-import { Backoff } from '../../lib/runtime/backoff.ts'
+import { Backoff, jittered } from '../../lib/runtime/backoff.ts'
 import type { ListenerDescription } from '../worker/shared/protocol.ts'
 
 /** A listening socket and what it stands for. The descriptor stays open here until it is removed. */
@@ -264,7 +264,7 @@ export class Listeners {
     if (failures.length > 0 || trouble !== undefined) return backoff.next()
     if (isAbsent && !backoff.isLongest) return backoff.next()
     const canChange = attachment.listen.some(({ address }) => isLinkLocalIpv6(address))
-    return canChange ? lookAgain * (0.75 + Math.random() / 2) : undefined
+    return canChange ? jittered(lookAgain) : undefined
   }
 
   #tell(entry: Entry): void {

@@ -4,6 +4,7 @@ import { isAbsolute, join } from 'node:path'
 import type { Cancel, Clock, Milliseconds } from '../../lib/runtime/clock.ts'
 import { causeText } from '../../lib/runtime/errors.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
+import { jittered } from '../../lib/runtime/backoff.ts'
 import { namespaceKeyOf, type NamespaceKey } from './namespace-handle.ts'
 
 /** A name and the namespace that it stands for at this moment. */
@@ -176,8 +177,7 @@ export class NamespaceDiscovery {
 
   #schedulePass(): void {
     const { clock, fullPass } = this.#options
-    const jittered = fullPass * (0.9 + Math.random() * 0.2)
-    this.#cancelPass = clock.schedule(jittered, () => {
+    this.#cancelPass = clock.schedule(jittered(fullPass), () => {
       this.look()
       if (!this.#isClosed) this.#schedulePass()
     })

@@ -10,7 +10,7 @@ import type {
 import { causeText } from '../../lib/runtime/errors.ts'
 import type { NetworkId } from '../../lib/identity/ids.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
-import { Backoff } from '../../lib/runtime/backoff.ts'
+import { Backoff, jittered } from '../../lib/runtime/backoff.ts'
 import { scanNamespaces, type FoundNamespace } from '../netns/discover.ts'
 import { deleteNamedNamespace } from '../netns/named-namespace.ts'
 import type { NamespaceKey } from '../netns/namespace-handle.ts'
@@ -330,7 +330,7 @@ export class Provisioner {
 
   #schedulePass(): void {
     const { clock, fullPass } = this.#options
-    this.#cancelPass = clock.schedule(fullPass * (0.9 + Math.random() * 0.2), () => {
+    this.#cancelPass = clock.schedule(jittered(fullPass), () => {
       this.#pass()
       if (!this.#isClosed) this.#schedulePass()
     })

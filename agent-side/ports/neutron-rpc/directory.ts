@@ -25,6 +25,7 @@ import { PushTrust } from './copy/push-trust.ts'
 import { PushWatch } from './copy/push-watch.ts'
 import { ServerProbe } from './copy/server-probe.ts'
 import { StateReport } from './bus/state-report.ts'
+import { Backoff } from '../../../lib/runtime/backoff.ts'
 import type { PortEvent } from './bus/versioned-object.ts'
 
 /** What the directory is given to live with. */
@@ -38,6 +39,9 @@ export interface NeutronRpcParts {
 
 /** A push is sent once the change is in the database, on a busy server this much later. */
 const pushPatience: Milliseconds = 20_000
+/** All ports are asked for again when that failed. */
+const firstRefetch: Milliseconds = 30_000
+const longestRefetch: Milliseconds = 60_000
 
 const pushText = {
   off: 'pushes are turned off, answers are asked for',
@@ -301,13 +305,13 @@ export class NeutronRpcDirectory implements PortDirectory {
     this.#show()
   }
 
-  #fetchAll(): void {
+  #fetchAll(backoff = new Backoff(firstRefetch, longestRefetch)): void {
     const { era } = this.#trust
     this.#fetcher.fetch({ kind: 'all' }, { leftAfter: Infinity }).catch((thrown: unknown) => {
       this.#logger.warn({ cause: causeText(thrown) }, 'Ports cannot be fetched as a whole')
-      this.#clock.schedule(15_000 + Math.random() * 30_000, () => {
+      this.#clock.schedule(backoff.next(), () => {
         const isStillWanted = !this.#isClosed && this.#trust.isUp && this.#trust.era === era
-        if (isStillWanted) this.#fetchAll()
+        if (isStillWanted) this.#fetchAll(backoff)
       })
     })
   }

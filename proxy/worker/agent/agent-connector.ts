@@ -6,6 +6,7 @@ import { Secret } from '../../../lib/runtime/secret.ts'
 import { toleratePausedEnd } from '../../../lib/fast-http/paused-end.ts'
 import { secureContextOptions } from '../../../lib/files/tls-material.ts'
 import { tolerateBareLineFeeds } from './bare-line-feeds.ts'
+import { Backoff } from '../../../lib/runtime/backoff.ts'
 import type { AgentAddress } from '../shared/protocol.ts'
 
 type Connected = (...outcome: [error: null, socket: Socket] | [error: Error, socket: null]) => void
@@ -53,9 +54,10 @@ export function agentConnector(options: ConnectorOptions): AgentConnector {
   const open = opener(address)
   return (_unused, connected) => {
     const deadline = clock.now() + limit
-    attempt(firstWait)
+    const backoff = new Backoff(firstWait, longestWait)
+    attempt()
 
-    function attempt(wait: Milliseconds): void {
+    function attempt(): void {
       const socket = open()
       const giveUp = clock.schedule(Math.max(1, deadline - clock.now()), () => {
         socket.destroy(new Error('no connection in time'))
@@ -73,10 +75,10 @@ export function agentConnector(options: ConnectorOptions): AgentConnector {
         giveUp()
         // What comes after the first error of a broken handshake tells nothing new.
         socket.on('error', () => undefined)
-        const pause = wait * (0.5 + Math.random() / 2)
+        const pause = backoff.next()
         const isOver = !triesAgain || clock.now() + pause >= deadline
         if (isOver || !passing.has(cause.code)) connected(unreachable(cause), null)
-        else clock.schedule(pause, () => attempt(Math.min(wait * 2, longestWait)))
+        else clock.schedule(pause, attempt)
       }
     }
   }

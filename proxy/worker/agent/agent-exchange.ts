@@ -15,6 +15,7 @@ import type { AgentEndpoints } from './agent-endpoints.ts'
 import type { Leaving } from '../../../lib/admission/fair-gate.ts'
 import type { Seat } from '../../../lib/admission/fair-queue.ts'
 import { readAnswerHead } from '../../../lib/http/answer-head.ts'
+import { Backoff } from '../../../lib/runtime/backoff.ts'
 import type { WorkerMetrics } from '../shared/metrics.ts'
 
 /** Who asked. Calls come in the order written; after `answerEnd` or `answerFailed` none follows. */
@@ -64,7 +65,7 @@ export class AgentExchange implements Leaving {
   #attempt: AgentAttempt | undefined
   /** Since the last pause. */
   #tried: Set<AgentEndpoint> | undefined
-  #pause = firstPause
+  #backoff: Backoff | undefined
   #repeats: Count = 0
   #cancelPause: Cancel | undefined
   #isOver = false
@@ -247,9 +248,8 @@ export class AgentExchange implements Leaving {
   }
 
   #nextPause(): Milliseconds {
-    const pause = this.#pause * (0.5 + Math.random() / 2)
-    this.#pause = Math.min(this.#pause * 2, longestPause)
-    return pause
+    this.#backoff ??= new Backoff(firstPause, longestPause)
+    return this.#backoff.next()
   }
 
   #ask(endpoint: AgentEndpoint, isAfresh: boolean): void {

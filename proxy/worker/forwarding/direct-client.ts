@@ -17,6 +17,7 @@ import { UnsizedAnswer } from '../../../lib/http/unsized-answer.ts'
 import { OriginPool } from '../../../lib/fast-http/origin-pool.ts'
 import type { PlainFields } from '../../../lib/fast-http/head.ts'
 import type { AnswerHandler } from '../../../lib/fast-http/pool.ts'
+import { Backoff } from '../../../lib/runtime/backoff.ts'
 import type { WorkerConfig } from '../shared/protocol.ts'
 
 export interface DirectClientOptions {
@@ -46,7 +47,7 @@ export interface DirectUpstream {
 }
 
 interface UpstreamState {
-  failures: Count
+  readonly backoff: Backoff
   restUntil: MonotonicMilliseconds
 }
 
@@ -109,7 +110,7 @@ export class DirectClient {
       const pool = this.#poolFor(upstream)
       const state = pool && this.#states.get(pool)
       if (pool === undefined || state === undefined) continue
-      if (state.failures === 0 || this.#options.clock.now() >= state.restUntil) {
+      if (this.#options.clock.now() >= state.restUntil) {
         return { url: upstream.url, pool, headers: upstream.headers, state }
       }
     }
@@ -156,14 +157,13 @@ export class DirectClient {
   }
 
   worked({ state }: SentRequest): void {
-    state.failures = 0
+    state.backoff.reset()
+    state.restUntil = 0
   }
 
   /** The endpoint is left alone for a while, twice as long each time. */
   failed({ state }: SentRequest): void {
-    const rest = Math.min(longestRest, firstRest * 2 ** Math.min(state.failures, 10))
-    state.failures += 1
-    state.restUntil = this.#options.clock.now() + rest * (0.75 + Math.random() / 2)
+    state.restUntil = this.#options.clock.now() + state.backoff.next()
   }
 
   async close(): Promise<void> {
@@ -191,7 +191,7 @@ export class DirectClient {
         },
       })
       this.#pools.set(name, pool)
-      this.#states.set(pool, { failures: 0, restUntil: 0 })
+      this.#states.set(pool, { backoff: new Backoff(firstRest, longestRest), restUntil: 0 })
       return pool
     } catch {
       // A file that this user cannot read: the agent can, so requests go over it.

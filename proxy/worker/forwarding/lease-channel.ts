@@ -22,6 +22,7 @@ import {
 import type { Logger } from '../../../lib/runtime/log.ts'
 import type { MacAddress } from '../../../lib/identity/mac-address.ts'
 import { wireHeaders } from '../../../lib/wire/wire-headers.ts'
+import { Backoff } from '../../../lib/runtime/backoff.ts'
 import type { GuestPlace, Lease, LeaseBook } from './lease-store.ts'
 
 export interface LeaseChannelOptions {
@@ -59,7 +60,7 @@ export class LeaseChannel {
   /** By place and MAC. */
   readonly #refusedUntil = new Map<string, MonotonicMilliseconds>()
   #socket: Socket | undefined
-  #pause: Milliseconds = firstPause
+  readonly #backoff = new Backoff(firstPause, longestPause)
   #lastAsk = 0
   #timer: Cancel | undefined
   #isClosed = false
@@ -127,7 +128,7 @@ export class LeaseChannel {
     const { book, onConcurrency } = this.#options
     switch (news.kind) {
       case 'heartbeat':
-        this.#pause = firstPause
+        this.#backoff.reset()
         book.heard()
         if (news.concurrency !== undefined) onConcurrency?.(news.concurrency)
         this.#watchSilence()
@@ -195,8 +196,6 @@ export class LeaseChannel {
     this.#refusedUntil.clear()
     this.#timer?.()
     if (this.#isClosed) return
-    const pause = this.#pause * (0.5 + Math.random() / 2)
-    this.#pause = Math.min(this.#pause * 2, longestPause)
-    this.#timer = this.#options.clock.schedule(pause, () => this.#connect())
+    this.#timer = this.#options.clock.schedule(this.#backoff.next(), () => this.#connect())
   }
 }

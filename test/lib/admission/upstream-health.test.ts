@@ -9,7 +9,7 @@ function subject(): { clock: FakeClock; health: UpstreamHealth } {
     failuresToDown: 3,
     firstPause: 1_000,
     longestPause: 4_000,
-    random: () => 0.5,
+    random: () => 1,
   })
   return { clock, health }
 }

@@ -1,11 +1,11 @@
+import { Backoff, type Random } from '../../../../lib/runtime/backoff.ts'
 import type { Clock, Milliseconds, MonotonicMilliseconds } from '../../../../lib/runtime/clock.ts'
 import { MetadataError } from '../../../../lib/runtime/errors.ts'
 
 /** How long to keep quiet. */
 export interface HoldOffOptions {
   readonly clock: Clock
-  /** From 0 to 1, not to 1 itself. */
-  readonly random: () => number
+  readonly random: Random
   /** After the first failure; doubled by each further one. */
   readonly first: Milliseconds
   readonly longest: Milliseconds
@@ -17,12 +17,14 @@ export interface HoldOffOptions {
  */
 export class HoldOff {
   readonly #options: HoldOffOptions
+  readonly #backoff: Backoff
   #failures = 0
   #until: MonotonicMilliseconds = Number.NEGATIVE_INFINITY
   #last: MetadataError | undefined
 
   constructor(options: HoldOffOptions) {
     this.#options = options
+    this.#backoff = new Backoff(options.first, options.longest, options.random)
   }
 
   get failures(): number {
@@ -47,17 +49,16 @@ export class HoldOff {
 
   /** Questions that fail together count once: their failures all fall into the time that the first one began. */
   failed(error: MetadataError, atLeast: Milliseconds = 0): void {
-    const { clock, random, first, longest } = this.#options
+    const { clock, longest } = this.#options
     this.#last = error
     if (this.remaining > 0) return
-    const span = Math.min(longest, first * 2 ** Math.min(this.#failures, 20))
     this.#failures += 1
-    const jittered = span * (0.5 + random() / 2)
-    this.#until = clock.now() + Math.min(longest, Math.max(jittered, atLeast))
+    this.#until = clock.now() + Math.min(longest, Math.max(this.#backoff.next(), atLeast))
   }
 
   succeeded(): void {
     this.#failures = 0
+    this.#backoff.reset()
     this.#until = Number.NEGATIVE_INFINITY
     this.#last = undefined
   }

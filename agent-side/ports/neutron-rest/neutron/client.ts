@@ -10,6 +10,7 @@ import { halve, inChunks, portsPath, type PortsQuestion } from './ports-query.ts
 import { retryAfter } from '../http/retry-after.ts'
 import { parsePortsPage } from './schema.ts'
 import { Slots } from '../http/semaphore.ts'
+import { Backoff } from '../../../../lib/runtime/backoff.ts'
 import { isPassing, statusError } from '../http/status-error.ts'
 
 /** What it is made with. */
@@ -39,7 +40,9 @@ export interface ListOptions<Row> {
 
 /** Pages of one question; a server that pages for ever must not keep us. */
 const mostPages: Count = 1_000
-const firstRetry: Milliseconds = 200
+/** A passing failure is followed by another attempt. Its pause is drawn between nothing and this, then twice this. */
+const firstRetry: Milliseconds = 400
+const longestRetry: Milliseconds = 10_000
 
 /**
  * Asks Neutron for ports. One question may be several requests: pages, chunks of long lists, another try, a new token.
@@ -138,6 +141,7 @@ export class NeutronClient {
   /** One request until it has an answer that is worth something, with retries. */
   async #ask(kind: QuestionKind, path: string, signal: AbortSignal): Promise<HttpAnswer> {
     const { config, clock, random } = this.#options
+    const backoff = new Backoff(firstRetry, longestRetry, random, 0)
     let renewed = false
     for (let attempt = 1; ; attempt += 1) {
       let failure: MetadataError
@@ -161,10 +165,9 @@ export class NeutronClient {
         failure = cause
       }
       if (attempt >= config.attempts) throw failure
-      const jittered = random() * firstRetry * 2 ** attempt
       // Waiting longer than the question may take is the same as failing, only later.
       if ((wait ?? 0) >= config.timeoutQuestion) throw failure
-      await clock.sleep((wait ?? 0) + jittered, signal).catch(() => signal.throwIfAborted())
+      await clock.sleep((wait ?? 0) + backoff.next(), signal).catch(() => signal.throwIfAborted())
     }
   }
 

@@ -4,6 +4,7 @@ import { causeText } from '../../../../lib/runtime/errors.ts'
 import type { Logger } from '../../../../lib/runtime/log.ts'
 import { clientSecureContext } from '../../../../lib/files/tls-material.ts'
 import { AmqpLink } from './amqp-link.ts'
+import { Backoff } from '../../../../lib/runtime/backoff.ts'
 import type { Broker } from './transport-url.ts'
 
 /** How the broker proves who it is and we who we are. Files are PEM, read anew for each connection. */
@@ -95,7 +96,8 @@ export class AmqpKeeper {
   }
 
   async #run(): Promise<void> {
-    const { brokers, clock } = this.#options
+    const { brokers, clock, reconnectDelayMin, reconnectDelayMax } = this.#options
+    const backoff = new Backoff(reconnectDelayMin, reconnectDelayMax)
     let failures: Count = 0
     // Agents that start together must not all take the first broker.
     let next = Math.floor(Math.random() * brokers.length)
@@ -107,6 +109,7 @@ export class AmqpKeeper {
       if (this.#closing.signal.aborted) return
       const hasWorked = clock.now() - begun > provenAfter && why.wasUp
       failures = hasWorked ? 1 : failures + 1
+      if (hasWorked) backoff.reset()
       next += 1
       this.#lastProblem = `${brokerText(broker)}: ${why.problem}`
       this.#options.logger.warn(
@@ -114,15 +117,10 @@ export class AmqpKeeper {
         'Broker cannot be used',
       )
       if (why.wasUp) this.#events.down(this.#lastProblem)
-      await clock.sleep(this.#delay(failures), this.#closing.signal).catch(() => undefined)
+      // The pause grows when all brokers have been tried.
+      const pause = failures % brokers.length === 0 ? backoff.next() : backoff.same()
+      await clock.sleep(pause, this.#closing.signal).catch(() => undefined)
     }
-  }
-
-  #delay(failures: Count): Milliseconds {
-    const { brokers, reconnectDelayMin, reconnectDelayMax } = this.#options
-    const rounds = Math.floor((failures - 1) / brokers.length)
-    const ceiling = Math.min(reconnectDelayMax, reconnectDelayMin * 2 ** Math.min(rounds, 20))
-    return ceiling * (0.5 + Math.random() / 2)
   }
 
   /** Connects and stays until the link ends. */

@@ -4,6 +4,7 @@ import type { PortId } from '../../../../lib/identity/ids.ts'
 import type { Logger } from '../../../../lib/runtime/log.ts'
 import type { NeutronBus } from '../bus/bus.ts'
 import type { PushTrust } from './push-trust.ts'
+import { Backoff } from '../../../../lib/runtime/backoff.ts'
 import { remoteClass } from '../bus/rpc-client.ts'
 
 /** Whom {@link ServerProbe} asks and what it changes. */
@@ -42,7 +43,7 @@ export class ServerProbe {
   #isUp = false
   #isAsking = false
   #retry: Cancel | undefined
-  #failures = 0
+  readonly #backoff = new Backoff(firstRetry, lastRetry)
 
   constructor(options: ServerProbeOptions) {
     this.#options = options
@@ -64,7 +65,7 @@ export class ServerProbe {
 
   begin(): void {
     this.#isUp = true
-    this.#failures = 0
+    this.#backoff.reset()
     void this.#ask()
   }
 
@@ -90,7 +91,7 @@ export class ServerProbe {
     if (!this.#isUp) return
     this.#isServerSeen = true
     this.#isServerMissing = false
-    this.#failures = 0
+    this.#backoff.reset()
   }
 
   /** Another question failed: until something is answered, nothing says that a server lives. */
@@ -141,9 +142,6 @@ export class ServerProbe {
 
   #later(): void {
     if (this.#retry !== undefined) return
-    this.#failures += 1
-    const ceiling = Math.min(lastRetry, firstRetry * 2 ** Math.min(this.#failures - 1, 10))
-    const delay = ceiling * (0.5 + Math.random() / 2)
-    this.#retry = this.#options.clock.schedule(delay, () => void this.#ask())
+    this.#retry = this.#options.clock.schedule(this.#backoff.next(), () => void this.#ask())
   }
 }
