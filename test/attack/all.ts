@@ -1,5 +1,6 @@
 import type { AttackClass } from './attack-class.ts'
 import { crossTenant } from './cross-tenant/cross-tenant.ts'
+import { hostileCompute } from './hostile-compute/hostile-compute.ts'
 import { hostileWorker } from './hostile-worker.ts'
 import { hostUsers } from './host-users/host-users.ts'
 import { floods } from './floods/floods.ts'
@@ -16,4 +17,5 @@ export const attackClasses: readonly AttackClass[] = [
   crossTenant,
   identity,
   floods,
+  hostileCompute,
 ]

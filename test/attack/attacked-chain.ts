@@ -35,8 +35,10 @@ export interface ChainOptions {
   readonly workers?: number
   /** Listeners of the agent beside the one for the proxy. */
   readonly listeners?: readonly Readonly<Record<string, unknown>>[]
-  /** Sections of the agent's configuration in place of ours. */
-  readonly agent?: Readonly<Record<string, unknown>>
+  /** More settings of the proxy, each as `key=value`. */
+  readonly proxy?: readonly string[]
+  /** More of the agent's section `compute`. */
+  readonly compute?: Readonly<Record<string, unknown>>
 }
 
 /** A compute that checks signatures and answers with the instance it was asked for. */
@@ -97,7 +99,11 @@ export class AttackedChain {
         ],
         ports: { kind: 'static', static: { file } },
         source_mac: 'verify',
-        compute: { upstreams: [computeUrl], shared_secret_file: join(folder, 'secret') },
+        compute: {
+          upstreams: [computeUrl],
+          shared_secret_file: join(folder, 'secret'),
+          ...options.compute,
+        },
         forwarding: {
           leases: forwarding === 'direct',
           socket: sockets.lease,
@@ -105,7 +111,6 @@ export class AttackedChain {
           user: 'nobody',
         },
         limits: { timeout_drain: '1s' },
-        ...options.agent,
       },
     })
     t.teardown(() => agent.stop('SIGKILL'))
@@ -116,6 +121,7 @@ export class AttackedChain {
       `workers.count=${workers}`,
       'timeout_drain=1s',
       ...(forwarding === 'direct' ? [`forwarding.lease_socket=${sockets.lease}`] : []),
+      ...(options.proxy ?? []),
     )
     seats.nameIn(proxy.netnsFolder)
     await proxy.until('both routers', ({ namespaces }) => {
@@ -152,7 +158,8 @@ export class AttackedChain {
     const took = performance.now() - begun
     connection.close()
     if (answer?.status !== 200) {
-      report.fault('othersFailed', `${answer?.status ?? 'no answer'} for a guest beside the attack`)
+      const what = answer && `${answer.status} ${answer.field('x-overlapd-reason')}`
+      report.fault('othersFailed', `${what ?? 'no answer'} for a guest beside the attack`)
     } else if (answer.body.toString() !== instanceOf(neighbour)) {
       report.fault('wrong', 'another instance was named to a guest beside the attack')
     } else {

@@ -12,7 +12,7 @@ import { AttackedChain } from '../attacked-chain.ts'
 import { allFloods, type Flood } from './flood.ts'
 import { FloodProcess, type FloodTarget } from './flood-process.ts'
 import { prefer } from './prefer.ts'
-import { MemoryWatch } from './memory-watch.ts'
+import { MemoryWatch, mostMemory } from '../memory-watch.ts'
 
 const addressesPerGuest = 17
 /** Of the neighbours; each asks, rests, and asks again. */
@@ -28,8 +28,6 @@ const fewAnswers = 300
 const mostSlowdown = 3
 /** Below that, in milliseconds, nobody notices: it is the flood's own use of the processors that everything here shares. */
 const noticeable = 50
-/** Resident memory of a worker in MiB, whatever guests do: its heap of 256 MiB, and the program itself. */
-const mostMemory = 384
 
 /** One guest floods while guests beside it and on other networks ask. */
 export const floods: AttackClass = {

@@ -3,6 +3,9 @@ import { readFileSync } from 'node:fs'
 /** Between two looks, in milliseconds. */
 const interval = 200
 
+/** Resident memory of a process of ours in MiB, whatever is done to it: a heap of 256 MiB, and the program itself. */
+export const mostMemory = 384
+
 /** Resident memory of a process in MiB; 0 once it has ended. */
 export function residentMemory(pid: number): number {
   try {
