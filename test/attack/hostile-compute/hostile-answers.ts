@@ -74,8 +74,8 @@ const texts: readonly (readonly [name: string, text: (body: string) => string])[
   ['a long field', (body) => whole(body).replace('\r\n', `\r\nA: ${'b'.repeat(200_000)}\r\n`)],
   ['a reason code of ours', (body) => whole(body).replace('\r\n', '\r\nX-Overlapd-Reason: x\r\n')],
   ['a line folded', (body) => whole(body).replace('text/plain', 'text/\r\n plain')],
-  ['204 with a body', (body) => `${whole(body).replace('200 OK', '204 No')}`],
-  ['304 with a body', (body) => `${whole(body).replace('200 OK', '304 No')}`],
+  ['204 with a body', (body) => whole(body).replace('200 OK', '204 No')],
+  ['304 with a body', (body) => whole(body).replace('200 OK', '304 No')],
 ]
 
 export const hostileAnswers: readonly HostileAnswer[] = [
