@@ -22,7 +22,7 @@ import { createLogger } from '../lib/runtime/log.ts'
 import { Secret } from '../lib/runtime/secret.ts'
 import { composeAgent } from './compose.ts'
 import { agentConfig } from './config/config.ts'
-import { tcpAddressText } from './config/tcp-address.ts'
+import { parseTcpAddress, tcpAddressText } from '../lib/identity/tcp-address.ts'
 
 const program = 'overlapd-agent'
 const plainConfig = agentConfig as unknown as ConfigDefinition<Table>
@@ -101,7 +101,7 @@ async function serve(call: CommandCall): Promise<number> {
   logger.info(
     {
       sockets: config.listeners.map(({ socket, tcp }) =>
-        tcp === undefined ? socket : tcpAddressText(tcp.address),
+        tcp === undefined ? socket : tcpAddressText(tcp),
       ),
       ports: config.ports.kind,
     },
@@ -117,12 +117,11 @@ async function serve(call: CommandCall): Promise<number> {
 
 function listenAddress(text: string): ListenAt {
   if (text.startsWith('/')) return { socket: text, mode: 0o600 }
-  const [, host, digits] = /^\[?([^\]]+)\]?:(\d{1,5})$/.exec(text) ?? []
-  const tcpPort = Number(digits)
-  if (host === undefined || !(tcpPort <= 65_535)) {
-    throw new UsageError(`--listen ${JSON.stringify(text)} is no HOST:PORT and no path`)
+  const at = parseTcpAddress(text)
+  if (at === undefined) {
+    throw new UsageError(`--listen ${JSON.stringify(text)} is no ADDRESS:PORT and no path`)
   }
-  return { host, tcpPort }
+  return { host: at.address, tcpPort: at.tcpPort }
 }
 
 function devComputeCommand(): CommandSpec {
@@ -135,7 +134,7 @@ directory reads as well. For development and demonstrations; it listens on loopb
       { flags: '--file <file>', help: 'YAML file of instances and their ports' },
       {
         flags: '--listen <address>',
-        help: 'HOST:PORT, or the path of a socket',
+        help: 'ADDRESS:PORT, or the path of a socket',
         defaultText: '127.0.0.1:8775',
       },
       {

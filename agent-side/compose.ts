@@ -44,7 +44,7 @@ import type { IdentityRules } from './resolve/identity-policy.ts'
 import { Resolver } from './resolve/resolver.ts'
 import { routedRulesOf } from './config/routed-config.ts'
 import { JointStop, untilPredecessorEnds } from './listeners/succession.ts'
-import { tlsFiles } from './config/tcp-listener-config.ts'
+import { mutualTlsFiles } from '../lib/config/shared-options.ts'
 import { TlsListener } from './listeners/tls-listener.ts'
 
 /** What an agent is given to live with. */
@@ -135,10 +135,10 @@ function createCompute(
   const upstreams = new Upstreams({
     urls: options.upstreams,
     tls: {
-      caFile: options.ca_file,
-      certFile: options.client_cert_file,
-      keyFile: options.client_key_file,
-      insecure: options.insecure,
+      caFile: options.tls.ca_file,
+      certFile: options.tls.certificate_file,
+      keyFile: options.tls.key_file,
+      insecure: options.tls.insecure,
     },
     connections: options.connections,
     timeoutConnect: options.timeout_connect,
@@ -155,11 +155,11 @@ function createCompute(
   const waiting: FairGateOptions = {
     clock,
     limit,
-    max: options.queue_max,
-    maxPerProject: options.queue_max_per_project,
+    max: options.queue,
+    maxPerProject: options.queue_per_project,
     preference: bootPreference,
-    longestWait: options.queue_timeout,
-    longestRetryAfter: options.queue_retry_after,
+    longestWait: options.timeout_queue,
+    longestRetryAfter: Math.floor(options.queue_retry_after / 1_000),
     random: Math.random,
     observer: limitMetrics,
   }
@@ -188,7 +188,7 @@ function concurrencyOf(options: AgentConfig['compute']): {
   readonly start: Count
   readonly max: Count
 } {
-  const max = Math.min(options.concurrency_max, options.connections)
+  const max = Math.min(options.concurrency, options.connections)
   return {
     min: Math.min(options.concurrency_min, max),
     start: Math.min(options.concurrency_start, max),
@@ -198,7 +198,7 @@ function concurrencyOf(options: AgentConfig['compute']): {
 
 function rateLimitSettings({ rate_limit: options }: AgentConfig): RateLimitSettings {
   return {
-    isEnabled: options.rate_limit_enabled,
+    isEnabled: options.enabled,
     isDryRun: options.dry_run,
     limits: {
       base: { span: options.base_window_duration, limit: options.base_query_rate_limit },
@@ -250,13 +250,13 @@ function createLeasing(
   { clock, logger }: Surroundings,
   { resolver, directory, rateLimits, computeParts, observer }: LeasedParts,
 ): { readonly desk: LeaseDesk; readonly listener: LeaseListener } | undefined {
-  const { forwarding, compute } = config
-  if (!forwarding.leases) return undefined
+  const { leases, compute, limits } = config
+  if (!leases.enabled) return undefined
   const { upstreams, signer } = computeParts
   const tls = {
-    caFile: compute.ca_file,
-    keyFile: compute.client_key_file,
-    insecure: compute.insecure,
+    caFile: compute.tls.ca_file,
+    keyFile: compute.tls.key_file,
+    insecure: compute.tls.insecure,
   }
   const desk = new LeaseDesk({
     verdicts: resolver,
@@ -266,12 +266,12 @@ function createLeasing(
       rateLimits.settings.isEnabled ? [] : leaseTerms(upstreams, signer, tls, identity),
     concurrency: concurrencyOf(compute),
     clock,
-    ttl: forwarding.lease_ttl,
+    ttl: leases.ttl,
     oldest: config.cache.ttl,
-    maxPerHolder: forwarding.max_leases,
+    maxPerHolder: leases.per_worker,
   })
-  const { socket: path, mode, user, group } = forwarding
-  const socket = { path, mode, user, group, backlog: 256, isForWorkers: true }
+  const { socket: path, mode, user, group } = leases
+  const socket = { path, mode, user, group, backlog: limits.backlog, isForWorkers: true }
   const refusals = new ConnectionRefusals({ clock, logger, observer })
   return { desk, listener: new LeaseListener({ desk, socket, refusals }) }
 }
@@ -292,20 +292,20 @@ function createListeners(
     drain: set.timeout_drain,
   }
   return config.listeners.map((listener) => {
-    const { tcp, tls, proxies, proxies_file: file, backlog } = listener
+    const { tcp, tls, proxies, proxies_file: file } = listener
     if (tcp === undefined) {
       const { socket: path, mode, user, group } = listener
       const isForWorkers = listener.kind === 'overlapd'
-      const socket = { path, mode, user, group, backlog, isForWorkers }
+      const socket = { path, mode, user, group, backlog: set.backlog, isForWorkers }
       return new AgentListener({ app, peer: peerOf(listener), socket, limits, logger, observer })
     }
     // The check of the configuration refuses it; nothing here may depend on that having run.
     if (tls === undefined) throw new TypeError('A TCP listener without TLS')
     return new TlsListener({
       app,
-      address: tcp.address,
-      backlog,
-      files: tlsFiles(tls),
+      address: tcp,
+      backlog: set.backlog,
+      files: mutualTlsFiles(tls),
       grants: new ProxyGrants(proxies),
       ...(file !== undefined && { grantsFile: { path: file, read: () => readProxyList(file) } }),
       limits: {
@@ -513,11 +513,11 @@ class AdminPart implements Part {
   }
 
   async start(): Promise<void> {
-    const { socket, mode, tcp_port: tcpPort } = this.#config
+    const { socket, mode, tcp } = this.#config
     mkdirSync(dirname(socket), { recursive: true, mode: 0o755 })
     await this.#untilFree()
     const listen: ListenAt[] = [{ socket, mode }]
-    if (tcpPort !== undefined) listen.push({ host: '127.0.0.1', tcpPort })
+    if (tcp !== undefined) listen.push({ host: tcp.address, tcpPort: tcp.tcpPort })
     this.#serving = await serveApp({ app: this.#app, listen })
   }
 

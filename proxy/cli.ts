@@ -96,7 +96,7 @@ async function serve(call: CommandCall): Promise<number> {
   const lifecycle = new Lifecycle({
     logger,
     clock: systemClock,
-    closeLimit: config.timeout_drain + 5_000,
+    closeLimit: config.limits.timeout_drain + 5_000,
   })
   const restart = await openRestartState({
     config: config.restart,

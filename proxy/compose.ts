@@ -108,7 +108,7 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     tcpPort: config.intercept.tcp_port,
     canary: config.canary.enabled,
     loader: ruleLoader,
-    checkEvery: config.full_pass * passesPerRuleCheck,
+    checkEvery: config.poll_interval * passesPerRuleCheck,
     clock,
     logger,
     onFailure: () => metrics.interceptionFailures.inc(),
@@ -123,7 +123,7 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     program: {
       script:
         dependencies.workerScript ?? fileURLToPath(new URL('worker/main.js', import.meta.url)),
-      nodeOptions: [`--max-old-space-size=${Math.ceil(config.workers.memory / 2 ** 20)}`],
+      nodeOptions: [`--max-old-space-size=${Math.ceil(config.workers.memory_bytes / 2 ** 20)}`],
       account: workerAccount(config.workers),
     },
     config: workerConfig(config, agentAddresses.addresses),
@@ -149,7 +149,7 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     sink: pool,
     clock,
     logger,
-    backlog: config.listen_backlog,
+    backlog: config.limits.backlog,
     beforeListening: (attachment) => {
       if (attachment.intercept) interception.loadInside(attachment)
     },
@@ -170,8 +170,8 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
             .map(({ attachment, bindingKeys }) => canaryPlace(attachment, bindingKeys)),
         send: (canaryId, fd) => pool.askCanary(canaryId, fd),
         interval: config.canary.interval,
-        timeout: config.canary.timeout,
-        parallel: config.canary.parallel,
+        timeout: config.canary.timeout_answer,
+        parallel: config.canary.concurrency,
         clock,
         logger,
         onAnswer: (kind, latency) => metrics.canaryLatency.observe({ kind }, latency),
@@ -183,7 +183,7 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
         logLevel: config.log.level,
         window,
         folder: config.netns_dir,
-        fullPass: config.full_pass * passesPerProvisionCheck,
+        fullPass: config.poll_interval * passesPerProvisionCheck,
         clock,
         logger,
         onChanged: (key) => listeners.lookAgain(key),
@@ -203,7 +203,7 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     controlSocket: config.control.socket,
     listeners,
     rules,
-    backlog: config.listen_backlog,
+    backlog: config.limits.backlog,
     clock,
     logger,
     planAgain: () => discovery.look(),
@@ -224,7 +224,7 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     paths: rules.mappings.map(({ netns }) => netns).filter((netns) => netns.startsWith('/')),
     clock,
     logger,
-    fullPass: config.full_pass,
+    fullPass: config.poll_interval,
     onScan: reconcile,
   })
   const auditor = new ProxyAuditor({
@@ -299,7 +299,7 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     startable(
       'workers',
       () => pool.start(),
-      () => (leavesWorkers ? pool.leave() : pool.close(config.timeout_drain)),
+      () => (leavesWorkers ? pool.leave() : pool.close(config.limits.timeout_drain)),
     ),
     // They are opened as namespaces are discovered.
     startable(
@@ -405,12 +405,12 @@ function attachmentRules(config: ProxyConfig, homeKey: NamespaceKey): Attachment
 }
 
 function workerConfig(
-  { agent, canary, forwarding, limits, listen_backlog, log }: ProxyConfig,
+  { agent, canary, leases, limits, log }: ProxyConfig,
   addresses: readonly AgentAddress[],
 ): WorkerConfig {
   return {
     logLevel: log.level,
-    backlog: listen_backlog,
+    backlog: limits.backlog,
     agent: {
       addresses,
       connections: agent.connections,
@@ -422,21 +422,21 @@ function workerConfig(
     ...(canary.enabled && {
       canary: {
         target: `/canary/${randomBytes(canaryTokenBytes).toString('hex')}`,
-        timeout: canary.timeout,
+        timeout: canary.timeout_answer,
         asksAgent: canary.ask_agent,
       },
     }),
-    ...(forwarding.mode === 'direct' && {
+    ...(leases.enabled && {
       forwarding: {
-        leaseSocket: forwarding.lease_socket,
-        leases: forwarding.leases,
-        connections: forwarding.connections,
-        timeoutConnect: forwarding.timeout_connect,
+        leaseSocket: leases.socket,
+        leases: leases.per_worker,
+        connections: leases.connections,
+        timeoutConnect: leases.timeout_connect,
       },
     }),
     limits: {
-      headBytes: limits.head,
-      bodyBytes: limits.body,
+      headBytes: limits.head_bytes,
+      bodyBytes: limits.body_bytes,
       timeoutHead: limits.timeout_head,
       timeoutRequest: limits.timeout_request,
       timeoutKeepAlive: limits.timeout_keep_alive,

@@ -213,13 +213,3 @@ export async function startDevCompute(options: DevComputeOptions): Promise<DevCo
   await server.start()
   return server
 }
-
-/** Reads `127.0.0.1:8775`, `[::1]:8775` or the absolute path of a socket. @returns `undefined` for anything else */
-export function parseDevComputeListen(text: string): ListenAt | undefined {
-  if (text.startsWith('/')) return { socket: text }
-  const [, host, digits] = /^\[?([^\]]+?)\]?:(\d{1,5})$/.exec(text) ?? []
-  const tcpPort = Number(digits)
-  return host !== undefined && loopback.test(host) && tcpPort <= 65_535
-    ? { host, tcpPort }
-    : undefined
-}

@@ -4,19 +4,21 @@ import type { ConfigOf, ConfigProblem, Table } from '../../lib/config/entry.ts'
 import {
   bytes,
   duration,
+  fileModeText,
   flag,
   integer,
   leafOption,
   oneOf,
+  parseFileMode,
   path,
   text,
 } from '../../lib/config/option.ts'
 import { secretFile } from '../../lib/config/secret-file.ts'
+import { adminTable, log, servingLimits } from '../../lib/config/shared-options.ts'
 import { list, optional, section } from '../../lib/config/structure.ts'
 import { defaultAdminSockets } from '../../lib/cli/admin-sockets.ts'
-import { logLevels } from '../../lib/runtime/log.ts'
 import { clientTlsProblem } from '../../lib/files/tls-material.ts'
-import { forwardingTable, leaseProblems } from './lease-config.ts'
+import { leaseProblems, leasesTable } from './lease-config.ts'
 import { neutronFiles } from '../neutron-config/command-files.ts'
 import { bootTable, rateLimitTable } from './rate-limit-config.ts'
 import { portsTable, sectionOf } from '../ports/registry.ts'
@@ -32,13 +34,8 @@ const socketMode = leafOption<SocketMode>(
   {
     type: 'file mode',
     expected: 'an octal file mode in quotes such as "0660", or one of deduce, user, group, all',
-    parse({ value }) {
-      const word = socketWords.find((one) => one === value)
-      if (word !== undefined) return word
-      if (typeof value !== 'string' || !/^0?[0-7]{3}$/.test(value)) return undefined
-      return Number.parseInt(value, 8)
-    },
-    show: (mode) => (typeof mode === 'number' ? `0${mode.toString(8).padStart(3, '0')}` : mode),
+    parse: ({ value }) => socketWords.find((one) => one === value) ?? parseFileMode(value),
+    show: (mode) => (typeof mode === 'number' ? fileModeText(mode) : mode),
   },
   {
     help: 'Who may connect, which is who may say where a request came from: permission bits, or a word as in metadata_proxy_socket_mode.',
@@ -78,13 +75,6 @@ const listener = section({
       help: 'Group of the socket file; otherwise overlapd-proxy where that group exists and kind is overlapd. With a word as mode, the group that the proxies run as (metadata_proxy_group).',
     }),
   ),
-  backlog: integer({
-    help: 'Connections that may wait to be accepted, as metadata_backlog.',
-    default: 4096,
-    min: 1,
-    max: 65_535,
-    unit: 'connections',
-  }),
 })
 
 /** Nova's address alone: a path would be put before what guests ask for. */
@@ -121,16 +111,18 @@ const compute = section({
     help: 'Sign with an empty key. Anybody who reaches Nova can then be any instance.',
     default: false,
   }),
-  ca_file: optional(
-    path({
-      help: "PEM file of the authorities that may vouch for Nova (auth_ca_cert); the system's otherwise.",
+  tls: section({
+    ca_file: optional(
+      path({
+        help: "PEM file of the authorities that may vouch for Nova (auth_ca_cert); the system's otherwise.",
+      }),
+    ),
+    certificate_file: optional(path({ help: 'PEM file of our certificate (nova_client_cert).' })),
+    key_file: optional(path({ help: 'PEM file of its key (nova_client_priv_key).' })),
+    insecure: flag({
+      help: "Do not verify Nova's certificate (nova_metadata_insecure).",
+      default: false,
     }),
-  ),
-  client_cert_file: optional(path({ help: 'PEM file of our certificate (nova_client_cert).' })),
-  client_key_file: optional(path({ help: 'PEM file of its key (nova_client_priv_key).' })),
-  insecure: flag({
-    help: 'Believe any certificate (nova_metadata_insecure).',
-    default: false,
   }),
   timeout_connect: duration({
     help: 'How long connecting may take.',
@@ -163,7 +155,7 @@ const compute = section({
     max: 10_000,
     unit: 'connections',
   }),
-  concurrency_max: integer({
+  concurrency: integer({
     help: 'Requests on their way at most; in between the limit follows how fast compute answers. Never more than connections. Workers with leases share as many again among them.',
     default: 64,
     min: 1,
@@ -184,32 +176,31 @@ const compute = section({
     max: 10_000,
     unit: 'requests',
   }),
-  queue_max: integer({
+  queue: integer({
     help: 'Requests that may wait for their turn; more are told to come back, first those of whoever has most waiting.',
     default: 4_096,
     min: 1,
     max: 1_000_000,
     unit: 'requests',
   }),
-  queue_max_per_project: integer({
+  queue_per_project: integer({
     help: 'How many of them of one project.',
     default: 2_048,
     min: 1,
     max: 1_000_000,
     unit: 'requests',
   }),
-  queue_timeout: duration({
+  timeout_queue: duration({
     help: 'How long a request may wait for its turn. A guest gives up after ten seconds.',
     default: '6s',
     min: '10ms',
     max: '5m',
   }),
-  queue_retry_after: integer({
-    help: 'Who is told to come back is told 1 to so many seconds.',
-    default: 5,
-    min: 1,
-    max: 60,
-    unit: 'seconds',
+  queue_retry_after: duration({
+    help: 'Retry-After of those who are sent away: at random from 1 s to this, in whole seconds.',
+    default: '5s',
+    min: '1s',
+    max: '1m',
   }),
   coalesce: duration({
     help: 'How long an answer may be given again to the same instance that asks the same: user_data, network_data.json, vendor_data.json, vendor_data2.json and the EC2 tree. 0s: never.',
@@ -319,38 +310,11 @@ const limits = section({
     max: 1_000_000,
     unit: 'questions',
   }),
-  timeout_drain: duration({
-    help: 'How long requests that are under way may take when the agent stops. Others are served meanwhile.',
-    default: '10s',
-    min: '0s',
-    max: '5m',
-  }),
+  ...servingLimits,
 })
 
 const admin = section({
-  socket: path({
-    help: "The operator's UNIX socket: health, readiness, metrics, status, explain.",
-    default: defaultAdminSockets.agent,
-  }),
-  mode: leafOption<number>(
-    {
-      type: 'file mode',
-      expected: 'an octal file mode in quotes such as "0600"',
-      parse: ({ value }) =>
-        typeof value === 'string' && /^0?[0-7]{3}$/.test(value)
-          ? Number.parseInt(value, 8)
-          : undefined,
-      show: (mode) => `0${mode.toString(8).padStart(3, '0')}`,
-    },
-    { help: 'Who may open it. It shows ports and projects of every tenant.', default: '0600' },
-  ),
-  tcp_port: optional(
-    integer({
-      help: 'Serve the same on this TCP port of 127.0.0.1 as well. Every user of the host can read it.',
-      min: 0,
-      max: 65_535,
-    }),
-  ),
+  ...adminTable(defaultAdminSockets.agent),
   decisions: integer({
     help: 'How many of the latest decisions "explain --request" can find, of good answers and of refusals each.',
     default: 2_048,
@@ -374,14 +338,12 @@ const table = {
   ...routedTable,
   cache,
   compute,
-  forwarding: section(forwardingTable),
+  leases: section(leasesTable),
   boot: section(bootTable),
   rate_limit: section(rateLimitTable),
   limits,
   admin,
-  log: section({
-    level: oneOf(logLevels, { help: 'What is logged at least.', default: 'info' }),
-  }),
+  log,
 } as const satisfies Table
 
 /** The agent's configuration, frozen. */
@@ -410,23 +372,23 @@ function problemsOf(config: AgentConfig): readonly ConfigProblem[] {
       message: 'needs compute.shared_secret_file beside it',
     })
   }
-  if ((compute.client_cert_file === undefined) !== (compute.client_key_file === undefined)) {
+  if ((compute.tls.certificate_file === undefined) !== (compute.tls.key_file === undefined)) {
     problems.push({
-      path: 'compute.client_cert_file',
-      message: 'and compute.client_key_file only work together',
+      path: 'compute.tls.certificate_file',
+      message: 'and compute.tls.key_file only work together',
     })
   }
   const tlsProblem = clientTlsProblem({
-    caFile: compute.ca_file,
-    certificateFile: compute.client_cert_file,
-    keyFile: compute.client_key_file,
+    caFile: compute.tls.ca_file,
+    certificateFile: compute.tls.certificate_file,
+    keyFile: compute.tls.key_file,
   })
   if (tlsProblem !== undefined) problems.push({ path: 'compute', message: tlsProblem })
-  const { concurrency_min: least, concurrency_start: start, concurrency_max: most } = compute
+  const { concurrency_min: least, concurrency_start: start, concurrency: most } = compute
   if (least > most || start < least || start > most) {
     problems.push({
       path: 'compute.concurrency_start',
-      message: `${start} must lie between compute.concurrency_min (${least}) and compute.concurrency_max (${most})`,
+      message: `${start} must lie between compute.concurrency_min (${least}) and compute.concurrency (${most})`,
     })
   }
   if (compute.upstreams.length === 0) {
@@ -436,10 +398,15 @@ function problemsOf(config: AgentConfig): readonly ConfigProblem[] {
   problems.push(...leaseProblems(config))
   const local = listeners.filter(({ tcp: address }) => address === undefined)
   const sockets = [...local.map((one) => one.socket), config.admin.socket]
-  if (config.forwarding.leases) sockets.push(config.forwarding.socket)
+  if (config.leases.enabled) sockets.push(config.leases.socket)
   const repeated = sockets.find((socket, index) => sockets.indexOf(socket) !== index)
   if (repeated !== undefined) {
     problems.push({ path: 'listeners', message: `"${repeated}" is used for two sockets` })
+  }
+  const { tcp } = config.admin
+  if (tcp !== undefined && !/^(?:127\.|::1$)/.test(tcp.address)) {
+    const message = `${tcp.address} is not a loopback address: there is no authentication, and it tells ports and projects of every tenant`
+    problems.push({ path: 'admin.tcp', message })
   }
   for (const [index, one] of listeners.entries()) {
     problems.push(...tcpListenerProblems(one, `listeners[${index}]`))

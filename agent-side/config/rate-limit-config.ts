@@ -1,7 +1,6 @@
 /** Which requests are a boot's, and how often may an instance ask besides? */
 import type { Table } from '../../lib/config/entry.ts'
 import { duration, flag, integer } from '../../lib/config/option.ts'
-import { list } from '../../lib/config/structure.ts'
 
 /** What counts as the boot of an instance. */
 export const bootTable = {
@@ -31,18 +30,13 @@ const windowDefaults = { duration: '10s', limit: 10 } as const
 
 /** How often an instance may ask, in the words of Neutron's `[metadata_rate_limiting]`. */
 export const rateLimitTable = {
-  rate_limit_enabled: flag({
+  enabled: flag({
     help: 'Limit how often one instance may ask. Who asks too often gets 429 and when to try again; what was refused does not count. SIGHUP changes it and the options beside it while the agent runs, but for instances.',
     default: false,
   }),
   dry_run: flag({
     help: 'Only count what would be refused, in overlapd_agent_rate_limit_would_limit_total.',
     default: false,
-  }),
-  ip_versions: list(integer({ help: 'An IP version.', min: 4, max: 6 }), {
-    help: "Taken so that Neutron's settings fit, and without effect: requests over IPv4 and IPv6 are counted together, always.",
-    default: [4, 6],
-    max: 2,
   }),
   base_window_duration: duration({
     help: 'The longer window, as Neutron counts it: no stretch of this length has more requests than base_query_rate_limit.',

@@ -1,39 +1,23 @@
 /** What can an operator decide about proxies of other hosts? */
 import { systemClock } from '../../lib/runtime/clock.ts'
 import type { ConfigProblem, ValueOf } from '../../lib/config/entry.ts'
-import { duration, integer, leafOption, path } from '../../lib/config/option.ts'
+import { duration, integer, path } from '../../lib/config/option.ts'
+import { mutualTls, mutualTlsFiles, tcpAddress } from '../../lib/config/shared-options.ts'
 import { optional, section } from '../../lib/config/structure.ts'
-import { tlsFilesProblem, type TlsFiles } from '../../lib/files/tls-material.ts'
+import { tlsFilesProblem } from '../../lib/files/tls-material.ts'
 import type { ProxyGrant } from '../peers/proxy-grants.ts'
 import { proxyFileProblems, proxyListProblems } from './proxy-list.ts'
-import { parseTcpAddress, tcpAddressText } from './tcp-address.ts'
 
 /** Where a listener without `tcp` is found. */
 export const defaultSocket = '/run/overlapd/agent.sock'
 
-/** The section `tcp` of a listener. */
-export const tcp = section({
-  address: leafOption(
-    {
-      type: 'address',
-      expected: 'an IP address with a port such as 192.0.2.1:9699, 0.0.0.0:9699 or [::]:9699',
-      parse: ({ value }) => parseTcpAddress(value),
-      show: tcpAddressText,
-    },
-    { help: 'Where to listen for the proxies of other hosts.' },
-  ),
-})
+/** The option `tcp` of a listener. */
+export const tcp = tcpAddress({ help: 'Where to listen for the proxies of other hosts.', min: 0 })
 
 /** The section `tls` of a listener. */
 export const tls = section({
-  certificate_file: path({
-    help: 'PEM file of our certificate, those between it and the authority behind it.',
-  }),
-  key_file: path({ help: 'PEM file of its key.' }),
-  client_ca_file: path({
-    help: 'PEM file of the authorities that certify proxies. One that certifies nobody else is best.',
-  }),
-  client_crl_file: optional(
+  ...mutualTls,
+  crl_file: optional(
     path({
       help: 'PEM file of the certificates they took back. When it is out of date nobody can connect.',
     }),
@@ -69,16 +53,6 @@ export interface TcpListenerConfig {
   readonly proxies_file: string | undefined
 }
 
-/** The files that a section names. */
-export function tlsFiles(files: ValueOf<typeof tls>): TlsFiles {
-  return {
-    certificateFile: files.certificate_file,
-    keyFile: files.key_file,
-    caFile: files.client_ca_file,
-    crlFile: files.client_crl_file,
-  }
-}
-
 /** TCP without mutual TLS would let whoever reaches the port be any instance. */
 export function tcpListenerProblems(
   listener: TcpListenerConfig,
@@ -104,7 +78,7 @@ export function tcpListenerProblems(
   }
   if (file !== undefined) problems.push(...proxyFileProblems(file, `${path}.proxies_file`))
   if (files !== undefined) {
-    const problem = tlsFilesProblem(tlsFiles(files), systemClock.wallTime())
+    const problem = tlsFilesProblem(mutualTlsFiles(files), systemClock.wallTime())
     if (problem !== undefined) tell('tls', problem)
   }
   return problems

@@ -12,6 +12,7 @@ import type { TLSSocket } from 'node:tls'
 import type { Clock, Count, Milliseconds } from '../../lib/runtime/clock.ts'
 import { causeText } from '../../lib/runtime/errors.ts'
 import type { Part } from '../../lib/runtime/lifecycle.ts'
+import { tcpAddressText, type TcpAddress } from '../../lib/identity/tcp-address.ts'
 import { peerAddress, peerPort } from '../../lib/sockets/peer-address.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
 import {
@@ -43,7 +44,7 @@ export interface TlsListenerLimits extends ListenerLimits {
 
 export interface TlsListenerOptions {
   readonly app: App
-  readonly address: { readonly host: string; readonly tcpPort: number }
+  readonly address: TcpAddress
   readonly backlog: Count
   readonly files: TlsFiles
   readonly grants: ProxyGrants
@@ -76,7 +77,7 @@ export class TlsListener implements Part {
   constructor(options: TlsListenerOptions) {
     const { address, clock, logger, observer, grants, grantsFile } = options
     this.#options = options
-    this.name = `listener https://${hostText(address.host)}:${address.tcpPort}`
+    this.name = `listener https://${tcpAddressText(address)}`
     this.#refusals = new ConnectionRefusals({ clock, logger, observer })
     this.#material = this.#watchMaterial()
     if (grantsFile) {
@@ -97,9 +98,9 @@ export class TlsListener implements Part {
 
   /** `https://192.0.2.1:9699`, with the real port once it listens. */
   get address(): string {
-    const { host, tcpPort } = this.#options.address
+    const { address } = this.#options
     const bound = this.#listener.address() as AddressInfo | null
-    return `https://${hostText(host)}:${bound?.port ?? tcpPort}`
+    return `https://${tcpAddressText({ ...address, ...(bound && { tcpPort: bound.port }) })}`
   }
 
   connections(): Promise<Count> {
@@ -135,7 +136,7 @@ export class TlsListener implements Part {
     const { address, backlog } = this.#options
     this.#material.start()
     this.#grants?.start()
-    this.#listener.listen({ host: address.host, port: address.tcpPort, backlog })
+    this.#listener.listen({ host: address.address, port: address.tcpPort, backlog })
     await once(this.#listener, 'listening')
   }
 
@@ -282,10 +283,6 @@ export class TlsListener implements Part {
     this.#refusals.note(why, peerAddress(socket), text)
     socket.destroy()
   }
-}
-
-function hostText(host: string): string {
-  return host.includes(':') ? `[${host}]` : host
 }
 
 function decrease(counts: Map<string, Count>, key: string): void {

@@ -1,6 +1,7 @@
 import { isIPv6 } from 'node:net'
 import type { Milliseconds, Seconds } from '../../lib/runtime/clock.ts'
 import type { OsloConfig } from '../../lib/oslo/oslo-config.ts'
+import { hostText } from '../../lib/identity/tcp-address.ts'
 import { Secret } from '../../lib/runtime/secret.ts'
 import type { NeutronOption } from './neutron-options.ts'
 import { Translation } from './translation.ts'
@@ -55,7 +56,7 @@ function listenerOf(translation: Translation, flavour: Flavour): void {
   translation.set(at('user'), translation.text('socketUser'), 'socketUser')
   translation.set(at('group'), translation.text('socketGroup'), 'socketGroup')
   translation.set(at('mode'), translation.value('socketMode'), 'socketMode')
-  translation.set(at('backlog'), translation.value('backlog'), 'backlog')
+  translation.set(['limits', 'backlog'], translation.value('backlog'), 'backlog')
   translation.note('statePath', 'within metadata_proxy_socket')
 }
 
@@ -75,7 +76,7 @@ function computeOf(translation: Translation): void {
   const port = translation.value('novaPort')
   if (port === undefined) throw translation.problem('novaPort', 'it is empty')
   const protocol = translation.text('novaProtocol') ?? 'http'
-  const url = `${protocol}://${isIPv6(host) ? `[${host}]` : host}:${String(port)}`
+  const url = `${protocol}://${hostText(host)}:${String(port)}`
   translation.set(['compute', 'upstreams'], [url], 'novaHost', 'novaPort', 'novaProtocol')
   if (protocol === 'https') computeTlsOf(translation)
   else for (const option of novaTlsOptions) translation.leave(option, 'Nova is asked over http')
@@ -85,13 +86,13 @@ function computeOf(translation: Translation): void {
 
 function computeTlsOf(translation: Translation): void {
   const isInsecure = translation.value('novaInsecure')
-  translation.set(['compute', 'insecure'], isInsecure, 'novaInsecure')
-  translation.set(['compute', 'ca_file'], translation.text('novaCa'), 'novaCa')
+  translation.set(['compute', 'tls', 'insecure'], isInsecure, 'novaInsecure')
+  translation.set(['compute', 'tls', 'ca_file'], translation.text('novaCa'), 'novaCa')
   const [cert, key] = [translation.text('novaCert'), translation.text('novaKey')]
   // Neutron uses them only together.
   const both = cert !== undefined && key !== undefined
-  translation.set(['compute', 'client_cert_file'], both ? cert : undefined, 'novaCert')
-  translation.set(['compute', 'client_key_file'], both ? key : undefined, 'novaKey')
+  translation.set(['compute', 'tls', 'certificate_file'], both ? cert : undefined, 'novaCert')
+  translation.set(['compute', 'tls', 'key_file'], both ? key : undefined, 'novaKey')
 }
 
 /**
@@ -107,7 +108,7 @@ function rateLimitOf(translation: Translation): void {
   } as const satisfies Readonly<Record<string, NeutronOption>>
   const at = (key: string): string[] => ['rate_limit', key]
   translation.set(
-    at('rate_limit_enabled'),
+    at('enabled'),
     translation.isSet('rateEnabled') ? translation.value('rateEnabled') : undefined,
     'rateEnabled',
   )
@@ -199,7 +200,7 @@ function ovnOf(translation: Translation): void {
   // In milliseconds. 0 turns it off there, and here it stays on: without it a dead server is noticed late.
   if (typeof probe === 'number' && probe >= 100) {
     ifSet('ovsdb_probe_interval', 'southboundProbe', `${Math.min(probe, longestProbe)}ms`)
-    ifSet('probe_timeout', 'southboundProbe', `${2 * probe}ms`)
+    ifSet('timeout_probe', 'southboundProbe', `${2 * probe}ms`)
   } else translation.note('southboundProbe', 'ports.ovn.ovsdb_probe_interval stays on')
   ifSet('ovsdb_connection', 'openVswitch', translation.text('openVswitch'))
   ifSet('agent_down_time', 'agentDownTime', seconds(translation.value('agentDownTime')))

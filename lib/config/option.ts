@@ -243,17 +243,36 @@ export function oneOf<const Word extends string>(
   )
 }
 
+/** Permission bits as an operator writes them. @returns `undefined` for anything but octal digits in quotes */
+export function parseFileMode(value: unknown): number | undefined {
+  return typeof value === 'string' && /^0?[0-7]{3}$/.test(value)
+    ? Number.parseInt(value, 8)
+    : undefined
+}
+
+/** The inverse of {@link parseFileMode}: `0660`. */
+export function fileModeText(mode: number): string {
+  return `0${mode.toString(8).padStart(3, '0')}`
+}
+
 /** An option of permission bits, written in quotes as `"0660"`: without them YAML would read a decimal number. */
-export function fileMode(details: OptionDetails<string>): Entry<number> {
+export function fileMode(
+  details: OptionDetails<string> & {
+    /** Whether bits for all users of the host are refused. */
+    readonly isForFew?: boolean
+  },
+): Entry<number> {
+  const { isForFew = false } = details
+  const ending = isForFew ? ', closed to other users' : ''
   return leafOption(
     {
       type: 'file mode',
-      expected: 'an octal file mode in quotes such as "0660"',
-      parse: ({ value }) =>
-        typeof value === 'string' && /^0?[0-7]{3}$/.test(value)
-          ? Number.parseInt(value, 8)
-          : undefined,
-      show: (value) => `0${value.toString(8).padStart(3, '0')}`,
+      expected: `an octal file mode in quotes such as "0660"${ending}`,
+      parse({ value }) {
+        const mode = parseFileMode(value)
+        return mode !== undefined && isForFew && (mode & 0o007) !== 0 ? undefined : mode
+      },
+      show: fileModeText,
     },
     details,
   )

@@ -3,6 +3,7 @@ import { chmodSync, lstatSync, unlinkSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { connect } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
+import { hostText } from '../identity/tcp-address.ts'
 import type { Milliseconds } from '../runtime/clock.ts'
 import { refuseWithReasons } from './node-refusals.ts'
 
@@ -84,7 +85,7 @@ export async function listenAt(server: Server, at: ListenAt): Promise<string> {
   await once(server, 'listening')
   const bound = server.address()
   const tcpPort = typeof bound === 'object' && bound !== null ? bound.port : at.tcpPort
-  return `http://${at.host.includes(':') ? `[${at.host}]` : at.host}:${tcpPort}`
+  return `http://${hostText(at.host)}:${tcpPort}`
 }
 
 /** Once the server is closing, has it end each connection as it becomes idle. Node ends those alone that are idle when it begins to. */

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { connect as connectSocket, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { causeText } from '../runtime/errors.ts'
+import { hostText } from '../identity/tcp-address.ts'
 import { parseIpAddress } from '../identity/ip-address.ts'
 import { systemAuthorities } from '../files/system-authorities.ts'
 import { OvsdbError } from './ovsdb-error.ts'
@@ -43,8 +44,7 @@ export function parseOvsdbEndpoint(text: string): OvsdbEndpoint | undefined {
 /** The notation that {@link parseOvsdbEndpoint} reads. */
 export function ovsdbEndpointText(endpoint: OvsdbEndpoint): string {
   if (endpoint.kind === 'unix') return `unix:${endpoint.path}`
-  const host = endpoint.host.includes(':') ? `[${endpoint.host}]` : endpoint.host
-  return `${endpoint.kind}:${host}:${endpoint.tcpPort}`
+  return `${endpoint.kind}:${hostText(endpoint.host)}:${endpoint.tcpPort}`
 }
 
 /** What {@link OvsdbTlsFiles} hold, as PEM texts. Holds a private key: never logged. */

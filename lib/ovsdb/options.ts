@@ -41,7 +41,7 @@ export const southboundServers = {
 
 /** How an OVSDB server is talked to. */
 export const ovsdbTimes = {
-  connect_timeout: duration({
+  timeout_connect: duration({
     help: 'How long one connection may take, TLS included.',
     default: '5s',
     min: '100ms',
@@ -59,7 +59,7 @@ export const ovsdbTimes = {
     min: '100ms',
     max: '10m',
   }),
-  probe_timeout: duration({
+  timeout_probe: duration({
     help: 'After this long without a byte the connection is given up although no other server can be used. Long, because a busy server may be silent for a while and reconnecting would add to its load.',
     default: '60s',
     min: '200ms',
@@ -71,7 +71,7 @@ export const ovsdbTimes = {
     min: '1s',
     max: '1h',
   }),
-  max_message: bytes({
+  message_bytes: bytes({
     help: 'Longest message taken from a server. The first copy is one message: about 500 bytes a port.',
     default: '512MiB',
     min: '1MiB',
@@ -87,13 +87,13 @@ const answerLimit = 30_000
 /** The same in the words of the client. */
 export function ovsdbLimits(config: ConfigOf<typeof ovsdbTimes>): OvsdbLimits {
   return {
-    connect: config.connect_timeout,
+    connect: config.timeout_connect,
     copy: config.ovsdb_connection_timeout,
     answer: answerLimit,
     probeInterval: config.ovsdb_probe_interval,
-    probeTimeout: Math.max(config.probe_timeout, 2 * config.ovsdb_probe_interval),
+    probeTimeout: Math.max(config.timeout_probe, 2 * config.ovsdb_probe_interval),
     retryFirst,
     retryLongest: config.ovsdb_retry_max_interval,
-    messageBytes: config.max_message,
+    messageBytes: config.message_bytes,
   }
 }

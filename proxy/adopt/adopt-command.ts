@@ -5,7 +5,7 @@ import { systemClock } from '../../lib/runtime/clock.ts'
 import { causeText } from '../../lib/runtime/errors.ts'
 import { scopeText } from '../../lib/identity/scope.ts'
 import { terminalText, textTable } from '../../lib/observe/text-table.ts'
-import { listenAddressText } from '../config/listen-address.ts'
+import { tcpAddressText } from '../../lib/identity/tcp-address.ts'
 import { scopeId } from '../namespaces/identity.ts'
 import { scanNamespaces } from '../netns/discover.ts'
 import {
@@ -130,6 +130,6 @@ function isCalled({ netns, pid, config }: NeutronHaproxy, name: string): boolean
 }
 
 function cells({ pid, netns, config }: NeutronHaproxy): string[] {
-  const listens = config.listen.map(listenAddressText).join(' ')
+  const listens = config.listen.map(tcpAddressText).join(' ')
   return [String(pid), netns ?? '(without a name)', scopeText(config.identity.scope), listens]
 }

@@ -2,9 +2,11 @@
 import { isAbsolute, resolve } from 'node:path'
 import { systemClock } from '../../lib/runtime/clock.ts'
 import type { ConfigProblem, ValueOf } from '../../lib/config/entry.ts'
-import { leafOption, path, text } from '../../lib/config/option.ts'
+import { leafOption, text } from '../../lib/config/option.ts'
+import { mutualTls, mutualTlsFiles } from '../../lib/config/shared-options.ts'
 import { list, optional, section } from '../../lib/config/structure.ts'
-import { tlsFilesProblem, type TlsFiles } from '../../lib/files/tls-material.ts'
+import { hostText } from '../../lib/identity/tcp-address.ts'
+import { tlsFilesProblem } from '../../lib/files/tls-material.ts'
 
 /** An agent on this host, or on another. */
 export type AgentPlace =
@@ -34,7 +36,7 @@ export function parseAgentPlace(value: unknown, directory: string): AgentPlace |
 export function agentPlaceText(place: AgentPlace): string {
   if (place.kind === 'unix') return place.socket
   const { host, tcpPort } = place
-  return `https://${host.includes(':') ? `[${host}]` : host}:${tcpPort}`
+  return `https://${hostText(host)}:${tcpPort}`
 }
 
 /** The option `agents`. */
@@ -57,13 +59,7 @@ export const agentsOption = list(
 
 /** The section `agent.tls`. */
 export const agentTls = section({
-  ca_file: path({
-    help: 'PEM file of the authorities that certify agents. Those of the system never count.',
-  }),
-  certificate_file: path({
-    help: "PEM file of this host's certificate, those between it and the authority behind it.",
-  }),
-  key_file: path({ help: 'PEM file of its key. Only the opener reads it.' }),
+  ...mutualTls,
   server_name: optional(
     text({
       help: 'DNS name that the certificates of agents must bear, instead of the host in the URL.',
@@ -87,12 +83,6 @@ export function agentPlaces({ agents, agent }: AgentPlacesConfig): readonly Agen
   return agents.length > 0 ? agents : [{ kind: 'unix', socket: agent.socket }]
 }
 
-/** The files that a section names. */
-export function agentTlsFiles(tls: ValueOf<typeof agentTls>): TlsFiles {
-  const { ca_file: caFile, certificate_file: certificateFile, key_file: keyFile } = tls
-  return { caFile, certificateFile, keyFile }
-}
-
 /** What no single option can know. */
 export function agentPlaceProblems(config: AgentPlacesConfig): readonly ConfigProblem[] {
   const { agents, agent } = config
@@ -113,7 +103,7 @@ export function agentPlaceProblems(config: AgentPlacesConfig): readonly ConfigPr
     problems.push({ path: 'agent.tls', message })
   }
   if (agent.tls !== undefined) {
-    const problem = tlsFilesProblem(agentTlsFiles(agent.tls), systemClock.wallTime())
+    const problem = tlsFilesProblem(mutualTlsFiles(agent.tls), systemClock.wallTime())
     if (problem !== undefined) problems.push({ path: 'agent.tls', message: problem })
   }
   return problems

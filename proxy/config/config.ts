@@ -2,21 +2,11 @@
 import { availableParallelism } from 'node:os'
 import type { ConfigDefinition } from '../../lib/cli/config-command.ts'
 import type { ConfigOf, ConfigProblem } from '../../lib/config/entry.ts'
-import {
-  bytes,
-  duration,
-  flag,
-  integer,
-  leafOption,
-  oneOf,
-  path,
-  text,
-} from '../../lib/config/option.ts'
+import { bytes, duration, flag, integer, oneOf, path, text } from '../../lib/config/option.ts'
+import { adminTable, log, servingLimits, tcpAddress } from '../../lib/config/shared-options.ts'
 import { list, optional, section } from '../../lib/config/structure.ts'
-import { logLevels } from '../../lib/runtime/log.ts'
 import { agentPlaceProblems, agentsOption, agentTls, defaultAgentSocket } from './agent-places.ts'
 import type { NamespaceMapping } from '../namespaces/plan-attachments.ts'
-import { listenAddressText, parseListenAddress } from './listen-address.ts'
 import { identityOf, namespaceKinds } from '../namespaces/identity.ts'
 import { ovnProvisionOption, ovnProvisionProblems } from '../ovn-provision/config.ts'
 
@@ -29,16 +19,11 @@ const id = (help: string) =>
     }),
   )
 
-const listenOption = leafOption(
-  {
-    type: 'address',
-    expected:
-      'an address with a port such as 169.254.169.254:80, [::]:9697 or [fe80::a9fe:a9fe%tap0]:80',
-    parse: ({ value }) => parseListenAddress(value),
-    show: listenAddressText,
-  },
-  { help: 'One address to listen on.' },
-)
+const listenOption = tcpAddress({
+  help: 'One address to listen on.',
+  takesInterface: true,
+  min: 1,
+})
 
 const interfacePattern = {
   pattern: /^[A-Za-z0-9._@-]{0,14}\*?$/,
@@ -79,17 +64,10 @@ const table = {
     help: 'Namespaces with other names, or to be served in another way. Exactly one of router, network and ovn_network each.',
     default: [],
   }),
-  full_pass: duration({
+  poll_interval: duration({
     help: 'How often every namespace is looked at although no change was heard.',
     default: '30s',
     min: '1s',
-  }),
-  listen_backlog: integer({
-    help: 'Connections that may wait to be accepted on one listener. The kernel holds it below net.core.somaxconn.',
-    unit: 'connections',
-    default: 4096,
-    min: 1,
-    max: 65_535,
   }),
   agents: agentsOption,
   agent: section({
@@ -121,17 +99,17 @@ const table = {
       min: '10ms',
     }),
   }),
-  forwarding: section({
-    mode: oneOf(['agent', 'direct'], {
-      help: 'How requests reach Nova. agent: always over the agent. direct: a worker forwards by itself for guests that the agent leased it signed headers of (forwarding.leases there), and over the agent for all others.',
-      default: 'agent',
+  leases: section({
+    enabled: flag({
+      help: 'Let a worker forward to Nova by itself for guests whose signed headers the agent has leased it (leases.enabled there). All other requests go over the agent, and all of them when this is off.',
+      default: false,
     }),
-    lease_socket: path({
+    socket: path({
       help: "UNIX socket on which overlapd-agent of this host leases. Neutron's agent has none; then everything goes over the agent.",
       default: '/run/overlapd/agent-lease.sock',
     }),
-    leases: integer({
-      help: 'Leases that each worker holds at most. Not more than forwarding.max_leases of the agent is of use.',
+    per_worker: integer({
+      help: 'Leases that each worker holds at most. Not more than leases.per_worker of the agent is of use.',
       unit: 'leases',
       default: 4096,
       min: 1,
@@ -164,20 +142,20 @@ const table = {
       }),
     ),
     group: optional(text({ help: "Their group, by name or number; the user's own otherwise." })),
-    memory: bytes({
+    memory_bytes: bytes({
       help: 'JavaScript heap of each worker. One that needs more ends and is replaced.',
       default: '256MiB',
       min: '32MiB',
     }),
   }),
   limits: section({
-    head: bytes({
+    head_bytes: bytes({
       help: "Request line and headers of a guest's request.",
       default: '16KiB',
       min: '1KiB',
       max: '64KiB',
     }),
-    body: bytes({ help: "Body of a guest's request.", default: '64KiB', max: '16MiB' }),
+    body_bytes: bytes({ help: "Body of a guest's request.", default: '64KiB', max: '16MiB' }),
     timeout_head: duration({
       help: 'For a guest to send the head of a request.',
       default: '10s',
@@ -214,6 +192,7 @@ const table = {
       min: 1,
       max: 1_000_000,
     }),
+    ...servingLimits,
   }),
   intercept: section({
     enabled: flag({
@@ -247,8 +226,8 @@ const table = {
       default: '60s',
       min: '100ms',
     }),
-    timeout: duration({ help: 'For one answer.', default: '5s', min: '100ms', max: '1m' }),
-    parallel: integer({
+    timeout_answer: duration({ help: 'For one answer.', default: '5s', min: '100ms', max: '1m' }),
+    concurrency: integer({
       help: 'Namespaces asked at the same time.',
       unit: 'namespaces',
       default: 4,
@@ -260,25 +239,7 @@ const table = {
       default: true,
     }),
   }),
-  admin: section({
-    socket: path({
-      help: 'UNIX socket for operators: /health, /ready, /metrics, /status.',
-      default: '/run/overlapd/proxy-admin.sock',
-    }),
-    tcp: optional(
-      leafOption(
-        {
-          type: 'address',
-          expected: 'an address with a port such as 127.0.0.1:9402',
-          parse: ({ value }) => parseListenAddress(value),
-          show: listenAddressText,
-        },
-        {
-          help: 'The same over TCP, for Prometheus. There is no authentication: keep it to a network of operators.',
-        },
-      ),
-    ),
-  }),
+  admin: section(adminTable('/run/overlapd/proxy-admin.sock')),
   control: section({
     socket: path({
       help: 'UNIX socket, root only, over which overlapd-haproxy and "overlapd-proxy adopt" have namespaces served. Beside it a folder "attachments" says which.',
@@ -296,13 +257,7 @@ const table = {
       default: false,
     }),
   }),
-  timeout_drain: duration({
-    help: 'For running requests to end when the proxy stops.',
-    default: '10s',
-  }),
-  log: section({
-    level: oneOf(logLevels, { help: 'What is logged at least.', default: 'info' }),
-  }),
+  log,
 } as const
 
 /** The proxy's configuration, read and frozen. */

@@ -1,12 +1,11 @@
 /** How does a namespace that Neutron gave to overlapd-haproxy stand in a file? */
-import { parseListenAddress, listenAddressText } from '../config/listen-address.ts'
+import { parseTcpAddress, tcpAddressText, type TcpAddress } from '../../lib/identity/tcp-address.ts'
 import {
   identityOf,
   namespaceKinds,
   scopeId,
   type NamespaceIdentity,
 } from '../namespaces/identity.ts'
-import type { ListenAddress } from '../netns/listen-in.ts'
 import type { NamespaceKey } from '../netns/namespace-handle.ts'
 
 /**
@@ -15,7 +14,7 @@ import type { NamespaceKey } from '../netns/namespace-handle.ts'
  */
 export interface AttachmentRecord {
   readonly identity: NamespaceIdentity
-  readonly listen: readonly ListenAddress[]
+  readonly listen: readonly TcpAddress[]
   /** The namespace that the waiting process lives in. */
   readonly namespace: NamespaceKey
   /** The waiting process. While it lives the namespace does, so its key cannot come to mean another one. */
@@ -52,7 +51,7 @@ export const longestRecord = 16_384
 export function recordText(record: AttachmentRecord): string {
   const { identity, listen, namespace, pid, startTime, fifo, configFile } = record
   const id = scopeId(identity.scope)
-  const fields = { version, kind: identity.kind, id, listen: listen.map(listenAddressText) }
+  const fields = { version, kind: identity.kind, id, listen: listen.map(tcpAddressText) }
   return `${JSON.stringify({ ...fields, namespace, pid, startTime, fifo, configFile })}\n`
 }
 
@@ -80,9 +79,11 @@ export function parseRecord(text: string): AttachmentRecord {
   }
 }
 
-function listenAddresses(value: unknown): ListenAddress[] | undefined {
+function listenAddresses(value: unknown): TcpAddress[] | undefined {
   if (!Array.isArray(value) || value.length === 0 || value.length > 16) return undefined
-  const read = value.map(parseListenAddress).filter((address) => address !== undefined)
+  const read = value
+    .flatMap((text) => parseTcpAddress(text) ?? [])
+    .filter(({ tcpPort }) => tcpPort > 0)
   return read.length === value.length ? read : undefined
 }
 

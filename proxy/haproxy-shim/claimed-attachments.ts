@@ -7,7 +7,7 @@ import type {
 } from '../namespaces/plan-attachments.ts'
 import { identityFromName, isSameIdentity, type NamespaceIdentity } from '../namespaces/identity.ts'
 import type { FoundNamespace } from '../netns/discover.ts'
-import type { ListenAddress } from '../netns/listen-in.ts'
+import type { TcpAddress } from '../../lib/identity/tcp-address.ts'
 import type { NamespaceKey } from '../netns/namespace-handle.ts'
 import type { AttachmentRecord } from './attachment-record.ts'
 
@@ -116,7 +116,7 @@ function covers(planned: Attachment, record: AttachmentRecord): boolean {
   )
 }
 
-function includes(one: ListenAddress, wanted: ListenAddress): boolean {
+function includes(one: TcpAddress, wanted: TcpAddress): boolean {
   const isEverywhere = one.address === '::' && one.interface === undefined
   return (
     one.tcpPort === wanted.tcpPort &&

@@ -1,5 +1,6 @@
 /** How are namespaces served that Neutron gives us one by one, and sockets of haproxies that an operator lets us adopt? */
 import { closeSync } from 'node:fs'
+import { tcpAddressText } from '../../lib/identity/tcp-address.ts'
 import type { Clock, Count, Milliseconds } from '../../lib/runtime/clock.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
 import { HandedSockets } from '../linux/socket-passing.ts'
@@ -187,8 +188,11 @@ function boundText(
   { address, tcpPort, interfaceIndex }: ListeningSocket,
   onInterface = String(interfaceIndex),
 ): string {
-  if (!address.includes(':')) return `${address}:${tcpPort}`
-  return `[${address}${interfaceIndex === 0 ? '' : `%${onInterface}`}]:${tcpPort}`
+  return tcpAddressText({
+    address,
+    tcpPort,
+    ...(interfaceIndex !== 0 && { interface: onInterface }),
+  })
 }
 
 function saveSyn(fd: number): boolean {

@@ -1,13 +1,12 @@
 /** What does Neutron want of the haproxy it starts? Read from the configuration file it wrote for it. */
 import { parseIpAddress } from '../../lib/identity/ip-address.ts'
-import { listenAddressText } from '../config/listen-address.ts'
+import { tcpAddressText, type TcpAddress } from '../../lib/identity/tcp-address.ts'
 import { identityOf, isSameIdentity, type NamespaceIdentity } from '../namespaces/identity.ts'
-import type { ListenAddress } from '../netns/listen-in.ts'
 
 /** What one configuration file of Neutron says, as far as it matters to a namespace's proxy. */
 export interface NeutronHaproxyConfig {
   readonly identity: NamespaceIdentity
-  readonly listen: readonly ListenAddress[]
+  readonly listen: readonly TcpAddress[]
   readonly pidFile: string
   /** The UNIX socket of the metadata agent. */
   readonly agentSocket: string
@@ -40,7 +39,7 @@ const identityHeaders: Readonly<Record<string, NamespaceIdentity['kind']>> = {
 
 interface Draft {
   readonly identities: NamespaceIdentity[]
-  readonly listen: ListenAddress[]
+  readonly listen: TcpAddress[]
   readonly ignored: Set<string>
   readonly single: Map<SingleWord, string>
 }
@@ -126,7 +125,7 @@ function readSingle(draft: Draft, name: SingleWord, words: readonly string[]): v
 }
 
 /** `HOST:PORT`, `[HOST]:PORT`, and for link-local addresses `interface NAME` behind it. */
-function readBind(words: readonly string[]): ListenAddress {
+function readBind(words: readonly string[]): TcpAddress {
   const [where = '', keyword, name, ...others] = words
   const [, host, port] = /^(.+):(\d{1,5})$/.exec(where) ?? []
   const address = parseIpAddress(host?.replace(/^\[([^\]%]+)\]$/, '$1'))
@@ -168,7 +167,7 @@ function finished({ identities, listen, ignored, single }: Draft): NeutronHaprox
     throw new SyntaxError('the headers name more than one router or network')
   }
   if (listen.length === 0) throw new SyntaxError('no address to listen on is given')
-  if (new Set(listen.map(listenAddressText)).size !== listen.length) {
+  if (new Set(listen.map(tcpAddressText)).size !== listen.length) {
     throw new SyntaxError('an address to listen on is given twice')
   }
   const user = single.get('user')

@@ -2,7 +2,7 @@
 import type { IpAddress } from '../../lib/identity/ip-address.ts'
 import { scopeText } from '../../lib/identity/scope.ts'
 import type { FoundNamespace } from '../netns/discover.ts'
-import type { ListenAddress } from '../netns/listen-in.ts'
+import type { TcpAddress } from '../../lib/identity/tcp-address.ts'
 import type { NamespaceKey } from '../netns/namespace-handle.ts'
 import {
   identityFromName,
@@ -17,7 +17,7 @@ export interface NamespaceMapping {
   readonly netns: string
   readonly identity: NamespaceIdentity
   /** Instead of the addresses that are usual for its kind. */
-  readonly listen?: readonly ListenAddress[]
+  readonly listen?: readonly TcpAddress[]
   /** Whether packets to the metadata address are redirected to us. Usual for routers. */
   readonly intercept?: boolean
   /** The only interface on which the link-local address is looked for. */
@@ -30,7 +30,7 @@ export interface Attachment {
   readonly netns: string
   readonly path: string
   readonly identity: NamespaceIdentity
-  readonly listen: readonly ListenAddress[]
+  readonly listen: readonly TcpAddress[]
   readonly intercept: boolean
 }
 
@@ -131,7 +131,7 @@ function usualAddresses(
   kind: NamespaceKind,
   tcpPort: number,
   onInterface: string | undefined,
-): readonly ListenAddress[] {
+): readonly TcpAddress[] {
   if (kind === 'router') return [{ address: anyAddress, tcpPort }]
   return [
     { address: metadataIpv4, tcpPort: metadataTcpPort },

@@ -19,16 +19,9 @@ import {
   SystemCallError,
 } from '../linux/libc.ts'
 import type { NamespaceHandle } from './namespace-handle.ts'
+import { tcpAddressText, type TcpAddress } from '../../lib/identity/tcp-address.ts'
 import { socketAddress } from '../linux/socket-address.ts'
 import type { NamespaceWindow } from './window.ts'
-
-/** An address to listen on. `::` means every address of both families, or of IPv4 alone where there is no IPv6. */
-export interface ListenAddress {
-  readonly address: IpAddress
-  readonly tcpPort: number
-  /** For link-local addresses: the interface. Absent, every interface that carries the address. */
-  readonly interface?: string
-}
 
 /** One address on one interface, ready to be bound. */
 export interface Binding {
@@ -69,7 +62,7 @@ export interface ListenOutcome {
   /** Of those that were open: the address left the namespace or its interface was replaced. */
   readonly gone: readonly string[]
   /** Wanted, but no interface carries the address (yet). */
-  readonly absent: readonly ListenAddress[]
+  readonly absent: readonly TcpAddress[]
 }
 
 export interface ListenOptions {
@@ -101,7 +94,7 @@ export interface ListeningDescriptor {
 export function listenIn(
   window: NamespaceWindow,
   handle: NamespaceHandle,
-  wanted: readonly ListenAddress[],
+  wanted: readonly TcpAddress[],
   options: ListenOptions,
 ): ListenOutcome {
   return window.run(handle, () => {
@@ -174,7 +167,7 @@ function isBoundAs(socket: ListeningDescriptor, binding: Binding): boolean {
 
 /** Netlink is asked only when a link-local address is wanted; most namespaces have none. */
 function addressesWhere(
-  wanted: readonly ListenAddress[],
+  wanted: readonly TcpAddress[],
   failed: FailedListener[],
 ): readonly InterfaceAddress[] {
   if (!wanted.some(({ address }) => isLinkLocalIpv6(address))) return []
@@ -187,12 +180,12 @@ function addressesWhere(
 }
 
 function planBindings(
-  wanted: readonly ListenAddress[],
+  wanted: readonly TcpAddress[],
   addresses: readonly InterfaceAddress[],
   failed: FailedListener[],
-): { bindings: Binding[]; absent: ListenAddress[] } {
+): { bindings: Binding[]; absent: TcpAddress[] } {
   const bindings: Binding[] = []
-  const absent: ListenAddress[] = []
+  const absent: TcpAddress[] = []
   for (const want of wanted) {
     if (!isLinkLocalIpv6(want.address)) {
       bindings.push(bindingOf(want, 0))
@@ -214,7 +207,7 @@ const duplicateAddress =
   'duplicate address detection found another machine with it (the others are served; remove it there, then delete and add it here, since the kernel does not try again)'
 
 function interfacesWith(
-  want: ListenAddress,
+  want: TcpAddress,
   addresses: readonly InterfaceAddress[],
 ): readonly InterfaceAddress[] {
   const octets = ipAddressBytes(want.address)
@@ -229,7 +222,7 @@ function isIndex(wanted: number | undefined): (index: number) => boolean {
   return (index) => index === wanted
 }
 
-function bindingOf(want: ListenAddress, interfaceIndex: number): Binding {
+function bindingOf(want: TcpAddress, interfaceIndex: number): Binding {
   const { address, tcpPort } = want
   const zone = interfaceIndex === 0 ? '' : `%${interfaceIndex}`
   return { bindingKey: `${address}${zone}:${tcpPort}`, address, tcpPort, interfaceIndex }
@@ -296,10 +289,9 @@ function saveSyn(fd: number): boolean {
 }
 
 function boundText({ address, tcpPort, interfaceIndex }: Binding): string {
-  if (!isIpv6(address)) return `${address}:${tcpPort}`
-  const zone =
-    interfaceIndex === 0 ? '' : `%${interfaceNameOf(interfaceIndex) ?? String(interfaceIndex)}`
-  return `[${address}${zone}]:${tcpPort}`
+  const name =
+    interfaceIndex === 0 ? undefined : (interfaceNameOf(interfaceIndex) ?? String(interfaceIndex))
+  return tcpAddressText({ address, tcpPort, ...(name !== undefined && { interface: name }) })
 }
 
 function whyFailed(cause: unknown): string {

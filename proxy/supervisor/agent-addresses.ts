@@ -7,7 +7,8 @@ import {
   type TlsMaterial,
 } from '../../lib/files/tls-material.ts'
 import { WatchedFiles } from '../../lib/files/watched-files.ts'
-import { agentPlaces, agentTlsFiles, type AgentPlacesConfig } from '../config/agent-places.ts'
+import { mutualTlsFiles } from '../../lib/config/shared-options.ts'
+import { agentPlaces, type AgentPlacesConfig } from '../config/agent-places.ts'
 import type { AgentAddress } from '../worker/shared/protocol.ts'
 
 export interface AgentAddressesOptions {
@@ -29,7 +30,7 @@ export class AgentAddresses {
     this.#options = options
     const { tls } = config.agent
     if (tls === undefined) return
-    const files = agentTlsFiles(tls)
+    const files = mutualTlsFiles(tls)
     this.#material = new WatchedFiles({
       what: 'certificate for agents',
       files: [files.certificateFile, files.keyFile, files.caFile],

@@ -104,8 +104,8 @@ export class AttackedChain {
           shared_secret_file: join(folder, 'secret'),
           ...options.compute,
         },
-        forwarding: {
-          leases: forwarding === 'direct',
+        leases: {
+          enabled: forwarding === 'direct',
           socket: sockets.lease,
           mode: '0600',
           user: 'nobody',
@@ -119,8 +119,8 @@ export class AttackedChain {
       `agent.socket=${sockets.agent}`,
       'workers.user=nobody',
       `workers.count=${workers}`,
-      'timeout_drain=1s',
-      ...(forwarding === 'direct' ? [`forwarding.lease_socket=${sockets.lease}`] : []),
+      'limits.timeout_drain=1s',
+      ...(forwarding === 'direct' ? [`leases.socket=${sockets.lease}`] : []),
       ...(options.proxy ?? []),
     )
     seats.nameIn(proxy.netnsFolder)

@@ -100,7 +100,7 @@ async function askFor(
 for (const way of ['over the agent', 'under a lease'] as const) {
   t.test(`every answer of compute reaches the guest as it is, ${way}`, async (t) => {
     const isDirect = way === 'under a lease'
-    const pair = await startLeasePair(t, { forwarding: { leases: isDirect } })
+    const pair = await startLeasePair(t, { leasing: { enabled: isDirect } })
     pair.directory.setPorts(port)
     pair.directory.remember()
     for (const said of saids) {
@@ -119,7 +119,7 @@ for (const way of ['over the agent', 'under a lease'] as const) {
 
   t.test(`HEAD and HTTP/1.0 get the same head, ${way}`, async (t) => {
     const isDirect = way === 'under a lease'
-    const pair = await startLeasePair(t, { forwarding: { leases: isDirect } })
+    const pair = await startLeasePair(t, { leasing: { enabled: isDirect } })
     pair.directory.setPorts(port)
     pair.directory.remember()
     for (const said of saids.filter(({ status = 200 }) => status === 200)) {

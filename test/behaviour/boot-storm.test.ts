@@ -39,7 +39,7 @@ async function subject(
       compute: {
         concurrency_min: concurrency,
         concurrency_start: concurrency,
-        concurrency_max: concurrency,
+        concurrency,
       },
     },
   })

@@ -438,7 +438,7 @@ t.test('a connection ends at its greatest age, a running request first', { skip 
 
 t.test('certificates taken back do not count', { skip }, async (t) => {
   const central = await startCentral(t, undefined, (authority) => ({
-    client_crl_file: authority.crl(2),
+    crl_file: authority.crl(2),
   }))
   const { authority } = central
   const [taken, good] = [

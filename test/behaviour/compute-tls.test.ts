@@ -25,7 +25,7 @@ interface Asked {
 async function ask(
   t: Test,
   certificate: Issued,
-  compute: Readonly<Record<string, unknown>>,
+  tls: Readonly<Record<string, unknown>>,
   server: ServerOptions = {},
 ): Promise<Asked> {
   const seen: string[] = []
@@ -52,7 +52,7 @@ async function ask(
   const { agent } = await startAgentForOneGuest(t, {
     upstreams: [`https://127.0.0.1:${tcpPort}`],
     // With a certificate of our own there is nothing to lease.
-    config: { compute, forwarding: { leases: false } },
+    config: { compute: { tls }, leases: { enabled: false } },
   })
   const answer = await agent.ask('/openstack', guestFields)
   return { answer, seen, log: JSON.stringify(agent.log) }
@@ -60,8 +60,8 @@ async function ask(
 
 const withOurs = {
   ca_file: authority.caFile,
-  client_cert_file: ours.certificateFile,
-  client_key_file: ours.keyFile,
+  certificate_file: ours.certificateFile,
+  key_file: ours.keyFile,
 }
 const wantsCertificate: ServerOptions = {
   ca: readFileSync(authority.caFile),
@@ -91,7 +91,7 @@ t.test('any certificate is believed only where the operator says so', async (t) 
 const refused: readonly (readonly [
   what: string,
   certificate: Issued,
-  compute: Readonly<Record<string, unknown>>,
+  tls: Readonly<Record<string, unknown>>,
   server?: ServerOptions,
 ])[] = [
   ['no authority that we know', nova, {}],
@@ -112,9 +112,9 @@ const refused: readonly (readonly [
   ],
   ['a demand for ours that we cannot meet', nova, { ca_file: authority.caFile }, wantsCertificate],
 ]
-for (const [what, certificate, compute, server] of refused) {
+for (const [what, certificate, tls, server] of refused) {
   t.test(`compute with ${what} is told nothing, and the guest is told to come back`, async (t) => {
-    const { answer, seen, log } = await ask(t, certificate, compute, server)
+    const { answer, seen, log } = await ask(t, certificate, tls, server)
     t.equal(answer?.status, 503)
     t.equal(answer?.field('x-overlapd-reason'), 'compute_unreachable')
     t.match(answer?.field('retry-after'), /^[1-9]\d*$/)

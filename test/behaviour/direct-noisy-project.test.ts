@@ -80,7 +80,7 @@ async function subject(
       compute: {
         concurrency_min: 1,
         concurrency_start: concurrency,
-        concurrency_max: concurrency,
+        concurrency,
         ...compute,
       },
     },
@@ -147,8 +147,8 @@ t.test('a project whose requests never end leaves direct slots to the others', a
 
 t.test('who finds the queue full is told to come back, as without leases', async (t) => {
   const { worker, agent, gate, ports } = await subject(t, 2, [portOf(1)], {
-    queue_max: 2,
-    queue_retry_after: 4,
+    queue: 2,
+    queue_retry_after: '4s',
   })
   const [noisy] = ports
 

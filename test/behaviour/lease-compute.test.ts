@@ -272,7 +272,7 @@ t.test('leases end when a rate limit is set while the agent runs', async (t) => 
 
 function withRateLimit(): AgentConfig {
   const { config } = loadConfig(agentConfig.table, {
-    environment: { OVERLAPD_AGENT_RATE_LIMIT_RATE_LIMIT_ENABLED: 'true' },
+    environment: { OVERLAPD_AGENT_RATE_LIMIT_ENABLED: 'true' },
     environmentPrefix: agentConfig.environmentPrefix,
   })
   return config

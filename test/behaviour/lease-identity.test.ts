@@ -208,7 +208,7 @@ t.test('a scope that nobody listens for any more has no leases', async (t) => {
 
 t.test('where requests are limited by the agent nobody is leased', async (t) => {
   const { directory, worker, agent } = await startLeasePair(t, {
-    config: { rate_limit: { rate_limit_enabled: true } },
+    config: { rate_limit: { enabled: true } },
   })
   const port = guestPort(1)
   directory.setPorts(port)

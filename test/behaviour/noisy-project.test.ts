@@ -42,7 +42,7 @@ async function subject(
       compute: {
         concurrency_min: concurrency,
         concurrency_start: concurrency,
-        concurrency_max: concurrency,
+        concurrency,
         ...config.compute,
       },
     },
@@ -122,7 +122,7 @@ t.test('an instance that hammers delays its siblings by one turn', async (t) => 
 
 t.test('when the queue is full, those who fill it are told to come back', async (t) => {
   const { agent, upstream, guests } = await subject(t, 1, [noisy, { guest: 2, project: 2 }], {
-    compute: { queue_max: 10, queue_max_per_project: 10, queue_retry_after: 4 },
+    compute: { queue: 10, queue_per_project: 10, queue_retry_after: '4s' },
   })
   const [hammer, quiet] = guests
 
@@ -153,7 +153,7 @@ t.test('when the queue is full, those who fill it are told to come back', async 
 
 t.test('whoever waited too long is told to come back', async (t) => {
   const { clock, agent, upstream, guests } = await subject(t, 1, [noisy], {
-    compute: { queue_timeout: '6s' },
+    compute: { timeout_queue: '6s' },
   })
   const [guest] = guests
 

@@ -75,7 +75,7 @@ async function subject(
     config: {
       boot: { requests: bootRequests },
       rate_limit: {
-        rate_limit_enabled: true,
+        enabled: true,
         base_window_duration: 10,
         base_query_rate_limit: 3,
         burst_window_duration: 10,
@@ -222,7 +222,7 @@ t.test('limits change while the agent runs', async (t) => {
   const load = (flags: Record<string, string>): AgentConfig =>
     loadConfig(agentConfig.table, {
       environment: {
-        OVERLAPD_AGENT_RATE_LIMIT_RATE_LIMIT_ENABLED: 'true',
+        OVERLAPD_AGENT_RATE_LIMIT_ENABLED: 'true',
         ...flags,
       },
       environmentPrefix: agentConfig.environmentPrefix,
@@ -234,11 +234,11 @@ t.test('limits change while the agent runs', async (t) => {
     7,
     'Neutron’s defaults are ten in ten seconds, of which three are gone',
   )
-  agent.agent.reconfigure(load({ OVERLAPD_AGENT_RATE_LIMIT_RATE_LIMIT_ENABLED: 'false' }))
+  agent.agent.reconfigure(load({ OVERLAPD_AGENT_RATE_LIMIT_ENABLED: 'false' }))
   t.strictSame(new Set(await statusesOf(agent, times(20, overIpv4))), new Set([200]))
 })
 
 t.test('nothing is limited unless the operator says so', async (t) => {
-  const { agent } = await subject(t, { rate_limit_enabled: false })
+  const { agent } = await subject(t, { enabled: false })
   t.strictSame(new Set(await statusesOf(agent, times(30, overIpv4))), new Set([200]))
 })

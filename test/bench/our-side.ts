@@ -40,7 +40,7 @@ function chosen(
   return {
     agent: {
       // Workers have given up being root.
-      ...(isDirect && { forwarding: { leases: true, socket: leaseSocket, user: 'nobody' } }),
+      ...(isDirect && { leases: { enabled: true, socket: leaseSocket, user: 'nobody' } }),
       ...(neutron !== undefined && {
         ports: { kind: 'neutron-rest', neutron_rest: { auth_type: 'none', endpoint: neutron } },
       }),
@@ -49,7 +49,7 @@ function chosen(
       control: { socket: `${folder}/proxy-control.sock` },
       restart: { orphans: '30s' },
       ...(workers !== undefined && { workers: { count: workers } }),
-      ...(isDirect && { forwarding: { mode: 'direct', lease_socket: leaseSocket } }),
+      ...(isDirect && { leases: { enabled: true, socket: leaseSocket } }),
     },
   }
 }

@@ -20,7 +20,7 @@ t.test('the agent reports to the service manager once it serves', async (t) => {
     'compute.allow_empty_secret=true',
     `listeners=[{"socket":"${join(folder, 'agent.sock')}"}]`,
     `ports.static.file=${join(folder, 'ports.yaml')}`,
-    'forwarding.leases=false',
+    'leases.enabled=false',
     `admin.socket=${join(folder, 'admin.sock')}`,
   ]
   const manager = spawn(

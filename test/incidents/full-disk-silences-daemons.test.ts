@@ -29,7 +29,7 @@ function agentIn(folder: string): Daemon {
       'compute.allow_empty_secret=true',
       `listeners=[{"socket":"${join(folder, 'agent.sock')}"}]`,
       `ports.static.file=${join(folder, 'ports.yaml')}`,
-      'forwarding.leases=false',
+      'leases.enabled=false',
       `admin.socket=${adminSocket}`,
       'log.level=debug',
     ],

@@ -8,7 +8,7 @@ import { startAgentForOneGuest } from '../support/one-guest.ts'
 t.test('nonsense on the lease socket is logged once, and counted', async (t) => {
   const { agent } = await startAgentForOneGuest(t, {
     upstreams: ['http://127.0.0.1:9'],
-    config: { forwarding: { leases: true, socket: 'lease.sock', mode: '0600' } },
+    config: { leases: { enabled: true, socket: 'lease.sock', mode: '0600' } },
   })
   const path = join(agent.folder, 'lease.sock')
 

@@ -51,7 +51,7 @@ t.test('the other hosts are served', { skip: withoutOpenssl() }, async (t) => {
           proxies: ['stolen', 'other'].map((name) => ({ name, scopes: ['*'] })),
         }),
       ],
-      compute: { concurrency_max: 8, concurrency_start: 8, concurrency_min: 8 },
+      compute: { concurrency: 8, concurrency_start: 8, concurrency_min: 8 },
     },
   })
   const tcpPort = await tcpPortOf(agent)

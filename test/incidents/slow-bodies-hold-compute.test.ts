@@ -12,7 +12,7 @@ t.test('guests that send slowly leave the slots to their neighbours', async (t) 
   t.teardown(() => upstream.close())
   const { agent } = await startAgentForOneGuest(t, {
     upstreams: [upstream.url],
-    config: { compute: { concurrency_max: 4, concurrency_start: 4, concurrency_min: 4 } },
+    config: { compute: { concurrency: 4, concurrency_start: 4, concurrency_min: 4 } },
   })
   const lines = guestFields.map(([name, value]) => `${name}: ${value}\r\n`).join('')
   for (let count = 0; count < 8; count += 1) {

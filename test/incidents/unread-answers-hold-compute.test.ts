@@ -17,7 +17,7 @@ async function start(t: Test): Promise<OneGuest & { upstream: RecordingUpstream 
   t.teardown(() => upstream.close())
   const guest = await startAgentForOneGuest(t, {
     upstreams: [upstream.url],
-    config: { compute: { concurrency_max: 4, concurrency_start: 4, concurrency_min: 4 } },
+    config: { compute: { concurrency: 4, concurrency_start: 4, concurrency_min: 4 } },
   })
   guest.directory.setPorts(
     ...[1, 2].map((number) => ({

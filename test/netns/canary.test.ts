@@ -78,7 +78,7 @@ if (skipUnlessPrivileged(t)) {
       proxy: [
         'canary.enabled=true',
         'canary.interval=100ms',
-        'canary.timeout=1s',
+        'canary.timeout_answer=1s',
         'agent.timeout_connect=100ms',
       ],
     })

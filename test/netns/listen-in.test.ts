@@ -5,7 +5,8 @@ import t, { type Test } from 'tap'
 import { parseIpAddress } from '../../lib/identity/ip-address.ts'
 import { macAddressFromBytes } from '../../lib/identity/mac-address.ts'
 import { callLibc, linux, savedSyn } from '../../proxy/linux/libc.ts'
-import { listenIn, type ListenAddress, type ListenOutcome } from '../../proxy/netns/listen-in.ts'
+import type { TcpAddress } from '../../lib/identity/tcp-address.ts'
+import { listenIn, type ListenOutcome } from '../../proxy/netns/listen-in.ts'
 import { openNamespace } from '../../proxy/netns/namespace-handle.ts'
 import { namespacesOfThreads, openWindow } from '../../proxy/netns/window.ts'
 import { sourceIpv4OfSyn } from '../../proxy/worker/guest/source-mac.ts'
@@ -30,7 +31,7 @@ t.teardown(() => window.close())
 function open(
   t: Test,
   path: string,
-  wanted: readonly ListenAddress[],
+  wanted: readonly TcpAddress[],
   alreadyOpen: ReadonlySet<string> = new Set(),
 ): ListenOutcome {
   const handle = openNamespace(path)

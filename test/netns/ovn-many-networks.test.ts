@@ -26,7 +26,7 @@ if (skipUnlessPrivileged(t) && skipUnlessOvn(t)) {
       const made = await addManyOvnNetworks(central, plans, () => '10.0.0.10')
       const networks = made.map(({ network }) => network)
       host.clean(networks)
-      const proxy = await host.startProxy('full_pass=2s')
+      const proxy = await host.startProxy('poll_interval=2s')
       const before = await proxy.until('nothing', hasProvisioned(0))
       const planner = before.ovnProvision?.planner.pid ?? 0
       const descriptors = readdirSync(`/proc/${proxy.pid}/fd`).length

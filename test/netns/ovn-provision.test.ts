@@ -114,7 +114,7 @@ if (skipUnlessPrivileged(t) && skipUnlessOvn(t)) {
   t.test('namespaces, cables and addresses follow the ports that are bound here', async (t) => {
     const host = await ProvisionedHost.open(t)
     const { central } = host
-    const proxy = await host.startProxy('full_pass=1s')
+    const proxy = await host.startProxy('poll_interval=1s')
     const cidrs = ['10.0.0.2/24', '10.1.0.2/24', 'fd00::2/64']
     const network = await addOvnNetwork(central, { cidrs, mtu: 1442 })
     host.clean([network])
@@ -215,7 +215,7 @@ if (skipUnlessPrivileged(t) && skipUnlessOvn(t)) {
       )
       await host.central.stop('sb')
 
-      const proxy = await host.startProxy('full_pass=1s')
+      const proxy = await host.startProxy('poll_interval=1s')
       await proxy.until(
         'the switch is read',
         ({ ovnProvision }) => ovnProvision?.isLocalLive === true,
@@ -345,7 +345,7 @@ if (skipUnlessPrivileged(t) && skipUnlessOvn(t)) {
   t.test('databases, rows and planners that go away take nothing with them', async (t) => {
     const host = await ProvisionedHost.open(t)
     const { central } = host
-    const proxy = await host.startProxy('full_pass=1s')
+    const proxy = await host.startProxy('poll_interval=1s')
     const { network, port } = await boundNetwork(host)
     await proxy.until('one network', hasProvisioned(1))
     await eventually(
@@ -421,7 +421,7 @@ if (skipUnlessPrivileged(t) && skipUnlessOvn(t)) {
 
   t.test('what others break is repaired', async (t) => {
     const host = await ProvisionedHost.open(t)
-    const proxy = await host.startProxy('full_pass=1s')
+    const proxy = await host.startProxy('poll_interval=1s')
     const broken = { id: randomUUID() }
     writeFileSync(host.path(broken), '')
     const { network } = await boundNetwork(host)

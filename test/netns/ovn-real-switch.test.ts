@@ -100,7 +100,7 @@ if (skipUnlessPrivileged(t) && skipUnlessOvn(t)) {
   t.test('a guest that takes the IPv6 metadata address delays IPv4 of nobody', async (t) => {
     const host = await ProvisionedHost.open(t, { hasSwitch: true })
     await host.switch.switchNormally()
-    const proxy = await host.startProxy('full_pass=1s')
+    const proxy = await host.startProxy('poll_interval=1s')
     const network = await addOvnNetwork(host.central, { cidrs: ['10.0.0.2/24', 'fd00::2/64'] })
     host.clean([network])
     const port = await addOvnPort(host.central, network, ['10.0.0.10', 'fd00::10'])

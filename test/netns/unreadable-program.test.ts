@@ -90,7 +90,7 @@ if (skipUnlessPrivileged(t)) {
       `workers load a program in ${whose} closed folder and still end as nobody`,
       async (t) => {
         const router = makeRouter(t)
-        const proxy = await startProxyFrom(t, hiddenProgram(t, owner), 'timeout_drain=1s')
+        const proxy = await startProxyFrom(t, hiddenProgram(t, owner), 'limits.timeout_drain=1s')
         const id = randomUUID()
         symlinkSync(`/run/netns/${router.netns}`, join(proxy.netnsFolder, `qrouter-${id}`))
         const { workers } = await proxy.until(

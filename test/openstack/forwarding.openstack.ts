@@ -56,11 +56,11 @@ t.test('over central agents with mutual TLS, each proxy for its own networks', a
       ports: portsSections.neutronRest(place),
       listeners: [
         {
-          tcp: { address: `127.0.0.1:${tcpPort}` },
+          tcp: `127.0.0.1:${tcpPort}`,
           tls: {
             certificate_file: server.certificateFile,
             key_file: server.keyFile,
-            client_ca_file: authority.caFile,
+            ca_file: authority.caFile,
           },
           proxies: [
             {
@@ -118,11 +118,11 @@ for (const [flavour, ports] of [
       const agent = startAgent(t, place, {
         ports,
         upstreams: [urlOf(place, server)],
-        sections: { forwarding: { leases: true, socket: join(folder, 'lease.sock') } },
+        sections: { leases: { enabled: true, socket: join(folder, 'lease.sock') } },
       })
       await agent.untilReady()
       const proxy = await startProxy(t, place, networks[flavour], agent.socketOf('overlapd'), {
-        forwarding: { mode: 'direct', lease_socket: join(folder, 'lease.sock') },
+        leases: { enabled: true, socket: join(folder, 'lease.sock') },
       })
       const direct = (): Promise<number> => proxy.metric('overlapd_proxy_direct_requests_total')
       // The first request of a guest asks for the lease.

@@ -186,11 +186,13 @@ for (const name of ['nova', 'novaEventlet'] as const) {
       startAgent(t, place, {
         ports: directories['neutron-rest'](good),
         upstreams: [`https://127.0.0.1:${tcpPorts[name]}`],
-        compute: section({
-          ca_file: files.caFile,
-          client_cert_file: files.certificateFile,
-          client_key_file: files.keyFile,
-        }),
+        compute: {
+          tls: section({
+            ca_file: files.caFile,
+            certificate_file: files.certificateFile,
+            key_file: files.keyFile,
+          }),
+        },
       })
     const [guest] = guests
     const headers = {

@@ -107,8 +107,8 @@ export class Soak {
         ports: { kind: 'static', static: { file: portsFile } },
         source_mac: 'verify',
         compute: { upstreams: [upstream.url], shared_secret_file: join(folder, 'secret') },
-        forwarding: {
-          leases: forwarding === 'direct',
+        leases: {
+          enabled: forwarding === 'direct',
           socket: sockets.lease,
           mode: '0600',
           user: 'nobody',
@@ -121,7 +121,7 @@ export class Soak {
       // As long as an agent may need to come back on a busy machine.
       'agent.timeout_connect=30s',
       'restart.orphans=60s',
-      ...(forwarding === 'direct' ? [`forwarding.lease_socket=${sockets.lease}`] : []),
+      ...(forwarding === 'direct' ? [`leases.socket=${sockets.lease}`] : []),
     ]
     const start = { set }
     const proxy = await startProxyOn(t, stage, start)

@@ -56,7 +56,7 @@ export class AgentProgram {
   static spawn({ sockets, configFile, config }: AgentProgramOptions): AgentProgram {
     const whole = {
       listeners: [{ kind: 'overlapd', socket: sockets.agent, mode: 'all' }],
-      rate_limit: { rate_limit_enabled: false },
+      rate_limit: { enabled: false },
       admin: { socket: sockets.admin },
       ...config,
     }

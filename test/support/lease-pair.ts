@@ -217,7 +217,7 @@ export interface LeasePairOptions extends Pick<
   'scopes' | 'connections' | 'leases'
 > {
   readonly config?: Readonly<Record<string, unknown>>
-  readonly forwarding?: Readonly<Record<string, unknown>>
+  readonly leasing?: Readonly<Record<string, unknown>>
   readonly answer?: AnswerUpstream
   readonly nextSecret?: string
   readonly directory?: ScriptedDirectory
@@ -252,7 +252,7 @@ export async function startLeasePair(t: Test, options: LeasePairOptions = {}): P
     ...(options.nextSecret !== undefined && { nextSecret: options.nextSecret }),
     config: {
       ...options.config,
-      forwarding: { leases: true, socket: leaseSocket, mode: '0600', ...options.forwarding },
+      leases: { enabled: true, socket: leaseSocket, mode: '0600', ...options.leasing },
     },
   })
   const another = async (): Promise<LeaseWorker> => {

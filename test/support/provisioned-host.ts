@@ -98,7 +98,7 @@ export class ProvisionedHost {
       'ovn_provision.enabled=true',
       `ovn_provision.ovn_sb_connection=${JSON.stringify([this.central.southbound])}`,
       `ovn_provision.ovsdb_connection=${this.switch.endpoint}`,
-      'timeout_drain=100ms',
+      'limits.timeout_drain=100ms',
     ]
   }
 

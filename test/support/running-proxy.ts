@@ -120,7 +120,7 @@ function spawnProxy(
     `admin.socket=${adminSocket}`,
     `control.socket=${join(folder, 'control.sock')}`,
     ...(testsDirectForwarding()
-      ? ['forwarding.mode=direct', `forwarding.lease_socket=${join(folder, 'lease.sock')}`]
+      ? ['leases.enabled=true', `leases.socket=${join(folder, 'lease.sock')}`]
       : []),
     ...set,
   ]

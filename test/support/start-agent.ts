@@ -112,7 +112,7 @@ export async function startAgent(t: Test, options: StartAgentOptions): Promise<R
     limits: { timeout_drain: '100ms' },
     ...(testsDirectForwarding() &&
       rest['source_mac'] !== 'off' && {
-        forwarding: { leases: true, socket: 'lease.sock', mode: '0600' },
+        leases: { enabled: true, socket: 'lease.sock', mode: '0600' },
       }),
     ...rest,
   }

@@ -16,11 +16,11 @@ export function tlsListener(
   tls: Readonly<Record<string, unknown>> = {},
 ): Readonly<Record<string, unknown>> {
   return {
-    tcp: { address: '127.0.0.1:0' },
+    tcp: '127.0.0.1:0',
     tls: {
       certificate_file: server.certificateFile,
       key_file: server.keyFile,
-      client_ca_file: authority.caFile,
+      ca_file: authority.caFile,
       ...tls,
     },
     ...more,

@@ -70,10 +70,8 @@ export class WholeChain {
     const proxy = await startProxy(
       t,
       `agent.socket=${places.agentSocket}`,
-      'timeout_drain=1s',
-      ...(places.direct
-        ? ['forwarding.mode=direct', `forwarding.lease_socket=${places.leaseSocket}`]
-        : []),
+      'limits.timeout_drain=1s',
+      ...(places.direct ? ['leases.enabled=true', `leases.socket=${places.leaseSocket}`] : []),
       ...(options.proxy ?? []),
     )
     chain.now = new WholeChain(proxy, compute, places, agent)
@@ -169,14 +167,14 @@ async function startAgentProgram(
         upstreams: [places.computeUrl],
         shared_secret_file: join(folder, 'secret'),
       },
-      forwarding: {
+      leases: {
         // Without MACs there is nothing to lease on, and the agent says so.
-        leases: places.direct && sourceMac !== 'off',
+        enabled: places.direct && sourceMac !== 'off',
         socket: places.leaseSocket,
         mode: '0600',
         user: 'nobody',
       },
-      rate_limit: { rate_limit_enabled: false },
+      rate_limit: { enabled: false },
       admin: { socket: adminSocket },
       limits: { timeout_drain: '1s' },
     }),

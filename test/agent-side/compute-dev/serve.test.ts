@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { join } from 'node:path'
 import t from 'tap'
-import { parseDevComputeListen, startDevCompute } from '../../../agent-side/compute-dev/serve.ts'
+import { startDevCompute } from '../../../agent-side/compute-dev/serve.ts'
 import { systemClock } from '../../../lib/runtime/clock.ts'
 import { silentLogger } from '../../../lib/runtime/log.ts'
 import { Secret } from '../../../lib/runtime/secret.ts'
@@ -124,13 +124,4 @@ t.test('startDevCompute() refuses what cannot be right', async (t) => {
   const { secret, ...withoutSecret } = options
   t.ok(secret)
   await t.rejects(startDevCompute({ ...withoutSecret, listen }), /shared_secret/)
-})
-
-t.test('parseDevComputeListen() takes loopback addresses and sockets', async (t) => {
-  t.strictSame(parseDevComputeListen('127.0.0.1:8775'), { host: '127.0.0.1', tcpPort: 8775 })
-  t.strictSame(parseDevComputeListen('[::1]:0'), { host: '::1', tcpPort: 0 })
-  t.strictSame(parseDevComputeListen('/run/x.sock'), { socket: '/run/x.sock' })
-  for (const text of ['', '8775', '0.0.0.0:8775', 'example.org:1', '127.0.0.1:70000', 'x.sock']) {
-    t.equal(parseDevComputeListen(text), undefined, text)
-  }
 })

@@ -33,9 +33,7 @@ const good = {
 
 t.test('the smallest configuration has one listener and one upstream', async (t) => {
   const config = load(t, good)
-  t.match(config.listeners, [
-    { kind: 'overlapd', socket: '/run/overlapd/agent.sock', mode: 0o660, backlog: 4096 },
-  ])
+  t.match(config.listeners, [{ kind: 'overlapd', socket: '/run/overlapd/agent.sock', mode: 0o660 }])
   t.strictSame(config.compute.upstreams, ['http://127.0.0.1:8775'])
   t.equal(config.compute.shared_secret?.reveal(), 's3cr3t')
   t.equal(config.source_mac, 'prefer')
@@ -50,9 +48,9 @@ t.test('unsafe or impossible combinations do not start', async (t) => {
       { compute: { allow_empty_secret: true, next_shared_secret_file: 'secret' } },
       /next_shared_secret_file: needs/,
     ],
-    [{ compute: { ...compute, client_cert_file: 'x' } }, /only work together/],
+    [{ compute: { ...compute, tls: { certificate_file: 'x' } } }, /only work together/],
     [{ compute: { ...compute, upstreams: [] } }, /names no endpoint/],
-    [{ compute: { ...compute, concurrency_max: 16 } }, /concurrency_start: 32 must lie between/],
+    [{ compute: { ...compute, concurrency: 16 } }, /concurrency_start: 32 must lie between/],
     [{ compute: { ...compute, concurrency_min: 33 } }, /concurrency_start: 32 must lie between/],
     [{ compute: { ...compute, upstreams: ['http://nova/prefix'] } }, /without a path/],
     [{ compute: { ...compute, upstreams: ['ftp://nova'] } }, /http or https/],

@@ -23,7 +23,7 @@ t.test("reportedConfigurations() says in the words of Neutron's agent what is co
   t.match(
     reported({
       listeners: [
-        { tcp: { address: '192.0.2.1:9699' } },
+        { tcp: '192.0.2.1:9699' },
         { kind: 'neutron', socket: '/var/lib/neutron/metadata_proxy' },
       ],
       compute: { upstreams: ['https://[fd00::8]', 'http://192.0.2.9:8775'] },

@@ -4,7 +4,6 @@ import t from 'tap'
 import { agentConfig } from '../../../agent-side/config/config.ts'
 import { parseScopeGrant, proxyNamePattern } from '../../../agent-side/peers/proxy-grants.ts'
 import { proxyFileProblems, readProxyList } from '../../../agent-side/config/proxy-list.ts'
-import { parseTcpAddress, tcpAddressText } from '../../../agent-side/config/tcp-address.ts'
 import { ConfigError } from '../../../lib/config/config-error.ts'
 import { loadConfig } from '../../../lib/config/load.ts'
 import { scratchFolder } from '../../support/scratch-folder.ts'
@@ -42,16 +41,6 @@ t.test('names of proxies hold nothing that reads like a pattern', async (t) => {
   }
 })
 
-t.test('parseTcpAddress() takes addresses with a port', async (t) => {
-  for (const text of ['192.0.2.1:9699', '0.0.0.0:0', '[::]:9699', '[2001:db8::1]:1']) {
-    const address = parseTcpAddress(text)
-    t.equal(address && tcpAddressText(address), text)
-  }
-  for (const bad of ['host:1', '192.0.2.1', '::1:9', '1.2.3:4', '1.2.3.4:65536', '[::1]', 4, '']) {
-    t.equal(parseTcpAddress(bad), undefined, String(bad))
-  }
-})
-
 t.test('readProxyList() reads a file, and tells every problem of it', async (t) => {
   const file = join(scratchFolder(t), 'proxies.yaml')
   writeFileSync(file, 'proxies:\n  - name: host-a\n    scopes: [router/r, "*"]\n')
@@ -69,11 +58,11 @@ t.test('TCP without mutual TLS is refused', { skip: withoutOpenssl() }, async (t
   const authority = new TestAuthority(folder)
   const { certificateFile, keyFile } = authority.issue({ commonName: 'agent' })
   writeFileSync(join(folder, 'secret'), 'x', { mode: 0o600 })
-  const tcp = { address: '127.0.0.1:9699' }
+  const tcp = '127.0.0.1:9699'
   const tls = {
     certificate_file: certificateFile,
     key_file: keyFile,
-    client_ca_file: authority.caFile,
+    ca_file: authority.caFile,
   }
   const proxies = [{ name: 'host-a', scopes: ['*'] }]
   const complaintsOf = (listener: Readonly<Record<string, unknown>>): string => {
@@ -101,7 +90,7 @@ t.test('TCP without mutual TLS is refused', { skip: withoutOpenssl() }, async (t
   const wrong: readonly (readonly [Readonly<Record<string, unknown>>, RegExp])[] = [
     [{ tcp, proxies }, /tls: must be given/],
     [{ tcp, tls: {}, proxies }, /certificate_file: must be given/],
-    [{ tcp, tls: { ...tls, client_ca_file: undefined }, proxies }, /client_ca_file: must be given/],
+    [{ tcp, tls: { ...tls, ca_file: undefined }, proxies }, /ca_file: must be given/],
     [{ tcp, tls }, /proxies: names no proxy/],
     [{ tcp, tls, proxies, kind: 'neutron' }, /kind: must be overlapd/],
     [{ tcp, tls, proxies, socket: '/run/x.sock' }, /socket: does not work together with tcp/],
@@ -111,7 +100,7 @@ t.test('TCP without mutual TLS is refused', { skip: withoutOpenssl() }, async (t
     [{ tcp, tls: { ...tls, key_file: authority.caFile }, proxies }, /cannot be used together/],
     [{ tls, proxies }, /need tcp/],
     [{ proxies }, /need tcp/],
-    [{ tcp: { address: 'agent.example:9699' }, tls, proxies }, /is not an IP address with a port/],
+    [{ tcp: 'agent.example:9699', tls, proxies }, /is not an IP address with a port/],
   ]
   for (const [listener, complaint] of wrong) t.match(complaintsOf(listener), complaint)
 })

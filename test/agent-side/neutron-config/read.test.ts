@@ -97,15 +97,16 @@ t.test(
         socket: '/srv/neutron/metadata_proxy',
         mode: 'group',
         group: 'neutron',
-        backlog: 100,
       },
     ])
     t.match(config.compute, {
       upstreams: ['https://[fd00::8]:8443'],
-      insecure: true,
-      ca_file: '/etc/ssl/nova.pem',
-      client_cert_file: '/etc/ssl/c.pem',
-      client_key_file: '/etc/ssl/k.pem',
+      tls: {
+        insecure: true,
+        ca_file: '/etc/ssl/nova.pem',
+        certificate_file: '/etc/ssl/c.pem',
+        key_file: '/etc/ssl/k.pem',
+      },
     })
     t.equal(config.compute.shared_secret?.reveal(), 'a#b;"c')
     t.equal(config.ports.kind, 'neutron-rpc')
@@ -116,6 +117,7 @@ t.test(
       ssl_ca_file: '/etc/ssl/broker.pem',
       report_interval: 7_500,
     })
+    t.equal(config.limits.backlog, 100)
     t.equal(config.cache.ttl, 5_000)
     t.equal(config.log.level, 'debug')
   },
@@ -133,7 +135,7 @@ t.test('the report accounts for every option that is set', async (t) => {
   t.match(fate('nova_metadata_host'), { kind: 'honoured', as: 'compute.upstreams' })
   t.match(fate('metadata_proxy_socket_mode'), { kind: 'honoured', as: 'listeners[0].mode' })
   t.match(fate('metadata_workers'), { kind: 'not-applicable' })
-  t.match(fate('rate_limit_enabled'), { kind: 'honoured', as: 'rate_limit.rate_limit_enabled' })
+  t.match(fate('rate_limit_enabled'), { kind: 'honoured', as: 'rate_limit.enabled' })
   t.match(fate('kombu_reconnect_delay'), { kind: 'not-applicable' })
   t.match(fate('auth_url'), { kind: 'not-applicable' }, 'another directory would read it')
   t.strictSame(fate('misspelt'), { kind: 'unread' })
@@ -158,7 +160,7 @@ t.test("Neutron's rate limits are taken over, whatever IP version they were for"
   const { config } = load(reading)
 
   t.match(config.rate_limit, {
-    rate_limit_enabled: true,
+    enabled: true,
     base_window_duration: 60_000,
     base_query_rate_limit: 10_000,
     burst_window_duration: 5_000,
@@ -176,7 +178,7 @@ t.test('without them nothing is limited', async (t) => {
       's.ini': '[DEFAULT]\nmetadata_proxy_shared_secret = s\n',
     }),
   )
-  t.equal(config.rate_limit.rate_limit_enabled, false)
+  t.equal(config.rate_limit.enabled, false)
 })
 
 t.test('the YAML that is printed is the same configuration, without the secrets', async (t) => {
@@ -230,7 +232,7 @@ t.test("the files of OVN's agents choose the ovn directory and flavour", async (
       ovn_sb_certificate: '/c',
       ovn_sb_ca_cert: '/ca',
       ovsdb_probe_interval: 2_000,
-      probe_timeout: 6_000,
+      timeout_probe: 6_000,
       report_agent: true,
     })
     t.equal(config.ports.ovn?.ovn_sb_connection.length, 2)
@@ -258,7 +260,7 @@ t.test('an empty shared secret is refused unless the operator says so', async (t
 t.test('one half of a client certificate counts for nothing, as in Neutron', async (t) => {
   const late = '[DEFAULT]\nnova_client_priv_key =\n'
   const { config } = load(read(t, { ...ml2, 'late.ini': late }))
-  t.equal(config.compute.client_cert_file, undefined)
+  t.equal(config.compute.tls.certificate_file, undefined)
 })
 
 t.test('without transport_url it is told that neutron.conf is missing', async (t) => {

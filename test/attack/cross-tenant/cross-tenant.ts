@@ -52,8 +52,8 @@ export const crossTenant: AttackClass = {
     const proxy = await startProxy(
       t,
       `agent.socket=${sockets.agent}`,
-      'timeout_drain=1s',
-      ...(context.forwarding === 'direct' ? [`forwarding.lease_socket=${sockets.lease}`] : []),
+      'limits.timeout_drain=1s',
+      ...(context.forwarding === 'direct' ? [`leases.socket=${sockets.lease}`] : []),
     )
     seats.nameIn(proxy.netnsFolder)
     await proxy.until(`${routers} routers`, ({ namespaces }) => {
@@ -77,7 +77,7 @@ export const crossTenant: AttackClass = {
           ports: cloud.ports,
           source_mac: policy,
           compute: { upstreams: [upstream.url], shared_secret_file: join(folder, 'secret') },
-          forwarding: { leases, socket: sockets.lease, mode: '0600', user: 'nobody' },
+          leases: { enabled: leases, socket: sockets.lease, mode: '0600', user: 'nobody' },
           limits: { timeout_drain: '1s' },
         },
       })

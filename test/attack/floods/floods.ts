@@ -64,11 +64,11 @@ async function floodAll(
     listeners: [
       {
         kind: 'overlapd',
-        tcp: { address: `127.0.0.1:${port}` },
+        tcp: `127.0.0.1:${port}`,
         tls: {
           certificate_file: agentCertificate.certificateFile,
           key_file: agentCertificate.keyFile,
-          client_ca_file: authority.caFile,
+          ca_file: authority.caFile,
         },
         proxies: [{ name: 'host-a', scopes: ['*'] }],
       },

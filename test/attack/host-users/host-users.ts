@@ -169,7 +169,7 @@ async function layTraps(context: AttackContext, folder: string): Promise<void> {
       config: {
         ports: { kind: 'static', static: { file: join(folder, 'ports.json') } },
         compute: { shared_secret_file: join(folder, 'secret') },
-        forwarding: { leases: true, socket: paths.lease },
+        leases: { enabled: true, socket: paths.lease },
         limits: { timeout_drain: '100ms' },
       },
     })

@@ -25,7 +25,7 @@ import {
 } from '../../../proxy/haproxy-shim/attachment-record.ts'
 import { HaproxyAttachments } from '../../../proxy/haproxy-shim/attachments.ts'
 import { endWaiting, leaveWaiting } from '../../../proxy/haproxy-shim/attach-waiting.ts'
-import { parseListenAddress } from '../../../proxy/config/listen-address.ts'
+import { parseTcpAddress } from '../../../lib/identity/tcp-address.ts'
 import { identityOf } from '../../../proxy/namespaces/identity.ts'
 import { namespaceKeyOf, type NamespaceKey } from '../../../proxy/netns/namespace-handle.ts'
 import { commandLineOf } from '../../../proxy/linux/process-identity.ts'
@@ -35,7 +35,7 @@ const id = '6a4f4e4c-3f62-4d6e-9f0e-3d1a2b0c9d10'
 const name = `network-${id}`
 const config = {
   identity: identityOf('network', id)!,
-  listen: [parseListenAddress('169.254.169.254:80')!],
+  listen: [parseTcpAddress('169.254.169.254:80')!],
   pidFile: '/x.pid',
   agentSocket: '/x.sock',
   ignored: [],

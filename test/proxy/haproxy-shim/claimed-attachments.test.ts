@@ -8,7 +8,7 @@ import {
   claimAttachments,
   type ClaimedPlan,
 } from '../../../proxy/haproxy-shim/claimed-attachments.ts'
-import { listenAddressText, parseListenAddress } from '../../../proxy/config/listen-address.ts'
+import { tcpAddressText, parseTcpAddress } from '../../../lib/identity/tcp-address.ts'
 import { identityOf, type NamespaceKind } from '../../../proxy/namespaces/identity.ts'
 import type { FoundNamespace } from '../../../proxy/netns/discover.ts'
 import type { NamespaceKey } from '../../../proxy/netns/namespace-handle.ts'
@@ -37,7 +37,7 @@ function record(
 ): AttachmentRecord {
   return {
     identity: identityOf(kind, id)!,
-    listen: listen.map((text) => parseListenAddress(text)!),
+    listen: listen.map((text) => parseTcpAddress(text)!),
     namespace: `4:${inode}` as NamespaceKey,
     pid: 77,
     startTime: '5',
@@ -58,7 +58,7 @@ function claim(
 function text({ attachments }: ClaimedPlan): string[] {
   return attachments.map(
     ({ netns, identity, listen, intercept }) =>
-      `${netns} ${scopeText(identity.scope)} ${listen.map(listenAddressText).join(' ')}${intercept ? ' intercept' : ''}`,
+      `${netns} ${scopeText(identity.scope)} ${listen.map(tcpAddressText).join(' ')}${intercept ? ' intercept' : ''}`,
   )
 }
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { scopeText } from '../../../lib/identity/scope.ts'
-import { listenAddressText } from '../../../proxy/config/listen-address.ts'
+import { tcpAddressText } from '../../../lib/identity/tcp-address.ts'
 import { parseNeutronHaproxyConfig } from '../../../proxy/haproxy-shim/neutron-config.ts'
 
 const id = '6a4f4e4c-3f62-4d6e-9f0e-3d1a2b0c9d10'
@@ -15,7 +15,7 @@ function summary(text: string): Record<string, unknown> {
   return {
     scope: scopeText(identity.scope),
     flavour: identity.flavour,
-    listen: listen.map(listenAddressText),
+    listen: listen.map(tcpAddressText),
     ignored,
   }
 }

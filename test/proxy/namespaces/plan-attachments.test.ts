@@ -3,7 +3,7 @@ import {
   planAttachments,
   type AttachmentRules,
 } from '../../../proxy/namespaces/plan-attachments.ts'
-import { listenAddressText } from '../../../proxy/config/listen-address.ts'
+import { tcpAddressText } from '../../../lib/identity/tcp-address.ts'
 import { identityOf } from '../../../proxy/namespaces/identity.ts'
 import type { FoundNamespace } from '../../../proxy/netns/discover.ts'
 import type { NamespaceKey } from '../../../proxy/netns/namespace-handle.ts'
@@ -32,7 +32,7 @@ t.test('planAttachments() listens where each kind of agent would', async (t) => 
     rules,
   )
   t.same(
-    attachments.map(({ listen, intercept }) => [listen.map(listenAddressText), intercept]),
+    attachments.map(({ listen, intercept }) => [listen.map(tcpAddressText), intercept]),
     [
       [['[::]:9697'], true],
       [['169.254.169.254:80', '[fe80::a9fe:a9fe]:80'], false],

@@ -1,5 +1,6 @@
 import { connect, type ChannelModel } from 'amqplib'
 import type { Clock, Count, Milliseconds, Seconds } from '../../../../lib/runtime/clock.ts'
+import { hostText } from '../../../../lib/identity/tcp-address.ts'
 import { causeText } from '../../../../lib/runtime/errors.ts'
 import type { Logger } from '../../../../lib/runtime/log.ts'
 import { clientSecureContext } from '../../../../lib/files/tls-material.ts'
@@ -45,9 +46,8 @@ export interface AmqpEvents {
 /** After so long a link counts as one that worked, and the next failure starts with the short delay again. */
 const provenAfter: Milliseconds = 10_000
 
-function brokerText(broker: Broker): string {
-  const host = broker.host.includes(':') ? `[${broker.host}]` : broker.host
-  return broker.tcpPort === undefined ? host : `${host}:${broker.tcpPort}`
+function brokerText({ host, tcpPort }: Broker): string {
+  return tcpPort === undefined ? hostText(host) : `${hostText(host)}:${tcpPort}`
 }
 
 function tlsOptions(tls: BrokerTls): Record<string, unknown> {
