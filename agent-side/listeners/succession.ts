@@ -1,7 +1,7 @@
 /** How does one agent follow another on a host without a guest noticing? */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Milliseconds } from '../../lib/runtime/clock.ts'
-import { isAnswered } from '../../lib/http/serve.ts'
+import { isAnswered } from '../../lib/sockets/private-socket.ts'
 import type { Part } from '../../lib/runtime/lifecycle.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
 

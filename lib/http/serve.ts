@@ -1,10 +1,9 @@
 import { once } from 'node:events'
-import { chmodSync, lstatSync, unlinkSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
-import { connect } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import { hostText } from '../identity/tcp-address.ts'
 import type { Milliseconds } from '../runtime/clock.ts'
+import { listenPrivately } from '../sockets/private-socket.ts'
 import { refuseWithReasons } from './node-refusals.ts'
 
 /** Anything with Hono's `fetch`: the app that answers. */
@@ -32,53 +31,10 @@ export interface Serving {
   close(): Promise<void>
 }
 
-/** Whether somebody listens on a UNIX socket. @throws NodeJS.ErrnoException when that cannot be found out */
-export async function isAnswered(path: string): Promise<boolean> {
-  const socket = connect(path)
-  try {
-    await once(socket, 'connect')
-    return true
-  } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code
-    if (code === 'ECONNREFUSED' || code === 'ENOENT') return false
-    throw cause
-  } finally {
-    socket.destroy()
-  }
-}
-
-/**
- * Makes way for a new UNIX socket: removes one that a dead process left behind.
- * @throws Error when somebody answers on it, or when the path is no socket
- */
-export async function clearStaleSocket(path: string): Promise<void> {
-  const status = lstatSync(path, { throwIfNoEntry: false })
-  if (status === undefined) return
-  if (!status.isSocket()) throw new Error(`Cannot listen on "${path}": it exists and is no socket`)
-  if (await isAnswered(path)) {
-    throw new Error(`Cannot listen on "${path}": another process answers there`)
-  }
-  unlinkSync(path)
-}
-
-/** Listens on a UNIX socket that never exists with wider permissions than asked for. */
-async function listenOnSocket(server: Server, path: string, mode: number): Promise<void> {
-  await clearStaleSocket(path)
-  // bind(2) applies the umask: closing it first leaves no moment in which others could connect.
-  const umask = process.umask(0o777 & ~mode)
-  try {
-    server.listen(path)
-  } finally {
-    process.umask(umask)
-  }
-  await once(server, 'listening')
-  chmodSync(path, mode)
-}
-
 /** Begins to listen. @returns what the listener is called, as in {@link Serving.addresses} */
 export async function listenAt(server: Server, at: ListenAt): Promise<string> {
   if ('socket' in at) {
-    await listenOnSocket(server, at.socket, at.mode ?? 0o600)
+    await listenPrivately(server, at.socket, at.mode)
     return at.socket
   }
   server.listen(at.tcpPort, at.host)

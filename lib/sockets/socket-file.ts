@@ -1,4 +1,4 @@
-/** A UNIX socket that is never there with wider permissions than it should have. */
+/** Whose is a UNIX socket, and who may connect? It is never there before both are settled. */
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import {
@@ -15,7 +15,7 @@ import { dirname, join } from 'node:path'
 import { groupIdOf, proxyAccount, userIdOf } from '../files/accounts.ts'
 import type { Count } from '../runtime/clock.ts'
 import { causeText } from '../runtime/errors.ts'
-import { clearStaleSocket } from '../http/serve.ts'
+import { bindPrivately, clearStaleSocket } from './private-socket.ts'
 
 /**
  * Permission bits, or one of Neutron's words for `metadata_proxy_socket_mode`: `user` (0644), `group` (0664), `all` (0666),
@@ -114,13 +114,8 @@ export async function listenOnSocketFile(
     groupId: process.getegid?.() ?? 0,
   })
   const unfinished = join(folder, `.${randomBytes(6).toString('hex')}`)
-  // bind(2) applies the umask, and Node calls it before listen() returns.
-  const umask = process.umask(0o177)
-  try {
-    server.listen({ path: unfinished, backlog })
-  } finally {
-    process.umask(umask)
-  }
+  // Node binds before listen() returns.
+  bindPrivately(() => server.listen({ path: unfinished, backlog }))
   await once(server, 'listening')
   try {
     if (typeof mode === 'number') {

@@ -2,9 +2,10 @@
 import { connect } from 'node:net'
 import type { Milliseconds } from '../../lib/runtime/clock.ts'
 import { causeText } from '../../lib/runtime/errors.ts'
+import { JsonLines } from '../../lib/wire/json-lines.ts'
 import {
   longestLine,
-  parseControlAnswer,
+  readControlAnswer,
   type ControlAnswer,
   type ControlRequest,
 } from './control-message.ts'
@@ -23,7 +24,7 @@ const answerLimit: Milliseconds = 20_000
 export function askProxy(socketPath: string, request: ControlRequest): Promise<ControlAnswer> {
   return new Promise((resolve, reject) => {
     const socket = connect(socketPath)
-    let said = ''
+    const lines = new JsonLines(longestLine)
     const fail = (cause: Error): void => {
       socket.destroy()
       const code = (cause as NodeJS.ErrnoException).code
@@ -31,19 +32,16 @@ export function askProxy(socketPath: string, request: ControlRequest): Promise<C
       const text = `Cannot ask overlapd-proxy at "${socketPath}": ${causeText(cause)}`
       reject(isAbsent ? new ProxyAbsentError(text, { cause }) : new Error(text, { cause }))
     }
-    socket.setEncoding('utf8').setTimeout(answerLimit, () => fail(new Error('no answer in time')))
+    socket.setTimeout(answerLimit, () => fail(new Error('no answer in time')))
     socket.on('error', fail)
     socket.on('connect', () => socket.write(`${JSON.stringify(request)}\n`))
-    socket.on('data', (text: string) => {
-      said += text
-      if (said.length > longestLine) fail(new Error('the answer is too long'))
-    })
-    socket.on('end', () => {
+    socket.on('data', (chunk: Buffer) => {
       try {
-        resolve(parseControlAnswer(said))
+        for (const value of lines.take(chunk)) resolve(readControlAnswer(value))
       } catch (cause) {
         fail(cause as Error)
       }
     })
+    socket.on('end', () => fail(new Error('the connection ended without an answer')))
   })
 }

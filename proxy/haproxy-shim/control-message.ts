@@ -1,4 +1,5 @@
 /** What do overlapd-haproxy and `overlapd-proxy adopt` say to the running proxy, and what does it answer? */
+import { readFields } from '../../lib/wire/message-fields.ts'
 import { isRecordName } from './attachment-record.ts'
 
 /** One line of JSON each way on the control socket. */
@@ -24,31 +25,19 @@ export type ControlAnswer =
 export const longestLine = 65_536
 
 /** @returns `undefined` for what is no request */
-export function parseControlRequest(line: string): ControlRequest | undefined {
-  const value = parsed(line)
-  const { kind, name } = value
+export function readControlRequest(value: unknown): ControlRequest | undefined {
+  const { kind, name } = readFields(value) ?? {}
   if (!isRecordName(name) || (kind !== 'attach' && kind !== 'adopt')) return undefined
   return { kind, name }
 }
 
 /** @throws SyntaxError when it is no answer */
-export function parseControlAnswer(line: string): ControlAnswer {
-  const { ok, state, listeners, why } = parsed(line)
+export function readControlAnswer(value: unknown): ControlAnswer {
+  const { ok, state, listeners, why } = readFields(value) ?? {}
   if (ok === false && typeof why === 'string') return { ok, why }
   if (ok !== true || (state !== 'serving' && state !== 'opening') || !Array.isArray(listeners)) {
     throw new SyntaxError('the proxy answered with something else than an answer')
   }
   const more = typeof why === 'string' ? { why } : {}
   return { ok, state, listeners: listeners.map(String), ...more }
-}
-
-function parsed(line: string): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(line)
-    return typeof value === 'object' && value !== null
-      ? (value as Readonly<Record<string, unknown>>)
-      : {}
-  } catch {
-    return {}
-  }
 }

@@ -5,12 +5,13 @@ import { dirname } from 'node:path'
 import { once } from 'node:events'
 import type { Milliseconds } from '../../lib/runtime/clock.ts'
 import { causeText } from '../../lib/runtime/errors.ts'
-import { clearStaleSocket } from '../../lib/http/serve.ts'
+import { listenPrivately } from '../../lib/sockets/private-socket.ts'
+import { JsonLines } from '../../lib/wire/json-lines.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
 import { peerOf, type Peer } from '../linux/peer-credentials.ts'
 import {
   longestLine,
-  parseControlRequest,
+  readControlRequest,
   type ControlAnswer,
   type ControlRequest,
 } from './control-message.ts'
@@ -39,17 +40,9 @@ export class ControlServer {
   async start(): Promise<void> {
     const { path } = this.#options
     mkdirSync(dirname(path), { recursive: true, mode: 0o755 })
-    await clearStaleSocket(path)
     const server = createServer({ allowHalfOpen: true }, (socket) => this.#receive(socket))
     server.maxConnections = mostConnections
-    // The socket never exists with wider permissions than these.
-    const umask = process.umask(0o177)
-    try {
-      server.listen(path)
-    } finally {
-      process.umask(umask)
-    }
-    await once(server, 'listening')
+    await listenPrivately(server, path)
     this.#server = server
   }
 
@@ -73,21 +66,25 @@ export class ControlServer {
       this.#end(socket, { ok: false, why: 'only root may ask' })
       return
     }
-    let line = ''
-    socket.setEncoding('utf8').setTimeout(requestLimit, () => socket.destroy())
-    const read = (text: string): void => {
-      line += text
-      const end = line.indexOf('\n')
-      if (end < 0 && line.length <= longestLine) return
+    const lines = new JsonLines(longestLine)
+    socket.setTimeout(requestLimit, () => socket.destroy())
+    const read = (chunk: Buffer): void => {
+      let values: readonly unknown[]
+      try {
+        values = lines.take(chunk)
+      } catch (cause) {
+        values = [cause]
+      }
+      if (values.length === 0) return
       socket.off('data', read)
       socket.setTimeout(0)
-      void this.#answer(socket, peer, line.slice(0, Math.max(end, 0)))
+      void this.#answer(socket, peer, values[0])
     }
     socket.on('data', read)
   }
 
-  async #answer(socket: Socket, peer: Peer, line: string): Promise<void> {
-    const request = parseControlRequest(line)
+  async #answer(socket: Socket, peer: Peer, value: unknown): Promise<void> {
+    const request = readControlRequest(value)
     if (request === undefined) {
       this.#end(socket, { ok: false, why: 'this is no request' })
       return

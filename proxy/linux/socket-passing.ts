@@ -2,15 +2,14 @@
 import { closeSync, lstatSync, unlinkSync } from 'node:fs'
 import type { Count } from '../../lib/runtime/clock.ts'
 import {
-  bindSocket,
   callLibc,
   connectSocket,
   linux,
-  listenSocket,
   openSocket,
   receiveDescriptors,
   sendDescriptors,
 } from './libc.ts'
+import { listenForDescriptors } from './descriptor-socket.ts'
 import { peerOfDescriptor } from './peer-credentials.ts'
 import { unixAddress } from './unix-address.ts'
 
@@ -39,18 +38,7 @@ export class HandedSockets {
     if (lstatSync(this.#path, { throwIfNoEntry: false })?.isSocket() === true) {
       unlinkSync(this.#path)
     }
-    const fd = openSocket(linux.AF_UNIX, linux.SOCK_SEQPACKET | linux.SOCK_NONBLOCK)
-    const umask = process.umask(0o177)
-    try {
-      bindSocket(fd, unixAddress(this.#path))
-      listenSocket(fd, backlog)
-      this.#fd = fd
-    } catch (cause) {
-      closeSync(fd)
-      throw cause
-    } finally {
-      process.umask(umask)
-    }
+    this.#fd = listenForDescriptors(this.#path, backlog)
   }
 
   /** Takes what this process has sent; what others sent, without telling of it, is closed. They are the caller's to close. */

@@ -4,6 +4,7 @@ import type { Cancel, Clock, Count, Milliseconds } from '../../lib/runtime/clock
 import { causeText } from '../../lib/runtime/errors.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
 import { readCount, readFields, readList } from '../../lib/wire/message-fields.ts'
+import { startTimeOf } from '../linux/process-identity.ts'
 import { ProcessDescriptor } from '../linux/pidfd.ts'
 
 /** A process and when it began, by which it cannot be mistaken for a later one of the same number. */
@@ -46,7 +47,7 @@ export class WorkerRecord {
   note(pids: readonly number[]): void {
     const own = pids.flatMap((pid) => {
       const startTime = startTimeOf(pid)
-      return startTime === undefined ? [] : [{ pid, startTime }]
+      return startTime === undefined ? [] : [{ pid, startTime: Number(startTime) }]
     })
     const temporary = `${this.#path}.new`
     try {
@@ -137,18 +138,7 @@ function readProcess(value: unknown): RecordedProcess | undefined {
 }
 
 function isRunning({ pid, startTime }: RecordedProcess): boolean {
-  return startTimeOf(pid) === startTime
-}
-
-/** @returns `undefined` when there is no such process. @see proc_pid_stat(5) */
-function startTimeOf(pid: number): number | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    const [state, ...fields] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return state === 'Z' ? undefined : Number(fields[18])
-  } catch {
-    return undefined
-  }
+  return startTimeOf(pid) === String(startTime)
 }
 
 /** Holds on to the process first: whatever has the recorded start time then is the recorded process. */

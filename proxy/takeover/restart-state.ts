@@ -1,6 +1,6 @@
 /** What comes from the proxy before this one, and what is kept for the next? */
 import type { Clock } from '../../lib/runtime/clock.ts'
-import { isAnswered } from '../../lib/http/serve.ts'
+import { isAnswered } from '../../lib/sockets/private-socket.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
 import { takeFromOrphans } from './takeover.ts'
 import { formerSocketPath, orphanSocketPath } from './takeover-socket.ts'

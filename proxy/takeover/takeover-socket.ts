@@ -3,8 +3,7 @@ import { closeSync, lstatSync, renameSync, rmSync, unlinkSync } from 'node:fs'
 import type { Clock, Count, Milliseconds } from '../../lib/runtime/clock.ts'
 import { causeText } from '../../lib/runtime/errors.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
-import { bindSocket, linux, listenSocket, openSocket } from '../linux/libc.ts'
-import { unixAddress } from '../linux/unix-address.ts'
+import { listenForDescriptors } from '../linux/descriptor-socket.ts'
 import type { TakeoverSocket } from '../supervisor/worker-process.ts'
 import { isListenedAt, releaseOrphans } from './takeover.ts'
 
@@ -66,7 +65,7 @@ export class OrphanSocket {
       if (isListenedAt(path)) renameSync(path, formerPath)
       else if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true) unlinkSync(path)
       if (limit === 0) return
-      this.#fd = listenOn(path)
+      this.#fd = listenForDescriptors(path, backlog)
       onChange({ fd: this.#fd, deadline: limit })
     } catch (cause) {
       logger.warn({ path, cause: causeText(cause) }, 'Workers will end if this process dies')
@@ -87,22 +86,5 @@ export class OrphanSocket {
     closeSync(this.#fd)
     this.#fd = undefined
     rmSync(this.#options.path, { force: true })
-  }
-}
-
-function listenOn(path: string): number {
-  const address = unixAddress(path)
-  const fd = openSocket(linux.AF_UNIX, linux.SOCK_SEQPACKET | linux.SOCK_NONBLOCK)
-  // Whoever may connect gets every listener of the host, so the socket never exists with wider permissions.
-  const umask = process.umask(0o177)
-  try {
-    bindSocket(fd, address)
-    listenSocket(fd, backlog)
-    return fd
-  } catch (cause) {
-    closeSync(fd)
-    throw cause
-  } finally {
-    process.umask(umask)
   }
 }

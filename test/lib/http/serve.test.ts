@@ -1,10 +1,10 @@
 import { once } from 'node:events'
-import { existsSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
-import { spawn } from 'node:child_process'
 import t from 'tap'
 import { askAdmin } from '../../../lib/http/admin-client.ts'
-import { clearStaleSocket, serveApp } from '../../../lib/http/serve.ts'
+import { serveApp } from '../../../lib/http/serve.ts'
+import { leaveSocketFile } from '../../support/left-socket-file.ts'
 import { scratchFolder } from '../../support/scratch-folder.ts'
 
 const app = {
@@ -71,21 +71,11 @@ t.test(
 
 t.test('serveApp() takes over a socket that a dead process left behind', async (t) => {
   const socket = `${scratchFolder(t)}/admin.sock`
-  const script = `require('node:net').createServer().listen(${JSON.stringify(socket)}, () => process.kill(process.pid, 'SIGKILL'))`
-  await once(spawn(process.execPath, ['-e', script]), 'exit')
+  await leaveSocketFile(socket)
   t.ok(existsSync(socket))
   const serving = await serveApp({ app, listen: [{ socket }] })
   t.teardown(() => serving.close())
   t.match(await askAdmin(socket, '/'), { status: 200 })
-})
-
-t.test('clearStaleSocket() removes nothing that is no socket', async (t) => {
-  const folder = scratchFolder(t)
-  const file = `${folder}/data`
-  writeFileSync(file, 'precious')
-  await t.rejects(clearStaleSocket(file), { message: /exists and is no socket/ })
-  t.ok(existsSync(file))
-  await clearStaleSocket(`${folder}/none`)
 })
 
 t.test('close() lets a running answer end and takes no new request', async (t) => {
