@@ -2,7 +2,7 @@
 // reason for a skip, and at the end "N passed, N failed". A file that failed has failed: nothing runs twice.
 //
 // Arguments are test files or folders; none means all. Options: --jobs=N files at a time (default: one for each
-// processor), --timeout=SECONDS for one file.
+// processor), --timeout=SECONDS for one file, --coverage to hold each folder of coverage-floor.json to its floor.
 //
 // Where OVERLAPD_TEST_COUNTS names a file, the counts are added to it as a line "PASSED FAILED", for whoever sums up several
 // runs; the last line then says that these are not all.
@@ -13,16 +13,20 @@ import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
+import { Coverage } from './coverage.mjs'
 
 const { values: options, positionals } = parseArgs({
   options: {
     jobs: { type: 'string', default: String(availableParallelism()) },
     timeout: { type: 'string', default: '400' },
+    coverage: { type: 'boolean', default: false },
   },
   allowPositionals: true,
 })
 const { OVERLAPD_TEST_COUNTS: countsFile, ...environment } = process.env
+const stripTypes = new URL('strip-types.mjs', import.meta.url)
 const skips = new Map()
+const coverage = options.coverage ? new Coverage() : undefined
 
 /** A folder stands for the tests in it, whatever is below. */
 function filesAt(path) {
@@ -38,10 +42,10 @@ async function runFile(name) {
   const began = performance.now()
   const child = spawn(
     process.execPath,
-    ['--import=tsx', '--enable-source-maps', '--no-warnings', name],
+    [`--import=${stripTypes}`, '--enable-source-maps', '--no-warnings', name],
     {
       stdio: ['ignore', 'pipe', 'inherit'],
-      env: { ...environment, TAP_TIMEOUT: options.timeout },
+      env: { ...environment, ...coverage?.environmentOf(name), TAP_TIMEOUT: options.timeout },
     },
   )
   const exited = new Promise((resolve) => child.once('exit', (code) => resolve(code ?? 1)))
@@ -101,6 +105,8 @@ async function lane() {
 }
 await Promise.all(Array.from({ length: Number(options.jobs) }, lane))
 
+const belowFloor = await coverage?.check((line) => process.stdout.write(`${line}\n`))
+if (belowFloor > 0) results.push({ passed: 0, failed: belowFloor, skipped: 0 })
 for (const [reason, times] of skips) process.stdout.write(`skipped ${times}: ${reason}\n`)
 const sum = (of) => results.reduce((total, file) => total + file[of], 0)
 const [passed, failed, skipped] = [sum('passed'), sum('failed'), sum('skipped')]
