@@ -8,21 +8,15 @@ import type { SocketEnd } from './socket-ends.ts'
 const options = {
   IP_PKTINFO: 8,
   IP_PKTOPTIONS: 9,
-  IPV6_2292PKTOPTIONS: 6,
-  IPV6_RECVPKTINFO: 49,
-  IPV6_PKTINFO: 50,
+  IPV6_MULTICAST_IF: 17,
   SIOCGIFNAME: 0x8910,
 } as const
 
 /** `struct cmsghdr` on every 64-bit Linux: length, level, type. */
 const headerBytes = 16
-/** Where the index stands in `struct in_pktinfo` and in `struct in6_pktinfo`. */
-const indexAt = { [linux.IPPROTO_IP]: 0, [linux.IPPROTO_IPV6]: 16 } as const
 const controlBytes = 256
 /** `struct ifreq`: a name with its terminating zero, and the index in its place. */
 const request = { bytes: 40, nameBytes: 16 } as const
-
-type Level = keyof typeof indexAt
 
 /**
  * Lets connections of a listening socket say by which interface they came, if they are of IPv4. Those that the socket accepts take it
@@ -70,43 +64,52 @@ export class IngressReader {
   }
 
   #ofIpv4(fd: number): number {
-    const index = this.#packetInformation(fd, linux.IPPROTO_IP, options.IP_PKTOPTIONS)
+    const index = this.#packetInformation(fd)
     if (index !== 0) return index
     // A listener that was made by somebody else. What is read was written down at the handshake whether it was asked for or not.
     reportIngress(fd)
-    return this.#packetInformation(fd, linux.IPPROTO_IP, options.IP_PKTOPTIONS)
+    return this.#packetInformation(fd)
   }
 
-  /** Set on the listener, or for longer, the kernel would keep a copy of each packet's headers. */
+  /**
+   * An accepted connection begins with the interface of its handshake for this, and nothing else can set it for a connection.
+   * @see net/ipv6/tcp_ipv6.c tcp_v6_syn_recv_sock(), mcast_oif
+   */
   #ofIpv6(fd: number): number {
-    setSocketOption(fd, linux.IPPROTO_IPV6, options.IPV6_RECVPKTINFO, 1)
-    const index = this.#packetInformation(fd, linux.IPPROTO_IPV6, options.IPV6_2292PKTOPTIONS)
-    setSocketOption(fd, linux.IPPROTO_IPV6, options.IPV6_RECVPKTINFO, 0)
-    return index
+    this.#length.writeUInt32LE(4)
+    callLibc(
+      'getsockopt',
+      fd,
+      linux.IPPROTO_IPV6,
+      options.IPV6_MULTICAST_IF,
+      this.#control,
+      this.#length,
+    )
+    return this.#control.readInt32LE(0)
   }
 
-  #packetInformation(fd: number, level: Level, option: number): number {
+  #packetInformation(fd: number): number {
     this.#length.writeUInt32LE(controlBytes)
-    callLibc('getsockopt', fd, level, option, this.#control, this.#length)
-    return indexIn(this.#control, level, this.#length.readUInt32LE())
+    callLibc('getsockopt', fd, linux.IPPROTO_IP, options.IP_PKTOPTIONS, this.#control, this.#length)
+    return indexIn(this.#control, this.#length.readUInt32LE())
   }
 }
 
 /**
- * Finds the index in the control messages of one protocol.
+ * Finds the index in the control messages of IPv4: it is the first field of `struct in_pktinfo`.
  * @param size how many of the bytes are control messages
  * @returns 0 when none of them holds one
  */
-export function indexIn(control: Buffer, level: Level, size: Bytes = control.length): number {
-  const wanted = level === linux.IPPROTO_IP ? options.IP_PKTINFO : options.IPV6_PKTINFO
+export function indexIn(control: Buffer, size: Bytes = control.length): number {
   for (let at = 0; at + headerBytes <= size;) {
     // The upper half of the length is never used, and reading both makes an object.
     const length = control.readUInt32LE(at)
     const end = at + length
     if (length < headerBytes || end > size) return 0
     const isWanted =
-      control.readInt32LE(at + 8) === level && control.readInt32LE(at + 12) === wanted
-    const index = at + headerBytes + indexAt[level]
+      control.readInt32LE(at + 8) === linux.IPPROTO_IP &&
+      control.readInt32LE(at + 12) === options.IP_PKTINFO
+    const index = at + headerBytes
     if (isWanted) return index + 4 <= end ? control.readInt32LE(index) : 0
     at += Math.ceil(length / 8) * 8
   }

@@ -67,7 +67,7 @@ class WorkerProgram {
         clock: systemClock,
         logger: this.#logger,
         savedSyn,
-        ingressPort: ingressPortReader(new IngressReader()),
+        ingressPort: ingressPortReader(new IngressReader(), systemClock),
         nextDescriptor: () => this.#descriptors.next(),
         tell: (said) => this.#tell(said),
       })

@@ -13,22 +13,20 @@ function message(level: number, type: number, data: readonly number[]): Buffer {
 }
 
 const ipv4 = message(linux.IPPROTO_IP, 8, [7, 1, 0, 0, 10, 0, 0, 1, 10, 0, 0, 1])
-const ipv6 = message(linux.IPPROTO_IPV6, 50, [0xfe, 0x80, ...Array(14).fill(1), 9, 0, 0, 0])
 const hopLimit = message(linux.IPPROTO_IPV6, 52, [64, 0, 0, 0])
 
 t.test('indexIn() finds the index of the interface, wherever the message stands', async (t) => {
-  t.equal(indexIn(ipv4, linux.IPPROTO_IP), 263)
-  t.equal(indexIn(ipv6, linux.IPPROTO_IPV6), 9)
-  t.equal(indexIn(Buffer.concat([hopLimit, ipv6]), linux.IPPROTO_IPV6), 9)
+  t.equal(indexIn(ipv4), 263)
+  t.equal(indexIn(Buffer.concat([hopLimit, ipv4])), 263)
 })
 
 t.test('indexIn() gives 0 for what holds none', async (t) => {
-  t.equal(indexIn(Buffer.alloc(0), linux.IPPROTO_IP), 0)
-  t.equal(indexIn(hopLimit, linux.IPPROTO_IPV6), 0)
-  t.equal(indexIn(ipv4, linux.IPPROTO_IPV6), 0, 'of the other protocol')
+  t.equal(indexIn(Buffer.alloc(0)), 0)
+  t.equal(indexIn(hopLimit), 0)
+  t.equal(indexIn(message(linux.IPPROTO_IPV6, 8, [7, 0, 0, 0])), 0, 'of the other protocol')
   for (let length = 0; length < 28; length += 1) {
-    t.equal(indexIn(ipv4.subarray(0, length), linux.IPPROTO_IP), 0, `cut after ${length}`)
+    t.equal(indexIn(ipv4.subarray(0, length)), 0, `cut after ${length}`)
   }
-  t.equal(indexIn(message(linux.IPPROTO_IP, 8, []), linux.IPPROTO_IP), 0, 'empty')
-  t.equal(indexIn(Buffer.alloc(64), linux.IPPROTO_IP), 0, 'a length of nothing ends the search')
+  t.equal(indexIn(message(linux.IPPROTO_IP, 8, [])), 0, 'empty')
+  t.equal(indexIn(Buffer.alloc(64)), 0, 'a length of nothing ends the search')
 })
