@@ -18,7 +18,7 @@ const patience = 5_000
 const measure = `(() => {
   const { heapUsed, external } = process.memoryUsage()
   setTimeout(() => process.getBuiltinModule('node:inspector').close(), 300)
-  return JSON.stringify([heapUsed, external])
+  return JSON.stringify([process.pid, heapUsed, external])
 })()`
 
 interface Reply {
@@ -30,23 +30,24 @@ interface Reply {
 export async function sampleHeap(pid: number): Promise<HeapSample | undefined> {
   try {
     process.kill(pid, 'SIGUSR1')
-    const socket = new WebSocket(await debuggerUrl(pid))
+    const socket = new WebSocket(await debuggerUrl())
     await once(socket as unknown as EventTarget, 'open', { signal: AbortSignal.timeout(patience) })
     await asked(socket, 1, 'HeapProfiler.collectGarbage', {})
     const { result } = await asked(socket, 2, 'Runtime.evaluate', { expression: measure })
     socket.close()
     while ((await targets()) !== undefined) await pause(50)
-    const [heap = 0, external = 0] = JSON.parse(result?.result?.value ?? '[]') as number[]
+    const [of, heap = 0, external = 0] = JSON.parse(result?.result?.value ?? '[]') as number[]
+    if (of !== pid) return undefined
     return { 'heap KiB': heap / 1_024, 'external KiB': external / 1_024 }
   } catch {
     return undefined
   }
 }
 
-async function debuggerUrl(pid: number): Promise<string> {
+async function debuggerUrl(): Promise<string> {
   for (const until = performance.now() + patience; performance.now() < until; await pause(20)) {
-    const target = (await targets())?.find(({ title }) => title?.includes(`[${pid}]`))
-    if (target?.['webSocketDebuggerUrl'] !== undefined) return target['webSocketDebuggerUrl']
+    const url = (await targets())?.[0]?.['webSocketDebuggerUrl']
+    if (url !== undefined) return url
   }
   throw new Error('no inspector')
 }
