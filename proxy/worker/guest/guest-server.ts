@@ -283,7 +283,9 @@ export class GuestServer {
     if (sourceMac === undefined) metrics.sourceMacUnknown += 1
     else metrics.sourceMacKnown += 1
     const { address } = peer
-    const ingressPort = listener.isInRouter ? this.#options.ingressPort(fd, peer, listener) : undefined
+    const ingressPort = listener.isInRouter
+      ? this.#options.ingressPort(fd, peer, listener)
+      : undefined
     const identity = identifyGuest(listener, address, sourceMac, ingressPort)
     const connection = new GuestConnection(socket, identity, this.#services)
     socket[guestConnection] = connection
