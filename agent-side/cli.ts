@@ -11,6 +11,7 @@ import {
 import { explainCommand } from '../lib/operator/explain-command.ts'
 import { healthCommand } from '../lib/operator/health-command.ts'
 import { UsageError } from '../lib/cli/usage-error.ts'
+import { computeAddress, stopGrace } from '../lib/config/defaults.ts'
 import { systemClock } from '../lib/runtime/clock.ts'
 import type { Table } from '../lib/config/entry.ts'
 import { uncaught } from '../lib/runtime/defects.ts'
@@ -74,7 +75,7 @@ async function serve(call: CommandCall): Promise<number> {
   const lifecycle = new Lifecycle({
     logger,
     clock: systemClock,
-    closeLimit: config.limits.timeout_drain + 5_000,
+    closeLimit: config.limits.timeout_drain + stopGrace,
   })
   const agent = await composeAgent(config, {
     clock: systemClock,
@@ -135,7 +136,7 @@ directory reads as well. For development and demonstrations; it listens on loopb
       {
         flags: '--listen <address>',
         help: 'ADDRESS:PORT, or the path of a socket',
-        defaultText: '127.0.0.1:8775',
+        defaultText: computeAddress,
       },
       {
         flags: '--shared-secret-file <file>',
@@ -147,7 +148,7 @@ directory reads as well. For development and demonstrations; it listens on loopb
       const file = options.text('file')
       if (file === undefined) throw new UsageError('--file must be given')
       const secretFile = options.text('sharedSecretFile')
-      const listen = listenAddress(options.text('listen') ?? '127.0.0.1:8775')
+      const listen = listenAddress(options.text('listen') ?? computeAddress)
       const stopped = stopSignal(systemClock)
       // Loaded here alone, so that no production process has it in memory.
       const { startDevCompute } = await import('./compute-dev/serve.ts')

@@ -44,6 +44,7 @@ import type { IdentityRules } from './resolve/identity-policy.ts'
 import { Resolver } from './resolve/resolver.ts'
 import { routedRulesOf } from './config/routed-config.ts'
 import { JointStop, untilPredecessorEnds } from './listeners/succession.ts'
+import { stopGrace } from '../lib/config/defaults.ts'
 import { mutualTlsFiles } from '../lib/config/shared-options.ts'
 import { TlsListener } from './listeners/tls-listener.ts'
 
@@ -440,7 +441,8 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
   })
   const admin = new AdminPart(
     config.admin,
-    () => untilPredecessorEnds(config.admin.socket, config.limits.timeout_drain + 5_000, logger),
+    () =>
+      untilPredecessorEnds(config.admin.socket, config.limits.timeout_drain + stopGrace, logger),
     createAgentAdminApp({
       readiness: () => [
         { name: 'directory', ...directory.readiness() },

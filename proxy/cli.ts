@@ -8,6 +8,7 @@ import {
 } from '../lib/cli/config-command.ts'
 import { explainDirectCommand } from '../lib/operator/explain-command.ts'
 import { healthCommand } from '../lib/operator/health-command.ts'
+import { stopGrace } from '../lib/config/defaults.ts'
 import { systemClock } from '../lib/runtime/clock.ts'
 import { causeText } from '../lib/runtime/errors.ts'
 import { askAdminJson } from '../lib/http/admin-client.ts'
@@ -96,7 +97,7 @@ async function serve(call: CommandCall): Promise<number> {
   const lifecycle = new Lifecycle({
     logger,
     clock: systemClock,
-    closeLimit: config.limits.timeout_drain + 5_000,
+    closeLimit: config.limits.timeout_drain + stopGrace,
   })
   const restart = await openRestartState({
     config: config.restart,

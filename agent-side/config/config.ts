@@ -16,7 +16,7 @@ import {
 import { secretFile } from '../../lib/config/secret-file.ts'
 import { adminTable, log, servingLimits } from '../../lib/config/shared-options.ts'
 import { list, optional, section } from '../../lib/config/structure.ts'
-import { defaultAdminSockets } from '../../lib/cli/admin-sockets.ts'
+import { computeAddress, defaultConfigFiles, defaultSockets } from '../../lib/config/defaults.ts'
 import { clientTlsProblem } from '../../lib/files/tls-material.ts'
 import { leaseProblems, leasesTable } from './lease-config.ts'
 import { neutronFiles } from '../neutron-config/command-files.ts'
@@ -26,7 +26,7 @@ import { proxiesOption } from './proxy-list.ts'
 import { routedTable } from './routed-config.ts'
 import { sourceMacPolicies } from '../resolve/identity-policy.ts'
 import { socketAccountProblem, type SocketMode } from '../../lib/sockets/socket-file.ts'
-import { defaultSocket, tcp, tcpListenerProblems, tls } from './tcp-listener-config.ts'
+import { tcp, tcpListenerProblems, tls } from './tcp-listener-config.ts'
 
 const socketWords = ['deduce', 'user', 'group', 'all'] as const
 
@@ -54,7 +54,7 @@ const listener = section({
   }),
   socket: path({
     help: 'UNIX socket, as metadata_proxy_socket. Not used with tcp.',
-    default: defaultSocket,
+    default: defaultSockets.agent,
   }),
   tcp: optional(tcp),
   tls: optional(tls),
@@ -98,7 +98,7 @@ const upstreamUrl = leafOption<string>(
 const compute = section({
   upstreams: list(upstreamUrl, {
     help: 'Endpoints of the compute metadata API (nova_metadata_protocol, _host and _port in one), the preferred one first.',
-    default: ['http://127.0.0.1:8775'],
+    default: [`http://${computeAddress}`],
     max: 64,
   }),
   shared_secret: secretFile({
@@ -314,7 +314,7 @@ const limits = section({
 })
 
 const admin = section({
-  ...adminTable(defaultAdminSockets.agent),
+  ...adminTable(defaultSockets.admin.agent),
   decisions: integer({
     help: 'How many of the latest decisions "explain --request" can find, of good answers and of refusals each.',
     default: 2_048,
@@ -432,7 +432,7 @@ function problemsOf(config: AgentConfig): readonly ConfigProblem[] {
 export const agentConfig: ConfigDefinition<typeof table> = {
   table,
   environmentPrefix: 'OVERLAPD_AGENT',
-  defaultFile: '/etc/overlapd/agent.yaml',
+  defaultFile: defaultConfigFiles.agent,
   foreign: neutronFiles,
   check: problemsOf,
 }

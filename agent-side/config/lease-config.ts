@@ -1,5 +1,6 @@
 /** What can an operator decide about leases? */
 import type { ConfigProblem, Table } from '../../lib/config/entry.ts'
+import { defaultSockets } from '../../lib/config/defaults.ts'
 import { duration, fileMode, flag, integer, path, text } from '../../lib/config/option.ts'
 import { optional } from '../../lib/config/structure.ts'
 
@@ -11,7 +12,7 @@ export const leasesTable = {
   }),
   socket: path({
     help: 'UNIX socket on which workers ask for leases.',
-    default: '/run/overlapd/agent-lease.sock',
+    default: defaultSockets.leases,
   }),
   mode: fileMode({
     help: 'Who may ask: permission bits of the socket.',

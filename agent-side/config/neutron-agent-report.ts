@@ -1,4 +1,5 @@
 import { packageVersion } from '../../lib/runtime/package-version.ts'
+import { computeAddress } from '../../lib/config/defaults.ts'
 import type { AgentConfig } from './config.ts'
 
 /** What `openstack network agent show` prints as the configuration of the agent. */
@@ -21,7 +22,7 @@ export function reportedConfigurations({
   listeners,
   compute,
 }: Pick<AgentConfig, 'listeners' | 'compute'>): ReportedConfigurations {
-  const { protocol, hostname, port } = new URL(compute.upstreams[0] ?? 'http://127.0.0.1:8775')
+  const { protocol, hostname, port } = new URL(compute.upstreams[0] ?? `http://${computeAddress}`)
   const usualPort = protocol === 'https:' ? 443 : 80
   return {
     metadata_proxy_socket: listeners.find(({ tcp }) => tcp === undefined)?.socket ?? '',

@@ -1,15 +1,13 @@
 /** What can an operator decide about proxies of other hosts? */
 import { systemClock } from '../../lib/runtime/clock.ts'
 import type { ConfigProblem, ValueOf } from '../../lib/config/entry.ts'
+import { defaultSockets } from '../../lib/config/defaults.ts'
 import { duration, integer, path } from '../../lib/config/option.ts'
 import { mutualTls, mutualTlsFiles, tcpAddress } from '../../lib/config/shared-options.ts'
 import { optional, section } from '../../lib/config/structure.ts'
 import { tlsFilesProblem } from '../../lib/files/tls-material.ts'
 import type { ProxyGrant } from '../peers/proxy-grants.ts'
 import { proxyFileProblems, proxyListProblems } from './proxy-list.ts'
-
-/** Where a listener without `tcp` is found. */
-export const defaultSocket = '/run/overlapd/agent.sock'
 
 /** The option `tcp` of a listener. */
 export const tcp = tcpAddress({ help: 'Where to listen for the proxies of other hosts.', min: 0 })
@@ -69,7 +67,7 @@ export function tcpListenerProblems(
     problems.push({ path: `${path}.${key}`, message })
   }
   if (kind !== 'overlapd') tell('kind', 'must be overlapd with tcp: haproxy shows no certificate')
-  if (socket !== defaultSocket)
+  if (socket !== defaultSockets.agent)
     tell('socket', 'does not work together with tcp; list two listeners')
   if (files === undefined) tell('tls', 'must be given with tcp: proxies must show certificates')
   if (!isListed) tell('proxies', 'names no proxy, so nobody could connect')

@@ -153,6 +153,7 @@ function startWorker(
 function workerConfig(places: DemoPlaces): WorkerConfig {
   return {
     logLevel: 'error',
+    backlog: 1_024,
     agent: {
       addresses: [{ kind: 'unix', socket: places.agentSocket }],
       connections: 16,

@@ -1,17 +1,11 @@
+import { netnsFolder } from '../../lib/config/defaults.ts'
+import { metadataIpv4, metadataIpv6 } from '../../lib/wire/metadata-address.ts'
 import { symlink, writeFile } from 'node:fs/promises'
 import type { Count, Milliseconds } from '../../lib/runtime/clock.ts'
 import { Daemon } from './daemons.ts'
 import { documentText, layOut, otherUser, removeFolder, startAgentSide } from './daemon-set.ts'
 import { proxyDocument, type DemoPlaces } from './documents.ts'
-import {
-  buildScenery,
-  linkLocalOf,
-  metadataIp,
-  metadataIp6,
-  removeLeftovers,
-  removeScenery,
-  runWord,
-} from './scenery.ts'
+import { buildScenery, linkLocalOf, removeLeftovers, removeScenery, runWord } from './scenery.ts'
 import type { Stage } from './stage.ts'
 import { planTopology, type DemoTopology } from './topology.ts'
 import { askInNamespace, metadataPath } from './visits.ts'
@@ -58,8 +52,8 @@ export async function namespaceStage(options: NamespaceStageOptions): Promise<St
       places,
       pids: { demo: process.pid, compute: compute.pid, agent: agent.pid, proxy: proxy.pid },
       questionsOf: (guest) => [
-        { url: `http://${metadataIp}${metadataPath}`, from: guest.ip },
-        { url: `http://[${metadataIp6}%25eth0]${metadataPath}`, from: linkLocalOf(guest.mac) },
+        { url: `http://${metadataIpv4}${metadataPath}`, from: guest.ip },
+        { url: `http://[${metadataIpv6}%25eth0]${metadataPath}`, from: linkLocalOf(guest.mac) },
       ],
       ask: askInNamespace,
       failed: Promise.race([compute, agent, proxy].map((daemon) => daemon.failure())),
@@ -74,7 +68,7 @@ export async function namespaceStage(options: NamespaceStageOptions): Promise<St
 /** Links under Neutron's names, in a folder of the demo's own: the proxy finds these namespaces and no others. */
 async function nameNamespaces(topology: DemoTopology, places: DemoPlaces): Promise<void> {
   for (const network of topology.networks) {
-    await symlink(`/run/netns/${network.netns}`, `${places.netnsFolder}/${network.neutronName}`)
+    await symlink(`${netnsFolder}/${network.netns}`, `${places.netnsFolder}/${network.neutronName}`)
   }
 }
 

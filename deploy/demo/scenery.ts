@@ -1,15 +1,12 @@
 import { randomInt } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
+import { netnsFolder } from '../../lib/config/defaults.ts'
+import { metadataIpv4, metadataIpv6 } from '../../lib/wire/metadata-address.ts'
 import { eui64LinkLocal } from '../../lib/identity/ip-address.ts'
 import { parseMacAddress } from '../../lib/identity/mac-address.ts'
 import { inParallel, runCommand } from './run-command.ts'
 import { demoSubnet, type DemoGuest, type DemoNetwork, type DemoTopology } from './topology.ts'
 
-const netnsFolder = '/run/netns'
-/** Where guests ask over IPv4. */
-export const metadataIp = '169.254.169.254'
-/** Where guests ask over IPv6, on each link. */
-export const metadataIp6 = 'fe80::a9fe:a9fe'
 const programsAtOnce = 4
 /** First letters of every namespace the demo makes; the process id of its maker follows. */
 const runPrefix = 'ovd'
@@ -117,8 +114,8 @@ async function buildService(network: DemoNetwork): Promise<void> {
   ]
   if (network.routerId === undefined) {
     commands.push(
-      `addr add ${metadataIp}/32 dev ${device}`,
-      `addr add ${metadataIp6}/64 dev ${device} nodad`,
+      `addr add ${metadataIpv4}/32 dev ${device}`,
+      `addr add ${metadataIpv6}/64 dev ${device} nodad`,
     )
   }
   await inside(network.netns, commands)
@@ -134,12 +131,12 @@ async function buildGuest(guest: DemoGuest, network: DemoNetwork | undefined): P
     `addr add ${linkLocalOf(guest.mac)}/64 dev eth0 nodad`,
   ]
   if (network.routerId === undefined) {
-    commands.push(`route add ${metadataIp}/32 via ${demoSubnet.ip}.2`)
+    commands.push(`route add ${metadataIpv4}/32 via ${demoSubnet.ip}.2`)
   } else {
     commands.push(
       // As by DHCP option 121. Without a default route a guest's name lookups fail at once; real ones have name servers.
-      `route add ${metadataIp}/32 via ${demoSubnet.ip}.1`,
-      `route add ${metadataIp6}/128 via ${linkLocalOf(network.deviceMac)} dev eth0`,
+      `route add ${metadataIpv4}/32 via ${demoSubnet.ip}.1`,
+      `route add ${metadataIpv6}/128 via ${linkLocalOf(network.deviceMac)} dev eth0`,
     )
   }
   await inside(guest.netns, commands)

@@ -1,3 +1,4 @@
+import { netnsFolder } from '../../lib/config/defaults.ts'
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import type { GuestAnswer } from './guest.ts'
@@ -42,7 +43,7 @@ export async function askInNamespace(
   const program = join(import.meta.dirname, 'guest.js')
   const child = spawn(
     'nsenter',
-    [`--net=/run/netns/${guest.netns}`, process.execPath, program, ...urls],
+    [`--net=${netnsFolder}/${guest.netns}`, process.execPath, program, ...urls],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   )
   const chunks: Buffer[] = []

@@ -9,7 +9,8 @@ import {
 import { isMapping } from '../config/entry.ts'
 import { AdminUnreachableError, askAdminJson, type AskOptions } from '../http/admin-client.ts'
 import { headedTable, terminalText } from '../observe/text-table.ts'
-import { adminAddress, adminOption, daemons, type Daemon } from '../cli/admin-sockets.ts'
+import { adminAddress, adminOption, daemons } from '../cli/admin-sockets.ts'
+import type { Daemon } from '../config/defaults.ts'
 import type { CommandCall, CommandSpec } from '../cli/command.ts'
 import { UsageError } from '../cli/usage-error.ts'
 

@@ -6,7 +6,8 @@ import type { AdminAddress } from '../http/admin-client.ts'
 import { readYamlFile } from '../files/yaml.ts'
 import { askHealth } from './health-command.ts'
 import { nftLibrary } from './nft-library.ts'
-import { daemons, type Daemon } from '../cli/admin-sockets.ts'
+import { daemons } from '../cli/admin-sockets.ts'
+import type { Daemon } from '../config/defaults.ts'
 
 /** What one look at the host found. */
 export interface Finding {

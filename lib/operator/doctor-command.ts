@@ -1,3 +1,4 @@
+import { defaultConfigFiles, netnsFolder } from '../config/defaults.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { causeText } from '../runtime/errors.ts'
 import { terminalText } from '../observe/text-table.ts'
@@ -51,7 +52,7 @@ nothing. Run it as the user of the daemons, or as root.`,
         repeatable: true,
         defaultText: '/etc/overlapd/proxy.yaml and agent.yaml',
       },
-      { flags: '--netns <folder>', help: 'where namespaces are named', defaultText: '/run/netns' },
+      { flags: '--netns <folder>', help: 'where namespaces are named', defaultText: netnsFolder },
       { flags: '--json', help: 'print JSON' },
     ],
     examples: [['sudo overlapd doctor', 'what is wrong here?']],
@@ -64,9 +65,8 @@ nothing. Run it as the user of the daemons, or as root.`,
       const named = call.options.list('config')
       const found = await examine(checks, {
         addressOf: (daemon) => adminAddress(daemon, call),
-        configFiles:
-          named.length > 0 ? named : ['/etc/overlapd/proxy.yaml', '/etc/overlapd/agent.yaml'],
-        netnsFolder: call.options.text('netns') ?? '/run/netns',
+        configFiles: named.length > 0 ? named : Object.values(defaultConfigFiles),
+        netnsFolder: call.options.text('netns') ?? netnsFolder,
         wallTime: systemClock.wallTime(),
       })
       call.terminal.out(

@@ -1,7 +1,8 @@
 import { AdminUnreachableError, askAdminJson } from '../http/admin-client.ts'
 import { isMapping } from '../config/entry.ts'
 import { headedTable, terminalText, textTable } from '../observe/text-table.ts'
-import { adminAddress, adminOption, daemons, type Daemon } from '../cli/admin-sockets.ts'
+import { adminAddress, adminOption, daemons } from '../cli/admin-sockets.ts'
+import type { Daemon } from '../config/defaults.ts'
 import {
   askHealth,
   healthExitCode,

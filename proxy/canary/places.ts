@@ -1,6 +1,7 @@
 /** Where would the guests of a namespace ask, seen from inside it? */
 import { parseIpAddress, isIpv6, type IpAddress } from '../../lib/identity/ip-address.ts'
-import { metadataIpv4, metadataTcpPort, type Attachment } from '../namespaces/plan-attachments.ts'
+import { metadataIpv4, metadataTcpPort } from '../../lib/wire/metadata-address.ts'
+import type { Attachment } from '../namespaces/plan-attachments.ts'
 import type { ConnectTarget } from '../netns/connect-in.ts'
 import type { CanaryPlace } from './canary.ts'
 

@@ -2,6 +2,7 @@
 import { isAbsolute, resolve } from 'node:path'
 import { systemClock } from '../../lib/runtime/clock.ts'
 import type { ConfigProblem, ValueOf } from '../../lib/config/entry.ts'
+import { defaultSockets } from '../../lib/config/defaults.ts'
 import { leafOption, text } from '../../lib/config/option.ts'
 import { mutualTls, mutualTlsFiles } from '../../lib/config/shared-options.ts'
 import { list, optional, section } from '../../lib/config/structure.ts'
@@ -12,9 +13,6 @@ import { tlsFilesProblem } from '../../lib/files/tls-material.ts'
 export type AgentPlace =
   | { readonly kind: 'unix'; readonly socket: string }
   | { readonly kind: 'tls'; readonly host: string; readonly tcpPort: number }
-
-/** Where the agent is when nobody says. */
-export const defaultAgentSocket = '/run/overlapd/agent.sock'
 
 const urlPattern =
   /^https:\/\/(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?)):(\d{1,5})\/?$/
@@ -93,7 +91,7 @@ export function agentPlaceProblems(config: AgentPlacesConfig): readonly ConfigPr
   if (repeated !== undefined) {
     problems.push({ path: 'agents', message: `"${repeated}" is named more than once` })
   }
-  if (agents.length > 0 && agent.socket !== defaultAgentSocket) {
+  if (agents.length > 0 && agent.socket !== defaultSockets.agent) {
     problems.push({ path: 'agent.socket', message: 'and agents cannot both be given' })
   }
   if (isRemote !== (agent.tls !== undefined)) {

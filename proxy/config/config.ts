@@ -1,11 +1,17 @@
 /** What can an operator decide about the proxy? One table; parser, `check` and reference are made from it. */
 import { availableParallelism } from 'node:os'
+import {
+  defaultConfigFiles,
+  defaultSockets,
+  netnsFolder,
+  redirectedTcpPort,
+} from '../../lib/config/defaults.ts'
 import type { ConfigDefinition } from '../../lib/cli/config-command.ts'
 import type { ConfigOf, ConfigProblem } from '../../lib/config/entry.ts'
 import { bytes, duration, flag, integer, oneOf, path, text } from '../../lib/config/option.ts'
 import { adminTable, log, servingLimits, tcpAddress } from '../../lib/config/shared-options.ts'
 import { list, optional, section } from '../../lib/config/structure.ts'
-import { agentPlaceProblems, agentsOption, agentTls, defaultAgentSocket } from './agent-places.ts'
+import { agentPlaceProblems, agentsOption, agentTls } from './agent-places.ts'
 import type { NamespaceMapping } from '../namespaces/plan-attachments.ts'
 import { identityOf, namespaceKinds } from '../namespaces/identity.ts'
 import { ovnProvisionOption, ovnProvisionProblems } from '../ovn-provision/config.ts'
@@ -51,7 +57,7 @@ const mapping = section({
 })
 
 const table = {
-  netns_dir: path({ help: 'Where namespaces have their names.', default: '/run/netns' }),
+  netns_dir: path({ help: 'Where namespaces have their names.', default: netnsFolder }),
   discover: flag({
     help: 'Serve every namespace that is called as Neutron calls it: qrouter-ID, qdhcp-ID, ovnmeta-ID. Without it only mappings count.',
     default: true,
@@ -73,7 +79,7 @@ const table = {
   agent: section({
     socket: path({
       help: "UNIX socket of overlapd-agent, or of Neutron's own metadata agent.",
-      default: defaultAgentSocket,
+      default: defaultSockets.agent,
     }),
     tls: optional(agentTls),
     connections: integer({
@@ -106,7 +112,7 @@ const table = {
     }),
     socket: path({
       help: "UNIX socket on which overlapd-agent of this host leases. Neutron's agent has none; then everything goes over the agent.",
-      default: '/run/overlapd/agent-lease.sock',
+      default: defaultSockets.leases,
     }),
     per_worker: integer({
       help: 'Leases that each worker holds at most. Not more than leases.per_worker of the agent is of use.',
@@ -206,7 +212,7 @@ const table = {
     }),
     tcp_port: integer({
       help: 'Where the redirection leads, and where we listen in router namespaces.',
-      default: 9697,
+      default: redirectedTcpPort,
       min: 1,
       max: 65_535,
     }),
@@ -239,11 +245,11 @@ const table = {
       default: true,
     }),
   }),
-  admin: section(adminTable('/run/overlapd/proxy-admin.sock')),
+  admin: section(adminTable(defaultSockets.admin.proxy)),
   control: section({
     socket: path({
       help: 'UNIX socket, root only, over which overlapd-haproxy and "overlapd-proxy adopt" have namespaces served. Beside it a folder "attachments" says which.',
-      default: '/run/overlapd/proxy-control.sock',
+      default: defaultSockets.control,
     }),
   }),
   restart: section({
@@ -268,7 +274,7 @@ type MappingConfig = ProxyConfig['mappings'][number]
 export const proxyConfig: ConfigDefinition<typeof table> = {
   table,
   environmentPrefix: 'OVERLAPD_PROXY',
-  defaultFile: '/etc/overlapd/proxy.yaml',
+  defaultFile: defaultConfigFiles.proxy,
   check: problemsOf,
 }
 

@@ -1,13 +1,11 @@
 /** Which of haproxy's options does overlapd-haproxy understand? Those that Neutron and its deployment tools use. */
 import { isAbsolute } from 'node:path'
 import { packageVersion } from '../../lib/runtime/package-version.ts'
+import { defaultSockets } from '../../lib/config/defaults.ts'
 import type { Terminal } from '../../lib/cli/terminal.ts'
 import { causeText } from '../../lib/runtime/errors.ts'
 import { terminalText } from '../../lib/observe/text-table.ts'
 import { readNeutronHaproxyConfig, standInForHaproxy } from './stand-in.ts'
-
-/** Where the proxy listens unless configured otherwise (`control.socket`). */
-const usualControlSocket = '/run/overlapd/proxy-control.sock'
 
 const help = `Stands in for haproxy where Neutron's agents start one in each namespace: has the running overlapd-proxy serve the namespace.
 
@@ -20,7 +18,7 @@ Usage: overlapd-haproxy -f FILE [-D] [-q] [--control SOCKET]
   -D, -q             accepted, since it goes to the background and is quiet anyway
   -v, -vv, --version
                      print the version
-  --control SOCKET   the control socket of overlapd-proxy (default: ${usualControlSocket})
+  --control SOCKET   the control socket of overlapd-proxy (default: ${defaultSockets.control})
 
 Exit codes:
   0  served, or waiting for overlapd-proxy to start
@@ -66,7 +64,7 @@ function readOptions(argv: readonly string[]): Options {
   let configFile: string | undefined
   let checkOnly = false
   let printOnly: string | undefined
-  let controlSocket = usualControlSocket
+  let controlSocket: string = defaultSockets.control
   for (let index = 0; index < argv.length; index += 1) {
     const option = argv[index] ?? ''
     switch (option) {

@@ -1,6 +1,6 @@
 /** What must the kernel do with packets to the metadata address in a router's namespace? */
 import type { Count } from '../../lib/runtime/clock.ts'
-import { metadataIpv4, metadataIpv6, metadataTcpPort } from '../namespaces/plan-attachments.ts'
+import { metadataIpv4, metadataIpv6, metadataTcpPort } from '../../lib/wire/metadata-address.ts'
 
 export interface RulesetOptions {
   /** The interfaces guests are behind: a name, a prefix with `*` such as `qr-*`, or `*` for every interface of a tenant. */

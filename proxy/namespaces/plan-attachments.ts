@@ -2,6 +2,7 @@
 import type { IpAddress } from '../../lib/identity/ip-address.ts'
 import { scopeText } from '../../lib/identity/scope.ts'
 import type { FoundNamespace } from '../netns/discover.ts'
+import { metadataIpv4, metadataIpv6, metadataTcpPort } from '../../lib/wire/metadata-address.ts'
 import type { TcpAddress } from '../../lib/identity/tcp-address.ts'
 import type { NamespaceKey } from '../netns/namespace-handle.ts'
 import {
@@ -53,12 +54,6 @@ export interface AttachmentRules {
   readonly homeKey: NamespaceKey
 }
 
-/** Where guests ask over IPv4. */
-export const metadataIpv4 = '169.254.169.254' as IpAddress
-/** Where guests ask over IPv6, on the link they are on. */
-export const metadataIpv6 = 'fe80::a9fe:a9fe' as IpAddress
-/** The port at which guests ask. */
-export const metadataTcpPort = 80
 const anyAddress = '::' as IpAddress
 
 /**

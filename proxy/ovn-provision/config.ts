@@ -1,5 +1,6 @@
 /** What can an operator decide about provisioning? Neutron's names where Neutron has an option for the same thing. */
 import type { ConfigProblem, ValueOf } from '../../lib/config/entry.ts'
+import { openVswitchDatabase } from '../../lib/config/defaults.ts'
 import { flag, text } from '../../lib/config/option.ts'
 import { optional, section } from '../../lib/config/structure.ts'
 import type { LogLevel } from '../../lib/runtime/log.ts'
@@ -27,7 +28,7 @@ export const ovnProvisionOption = section(
     ...ovsdbTimes,
     ovsdb_connection: ovsdbEndpointOption({
       help: 'Local Open vSwitch database: it says which chassis this host is, and metadata ports are plugged in there.',
-      default: 'unix:/var/run/openvswitch/db.sock',
+      default: openVswitchDatabase,
     }),
     integration_bridge: text({
       help: 'Bridge of instances where external_ids:ovn-bridge of the local Open vSwitch names none.',

@@ -1,6 +1,6 @@
 /** What has to be done so that a network's namespace is as it should be? Compares, and does nothing itself. */
 import { eui64LinkLocal, isIpv6 } from '../../lib/identity/ip-address.ts'
-import { metadataIpv4, metadataIpv6 } from '../namespaces/plan-attachments.ts'
+import { metadataIpv4, metadataIpv6 } from '../../lib/wire/metadata-address.ts'
 import type { LinkAddress } from '../netlink/addresses.ts'
 import type { Link, LinkChange } from '../netlink/links.ts'
 import {

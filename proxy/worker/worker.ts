@@ -16,7 +16,6 @@ import type { FromWorker, ListenerDescription, ToWorker, WorkerConfig } from './
 import { RefusalLog } from '../../lib/observe/refusal-log.ts'
 import { RequestIds } from './guest/request-ids.ts'
 
-const defaultBacklog: Count = 1024
 /** Of the text that the supervisor gets. */
 const longestCause: Count = 200
 
@@ -79,7 +78,7 @@ export class Worker {
         clock,
       },
       canary: config.canary,
-      backlog: config.backlog ?? defaultBacklog,
+      backlog: config.backlog,
       savedSyn: options.savedSyn,
       ingressPort: options.ingressPort,
     })

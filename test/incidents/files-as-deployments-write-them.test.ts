@@ -1,10 +1,10 @@
 // Files of real deployments were refused, misread, or passed `check` and then ended `serve`: blank options in transport_url, passwords with
 // signs of URLs, options of other releases, numbers beyond our ranges, certificates of a protocol that is not used, misspellings in whole
 // groups. Each is taken as Neutron takes it, or refused by `check` with the option that is wrong, its file and line.
+import { neutronRpcDefaults } from '../support/neutron-defaults.ts'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { agentProgram } from '../../agent-side/cli.ts'
-import { neutronRpcDefaults } from '../../agent-side/ports/neutron-rpc/config.ts'
 import { parseTransportUrl } from '../../agent-side/ports/neutron-rpc/amqp/transport-url.ts'
 import { withUrlOptions } from '../../agent-side/ports/neutron-rpc/bus/url-options.ts'
 import { runProgram } from '../../lib/cli/command.ts'

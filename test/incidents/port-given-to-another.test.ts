@@ -1,7 +1,7 @@
 // A port's device_id changed from A to B while MAC and address stayed, and neutron-rest, and neutron-rpc without pushes, went on with A's
 // metadata for 10 s, even with `max_age: 0s`. Right: at most 2 s, and not at all with `max_age: 0s` or `source_mac: verify`.
+import { neutronRpcDefaults } from '../support/neutron-defaults.ts'
 import t, { type Test } from 'tap'
-import { neutronRpcDefaults } from '../../agent-side/ports/neutron-rpc/config.ts'
 import { NeutronRpcDirectory } from '../../agent-side/ports/neutron-rpc/directory.ts'
 import type { PortDirectory } from '../../agent-side/ports/directory/port-directory.ts'
 import { createRegistry } from '../../lib/observe/metrics.ts'

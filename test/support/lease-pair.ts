@@ -84,6 +84,7 @@ export class LeaseWorker {
     const worker = new Worker({
       config: {
         logLevel: 'error',
+        backlog: 1_024,
         agent: {
           addresses: [{ kind: 'unix', socket: options.agentSocket }],
           connections: 16,

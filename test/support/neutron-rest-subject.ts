@@ -1,8 +1,6 @@
+import { neutronRestDefaults } from './neutron-defaults.ts'
 import type { Test } from 'tap'
-import {
-  neutronRestDefaults,
-  type NeutronRestConfig,
-} from '../../agent-side/ports/neutron-rest/config.ts'
+import { type NeutronRestConfig } from '../../agent-side/ports/neutron-rest/config.ts'
 import { NeutronRestDirectory } from '../../agent-side/ports/neutron-rest/directory.ts'
 import { MetadataError } from '../../lib/runtime/errors.ts'
 import { silentLogger, type Logger } from '../../lib/runtime/log.ts'

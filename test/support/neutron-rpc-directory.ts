@@ -1,11 +1,9 @@
+import { neutronRpcDefaults } from './neutron-defaults.ts'
 import type { Clock } from '../../lib/runtime/clock.ts'
 import { silentLogger, type Logger } from '../../lib/runtime/log.ts'
 import { createRegistry, type Registry } from '../../lib/observe/metrics.ts'
 import { Secret } from '../../lib/runtime/secret.ts'
-import {
-  neutronRpcDefaults,
-  type NeutronRpcConfig,
-} from '../../agent-side/ports/neutron-rpc/config.ts'
+import { type NeutronRpcConfig } from '../../agent-side/ports/neutron-rpc/config.ts'
 import { NeutronRpcDirectory } from '../../agent-side/ports/neutron-rpc/directory.ts'
 import { confirmLimit } from '../../agent-side/ports/neutron-rpc/bus/rpc-client.ts'
 import type { FakeClock } from './fake-clock.ts'

@@ -189,6 +189,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<StartedW
     kind: 'configure',
     config: {
       logLevel: 'error',
+      backlog: 1_024,
       agent: {
         addresses: options.agentSocket ? [{ kind: 'unix', socket: options.agentSocket }] : [],
         ...defaultAgent,

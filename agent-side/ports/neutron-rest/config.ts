@@ -100,25 +100,3 @@ export interface NeutronRestConfig {
   /** All requests of one question together, waiting included. */
   readonly timeoutQuestion: Milliseconds
 }
-
-/** Everything that has a default; only who we are has none. */
-export const neutronRestDefaults: Omit<NeutronRestConfig, 'authentication'> = {
-  endpointInterface: 'public',
-  tls: { insecure: false },
-  maxAge: 2_000,
-  maxStale: 5_000,
-  prefetchPorts: 1_000,
-  prefetchRouterInterfaces: 500,
-  heldPorts: 100_000,
-  heldRouters: 10_000,
-  pageSize: 1_000,
-  uriBytes: 7_000,
-  bodyBytes: 16 * 1024 * 1024,
-  concurrency: 4,
-  queue: 10_000,
-  attempts: 3,
-  timeoutConnect: 3_000,
-  timeoutHeaders: 10_000,
-  timeoutBody: 10_000,
-  timeoutQuestion: 10_000,
-}

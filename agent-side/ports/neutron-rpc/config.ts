@@ -61,38 +61,6 @@ export interface NeutronRpcConfig {
   readonly reportedConfigurations: JsonObject
 }
 
-/** Everything that has a default. */
-export const neutronRpcDefaults: Omit<NeutronRpcConfig, 'transportUrl'> = {
-  controlExchange: 'neutron',
-  heartbeat: 15,
-  probeInterval: 2_000,
-  timeoutConnect: 5_000,
-  reconnectDelayMin: 500,
-  reconnectDelayMax: 30_000,
-  transientQuorumQueue: false,
-  transientQueuesTtl: 1_800,
-  timeoutResponse: 60_000,
-  timeoutQuestion: 8_000,
-  maxOutstanding: 256,
-  partsPerQuestion: 32,
-  concurrency: 4,
-  queue: 10_000,
-  copy: 'networks',
-  push: true,
-  pushVersions: ['1.4', '1.5', '1.6', '1.7', '1.8', '1.9', '1.10', '1.11', '1.12'],
-  maxAge: 2_000,
-  verifyInterval: 10_000,
-  resyncInterval: 300_000,
-  copyMaxAge: 900_000,
-  maxStale: 5_000,
-  heldPorts: 200_000,
-  networkPorts: 20_000,
-  pushDistrust: 600_000,
-  reportInterval: 30_000,
-  host: hostname(),
-  reportedConfigurations: {},
-}
-
 /** The options as an operator writes them. */
 export const neutronRpcTable = {
   transport_url: secretFile({
@@ -187,7 +155,7 @@ export const neutronRpcTable = {
     text({ help: '', pattern: /^\d{1,3}\.\d{1,3}$/, expected: 'a version such as 1.7' }),
     {
       help: 'Versions of the Port object to listen for; the one that the server speaks is added by itself.',
-      default: neutronRpcDefaults.pushVersions,
+      default: ['1.4', '1.5', '1.6', '1.7', '1.8', '1.9', '1.10', '1.11', '1.12'],
       max: 64,
     },
   ),
@@ -279,7 +247,7 @@ export function neutronRpcConfig(
     networkPorts: given.network_ports,
     pushDistrust: given.push_distrust,
     reportInterval: given.report_interval,
-    host: given.host ?? neutronRpcDefaults.host,
+    host: given.host ?? hostname(),
     reportedConfigurations,
   }
 }

@@ -1,4 +1,5 @@
 import type { ConfigOf, Table } from '../../../lib/config/entry.ts'
+import { openVswitchDatabase } from '../../../lib/config/defaults.ts'
 import { duration, flag, text } from '../../../lib/config/option.ts'
 import { optional } from '../../../lib/config/structure.ts'
 import { ovsdbEndpointOption, ovsdbTimes, southboundServers } from '../../../lib/ovsdb/options.ts'
@@ -34,7 +35,7 @@ export const ovnTable = {
   ),
   ovsdb_connection: ovsdbEndpointOption({
     help: 'Local Open vSwitch database, read for the name of the chassis and of the bridge when report_agent is on.',
-    default: 'unix:/var/run/openvswitch/db.sock',
+    default: openVswitchDatabase,
   }),
   agent_down_time: duration({
     help: "Neutron's agent_down_time. Reports are delayed at random by up to a third of it, 10 s at most, so that all hosts do not write at once.",

@@ -1,4 +1,5 @@
 /** One agent, with its connections and what requests have shown of it. One of the files of the proxy that know the HTTP client. */
+import { metadataIpv4 } from '../../../lib/wire/metadata-address.ts'
 import Client from 'undici/lib/dispatcher/client.js'
 import Pool from 'undici/lib/dispatcher/pool.js'
 import type { Clock, Count, MonotonicMilliseconds } from '../../../lib/runtime/clock.ts'
@@ -32,7 +33,7 @@ export interface AgentEndpointOptions {
 }
 
 /** What every request says it is for; the agent does not read it. */
-const host = '169.254.169.254'
+const host: string = metadataIpv4
 const origin = `http://${host}`
 
 /** One agent: its connections and how it has been lately. */

@@ -56,8 +56,8 @@ export interface AgentReport {
 /** The part of the proxy's configuration that workers need; plain data, sent once before the first listener. */
 export interface WorkerConfig {
   readonly logLevel: LogLevel
-  /** Of every listening socket, as the opener gave it to `listen(2)`: Node calls that again. @default 1024 */
-  readonly backlog?: Count
+  /** Of every listening socket, as the opener gave it to `listen(2)`: Node calls that again. */
+  readonly backlog: Count
   readonly agent: {
     /** In order of preference, at least one. */
     readonly addresses: readonly AgentAddress[]

@@ -1,6 +1,6 @@
+import { neutronRestDefaults } from '../../../support/neutron-defaults.ts'
 import t from 'tap'
 import { NeutronRestDirectory } from '../../../../agent-side/ports/neutron-rest/directory.ts'
-import { neutronRestDefaults } from '../../../../agent-side/ports/neutron-rest/config.ts'
 import { silentLogger } from '../../../../lib/runtime/log.ts'
 import { createRegistry } from '../../../../lib/observe/metrics.ts'
 import { portDirectoryConformance } from '../../../conformance/port-directory.ts'
