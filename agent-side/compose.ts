@@ -1,5 +1,6 @@
 /** How do the parts make an agent? The one file that knows all of them. */
 import { mkdirSync } from 'node:fs'
+import type { Socket } from 'node:net'
 import { dirname } from 'node:path'
 import { packageVersion } from '../lib/runtime/package-version.ts'
 import { AdaptiveLimit } from '../lib/admission/adaptive-limit.ts'
@@ -47,6 +48,9 @@ import { JointStop, untilPredecessorEnds } from './listeners/succession.ts'
 import { stopGrace } from '../lib/config/defaults.ts'
 import { mutualTlsFiles } from '../lib/config/shared-options.ts'
 import { TlsListener } from './listeners/tls-listener.ts'
+import { proxyAccount } from '../lib/files/accounts.ts'
+import { composeFencing, type Fencing } from './served-scopes/compose.ts'
+import type { Fence } from './served-scopes/fence.ts'
 
 /** What an agent is given to live with. */
 export interface Surroundings {
@@ -241,6 +245,7 @@ interface LeasedParts {
   readonly resolver: Resolver
   readonly directory: PortDirectory
   readonly rateLimits: GuestRateLimits
+  readonly fence: Fence | undefined
   readonly computeParts: ComputeParts
   readonly observer: AgentMetrics
 }
@@ -249,7 +254,7 @@ interface LeasedParts {
 function createLeasing(
   config: AgentConfig,
   { clock, logger }: Surroundings,
-  { resolver, directory, rateLimits, computeParts, observer }: LeasedParts,
+  { resolver, directory, rateLimits, fence, computeParts, observer }: LeasedParts,
 ): { readonly desk: LeaseDesk; readonly listener: LeaseListener } | undefined {
   const { leases, compute, limits } = config
   if (!leases.enabled) return undefined
@@ -262,6 +267,7 @@ function createLeasing(
   const desk = new LeaseDesk({
     verdicts: resolver,
     directory,
+    fence,
     // What is not seen here cannot be limited here.
     upstreamsFor: (identity) =>
       rateLimits.settings.isEnabled ? [] : leaseTerms(upstreams, signer, tls, identity),
@@ -272,7 +278,7 @@ function createLeasing(
     maxPerHolder: leases.per_worker,
   })
   const { socket: path, mode, user, group } = leases
-  const socket = { path, mode, user, group, backlog: limits.backlog, isForWorkers: true }
+  const socket = { path, mode, user, group, backlog: limits.backlog, usualGroup: proxyAccount }
   const refusals = new ConnectionRefusals({ clock, logger, observer })
   return { desk, listener: new LeaseListener({ desk, socket, refusals }) }
 }
@@ -280,6 +286,7 @@ function createLeasing(
 function createListeners(
   config: AgentConfig,
   app: App,
+  fencing: Fencing | undefined,
   { clock, logger }: Surroundings,
   observer: AgentMetrics,
 ): readonly (AgentListener | TlsListener)[] {
@@ -296,9 +303,11 @@ function createListeners(
     const { tcp, tls, proxies, proxies_file: file } = listener
     if (tcp === undefined) {
       const { socket: path, mode, user, group } = listener
-      const isForWorkers = listener.kind === 'overlapd'
-      const socket = { path, mode, user, group, backlog: set.backlog, isForWorkers }
-      return new AgentListener({ app, peer: peerOf(listener), socket, limits, logger, observer })
+      const usualGroup = listener.kind === 'overlapd' ? proxyAccount : undefined
+      const socket = { path, mode, user, group, backlog: set.backlog, usualGroup }
+      const userOf = fencing && ((one: Socket) => fencing.users.userOf(one))
+      const peer = peerOf(listener)
+      return new AgentListener({ app, peer, socket, limits, userOf, logger, observer })
     }
     // The check of the configuration refuses it; nothing here may depend on that having run.
     if (tls === undefined) throw new TypeError('A TCP listener without TLS')
@@ -366,10 +375,12 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
     maxInstances: config.rate_limit.instances,
     observer: limitMetrics,
   })
+  const fencing = composeFencing(config, around, metrics)
   const leasing = createLeasing(config, around, {
     resolver,
     directory,
     rateLimits,
+    fence: fencing?.fence,
     computeParts,
     observer: metrics,
   })
@@ -379,6 +390,7 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
     sourceMac: config.source_mac,
     compute,
     turns,
+    fence: fencing?.fence,
     boots: new BootWatch({ clock, ...boot, max: config.rate_limit.instances }),
     rateLimits,
     leases: leasing?.desk,
@@ -390,9 +402,10 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
     isReady: () => directory.readiness().ready,
     observer: metrics,
   })
-  const listeners = createListeners(config, app, around, metrics)
+  const listeners = createListeners(config, app, fencing, around, metrics)
   metrics.watch({ resolver, upstreams, directory })
   limitMetrics.watch({ limit, gate, turns, rateLimits })
+  if (fencing) metrics.watchFence(fencing.fence)
   const began = clock.now()
 
   const status = async (): Promise<AgentStatus> => {
@@ -405,6 +418,9 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
       directory: { kind: directory.kind, ...directory.readiness() },
       sourceMac: config.source_mac,
       listeners: await Promise.all(listeners.map(listenerStatus)),
+      ...(config.listeners.some(({ kind, tcp }) => kind === 'overlapd' && tcp === undefined) && {
+        servedScopes: fencing?.fence.status ?? { state: 'off' },
+      }),
       upstreams: upstreams.all.map(upstreamStatus),
       cache: { ...resolver.cacheSize, openQuestions: resolver.openQuestions },
       compute: { limit: limit.value, running: gate.running, waiting: gate.waiting },
@@ -424,6 +440,7 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
   const explainer = new Explainer({
     resolver,
     sourceMac: config.source_mac,
+    fence: fencing?.fence,
     upstreams,
     decisions,
     clock,
@@ -471,6 +488,8 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
         await directory.close()
       },
     },
+    // Before the first request, after the last one.
+    ...(fencing ? [fencing.listener] : []),
     ...listeners,
     ...(leasing ? [leasing.listener] : []),
     new JointStop(listeners),

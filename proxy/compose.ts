@@ -41,6 +41,9 @@ import { WorkerPool } from './supervisor/worker-pool.ts'
 import type { Lifelines } from './supervisor/worker-process.ts'
 import { OvnProvision } from './ovn-provision/ovn-provision.ts'
 import type { AgentAddress, WorkerConfig } from './worker/shared/protocol.ts'
+import { Announcer } from './served-scopes/announcer.ts'
+import { scopesSocketsOf } from './config/agent-places.ts'
+import { scopeText } from '../lib/identity/scope.ts'
 
 /** What the proxy is made of from outside. */
 export interface ProxyDependencies {
@@ -77,6 +80,7 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
   const rules = attachmentRules(config, window.homeKey)
   let refused: readonly RefusedNamespace[] = []
   let hasLooked = false
+  const account = workerAccount(config.workers)
 
   const metrics = createProxyMetrics({
     countNamespaces: (visit) => listeners.count(visit),
@@ -84,6 +88,7 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     countCanaries: (visit) => canary?.count(visit),
     workerStates: () => pool.status().map(({ state }) => state),
     refusedNamespaces: () => refused.length,
+    scopesLinks: () => announcer.status,
     certificateEnd: () => {
       const { certificate } = agentAddresses
       return certificate && certificate.expiresAt / 1_000
@@ -124,7 +129,7 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
       script:
         dependencies.workerScript ?? fileURLToPath(new URL('worker/main.js', import.meta.url)),
       nodeOptions: [`--max-old-space-size=${Math.ceil(config.workers.memory_bytes / 2 ** 20)}`],
-      account: workerAccount(config.workers),
+      account,
     },
     config: workerConfig(config, agentAddresses.addresses),
     count: workerCount(config),
@@ -208,11 +213,18 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     logger,
     planAgain: () => discovery.look(),
   })
+  const announcer = new Announcer({
+    sockets: scopesSocketsOf(config),
+    workers: account?.userId ?? process.geteuid?.() ?? 0,
+    clock,
+    logger,
+  })
   const reconcile = (found: readonly FoundNamespace[]): void => {
     const begin = clock.now()
     const plan = haproxy.claim(planAttachments(found, rules), found)
     tellRefused(plan.refused, refused, logger)
     refused = plan.refused
+    announcer.announce(new Set(plan.attachments.map(({ identity }) => scopeText(identity.scope))))
     listeners.apply(plan.attachments)
     ovnProvision?.scanned(found)
     if (!hasLooked) void leftovers.clean(found, new Set(plan.attachments.map(({ key }) => key)))
@@ -246,6 +258,7 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
     interception,
     canary,
     ovnProvision,
+    announcer,
     pool,
     auditor,
     registry: metrics.registry,
@@ -295,6 +308,12 @@ export function composeProxy(dependencies: ProxyDependencies): Proxy {
       'certificate for agents',
       () => agentAddresses.start(),
       () => agentAddresses.close(),
+    ),
+    // To the end of the workers: what they may ask for is kept for as long.
+    startable(
+      'served scopes',
+      () => announcer.start(),
+      () => announcer.close(),
     ),
     startable(
       'workers',

@@ -12,6 +12,7 @@ import type { LookupKey, Resolution } from '../resolve/resolution.ts'
 import type { Resolver } from '../resolve/resolver.ts'
 import { shownPort, shownVerdict } from '../resolve/operator-view.ts'
 import { Trace, type TraceStep } from '../resolve/trace.ts'
+import type { Fence } from '../served-scopes/fence.ts'
 
 /** The body of `/explain`: `{"steps":[{"step":"ports","detail":{…},"ms":0.4}],"verdict":{"kind":"found",…}}`. */
 export interface Explanation {
@@ -22,6 +23,8 @@ export interface Explanation {
 export interface ExplainerOptions {
   readonly resolver: Resolver
   readonly sourceMac: SourceMacPolicy
+  /** Absent where workers may ask for every scope. */
+  readonly fence?: Pick<Fence, 'serves' | 'admits'> | undefined
   readonly upstreams: Upstreams
   readonly decisions: DecisionLog
   readonly clock: Clock
@@ -73,11 +76,21 @@ export class Explainer {
     // Who names an ingress asks about a request of our own proxy, without one about one of a foreign proxy.
     const peer: Peer =
       key.ingressPort === undefined ? { kind: 'neutron', flavour: 'ml2' } : { kind: 'overlapd' }
+    const { fence } = this.#options
+    const scope = scopeText(key.scope)
+    const isAdmitted = fence?.admits(scope) ?? true
+    if (fence) {
+      const served = fence.serves(scope) ? 'reported' : 'not reported'
+      trace.note('served by this host', { served, workers: isAdmitted ? 'answered' : 'refused' })
+    }
     const cancellation = new Cancellation()
     const cancel = clock.schedule(timeout, () =>
       cancellation.cancel(new MetadataError('directory_timeout', 'Cannot explain in time')),
     )
     try {
+      if (!isAdmitted && peer.kind === 'overlapd') {
+        throw new MetadataError('scope_not_served', 'This host does not serve the scope')
+      }
       requireSourceMac(this.#options.sourceMac, peer, key)
       const asking = { signal: cancellation.signal, trace }
       const resolution = await resolver.resolve(key, asking)

@@ -15,6 +15,7 @@ import type { Freshness } from '../ports/directory/port-directory.ts'
 import type { LookupKey } from '../resolve/resolution.ts'
 import type { ResolverObserver } from '../resolve/resolver.ts'
 import type { CutOffReason } from '../requests/unread-answers.ts'
+import type { FenceObserver, FenceStatus, WaitOutcome } from '../served-scopes/fence.ts'
 
 /** What is looked at when somebody reads the metrics. */
 export interface MeasuredParts {
@@ -45,13 +46,14 @@ function ingressOf({ ingressPort }: LookupKey): string {
 }
 
 /** Every metric of the agent but those of its port directory. */
-export class AgentMetrics implements ResolverObserver, ComputeObserver {
+export class AgentMetrics implements ResolverObserver, ComputeObserver, FenceObserver {
   readonly #requests: Counter<'outcome' | 'reason' | 'status'>
   readonly #ingress: Counter<'ingress'>
   readonly #requestSeconds: Histogram
   readonly #unreadable: Counter<'reason'>
   readonly #refusedConnections: Counter<'why'>
   readonly #unreadCutOff: Counter<'why'>
+  readonly #scopeWaits: Counter<'outcome'>
   readonly #resolveSeconds: Histogram
   readonly #questions: Counter<'question' | 'freshness'>
   readonly #cache: Counter<'outcome'>
@@ -90,7 +92,7 @@ export class AgentMetrics implements ResolverObserver, ComputeObserver {
     })
     this.#refusedConnections = new Counter({
       name: `${prefix}_refused_connections_total`,
-      help: 'Connections of proxies that were ended for what they are or sent, by why: handshake, certificate, unknown_name, several_names, too_many, lease_message.',
+      help: 'Connections of proxies that were ended for what they are or sent, by why: handshake, certificate, unknown_name, several_names, too_many, lease_message, scopes_account, scopes_message.',
       labelNames: ['why'],
       registers,
     })
@@ -98,6 +100,12 @@ export class AgentMetrics implements ResolverObserver, ComputeObserver {
       name: `${prefix}_unread_answers_cut_off_total`,
       help: 'Answers broken off since nobody read them, by why: most_held (all unread ones took too much, and its source had most of it), stalled (too long to be held whole).',
       labelNames: ['why'],
+      registers,
+    })
+    this.#scopeWaits = new Counter({
+      name: `${prefix}_unreported_scope_requests_total`,
+      help: 'Requests of workers for scopes that their supervisor had not reported, by how they ended: served (reported in time), refused, crowded (refused at once, since many waited).',
+      labelNames: ['outcome'],
       registers,
     })
     this.#resolveSeconds = new Histogram({
@@ -143,6 +151,9 @@ export class AgentMetrics implements ResolverObserver, ComputeObserver {
     })
     this.#fenced.inc(0)
     this.#defects.inc(0)
+    for (const outcome of ['served', 'refused', 'crowded'] as const) {
+      this.#scopeWaits.inc({ outcome }, 0)
+    }
     for (const why of ['most_held', 'stalled'] as const) this.#unreadCutOff.inc({ why }, 0)
   }
 
@@ -213,6 +224,32 @@ export class AgentMetrics implements ResolverObserver, ComputeObserver {
     this.#registry.registerMetric(made)
   }
 
+  /** Adds how the fence around the workers of this host stands. */
+  watchFence(fence: { readonly status: FenceStatus }): void {
+    const gauge = (name: string, help: string, value: (status: FenceStatus) => number): void => {
+      const made = new Gauge({
+        name: `${prefix}_${name}`,
+        help,
+        registers: [],
+        collect() {
+          this.set(value(fence.status))
+        },
+      })
+      this.#registry.registerMetric(made)
+    }
+    gauge(
+      'fence_closed',
+      '1 while workers of this host get answers for the scopes alone that their supervisor reports.',
+      ({ state }) => (state === 'open' ? 0 : 1),
+    )
+    gauge('served_scopes', 'Scopes that supervisors of this host report.', ({ scopes }) => scopes)
+    gauge(
+      'reporting_supervisors',
+      'Connected supervisors that have reported their scopes.',
+      ({ supervisors }) => supervisors,
+    )
+  }
+
   decided(decision: Decision): void {
     const { outcome, reason, status, span, resolution, key } = decision
     const statusClass = status === 0 ? 'none' : `${Math.floor(status / 100)}xx`
@@ -232,6 +269,10 @@ export class AgentMetrics implements ResolverObserver, ComputeObserver {
 
   refusedConnection(why: ConnectionRefusal): void {
     this.#refusedConnections.inc({ why })
+  }
+
+  waitedForScope(outcome: WaitOutcome): void {
+    this.#scopeWaits.inc({ outcome })
   }
 
   unreadCutOff(why: CutOffReason): void {

@@ -1,3 +1,4 @@
+import type { FenceStatus } from '../served-scopes/fence.ts'
 import type { Bytes, Count, Milliseconds, Seconds } from '../../lib/runtime/clock.ts'
 
 /** The body of `/status`: how the agent stands. Names ports and projects, so it is for operators alone. */
@@ -22,6 +23,8 @@ export interface AgentStatus {
     /** Why changed files of certificates or proxies are not used. */
     readonly refusedFiles?: string
   }[]
+  /** Which scopes workers of this host may ask for. Absent where no worker of this host connects. */
+  readonly servedScopes?: FenceStatus | { readonly state: 'off' }
   readonly upstreams: readonly UpstreamStatus[]
   readonly cache: { readonly found: Count; readonly refused: Count; readonly openQuestions: Count }
   /** Requests to compute: how many may run, how many do, how many wait for their turn. */

@@ -27,6 +27,7 @@ import { routedTable } from './routed-config.ts'
 import { sourceMacPolicies } from '../resolve/identity-policy.ts'
 import { socketAccountProblem, type SocketMode } from '../../lib/sockets/socket-file.ts'
 import { tcp, tcpListenerProblems, tls } from './tcp-listener-config.ts'
+import { scopesSocket, servedScopesProblems, servedScopesTable } from '../served-scopes/config.ts'
 
 const socketWords = ['deduce', 'user', 'group', 'all'] as const
 
@@ -339,6 +340,9 @@ const table = {
   cache,
   compute,
   leases: section(leasesTable),
+  served_scopes: section(servedScopesTable, {
+    help: 'Which scopes the workers of this host may ask for: a worker that was broken into gets no answer for others.',
+  }),
   boot: section(bootTable),
   rate_limit: section(rateLimitTable),
   limits,
@@ -395,10 +399,12 @@ function problemsOf(config: AgentConfig): readonly ConfigProblem[] {
     problems.push({ path: 'compute.upstreams', message: 'names no endpoint' })
   }
   if (listeners.length === 0) problems.push({ path: 'listeners', message: 'names no listener' })
-  problems.push(...leaseProblems(config))
+  problems.push(...leaseProblems(config), ...servedScopesProblems(config))
   const local = listeners.filter(({ tcp: address }) => address === undefined)
   const sockets = [...local.map((one) => one.socket), config.admin.socket]
   if (config.leases.enabled) sockets.push(config.leases.socket)
+  const reports = scopesSocket(config)
+  if (reports !== undefined) sockets.push(reports)
   const repeated = sockets.find((socket, index) => sockets.indexOf(socket) !== index)
   if (repeated !== undefined) {
     problems.push({ path: 'listeners', message: `"${repeated}" is used for two sockets` })

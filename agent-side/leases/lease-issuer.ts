@@ -1,4 +1,5 @@
 /** Who may hold a signed header set for a while, and what takes it back? */
+import { scopeText, type ScopeText } from '../../lib/identity/scope.ts'
 import type {
   Cancel,
   Clock,
@@ -22,6 +23,7 @@ import {
   type LookupKey,
   type Resolution,
 } from '../resolve/resolution.ts'
+import type { Fence } from '../served-scopes/fence.ts'
 
 /** What the desk needs of the resolver. */
 export interface LeasedVerdicts {
@@ -34,6 +36,8 @@ export interface LeasedVerdicts {
 export interface LeaseDeskOptions {
   readonly verdicts: LeasedVerdicts
   readonly directory: Pick<PortDirectory, 'onChange' | 'isConfirmed'>
+  /** Absent where workers may ask for every scope. */
+  readonly fence?: Pick<Fence, 'admits' | 'onNarrowed'> | undefined
   /** Where requests of an identity may go and with which headers; empty when nowhere. */
   readonly upstreamsFor: (identity: Identity) => readonly LeaseUpstream[]
   /** How many requests all workers together may have on their way to compute. Each is told its part. */
@@ -57,6 +61,7 @@ export interface LeaseHolder {
 
 interface Lease {
   readonly id: number
+  readonly scope: ScopeText
   readonly holder: Holder
   readonly endsAt: MonotonicMilliseconds
   /** Names in the index: lookup key, address, router, networks. */
@@ -75,7 +80,7 @@ interface Holder {
  * made them true may have changed. An ask never causes a question to the port directory: the request before it did.
  *
  * A lease says no more than the resolver's memory would for the same time: it ends with that memory, at a change told by the
- * directory, at another MAC for the address, and when compute refuses the identity.
+ * directory, at another MAC for the address, when this host serves the scope no longer, and when compute refuses the identity.
  */
 export class LeaseDesk {
   readonly #options: LeaseDeskOptions
@@ -91,6 +96,7 @@ export class LeaseDesk {
     this.#unsubscribe = [
       options.directory.onChange((change) => this.#changed(change)),
       options.verdicts.onForgotten((key) => this.#forgotten(key)),
+      options.fence?.onNarrowed(() => this.#narrowed()) ?? (() => undefined),
     ]
   }
 
@@ -148,8 +154,10 @@ export class LeaseDesk {
   }
 
   #grant(holder: Holder, ask: number, key: LeaseKey): LeaseNews | undefined {
-    const { verdicts, directory, clock, upstreamsFor, ttl, oldest, maxPerHolder } = this.#options
+    const { verdicts, directory, fence, clock, upstreamsFor, ttl, oldest, maxPerHolder } =
+      this.#options
     if (holder.leases.size >= maxPerHolder || !this.#holders.has(holder)) return undefined
+    if (fence?.admits(scopeText(key.scope)) === false) return undefined
     if (directory.isConfirmed?.() === false) return undefined
     const resolution = verdicts.remembered(key)
     if (resolution === undefined || !isAgreed(resolution)) return undefined
@@ -173,6 +181,12 @@ export class LeaseDesk {
     if (change.kind === 'all') this.revokeAll()
     else if (change.kind === 'network') this.#revoke(this.#at(`network ${change.networkId}`))
     else this.#revoke(this.#at(`router ${change.routerId}`))
+  }
+
+  /** Fewer scopes are served by this host. */
+  #narrowed(): void {
+    const { fence } = this.#options
+    this.#revoke([...this.#leases.values()].filter(({ scope }) => fence?.admits(scope) === false))
   }
 
   #revoke(leases: readonly Lease[]): void {
@@ -265,5 +279,5 @@ function leaseOf(
   if (scope.kind === 'network') networks.add(scope.networkId)
   const places = [keyPlace, addressPlace, ...[...networks].map((one) => `network ${one}`)]
   if (scope.kind === 'router') places.push(`router ${scope.routerId}`)
-  return { id, holder, endsAt, places, keyPlace, addressPlace }
+  return { id, scope: scopeText(scope), holder, endsAt, places, keyPlace, addressPlace }
 }

@@ -3,10 +3,18 @@ import type { Logger } from '../../lib/runtime/log.ts'
 
 /**
  * Why a connection of a proxy was ended: TLS did not come about, the certificate does not count, its name is not on the list, it has
- * several names of the list, there are too many, or it sent to the lease socket what is no message.
+ * several names of the list, there are too many, it sent to the lease socket what is no message, it is not of the account of a supervisor, or
+ * it reported served scopes in what is no message.
  */
 export type ConnectionRefusal =
-  'handshake' | 'certificate' | 'unknown_name' | 'several_names' | 'too_many' | 'lease_message'
+  | 'handshake'
+  | 'certificate'
+  | 'unknown_name'
+  | 'several_names'
+  | 'too_many'
+  | 'lease_message'
+  | 'scopes_account'
+  | 'scopes_message'
 
 export interface ConnectionRefusalsOptions {
   readonly clock: Clock

@@ -1,6 +1,6 @@
 /** Where the proxies of this host connect. */
 import { createServer } from 'node:http'
-import { createServer as createNetServer, type Server as NetServer } from 'node:net'
+import { createServer as createNetServer, type Server as NetServer, type Socket } from 'node:net'
 import type { Count } from '../../lib/runtime/clock.ts'
 import type { Part } from '../../lib/runtime/lifecycle.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
@@ -24,6 +24,8 @@ export interface AgentListenerOptions {
   readonly peer: Peer
   readonly socket: SocketFileOptions
   readonly limits: ListenerLimits
+  /** As whom a process runs that connects; absent where that does not matter. */
+  readonly userOf?: ((socket: Socket) => number | undefined) | undefined
   readonly logger: Logger
   readonly observer?: UnreadableObserver
 }
@@ -90,9 +92,10 @@ export class AgentListener implements Part {
   }
 
   #listen(): NetServer {
-    const { peer, limits } = this.#options
+    const { peer, limits, userOf } = this.#options
     const listener = createNetServer({ allowHalfOpen: true }, (socket) => {
-      this.#server.open(socket, peer)
+      const isForeign = userOf !== undefined && peer.kind === 'neutron'
+      this.#server.open(socket, isForeign ? { ...peer, userId: userOf(socket) } : peer)
       this.#server.http.emit('connection', socket)
     })
     listener.maxConnections = limits.connections

@@ -27,7 +27,12 @@ export type Peer =
       readonly proxy?: KnownProxy
     }
   /** haproxy as Neutron's agents configure it: `ml2` for L3 and DHCP agents, `ovn` for the OVN agents. */
-  | { readonly kind: 'neutron'; readonly flavour: 'ml2' | 'ovn' }
+  | {
+      readonly kind: 'neutron'
+      readonly flavour: 'ml2' | 'ovn'
+      /** Its account, where that is of interest and known. */
+      readonly userId?: number | undefined
+    }
 
 /** Names and values in turn, as `IncomingMessage.rawHeaders` has them: Node joins repeated lines elsewhere. */
 export type RawHeaders = readonly string[]

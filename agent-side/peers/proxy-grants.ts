@@ -5,8 +5,7 @@
 import type { X509Certificate } from 'node:crypto'
 import type { Count } from '../../lib/runtime/clock.ts'
 import { MetadataError } from '../../lib/runtime/errors.ts'
-import { parseNetworkId, parseRouterId } from '../../lib/identity/ids.ts'
-import { scopeText, type Scope } from '../../lib/identity/scope.ts'
+import { parseScopeText, scopeText, type Scope, type ScopeText } from '../../lib/identity/scope.ts'
 
 /** What one proxy may speak for: `router/ID`, `network/ID`, or `*` for all. */
 export interface ProxyGrant {
@@ -16,17 +15,11 @@ export interface ProxyGrant {
 }
 
 /** A scope as {@link scopeText} writes it, or `*`. */
-export type ScopeGrant = '*' | `router/${string}` | `network/${string}`
+export type ScopeGrant = '*' | ScopeText
 
 /** @returns `undefined` when the text names no scope */
 export function parseScopeGrant(text: unknown): ScopeGrant | undefined {
-  if (text === '*') return '*'
-  if (typeof text !== 'string') return undefined
-  const slash = text.indexOf('/')
-  const id = text.slice(slash + 1)
-  if (text.startsWith('router/') && parseRouterId(id) !== undefined) return `router/${id}`
-  if (text.startsWith('network/') && parseNetworkId(id) !== undefined) return `network/${id}`
-  return undefined
+  return text === '*' ? '*' : parseScopeText(text)
 }
 
 /** What a name in the list may be: the letters of host names and `_`. A star or a leading dot would read like a pattern, and there is none. */

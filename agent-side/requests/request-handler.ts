@@ -24,6 +24,7 @@ import type { LookupKey, Resolution } from '../resolve/resolution.ts'
 import { shownVerdict } from '../resolve/operator-view.ts'
 import type { Resolver } from '../resolve/resolver.ts'
 import { UnreadAnswers, type CutOffReason } from './unread-answers.ts'
+import type { Fence } from '../served-scopes/fence.ts'
 
 export interface AppOptions {
   readonly resolver: Resolver
@@ -31,6 +32,8 @@ export interface AppOptions {
   readonly compute: Forwarder
   /** For those who show certificates; the others are all of this host. */
   readonly turns: ProxyTurns
+  /** For processes of this host. Absent where they may ask for every scope. */
+  readonly fence?: Pick<Fence, 'require'> | undefined
   readonly boots: BootWatch
   readonly rateLimits: GuestRateLimits
   /** Hears of every key, since a new MAC for an address ends leases. */
@@ -138,10 +141,12 @@ export class App {
 
   async #serve(serving: Serving): Promise<void> {
     const { peer, request, response } = serving
-    const { rateLimits, leases, turns } = this.#options
+    const { rateLimits, leases, turns, fence } = this.#options
     serving.key = readLookupKey(peer, request.rawHeaders)
     response.holder = holderOf(peer, serving.key)
     if (peer.kind === 'overlapd') requireScope(peer.proxy, serving.key.scope)
+    const untilServed = fence?.require(peer, serving.key.scope)
+    if (untilServed !== undefined) await untilServed
     leases?.noteKey(serving.key)
     rateLimits.checkSource(serving.key)
     requireSourceMac(this.#options.sourceMac, peer, serving.key)

@@ -34,6 +34,9 @@ function idIn(file: string, wanted: string): number | undefined {
  */
 export const proxyAccount = 'overlapd-proxy'
 
+/** The group that lets a supervisor report to the agent what it serves. No worker is in it. */
+export const supervisorGroup = 'overlapd-supervisor'
+
 /** @returns the number of a user given by name or number, or `undefined` when the name is unknown */
 export function userIdOf(user: string, file = '/etc/passwd'): number | undefined {
   return idIn(file, user)

@@ -8,6 +8,7 @@ import { askHealth } from './health-command.ts'
 import { nftLibrary } from './nft-library.ts'
 import { daemons } from '../cli/admin-sockets.ts'
 import type { Daemon } from '../config/defaults.ts'
+import { askFence } from './fence-findings.ts'
 
 /** What one look at the host found. */
 export interface Finding {
@@ -143,6 +144,7 @@ export const doctorChecks: readonly DoctorCheck[] = [
     run: (context) =>
       Promise.all(daemons.map((daemon) => daemonFinding(daemon, context.addressOf(daemon)))),
   },
+  { name: 'fence', run: (context) => askFence(context.addressOf('agent')) },
   { name: 'configuration', run: (context) => context.configFiles.map(configFinding) },
   {
     name: 'nftables',

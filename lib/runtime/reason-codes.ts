@@ -188,6 +188,15 @@ export const reasonCodes = {
     operatorAction:
       'The certificate of the proxy does not cover this router or network. Compare with the scopes allowed to it.',
   },
+  scope_not_served: {
+    status: 503,
+    publicText: 'The network is changing, try again',
+    retryAfter: 1,
+    logLevel: 'warn',
+    fault: 'proxy',
+    operatorAction:
+      'A worker of this host asked for a router or network that its supervisor does not report as served. Nothing if the namespace is new or just gone. Otherwise "overlapd status" shows who reports: an older overlapd-proxy that took the place of one that did needs a restart of the agent, and a worker that asks for many others was broken into.',
+  },
   no_network: {
     status: 404,
     publicText: 'No network is known for the place this request came through',

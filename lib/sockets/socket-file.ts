@@ -12,7 +12,7 @@ import {
 } from 'node:fs'
 import type { Server } from 'node:net'
 import { dirname, join } from 'node:path'
-import { groupIdOf, proxyAccount, userIdOf } from '../files/accounts.ts'
+import { groupIdOf, userIdOf } from '../files/accounts.ts'
 import type { Count } from '../runtime/clock.ts'
 import { causeText } from '../runtime/errors.ts'
 import { bindPrivately, clearStaleSocket } from './private-socket.ts'
@@ -30,8 +30,8 @@ export interface SocketFileOptions {
   readonly user?: string | undefined
   /** The same for the group (`metadata_proxy_group`). */
   readonly group?: string | undefined
-  /** With permission bits and without a group: whether the group of the proxy's workers gets it, where there is one. */
-  readonly isForWorkers?: boolean
+  /** With permission bits and without a group: the one that gets it where it exists and we may give it, such as that of the workers. */
+  readonly usualGroup?: string | undefined
   /** Connections that may wait to be accepted. */
   readonly backlog: Count
 }
@@ -49,8 +49,8 @@ function known(kind: 'user' | 'group', name: string | undefined): number | undef
 }
 
 /** Only root may give a file to a group that it is no member of. */
-function workersGroup(groupFile: string): number | undefined {
-  const groupId = groupIdOf(proxyAccount, groupFile)
+function givableGroup(name: string, groupFile: string): number | undefined {
+  const groupId = groupIdOf(name, groupFile)
   const isMember = groupId !== undefined && (process.getgroups?.() ?? []).includes(groupId)
   return isMember || process.geteuid?.() === 0 ? groupId : undefined
 }
@@ -120,8 +120,10 @@ export async function listenOnSocketFile(
   try {
     if (typeof mode === 'number') {
       const userId = known('user', options.user)
+      const { usualGroup } = options
       const given = known('group', options.group)
-      const groupId = given ?? (options.isForWorkers === true ? workersGroup(groupFile) : undefined)
+      const groupId =
+        given ?? (usualGroup === undefined ? undefined : givableGroup(usualGroup, groupFile))
       if (userId !== undefined || groupId !== undefined) {
         chownSync(unfinished, userId ?? -1, groupId ?? -1)
       }

@@ -18,6 +18,7 @@ import type { Listeners } from '../namespaces/listeners.ts'
 import type { AgentAddresses } from '../supervisor/agent-addresses.ts'
 import type { WorkerPool } from '../supervisor/worker-pool.ts'
 import type { OvnProvision } from '../ovn-provision/ovn-provision.ts'
+import type { Announcer } from '../served-scopes/announcer.ts'
 
 export interface ProxyAdminOptions {
   readonly config: Pick<ProxyConfig, 'admin' | 'agent' | 'agents'>
@@ -26,6 +27,7 @@ export interface ProxyAdminOptions {
   readonly interception: Interception
   readonly canary?: Pick<Canary, 'stateOf'> | undefined
   readonly ovnProvision?: Pick<OvnProvision, 'status' | 'readiness'> | undefined
+  readonly announcer: Pick<Announcer, 'status'>
   readonly pool: WorkerPool
   readonly auditor: Pick<ProxyAuditor, 'audit'>
   readonly registry: Registry
@@ -105,6 +107,7 @@ export class ProxyAdmin {
       version: this.#version,
       pid: process.pid,
       agents: agentStatuses(config, workers),
+      servedScopes: this.#options.announcer.status,
       ...(certificate && { certificate }),
       namespaces,
       refused: refused(),

@@ -13,6 +13,7 @@ import type { NamespaceState } from '../namespaces/listeners.ts'
 import type { NamespaceKind } from '../namespaces/identity.ts'
 import type { WorkerState } from '../supervisor/worker-process.ts'
 import type { ProvisionState } from '../ovn-provision/provisioner.ts'
+import type { ScopesLinkStatus } from '../served-scopes/scopes-link.ts'
 
 /** What the gauges are read from at each scrape. */
 export interface ProxyGauges {
@@ -23,6 +24,7 @@ export interface ProxyGauges {
   workerStates(): readonly WorkerState[]
   countCanaries(visit: (kind: NamespaceKind, state: CanaryState) => void): void
   refusedNamespaces(): number
+  scopesLinks(): readonly ScopesLinkStatus[]
   /** When the certificate of this host ends, in seconds since 1970; absent without one. */
   certificateEnd(): number | undefined
   /** Absent where OVN networks are not provisioned. */
@@ -149,6 +151,15 @@ function gaugesOf(gauges: ProxyGauges): readonly Gauge[] {
       registers,
       collect() {
         this.set(gauges.refusedNamespaces())
+      },
+    }),
+    new Gauge({
+      name: named('reported_scopes'),
+      help: 'Scopes that an agent of this host has accepted as served here; 0 while it receives none.',
+      labelNames: ['agent'],
+      registers,
+      collect() {
+        for (const { socket, scopes } of gauges.scopesLinks()) this.set({ agent: socket }, scopes)
       },
     }),
     new Gauge({

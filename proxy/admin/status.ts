@@ -3,6 +3,7 @@ import type { InterceptionState } from '../interception/interception.ts'
 import type { NamespaceStatus } from '../namespaces/listeners.ts'
 import type { RefusedNamespace } from '../namespaces/plan-attachments.ts'
 import type { OvnProvisionStatus } from '../ovn-provision/ovn-provision.ts'
+import type { ScopesLinkStatus } from '../served-scopes/scopes-link.ts'
 import type { WorkerStatus } from '../supervisor/worker-pool.ts'
 import type { AgentStatus } from './agent-status.ts'
 
@@ -19,6 +20,8 @@ export interface ProxyStatus {
   readonly version: string
   readonly pid: number
   readonly agents: readonly AgentStatus[]
+  /** Which agents of this host receive what it serves. */
+  readonly servedScopes: readonly ScopesLinkStatus[]
   /** Of this host, for agents of others. */
   readonly certificate?: { readonly ends: string; readonly refusedFiles?: string }
   readonly namespaces: readonly ServedNamespace[]

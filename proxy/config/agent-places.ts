@@ -3,11 +3,12 @@ import { isAbsolute, resolve } from 'node:path'
 import { systemClock } from '../../lib/runtime/clock.ts'
 import type { ConfigProblem, ValueOf } from '../../lib/config/entry.ts'
 import { defaultSockets } from '../../lib/config/defaults.ts'
-import { leafOption, text } from '../../lib/config/option.ts'
+import { leafOption, path, text } from '../../lib/config/option.ts'
 import { mutualTls, mutualTlsFiles } from '../../lib/config/shared-options.ts'
 import { list, optional, section } from '../../lib/config/structure.ts'
 import { hostText } from '../../lib/identity/tcp-address.ts'
 import { tlsFilesProblem } from '../../lib/files/tls-material.ts'
+import { scopesSocketBeside } from '../../lib/wire/served-scopes.ts'
 
 /** An agent on this host, or on another. */
 export type AgentPlace =
@@ -79,6 +80,25 @@ export interface AgentPlacesConfig {
 /** The agents in order of preference. */
 export function agentPlaces({ agents, agent }: AgentPlacesConfig): readonly AgentPlace[] {
   return agents.length > 0 ? agents : [{ kind: 'unix', socket: agent.socket }]
+}
+
+/** The option `agent.scopes_sockets`. */
+export const scopesSockets = optional(
+  list(path({ help: 'One socket.' }), {
+    help: 'UNIX sockets on which overlapd-agent of this host receives which routers and networks the host serves (served_scopes.socket there). By default one beside the socket of each agent: agent-scopes.sock beside agent.sock.',
+    max: 16,
+  }),
+)
+
+/** Where the agents of this host receive what it serves. Those of other hosts know by certificates. */
+export function scopesSocketsOf({
+  agents,
+  agent,
+}: AgentPlacesConfig & {
+  readonly agent: { readonly scopes_sockets: readonly string[] | undefined }
+}): readonly string[] {
+  const local = agentPlaces({ agents, agent }).filter((place) => place.kind === 'unix')
+  return agent.scopes_sockets ?? local.map(({ socket }) => scopesSocketBeside(socket))
 }
 
 /** What no single option can know. */

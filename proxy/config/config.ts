@@ -11,7 +11,7 @@ import type { ConfigOf, ConfigProblem } from '../../lib/config/entry.ts'
 import { bytes, duration, flag, integer, oneOf, path, text } from '../../lib/config/option.ts'
 import { adminTable, log, servingLimits, tcpAddress } from '../../lib/config/shared-options.ts'
 import { list, optional, section } from '../../lib/config/structure.ts'
-import { agentPlaceProblems, agentsOption, agentTls } from './agent-places.ts'
+import { agentPlaceProblems, agentsOption, agentTls, scopesSockets } from './agent-places.ts'
 import type { NamespaceMapping } from '../namespaces/plan-attachments.ts'
 import { identityOf, namespaceKinds } from '../namespaces/identity.ts'
 import { ovnProvisionOption, ovnProvisionProblems } from '../ovn-provision/config.ts'
@@ -81,6 +81,7 @@ const table = {
       help: "UNIX socket of overlapd-agent, or of Neutron's own metadata agent.",
       default: defaultSockets.agent,
     }),
+    scopes_sockets: scopesSockets,
     tls: optional(agentTls),
     connections: integer({
       help: 'Connections to each agent that each worker holds at most.',

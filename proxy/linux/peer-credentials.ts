@@ -1,30 +1,22 @@
-/** Which process connected to this UNIX socket? Said by the kernel, not by the process. */
+/** Which process connected to this UNIX socket, as the supervisor and its workers ask the kernel? */
 import type { Socket } from 'node:net'
-import { callLibc, linux } from './libc.ts'
+import {
+  descriptorOf,
+  peerCredentials,
+  type PeerCredentials,
+} from '../../lib/sockets/peer-credentials.ts'
+import { callLibc } from './libc.ts'
 
-/** A process at the other end, as it was when it connected. */
-export interface Peer {
-  /** 0 when it lives in a PID namespace that is not seen from here. */
-  readonly pid: number
-  readonly userId: number
-}
-
-/** `struct ucred`: three integers. @see unix(7) SO_PEERCRED */
-const credentialBytes = 12
+/** A process at the other end. */
+export type Peer = PeerCredentials
 
 /** @throws {SystemCallError} when the socket is no UNIX stream socket */
 export function peerOfDescriptor(fd: number): Peer {
-  const bytes = Buffer.alloc(credentialBytes)
-  const length = Buffer.alloc(4)
-  length.writeUInt32LE(credentialBytes)
-  callLibc('getsockopt', fd, linux.SOL_SOCKET, linux.SO_PEERCRED, bytes, length)
-  return { pid: bytes.readInt32LE(0), userId: bytes.readUInt32LE(4) }
+  return peerCredentials(fd, (...values) => void callLibc('getsockopt', ...values))
 }
 
 /** @returns `undefined` when the socket is closed already */
 export function peerOf(socket: Socket): Peer | undefined {
-  // Node offers no other way to the descriptor.
-  const { _handle: handle } = socket as Socket & { _handle?: { fd?: number } | null }
-  const fd = handle?.fd
-  return fd === undefined || fd < 0 ? undefined : peerOfDescriptor(fd)
+  const fd = descriptorOf(socket)
+  return fd === undefined ? undefined : peerOfDescriptor(fd)
 }

@@ -88,9 +88,10 @@ const rules: readonly Rule[] = [
 /** The only importers of each package, so that swapping it touches one place. */
 const gatekeepers: Readonly<Record<string, { readonly files: RegExp; readonly reason: string }>> = {
   koffi: {
-    files: /^proxy\/(?:linux\/libc|netlink\/nftables)\.ts$/,
+    files:
+      /^(?:proxy\/(?:linux\/libc|netlink\/nftables)|agent-side\/served-scopes\/peer-user)\.ts$/,
     reason:
-      "foreign functions are declared in one file that can be read in one go; netfilter's library, which only the supervisor loads, in its own",
+      "foreign functions are declared in one file that can be read in one go; netfilter's library, which only the supervisor loads, in its own; the agent makes one call of them",
   },
   amqplib: {
     files: /^agent-side\/ports\/neutron-rpc\//,

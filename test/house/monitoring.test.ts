@@ -37,6 +37,14 @@ function exportedMetrics(): ReadonlyMap<string, Exported> {
     directory: { readiness: () => ({ ready: true }) },
   })
   metrics.watchCertificates([])
+  const fence = {
+    state: 'open',
+    scopes: 0,
+    supervisors: 0,
+    areWorkersApart: true,
+    waiting: 0,
+  } as const
+  metrics.watchFence({ status: fence })
   new LimitMetrics(agent).watch({
     limit: { value: 1 },
     gate: { running: 0, waiting: 0 },
@@ -53,6 +61,7 @@ function exportedMetrics(): ReadonlyMap<string, Exported> {
     workerStates: () => [],
     countCanaries: () => undefined,
     refusedNamespaces: () => 0,
+    scopesLinks: () => [{ socket: 'a', state: 'accepted', scopes: 1 }],
     certificateEnd: () => 0,
     ovnProvision: { countNetworks: () => undefined, isLive: () => true },
   })

@@ -9,6 +9,7 @@ import {
   socketModeBits,
 } from '../../../lib/sockets/socket-file.ts'
 import { scratchFolder } from '../../support/scratch-folder.ts'
+import { proxyAccount } from '../../../lib/files/accounts.ts'
 
 const own = { userId: 1000, groupId: 1000 }
 /** Mode, user, group, permission bits; a foreign user is one with another number than ours. */
@@ -92,11 +93,11 @@ t.test('listenOnSocketFile() lets the workers of the proxy in', { skip }, async 
     return statSync(path).gid
   }
 
-  t.equal(await groupOf('theirs', { isForWorkers: true }), 56)
-  t.equal(await groupOf('named', { isForWorkers: true, group: '34' }), 34)
+  t.equal(await groupOf('theirs', { usualGroup: proxyAccount }), 56)
+  t.equal(await groupOf('named', { usualGroup: proxyAccount, group: '34' }), 34)
   t.equal(await groupOf('other', {}), process.getegid?.())
   t.equal(
-    await groupOf('unpacked', { isForWorkers: true }, join(folder, 'none')),
+    await groupOf('unpacked', { usualGroup: proxyAccount }, join(folder, 'none')),
     process.getegid?.(),
   )
 })

@@ -19,6 +19,7 @@ const status: ProxyStatus = {
   agents: [
     { agent: '/run/agent.sock', up: 1, down: 1, answering: 0, lastFailure: 'connect EACCES' },
   ],
+  servedScopes: [],
   namespaces: [
     namespace('qrouter-well'),
     namespace('qrouter-<b>ill</b>', { state: 'failed', why: 'held by <i>1, haproxy</i>' }),

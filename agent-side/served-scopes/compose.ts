@@ -1,0 +1,49 @@
+/** How do the parts that keep workers to the scopes of their host come together? */
+import { supervisorGroup, userIdOf } from '../../lib/files/accounts.ts'
+import type { Clock, Count } from '../../lib/runtime/clock.ts'
+import type { Logger } from '../../lib/runtime/log.ts'
+import type { AgentConfig } from '../config/config.ts'
+import {
+  ConnectionRefusals,
+  type ConnectionRefusalsOptions,
+} from '../listeners/connection-refusals.ts'
+import { scopesSocket } from './config.ts'
+import { Fence, type FenceObserver } from './fence.ts'
+import { ScopesListener } from './listener.ts'
+import { markerBeside } from './marker.ts'
+import { PeerUsers } from './peer-user.ts'
+
+/** Some supervisors that connect at the same time. */
+const backlog: Count = 64
+
+/** The fence, where it receives reports, and who knows the accounts of those who connect. */
+export interface Fencing {
+  readonly fence: Fence
+  readonly listener: ScopesListener
+  readonly users: PeerUsers
+}
+
+/** @returns `undefined` where no worker of this host connects, or they may ask for every scope */
+export function composeFencing(
+  config: AgentConfig,
+  { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
+  observer: FenceObserver & NonNullable<ConnectionRefusalsOptions['observer']>,
+): Fencing | undefined {
+  const path = scopesSocket(config)
+  const { fence: mode, mode: bits, group, supervisor } = config.served_scopes
+  if (path === undefined || mode === 'never') return undefined
+  const users = new PeerUsers()
+  const accounts = [0, process.geteuid?.(), supervisor && userIdOf(supervisor)]
+  const supervisors = new Set(accounts.filter((user) => typeof user === 'number'))
+  const marker = markerBeside(path, logger)
+  const fence = new Fence({ mode, marker, supervisors, clock, observer })
+  const listener = new ScopesListener({
+    fence,
+    socket: { path, mode: bits, group, usualGroup: supervisorGroup, backlog },
+    supervisors,
+    userOf: (socket) => users.userOf(socket),
+    refusals: new ConnectionRefusals({ clock, logger, observer }),
+    clock,
+  })
+  return { fence, listener, users }
+}

@@ -1,0 +1,45 @@
+import { createServer } from 'node:http'
+import { once } from 'node:events'
+import t from 'tap'
+import { askFence, fenceFindings } from '../../../lib/operator/fence-findings.ts'
+import { scratchFolder } from '../../support/scratch-folder.ts'
+
+const closed = { state: 'closed', scopes: 3, supervisors: 1, areWorkersApart: true, waiting: 0 }
+const findings = (servedScopes: unknown) => fenceFindings({ servedScopes })
+
+t.test('fenceFindings tell how far a broken worker reaches, and what to do', async (t) => {
+  t.strictSame(findings(closed), [
+    { level: 'ok', what: 'the fence is closed around 3 scopes of this host' },
+  ])
+  t.match(findings({ ...closed, state: 'open' }), [
+    { level: 'warn', what: /^the fence is open/, todo: /^Update overlapd-proxy/ },
+  ])
+  t.match(findings({ state: 'off' }), [
+    { level: 'warn', what: /^the fence is open/, todo: /"automatic"/ },
+  ])
+  t.match(findings({ ...closed, supervisors: 0 }), [
+    { level: 'warn', what: /no supervisor is connected/, todo: /restart the agent/ },
+  ])
+  t.match(findings({ ...closed, areWorkersApart: false }), [
+    { level: 'warn', what: /an account that may report/, todo: /workers.user/ },
+  ])
+})
+
+t.test('fenceFindings say nothing where no worker connects, or the agent is older', async (t) => {
+  for (const status of [undefined, 7, {}, { servedScopes: 'closed' }]) {
+    t.strictSame(fenceFindings(status), [])
+  }
+})
+
+t.test('askFence asks the agent, and leaves one that cannot be reached to others', async (t) => {
+  t.strictSame(await askFence('/nowhere/admin.sock'), [])
+  const path = `${scratchFolder(t)}/admin.sock`
+  const server = createServer((_request, response) => {
+    response.setHeader('content-type', 'application/json')
+    response.end(JSON.stringify({ servedScopes: closed }))
+  })
+  server.listen(path)
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  t.match(await askFence(path), [{ level: 'ok' }])
+})
