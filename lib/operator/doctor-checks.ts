@@ -9,15 +9,7 @@ import { nftLibrary } from './nft-library.ts'
 import { daemons } from '../cli/admin-sockets.ts'
 import type { Daemon } from '../config/defaults.ts'
 import { askFence } from './fence-findings.ts'
-
-/** What one look at the host found. */
-export interface Finding {
-  readonly level: 'ok' | 'warn' | 'fail'
-  /** What was looked at and how it stands. */
-  readonly what: string
-  /** What the operator should do; absent where nothing is to be done. */
-  readonly todo?: string
-}
+import type { Finding } from './finding.ts'
 
 /** What checks may look at. */
 export interface DoctorContext {

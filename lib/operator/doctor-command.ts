@@ -3,12 +3,8 @@ import { systemClock } from '../runtime/clock.ts'
 import { causeText } from '../runtime/errors.ts'
 import { terminalText } from '../observe/text-table.ts'
 import { adminAddress, adminOption, daemons } from '../cli/admin-sockets.ts'
-import {
-  doctorChecks,
-  type DoctorCheck,
-  type DoctorContext,
-  type Finding,
-} from './doctor-checks.ts'
+import { doctorChecks, type DoctorCheck, type DoctorContext } from './doctor-checks.ts'
+import type { Finding } from './finding.ts'
 import type { CommandSpec } from '../cli/command.ts'
 
 /** A finding under the name of its check. */

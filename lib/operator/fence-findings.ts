@@ -1,7 +1,7 @@
 /** May a worker of this host that was broken into ask for what other hosts serve? */
 import { isMapping } from '../config/entry.ts'
 import { AdminUnreachableError, askAdminJson, type AdminAddress } from '../http/admin-client.ts'
-import type { Finding } from './doctor-checks.ts'
+import type { Finding } from './finding.ts'
 
 const danger = 'a worker that is broken into gets answers for every network of the cloud'
 

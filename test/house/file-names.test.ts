@@ -53,6 +53,7 @@ t.test('each file of lib/ has its test', async (t) => {
     'lib/cli/config-command.ts': 'test/lib/cli/command.test.ts',
     'deploy/overlapd/demo-command.ts': 'test/deploy/overlapd/operator-program.test.ts',
     'lib/operator/doctor-command.ts': 'test/deploy/overlapd/operator-program.test.ts',
+    'lib/operator/finding.ts': 'test/lib/operator/fence-findings.test.ts',
     'lib/operator/explain-command.ts': 'test/deploy/overlapd/operator-program.test.ts',
     'lib/runtime/package-version.ts': 'test/lib/cli/command.test.ts',
     'lib/operator/nft-library.ts': 'test/lib/operator/doctor-checks.test.ts',

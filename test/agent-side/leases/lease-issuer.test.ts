@@ -236,6 +236,32 @@ t.test('LeaseDesk leases nothing of one ingress port to another', async (t) => {
   t.match(worker.news.at(-1), { kind: 'lease', ask: 2 })
 })
 
+t.test('LeaseDesk leases within the fence, and takes back what falls outside of it', async (t) => {
+  const served = new Set<string>()
+  let narrow = (): void => undefined
+  const { resolve, holder } = stage(t, {
+    fence: {
+      admits: (one) => served.has(one),
+      onNarrowed(listener) {
+        narrow = listener
+        return () => undefined
+      },
+    },
+  })
+  const worker = holder()
+  await resolve(keyOf(1))
+  worker.ask(1, keyOf(1))
+  t.match(worker.news.at(-1), { kind: 'refused', ask: 1 })
+  served.add(`network/${networkId(1)}`)
+  worker.ask(2, keyOf(1))
+  t.match(worker.news.at(-1), { kind: 'lease', lease: 1 })
+  narrow()
+  t.match(worker.news.at(-1), { kind: 'lease' }, 'it is served as before')
+  served.clear()
+  narrow()
+  t.strictSame(worker.news.at(-1), { kind: 'revoke', leases: [1] })
+})
+
 /** Ids of ports differ in their first characters, as Neutron's do. */
 function routerPortId(number: number): PortId | undefined {
   return parsePortId(`${number}2345678-9abc-4000-8000-000000000001`)
