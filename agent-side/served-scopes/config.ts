@@ -1,7 +1,7 @@
 /** What can an operator decide about the scopes that workers may ask for? */
 import { userIdOf } from '../../lib/files/accounts.ts'
 import type { ConfigProblem, Table } from '../../lib/config/entry.ts'
-import { leafOption, oneOf, path, text } from '../../lib/config/option.ts'
+import { fileMode, oneOf, path, text } from '../../lib/config/option.ts'
 import { optional } from '../../lib/config/structure.ts'
 import { scopesSocketBeside } from '../../lib/wire/served-scopes.ts'
 
@@ -16,18 +16,11 @@ export const servedScopesTable = {
       help: 'UNIX socket for the reports. By default it is beside the socket of the first listener for overlapd-proxy: agent-scopes.sock beside agent.sock.',
     }),
   ),
-  mode: leafOption<number>(
-    {
-      type: 'file mode',
-      expected: 'an octal file mode in quotes such as "0660", closed to other users',
-      parse: ({ value }) =>
-        typeof value === 'string' && /^0?[0-7]{2}0$/.test(value)
-          ? Number.parseInt(value, 8)
-          : undefined,
-      show: (mode) => `0${mode.toString(8).padStart(3, '0')}`,
-    },
-    { help: 'Permission bits of the socket for the reports.', default: '0660' },
-  ),
+  mode: fileMode({
+    help: 'Permission bits of the socket for the reports.',
+    default: '0660',
+    isForFew: true,
+  }),
   group: optional(
     text({
       help: 'Group of the socket for the reports, never one of the workers. By default overlapd-supervisor where that group exists; without a group only the owner and a root with every capability can connect.',
