@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Clock, Count, Milliseconds } from '../../lib/runtime/clock.ts'
 import type { PortId } from '../../lib/identity/ids.ts'
+import type { SourceMacPolicy } from './identity-policy.ts'
 import type { LookupKey, Verdict } from './resolution.ts'
 import { ScopedMemory } from './scoped-clock-cache.ts'
 
@@ -23,7 +24,11 @@ export class MacMemory {
   /** Ports that were heard with their own MAC. */
   readonly #onLink: LRUCache<PortId, true>
 
-  constructor(clock: Clock, max: Count) {
+  /** Where the source MAC counts for nothing, it is no reason to refuse anybody either. */
+  readonly #isOff: boolean
+
+  constructor(clock: Clock, max: Count, policy: SourceMacPolicy) {
+    this.#isOff = policy === 'off'
     this.#macs = new ScopedMemory({ clock, max, ttl: remembered })
     this.#onLink = new LRUCache({ max, ttl: rememberedOnLink, ttlResolution: 0, perf: clock })
   }
@@ -41,7 +46,7 @@ export class MacMemory {
 
   /** The verdict, or a refusal when it takes for a routed guest what is none. */
   withoutImpostors<One extends Verdict>(key: LookupKey, verdict: One): One | Verdict {
-    if (verdict.kind !== 'found' || verdict.basis !== 'routed') return verdict
+    if (this.#isOff || verdict.kind !== 'found' || verdict.basis !== 'routed') return verdict
     const isKnownOnLink = verdict.evidence.byMac.length > 0
     const why = this.#whyNotRouted(key, verdict.identity.portId, isKnownOnLink)
     if (why === undefined) return verdict

@@ -119,7 +119,7 @@ export class Resolver {
   constructor(options: ResolverOptions) {
     this.#options = options
     this.#cache = new ResolutionCache(options.clock, this.#changes, options.cache)
-    this.#macs = new MacMemory(options.clock, options.cache.max)
+    this.#macs = new MacMemory(options.clock, options.cache.max, options.sourceMac)
     this.#flights = new SingleFlight({
       max: options.maxQuestions,
       maxPerGroup: options.maxQuestionsPerScope,

@@ -99,3 +99,21 @@ t.test('guests that are declared behind a network are found from there alone', a
   const joined = await startAgentWithFile(t, sharedNetworkTopology, { networks })
   t.equal(await joined(request(address, throughAttackers, attacker.macAddress)), 'ingress_mismatch')
 })
+
+t.test(
+  'with source_mac off a guest behind a network is answered whatever MAC routes it',
+  async (t) => {
+    const behind = sharedNetworkTopology.networks[1]?.networkId ?? ''
+    const [toShared] = sharedNetworkTopology.routers
+    const topology = {
+      ...sharedNetworkTopology,
+      routers: toShared === undefined ? [] : [{ ...toShared, ports: toShared.ports.slice(0, 1) }],
+    }
+    const networks = { [attacker.networkId]: { behind: [behind] } }
+    const ask = await startAgentWithFile(t, topology, { networks, source_mac: 'off' })
+    const [own = ''] = attacker.fixedIps
+    t.equal(await ask(request(own, throughAttackers, attacker.macAddress)), attacker.instanceId)
+    const routed = request(address, throughAttackers, attacker.macAddress)
+    t.equal(await ask(routed), victim.instanceId, 'the one that routes has asked for itself before')
+  },
+)
