@@ -1,6 +1,11 @@
 /** What can be done with `overlapd-agent` on the command line? */
 import { readFileSync } from 'node:fs'
-import type { CommandCall, CommandSpec, ProgramSpec } from '../lib/cli/command.ts'
+import {
+  UsageError,
+  type CommandCall,
+  type CommandSpec,
+  type ProgramSpec,
+} from '../lib/cli/command.ts'
 import {
   checkCommand,
   configOptions,
@@ -10,7 +15,6 @@ import {
 } from '../lib/cli/config-command.ts'
 import { explainCommand } from '../lib/operator/explain-command.ts'
 import { healthCommand } from '../lib/operator/health-command.ts'
-import { UsageError } from '../lib/cli/usage-error.ts'
 import { computeAddress, stopGrace } from '../lib/config/defaults.ts'
 import { systemClock } from '../lib/runtime/clock.ts'
 import type { Table } from '../lib/config/entry.ts'

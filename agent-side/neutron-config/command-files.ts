@@ -1,6 +1,5 @@
-import type { CommandCall } from '../../lib/cli/command.ts'
+import { UsageError, type CommandCall } from '../../lib/cli/command.ts'
 import type { ForeignFiles, ForeignReading } from '../../lib/cli/config-command.ts'
-import { UsageError } from '../../lib/cli/usage-error.ts'
 import type { Table } from '../../lib/config/entry.ts'
 import { ConfigError } from '../../lib/config/config-error.ts'
 import { OsloValueError } from '../../lib/oslo/oslo-config.ts'

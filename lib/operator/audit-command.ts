@@ -11,8 +11,7 @@ import { AdminUnreachableError, askAdminJson, type AskOptions } from '../http/ad
 import { headedTable, terminalText } from '../observe/text-table.ts'
 import { adminAddress, adminOption, daemons } from '../cli/admin-sockets.ts'
 import type { Daemon } from '../config/defaults.ts'
-import type { CommandCall, CommandSpec } from '../cli/command.ts'
-import { UsageError } from '../cli/usage-error.ts'
+import { UsageError, type CommandCall, type CommandSpec } from '../cli/command.ts'
 
 /** Many scopes of a busy cloud, asked one network after the other. */
 const longestAudit = 300_000

@@ -6,9 +6,8 @@ import { isReasonCode, reasonRow } from '../runtime/reason-codes.ts'
 import { terminalText } from '../observe/text-table.ts'
 import { adminAddress, adminOption } from '../cli/admin-sockets.ts'
 import type { Daemon } from '../config/defaults.ts'
-import type { CommandCall, CommandSpec } from '../cli/command.ts'
+import { UsageError, type CommandCall, type CommandSpec } from '../cli/command.ts'
 import { shownValue } from './shown-value.ts'
-import { UsageError } from '../cli/usage-error.ts'
 
 /** One thing that was done for the question. */
 interface ExplainStep {

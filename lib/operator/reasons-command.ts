@@ -7,8 +7,7 @@ import {
 } from '../runtime/reason-codes.ts'
 import { closest } from '../config/suggestion.ts'
 import { textTable } from '../observe/text-table.ts'
-import type { CommandSpec } from '../cli/command.ts'
-import { UsageError } from '../cli/usage-error.ts'
+import { UsageError, type CommandSpec } from '../cli/command.ts'
 
 function allCodes(): readonly ReasonCode[] {
   return Object.keys(reasonCodes).filter(isReasonCode)

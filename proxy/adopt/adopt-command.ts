@@ -1,6 +1,10 @@
 /** What does `overlapd-proxy adopt` show and do? */
-import type { CommandCall, CommandSpec, OptionSpec } from '../../lib/cli/command.ts'
-import { UsageError } from '../../lib/cli/usage-error.ts'
+import {
+  UsageError,
+  type CommandCall,
+  type CommandSpec,
+  type OptionSpec,
+} from '../../lib/cli/command.ts'
 import { systemClock } from '../../lib/runtime/clock.ts'
 import { causeText } from '../../lib/runtime/errors.ts'
 import { scopeText } from '../../lib/identity/scope.ts'

@@ -49,7 +49,6 @@ t.test('each file of lib/ has its test', async (t) => {
     'lib/wire/metadata-address.ts': 'test/proxy/namespaces/plan-attachments.test.ts',
     'lib/config/entry.ts': 'test/lib/config/table-names.test.ts',
     'lib/cli/admin-sockets.ts': 'test/deploy/overlapd/operator-program.test.ts',
-    'lib/cli/command-options.ts': 'test/lib/cli/command.test.ts',
     'lib/cli/config-command.ts': 'test/lib/cli/command.test.ts',
     'deploy/overlapd/demo-command.ts': 'test/deploy/overlapd/operator-program.test.ts',
     'lib/operator/doctor-command.ts': 'test/deploy/overlapd/operator-program.test.ts',
@@ -61,7 +60,6 @@ t.test('each file of lib/ has its test', async (t) => {
     'lib/operator/reasons-command.ts': 'test/deploy/overlapd/operator-program.test.ts',
     'lib/operator/status-command.ts': 'test/deploy/overlapd/operator-program.test.ts',
     'lib/cli/terminal.ts': 'test/deploy/overlapd/overlapd.test.ts',
-    'lib/cli/usage-error.ts': 'test/lib/cli/command.test.ts',
   }
   // The parts of the OVSDB client are tested through it, against a server.
   const sources = paths.filter((path) => path.startsWith('lib/') && !path.startsWith('lib/ovsdb/'))

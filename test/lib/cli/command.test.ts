@@ -4,7 +4,7 @@ import { section } from '../../../lib/config/structure.ts'
 import { secretFile } from '../../../lib/config/secret-file.ts'
 import { runProgram, type ProgramSpec } from '../../../lib/cli/command.ts'
 import { checkCommand, referenceCommand } from '../../../lib/cli/config-command.ts'
-import { UsageError } from '../../../lib/cli/usage-error.ts'
+import { UsageError } from '../../../lib/cli/command.ts'
 import { FakeTerminal } from '../../support/fake-terminal.ts'
 
 const definition = {
