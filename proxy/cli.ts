@@ -11,10 +11,10 @@ import { healthCommand } from '../lib/operator/health-command.ts'
 import { stopGrace } from '../lib/config/defaults.ts'
 import { systemClock } from '../lib/runtime/clock.ts'
 import { causeText } from '../lib/runtime/errors.ts'
-import { askAdminJson } from '../lib/http/admin-client.ts'
+import type { AdminAddress } from '../lib/http/admin-client.ts'
 import { Lifecycle, stopSignal } from '../lib/runtime/lifecycle.ts'
 import { createLogger, type Logger } from '../lib/runtime/log.ts'
-import { terminalText, textTable } from '../lib/observe/text-table.ts'
+import { listCommand } from './admin/list-command.ts'
 import { adoptCommand } from './adopt/adopt-command.ts'
 import { agentPlaces, agentPlaceText } from './config/agent-places.ts'
 import { composeProxy } from './compose.ts'
@@ -29,6 +29,10 @@ import { notifyService } from './linux/sd-notify.ts'
 const program = 'overlapd-proxy'
 const options = configOptions(proxyConfig)
 
+function addressOf(call: CommandCall): AdminAddress {
+  return loadForCommand(proxyConfig, call).config.admin.socket
+}
+
 /** The grammar of `overlapd-proxy`. */
 export const proxyProgram: ProgramSpec = {
   name: program,
@@ -42,9 +46,9 @@ It holds no secret; the agent holds no privilege.`,
       program,
       daemon: 'proxy',
       options,
-      addressOf: (call) => loadForCommand(proxyConfig, call).config.admin.socket,
+      addressOf,
     }),
-    listCommand(),
+    listCommand({ options, addressOf }),
     explainDirectCommand(),
     adoptCommand({
       options,
@@ -144,75 +148,4 @@ function notifier({ terminal }: CommandCall, logger: Logger): (message: string) 
       logger.warn({ cause: causeText(cause) }, 'Cannot tell the service manager')
     }
   }
-}
-
-function listCommand(): CommandSpec {
-  return {
-    name: 'list',
-    summary: 'list the namespaces that are served, and those that are not and why',
-    options: [
-      {
-        flags: '--admin <socket>',
-        help: "path of the admin socket; the configuration's otherwise",
-      },
-      ...options,
-      { flags: '--json', help: 'print JSON' },
-    ],
-    exitCodes: [
-      [0, 'all are served'],
-      [1, 'one is not, or the proxy could not be asked'],
-      [2, 'called wrongly, or the configuration cannot be used'],
-    ],
-    async run(call) {
-      const { terminal } = call
-      const admin =
-        call.options.text('admin') ?? loadForCommand(proxyConfig, call).config.admin.socket
-      const { value } = await askAdminJson(admin, '/status')
-      const rows = rowsOf(value)
-      if (call.options.flag('json')) terminal.out(`${JSON.stringify(value, undefined, 2)}\n`)
-      else terminal.out(textTable([['NAMESPACE', 'SCOPE', 'STATE', 'LISTENERS', 'WHY'], ...rows]))
-      return rows.every(([, , state]) => state === 'serving') ? 0 : 1
-    },
-  }
-}
-
-function rowsOf(status: unknown): string[][] {
-  const served = listIn(status, 'namespaces').map((one) => [
-    textIn(one, 'netns'),
-    textIn(one, 'scope'),
-    textIn(one, 'interception') === 'failed' ? 'failed' : textIn(one, 'state'),
-    listIn(one, 'listeners').map(String).join(' '),
-    textIn(one, 'why'),
-  ])
-  const refused = listIn(status, 'refused').map((one) => [
-    textIn(one, 'netns'),
-    '',
-    'refused',
-    '',
-    textIn(one, 'why'),
-  ])
-  const unprovisioned = listIn(fieldOf(status, 'ovnProvision'), 'troubles').map((one) => [
-    textIn(one, 'netns'),
-    '',
-    'not provisioned',
-    '',
-    textIn(one, 'why'),
-  ])
-  return [...served, ...refused, ...unprovisioned].map((row) => row.map(terminalText))
-}
-
-function fieldOf(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null
-    ? (value as Readonly<Record<string, unknown>>)[name]
-    : undefined
-}
-
-function textIn(value: unknown, name: string): string {
-  const text = fieldOf(value, name)
-  return typeof text === 'string' ? text : ''
-}
-
-function listIn(value: unknown, name: string): readonly unknown[] {
-  const list = fieldOf(value, name)
-  return Array.isArray(list) ? (list as readonly unknown[]) : []
 }

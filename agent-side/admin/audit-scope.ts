@@ -1,5 +1,5 @@
 /** Whom would each address of a scope be answered as? The real policy decides, for every port that is there. */
-import type { AuditCode, AuditFinding } from '../../lib/observe/audit-findings.ts'
+import type { AuditCode, AuditFinding } from '../../lib/operator/audit-findings.ts'
 import type { NetworkId } from '../../lib/identity/ids.ts'
 import type { IpAddress } from '../../lib/identity/ip-address.ts'
 import type { MacAddress } from '../../lib/identity/mac-address.ts'

@@ -4,7 +4,8 @@ import {
   certificateFindings,
   type AuditFinding,
   type AuditReport,
-} from '../../lib/observe/audit-findings.ts'
+  wholeFinding,
+} from '../../lib/operator/audit-findings.ts'
 import type { Clock, Count, EpochMilliseconds, Milliseconds } from '../../lib/runtime/clock.ts'
 import { causeText, MetadataError } from '../../lib/runtime/errors.ts'
 import type { NetworkId } from '../../lib/identity/ids.ts'
@@ -121,7 +122,7 @@ export class Auditor {
         upstreams: this.#parts.upstreams.all.length,
       },
       notes,
-      findings,
+      findings: findings.map(wholeFinding),
       ...(request.withAnswers && { answers }),
     }
   }

@@ -3,6 +3,7 @@ import { Cancellation } from '../../lib/runtime/cancellation.ts'
 import type { Clock, Milliseconds } from '../../lib/runtime/clock.ts'
 import { causeText, MetadataError } from '../../lib/runtime/errors.ts'
 import { reasonRow, type ReasonCode } from '../../lib/runtime/reason-codes.ts'
+import type { ExplainStep, Explanation } from '../../lib/operator/explanation.ts'
 import { scopeText } from '../../lib/identity/scope.ts'
 import type { Upstreams } from '../compute/upstreams.ts'
 import type { Decision, DecisionLog } from '../requests/decision-log.ts'
@@ -11,14 +12,8 @@ import type { SourceMacPolicy } from '../resolve/identity-policy.ts'
 import type { LookupKey, Resolution } from '../resolve/resolution.ts'
 import type { Resolver } from '../resolve/resolver.ts'
 import { shownPort, shownVerdict } from '../resolve/operator-view.ts'
-import { Trace, type TraceStep } from '../resolve/trace.ts'
+import { Trace } from '../resolve/trace.ts'
 import type { Fence } from '../served-scopes/fence.ts'
-
-/** The body of `/explain`: `{"steps":[{"step":"ports","detail":{…},"ms":0.4}],"verdict":{"kind":"found",…}}`. */
-export interface Explanation {
-  readonly steps: readonly TraceStep[]
-  readonly verdict: Readonly<Record<string, unknown>>
-}
 
 export interface ExplainerOptions {
   readonly resolver: Resolver
@@ -121,8 +116,8 @@ export class Explainer {
 /** A decision as steps. Only their order and the total time are known afterwards. */
 function explainedDecision(decision: Decision, upstreams: Upstreams): Explanation {
   const { key, resolution, upstream, reason, status, span, outcome } = decision
-  const steps: TraceStep[] = []
-  const note = (step: string, detail: TraceStep['detail'], ms: Milliseconds): void => {
+  const steps: ExplainStep[] = []
+  const note = (step: string, detail: ExplainStep['detail'], ms: Milliseconds): void => {
     steps.push({ step, detail, ms })
   }
   note(

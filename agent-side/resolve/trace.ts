@@ -1,13 +1,5 @@
-import type { Clock, Milliseconds, MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
-
-/** One thing that was done for a request: `{ step: 'ports', detail: {…}, ms: 1.2 }`. */
-export interface TraceStep {
-  readonly step: string
-  /** For the operator; never a secret or a signature. */
-  readonly detail: Readonly<Record<string, unknown>>
-  /** Since the trace began. */
-  readonly ms: Milliseconds
-}
+import type { ExplainStep } from '../../lib/operator/explanation.ts'
+import type { Clock, MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
 
 /**
  * Records what the one code path does while it does it, for `explain`. Callers write `trace?.note(…)`, so that a
@@ -16,7 +8,7 @@ export interface TraceStep {
 export class Trace {
   readonly #clock: Clock
   readonly #began: MonotonicMilliseconds
-  readonly #steps: TraceStep[] = []
+  readonly #steps: ExplainStep[] = []
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -28,7 +20,7 @@ export class Trace {
     this.#steps.push({ step, detail, ms })
   }
 
-  get steps(): readonly TraceStep[] {
+  get steps(): readonly ExplainStep[] {
     return this.#steps
   }
 }

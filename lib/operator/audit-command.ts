@@ -1,13 +1,7 @@
-import {
-  auditCodes,
-  auditRow,
-  isAuditCode,
-  type AuditCode,
-  type AuditFinding,
-  type AuditLevel,
-} from '../observe/audit-findings.ts'
 import { isMapping } from '../config/entry.ts'
 import { AdminUnreachableError, askAdminJson, type AskOptions } from '../http/admin-client.ts'
+import { mappings, textOf, texts } from './answer-fields.ts'
+import { findingsText, levels, readFindings, type Finding } from './finding.ts'
 import { headedTable, terminalText } from '../observe/text-table.ts'
 import { adminAddress, adminOption, daemons } from '../cli/admin-sockets.ts'
 import type { Daemon } from '../config/defaults.ts'
@@ -21,7 +15,7 @@ interface DaemonAudit {
   readonly daemon: Daemon
   readonly checked: Readonly<Record<string, unknown>>
   readonly notes: readonly string[]
-  readonly findings: readonly AuditFinding[]
+  readonly findings: readonly Finding[]
   readonly scopes: readonly string[]
   readonly answers: readonly Readonly<Record<string, unknown>>[]
 }
@@ -30,21 +24,6 @@ interface DaemonAudit {
 interface Unasked {
   readonly daemon: Daemon
   readonly why: string
-}
-
-function texts(value: unknown): readonly string[] {
-  return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : []
-}
-
-function mappings(value: unknown): readonly Readonly<Record<string, unknown>>[] {
-  return Array.isArray(value) ? (value as readonly unknown[]).filter(isMapping) : []
-}
-
-function readFinding(value: Readonly<Record<string, unknown>>): AuditFinding | undefined {
-  const { code, about, what } = value
-  return isAuditCode(code) && typeof about === 'string' && typeof what === 'string'
-    ? { code, about, what }
-    : undefined
 }
 
 async function ask(
@@ -61,7 +40,7 @@ async function ask(
         daemon,
         checked: isMapping(value['checked']) ? value['checked'] : {},
         notes: texts(value['notes']),
-        findings: mappings(value['findings']).flatMap((one) => readFinding(one) ?? []),
+        findings: readFindings(value['findings']),
         scopes: texts(value['scopes']),
         answers: mappings(value['answers']),
       }
@@ -90,37 +69,10 @@ async function askAll(
   return [...asked, await ask('agent', call, { json })]
 }
 
-const levels: readonly AuditLevel[] = ['fail', 'warn']
-
-function codesOf(level: AuditLevel): readonly AuditCode[] {
-  return Object.keys(auditCodes)
-    .filter(isAuditCode)
-    .filter((code) => auditRow(code).level === level)
-}
-
-/** What is worst comes first; what is to be done is said once for all findings of a kind. */
-function findingsText(findings: readonly AuditFinding[]): string {
-  return levels
-    .flatMap(codesOf)
-    .map((code) => {
-      const found = findings.filter((one) => one.code === code)
-      if (found.length === 0) return ''
-      const { level, todo } = auditRow(code)
-      const lines = found.map(
-        ({ about, what }) => `      ${terminalText(about)}: ${terminalText(what)}\n`,
-      )
-      return `${level}  ${code} (${found.length})\n${lines.join('')}      → ${todo}\n`
-    })
-    .join('')
-}
-
 function answersText(answers: DaemonAudit['answers']): string {
   const columns = ['scope', 'address', 'macAddress', 'instanceId', 'reason']
   const rows = answers.map((answer) =>
-    columns.map((column) => {
-      const value = answer[column]
-      return typeof value === 'string' ? terminalText(value) : ''
-    }),
+    columns.map((column) => terminalText(textOf(answer[column]))),
   )
   const headings = ['scope', 'address', 'MAC', 'answered as', 'refused because']
   return rows.length === 0 ? '' : `${headedTable(headings, rows)}\n`
@@ -133,11 +85,12 @@ function checkedText({ daemon, checked }: DaemonAudit): string {
   return `${daemon}: looked at ${counts.join(', ')}\n`
 }
 
-function summary(findings: readonly AuditFinding[]): string {
+function summary(findings: readonly Finding[]): string {
   if (findings.length === 0) return 'Nothing found.\n'
-  const counts = levels.map(
-    (level) => `${findings.filter(({ code }) => auditRow(code).level === level).length} ${level}`,
-  )
+  const counts = levels.flatMap((level) => {
+    const count = findings.filter((one) => one.level === level).length
+    return count === 0 ? [] : [`${count} ${level}`]
+  })
   return `${findings.length} found: ${counts.join(', ')}.\n`
 }
 
@@ -184,13 +137,12 @@ refuse our secret, refusals of the last hour. Changes nothing, and no guest wait
       const unasked = all.filter((one): one is Unasked => !isAsked(one))
       const findings = asked.flatMap((one) => one.findings)
       if (options.flag('json')) {
-        const shown = findings.map((one) => ({ ...auditRow(one.code), ...one }))
         const notes = asked.flatMap((one) => one.notes)
         const checked = Object.fromEntries(asked.map((one) => [one.daemon, one.checked]))
         const answers = options.flag('answers')
           ? { answers: asked.flatMap((one) => one.answers) }
           : {}
-        const report = { findings: shown, notes, checked, unasked, ...answers }
+        const report = { findings, notes, checked, unasked, ...answers }
         terminal.out(`${JSON.stringify(report, undefined, 2)}\n`)
       } else {
         terminal.out(asked.map((one) => answersText(one.answers)).join(''))

@@ -9,7 +9,7 @@ import { nftLibrary } from './nft-library.ts'
 import { daemons } from '../cli/admin-sockets.ts'
 import type { Daemon } from '../config/defaults.ts'
 import { askFence } from './fence-findings.ts'
-import type { Finding } from './finding.ts'
+import type { Looked } from './finding.ts'
 
 /** What checks may look at. */
 export interface DoctorContext {
@@ -26,16 +26,16 @@ export interface DoctorContext {
 /** One thing to look at. A check never changes anything. */
 export interface DoctorCheck {
   readonly name: string
-  run(context: DoctorContext): readonly Finding[] | Promise<readonly Finding[]>
+  run(context: DoctorContext): readonly Looked[] | Promise<readonly Looked[]>
 }
 
-async function daemonFinding(daemon: Daemon, address: AdminAddress): Promise<Finding> {
+async function daemonFinding(daemon: Daemon, address: AdminAddress): Promise<Looked> {
   const health = await askHealth(daemon, address)
   if (!health.reachable) {
     return {
       level: 'fail',
       what: health.why,
-      todo: `Start overlapd-${daemon}, or name its socket with --${daemon}. Look at its log if it does not stay.`,
+      remedy: `Start overlapd-${daemon}, or name its socket with --${daemon}. Look at its log if it does not stay.`,
     }
   }
   if (health.ready) return { level: 'ok', what: `${daemon} is ready` }
@@ -43,11 +43,11 @@ async function daemonFinding(daemon: Daemon, address: AdminAddress): Promise<Fin
   return {
     level: 'warn',
     what: `${daemon} is not ready: ${missing.map((part) => `${part.name} (${part.detail})`).join(', ')}`,
-    todo: 'Wait if it has just started; otherwise look at the part named.',
+    remedy: 'Wait if it has just started; otherwise look at the part named.',
   }
 }
 
-function configFinding(file: string): Finding {
+function configFinding(file: string): Looked {
   if (!existsSync(file)) {
     return { level: 'ok', what: `${file} does not exist; defaults and the environment apply` }
   }
@@ -58,12 +58,12 @@ function configFinding(file: string): Finding {
     return {
       level: 'fail',
       what: causeText(cause),
-      todo: 'Correct the file; "overlapd-proxy check" and "overlapd-agent check" tell the rest.',
+      remedy: 'Correct the file; "overlapd-proxy check" and "overlapd-agent check" tell the rest.',
     }
   }
 }
 
-function netnsFinding(folder: string): Finding {
+function netnsFinding(folder: string): Looked {
   try {
     const names = readdirSync(folder)
     const known = names.filter((name) => /^(?:qrouter|qdhcp|ovnmeta)-/.test(name))
@@ -75,7 +75,8 @@ function netnsFinding(folder: string): Finding {
     return {
       level: 'warn',
       what: `No namespaces can be seen: ${causeText(cause)}`,
-      todo: 'Expected before the first network reaches this host. In a container, mount it shared from the host.',
+      remedy:
+        'Expected before the first network reaches this host. In a container, mount it shared from the host.',
     }
   }
 }
@@ -88,14 +89,14 @@ function systemLibraryFolders(): readonly string[] {
   return ['/usr/lib64', '/usr/lib', '/lib64', '/lib', ...perArchitecture]
 }
 
-function nftablesFinding(folders: readonly string[]): Finding {
+function nftablesFinding(folders: readonly string[]): Looked {
   if (folders.some((folder) => existsSync(join(folder, nftLibrary.file)))) {
     return { level: 'ok', what: `${nftLibrary.file} is installed` }
   }
   return {
     level: 'warn',
     what: `${nftLibrary.file} is not installed`,
-    todo: `${nftLibrary.remedy} Not needed where Neutron itself redirects 169.254.169.254 (intercept.enabled: false).`,
+    remedy: `${nftLibrary.remedy} Not needed where Neutron itself redirects 169.254.169.254 (intercept.enabled: false).`,
   }
 }
 
@@ -104,7 +105,7 @@ function nftablesFinding(folders: readonly string[]): Finding {
  * only where the host shares the mount.
  * @see proc_pid_mountinfo(5), mount_namespaces(7)
  */
-function propagationFindings(folder: string, mountTable: string): readonly Finding[] {
+function propagationFindings(folder: string, mountTable: string): readonly Looked[] {
   if (!existsSync(folder) || !existsSync(mountTable)) return []
   const mounts = readFileSync(mountTable, 'utf8')
     .split('\n')
@@ -120,7 +121,7 @@ function propagationFindings(folder: string, mountTable: string): readonly Findi
     {
       level: 'warn',
       what: `the mount ${nearest[4]} is not shared: a proxy in a container or a protected unit would not see namespaces that are made later`,
-      todo: `mount --make-shared ${folder}, before the proxy starts; nothing, if it runs without mounts of its own.`,
+      remedy: `mount --make-shared ${folder}, before the proxy starts; nothing, if it runs without mounts of its own.`,
     },
   ]
 }
@@ -159,7 +160,7 @@ export const doctorChecks: readonly DoctorCheck[] = [
             {
               level: 'fail',
               what: `the clock says ${shown}`,
-              todo: 'Set the clock and keep it with NTP: certificates and tokens depend on it.',
+              remedy: 'Set the clock and keep it with NTP: certificates and tokens depend on it.',
             },
           ]
     },

@@ -1,36 +1,25 @@
 import { defaultConfigFiles, netnsFolder } from '../config/defaults.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { causeText } from '../runtime/errors.ts'
-import { terminalText } from '../observe/text-table.ts'
 import { adminAddress, adminOption, daemons } from '../cli/admin-sockets.ts'
 import { doctorChecks, type DoctorCheck, type DoctorContext } from './doctor-checks.ts'
-import type { Finding } from './finding.ts'
+import { findingsText, type Finding } from './finding.ts'
 import type { CommandSpec } from '../cli/command.ts'
-
-/** A finding under the name of its check. */
-interface NamedFinding extends Finding {
-  readonly check: string
-}
 
 async function examine(
   checks: readonly DoctorCheck[],
   context: DoctorContext,
-): Promise<readonly NamedFinding[]> {
-  const found: NamedFinding[] = []
+): Promise<readonly Finding[]> {
+  const found: Finding[] = []
   for (const check of checks) {
     try {
-      for (const finding of await check.run(context)) found.push({ check: check.name, ...finding })
+      for (const finding of await check.run(context)) found.push({ code: check.name, ...finding })
     } catch (cause) {
       // One check that cannot run must not hide what the others find.
-      found.push({ check: check.name, level: 'fail', what: `Cannot check: ${causeText(cause)}` })
+      found.push({ code: check.name, level: 'fail', what: `Cannot check: ${causeText(cause)}` })
     }
   }
   return found
-}
-
-function findingText({ level, check, what, todo }: NamedFinding): string {
-  const line = `${level.padEnd(4)}  ${check}: ${terminalText(what)}\n`
-  return todo === undefined ? line : `${line}      → ${terminalText(todo)}\n`
 }
 
 /** `doctor`: is this host fit for service, and what is to be done? */
@@ -66,7 +55,7 @@ nothing. Run it as the user of the daemons, or as root.`,
         wallTime: systemClock.wallTime(),
       })
       call.terminal.out(
-        call.options.flag('json') ? `${JSON.stringify(found)}\n` : found.map(findingText).join(''),
+        call.options.flag('json') ? `${JSON.stringify(found)}\n` : findingsText(found),
       )
       return found.some((finding) => finding.level === 'fail') ? 1 : 0
     },

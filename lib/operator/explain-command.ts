@@ -7,31 +7,8 @@ import { terminalText } from '../observe/text-table.ts'
 import { adminAddress, adminOption } from '../cli/admin-sockets.ts'
 import type { Daemon } from '../config/defaults.ts'
 import { UsageError, type CommandCall, type CommandSpec } from '../cli/command.ts'
+import { readExplanation, type ExplainStep, type Explanation } from './explanation.ts'
 import { shownValue } from './shown-value.ts'
-
-/** One thing that was done for the question. */
-interface ExplainStep {
-  readonly step: string
-  readonly detail: unknown
-  readonly ms: number
-}
-
-/** A daemon's answer on `/explain`. */
-interface Explanation {
-  readonly steps: readonly ExplainStep[]
-  readonly verdict: Readonly<Record<string, unknown>>
-}
-
-function readExplanation(value: unknown): Explanation | undefined {
-  if (!isMapping(value) || !Array.isArray(value['steps']) || !isMapping(value['verdict']))
-    return undefined
-  const steps = (value['steps'] as readonly unknown[]).filter(isMapping).map((step) => ({
-    step: typeof step['step'] === 'string' ? step['step'] : '',
-    detail: step['detail'],
-    ms: typeof step['ms'] === 'number' ? step['ms'] : 0,
-  }))
-  return { steps, verdict: value['verdict'] }
-}
 
 /** What to ask the agent: the query of `/explain`. @throws {UsageError} */
 function queryOf(call: CommandCall): URLSearchParams {
@@ -70,8 +47,7 @@ function queryOf(call: CommandCall): URLSearchParams {
 }
 
 /** Of ports a step names the ids; the verdict has the rest. */
-function stepText(detail: unknown): string {
-  if (!isMapping(detail)) return shownValue(detail)
+function stepText(detail: ExplainStep['detail']): string {
   const brief = Object.entries(detail).map(([name, value]): [string, unknown] => {
     const isList = Array.isArray(value) && value.length > 0 && value.every(isMapping)
     return [name, isList ? value.map((one) => one['portId'] ?? one) : value]

@@ -44,6 +44,12 @@ export const healthExitCodes: readonly ExitCode[] = [
   [2, 'could not ask'],
 ]
 
+/** Of the commands of one daemon. */
+export const adminSocketOption: OptionSpec = {
+  flags: '--admin <socket>',
+  help: "path of the admin socket; the configuration's otherwise",
+}
+
 /** `health`: for container probes, load balancers and people. */
 export function healthCommand(details: {
   readonly program: string
@@ -59,14 +65,7 @@ export function healthCommand(details: {
     summary: `ask the running ${daemon} whether it is alive and ready`,
     description: `Asks the running ${daemon} over its admin socket. "Alive" means that it answers; "ready" means that guests get
 answers. Restart what is not alive; wait for, or look into, what is not ready.`,
-    options: [
-      {
-        flags: '--admin <socket>',
-        help: "path of the admin socket; the configuration's otherwise",
-      },
-      ...details.options,
-      { flags: '--json', help: 'print JSON' },
-    ],
+    options: [adminSocketOption, ...details.options, { flags: '--json', help: 'print JSON' }],
     examples: [
       [`${program} health`, 'prints "ready", or what is not'],
       [`${program} health --json`, 'for programs'],

@@ -1,3 +1,6 @@
+import { isMapping } from '../config/entry.ts'
+import { mappings, textOf } from './answer-fields.ts'
+
 /** What a daemon says on `/ready`. */
 export interface DaemonReadiness {
   readonly ready: boolean
@@ -8,28 +11,17 @@ export interface DaemonReadiness {
   }[]
 }
 
-function field(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null
-    ? (value as Readonly<Record<string, unknown>>)[name]
-    : undefined
-}
-
-function textField(value: unknown, name: string): string {
-  const text = field(value, name)
-  return typeof text === 'string' ? text : ''
-}
-
-/** Reads the body of `/ready`. By hand, since the opener loads this and stays small. @returns `undefined` when it is something else */
+/** Reads the body of `/ready`. @returns `undefined` when it is something else */
 export function readReport(value: unknown): DaemonReadiness | undefined {
-  const ready = field(value, 'ready')
-  const parts = field(value, 'parts')
-  if (typeof ready !== 'boolean' || !Array.isArray(parts)) return undefined
+  if (!isMapping(value) || !Array.isArray(value['parts'])) return undefined
+  const { ready, parts } = value
+  if (typeof ready !== 'boolean') return undefined
   return {
     ready,
-    parts: (parts as readonly unknown[]).map((part) => ({
-      name: textField(part, 'name'),
-      ready: field(part, 'ready') === true,
-      detail: textField(part, 'detail'),
+    parts: mappings(parts).map((part) => ({
+      name: textOf(part['name']),
+      ready: part['ready'] === true,
+      detail: textOf(part['detail']),
     })),
   }
 }

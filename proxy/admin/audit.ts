@@ -5,7 +5,8 @@ import {
   certificateFindings,
   type AuditFinding,
   type AuditReport,
-} from '../../lib/observe/audit-findings.ts'
+  wholeFinding,
+} from '../../lib/operator/audit-findings.ts'
 import type { Clock, Milliseconds } from '../../lib/runtime/clock.ts'
 import { causeText } from '../../lib/runtime/errors.ts'
 import type { AgentStatus } from './agent-status.ts'
@@ -79,7 +80,7 @@ export class ProxyAuditor {
         workers: this.#parts.workers().length,
       },
       notes,
-      findings,
+      findings: findings.map(wholeFinding),
       scopes: [...new Set(namespaces.map(({ status }) => status.scope))],
     }
   }

@@ -1,18 +1,9 @@
 /** Why did a guest get what it got, where the agent was not asked? */
+import type { Explanation } from '../../lib/operator/explanation.ts'
 import type { DirectRecord } from '../worker/shared/protocol.ts'
 
-/** The body of `/explain`, in the agent's form: `{"steps":[{"step":"lease","detail":{…},"ms":0}],"verdict":{"kind":"found",…}}`. */
-export interface ExplainedRequest {
-  readonly steps: readonly {
-    readonly step: string
-    readonly detail: Readonly<Record<string, unknown>>
-    readonly ms: number
-  }[]
-  readonly verdict: Readonly<Record<string, unknown>>
-}
-
 /** A request under a lease as steps. Only their order and the total time are known afterwards. */
-export function explainedRequest(record: DirectRecord): ExplainedRequest {
+export function explainedRequest(record: DirectRecord): Explanation {
   const { at, method, target, scope, sourceIp, sourceMac, ingressPort } = record
   const { instanceId, projectId, upstream, outcome, status, reason, span } = record
   const from = { scope, sourceIp, sourceMac, ...(ingressPort !== undefined && { ingressPort }) }

@@ -62,7 +62,7 @@ if (skipUnlessPrivileged(t)) {
 
     const { findings } = await auditOf(proxy)
     const about = (netns: string): readonly unknown[] =>
-      findings.filter((one) => one.about.includes(ids[names.indexOf(netns)] ?? '?'))
+      findings.filter((one) => one.about?.includes(ids[names.indexOf(netns)] ?? '?'))
     t.strictSame(about(well), [])
     t.match(about(flushed), [{ code: 'rules_missing', what: /0 rules instead of \d+/ }])
     t.strictSame(about(doubted), [], 'another port is not our business')

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { MetadataError } from '../../../lib/runtime/errors.ts'
-import type { Explanation } from '../../../agent-side/admin/explain.ts'
+import type { Explanation } from '../../../lib/operator/explanation.ts'
 import { askAdmin } from '../../../lib/http/admin-client.ts'
 import { instanceId, mac, networkId, portId, projectId, ip } from '../../conformance/topology.ts'
 import { guestFields, guestInstance, startAgentForOneGuest } from '../../support/one-guest.ts'

@@ -55,15 +55,23 @@ t.test(
       ...quiet,
       notes: ['a note'],
       findings: [
-        { code: 'foreign_listener', about: 'qdhcp-1', what: 'evil\u001b[2J' },
-        { code: 'rules_missing', about: 'qrouter-1', what: 'none' },
-        { code: 'from_the_future', about: 'x', what: 'y' },
+        { level: 'warn', code: 'foreign_listener', about: 'qdhcp-1', what: 'evil\u001b[2J' },
+        { level: 'fail', code: 'rules_missing', about: 'qrouter-1', what: 'none', remedy: 'Look.' },
+        { code: 'of_another_form', about: 'x', what: 'y' },
       ],
       scopes: [],
     })
     const agent = await startDaemon(t, {
       ...agentQuiet,
-      findings: [{ code: 'ambiguous_address', about: 'network/n', what: 'two' }],
+      findings: [
+        {
+          level: 'fail',
+          code: 'ambiguous_address',
+          remedy: 'Remove the duplicate',
+          about: 'network/n',
+          what: 'two',
+        },
+      ],
       answers: [
         { scope: 'network/n', address: '10.0.0.1', macAddress: 'm', reason: 'ambiguous_port' },
       ],
@@ -74,7 +82,7 @@ t.test(
 
     t.equal(exitCode, 1)
     t.match(out, /^scope +address +MAC +answered as +refused because\n/)
-    t.match(out, /fail {2}rules_missing \(1\)\n {6}qrouter-1: none\n {6}→ /)
+    t.match(out, /fail {2}rules_missing: qrouter-1: none\n {6}→ Look\.\n/)
     t.ok(out.indexOf('fail  ambiguous_address') < out.indexOf('warn  foreign_listener'))
     t.match(out, /evil\\u001b\[2J/)
     t.match(out, /\nnote {2}a note\n/)
@@ -84,7 +92,7 @@ t.test(
       findings: [
         { level: 'warn' },
         { level: 'fail', code: 'rules_missing' },
-        { todo: /duplicate/ },
+        { remedy: /duplicate/ },
       ],
       notes: ['a note'],
       checked: { proxy: { namespaces: 2 }, agent: { scopes: 1 } },

@@ -18,7 +18,7 @@ async function find(name: string, more: Partial<DoctorContext>) {
 t.test('the clock check refuses times that cannot be', async (t) => {
   t.match(await find('clock', {}), [{ level: 'ok' }])
   for (const wallTime of [0, Date.UTC(2024, 0, 1), Date.UTC(2200, 0, 1), Number.NaN]) {
-    t.match(await find('clock', { wallTime }), [{ level: 'fail', todo: /NTP/ }])
+    t.match(await find('clock', { wallTime }), [{ level: 'fail', remedy: /NTP/ }])
   }
 })
 
@@ -34,7 +34,7 @@ t.test('the namespaces check tells of mounts that do not spread', async (t) => {
   t.strictSame(await found(root('shared:1 ')), [])
   t.strictSame(await found(root('master:1 ')), [])
   t.match(await found(root('')), [{ level: 'warn', what: /^the mount \/ is not shared/ }])
-  t.match(await found(root('shared:1 '), mine('')), [{ level: 'warn', todo: /--make-shared/ }])
+  t.match(await found(root('shared:1 '), mine('')), [{ level: 'warn', remedy: /--make-shared/ }])
   t.strictSame(await found(root(''), mine('shared:7 ')), [])
   t.match(await found(root(''), '91 28 0:6 / /other rw shared:8 - tmpfs tmpfs rw'), [{}])
 })
@@ -42,7 +42,7 @@ t.test('the namespaces check tells of mounts that do not spread', async (t) => {
 t.test('the nftables check names the package where the library is missing', async (t) => {
   const folder = scratchFolder(t)
   const found = () => find('nftables', { libraryFolders: ['/nowhere', folder] })
-  t.match(await found(), [{ level: 'warn', todo: /libnftables1 \(Debian/ }])
+  t.match(await found(), [{ level: 'warn', remedy: /libnftables1 \(Debian/ }])
   writeFileSync(`${folder}/libnftables.so.1`, '')
   t.match(await found(), [{ level: 'ok' }])
 })

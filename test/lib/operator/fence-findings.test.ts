@@ -12,16 +12,16 @@ t.test('fenceFindings tell how far a broken worker reaches, and what to do', asy
     { level: 'ok', what: 'the fence is closed around 3 scopes of this host' },
   ])
   t.match(findings({ ...closed, state: 'open' }), [
-    { level: 'warn', what: /^the fence is open/, todo: /^Update overlapd-proxy/ },
+    { level: 'warn', what: /^the fence is open/, remedy: /^Update overlapd-proxy/ },
   ])
   t.match(findings({ state: 'off' }), [
-    { level: 'warn', what: /^the fence is open/, todo: /"automatic"/ },
+    { level: 'warn', what: /^the fence is open/, remedy: /"automatic"/ },
   ])
   t.match(findings({ ...closed, supervisors: 0 }), [
-    { level: 'warn', what: /no supervisor is connected/, todo: /restart the agent/ },
+    { level: 'warn', what: /no supervisor is connected/, remedy: /restart the agent/ },
   ])
   t.match(findings({ ...closed, areWorkersApart: false }), [
-    { level: 'warn', what: /an account that may report/, todo: /workers.user/ },
+    { level: 'warn', what: /an account that may report/, remedy: /workers.user/ },
   ])
 })
 
