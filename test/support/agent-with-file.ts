@@ -1,6 +1,7 @@
 import type { Test } from 'tap'
-import { StaticPortDirectory } from '../../agent-side/ports/static/directory.ts'
+import { StaticDirectory } from '../../agent-side/ports/static/directory.ts'
 import { systemClock as clock } from '../../lib/runtime/clock.ts'
+import { createRegistry } from '../../lib/observe/metrics.ts'
 import { createLogger } from '../../lib/runtime/log.ts'
 import type { Topology } from '../conformance/topology.ts'
 import { novaLike, RecordingUpstream } from './recording-upstream.ts'
@@ -23,7 +24,10 @@ export async function startAgentWithFile(
   await file.replace(staticFileText(topology))
   const destination = { write: (): void => undefined }
   const logger = createLogger({ component: 'test', level: 'error', destination })
-  const directory = new StaticPortDirectory({ file: file.file, clock, logger })
+  const directory = new StaticDirectory(
+    { file: file.file, poll_interval: 10_000 },
+    { clock, logger, registry: createRegistry() },
+  )
   await directory.start()
   const upstream = await RecordingUpstream.start(novaLike('s3cr3t'))
   t.teardown(async () => {

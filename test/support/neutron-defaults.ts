@@ -1,5 +1,5 @@
 /** What the directories of Neutron are told when the operator says nothing. */
-import { neutronRestConfig, neutronRestTable } from '../../agent-side/ports/neutron-rest/options.ts'
+import { neutronRestConfig, neutronRestTable } from '../../agent-side/ports/neutron-rest/config.ts'
 import { neutronRpcConfig, neutronRpcTable } from '../../agent-side/ports/neutron-rpc/config.ts'
 import { loadConfig } from '../../lib/config/load.ts'
 

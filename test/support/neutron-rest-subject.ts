@@ -40,20 +40,16 @@ export async function neutronRestSubject(t: Test, options: SubjectOptions = {}):
   neutron.ports.set(options.topology ?? overlappingTopology())
   await neutron.listen()
   const clock = new FakeClock()
-  const directory = new NeutronRestDirectory({
-    clock,
-    logger: options.logger ?? silentLogger,
-    registry: createRegistry(),
-    random: () => 0.5,
-    config: {
-      ...neutronRestDefaults,
-      maxAge: 10_000,
-      maxStale: 60_000,
-      authentication: { kind: 'none' },
-      endpoint: neutron.url,
-      ...options.config?.(neutron),
-    },
-  })
+  const config = {
+    ...neutronRestDefaults,
+    maxAge: 10_000,
+    maxStale: 60_000,
+    endpoint: neutron.url,
+    ...options.config?.(neutron),
+  }
+  const { logger = silentLogger } = options
+  const registry = createRegistry()
+  const directory = new NeutronRestDirectory(config, { clock, logger, registry, random: () => 0.5 })
   const changes: DirectoryChange[] = []
   directory.onChange((change) => changes.push(change))
   t.teardown(async () => {

@@ -1,9 +1,6 @@
-import {
-  OvnPortDirectory,
-  type OvnPortDirectoryOptions,
-} from '../../agent-side/ports/ovn/directory.ts'
+import { OvnDirectory, type OvnParts } from '../../agent-side/ports/ovn/directory.ts'
 import { ovnTable, type OvnConfig } from '../../agent-side/ports/ovn/config.ts'
-import type { OvnMetrics } from '../../agent-side/ports/ovn/metrics.ts'
+import { createRegistry, type Registry } from '../../lib/observe/metrics.ts'
 import { loadConfig } from '../../lib/config/load.ts'
 import { systemClock, type Clock } from '../../lib/runtime/clock.ts'
 import { silentLogger, type Logger } from '../../lib/runtime/log.ts'
@@ -21,27 +18,26 @@ export interface OvnDirectoryOptions {
   readonly config: Readonly<Record<string, unknown>>
   readonly clock?: Clock
   readonly logger?: Logger
-  readonly metrics?: OvnMetrics
-  readonly connect?: OvnPortDirectoryOptions['connect']
+  readonly registry?: Registry
+  readonly connect?: OvnParts['connect']
   /** With a clock that stands still, pauses must not be zero. @default () => 0 */
   readonly random?: () => number
 }
 
 /** An `ovn` directory, which retries without pause unless told otherwise. */
-export function ovnDirectory(options: OvnDirectoryOptions): OvnPortDirectory {
-  return new OvnPortDirectory({
-    config: ovnConfig(options.config),
+export function ovnDirectory(options: OvnDirectoryOptions): OvnDirectory {
+  return new OvnDirectory(ovnConfig(options.config), {
     clock: options.clock ?? systemClock,
     logger: options.logger ?? silentLogger,
     random: options.random ?? (() => 0),
-    ...(options.metrics && { metrics: options.metrics }),
+    registry: options.registry ?? createRegistry(),
     ...(options.connect && { connect: options.connect }),
   })
 }
 
 /** Resolves as soon as the condition holds; looks again whenever I/O had its turn. */
-export async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) {
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) {
     await new Promise((resolve) => {
       setTimeout(resolve, 1)
     })

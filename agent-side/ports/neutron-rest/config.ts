@@ -1,69 +1,174 @@
 import type { Bytes, Count, Milliseconds } from '../../../lib/runtime/clock.ts'
-import type { Secret } from '../../../lib/runtime/secret.ts'
+import type { ConfigOf, Table } from '../../../lib/config/entry.ts'
+import { bytes, duration, flag, integer, oneOf, path, text } from '../../../lib/config/option.ts'
+import { secretFile } from '../../../lib/config/secret-file.ts'
+import { optional } from '../../../lib/config/structure.ts'
+import type { ClientTls } from './http/http.ts'
+import {
+  authenticationFrom,
+  type Authentication,
+  type AuthenticationValues,
+} from './keystone/authentication.ts'
+import type { Cloud, EndpointInterface } from './keystone/cloud.ts'
+import { readCloud } from './keystone/clouds-yaml.ts'
+import { cloudFromEnvironment, type Environment } from './keystone/os-environment.ts'
 
-/** A Keystone thing, named by its id or by its name. */
-export type Named = { readonly id: string } | { readonly name: string }
+/** The options of `kind: neutron-rest`. Names are those of `clouds.yaml` and Neutron where they have one. */
+export const neutronRestTable = {
+  auth_type: oneOf(
+    ['cloud', 'environment', 'password', 'application_credential', 'token', 'none'],
+    {
+      help: 'How to log in: by an entry of clouds.yaml, by the OS_* variables of the process, or with what stands here. none is for laboratories whose Neutron runs with auth_strategy = noauth.',
+      default: 'cloud',
+    },
+  ),
+  cloud: optional(
+    text({ help: 'With auth_type cloud: the name in clouds.yaml. Without it OS_CLOUD counts.' }),
+  ),
+  clouds_file: optional(
+    path({
+      help: 'With auth_type cloud: where clouds.yaml is. Without it, it is looked for as the OpenStack SDKs do.',
+    }),
+  ),
+  auth_url: optional(text({ help: 'URL of Keystone, with or without /v3.' })),
+  username: optional(text({ help: 'Name of the user.' })),
+  user_id: optional(text({ help: 'Id of the user, instead of name and domain.' })),
+  user_domain_name: optional(text({ help: "Name of the user's domain." })),
+  user_domain_id: optional(text({ help: "Id of the user's domain." })),
+  password: secretFile({ help: 'Password of the user.' }),
+  project_name: optional(text({ help: 'Name of the project to log in to.' })),
+  project_id: optional(text({ help: 'Id of the project to log in to.' })),
+  project_domain_name: optional(text({ help: "Name of the project's domain." })),
+  project_domain_id: optional(text({ help: "Id of the project's domain." })),
+  system_scope: flag({ help: 'Log in to the system instead of a project.', default: false }),
+  application_credential_id: optional(text({ help: 'Id of the application credential.' })),
+  application_credential_name: optional(
+    text({ help: 'Name of the application credential, with username or user_id.' }),
+  ),
+  application_credential_secret: secretFile({ help: 'Secret of the application credential.' }),
+  token: secretFile({
+    help: 'A token made elsewhere. It cannot be renewed: once it has expired, nothing can be asked.',
+  }),
+  endpoint: optional(
+    text({ help: 'URL of Neutron. Without it, the catalog of Keystone says where it is.' }),
+  ),
+  region: optional(text({ help: 'Region in the catalog; needed where it has several.' })),
+  interface: optional(
+    oneOf(['public', 'internal', 'admin'], {
+      help: 'Which endpoint of the catalog to use. Without it, what clouds.yaml or OS_INTERFACE say, else public.',
+    }),
+  ),
+  cacert: optional(path({ help: 'CA certificates for Keystone and Neutron, PEM.' })),
+  cert: optional(path({ help: 'Client certificate, PEM.' })),
+  key: optional(path({ help: 'Key of the client certificate, PEM.' })),
+  insecure: flag({
+    help: 'Believe any certificate. Whoever stands between then decides which instance a guest is.',
+    default: false,
+  }),
+  max_age: duration({
+    help: 'How old an answer may be. A port that is given to another instance may be answered with the old one for this long. 0 asks for every request.',
+    default: '2s',
+    min: '0s',
+    max: '10m',
+  }),
+  max_stale: duration({
+    help: 'How old an answer may be while Neutron cannot be asked. Older ones are refused with 503, which guests wait for.',
+    default: '5s',
+    min: '0s',
+    max: '1h',
+  }),
+  prefetch_ports: integer({
+    help: 'Networks of at most this many ports are fetched whole; larger ones are asked address by address. 0 turns it off.',
+    unit: 'ports',
+    default: 1_000,
+    min: 0,
+    max: 100_000,
+  }),
+  prefetch_router_interfaces: integer({
+    help: 'Where there are at most this many router interfaces they are fetched together; otherwise routers are asked by id. 0 turns it off.',
+    unit: 'ports',
+    default: 500,
+    min: 0,
+    max: 100_000,
+  }),
+  held_ports: integer({
+    help: 'Ports kept in memory; beyond, the networks that were used the longest time ago go.',
+    unit: 'ports',
+    default: 100_000,
+    min: 1_000,
+    max: 10_000_000,
+  }),
+  held_routers: integer({
+    help: 'Routers kept in memory.',
+    unit: 'routers',
+    default: 10_000,
+    min: 100,
+    max: 1_000_000,
+  }),
+  page_size: integer({
+    help: 'Ports per request. Neutron may give fewer (pagination_max_limit).',
+    unit: 'ports',
+    default: 1_000,
+    min: 1,
+    max: 100_000,
+  }),
+  uri_bytes: bytes({
+    help: 'Longest request-target; questions about more are cut. Neutron refuses from 8 KiB on by default.',
+    default: 7_000,
+    min: 1_000,
+    max: '64KiB',
+  }),
+  body_bytes: bytes({
+    help: 'Longest answer that is read.',
+    default: '16MiB',
+    min: '64KiB',
+    max: '256MiB',
+  }),
+  concurrency: integer({
+    help: 'Requests to Neutron at the same time.',
+    unit: 'requests',
+    default: 4,
+    min: 1,
+    max: 64,
+  }),
+  queue: integer({
+    help: 'Questions that may wait for an answer; more are refused with directory_unavailable.',
+    unit: 'questions',
+    default: 10_000,
+    min: 1,
+    max: 1_000_000,
+  }),
+  attempts: integer({
+    help: 'How often a request is sent at most when Neutron answers 429, 502, 503 or 504 or the connection breaks.',
+    unit: 'requests',
+    default: 3,
+    min: 1,
+    max: 10,
+  }),
+  timeout_connect: duration({
+    help: 'For a connection, TLS included.',
+    default: '3s',
+    min: '100ms',
+  }),
+  timeout_headers: duration({
+    help: 'From the sent request to the head of the answer.',
+    default: '10s',
+    min: '100ms',
+  }),
+  timeout_body: duration({
+    help: 'Between two pieces of an answer.',
+    default: '10s',
+    min: '100ms',
+  }),
+  timeout_question: duration({
+    help: 'For one question with all its pages, retries and waiting.',
+    default: '10s',
+    min: '100ms',
+  }),
+} as const satisfies Table
 
-/** What a token is to be good for. Reading the ports of all projects needs a role that Neutron's policy gives this right. */
-export type Scope =
-  | {
-      readonly kind: 'project'
-      readonly project: Named
-      /** Needed with a project's name only. */
-      readonly domain?: Named
-    }
-  | { readonly kind: 'domain'; readonly domain: Named }
-  | { readonly kind: 'system' }
-  /** Whatever Keystone gives: the user's default project, or what the credential was made for. */
-  | { readonly kind: 'default' }
-
-/** Who logs in. */
-export interface User {
-  readonly user: Named
-  /** Needed with a user's name only. */
-  readonly domain?: Named
-}
-
-/**
- * How overlapd says who it is.
- * @see https://docs.openstack.org/api-ref/identity/v3/#authentication-and-token-management
- */
-export type Authentication =
-  /** For laboratories: `auth_strategy = noauth` in Neutron. Needs {@link NeutronRestConfig.endpoint}. */
-  | { readonly kind: 'none' }
-  | {
-      readonly kind: 'password'
-      readonly authUrl: string
-      readonly as: User
-      readonly password: Secret
-      readonly scope: Scope
-    }
-  | {
-      readonly kind: 'application-credential'
-      readonly authUrl: string
-      readonly credential: Named
-      /** Needed with the credential's name only. */
-      readonly as?: User
-      readonly secret: Secret
-    }
-  | {
-      readonly kind: 'token'
-      readonly authUrl: string
-      readonly token: Secret
-      readonly scope: Scope
-    }
-
-/** Paths of PEM files; they are read when the directory starts. */
-export interface ClientTls {
-  readonly caFile?: string
-  readonly certFile?: string
-  readonly keyFile?: string
-  /** True to believe any certificate. */
-  readonly insecure: boolean
-}
-
-/** Which of a service's endpoints in the catalog. */
-export type EndpointInterface = 'public' | 'internal' | 'admin'
+/** The options as they were read. */
+export type NeutronRestOptions = ConfigOf<typeof neutronRestTable>
 
 /** Everything the `neutron-rest` directory is told. What each part means to an operator is in README.md. */
 export interface NeutronRestConfig {
@@ -99,4 +204,92 @@ export interface NeutronRestConfig {
   readonly timeoutBody: Milliseconds
   /** All requests of one question together, waiting included. */
   readonly timeoutQuestion: Milliseconds
+}
+
+/** What the options may refer to. */
+export interface Surroundings {
+  readonly environment: Environment
+  readonly workingDirectory: string
+}
+
+function ownAuthentication(options: NeutronRestOptions): Authentication {
+  const types = {
+    password: 'password',
+    application_credential: 'v3applicationcredential',
+    token: 'token',
+    none: 'none',
+  } as const
+  const values: AuthenticationValues = {
+    auth_url: options.auth_url,
+    username: options.username,
+    user_id: options.user_id,
+    user_domain_name: options.user_domain_name,
+    user_domain_id: options.user_domain_id,
+    password: options.password?.reveal(),
+    project_name: options.project_name,
+    project_id: options.project_id,
+    project_domain_name: options.project_domain_name,
+    project_domain_id: options.project_domain_id,
+    system_scope: options.system_scope ? 'all' : undefined,
+    application_credential_id: options.application_credential_id,
+    application_credential_name: options.application_credential_name,
+    application_credential_secret: options.application_credential_secret?.reveal(),
+    token: options.token?.reveal(),
+  }
+  return authenticationFrom(types[options.auth_type as keyof typeof types], values)
+}
+
+function cloudOf(options: NeutronRestOptions, around: Surroundings): Cloud {
+  const { auth_type: type, clouds_file: file } = options
+  if (type === 'environment') return cloudFromEnvironment(around.environment)
+  if (type !== 'cloud') {
+    return { authentication: ownAuthentication(options), tls: { insecure: false } }
+  }
+  const name = options.cloud ?? around.environment['OS_CLOUD'] ?? 'openstack'
+  return readCloud({ ...around, ...(file !== undefined && { file }) }, name)
+}
+
+/**
+ * Makes the directory's configuration of its options; what stands there wins over what `clouds.yaml` or the
+ * environment say.
+ * @throws {AuthenticationProblem} or `YamlError`
+ */
+export function neutronRestConfig(
+  options: NeutronRestOptions,
+  around: Surroundings,
+): NeutronRestConfig {
+  const cloud = cloudOf(options, around)
+  const endpoint = options.endpoint ?? cloud.endpoint
+  const region = options.region ?? cloud.region
+  const caFile = options.cacert ?? cloud.tls.caFile
+  const certFile = options.cert ?? cloud.tls.certFile
+  const keyFile = options.key ?? cloud.tls.keyFile
+  return {
+    authentication: cloud.authentication,
+    ...(endpoint !== undefined && { endpoint }),
+    ...(region !== undefined && { region }),
+    endpointInterface: options.interface ?? cloud.endpointInterface ?? 'public',
+    tls: {
+      insecure: options.insecure || cloud.tls.insecure,
+      ...(caFile !== undefined && { caFile }),
+      ...(certFile !== undefined && { certFile }),
+      ...(keyFile !== undefined && { keyFile }),
+    },
+    maxAge: options.max_age,
+    maxStale: options.max_stale,
+    prefetchPorts: options.prefetch_ports,
+    prefetchRouterInterfaces: options.prefetch_router_interfaces,
+    heldPorts: options.held_ports,
+    heldRouters: options.held_routers,
+    pageSize: options.page_size,
+    uriBytes: options.uri_bytes,
+    bodyBytes: options.body_bytes,
+    concurrency: options.concurrency,
+    queue: options.queue,
+    attempts: options.attempts,
+    timeoutConnect: options.timeout_connect,
+    timeoutHeaders: options.timeout_headers,
+    timeoutBody: options.timeout_body,
+    timeoutQuestion: options.timeout_question,
+  }
 }

@@ -7,7 +7,8 @@ import type {
 import { causeText, MetadataError } from '../../../lib/runtime/errors.ts'
 import type { NetworkId, RouterId } from '../../../lib/identity/ids.ts'
 import type { Logger } from '../../../lib/runtime/log.ts'
-import type { Registry } from '../../../lib/observe/metrics.ts'
+import { Changes } from '../directory/changes.ts'
+import type { DirectoryParts } from '../directory/directory-parts.ts'
 import type {
   Asked,
   DirectoryChange,
@@ -30,12 +31,8 @@ import type { Dated } from './lookups/query-batch.ts'
 import { RouterCopies } from './lookups/router-copies.ts'
 import { RouterLookups } from './lookups/router-lookups.ts'
 
-/** What the directory is made with. */
-export interface NeutronRestOptions {
-  readonly config: NeutronRestConfig
-  readonly clock: Clock
-  readonly logger: Logger
-  readonly registry: Registry
+/** What the directory works with, beside its configuration. */
+export interface NeutronRestParts extends DirectoryParts {
   /** From 0 to 1; `Math.random` outside tests. */
   readonly random?: () => number
   /** @default connections made as the configuration says */
@@ -66,7 +63,10 @@ function together(
  */
 export class NeutronRestDirectory implements PortDirectory {
   readonly kind = 'neutron-rest'
-  readonly #options: NeutronRestOptions
+  readonly #config: NeutronRestConfig
+  readonly #clock: Clock
+  readonly #logger: Logger
+  readonly #changes: Changes
   readonly #http: Exchanges
   readonly #client: NeutronClient
   readonly #metrics: NeutronRestMetrics
@@ -75,17 +75,19 @@ export class NeutronRestDirectory implements PortDirectory {
   readonly #routers: RouterLookups
   readonly #networks: NetworkLookups
   readonly #addresses: AddressLookups
-  readonly #listeners = new Set<(change: DirectoryChange) => void>()
   readonly #closed = new AbortController()
   #probing: Promise<void> | undefined
   #answeredAt: MonotonicMilliseconds | undefined
 
   /** @throws Error when a certificate cannot be read; TypeError when there is neither authentication nor endpoint */
-  constructor(options: NeutronRestOptions) {
-    const { config, clock, registry, random = Math.random } = options
-    this.#options = options
+  constructor(config: NeutronRestConfig, parts: NeutronRestParts) {
+    const { clock, logger, registry, random = Math.random } = parts
+    this.#config = config
+    this.#clock = clock
+    this.#logger = logger
+    this.#changes = new Changes(this.kind, logger)
     this.#metrics = new NeutronRestMetrics(registry)
-    this.#http = options.http ?? new Http({ ...config, connections: config.concurrency })
+    this.#http = parts.http ?? new Http({ ...config, connections: config.concurrency })
     this.#client = new NeutronClient({
       config,
       clock,
@@ -95,13 +97,13 @@ export class NeutronRestDirectory implements PortDirectory {
       sessions: this.#sessions(random),
     })
     this.#routerCopies = new RouterCopies(config.heldRouters, (routerId) => {
-      this.#tell({ kind: 'router', routerId })
+      this.#changes.report({ kind: 'router', routerId })
     })
     this.#networkCopies = new NetworkCopies({
       clock,
       metrics: this.#metrics,
       heldPorts: config.heldPorts,
-      changed: (networkId) => this.#tell({ kind: 'network', networkId }),
+      changed: (networkId) => this.#changes.report({ kind: 'network', networkId }),
     })
     const shared = { config, clock, client: this.#client }
     this.#routers = new RouterLookups({ ...shared, copies: this.#routerCopies })
@@ -119,7 +121,7 @@ export class NeutronRestDirectory implements PortDirectory {
 
   async close(): Promise<void> {
     this.#closed.abort(new MetadataError('directory_unavailable', 'The directory is closed'))
-    this.#listeners.clear()
+    this.#changes.clear()
     await this.#http.close()
     await this.#probing
     this.#networkCopies.clear()
@@ -132,7 +134,7 @@ export class NeutronRestDirectory implements PortDirectory {
     if (this.#answeredAt === undefined) {
       return { ready: false, detail: trouble ?? 'Neutron has not answered yet' }
     }
-    const seconds = Math.round((this.#options.clock.now() - this.#answeredAt) / 1_000)
+    const seconds = Math.round((this.#clock.now() - this.#answeredAt) / 1_000)
     const answered = `Neutron answered ${seconds} s ago`
     const limited = this.#routers.isViewLimited ? limitedView : undefined
     const detail = [answered, limited, trouble].filter((part) => part !== undefined).join('; ')
@@ -140,22 +142,21 @@ export class NeutronRestDirectory implements PortDirectory {
   }
 
   onChange(listener: (change: DirectoryChange) => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+    return this.#changes.subscribe(listener)
   }
 
   interfacesOfRouter(
     routerId: RouterId,
     asked: Asked,
   ): InterfacesAnswer | Promise<InterfacesAnswer> {
-    const { maxAge } = this.#options.config
+    const { maxAge } = this.#config
     const until = (answer: InterfacesAnswer): InterfacesAnswer => ({
       ...answer,
       until: answer.asOf + maxAge,
     })
     const held = (age: Milliseconds): InterfacesAnswer | undefined =>
       asked.freshness === 'cached'
-        ? this.#routerCopies.get(routerId, this.#options.clock.now(), age)
+        ? this.#routerCopies.get(routerId, this.#clock.now(), age)
         : undefined
     const own = held(maxAge)
     if (own !== undefined) return this.#from('copy', until(own))
@@ -170,14 +171,13 @@ export class NeutronRestDirectory implements PortDirectory {
     const answers = [...new Set(query.networkIds)].map((networkId) =>
       this.#findOnNetwork(networkId, query, asked),
     )
-    const { clock, config } = this.#options
-    const now = clock.now()
+    const now = this.#clock.now()
     const held = answers.flatMap((one) => (one instanceof Promise ? [] : [one]))
     // At once where possible: most questions are answered from the copy, and a promise costs more than the look-up.
     return held.length === answers.length
-      ? together(held, now, config.maxAge)
+      ? together(held, now, this.#config.maxAge)
       : Promise.all(answers.map(async (one) => one)).then((all) =>
-          together(all, now, config.maxAge),
+          together(all, now, this.#config.maxAge),
         )
   }
 
@@ -193,16 +193,15 @@ export class NeutronRestDirectory implements PortDirectory {
     query: PortQuery,
     asked: Asked,
   ): Dated<readonly Port[]> | Promise<Dated<readonly Port[]>> {
-    const { clock, config } = this.#options
     const held = (age: Milliseconds): Dated<readonly Port[]> | undefined => {
       const copy = asked.freshness === 'cached' ? this.#networkCopies.get(networkId) : undefined
-      if (copy === undefined || clock.now() - copy.asOf >= age) return undefined
+      if (copy === undefined || this.#clock.now() - copy.asOf >= age) return undefined
       return { answer: copy.find(query), asOf: copy.asOf }
     }
     if (query.fixedIp === undefined && query.macAddress === undefined) {
-      return { answer: [], asOf: clock.now() }
+      return { answer: [], asOf: this.#clock.now() }
     }
-    const own = held(config.maxAge)
+    const own = held(this.#config.maxAge)
     if (own !== undefined) return this.#from('copy', own)
     return this.#asking(
       asked,
@@ -233,7 +232,7 @@ export class NeutronRestDirectory implements PortDirectory {
     } catch (cause) {
       if (!(cause instanceof MetadataError)) throw cause
       this.#probe()
-      const stale = held(this.#options.config.maxStale)
+      const stale = held(this.#config.maxStale)
       if (stale === undefined) throw cause
       return this.#from('stale_copy', stale)
     }
@@ -246,24 +245,15 @@ export class NeutronRestDirectory implements PortDirectory {
 
   #answered(): void {
     if (this.#answeredAt === undefined) {
-      this.#options.logger.info({ directory: this.kind }, 'Port directory is ready')
+      this.#logger.info({ directory: this.kind }, 'Port directory is ready')
     }
-    this.#answeredAt = this.#options.clock.now()
-  }
-
-  #tell(change: DirectoryChange): void {
-    for (const listener of this.#listeners) {
-      try {
-        listener(change)
-      } catch (cause) {
-        const { logger } = this.#options
-        logger.error({ directory: this.kind, cause: causeText(cause) }, 'A listener failed')
-      }
-    }
+    this.#answeredAt = this.#clock.now()
   }
 
   #sessions(random: () => number): Sessions {
-    const { config, clock, logger } = this.#options
+    const config = this.#config
+    const clock = this.#clock
+    const logger = this.#logger
     const { authentication, endpoint } = config
     if (authentication.kind !== 'none') {
       const metrics = this.#metrics
@@ -283,7 +273,8 @@ export class NeutronRestDirectory implements PortDirectory {
   }
 
   async #probeUntilAnswered(): Promise<void> {
-    const { clock, logger } = this.#options
+    const clock = this.#clock
+    const logger = this.#logger
     const { signal } = this.#closed
     let lastSaid = ''
     while (!signal.aborted) {

@@ -2,7 +2,8 @@ import type { Clock, Milliseconds } from '../../../lib/runtime/clock.ts'
 import { causeText, MetadataError } from '../../../lib/runtime/errors.ts'
 import type { NetworkId, PortId, RouterId } from '../../../lib/identity/ids.ts'
 import type { Logger } from '../../../lib/runtime/log.ts'
-import type { Registry } from '../../../lib/observe/metrics.ts'
+import { Changes } from '../directory/changes.ts'
+import type { DirectoryParts } from '../directory/directory-parts.ts'
 import type { NeutronPort } from '../directory/neutron-port.ts'
 import type {
   Asked,
@@ -28,11 +29,8 @@ import { StateReport } from './bus/state-report.ts'
 import { Backoff } from '../../../lib/runtime/backoff.ts'
 import type { PortEvent } from './bus/versioned-object.ts'
 
-/** What the directory is given to live with. */
-export interface NeutronRpcParts {
-  readonly clock: Clock
-  readonly logger: Logger
-  readonly registry: Registry
+/** What the directory works with, beside its configuration. */
+export interface NeutronRpcParts extends DirectoryParts {
   /** How Neutron is reached. @default over RabbitMQ */
   readonly bus?: (options: BusOptions) => NeutronBus
 }
@@ -62,6 +60,7 @@ export class NeutronRpcDirectory implements PortDirectory {
   readonly #config: NeutronRpcConfig
   readonly #clock: Clock
   readonly #logger: Logger
+  readonly #changes: Changes
   readonly #metrics: NeutronRpcMetrics
   readonly #bus: NeutronBus
   readonly #copy: PortCopy
@@ -71,7 +70,6 @@ export class NeutronRpcDirectory implements PortDirectory {
   readonly #probe: ServerProbe
   readonly #answers: PortAnswers
   readonly #report: StateReport | undefined
-  readonly #listeners = new Set<(change: DirectoryChange) => void>()
   #hasBeenUp = false
   #isClosed = false
 
@@ -81,6 +79,7 @@ export class NeutronRpcDirectory implements PortDirectory {
     this.#config = config
     this.#clock = clock
     this.#logger = logger
+    this.#changes = new Changes(this.kind, logger)
     this.#metrics = createNeutronRpcMetrics(registry)
     this.#copy = new PortCopy({ clock, maxPorts: config.heldPorts })
     this.#bus = bus({
@@ -162,6 +161,7 @@ export class NeutronRpcDirectory implements PortDirectory {
     this.#trust.close()
     await this.#report?.close()
     await this.#bus.close()
+    this.#changes.clear()
   }
 
   readiness(): Readiness {
@@ -182,8 +182,7 @@ export class NeutronRpcDirectory implements PortDirectory {
   }
 
   onChange(listener: (change: DirectoryChange) => void): () => void {
-    this.#listeners.add(listener)
-    return () => void this.#listeners.delete(listener)
+    return this.#changes.subscribe(listener)
   }
 
   interfacesOfRouter(
@@ -322,16 +321,7 @@ export class NeutronRpcDirectory implements PortDirectory {
   }
 
   #tell(changes: readonly DirectoryChange[]): void {
-    for (const change of changes)
-      for (const listener of this.#listeners) this.#notify(listener, change)
-  }
-
-  #notify(listener: (change: DirectoryChange) => void, change: DirectoryChange): void {
-    try {
-      listener(change)
-    } catch (cause) {
-      this.#logger.error({ cause: causeText(cause) }, 'Listener to changes of ports failed')
-    }
+    for (const change of changes) this.#changes.report(change)
   }
 
   #show(): void {

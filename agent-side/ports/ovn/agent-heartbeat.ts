@@ -26,7 +26,7 @@ export interface AgentHeartbeatOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly random: () => number
-  readonly metrics?: OvnMetrics
+  readonly metrics: OvnMetrics
 }
 
 /** The keys that neutron-server reads. @see neutron/common/ovn/constants.py */
@@ -165,10 +165,10 @@ export class AgentHeartbeat implements MonitorConsumer {
       const where = [['name', '==', chassis]]
       await this.#client.transact([{ op: 'mutate', table: 'Chassis_Private', where, mutations }])
       this.#reported = due
-      metrics?.reported('written')
+      metrics.reported('written')
     } catch (thrown) {
       // The next number, row or session tries again.
-      metrics?.reported('failed')
+      metrics.reported('failed')
       logger.warn({ chassis, cause: causeText(thrown) }, 'Cannot report the metadata agent to OVN')
       return
     } finally {

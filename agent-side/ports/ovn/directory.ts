@@ -4,14 +4,15 @@ import type {
   Milliseconds,
   MonotonicMilliseconds,
 } from '../../../lib/runtime/clock.ts'
-import { causeText, MetadataError } from '../../../lib/runtime/errors.ts'
+import { MetadataError } from '../../../lib/runtime/errors.ts'
 import type { RouterId } from '../../../lib/identity/ids.ts'
-import type { Logger } from '../../../lib/runtime/log.ts'
 import { OvsdbClient, type OvsdbState } from '../../../lib/ovsdb/client.ts'
 import type { OvsdbClientOptions } from '../../../lib/ovsdb/client-options.ts'
 import type { CopyBuilder, MonitorConsumer } from '../../../lib/ovsdb/monitor.ts'
 import { ovsdbLimits } from '../../../lib/ovsdb/options.ts'
 import type { RowChange } from '../../../lib/ovsdb/table-updates.ts'
+import { Changes } from '../directory/changes.ts'
+import type { DirectoryParts } from '../directory/directory-parts.ts'
 import type {
   Asked,
   DirectoryChange,
@@ -25,17 +26,14 @@ import type {
 import { AgentHeartbeat } from './agent-heartbeat.ts'
 import { heartbeatOptions } from './heartbeat-settings.ts'
 import type { OvnConfig } from './config.ts'
-import type { OvnMetrics } from './metrics.ts'
+import { createOvnMetrics, type OvnMetrics } from './metrics.ts'
 import { southboundTables } from './schema.ts'
 import { SouthboundCopy, type Touched } from './southbound-copy.ts'
 
-export interface OvnPortDirectoryOptions {
-  readonly config: OvnConfig
-  readonly clock: Clock
-  readonly logger: Logger
+/** What the directory works with, beside its configuration. */
+export interface OvnParts extends DirectoryParts {
   /** From 0 to below 1. @default Math.random */
   readonly random?: () => number
-  readonly metrics?: OvnMetrics
   /** Stands for the network, in tests. */
   readonly connect?: OvsdbClientOptions['connect']
 }
@@ -63,12 +61,14 @@ const mostChanges = 2_000
  * While no server confirms the copy it is used for a while longer, but only for what an old copy can be right about: see
  * README.md.
  */
-export class OvnPortDirectory implements PortDirectory, MonitorConsumer {
+export class OvnDirectory implements PortDirectory, MonitorConsumer {
   readonly kind = 'ovn'
-  readonly #options: OvnPortDirectoryOptions
+  readonly #config: OvnConfig
+  readonly #clock: Clock
+  readonly #changes: Changes
+  readonly #metrics: OvnMetrics
   readonly #client: OvsdbClient
   readonly #heartbeat: AgentHeartbeat | undefined
-  readonly #listeners = new Set<(change: DirectoryChange) => void>()
   #copy: SouthboundCopy | undefined
   /** Ends the use of the copy: whoever remembers an answer from it must forget it then. */
   #cancelExpiry: Cancel = () => undefined
@@ -76,9 +76,12 @@ export class OvnPortDirectory implements PortDirectory, MonitorConsumer {
   #isUsed = false
   #isClosed = false
 
-  constructor(options: OvnPortDirectoryOptions) {
-    const { config, clock, logger, metrics, connect, random = Math.random } = options
-    this.#options = options
+  constructor(config: OvnConfig, parts: OvnParts) {
+    const { clock, logger, registry, connect, random = Math.random } = parts
+    this.#config = config
+    this.#clock = clock
+    this.#changes = new Changes(this.kind, logger)
+    this.#metrics = createOvnMetrics(registry)
     this.#client = new OvsdbClient({
       endpoints: config.ovn_sb_connection,
       tls: {
@@ -102,14 +105,14 @@ export class OvnPortDirectory implements PortDirectory, MonitorConsumer {
       consumer: this,
     })
     this.#client.onState((state) => this.#noteState(state))
-    metrics?.watch(
+    this.#metrics.watch(
       () => this.#copy,
       () => this.isConfirmed(),
     )
     if (config.report_agent) {
       this.#heartbeat = new AgentHeartbeat(
         this.#client,
-        heartbeatOptions(config, { clock, logger, random, ...(metrics && { metrics }) }),
+        heartbeatOptions(config, { clock, logger, random, metrics: this.#metrics }),
       )
     }
   }
@@ -124,7 +127,7 @@ export class OvnPortDirectory implements PortDirectory, MonitorConsumer {
     this.#cancelExpiry()
     await this.#heartbeat?.close()
     await this.#client.close()
-    this.#listeners.clear()
+    this.#changes.clear()
   }
 
   readiness(): Readiness {
@@ -141,7 +144,7 @@ export class OvnPortDirectory implements PortDirectory, MonitorConsumer {
     }
     const verdict = isUsable ? 'still used' : 'guests get 503'
     const detail = `${held}, not confirmed for ${secondsText(age)} and ${verdict}: ${this.#whyUnconfirmed()}`
-    return { ready: isUsable || age <= this.#options.config.max_disconnected, detail }
+    return { ready: isUsable || age <= this.#config.max_disconnected, detail }
   }
 
   /** Whether the copy is complete and a server keeps it in step at this moment. */
@@ -168,10 +171,7 @@ export class OvnPortDirectory implements PortDirectory, MonitorConsumer {
   }
 
   onChange(listener: (change: DirectoryChange) => void): () => void {
-    this.#listeners.add(listener)
-    return () => {
-      this.#listeners.delete(listener)
-    }
+    return this.#changes.subscribe(listener)
   }
 
   allPorts(): Iterable<Port> {
@@ -189,8 +189,8 @@ export class OvnPortDirectory implements PortDirectory, MonitorConsumer {
       },
       finish: () => {
         this.#copy = copy
-        this.#options.metrics?.rowsChanged(rows)
-        this.#tell({ kind: 'all', why: 'the southbound database was copied whole' })
+        this.#metrics.rowsChanged(rows)
+        this.#changes.report({ kind: 'all', why: 'the southbound database was copied whole' })
       },
     }
   }
@@ -198,14 +198,14 @@ export class OvnPortDirectory implements PortDirectory, MonitorConsumer {
   /** Takes in what changed. Called by the client. */
   apply(changes: readonly RowChange[]): void {
     if (this.#copy === undefined) return
-    this.#options.metrics?.rowsChanged(changes.length)
+    this.#metrics.rowsChanged(changes.length)
     this.#tellTouched(this.#copy.applyAll(changes))
   }
 
   #usableCopy(): { copy: SouthboundCopy; asOf: MonotonicMilliseconds; isConfirmed: boolean } {
     const copy = this.#copy
     if (copy === undefined) {
-      this.#options.metrics?.refused()
+      this.#metrics.refused()
       throw new MetadataError(
         'directory_not_ready',
         'Cannot look up ports: the southbound database was not seen whole yet',
@@ -213,7 +213,7 @@ export class OvnPortDirectory implements PortDirectory, MonitorConsumer {
     }
     const { isConfirmed, isUsable, age } = this.#standing()
     if (!isUsable) throw this.#unconfirmed()
-    return { copy, asOf: this.#options.clock.now() - (isConfirmed ? 0 : age), isConfirmed }
+    return { copy, asOf: this.#clock.now() - (isConfirmed ? 0 : age), isConfirmed }
   }
 
   /**
@@ -221,16 +221,15 @@ export class OvnPortDirectory implements PortDirectory, MonitorConsumer {
    * one every interval; two are the way there and back of one that is busy.
    */
   #standing(): Standing {
-    const { clock, config } = this.#options
     const { confirmedAt = -Infinity, state, isBehind } = this.#client
-    const age = clock.now() - confirmedAt
+    const age = this.#clock.now() - confirmedAt
     const isLive = state.kind === 'live'
-    const isConfirmed = isLive && !isBehind && age <= 2 * config.ovsdb_probe_interval
+    const isConfirmed = isLive && !isBehind && age <= 2 * this.#config.ovsdb_probe_interval
     return { isConfirmed, isUsable: age <= this.#longestUse(), age }
   }
 
   #longestUse(): Milliseconds {
-    const { max_unconfirmed: longest, ovsdb_probe_interval: interval } = this.#options.config
+    const { max_unconfirmed: longest, ovsdb_probe_interval: interval } = this.#config
     return this.#client.state.kind === 'live' ? Math.max(longest, 2 * interval) : longest
   }
 
@@ -240,7 +239,10 @@ export class OvnPortDirectory implements PortDirectory, MonitorConsumer {
     if (this.#isClosed) return
     const { isUsable, age } = this.#standing()
     if (!isUsable && this.#isUsed) {
-      this.#tell({ kind: 'all', why: 'no server confirms the copy of the southbound database' })
+      this.#changes.report({
+        kind: 'all',
+        why: 'no server confirms the copy of the southbound database',
+      })
     }
     this.#isUsed = isUsable
     // Without a session nothing can confirm the copy, and the next session comes by here.
@@ -248,7 +250,7 @@ export class OvnPortDirectory implements PortDirectory, MonitorConsumer {
     const longest = this.#longestUse()
     // A copy that is confirmed again after this moment cannot be too old before that long.
     const span = Math.max(isUsable ? longest - age : longest, soonest)
-    this.#cancelExpiry = this.#options.clock.schedule(span, () => this.#watchAge())
+    this.#cancelExpiry = this.#clock.schedule(span, () => this.#watchAge())
   }
 
   #whyUnconfirmed(): string {
@@ -258,7 +260,7 @@ export class OvnPortDirectory implements PortDirectory, MonitorConsumer {
   }
 
   #unconfirmed(): MetadataError {
-    this.#options.metrics?.refused()
+    this.#metrics.refused()
     const why = this.#whyUnconfirmed()
     return new MetadataError(
       'directory_unavailable',
@@ -268,7 +270,7 @@ export class OvnPortDirectory implements PortDirectory, MonitorConsumer {
   }
 
   #noteState(state: OvsdbState): void {
-    if (state.kind === 'live') this.#options.metrics?.connected(state.copy)
+    if (state.kind === 'live') this.#metrics.connected(state.copy)
     // Without a session the copy may be used for a shorter time.
     this.#watchAge()
   }
@@ -276,22 +278,11 @@ export class OvnPortDirectory implements PortDirectory, MonitorConsumer {
   #tellTouched({ networkIds, routerIds }: Touched): void {
     const count = networkIds.size + routerIds.size
     if (count > mostChanges) {
-      this.#tell({ kind: 'all', why: `${count} networks and routers changed at once` })
+      this.#changes.report({ kind: 'all', why: `${count} networks and routers changed at once` })
       return
     }
-    for (const routerId of routerIds) this.#tell({ kind: 'router', routerId })
-    for (const networkId of networkIds) this.#tell({ kind: 'network', networkId })
-  }
-
-  #tell(change: DirectoryChange): void {
-    for (const listener of this.#listeners) {
-      try {
-        listener(change)
-      } catch (cause) {
-        // The others must hear of it all the same: they remember answers that are wrong now.
-        this.#options.logger.error({ cause: causeText(cause) }, 'Listener of a change failed')
-      }
-    }
+    for (const routerId of routerIds) this.#changes.report({ kind: 'router', routerId })
+    for (const networkId of networkIds) this.#changes.report({ kind: 'network', networkId })
   }
 }
 

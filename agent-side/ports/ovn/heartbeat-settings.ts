@@ -12,7 +12,7 @@ export function heartbeatOptions(
     readonly clock: Clock
     readonly logger: Logger
     readonly random: () => number
-    readonly metrics?: OvnMetrics
+    readonly metrics: OvnMetrics
   },
 ): AgentHeartbeatOptions {
   return {

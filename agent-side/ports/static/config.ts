@@ -1,5 +1,5 @@
 import { duration, path } from '../../../lib/config/option.ts'
-import type { Table } from '../../../lib/config/entry.ts'
+import type { ConfigOf, Table } from '../../../lib/config/entry.ts'
 
 /** The options of `kind: static`. */
 export const staticTable = {
@@ -13,3 +13,6 @@ export const staticTable = {
     max: '1h',
   }),
 } as const satisfies Table
+
+/** The options as they were read. */
+export type StaticConfig = ConfigOf<typeof staticTable>

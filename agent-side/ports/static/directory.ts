@@ -1,7 +1,9 @@
 import type { Clock, Milliseconds } from '../../../lib/runtime/clock.ts'
-import { causeText, MetadataError } from '../../../lib/runtime/errors.ts'
+import { MetadataError } from '../../../lib/runtime/errors.ts'
 import type { RouterId } from '../../../lib/identity/ids.ts'
 import type { Logger } from '../../../lib/runtime/log.ts'
+import { Changes } from '../directory/changes.ts'
+import type { DirectoryParts } from '../directory/directory-parts.ts'
 import type {
   DirectoryChange,
   InterfacesAnswer,
@@ -11,21 +13,17 @@ import type {
   PortsAnswer,
   Readiness,
 } from '../directory/port-directory.ts'
-import type { StaticMetrics } from './metrics.ts'
+import type { StaticConfig } from './config.ts'
+import { createStaticMetrics, type StaticMetrics } from './metrics.ts'
 import { PortIndex } from './port-index.ts'
 import { topologyChanges } from './topology-changes.ts'
 import type { StaticTopology } from './topology.ts'
 import { WatchedTopology } from './watched-topology.ts'
 
-export interface StaticPortDirectoryOptions {
-  readonly file: string
-  readonly clock: Clock
-  readonly logger: Logger
-  /** @default 10 s */
-  readonly pollInterval?: Milliseconds
-  /** @default 50 ms */
+/** What the directory works with, beside its configuration. */
+export interface StaticParts extends DirectoryParts {
+  /** Quiet time after a change of the file. @default 50 ms */
   readonly debounce?: Milliseconds
-  readonly metrics?: StaticMetrics
 }
 
 /** One good file; replaced as a whole, so that no answer mixes two. */
@@ -38,19 +36,31 @@ interface Held {
  * Answers from a file. It holds everything in memory, so it answers at once and never waits; once it has read a
  * good file it stays ready, whatever happens to the file.
  */
-export class StaticPortDirectory implements PortDirectory {
+export class StaticDirectory implements PortDirectory {
   readonly kind = 'static'
-  readonly #options: StaticPortDirectoryOptions
+  readonly #file: string
+  readonly #clock: Clock
+  readonly #logger: Logger
+  readonly #changes: Changes
+  readonly #metrics: StaticMetrics
   readonly #watched: WatchedTopology
-  readonly #listeners = new Set<(change: DirectoryChange) => void>()
   #held: Held | undefined
 
-  constructor(options: StaticPortDirectoryOptions) {
-    this.#options = options
+  constructor(config: StaticConfig, parts: StaticParts) {
+    const { clock, logger, registry, debounce } = parts
+    this.#file = config.file
+    this.#clock = clock
+    this.#logger = logger
+    this.#changes = new Changes(this.kind, logger)
+    this.#metrics = createStaticMetrics(registry)
     this.#watched = new WatchedTopology({
-      ...options,
+      file: config.file,
+      pollInterval: config.poll_interval,
+      clock,
+      logger,
+      ...(debounce !== undefined && { debounce }),
       onLoaded: (topology) => this.#replace(topology),
-      onRefused: () => options.metrics?.refused(),
+      onRefused: () => this.#metrics.refused(),
     })
   }
 
@@ -61,7 +71,7 @@ export class StaticPortDirectory implements PortDirectory {
 
   async close(): Promise<void> {
     await this.#watched.close()
-    this.#listeners.clear()
+    this.#changes.clear()
   }
 
   /** Looks at the file now instead of when its change is noticed. */
@@ -84,18 +94,15 @@ export class StaticPortDirectory implements PortDirectory {
 
   interfacesOfRouter(routerId: RouterId): InterfacesAnswer {
     const { topology } = this.#loaded()
-    return { interfaces: topology.routers.get(routerId) ?? [], asOf: this.#options.clock.now() }
+    return { interfaces: topology.routers.get(routerId) ?? [], asOf: this.#clock.now() }
   }
 
   findPorts(query: PortQuery): PortsAnswer {
-    return { ports: this.#loaded().index.find(query), asOf: this.#options.clock.now() }
+    return { ports: this.#loaded().index.find(query), asOf: this.#clock.now() }
   }
 
   onChange(listener: (change: DirectoryChange) => void): () => void {
-    this.#listeners.add(listener)
-    return () => {
-      this.#listeners.delete(listener)
-    }
+    return this.#changes.subscribe(listener)
   }
 
   allPorts(): Iterable<Port> {
@@ -106,30 +113,19 @@ export class StaticPortDirectory implements PortDirectory {
     if (this.#held !== undefined) return this.#held
     throw new MetadataError(
       'directory_not_ready',
-      `Cannot look up ports: no usable file "${this.#options.file}" has been read yet`,
+      `Cannot look up ports: no usable file "${this.#file}" has been read yet`,
     )
   }
 
   #replace(topology: StaticTopology): void {
-    const { clock, file, logger, metrics } = this.#options
     const changes = topologyChanges(this.#held?.topology, topology)
     const index = new PortIndex(topology.ports)
     this.#held = { topology, index }
-    metrics?.loaded(topology.ports.length, clock.wallTime() / 1_000)
+    this.#metrics.loaded(topology.ports.length, this.#clock.wallTime() / 1_000)
     if (index.shared.length > 0) {
-      logger.warn({ file, shared: index.shared }, 'Several ports of a network share an address')
+      const details = { file: this.#file, shared: index.shared }
+      this.#logger.warn(details, 'Several ports of a network share an address')
     }
-    for (const change of changes) this.#tell(change)
-  }
-
-  #tell(change: DirectoryChange): void {
-    for (const listener of this.#listeners) {
-      try {
-        listener(change)
-      } catch (cause) {
-        // The others must hear of it all the same: they remember answers that are wrong now.
-        this.#options.logger.error({ cause: causeText(cause) }, 'Listener of a change failed')
-      }
-    }
+    for (const change of changes) this.#changes.report(change)
   }
 }

@@ -3,7 +3,15 @@ import type { Bytes, Count, Milliseconds } from '../../../../lib/runtime/clock.t
 import { causeText, MetadataError } from '../../../../lib/runtime/errors.ts'
 import { tolerantConnector } from '../../../../lib/fast-http/paused-end.ts'
 import { clientSecureContext } from '../../../../lib/files/tls-material.ts'
-import type { ClientTls } from '../config.ts'
+
+/** Paths of PEM files; they are read when the directory starts. */
+export interface ClientTls {
+  readonly caFile?: string
+  readonly certFile?: string
+  readonly keyFile?: string
+  /** True to believe any certificate. */
+  readonly insecure: boolean
+}
 
 /** Limits and certificates of all exchanges. */
 export interface HttpOptions {

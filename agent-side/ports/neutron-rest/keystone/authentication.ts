@@ -1,5 +1,56 @@
 import { Secret } from '../../../../lib/runtime/secret.ts'
-import type { Authentication, Named, Scope, User } from '../config.ts'
+
+/** A Keystone thing, named by its id or by its name. */
+export type Named = { readonly id: string } | { readonly name: string }
+
+/** What a token is to be good for. Reading the ports of all projects needs a role that Neutron's policy gives this right. */
+export type Scope =
+  | {
+      readonly kind: 'project'
+      readonly project: Named
+      /** Needed with a project's name only. */
+      readonly domain?: Named
+    }
+  | { readonly kind: 'domain'; readonly domain: Named }
+  | { readonly kind: 'system' }
+  /** Whatever Keystone gives: the user's default project, or what the credential was made for. */
+  | { readonly kind: 'default' }
+
+/** Who logs in. */
+export interface User {
+  readonly user: Named
+  /** Needed with a user's name only. */
+  readonly domain?: Named
+}
+
+/**
+ * How overlapd says who it is.
+ * @see https://docs.openstack.org/api-ref/identity/v3/#authentication-and-token-management
+ */
+export type Authentication =
+  /** For laboratories: `auth_strategy = noauth` in Neutron. Needs the option `endpoint`. */
+  | { readonly kind: 'none' }
+  | {
+      readonly kind: 'password'
+      readonly authUrl: string
+      readonly as: User
+      readonly password: Secret
+      readonly scope: Scope
+    }
+  | {
+      readonly kind: 'application-credential'
+      readonly authUrl: string
+      readonly credential: Named
+      /** Needed with the credential's name only. */
+      readonly as?: User
+      readonly secret: Secret
+    }
+  | {
+      readonly kind: 'token'
+      readonly authUrl: string
+      readonly token: Secret
+      readonly scope: Scope
+    }
 
 /** The names keystoneauth gives to what a plugin needs, as in `clouds.yaml` and, in capitals after `OS_`, in the environment. */
 export type AuthenticationValues = Readonly<Record<string, string | undefined>>

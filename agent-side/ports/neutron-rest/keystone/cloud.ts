@@ -1,5 +1,8 @@
-import type { Authentication, ClientTls, EndpointInterface } from '../config.ts'
-import { AuthenticationProblem } from './authentication.ts'
+import type { ClientTls } from '../http/http.ts'
+import { AuthenticationProblem, type Authentication } from './authentication.ts'
+
+/** Which of a service's endpoints in the catalog. */
+export type EndpointInterface = 'public' | 'internal' | 'admin'
 
 /** What `clouds.yaml` or the `OS_*` variables say of one cloud, as far as asking Neutron needs it. */
 export interface Cloud {

@@ -1,4 +1,4 @@
-import type { Authentication, Named, Scope, User } from '../config.ts'
+import type { Authentication, Named, Scope, User } from './authentication.ts'
 
 type Json = Readonly<Record<string, unknown>>
 /** The ways to log in that need Keystone. */

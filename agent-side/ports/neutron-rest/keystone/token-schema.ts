@@ -1,7 +1,7 @@
 import type { Milliseconds } from '../../../../lib/runtime/clock.ts'
-import type { EndpointInterface } from '../config.ts'
 import { brokenAnswer, isJsonObject, type JsonObject } from '../../directory/neutron-port.ts'
 import { parseJsonObject } from '../http/json.ts'
+import type { EndpointInterface } from './cloud.ts'
 
 /** One URL of one service in Keystone's catalog. */
 export interface CatalogEndpoint {

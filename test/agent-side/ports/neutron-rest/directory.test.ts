@@ -17,17 +17,10 @@ portDirectoryConformance(t, {
     await neutron.listen()
     const clock = new FakeClock()
     if (options?.cutOff === true) await neutron.close()
-    const directory = new NeutronRestDirectory({
-      clock,
-      config: {
-        ...neutronRestDefaults,
-        authentication: { kind: 'none' },
-        endpoint: neutron.url,
-        attempts: 1,
-      },
-      logger: silentLogger,
-      registry: createRegistry(),
-    })
+    const directory = new NeutronRestDirectory(
+      { ...neutronRestDefaults, endpoint: neutron.url, attempts: 1 },
+      { clock, logger: silentLogger, registry: createRegistry() },
+    )
     return {
       directory,
       clock,

@@ -71,19 +71,16 @@ class RestWorld implements OrderedWorld {
     this.#options = options
     this.#neutron = new SmallNeutron(options.changes)
     this.#date(0)
-    this.#directory = new NeutronRestDirectory({
-      config: {
-        ...neutronRestDefaults,
-        authentication: { kind: 'none' },
-        endpoint: 'http://neutron',
-        attempts: 1,
+    this.#directory = new NeutronRestDirectory(
+      { ...neutronRestDefaults, endpoint: 'http://neutron', attempts: 1 },
+      {
+        clock: this.#clock,
+        logger: silentLogger,
+        registry: createRegistry(),
+        random: () => 0.5,
+        http: this.#http(),
       },
-      clock: this.#clock,
-      logger: silentLogger,
-      registry: createRegistry(),
-      random: () => 0.5,
-      http: this.#http(),
-    })
+    )
   }
 
   static async make(options: RestWorldOptions): Promise<RestWorld> {

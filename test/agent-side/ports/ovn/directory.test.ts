@@ -1,6 +1,5 @@
 import t, { type Test } from 'tap'
 import { chassisAgentId } from '../../../../agent-side/ports/ovn/chassis-agent-id.ts'
-import { createOvnMetrics } from '../../../../agent-side/ports/ovn/metrics.ts'
 import type {
   DirectoryChange,
   PortQuery,
@@ -62,34 +61,31 @@ async function refusal(answer: Promise<unknown>): Promise<string> {
   )
 }
 
-t.test(
-  'OvnPortDirectory tells of a change in the same turn in which it answers with it',
-  async (t) => {
-    const fake = await source(t)
-    const directory = await opened(t, fake)
-    const asked = { signal: new AbortController().signal, freshness: 'cached' } as const
-    const seen: unknown[] = []
-    directory.onChange((change: DirectoryChange) => {
-      seen.push([change, directory.findPorts(byAddress, asked)])
-    })
-    const successor = guest(0x6aa, 'plain', '10.0.0.10')
-    fake.setTables(
-      southboundRows(withPort(withoutPort(overlappingTopology(), guests.plain), successor)),
-    )
-    await until(() => seen.length > 0)
-    t.match(seen, [
-      [
-        { kind: 'network', networkId: networks.plain },
-        { ports: [{ instanceId: successor.instanceId }] },
-      ],
-      [{ kind: 'network', networkId: rowUuid(networks.plain) }],
-    ])
-    t.equal(seen.length, 2, 'one network, told once under each of its names')
-  },
-)
+t.test('OvnDirectory tells of a change in the same turn in which it answers with it', async (t) => {
+  const fake = await source(t)
+  const directory = await opened(t, fake)
+  const asked = { signal: new AbortController().signal, freshness: 'cached' } as const
+  const seen: unknown[] = []
+  directory.onChange((change: DirectoryChange) => {
+    seen.push([change, directory.findPorts(byAddress, asked)])
+  })
+  const successor = guest(0x6aa, 'plain', '10.0.0.10')
+  fake.setTables(
+    southboundRows(withPort(withoutPort(overlappingTopology(), guests.plain), successor)),
+  )
+  await until(() => seen.length > 0)
+  t.match(seen, [
+    [
+      { kind: 'network', networkId: networks.plain },
+      { ports: [{ instanceId: successor.instanceId }] },
+    ],
+    [{ kind: 'network', networkId: rowUuid(networks.plain) }],
+  ])
+  t.equal(seen.length, 2, 'one network, told once under each of its names')
+})
 
 t.test(
-  'OvnPortDirectory serves what it knows while the server is away, and refuses the rest',
+  'OvnDirectory serves what it knows while the server is away, and refuses the rest',
   async (t) => {
     const fake = await source(t)
     const clock = new FakeClock()
@@ -151,30 +147,27 @@ t.test(
   },
 )
 
-t.test(
-  'OvnPortDirectory does not trust a silent server, and does not leave it at once',
-  async (t) => {
-    const fake = await source(t, { unknownMethods: ['nothing'] })
-    const clock = new FakeClock()
-    const directory = await opened(t, fake, { clock })
-    fake.isMute = true
-    await clock.advance(4_500)
-    t.equal(directory.isConfirmed(), false)
-    t.match(directory.readiness(), { ready: true, detail: /still used: the server is silent/ })
-    t.equal(
-      await refusal(find(directory, { ...byAddress, fixedIp: ip('10.0.0.99') }, 'fresh')),
-      'directory_unavailable',
-    )
-    t.equal(fake.clientCount, 1)
-    await clock.advance(1_000)
-    t.equal(await refusal(find(directory, withMac, 'cached')), 'directory_unavailable')
-    fake.answerLate()
-    await until(() => directory.isConfirmed())
-    t.equal(fake.clientCount, 1, 'the same session')
-  },
-)
+t.test('OvnDirectory does not trust a silent server, and does not leave it at once', async (t) => {
+  const fake = await source(t, { unknownMethods: ['nothing'] })
+  const clock = new FakeClock()
+  const directory = await opened(t, fake, { clock })
+  fake.isMute = true
+  await clock.advance(4_500)
+  t.equal(directory.isConfirmed(), false)
+  t.match(directory.readiness(), { ready: true, detail: /still used: the server is silent/ })
+  t.equal(
+    await refusal(find(directory, { ...byAddress, fixedIp: ip('10.0.0.99') }, 'fresh')),
+    'directory_unavailable',
+  )
+  t.equal(fake.clientCount, 1)
+  await clock.advance(1_000)
+  t.equal(await refusal(find(directory, withMac, 'cached')), 'directory_unavailable')
+  fake.answerLate()
+  await until(() => directory.isConfirmed())
+  t.equal(fake.clientCount, 1, 'the same session')
+})
 
-t.test('OvnPortDirectory is not ready while one of the tables was never seen', async (t) => {
+t.test('OvnDirectory is not ready while one of the tables was never seen', async (t) => {
   const fake = await source(t, {
     status: null,
     unknownMethods: ['monitor_cond_since', 'monitor_cond', 'monitor'],
@@ -187,14 +180,14 @@ t.test('OvnPortDirectory is not ready while one of the tables was never seen', a
   t.equal(await refusal(find(directory, byAddress, 'cached')), 'directory_not_ready')
 })
 
-t.test('OvnPortDirectory serves although it cannot report the agent', async (t) => {
+t.test('OvnDirectory serves although it cannot report the agent', async (t) => {
   const fake = await source(t, { unknownTables: ['Chassis_Private'] })
   const directory = await opened(t, fake, { config: { report_agent: true, chassis: 'host-1' } })
   t.strictSame(identities(await find(directory, byAddress)), identities([guests.plain]))
   t.equal(directory.isConfirmed(), true)
 })
 
-t.test('OvnPortDirectory reads the name of its chassis from the local Open vSwitch', async (t) => {
+t.test('OvnDirectory reads the name of its chassis from the local Open vSwitch', async (t) => {
   const fake = await source(t)
   const local = await FakeOvsdb.open({
     database: 'Open_vSwitch',
@@ -218,7 +211,7 @@ t.test('OvnPortDirectory reads the name of its chassis from the local Open vSwit
   t.pass('follows the bridge')
 })
 
-t.test('OvnPortDirectory replaces its copy by that of a server with another past', async (t) => {
+t.test('OvnDirectory replaces its copy by that of a server with another past', async (t) => {
   const fake = await source(t, { forgetful: true })
   const directory = await opened(t, fake)
   const changes: DirectoryChange[] = []
@@ -233,7 +226,7 @@ t.test('OvnPortDirectory replaces its copy by that of a server with another past
   t.strictSame(await find(directory, withMac), [])
 })
 
-t.test('OvnPortDirectory tells "all" when very much changes at once', async (t) => {
+t.test('OvnDirectory tells "all" when very much changes at once', async (t) => {
   const fake = await source(t)
   const directory = await opened(t, fake)
   const changes: DirectoryChange[] = []
@@ -252,7 +245,7 @@ t.test('OvnPortDirectory tells "all" when very much changes at once', async (t) 
   t.match(changes, [{ kind: 'all', why: /2200 networks and routers/ }])
 })
 
-t.test('OvnPortDirectory takes in long copies and long updates, in their order', async (t) => {
+t.test('OvnDirectory takes in long copies and long updates, in their order', async (t) => {
   const before = overlappingTopology()
   const many = (address: (number: number) => string): Topology['ports'] =>
     Array.from({ length: 2_000 }, (_, number) => guest(0x10000 + number, 'plain', address(number)))
@@ -281,10 +274,10 @@ t.test('OvnPortDirectory takes in long copies and long updates, in their order',
   t.strictSame(await find(directory, { networkIds: [networks.plain], fixedIp: ip('10.2.0.1') }), [])
 })
 
-t.test('OvnPortDirectory counts in its metrics what an operator asks for', async (t) => {
+t.test('OvnDirectory counts in its metrics what an operator asks for', async (t) => {
   const fake = await source(t)
   const registry = createRegistry()
-  const directory = await opened(t, fake, { metrics: createOvnMetrics(registry) })
+  const directory = await opened(t, fake, { registry })
   await find(directory, byAddress)
   const text = await registry.metrics()
   t.match(text, /^overlapd_ovn_ports 21$/m)

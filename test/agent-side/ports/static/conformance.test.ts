@@ -1,12 +1,13 @@
 import t from 'tap'
-import { StaticPortDirectory } from '../../../../agent-side/ports/static/directory.ts'
+import { StaticDirectory } from '../../../../agent-side/ports/static/directory.ts'
 import { systemClock } from '../../../../lib/runtime/clock.ts'
+import { createRegistry } from '../../../../lib/observe/metrics.ts'
 import { silentLogger } from '../../../../lib/runtime/log.ts'
 import { portDirectoryConformance } from '../../../conformance/port-directory.ts'
 import { makeWatchedFile, staticFileText } from '../../../support/static-file.ts'
 
 portDirectoryConformance(t, {
-  name: 'StaticPortDirectory',
+  name: 'StaticDirectory',
   pushes: true,
   routers: true,
   async open(topology, options) {
@@ -14,12 +15,10 @@ portDirectoryConformance(t, {
     let text = staticFileText(topology)
     await watched.replace(options?.cutOff === true ? '' : text)
     const { file } = watched
-    const directory = new StaticPortDirectory({
-      file,
-      clock: systemClock,
-      logger: silentLogger,
-      debounce: 1,
-    })
+    const directory = new StaticDirectory(
+      { file, poll_interval: 10_000 },
+      { clock: systemClock, logger: silentLogger, registry: createRegistry(), debounce: 1 },
+    )
     return {
       directory,
       clock: systemClock,

@@ -1,8 +1,7 @@
 import { mkdir, rename, symlink, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { StaticPortDirectory } from '../../../../agent-side/ports/static/directory.ts'
-import { createStaticMetrics } from '../../../../agent-side/ports/static/metrics.ts'
+import { StaticDirectory } from '../../../../agent-side/ports/static/directory.ts'
 import type { DirectoryChange } from '../../../../agent-side/ports/directory/port-directory.ts'
 import { systemClock, type Clock } from '../../../../lib/runtime/clock.ts'
 import { parseNetworkId } from '../../../../lib/identity/ids.ts'
@@ -24,7 +23,7 @@ ports: [{network: net-a, mac: 'fa:16:3e:00:00:10', fixed_ips: [10.0.0.10], insta
 }
 
 interface Subject {
-  readonly directory: StaticPortDirectory
+  readonly directory: StaticDirectory
   readonly watched: WatchedFile
   readonly lines: string[]
   readonly changes: DirectoryChange[]
@@ -39,17 +38,22 @@ async function subject(t: Test, clock: Clock, text: string, file?: string): Prom
   const lines: string[] = []
   const registry = createRegistry()
   await watched.replace(text)
-  const directory = new StaticPortDirectory({
-    file: file === undefined ? watched.file : join(watched.folder, file),
-    clock,
-    logger: createLogger({
-      component: 'test',
-      level: 'info',
-      destination: { write: (line) => lines.push(line) },
-    }),
-    debounce: 1,
-    metrics: createStaticMetrics(registry),
-  })
+  const directory = new StaticDirectory(
+    {
+      file: file === undefined ? watched.file : join(watched.folder, file),
+      poll_interval: 10_000,
+    },
+    {
+      clock,
+      logger: createLogger({
+        component: 'test',
+        level: 'info',
+        destination: { write: (line) => lines.push(line) },
+      }),
+      registry,
+      debounce: 1,
+    },
+  )
   const changes: DirectoryChange[] = []
   directory.onChange((change) => changes.push(change))
   t.teardown(async () => {
@@ -80,7 +84,7 @@ async function subject(t: Test, clock: Clock, text: string, file?: string): Prom
   }
 }
 
-t.test('StaticPortDirectory starts on a bad file, not ready, and recovers by itself', async (t) => {
+t.test('StaticDirectory starts on a bad file, not ready, and recovers by itself', async (t) => {
   const { directory, watched, instance, told, metrics } = await subject(t, systemClock, bad)
   await directory.start()
   t.equal(directory.readiness().ready, false)
@@ -95,44 +99,41 @@ t.test('StaticPortDirectory starts on a bad file, not ready, and recovers by its
   t.equal(directory.readiness().ready, true)
 })
 
-t.test(
-  'StaticPortDirectory keeps the last good file when the next is bad, and says why',
-  async (t) => {
-    const subjects = await subject(t, systemClock, good('web-1'))
-    const { directory, watched, instance, lines, changes, metrics } = subjects
-    await directory.start()
-    t.match(await metrics(), 'overlapd_static_ports 1')
-    for (const [text, why] of [
-      [bad, /ports\[0\]\.mac/],
-      ['', /the file is empty/],
-      ['networks: [', /:1: /],
-      ['frob: 1', /frob: unknown key \(line 1\)/],
-      ['3', /expected object/],
-    ] as const) {
-      await watched.replace(text)
-      await directory.reload()
-      t.equal(instance(), 'web-1')
-      t.equal(directory.readiness().ready, true)
-      t.match(directory.readiness().detail, why)
-      t.match(lines.at(-1), /"level":"error".*File of ports cannot be used/)
-    }
-    await unlink(watched.file)
+t.test('StaticDirectory keeps the last good file when the next is bad, and says why', async (t) => {
+  const subjects = await subject(t, systemClock, good('web-1'))
+  const { directory, watched, instance, lines, changes, metrics } = subjects
+  await directory.start()
+  t.match(await metrics(), 'overlapd_static_ports 1')
+  for (const [text, why] of [
+    [bad, /ports\[0\]\.mac/],
+    ['', /the file is empty/],
+    ['networks: [', /:1: /],
+    ['frob: 1', /frob: unknown key \(line 1\)/],
+    ['3', /expected object/],
+  ] as const) {
+    await watched.replace(text)
     await directory.reload()
-    t.match(directory.readiness().detail, /ENOENT/)
     t.equal(instance(), 'web-1')
-    const told = lines.length
-    await directory.reload()
-    t.equal(lines.length, told, 'the same trouble is told once')
-    t.match(await metrics(), 'overlapd_static_loads_total{outcome="refused"} 6')
-    await watched.replace(good('web-1'))
-    await directory.reload()
-    t.notMatch(directory.readiness().detail, /not used/)
-    t.strictSame(changes, [{ kind: 'all', why: 'the file was read for the first time' }])
-  },
-)
+    t.equal(directory.readiness().ready, true)
+    t.match(directory.readiness().detail, why)
+    t.match(lines.at(-1), /"level":"error".*File of ports cannot be used/)
+  }
+  await unlink(watched.file)
+  await directory.reload()
+  t.match(directory.readiness().detail, /ENOENT/)
+  t.equal(instance(), 'web-1')
+  const told = lines.length
+  await directory.reload()
+  t.equal(lines.length, told, 'the same trouble is told once')
+  t.match(await metrics(), 'overlapd_static_loads_total{outcome="refused"} 6')
+  await watched.replace(good('web-1'))
+  await directory.reload()
+  t.notMatch(directory.readiness().detail, /not used/)
+  t.strictSame(changes, [{ kind: 'all', why: 'the file was read for the first time' }])
+})
 
 t.test(
-  'StaticPortDirectory notices writes in place, renames over it and new symbolic links',
+  'StaticDirectory notices writes in place, renames over it and new symbolic links',
   async (t) => {
     const inPlace = await subject(t, systemClock, good('web-1'))
     await inPlace.directory.start()
@@ -165,7 +166,7 @@ t.test(
 )
 
 t.test(
-  'StaticPortDirectory looks again after poll_interval where nothing tells of changes',
+  'StaticDirectory looks again after poll_interval where nothing tells of changes',
   async (t) => {
     const clock = new FakeClock()
     const { directory, watched, instance } = await subject(t, clock, good('web-1'), 'far.yaml')
@@ -186,7 +187,7 @@ t.test(
   },
 )
 
-t.test('StaticPortDirectory tells exactly which networks and routers changed', async (t) => {
+t.test('StaticDirectory tells exactly which networks and routers changed', async (t) => {
   const before = `
 networks: [{id: net-a, project: a}, {id: net-b, project: a}, {id: net-c, project: a}]
 routers: [{id: router-a, networks: [net-a]}, {id: router-b, networks: [net-b]}]
@@ -222,7 +223,7 @@ ports:
   t.equal(all?.kind, 'all')
 })
 
-t.test('StaticPortDirectory tells every listener, also after one that fails', async (t) => {
+t.test('StaticDirectory tells every listener, also after one that fails', async (t) => {
   const { directory, watched, lines, instance } = await subject(t, systemClock, good('web-1'))
   await directory.start()
   directory.onChange(() => {
@@ -239,7 +240,7 @@ t.test('StaticPortDirectory tells every listener, also after one that fails', as
   t.equal(directory.readiness().ready, true)
 })
 
-t.test('StaticPortDirectory warns of addresses that several ports share', async (t) => {
+t.test('StaticDirectory warns of addresses that several ports share', async (t) => {
   const text = `
 networks: [{id: net-a, project: a}]
 ports:

@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { Authentication } from '../../../../../agent-side/ports/neutron-rest/config.ts'
+import type { Authentication } from '../../../../../agent-side/ports/neutron-rest/keystone/authentication.ts'
 import { Secret } from '../../../../../lib/runtime/secret.ts'
 import { guests, networks } from '../../../../conformance/overlapping-topology.ts'
 import { find, identities } from '../../../../conformance/port-questions.ts'

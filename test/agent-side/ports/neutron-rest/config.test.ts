@@ -4,7 +4,7 @@ import t from 'tap'
 import {
   neutronRestConfig,
   neutronRestTable,
-} from '../../../../agent-side/ports/neutron-rest/options.ts'
+} from '../../../../agent-side/ports/neutron-rest/config.ts'
 import { loadConfig } from '../../../../lib/config/load.ts'
 
 const around = { environment: {}, workingDirectory: '/' }

@@ -1,0 +1,11 @@
+import type { Registry } from '../../../lib/observe/metrics.ts'
+import type { Clock } from '../../../lib/runtime/clock.ts'
+import type { Logger } from '../../../lib/runtime/log.ts'
+
+/** What every port directory works with, beside its configuration. */
+export interface DirectoryParts {
+  readonly clock: Clock
+  readonly logger: Logger
+  /** The directory registers its metrics here, so one registry serves one directory. */
+  readonly registry: Registry
+}
