@@ -87,8 +87,6 @@ export interface Entry<Value> {
   readonly item?: Entry<unknown>
   /** How an item's place is shown: `[]` or `.NAME`. */
   readonly itemPath?: string
-  /** The tables of which one applies, by the value of their discriminating key. */
-  readonly variants?: Readonly<Record<string, Table>>
   /** The names under which the value may be written when the table calls it `key`. */
   names(key: string): readonly string[]
   /** Reads what was given, the last one wins; problems go to the context. */

@@ -27,13 +27,9 @@ function rowsOf(
     const environment = isInside ? undefined : environmentName(prefix, [...above, written])
     const item = entry.item
     const itemPath = `${path}${entry.itemPath ?? ''}`
-    const variants = { ...entry.variants, ...item?.variants }
     return [
       { path, entry, environment },
       ...(item?.table === undefined ? [] : inside(item.table, itemPath)),
-      ...Object.entries(variants).flatMap(([word, form]) =>
-        inside(form, `${item === undefined ? path : itemPath} (${word})`),
-      ),
     ]
   })
 }
@@ -106,9 +102,4 @@ function sampleLines(table: Table, indent: string): readonly string[] {
 /** A commented YAML file with every option at its default; each one is a comment until the operator removes the `#`. */
 export function sampleYaml(table: Table): string {
   return `${sampleLines(table, '').join('\n').trimEnd()}\n`
-}
-
-/** The path of every option, as the reference shows it; for tests of documents. */
-export function referencePaths(table: Table): readonly string[] {
-  return rowsOf(table, '', [], '', false).map((row) => row.path)
 }

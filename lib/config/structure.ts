@@ -13,7 +13,7 @@ import {
   type ValueOf,
 } from './entry.ts'
 
-/** Entries made of other entries: sections, lists, records, variants, and what may be absent. */
+/** Entries made of other entries: sections, lists, records, and what may be absent. */
 
 /** Variables and flags carry lists and sections as JSON text. @returns `invalid` after reporting what is not JSON */
 function decoded(given: Given, expected: string, context: ReadContext): Given | Invalid {
@@ -123,54 +123,6 @@ export function section<T extends Table>(
   }
 }
 
-/** A section of one of several forms, chosen by the word under `key`: `kind: static` or `kind: ovn`. */
-export function variant<
-  const Key extends string,
-  const Forms extends Readonly<Record<string, Table>>,
->(
-  key: Key,
-  forms: Forms,
-  details: { readonly help: string },
-): Entry<
-  {
-    [Word in keyof Forms & string]: { readonly [K in Key]: Word } & ConfigOf<Forms[Word]>
-  }[keyof Forms & string]
-> {
-  type Value = {
-    [Word in keyof Forms & string]: { readonly [K in Key]: Word } & ConfigOf<Forms[Word]>
-  }[keyof Forms & string]
-  const words = Object.keys(forms)
-  const expected = `a section with ${key}: ${words.join(' | ')}`
-  const entry: Entry<Value> = {
-    type: 'section',
-    expected,
-    help: details.help,
-    secret: false,
-    required: true,
-    variants: forms,
-    names: (name) => [name],
-    read(given, context) {
-      const mappings = decodedAll(given.slice(-1), expected, context)
-      const [only] = mappings === invalid ? [] : mappings
-      if (only === undefined) return invalid
-      const { [key]: word, ...rest } = isMapping(only.value) ? only.value : {}
-      const form = typeof word === 'string' && Object.hasOwn(forms, word) ? forms[word] : undefined
-      if (form === undefined) {
-        context.problem(`${shownInput(word ?? only.value)} is not ${expected}`, only)
-        return invalid
-      }
-      const inner = context.inside()
-      const values = readTable(form, [{ ...only, value: rest }], inner)
-      if (values === invalid) return invalid
-      const value = { [key]: word, ...values } as Value
-      context.settle(entry, value, only.source.originOf(only.keys))
-      return value
-    },
-    show: (value) => JSON.stringify(value),
-  }
-  return entry
-}
-
 interface CollectionDetails {
   readonly help: string
   readonly default?: unknown
@@ -274,7 +226,6 @@ export function optional<E extends Entry<unknown>>(inner: E): Entry<ValueOf<E> |
     ...(inner.table !== undefined && { table: inner.table }),
     ...(inner.item !== undefined && { item: inner.item }),
     ...(inner.itemPath !== undefined && { itemPath: inner.itemPath }),
-    ...(inner.variants !== undefined && { variants: inner.variants }),
     ...(inner.default !== undefined && { default: inner.default }),
     secret: inner.secret,
     required: false,

@@ -55,16 +55,6 @@ export function createAdminApp(options: AdminAppOptions): Hono {
   return app
 }
 
-/** Escapes text for HTML, whoever wrote it. */
-export function escapeHtml(text: string): string {
-  return text
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;')
-    .replaceAll('"', '&quot;')
-    .replaceAll("'", '&#39;')
-}
-
 /** A row for a table that has none. @param columns how many it spans */
 export function emptyRow(columns: number): ReturnType<typeof html> {
   return html`<tr>

@@ -1,13 +1,8 @@
 /** How do listening sockets of another network namespace come to be? Sockets keep the namespace they were made in. */
 import { closeSync } from 'node:fs'
 import type { Count } from '../../lib/runtime/clock.ts'
-import {
-  ipAddressBytes,
-  isIpv6,
-  isLinkLocalIpv6,
-  type IpAddress,
-} from '../../lib/identity/ip-address.ts'
-import { listIpv6Addresses, type InterfaceAddress } from './interface-addresses.ts'
+import { isIpv6, isLinkLocalIpv6, type IpAddress } from '../../lib/identity/ip-address.ts'
+import { listAddresses, type LinkAddress } from '../netlink/addresses.ts'
 import { reportIngress } from './ingress.ts'
 import { interfaceIndexOf, interfaceNameOf } from '../netlink/interface-name.ts'
 import {
@@ -21,6 +16,7 @@ import {
 import type { NamespaceHandle } from './namespace-handle.ts'
 import { tcpAddressText, type TcpAddress } from '../../lib/identity/tcp-address.ts'
 import { socketAddress } from '../linux/socket-address.ts'
+import { NetlinkSocket } from '../netlink/netlink.ts'
 import type { NamespaceWindow } from './window.ts'
 
 /** One address on one interface, ready to be bound. */
@@ -169,10 +165,15 @@ function isBoundAs(socket: ListeningDescriptor, binding: Binding): boolean {
 function addressesWhere(
   wanted: readonly TcpAddress[],
   failed: FailedListener[],
-): readonly InterfaceAddress[] {
+): readonly LinkAddress[] {
   if (!wanted.some(({ address }) => isLinkLocalIpv6(address))) return []
   try {
-    return listIpv6Addresses()
+    const socket = new NetlinkSocket()
+    try {
+      return listAddresses(socket)
+    } finally {
+      socket.close()
+    }
   } catch (cause) {
     failed.push({ bound: 'link-local addresses', why: whyFailed(cause) })
     return []
@@ -181,7 +182,7 @@ function addressesWhere(
 
 function planBindings(
   wanted: readonly TcpAddress[],
-  addresses: readonly InterfaceAddress[],
+  addresses: readonly LinkAddress[],
   failed: FailedListener[],
 ): { bindings: Binding[]; absent: TcpAddress[] } {
   const bindings: Binding[] = []
@@ -193,10 +194,10 @@ function planBindings(
     }
     const carriers = interfacesWith(want, addresses)
     if (carriers.length === 0) absent.push(want)
-    for (const { interfaceIndex, duplicate } of carriers) {
-      const binding = bindingOf(want, interfaceIndex)
+    for (const { linkIndex, isDuplicate } of carriers) {
+      const binding = bindingOf(want, linkIndex)
       // It belongs to a guest, and is not listened on.
-      if (duplicate) failed.push({ bound: boundText(binding), why: duplicateAddress })
+      if (isDuplicate) failed.push({ bound: boundText(binding), why: duplicateAddress })
       else bindings.push(binding)
     }
   }
@@ -208,14 +209,13 @@ const duplicateAddress =
 
 function interfacesWith(
   want: TcpAddress,
-  addresses: readonly InterfaceAddress[],
-): readonly InterfaceAddress[] {
-  const octets = ipAddressBytes(want.address)
+  addresses: readonly LinkAddress[],
+): readonly LinkAddress[] {
   const isWanted =
     want.interface === undefined ? () => true : isIndex(interfaceIndexOf(want.interface))
-  return addresses
-    .filter((entry) => Buffer.compare(entry.octets, octets) === 0)
-    .filter(({ interfaceIndex }) => isWanted(interfaceIndex))
+  return addresses.filter(
+    ({ address, linkIndex }) => address === want.address && isWanted(linkIndex),
+  )
 }
 
 function isIndex(wanted: number | undefined): (index: number) => boolean {

@@ -1,5 +1,5 @@
 /** How is a system call made inside another network namespace? The only enter/leave pair of the program; read README.md first. */
-import { readdirSync, readlinkSync, writeSync } from 'node:fs'
+import { writeSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { makeNetworkNamespace, setNetworkNamespace } from '../linux/libc.ts'
 import { openNamespace, type NamespaceHandle, type NamespaceKey } from './namespace-handle.ts'
@@ -72,19 +72,4 @@ export class NamespaceWindow {
 export async function openWindow(): Promise<NamespaceWindow> {
   await stat(ownNamespace)
   return new NamespaceWindow(openNamespace(ownNamespace))
-}
-
-/** The namespace of each thread of this process, `net:[4026531840]`, each once. More than one is a defect. */
-export function namespacesOfThreads(): string[] {
-  const links = readdirSync('/proc/self/task').map(linkOfThread)
-  return [...new Set(links.filter((link) => link !== undefined))]
-}
-
-function linkOfThread(thread: string): string | undefined {
-  try {
-    return readlinkSync(`/proc/self/task/${thread}/ns/net`)
-  } catch {
-    // The thread ended between the listing and the look.
-    return undefined
-  }
 }

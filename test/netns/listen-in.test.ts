@@ -8,8 +8,9 @@ import { callLibc, linux, savedSyn } from '../../proxy/linux/libc.ts'
 import type { TcpAddress } from '../../lib/identity/tcp-address.ts'
 import { listenIn, type ListenOutcome } from '../../proxy/netns/listen-in.ts'
 import { openNamespace } from '../../proxy/netns/namespace-handle.ts'
-import { namespacesOfThreads, openWindow } from '../../proxy/netns/window.ts'
+import { openWindow } from '../../proxy/netns/window.ts'
 import { sourceIpv4OfSyn } from '../../proxy/worker/guest/source-mac.ts'
+import { namespacesOfThreads } from '../support/namespaces-of-threads.ts'
 import {
   exchangeFrom,
   ipBatch,

@@ -1,11 +1,11 @@
 import { connect, type Channel, type ChannelModel, type ConsumeMessage } from 'amqplib'
 import {
   decodeMessage,
-  encodeReply,
   encodeRequest,
   type RpcMessage,
 } from '../../agent-side/ports/neutron-rpc/bus/oslo-envelope.ts'
 import type { JsonObject } from '../../agent-side/ports/directory/neutron-port.ts'
+import { encodeReply } from './oslo-reply.ts'
 import type { Topology, TopologyPort } from '../conformance/topology.ts'
 
 /** A port as Neutron's API writes it. */

@@ -3,7 +3,7 @@ import t, { type Test } from 'tap'
 import { loadConfig, type LoadOptions } from '../../../lib/config/load.ts'
 import { duration, integer, bytes, flag, oneOf, path, text } from '../../../lib/config/option.ts'
 import { secretFile } from '../../../lib/config/secret-file.ts'
-import { list, optional, record, section, variant } from '../../../lib/config/structure.ts'
+import { list, optional, record, section } from '../../../lib/config/structure.ts'
 import { ConfigError, problemText } from '../../../lib/config/config-error.ts'
 import type { ConfigOf } from '../../../lib/config/entry.ts'
 import { scratchFolder } from '../../support/scratch-folder.ts'
@@ -30,14 +30,10 @@ const table = {
     },
   ),
   mappings: record(text({ help: 'An id.' }), { help: 'Names.', default: {} }),
-  directory: variant(
-    'kind',
-    {
-      static: { file: path({ help: 'F' }) },
-      ovn: { endpoints: list(text({ help: 'E' }), { help: 'Es' }) },
-    },
-    { help: 'Where ports come from.' },
-  ),
+  directory: section({
+    file: path({ help: 'F' }),
+    endpoints: optional(list(text({ help: 'E' }), { help: 'Es' })),
+  }),
 }
 type Loaded = ConfigOf<typeof table>
 
@@ -52,7 +48,7 @@ function load(t: Test, yaml: string, more: Partial<LoadOptions<typeof table>> = 
   })
 }
 
-const least = 'directory: { kind: static, file: ports.yaml }\n'
+const least = 'directory: { file: ports.yaml }\n'
 
 t.test('loadConfig() types its values after the table', async (t) => {
   const { config } = load(t, least)
@@ -61,7 +57,7 @@ t.test('loadConfig() types its values after the table', async (t) => {
   const host: string | undefined = typed.upstreams[0]?.host
   t.equal(level, 'info')
   t.equal(host, undefined)
-  if (typed.directory.kind === 'static') t.match(typed.directory.file, /\/ports\.yaml$/)
+  t.match(typed.directory.file, /\/ports\.yaml$/)
   t.equal(typed.agent.timeout_connect, 2000)
   t.equal(typed.tls, undefined)
 })
@@ -127,12 +123,12 @@ t.test(
         OVERLAPD_PROXY_AGENT_CONNECTIONS: '6',
         OVERLAPD_PROXY_UPSTREAMS: '[{"host":"nova"}]',
       },
-      set: ['mappings={"a":"b"}', 'directory={"kind":"ovn","endpoints":["tcp:x"]}'],
+      set: ['mappings={"a":"b"}', 'directory={"file":"/ports","endpoints":["tcp:x"]}'],
     })
     t.match(config.agent, { connections: 6, direct: true })
     t.strictSame(config.upstreams, [{ host: 'nova', wait: 1000 }])
     t.strictSame(config.mappings, { a: 'b' })
-    t.strictSame(config.directory, { kind: 'ovn', endpoints: ['tcp:x'] })
+    t.strictSame(config.directory, { file: '/ports', endpoints: ['tcp:x'] })
   },
 )
 
@@ -148,7 +144,7 @@ t.test(
     t.equal(nameFrom({ file: `${dir}/a.yaml`, environment }), 'a')
     t.strictSame(
       problemsOf(() => nameFrom({ defaultFile: `${dir}/none.yaml` })),
-      ['directory: must be given: a section with kind: static | ovn'],
+      ['directory.file: must be given: a path'],
     )
     t.match(
       problemsOf(() => nameFrom({ file: `${dir}/none.yaml` })),
@@ -226,9 +222,5 @@ t.test('loadConfig() cannot be led to the prototype of an object', async (t) => 
   t.match(
     problemsOf(() => load(t, `${least}__proto__: { log_level: debug }\n`)),
     [/__proto__: unknown key/],
-  )
-  t.match(
-    problemsOf(() => load(t, 'directory: { kind: constructor }\n')),
-    [/"constructor" is not a section/],
   )
 })

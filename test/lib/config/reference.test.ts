@@ -1,10 +1,10 @@
 import { writeFileSync } from 'node:fs'
 import t from 'tap'
 import { loadConfig } from '../../../lib/config/load.ts'
-import { duration, flag, integer, oneOf, text } from '../../../lib/config/option.ts'
-import { referenceMarkdown, referencePaths, sampleYaml } from '../../../lib/config/reference.ts'
+import { duration, integer, oneOf, text } from '../../../lib/config/option.ts'
+import { referenceMarkdown, sampleYaml } from '../../../lib/config/reference.ts'
 import { secretFile } from '../../../lib/config/secret-file.ts'
-import { list, optional, record, section, variant } from '../../../lib/config/structure.ts'
+import { list, optional, record, section } from '../../../lib/config/structure.ts'
 import { parseYaml } from '../../../lib/files/yaml.ts'
 import { scratchFolder } from '../../support/scratch-folder.ts'
 
@@ -22,11 +22,6 @@ const table = {
   star: text({ help: 'A star.', default: '*' }),
   hosts: list(section({ host: text({ help: 'A host.' }) }), { help: 'Hosts.', default: [] }),
   map: record(text({ help: 'An id.' }), { help: 'Ids.', default: {} }),
-  kind: variant(
-    'kind',
-    { a: { x: flag({ help: 'X.', default: true }) }, b: {} },
-    { help: 'Kinds.' },
-  ),
   tls: optional(section({ ca: text({ help: 'A CA.' }) })),
 }
 
@@ -39,27 +34,9 @@ t.test('referenceMarkdown() has a row for every option, with its variable', asyn
     '| `agent.count` | a whole number (connections) | `4` | `OVERLAPD_AGENT_AGENT_COUNT` | How many. |',
     '| `name` | text | **must be given** | `OVERLAPD_AGENT_NAME` | A name. |',
     '| `hosts[].host` | text | **must be given** |  | A host. |',
-    '| `kind (a).x` | true or false | `true` |  | X. |',
   ]) {
     t.ok(lines.includes(line), line)
   }
-})
-
-t.test('referencePaths() names every option as the reference does', async (t) => {
-  t.strictSame(referencePaths(table), [
-    'level',
-    'agent.wait',
-    'agent.secret_file',
-    'agent.count',
-    'name',
-    'star',
-    'hosts',
-    'hosts[].host',
-    'map',
-    'kind',
-    'kind (a).x',
-    'tls.ca',
-  ])
 })
 
 t.test('sampleYaml() is a file that changes nothing until a line is uncommented', async (t) => {

@@ -4,7 +4,7 @@ import { ConfigError, problemText } from '../../../lib/config/config-error.ts'
 import type { Table } from '../../../lib/config/entry.ts'
 import { loadConfig } from '../../../lib/config/load.ts'
 import { integer, text } from '../../../lib/config/option.ts'
-import { list, optional, record, section, variant } from '../../../lib/config/structure.ts'
+import { list, optional, record, section } from '../../../lib/config/structure.ts'
 import { scratchFolder } from '../../support/scratch-folder.ts'
 
 const help = 'For the test.'
@@ -63,23 +63,6 @@ t.test('record() reads names of the operator, of the pattern if there is one', a
   ])
   t.strictSame(read(t, table, 'a: { x: {} }'), ['a.x.id: must be given: text'])
   t.match(read(t, table, 'a: [x]'), [/^a: a list is not a mapping of names/])
-})
-
-t.test('variant() reads the form that its word names', async (t) => {
-  const table = {
-    a: variant(
-      'kind',
-      { one: { n: integer({ help, default: 1 }) }, two: { s: text({ help }) } },
-      { help },
-    ),
-  }
-  t.strictSame(read(t, table, 'a: { kind: one }'), { a: { kind: 'one', n: 1 } })
-  t.strictSame(read(t, table, 'a: { kind: two, s: x }'), { a: { kind: 'two', s: 'x' } })
-  t.match(read(t, table, 'a: { kind: two, n: 1 }'), [/^a\.n: unknown key/, /^a\.s: must be given/])
-  t.strictSame(read(t, table, 'a: { kind: three }'), [
-    'a: "three" is not a section with kind: one | two (x.yaml:1)',
-  ])
-  t.match(read(t, table, 'a: {}'), [/^a: a mapping is not a section with kind/])
 })
 
 t.test('optional() gives undefined when nothing, or nothing at all, was written', async (t) => {

@@ -104,20 +104,6 @@ export function encodeRequest(request: RpcRequest, time: Date, reply?: ReplyAddr
   })
 }
 
-/** Writes an answer as a server does, for those who stand in for one. */
-export function encodeReply(
-  messageId: string,
-  outcome: { readonly result?: unknown; readonly failure?: JsonObject; readonly ending?: boolean },
-): Buffer {
-  return sealed({
-    result: outcome.result ?? null,
-    failure: outcome.failure === undefined ? null : JSON.stringify(outcome.failure),
-    ending: outcome.ending ?? true,
-    _msg_id: messageId,
-    _unique_id: hexId(),
-  })
-}
-
 function parseJson(text: string, what: string): unknown {
   try {
     return JSON.parse(text)

@@ -7,7 +7,7 @@ import { connect } from 'amqplib'
 import { systemClock, type Clock } from '../../../../lib/runtime/clock.ts'
 import { MetadataError } from '../../../../lib/runtime/errors.ts'
 import { Secret } from '../../../../lib/runtime/secret.ts'
-import { encodeReply } from '../../../../agent-side/ports/neutron-rpc/bus/oslo-envelope.ts'
+import { encodeReply } from '../../../support/oslo-reply.ts'
 import type { NeutronRpcConfig } from '../../../../agent-side/ports/neutron-rpc/config.ts'
 import type { DirectoryChange } from '../../../../agent-side/ports/directory/port-directory.ts'
 import {

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
+import { encodeReply } from '../../../../support/oslo-reply.ts'
 import {
   decodeMessage,
-  encodeReply,
   encodeRequest,
 } from '../../../../../agent-side/ports/neutron-rpc/bus/oslo-envelope.ts'
 
