@@ -114,6 +114,14 @@ export class PlainReader implements ConnectionReader, AnsweredConnection, WireOw
 
   /** An answer is out, all of it. */
   answered(shouldKeepAlive: boolean): void {
+    try {
+      this.#goOnAfter(shouldKeepAlive)
+    } catch (cause) {
+      this.failed(cause)
+    }
+  }
+
+  #goOnAfter(shouldKeepAlive: boolean): void {
     this.#response = undefined
     this.#headBytes = 0
     this.#since = this.#server.clock.now()
@@ -129,7 +137,11 @@ export class PlainReader implements ConnectionReader, AnsweredConnection, WireOw
   }
 
   wireEnded(): void {
-    if (!this.socket.destroyed) this.#endAfterAnswer()
+    try {
+      if (!this.socket.destroyed) this.#endAfterAnswer()
+    } catch (cause) {
+      this.failed(cause)
+    }
   }
 
   goOn(): void {
@@ -175,6 +187,14 @@ export class PlainReader implements ConnectionReader, AnsweredConnection, WireOw
   }
 
   checkTime(now: MonotonicMilliseconds): void {
+    try {
+      this.#checkAge(now)
+    } catch (cause) {
+      this.failed(cause)
+    }
+  }
+
+  #checkAge(now: MonotonicMilliseconds): void {
     const age = now - this.#since
     if (this.#discarded !== undefined) {
       if (age >= Math.min(lingerTime, this.#options.timeoutHead)) this.socket.destroy()

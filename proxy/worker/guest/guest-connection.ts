@@ -190,12 +190,16 @@ export class GuestConnection implements ExchangeConnection, Holder {
     this.#end()
   }
 
-  /** A defect of ours is no reason to end more than the connection on which it showed. */
+  /** A defect of ours is no reason to end more than the connection on which it showed. Never throws, whatever else is broken. */
   failed(cause: unknown): void {
     const { metrics, log } = this.#services
     metrics.defects += 1
-    log.write('internal_error', () => ({ ...this.describe(), ...describeDefect(cause) }))
-    this.#end()
+    try {
+      log.write('internal_error', () => ({ ...this.describe(), ...describeDefect(cause) }))
+      this.#end()
+    } catch {
+      this.socket.destroy()
+    }
   }
 
   /** So that the guest cannot take what it got for a whole answer. */
