@@ -1,6 +1,7 @@
 import type { AttackClass } from './attack-class.ts'
 import { crossTenant } from './cross-tenant/cross-tenant.ts'
 import { hostileCompute } from './hostile-compute/hostile-compute.ts'
+import { hostilePeers } from './hostile-peers/hostile-peers.ts'
 import { hostileWorker } from './hostile-worker.ts'
 import { hostUsers } from './host-users/host-users.ts'
 import { floods } from './floods/floods.ts'
@@ -18,4 +19,5 @@ export const attackClasses: readonly AttackClass[] = [
   identity,
   floods,
   hostileCompute,
+  hostilePeers,
 ]
