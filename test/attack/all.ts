@@ -2,6 +2,7 @@ import type { AttackClass } from './attack-class.ts'
 import { crossTenant } from './cross-tenant/cross-tenant.ts'
 import { hostileCompute } from './hostile-compute/hostile-compute.ts'
 import { hostilePeers } from './hostile-peers/hostile-peers.ts'
+import { hostileProgram } from './hostile-program/hostile-program.ts'
 import { hostileWorker } from './hostile-worker.ts'
 import { hostUsers } from './host-users/host-users.ts'
 import { floods } from './floods/floods.ts'
@@ -20,4 +21,5 @@ export const attackClasses: readonly AttackClass[] = [
   floods,
   hostileCompute,
   hostilePeers,
+  hostileProgram,
 ]

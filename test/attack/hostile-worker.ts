@@ -42,7 +42,7 @@ async function sendSome({ random, report }: AttackContext): Promise<void> {
   })
   for (let sent = 0; sent < linesAtOnce && !input.destroyed; sent += 1) {
     report.tried()
-    input.write(random.chance(2) ? rawBytes(random) : `${JSON.stringify(mutated(random))}\n`)
+    input.write(random.chance(2) ? rawBytes(random) : `${JSON.stringify(mutatedMessage(random))}\n`)
     await new Promise((resolve) => {
       setImmediate(resolve)
     })
@@ -130,7 +130,7 @@ const odd: readonly unknown[] = [
 ]
 
 /** A valid message of which some values are others. */
-function mutated(random: SeededRandom): unknown {
+export function mutatedMessage(random: SeededRandom): unknown {
   return mutate(random.pick(valid), random)
 }
 

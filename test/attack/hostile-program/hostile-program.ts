@@ -1,0 +1,195 @@
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { askAdmin } from '../../../lib/http/admin-client.ts'
+import { get } from '../../support/raw-http.ts'
+import {
+  makeStage,
+  openFolder,
+  startProxyOn,
+  type RunningProxy,
+} from '../../support/running-proxy.ts'
+import type { AttackClass, AttackContext } from '../attack-class.ts'
+import { GuestSeats } from '../guest-seats.ts'
+import { mutatedMessage } from '../hostile-worker.ts'
+
+const root = fileURLToPath(new URL('../../..', import.meta.url))
+/** Enough that no two workers of a run say the same. */
+const lines = 20_000
+/** For the next supervisor, and for workers that are workers again. */
+const recovery = 15_000
+
+/** A program in place of the workers, in a whole proxy. */
+export const hostileProgram: AttackClass = {
+  name: 'hostile-program',
+  what: 'workers that were broken into send the supervisor random messages and keep its sockets: it goes on, and so does the next',
+  needsRoot: true,
+  forwarding: ['agent'],
+  async run(context) {
+    const { t, report } = context
+    const seats = await GuestSeats.make(t, { routers: 1, guestsPerRouter: 1, addressesPerGuest: 1 })
+    const folder = openFolder(t)
+    const program = copyOfProxy(context, folder)
+    const stage = await makeStage(t)
+    const start = { program, set: ['workers.count=4', 'workers.user=nobody', 'timeout_drain=1s'] }
+    const proxy = await startProxyOn(t, stage, start)
+    seats.nameIn(stage.netnsFolder)
+    await untilServing(proxy)
+    const attack = new ProgramAttack(context, seats, program)
+    t.teardown(() => attack.endChildren())
+    context.begin()
+    attack.turn()
+    await killWorkers(proxy)
+    while (!context.isOver()) {
+      await attack.lookAt(proxy)
+      report.tried(attack.newMessages())
+      await pause(20)
+    }
+    await attack.checkSupervisor(proxy)
+    // The next supervisor finds workers that were broken into, and whatever they hold.
+    process.kill(proxy.pid, 'SIGKILL')
+    attack.turnBack()
+    // What a worker started in a session of its own is nobody's child, and its user's other programs look the same: operators end it.
+    attack.endChildren()
+    await attack.recover(() => startProxyOn(t, stage, start))
+  },
+}
+
+/** With a program in place of the worker's that can be turned. @returns the path of the proxy's program */
+function copyOfProxy({ random }: AttackContext, folder: string): string {
+  cpSync(join(root, 'dist'), join(folder, 'dist'), { recursive: true })
+  copyFileSync(join(root, 'package.json'), join(folder, 'package.json'))
+  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
+  const worker = join(folder, 'dist/proxy/worker')
+  renameSync(join(worker, 'main.js'), join(worker, 'real-main.js'))
+  copyFileSync(join(import.meta.dirname, 'hostile-main.mjs'), join(worker, 'main.js'))
+  const messages = Array.from({ length: lines }, () => JSON.stringify(mutatedMessage(random)))
+  writeFileSync(join(worker, 'lines.txt'), messages.join('\n'))
+  for (const name of ['sent.txt', 'children.txt']) {
+    writeFileSync(join(worker, name), '')
+    chmodSync(join(worker, name), 0o666)
+  }
+  return join(folder, 'dist/proxy/main.js')
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === 'sleep'
+  } catch {
+    return false
+  }
+}
+
+async function untilServing(proxy: RunningProxy): Promise<void> {
+  await proxy.until('the router', ({ namespaces, workers }) => {
+    const [first] = namespaces
+    const areReady = workers.every(({ state }) => state === 'ready')
+    return areReady && first?.state === 'serving' && first.interception === 'applied'
+  })
+}
+
+async function killWorkers(proxy: RunningProxy): Promise<void> {
+  for (const { pid } of (await proxy.status()).workers) if (pid > 0) process.kill(pid, 'SIGKILL')
+}
+
+class ProgramAttack {
+  readonly #context: AttackContext
+  readonly #seats: GuestSeats
+  readonly #worker: string
+  #counted = 0
+
+  constructor(context: AttackContext, seats: GuestSeats, program: string) {
+    this.#context = context
+    this.#seats = seats
+    this.#worker = join(program, '../worker')
+  }
+
+  /** Workers that start from now on are hostile. */
+  turn(): void {
+    writeFileSync(join(this.#worker, 'hostile'), '')
+  }
+
+  turnBack(): void {
+    rmSync(join(this.#worker, 'hostile'))
+  }
+
+  /** Sent since it was last asked. */
+  newMessages(): number {
+    const { size } = statSync(join(this.#worker, 'sent.txt'))
+    const more = size - this.#counted
+    this.#counted = size
+    return more
+  }
+
+  /** Whatever workers say, operators are answered, and sanely. */
+  async lookAt(proxy: RunningProxy): Promise<void> {
+    const { report, random } = this.#context
+    const path = random.pick(['/ready', '/status', '/metrics', '/explain?request=abcdefgh'])
+    report.othersTried()
+    const answer = await Promise.race([
+      askAdmin(proxy.adminSocket, path).catch(() => undefined),
+      pause(5_000).then(() => undefined),
+    ])
+    if (answer === undefined) report.fault('crashed', `${path} is not answered`)
+    else if (![200, 404, 503].includes(answer.status)) {
+      report.fault('wrong', `${path} is answered with ${answer.status}`)
+    } else if (path === '/metrics' && /forged|NaN/.test(answer.body)) {
+      report.fault('accepted', 'a metric was forged')
+    } else if (path === '/status') {
+      const { workers } = JSON.parse(answer.body) as { workers: unknown }
+      if (!Array.isArray(workers)) report.fault('wrong', 'the status names no workers')
+    }
+  }
+
+  async checkSupervisor(proxy: RunningProxy): Promise<void> {
+    const { report } = this.#context
+    const text = await proxy.metrics().catch(() => '')
+    const breaches = [...text.matchAll(/^overlapd_proxy_worker_breaches_total\{.*\} (\d+)$/gm)]
+    const killed = breaches.reduce((sum, [, count]) => sum + Number(count), 0)
+    report.measured('workers killed and counted', killed)
+    if (killed === 0) report.fault('accepted', 'no hostile worker was killed and counted')
+  }
+
+  /** Ends what hostile workers started, each with all sockets that its worker was given. */
+  endChildren(): void {
+    const text = readFileSync(join(this.#worker, 'children.txt'), 'utf8')
+    const pids = text.split('\n').filter((line) => line !== '')
+    const left = pids.map(Number).filter(isRunning)
+    for (const pid of left) process.kill(pid, 'SIGKILL')
+    this.#context.report.count('children of hostile workers, left by them', left.length)
+  }
+
+  /** Everything is as before, soon. */
+  async recover(start: () => Promise<RunningProxy>): Promise<void> {
+    const { report } = this.#context
+    const begun = performance.now()
+    const next = await start()
+    await untilServing(next)
+    const took = Math.round(performance.now() - begun)
+    report.measured('next supervisor serves after, ms', took)
+    if (took > recovery)
+      report.fault('crashed', `the next supervisor needed more than ${recovery} ms`)
+    const [seat] = this.#seats.all
+    if (seat === undefined) return
+    report.othersTried()
+    const connection = this.#seats.connect(seat)
+    void connection.write(get('/', 'Connection: close'))
+    const late = setTimeout(() => connection.close(), recovery)
+    if ((await connection.answer())?.status !== 200) {
+      report.fault('othersFailed', 'a guest is not answered by the next supervisor')
+    }
+    clearTimeout(late)
+    await next.stop()
+  }
+}
