@@ -73,11 +73,11 @@ class Peers {
     ]
     this.listener = {
       kind: 'overlapd',
-      tcp: { address: `127.0.0.1:${port}` },
+      tcp: `127.0.0.1:${port}`,
       tls: {
         certificate_file: server.certificateFile,
         key_file: server.keyFile,
-        client_ca_file: authority.caFile,
+        ca_file: authority.caFile,
       },
       proxies: [
         { name: 'host-a', scopes: [`router/${routerId(granted)}`] },

@@ -42,7 +42,10 @@ export const hostileProgram: AttackClass = {
     const folder = openFolder(t)
     const program = copyOfProxy(context, folder)
     const stage = await makeStage(t)
-    const start = { program, set: ['workers.count=4', 'workers.user=nobody', 'timeout_drain=1s'] }
+    const start = {
+      program,
+      set: ['workers.count=4', 'workers.user=nobody', 'limits.timeout_drain=1s'],
+    }
     const proxy = await startProxyOn(t, stage, start)
     seats.nameIn(stage.netnsFolder)
     await untilServing(proxy)
