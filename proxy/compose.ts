@@ -1,6 +1,5 @@
 /** How do the parts of the proxy come together? The only file that knows them all. */
 import { closeSync } from 'node:fs'
-import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import type { Clock, Milliseconds } from '../lib/runtime/clock.ts'
 import type { Part } from '../lib/runtime/lifecycle.ts'
@@ -15,6 +14,7 @@ import {
 } from './namespaces/plan-attachments.ts'
 import { ProxyAuditor } from './admin/audit.ts'
 import { readMapping, workerCount, type ProxyConfig } from './config/config.ts'
+import { workerConfig } from './config/worker-config.ts'
 import { untilServing } from './takeover/wait-until-serving.ts'
 import { InheritedSockets } from './namespaces/inherited-sockets.ts'
 import { OrphanSocket, orphanSocketPath } from './takeover/takeover-socket.ts'
@@ -40,7 +40,6 @@ import { AgentAddresses } from './supervisor/agent-addresses.ts'
 import { WorkerPool } from './supervisor/worker-pool.ts'
 import type { Lifelines } from './supervisor/worker-process.ts'
 import { OvnProvision } from './ovn-provision/ovn-provision.ts'
-import type { AgentAddress, WorkerConfig } from './worker/shared/protocol.ts'
 import { Announcer } from './served-scopes/announcer.ts'
 import { scopesSocketsOf } from './config/agent-places.ts'
 import { scopeText } from '../lib/identity/scope.ts'
@@ -397,9 +396,6 @@ function lifelinesIn(store: ServiceStore): Lifelines {
   }
 }
 
-/** Nobody guesses that. */
-const canaryTokenBytes = 32
-
 function startable(
   name: string,
   start: () => void | Promise<void>,
@@ -420,49 +416,6 @@ function attachmentRules(config: ProxyConfig, homeKey: NamespaceKey): Attachment
     tcpPort: config.intercept.tcp_port,
     intercept: config.intercept.enabled,
     homeKey,
-  }
-}
-
-function workerConfig(
-  { agent, canary, leases, limits, log }: ProxyConfig,
-  addresses: readonly AgentAddress[],
-): WorkerConfig {
-  return {
-    logLevel: log.level,
-    backlog: limits.backlog,
-    agent: {
-      addresses,
-      connections: agent.connections,
-      timeoutConnect: agent.timeout_connect,
-      timeoutHeaders: agent.timeout_headers,
-      timeoutBody: agent.timeout_body,
-      asksHealth: canary.ask_agent,
-    },
-    ...(canary.enabled && {
-      canary: {
-        target: `/canary/${randomBytes(canaryTokenBytes).toString('hex')}`,
-        timeout: canary.timeout_answer,
-        asksAgent: canary.ask_agent,
-      },
-    }),
-    ...(leases.enabled && {
-      forwarding: {
-        leaseSocket: leases.socket,
-        leases: leases.per_worker,
-        connections: leases.connections,
-        timeoutConnect: leases.timeout_connect,
-      },
-    }),
-    limits: {
-      headBytes: limits.head_bytes,
-      bodyBytes: limits.body_bytes,
-      timeoutHead: limits.timeout_head,
-      timeoutRequest: limits.timeout_request,
-      timeoutKeepAlive: limits.timeout_keep_alive,
-      connectionsPerSource: limits.connections_per_source,
-      connectionsPerNamespace: limits.connections_per_namespace,
-      requestsPerConnection: limits.requests_per_connection,
-    },
   }
 }
 

@@ -2,6 +2,9 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import type { Socket } from 'node:net'
+import { loadConfig } from '../../lib/config/load.ts'
+import { proxyConfig } from '../../proxy/config/config.ts'
+import { workerConfig } from '../../proxy/config/worker-config.ts'
 import { systemClock, type Count } from '../../lib/runtime/clock.ts'
 import { JsonLineChannel } from '../../lib/wire/json-line-channel.ts'
 import type {
@@ -146,33 +149,17 @@ function startWorker(
       onEnd: () => undefined,
     })
     const tell = (message: ToWorker): void => channel.send(message)
-    tell({ kind: 'configure', config: workerConfig(places) })
+    tell({ kind: 'configure', config: configOfWorker(places) })
   })
 }
 
-function workerConfig(places: DemoPlaces): WorkerConfig {
-  return {
-    logLevel: 'error',
-    backlog: 1_024,
-    agent: {
-      addresses: [{ kind: 'unix', socket: places.agentSocket }],
-      connections: 16,
-      timeoutConnect: 5_000,
-      timeoutHeaders: 30_000,
-      timeoutBody: 30_000,
-      asksHealth: true,
-    },
-    limits: {
-      headBytes: 16_384,
-      bodyBytes: 65_536,
-      timeoutHead: 10_000,
-      timeoutRequest: 30_000,
-      timeoutKeepAlive: 30_000,
-      connectionsPerSource: 128,
-      connectionsPerNamespace: 1_024,
-      requestsPerConnection: 1_000,
-    },
-  }
+function configOfWorker({ agentSocket }: DemoPlaces): WorkerConfig {
+  const { config } = loadConfig(proxyConfig.table, {
+    environment: {},
+    environmentPrefix: 'OVERLAPD_DEMO',
+    set: ['log.level=error'],
+  })
+  return workerConfig(config, [{ kind: 'unix', socket: agentSocket }])
 }
 
 async function failureOf(worker: ChildProcess): Promise<string> {

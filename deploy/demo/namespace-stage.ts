@@ -1,6 +1,6 @@
+import { symlink, writeFile } from 'node:fs/promises'
 import { netnsFolder } from '../../lib/config/defaults.ts'
 import { metadataIpv4, metadataIpv6 } from '../../lib/wire/metadata-address.ts'
-import { symlink, writeFile } from 'node:fs/promises'
 import type { Count, Milliseconds } from '../../lib/runtime/clock.ts'
 import { Daemon } from './daemons.ts'
 import { documentText, layOut, otherUser, removeFolder, startAgentSide } from './daemon-set.ts'

@@ -1,6 +1,6 @@
-import { netnsFolder } from '../../lib/config/defaults.ts'
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
+import { netnsFolder } from '../../lib/config/defaults.ts'
 import type { GuestAnswer } from './guest.ts'
 import { inParallel } from './run-command.ts'
 import type { DemoGuest, DemoNetwork, DemoTopology } from './topology.ts'

@@ -25,7 +25,7 @@ export function fenceFindings(status: unknown): readonly Looked[] {
         level: 'warn',
         what: `the fence is open, since no supervisor reports what this host serves: ${danger}`,
         remedy:
-          'Update overlapd-proxy of this host. If it is of this version, its part "servedScopes" in "overlapd status" says why: its supervisor must be in the group overlapd-supervisor, and agent.scopes_sockets must name the socket of served_scopes.socket.',
+          'Update overlapd-proxy of this host. If it is of this version, its part "servedScopes" in "overlapd status" says why: its supervisor must be in the group overlapd-supervisor, and its served_scopes.sockets must name the socket of served_scopes.socket.',
       },
     ]
   }

@@ -82,7 +82,7 @@ export function agentPlaces({ agents, agent }: AgentPlacesConfig): readonly Agen
   return agents.length > 0 ? agents : [{ kind: 'unix', socket: agent.socket }]
 }
 
-/** The option `agent.scopes_sockets`. */
+/** The option `served_scopes.sockets`. */
 export const scopesSockets = optional(
   list(path({ help: 'One socket.' }), {
     help: 'UNIX sockets on which overlapd-agent of this host receives which routers and networks the host serves (served_scopes.socket there). By default one beside the socket of each agent: agent-scopes.sock beside agent.sock.',
@@ -94,11 +94,12 @@ export const scopesSockets = optional(
 export function scopesSocketsOf({
   agents,
   agent,
+  served_scopes: { sockets },
 }: AgentPlacesConfig & {
-  readonly agent: { readonly scopes_sockets: readonly string[] | undefined }
+  readonly served_scopes: { readonly sockets: readonly string[] | undefined }
 }): readonly string[] {
   const local = agentPlaces({ agents, agent }).filter((place) => place.kind === 'unix')
-  return agent.scopes_sockets ?? local.map(({ socket }) => scopesSocketBeside(socket))
+  return sockets ?? local.map(({ socket }) => scopesSocketBeside(socket))
 }
 
 /** What no single option can know. */

@@ -81,7 +81,6 @@ const table = {
       help: "UNIX socket of overlapd-agent, or of Neutron's own metadata agent.",
       default: defaultSockets.agent,
     }),
-    scopes_sockets: scopesSockets,
     tls: optional(agentTls),
     connections: integer({
       help: 'Connections to each agent that each worker holds at most.',
@@ -106,6 +105,7 @@ const table = {
       min: '10ms',
     }),
   }),
+  served_scopes: section({ sockets: scopesSockets }),
   leases: section({
     enabled: flag({
       help: 'Let a worker forward to Nova by itself for guests whose signed headers the agent has leased it (leases.enabled there). All other requests go over the agent, and all of them when this is off.',

@@ -227,7 +227,7 @@ if (skipUnlessPrivileged(t)) {
 
   t.test('a proxy that reports nothing works as before, and doctor says so', async (t) => {
     const { sockets, fence, startProxy } = await host(t)
-    await startProxy({ set: ['agent.scopes_sockets=[]'] })
+    await startProxy({ set: ['served_scopes.sockets=[]'] })
     const worker = startWorkerAccount(t)
     const began = Date.now()
     t.strictSame(await worker.ask(sockets.agent, [head(1), head(900)]), ['200', '200'])

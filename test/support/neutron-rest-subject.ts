@@ -1,5 +1,5 @@
-import { neutronRestDefaults } from './neutron-defaults.ts'
 import type { Test } from 'tap'
+import { neutronRestDefaults } from './neutron-defaults.ts'
 import { type NeutronRestConfig } from '../../agent-side/ports/neutron-rest/config.ts'
 import { NeutronRestDirectory } from '../../agent-side/ports/neutron-rest/directory.ts'
 import { MetadataError } from '../../lib/runtime/errors.ts'

@@ -1,5 +1,5 @@
-import { neutronRestDefaults } from '../../../support/neutron-defaults.ts'
 import t from 'tap'
+import { neutronRestDefaults } from '../../../support/neutron-defaults.ts'
 import { NeutronRestDirectory } from '../../../../agent-side/ports/neutron-rest/directory.ts'
 import type {
   Exchanges,

@@ -1,5 +1,5 @@
-import { neutronRpcDefaults } from '../../../support/neutron-defaults.ts'
 import t from 'tap'
+import { neutronRpcDefaults } from '../../../support/neutron-defaults.ts'
 import { loadConfig } from '../../../../lib/config/load.ts'
 import { Secret } from '../../../../lib/runtime/secret.ts'
 import {

@@ -1,5 +1,5 @@
-import { neutronRpcDefaults } from '../../../support/neutron-defaults.ts'
 import t from 'tap'
+import { neutronRpcDefaults } from '../../../support/neutron-defaults.ts'
 import { MetadataError } from '../../../../lib/runtime/errors.ts'
 import { silentLogger } from '../../../../lib/runtime/log.ts'
 import { createRegistry } from '../../../../lib/observe/metrics.ts'
