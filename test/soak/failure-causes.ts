@@ -6,6 +6,7 @@ export const allowedCauses = [
   'its worker was killed',
   'its agent was killed',
   'the proxy was stopped',
+  'the next agent took longer to start than guests wait',
 ] as const
 export type AllowedCause = (typeof allowedCauses)[number]
 
@@ -34,6 +35,11 @@ export class Acts {
     } finally {
       kept.until = performance.now()
     }
+  }
+
+  /** Notes what turned out to have been done to all in the meantime. */
+  note(cause: AllowedCause, from: MonotonicMilliseconds): void {
+    this.#acts.push({ cause, router: undefined, from, until: performance.now() })
   }
 
   /** @returns `undefined` when nothing that was done explains it */

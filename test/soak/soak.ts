@@ -35,6 +35,8 @@ const sampleEvery = 10_000
 const requestsPerSecond = 40
 /** A request to compute that is under way while things happen. */
 const slowAnswer = 3_000
+/** As long as a worker lets anybody wait for its turn. */
+const guestPatience = 10_000
 /** Nobody waits longer for an answer. */
 const patience = 40_000
 /** An instance that lost its port may be named for so long: the file is read, leases end. */
@@ -341,13 +343,13 @@ export class Soak {
         return
       case 'agent SIGTERM':
         await this.#agent.stop('SIGTERM')
-        this.#agent = await AgentProgram.start(this.#agentOptions)
+        await this.#startAgent()
         return
       case 'agent SIGKILL':
         await this.#acts.during('its agent was killed', undefined, async () => {
           await this.#agent.stop('SIGKILL')
         })
-        this.#agent = await AgentProgram.start(this.#agentOptions)
+        await this.#startAgent()
         return
       case 'proxy SIGTERM':
         await this.#acts.during('the proxy was stopped', undefined, async () => {
@@ -362,6 +364,14 @@ export class Soak {
         await this.#proxy.ended
         await this.#startProxy(set)
     }
+  }
+
+  /** Workers turn those away as overloaded who wait for a connection to no agent for longer than a guest waits for anything. */
+  async #startAgent(): Promise<void> {
+    const from = performance.now()
+    this.#agent = await AgentProgram.start(this.#agentOptions)
+    if (performance.now() - from < guestPatience) return
+    this.#acts.note('the next agent took longer to start than guests wait', from)
   }
 
   async #startProxy(set: readonly string[]): Promise<void> {
