@@ -2,8 +2,9 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import { StaticPortDirectory } from '../../../../agent-side/ports/static/directory.ts'
+import { StaticDirectory } from '../../../../agent-side/ports/static/directory.ts'
 import { MetadataError } from '../../../../lib/runtime/errors.ts'
+import { createRegistry } from '../../../../lib/observe/metrics.ts'
 import { silentLogger } from '../../../../lib/runtime/log.ts'
 import { instanceId, ip, mac, networkId, portId, projectId } from '../../../conformance/topology.ts'
 import { everyOrder, shownOrder, type OrderedWorld } from '../../../support/every-order.ts'
@@ -44,7 +45,7 @@ function textOf(content: keyof typeof contents): string {
 /** The real directory over a file in a folder that reports no changes, so that each look happens when the order says so. */
 class StaticWorld implements OrderedWorld {
   readonly #folder = mkdtempSync(join(tmpdir(), 'ovt-static-'))
-  readonly #directory: StaticPortDirectory
+  readonly #directory: StaticDirectory
   readonly #past: string[] = []
   /** What is there, and what was there at the last look. */
   #content: Content = 'no file'
@@ -54,11 +55,10 @@ class StaticWorld implements OrderedWorld {
   constructor() {
     mkdirSync(join(this.#folder, 'far'))
     symlinkSync(join('far', 'ports.yaml'), join(this.#folder, 'ports.yaml'))
-    this.#directory = new StaticPortDirectory({
-      file: join(this.#folder, 'ports.yaml'),
-      clock: new FakeClock(),
-      logger: silentLogger,
-    })
+    this.#directory = new StaticDirectory(
+      { file: join(this.#folder, 'ports.yaml'), poll_interval: 10_000 },
+      { clock: new FakeClock(), logger: silentLogger, registry: createRegistry() },
+    )
   }
 
   steps(): readonly string[] {
