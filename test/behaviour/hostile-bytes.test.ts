@@ -2,6 +2,7 @@ import t from 'tap'
 import { connect } from 'node:net'
 import { askRaw, get, RawConnection, type RawTarget } from '../support/raw-http.ts'
 import { RecordingAgent } from '../support/recording-agent.ts'
+import { SeededRandom } from '../support/random.ts'
 import {
   networkIdentity,
   routerIdentity,
@@ -76,7 +77,8 @@ const spice: readonly string[] = [
 ]
 
 t.test(`no bytes of a guest stop a worker or change who the guest is (seed ${seed})`, async (t) => {
-  const random = randomFrom(seed)
+  const numbers = new SeededRandom(seed)
+  const random = (limit: number): number => numbers.below(limit)
   for (let round = 0; round < rounds; round += 50) {
     const batch = Array.from({ length: 50 }, () => ({
       target: worker.targets[random(2)]!,
@@ -179,15 +181,4 @@ function mutate(random: (below: number) => number): Buffer {
     }
   }
   return Buffer.from(text, 'latin1')
-}
-
-/** A small generator with a seed, so that a failure can be had again. @see mulberry32 */
-function randomFrom(start: number): (below: number) => number {
-  let state = start
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below
-  }
 }

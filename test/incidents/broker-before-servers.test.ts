@@ -9,7 +9,8 @@ import { guests, networks, overlappingTopology } from '../conformance/overlappin
 import { find } from '../conformance/port-questions.ts'
 import { ip } from '../conformance/topology.ts'
 import { FakeNeutronRpc, portRows } from '../support/fake-neutron-rpc.ts'
-import { makeDirectory, until, untilLive, untilReady } from '../support/neutron-rpc-directory.ts'
+import { makeDirectory, untilLive, untilReady } from '../support/neutron-rpc-directory.ts'
+import { until } from '../support/until.ts'
 import { skipUnlessRabbitMq, startRabbitMq, type RabbitMq } from '../support/rabbitmq.ts'
 
 const known = { networkIds: [networks.plain], fixedIp: ip('10.0.0.10') }

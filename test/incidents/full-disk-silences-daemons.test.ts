@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { askAdmin } from '../../lib/http/admin-client.ts'
 import { openFolder } from '../support/running-proxy.ts'
-import { until } from '../support/neutron-rpc-directory.ts'
+import { until } from '../support/until.ts'
 
 const built = (path: string): string =>
   fileURLToPath(new URL(`../../dist/${path}`, import.meta.url))

@@ -11,7 +11,8 @@ import { guests, networks, overlappingTopology } from '../conformance/overlappin
 import { ip } from '../conformance/topology.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { FakeOvsdb } from '../support/fake-ovsdb.ts'
-import { ovnDirectory, until } from '../support/ovn-directory.ts'
+import { ovnDirectory } from '../support/ovn-directory.ts'
+import { until } from '../support/until.ts'
 import { southboundRows } from '../support/ovn-rows.ts'
 
 const key: LookupKey & LeaseKey = {

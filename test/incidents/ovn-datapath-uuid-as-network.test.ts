@@ -15,7 +15,8 @@ import { withPort, withoutPort } from '../conformance/port-questions.ts'
 import { ip } from '../conformance/topology.ts'
 import { systemClock } from '../../lib/runtime/clock.ts'
 import { FakeOvsdb } from '../support/fake-ovsdb.ts'
-import { ovnDirectory, until } from '../support/ovn-directory.ts'
+import { ovnDirectory } from '../support/ovn-directory.ts'
+import { until } from '../support/until.ts'
 import { rowUuid, southboundRows } from '../support/ovn-rows.ts'
 
 t.test('a network is known by the UUID of its datapath as well', async (t) => {

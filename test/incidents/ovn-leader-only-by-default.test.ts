@@ -3,7 +3,8 @@
 import t from 'tap'
 import { overlappingTopology } from '../conformance/overlapping-topology.ts'
 import { FakeOvsdb } from '../support/fake-ovsdb.ts'
-import { ovnDirectory, until } from '../support/ovn-directory.ts'
+import { ovnDirectory } from '../support/ovn-directory.ts'
+import { until } from '../support/until.ts'
 import { rowUuid, southboundRows } from '../support/ovn-rows.ts'
 
 const cid = ['uuid', rowUuid('cluster')]

@@ -7,7 +7,8 @@ import { ip } from '../conformance/topology.ts'
 import { guests, networks } from '../conformance/overlapping-topology.ts'
 import { portRow, rowUuid } from '../support/ovn-rows.ts'
 import { whyNoOvnCentral } from '../support/ovn-central.ts'
-import { ovnDirectory, until } from '../support/ovn-directory.ts'
+import { ovnDirectory } from '../support/ovn-directory.ts'
+import { until } from '../support/until.ts'
 import { OvsdbCluster } from '../support/ovsdb-cluster.ts'
 
 const missing = whyNoOvnCentral()

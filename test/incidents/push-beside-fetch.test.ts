@@ -12,7 +12,8 @@ import {
 import { find, heard, networksOf, touchesNetwork, withPort } from '../conformance/port-questions.ts'
 import { instanceId, ip } from '../conformance/topology.ts'
 import { FakeNeutronRpc, portRows } from '../support/fake-neutron-rpc.ts'
-import { makeDirectory, until, untilLive, untilReady } from '../support/neutron-rpc-directory.ts'
+import { makeDirectory, untilLive, untilReady } from '../support/neutron-rpc-directory.ts'
+import { until } from '../support/until.ts'
 import { skipUnlessRabbitMq, startRabbitMq, type RabbitMq } from '../support/rabbitmq.ts'
 import { TcpRelay } from '../support/tcp-relay.ts'
 

@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { guestFields, startAgentForOneGuest, type OneGuest } from '../support/one-guest.ts'
 import { RecordingUpstream } from '../support/recording-upstream.ts'
 import type { Fields } from '../support/start-agent.ts'
+import { until } from '../support/until.ts'
 import { instanceId, ip, mac, networkId, portId, projectId } from '../conformance/topology.ts'
 
 const mebibyte = 1024 * 1024
@@ -53,10 +54,6 @@ function askUnread(t: Test, { agent }: OneGuest, bytes: number, fields = guestFi
 async function metricOf({ agent }: OneGuest, name: string): Promise<number> {
   const line = (await agent.text('/metrics')).split('\n').find((one) => one.startsWith(`${name} `))
   return Number(line?.slice(name.length + 1))
-}
-
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  while (!(await isSo())) await new Promise((resolve) => setImmediate(resolve))
 }
 
 const cutOff = (why: string): string => `overlapd_agent_unread_answers_cut_off_total{why="${why}"}`

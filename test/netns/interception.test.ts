@@ -9,6 +9,7 @@ import { namespaceKeyOf, openNamespace } from '../../proxy/netns/namespace-handl
 import { NftLibrary } from '../../proxy/netlink/nftables.ts'
 import { openWindow, type NamespaceWindow } from '../../proxy/netns/window.ts'
 import { FakeClock } from '../support/fake-clock.ts'
+import { until } from '../support/until.ts'
 import {
   makeEmptyNamespaces,
   runInNetns,
@@ -59,14 +60,6 @@ function makeInterception(
   interception.start()
   t.teardown(() => interception.close(false))
   return { interception, clock }
-}
-
-async function until(isSo: () => boolean): Promise<void> {
-  for (let turn = 0; turn < 100_000 && !isSo(); turn += 1) {
-    await new Promise((resolve) => {
-      setImmediate(resolve)
-    })
-  }
 }
 
 async function tableIn({ netns }: Attachment): Promise<string> {

@@ -14,6 +14,7 @@ import { runSteadyLoad, type SteadyResult } from '../bench/steady-load.ts'
 import { leaveSocket } from '../support/left-socket.ts'
 import { makeEmptyNamespaces, skipUnlessPrivileged, uniqueName } from '../support/netns.ts'
 import { makeRoutersWithGuests, type RouterWithGuest } from '../support/routers-with-guests.ts'
+import { until } from '../support/until.ts'
 import {
   makeStage,
   startAndKill,
@@ -76,18 +77,10 @@ function tell(t: Test, what: string, { requests, longestPause, endings }: Steady
   )
 }
 
-async function until(isSo: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 3_000 && !isSo(); tries += 1) {
-    await new Promise((resolve) => {
-      setTimeout(resolve, 10)
-    })
-  }
-}
-
 const isGone = (pid: number): boolean => !existsSync(`/proc/${pid}`)
 
 async function allGone(t: Test, pids: readonly number[]): Promise<void> {
-  await until(() => pids.every(isGone))
+  await until(() => pids.every(isGone), 10)
   t.same(
     pids.filter((pid) => !isGone(pid)),
     [],

@@ -2,6 +2,7 @@ import type { Port } from '../../agent-side/ports/directory/port-directory.ts'
 import { instanceId, ip, mac, networkId, portId, projectId } from '../conformance/topology.ts'
 import type { ScriptedDirectory } from './scripted-directory.ts'
 import type { Fields, RunningAgent } from './start-agent.ts'
+import { until } from './until.ts'
 import type { RawAnswer } from './raw-http.ts'
 
 /** Which guest: its own number, and those of its project and network. */
@@ -63,7 +64,5 @@ export async function computeQueue(
 
 /** Resolves when so many requests wait for their turn. Each look lets I/O go on, so this needs no timer. */
 export async function untilWaiting(agent: RunningAgent, count: number): Promise<void> {
-  while ((await computeQueue(agent)).waiting !== count) {
-    await new Promise((resolve) => setImmediate(resolve))
-  }
+  await until(async () => (await computeQueue(agent)).waiting === count)
 }

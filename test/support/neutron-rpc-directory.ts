@@ -7,6 +7,7 @@ import { type NeutronRpcConfig } from '../../agent-side/ports/neutron-rpc/config
 import { NeutronRpcDirectory } from '../../agent-side/ports/neutron-rpc/directory.ts'
 import { confirmLimit } from '../../agent-side/ports/neutron-rpc/bus/rpc-client.ts'
 import type { FakeClock } from './fake-clock.ts'
+import { until } from './until.ts'
 import type { RabbitMq } from './rabbitmq.ts'
 
 export interface OpenedDirectory {
@@ -53,11 +54,6 @@ export function makeDirectory(
         .reduce((sum, { value }) => sum + value, 0)
     },
   }
-}
-
-/** Gives I/O its turns until something holds. A test that waits in vain runs into tap's limit. */
-export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) await new Promise((resolve) => setImmediate(resolve))
 }
 
 export async function untilReady(directory: NeutronRpcDirectory): Promise<void> {

@@ -34,12 +34,3 @@ export function ovnDirectory(options: OvnDirectoryOptions): OvnDirectory {
     ...(options.connect && { connect: options.connect }),
   })
 }
-
-/** Resolves as soon as the condition holds; looks again whenever I/O had its turn. */
-export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await condition())) {
-    await new Promise((resolve) => {
-      setTimeout(resolve, 1)
-    })
-  }
-}

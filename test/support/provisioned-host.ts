@@ -8,6 +8,7 @@ import { ipBatch, runProgram, type Ran } from './netns.ts'
 import { OpenVswitch, whyNoOpenVswitch } from './open-vswitch.ts'
 import { OvnCentral, whyNoOvnCentral } from './ovn-central.ts'
 import type { OvnNetwork, OvnPort } from './ovn-networks.ts'
+import { until } from './until.ts'
 import { makeStage, startProxyOn, type ProxyStage, type RunningProxy } from './running-proxy.ts'
 
 /**
@@ -166,13 +167,13 @@ export async function eventually<Value>(
   isSo: (value: Value) => boolean,
 ): Promise<Value> {
   let value = await ask()
-  for (let tries = 0; tries < 3_000 && !isSo(value); tries += 1) {
-    await new Promise((resolve) => {
-      setTimeout(resolve, 20)
-    })
-    value = await ask()
-  }
-  if (!isSo(value)) throw new Error(`It did not come to "${what}": ${JSON.stringify(value)}`)
+  let tries = 0
+  await until(async () => {
+    if (tries > 0) value = await ask()
+    tries += 1
+    if (tries > 3_000) throw new Error(`It did not come to "${what}": ${JSON.stringify(value)}`)
+    return isSo(value)
+  }, 20)
   return value
 }
 

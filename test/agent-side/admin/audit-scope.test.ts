@@ -17,7 +17,7 @@ import {
 } from '../../conformance/topology.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { ScriptedDirectory } from '../../support/scripted-directory.ts'
-import { seededRandom } from '../../support/seeded-random.ts'
+import { SeededRandom } from '../../support/random.ts'
 
 const router: Scope = { kind: 'router', routerId: routerId(1) }
 
@@ -81,8 +81,8 @@ t.test(
 )
 
 t.test('auditScope() says of any address what the resolver would do', async (t) => {
-  const random = seededRandom(20_26)
-  const below = (count: number): number => Math.floor(random() * count)
+  const random = new SeededRandom(20_26)
+  const below = (count: number): number => Math.floor(random.next() * count)
   const outcomes = new Set<string>()
   for (let round = 0; round < 80; round += 1) {
     const policy = sourceMacPolicies[below(3)] ?? 'prefer'
@@ -100,8 +100,8 @@ t.test('auditScope() says of any address what the resolver would do', async (t) 
       })
       return {
         ...rest,
-        ...(random() < 0.9 && { instanceId: owner }),
-        ...(random() < 0.9 && { projectId: project }),
+        ...(random.next() < 0.9 && { instanceId: owner }),
+        ...(random.next() < 0.9 && { projectId: project }),
       }
     })
 

@@ -2,7 +2,7 @@ import t from 'tap'
 import { ScopedMemory } from '../../../agent-side/resolve/scoped-clock-cache.ts'
 import { networkId, routerId } from '../../conformance/topology.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
-import { seededRandom } from '../../support/seeded-random.ts'
+import { SeededRandom } from '../../support/random.ts'
 
 const router = { kind: 'router', routerId: routerId(1) } as const
 const network = { kind: 'network', networkId: networkId(1) } as const
@@ -76,17 +76,17 @@ t.test('a memory of one value holds the newest', async (t) => {
 
 t.test('it answers as a plain map would, whatever was put in and taken out', async (t) => {
   const { subject, gone } = memory(50)
-  const random = seededRandom(7)
-  const pick = (count: number): string => String(Math.floor(random() * count))
+  const random = new SeededRandom(7)
+  const pick = (count: number): string => String(Math.floor(random.next() * count))
   const expected = new Map<string, string>()
   for (let turn = 0; turn < 20_000; turn += 1) {
-    const scope = random() < 0.5 ? router : network
+    const scope = random.next() < 0.5 ? router : network
     const [place, detail] = [pick(20), pick(4)]
     const name = `${scope.kind} ${place} ${detail}`
-    if (random() < 0.3) {
+    if (random.next() < 0.3) {
       const wasThere = subject.delete(scope, place, detail)
       if (wasThere !== expected.delete(name)) t.fail(`${name} was there: ${wasThere}`)
-    } else if (random() < 0.5) {
+    } else if (random.next() < 0.5) {
       gone.length = 0
       subject.set(scope, place, detail, name)
       for (const other of gone) expected.delete(other)

@@ -3,7 +3,7 @@ import type { MetadataError } from '../../../lib/runtime/errors.ts'
 import { FairGate, type FairGateOptions, type Leaving } from '../../../lib/admission/fair-gate.ts'
 import type { Seat } from '../../../lib/admission/fair-queue.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
-import { seededRandom } from '../../support/seeded-random.ts'
+import { SeededRandom } from '../../support/random.ts'
 
 /** A guest that leaves when it is told to. */
 class Guest implements Leaving {
@@ -183,9 +183,13 @@ t.test('FairGate follows a limit that moves', async (t) => {
 })
 
 t.test('FairGate: everybody who asks is answered once, within the bounds', async (t) => {
-  const random = seededRandom(11)
-  const below = (most: number): number => Math.floor(random() * most)
-  const { gate, limit, clock, events, ask } = subject(5, { max: 30, maxPerProject: 12, random })
+  const random = new SeededRandom(11)
+  const below = (most: number): number => Math.floor(random.next() * most)
+  const { gate, limit, clock, events, ask } = subject(5, {
+    max: 30,
+    maxPerProject: 12,
+    random: () => random.next(),
+  })
   const guests = new Map<string, ReturnType<Subject['ask']>>()
   let handled = 0
   let running: Seat[] = []
@@ -204,11 +208,11 @@ t.test('FairGate: everybody who asks is answered once, within the bounds', async
     if (guests.size !== gate.waiting) wrong += 1
   }
   for (let step = 0; step < 3_000; step += 1) {
-    const action = random()
+    const action = random.next()
     if (action < 0.55) {
       const name = `guest ${step}`
       const before = gate.running
-      guests.set(name, ask(name, `p${below(4)}`, random() < 0.3))
+      guests.set(name, ask(name, `p${below(4)}`, random.next() < 0.3))
       if (gate.running > Math.max(before, limit.value)) wrong += 1
     } else if (action < 0.65) {
       ;[...guests.values()][below(guests.size)]?.guest.leave()

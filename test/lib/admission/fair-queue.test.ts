@@ -1,6 +1,6 @@
 import t from 'tap'
 import { FairQueue, type Seat } from '../../../lib/admission/fair-queue.ts'
-import { seededRandom } from '../../support/seeded-random.ts'
+import { SeededRandom } from '../../support/random.ts'
 
 function queueOf(options: Partial<ConstructorParameters<typeof FairQueue>[0]> = {}) {
   return new FairQueue<string>({ max: 1_000, maxPerProject: 1_000, preference: 4, ...options })
@@ -154,16 +154,16 @@ t.test('FairQueue keeps seats in use and forgets the idle ones', async (t) => {
 })
 
 t.test('FairQueue: whatever happens, counts agree, bounds hold, nobody starves', async (t) => {
-  const random = seededRandom(7)
-  const below = (most: number): number => Math.floor(random() * most)
+  const random = new SeededRandom(7)
+  const below = (most: number): number => Math.floor(random.next() * most)
   const queue = queueOf({ max: 60, maxPerProject: 25, preference: 3 })
   const waiting = new Map<string, Seat>()
   const running: Seat[] = []
   let wrong = 0
   for (let step = 0; step < 20_000; step += 1) {
-    const action = random()
+    const action = random.next()
     if (action < 0.5) {
-      const seat = queue.seat(`p${below(5)}`, `i${below(6)}`, random() < 0.5)
+      const seat = queue.seat(`p${below(5)}`, `i${below(6)}`, random.next() < 0.5)
       const item = `item ${step}`
       waiting.set(item, seat)
       const gone = queue.add(seat, item)
@@ -203,9 +203,9 @@ t.test('FairQueue: whatever happens, counts agree, bounds hold, nobody starves',
 })
 
 t.test('FairQueue: whoever holds nothing waits for one turn of the others at most', async (t) => {
-  const random = seededRandom(3)
+  const random = new SeededRandom(3)
   for (let round = 0; round < 50; round += 1) {
-    const projects = 2 + Math.floor(random() * 20)
+    const projects = 2 + Math.floor(random.next() * 20)
     const queue = queueOf({ max: 10_000 })
     const seats = new Map<string, Seat>()
     for (let project = 0; project < projects; project += 1) {

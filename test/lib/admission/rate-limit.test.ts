@@ -1,7 +1,7 @@
 import t from 'tap'
 import { RateLimiter, type RateLimits } from '../../../lib/admission/rate-limit.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
-import { seededRandom } from '../../support/seeded-random.ts'
+import { SeededRandom } from '../../support/random.ts'
 
 function limits(base: [number, number], burst: [number, number]): RateLimits {
   return { base: { limit: base[0], span: base[1] }, burst: { limit: burst[0], span: burst[1] } }
@@ -48,12 +48,12 @@ t.test('RateLimiter gives a steady poller its share, however often it is refused
 })
 
 t.test('RateLimiter: no window holds more than its limit, and each wait is exact', async (t) => {
-  const random = seededRandom(1)
+  const random = new SeededRandom(1)
   for (let round = 0; round < 200; round += 1) {
     const clock = new FakeClock()
     const given = limits(
-      [1 + Math.floor(random() * 40), 1 + Math.floor(random() * 5_000)],
-      [1 + Math.floor(random() * 40), 1 + Math.floor(random() * 5_000)],
+      [1 + Math.floor(random.next() * 40), 1 + Math.floor(random.next() * 5_000)],
+      [1 + Math.floor(random.next() * 40), 1 + Math.floor(random.next() * 5_000)],
     )
     const limited = limiter(clock, given)
     const passed: number[] = []
@@ -71,7 +71,7 @@ t.test('RateLimiter: no window holds more than its limit, and each wait is exact
       }
       if (wait === 0) passed.push(now)
       // By whole milliseconds; synchronously, since no timer is involved.
-      void clock.advance(Math.floor(random() * 400))
+      void clock.advance(Math.floor(random.next() * 400))
       await new Promise((resolve) => setImmediate(resolve))
     }
   }

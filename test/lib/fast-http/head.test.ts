@@ -1,6 +1,7 @@
 import { createServer, request as httpRequest, type IncomingMessage } from 'node:http'
 import { Duplex } from 'node:stream'
 import t from 'tap'
+import { SeededRandom } from '../../support/random.ts'
 import {
   isPlainTarget,
   plainBlock,
@@ -120,24 +121,15 @@ async function readByNode(text: string): Promise<readonly GeneralReading[] | 're
   return isRefused ? 'refused' : readings
 }
 
-/** Numbers that look random and are the same in each run. */
-function* numbers(seed: number): Generator<number, never> {
-  let state = seed
-  for (;;) {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    yield state / 2 ** 32
-  }
-}
-
 const pieces = [
   ...['\r', '\n', '\r\n', '\0', ' ', '\t', ':', '\xff', '\x7f', '"', '#', '?', '//', '%00', 'é'],
   ...['Host: b\r\n', 'Connection: close\r\n', 'Connection: keep-alive\r\n', 'X-A: \r\n'],
   ...['Content-Length: 1\r\n', 'Transfer-Encoding: chunked\r\n', 'GET ', 'HTTP/1.1', 'HTTP/1.0'],
 ]
 
-function mutated(text: string, random: Iterator<number, never>): string {
+function mutated(text: string, random: SeededRandom): string {
   let changed = text
-  const next = (below: number): number => Math.floor(random.next().value * below)
+  const next = (limit: number): number => random.below(limit)
   for (let changes = 1 + next(3); changes > 0; changes -= 1) {
     const at = next(changed.length + 1)
     const piece = pieces[next(pieces.length)] ?? ''
@@ -147,7 +139,7 @@ function mutated(text: string, random: Iterator<number, never>): string {
 }
 
 t.test('what is plain is read as Node reads it, whatever is done to a request', async (t) => {
-  const random = numbers(20_260_101)
+  const random = new SeededRandom(20_260_101)
   let plain = 0
   for (let round = 0; round < 4_000; round += 1) {
     const text = mutated(
@@ -227,7 +219,7 @@ async function answerByNode(text: string): Promise<object | 'refused'> {
 }
 
 t.test('what is plain is read as Node reads it, whatever is done to an answer', async (t) => {
-  const random = numbers(20_260_102)
+  const random = new SeededRandom(20_260_102)
   let plain = 0
   for (let round = 0; round < 3_000; round += 1) {
     const text = mutated(answer, random)

@@ -5,18 +5,8 @@ import {
   readPlainRequest,
   readPlainRequestFields,
 } from '../../../lib/fast-http/head.ts'
+import { SeededRandom } from '../../support/random.ts'
 import { readByClient, readByServer } from '../../support/node-reading.ts'
-
-/** Deterministic: a failure can be run again. @see Marsaglia, Xorshift RNGs */
-function generator(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    return (state >>> 0) % below
-  }
-}
 
 const names = [
   'Host',
@@ -144,7 +134,8 @@ const mark = 'GET /mark HTTP/1.1\r\nHost: m\r\n\r\n'
 t.test(
   'what is read as a plain request is the same request to Node, and ends where it does',
   async (t) => {
-    const random = generator(0x5eed)
+    const numbers = new SeededRandom(0x5eed)
+    const random = (limit: number): number => numbers.below(limit)
     let plain = 0
     for (let round = 0; round < 8_000; round += 1) {
       const text = head(random, requestLines, 'Host: h')
@@ -167,7 +158,8 @@ t.test(
 )
 
 t.test('what is read as a plain answer is the same answer to Node, and as long', async (t) => {
-  const random = generator(0xacce55)
+  const numbers = new SeededRandom(0xacce55)
+  const random = (limit: number): number => numbers.below(limit)
   let plain = 0
   for (let round = 0; round < 8_000; round += 1) {
     const text = head(random, statusLines, 'Content-Length: 5')

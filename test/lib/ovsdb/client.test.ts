@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { FakeOvsdb, type FakeOvsdbOptions, type FakeTables } from '../../support/fake-ovsdb.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
-import { until } from '../../support/ovn-directory.ts'
+import { until } from '../../support/until.ts'
 import { rowUuid } from '../../support/ovn-rows.ts'
 import { recordingClient } from '../../support/ovsdb-recorder.ts'
 

@@ -9,7 +9,8 @@ import { networkId, portId, type Topology } from '../../../conformance/topology.
 import { FakeNeutronRpc, portRows } from '../../../support/fake-neutron-rpc.ts'
 import { skipUnlessRabbitMq, startRabbitMq, type RabbitMq } from '../../../support/rabbitmq.ts'
 import { TcpRelay } from '../../../support/tcp-relay.ts'
-import { makeDirectory, until, untilReady } from '../../../support/neutron-rpc-directory.ts'
+import { makeDirectory, untilReady } from '../../../support/neutron-rpc-directory.ts'
+import { until } from '../../../support/until.ts'
 
 const sentinelNetwork = networkId(0xffff)
 

@@ -29,11 +29,11 @@ import { skipUnlessRabbitMq, startRabbitMq, type RabbitMq } from '../../../suppo
 import { TcpRelay } from '../../../support/tcp-relay.ts'
 import {
   makeDirectory,
-  until,
   untilLive,
   untilReady,
   untilTaken,
 } from '../../../support/neutron-rpc-directory.ts'
+import { until } from '../../../support/until.ts'
 
 type Opened = ReturnType<typeof makeDirectory> & {
   readonly server: FakeNeutronRpc

@@ -2,7 +2,8 @@ import t from 'tap'
 import { portDirectoryConformance } from '../../../conformance/port-directory.ts'
 import { systemClock } from '../../../../lib/runtime/clock.ts'
 import { FakeOvsdb } from '../../../support/fake-ovsdb.ts'
-import { ovnDirectory, until } from '../../../support/ovn-directory.ts'
+import { ovnDirectory } from '../../../support/ovn-directory.ts'
+import { until } from '../../../support/until.ts'
 import { southboundRows } from '../../../support/ovn-rows.ts'
 
 portDirectoryConformance(t, {

@@ -26,9 +26,9 @@ import { FakeOvsdb } from '../../../support/fake-ovsdb.ts'
 import {
   ovnConfig,
   ovnDirectory,
-  until,
   type OvnDirectoryOptions,
 } from '../../../support/ovn-directory.ts'
+import { until } from '../../../support/until.ts'
 import { ovsMap, rowUuid, southboundRows } from '../../../support/ovn-rows.ts'
 
 async function source(t: Test, options = {}): Promise<FakeOvsdb> {

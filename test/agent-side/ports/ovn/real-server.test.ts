@@ -10,7 +10,8 @@ import { chassisAgentId } from '../../../../agent-side/ports/ovn/chassis-agent-i
 import { find, networksOf } from '../../../conformance/port-questions.ts'
 import { ip, mac, networkId, portId, routerId, uuid } from '../../../conformance/topology.ts'
 import { OvnCentral, whyNoOvnCentral } from '../../../support/ovn-central.ts'
-import { ovnDirectory, until } from '../../../support/ovn-directory.ts'
+import { ovnDirectory } from '../../../support/ovn-directory.ts'
+import { until } from '../../../support/until.ts'
 
 const missing = whyNoOvnCentral()
 const network = networkId(0x51)

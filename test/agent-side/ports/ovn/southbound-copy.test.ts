@@ -12,6 +12,7 @@ import {
 import { ip, mac, type Topology, type TopologyPort } from '../../../conformance/topology.ts'
 import { identities } from '../../../conformance/port-questions.ts'
 import type { FakeRow } from '../../../support/fake-ovsdb.ts'
+import { SeededRandom } from '../../../support/random.ts'
 import { ovsMap, portRow, rowUuid, southboundRows } from '../../../support/ovn-rows.ts'
 
 function put(table: string, uuid: string, row: FakeRow): RowChange {
@@ -246,21 +247,11 @@ t.test('SouthboundCopy refuses a difference to a row that it does not hold', asy
   )
 })
 
-/** A small generator of numbers that is the same in every run (mulberry32). */
-function numbers(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below
-  }
-}
-
 t.test('SouthboundCopy agrees with a plain list through random changes', async (t) => {
   const names = ['plain', 'distributed', 'isolated'] as const
   for (const seed of [1, 2, 3]) {
-    const pick = numbers(seed)
+    const numbers = new SeededRandom(seed)
+    const pick = (limit: number): number => numbers.below(limit)
     const copy = copyOf({ ...overlappingTopology(), routers: [], ports: [] })
     const held = new Map<string, TopologyPort>()
     const randomPort = (number: number): TopologyPort => ({

@@ -1,18 +1,8 @@
 import t from 'tap'
 import { PortIndex } from '../../../../agent-side/ports/static/port-index.ts'
 import type { Port, PortQuery } from '../../../../agent-side/ports/directory/port-directory.ts'
+import { SeededRandom } from '../../../support/random.ts'
 import { ip, mac, networkId, portId } from '../../../conformance/topology.ts'
-
-/** A small generator with a seed, so that a failure can be run again. @see Marsaglia, Xorshift RNGs (2003) */
-function randomNumbers(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    return (state >>> 0) % below
-  }
-}
 
 /** What the index must find, by looking at every port. */
 function scan(ports: readonly Port[], query: PortQuery): readonly Port[] {
@@ -31,7 +21,8 @@ function byId(ports: readonly Port[]): readonly string[] {
 t.test('PortIndex finds exactly what a look at every port finds', async (t) => {
   let found = 0
   for (let seed = 1; seed <= 40; seed += 1) {
-    const random = randomNumbers(seed)
+    const numbers = new SeededRandom(seed)
+    const random = (limit: number): number => numbers.below(limit)
     // Few addresses and networks, so that nearly everything overlaps.
     const address = () => ip(random(4) === 0 ? `fd00::${random(6) + 1}` : `10.0.0.${random(12)}`)
     const ports = Array.from({ length: random(60) }, (_, index): Port => ({
