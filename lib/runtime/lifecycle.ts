@@ -9,6 +9,31 @@ export interface Part {
   close(): Promise<void>
 }
 
+/** Makes a part of two functions. @param start absent where there is nothing to start */
+export function startable(
+  name: string,
+  start: (() => void | Promise<void>) | undefined,
+  close: () => void | Promise<void>,
+): Part {
+  return {
+    name,
+    start: async () => start?.(),
+    close: async () => close(),
+  }
+}
+
+/** Makes a part of something that can be started and closed. @param one absent where it is not enabled */
+export function partOf(
+  name: string,
+  one: { start(): void | Promise<void>; close(): void | Promise<void> } | undefined,
+): Part {
+  return {
+    name,
+    start: async () => one?.start(),
+    close: async () => one?.close(),
+  }
+}
+
 export interface LifecycleOptions {
   readonly logger: Logger
   readonly clock: Clock

@@ -1,4 +1,4 @@
-/** Every metric of the opener. What workers count is added to these when somebody asks. */
+/** Every metric of the supervisor. What workers count is added to these when somebody asks. */
 import {
   Counter,
   createRegistry,
@@ -37,9 +37,11 @@ export interface OvnProvisionGauges {
   isLive(database: 'southbound' | 'switch'): boolean
 }
 
-/** The opener's own metrics, and what is counted as it happens. */
+/** The supervisor's own metrics, and what is counted as it happens. */
 export interface ProxyMetrics {
   readonly registry: Registry
+  /** Has gauges read off whenever they are asked for. */
+  watch(gauges: ProxyGauges): void
   readonly workerRestarts: Counter
   readonly workerBreaches: Counter
   readonly attachSeconds: Histogram
@@ -58,13 +60,15 @@ const interceptionStates: readonly InterceptionState[] = ['applying', 'applied',
 
 const named = (rest: string): string => `${metricNamespace}_proxy_${rest}`
 
-/** Registers the opener's metrics; gauges are read when they are scraped. */
-export function createProxyMetrics(gauges: ProxyGauges): ProxyMetrics {
+/** Registers the supervisor's metrics. */
+export function createProxyMetrics(): ProxyMetrics {
   const registry = createRegistry()
   const registers = [registry]
-  for (const gauge of gaugesOf(gauges)) registry.registerMetric(gauge)
   return {
     registry,
+    watch(gauges) {
+      for (const gauge of gaugesOf(gauges)) registry.registerMetric(gauge)
+    },
     workerRestarts: new Counter({
       name: named('worker_restarts_total'),
       help: 'Workers that died and were replaced.',

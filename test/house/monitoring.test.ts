@@ -55,7 +55,8 @@ function exportedMetrics(): ReadonlyMap<string, Exported> {
   createOvnMetrics(agent)
   createNeutronRpcMetrics(agent)
   t.ok(new NeutronRestMetrics(agent))
-  const { registry: opener } = createProxyMetrics({
+  const supervisor = createProxyMetrics()
+  supervisor.watch({
     countNamespaces: () => undefined,
     countInterceptions: () => 0,
     workerStates: () => [],
@@ -66,7 +67,7 @@ function exportedMetrics(): ReadonlyMap<string, Exported> {
     ovnProvision: { countNetworks: () => undefined, isLive: () => true },
   })
   const known = new Map<string, Exported>()
-  for (const registry of [agent, opener]) {
+  for (const registry of [agent, supervisor.registry]) {
     for (const metric of registry.getMetricsAsArray()) {
       // prom-client keeps the names of labels where its types do not show them.
       const { labelNames = [] } = metric as unknown as { readonly labelNames?: readonly string[] }

@@ -1,0 +1,73 @@
+/** How do the workers and the addresses of their agents come together? */
+import { fileURLToPath } from 'node:url'
+import type { Milliseconds } from '../../lib/runtime/clock.ts'
+import type { ProxyMetrics } from '../admin/metrics.ts'
+import { workerCount } from '../config/config.ts'
+import type { Surroundings } from '../config/surroundings.ts'
+import { workerConfig } from '../config/worker-config.ts'
+import { workerAccount } from '../privileges/accounts.ts'
+import type { WorkerRecord } from '../takeover/left-workers.ts'
+import type { ServiceStore } from '../takeover/systemd-store.ts'
+import { AgentAddresses } from './agent-addresses.ts'
+
+import { WorkerPool, type WorkerPoolOptions } from './worker-pool.ts'
+import type { Lifelines } from './worker-process.ts'
+
+/** What workers report of listeners and of the canary, for the parts that are made after them. */
+export type WorkerReports = Pick<WorkerPoolOptions, 'onListening' | 'onRefused' | 'onCanary'>
+
+/** What the workers are made with, besides what every part is. */
+export interface WorkersOptions extends WorkerReports {
+  readonly metrics: ProxyMetrics
+  readonly record: WorkerRecord
+  readonly store: ServiceStore | undefined
+  /** Path of the program of a worker. @default its place in the package */
+  readonly script: string | undefined
+}
+
+/** The workers, and which agents they know. */
+export interface Workers {
+  readonly pool: WorkerPool
+  readonly agentAddresses: AgentAddresses
+}
+
+/** From the end of one supervisor until the next one serves; also when the service manager forgets us. */
+const longestGap: Milliseconds = 60_000
+
+/** Makes the pool of workers. None is started. */
+export function composeWorkers(
+  { config, clock, logger }: Surroundings,
+  { metrics, record, store, script, ...reports }: WorkersOptions,
+): Workers {
+  const agentAddresses: AgentAddresses = new AgentAddresses({
+    config,
+    clock,
+    logger,
+    onChange: (addresses) => pool.reconfigureAgents(addresses),
+  })
+  const pool: WorkerPool = new WorkerPool({
+    ...reports,
+    program: {
+      script: script ?? fileURLToPath(new URL('../worker/main.js', import.meta.url)),
+      nodeOptions: [`--max-old-space-size=${Math.ceil(config.workers.memory_bytes / 2 ** 20)}`],
+      account: workerAccount(config.workers),
+    },
+    config: workerConfig(config, agentAddresses.addresses),
+    count: workerCount(config),
+    clock,
+    logger,
+    onRestart: () => metrics.workerRestarts.inc(),
+    onBreach: (breach) => metrics.workerBreaches.inc({ breach }),
+    onStart: (pids) => record.note(pids),
+    lifelines: store && lifelinesIn(store),
+  })
+  return { pool, agentAddresses }
+}
+
+function lifelinesIn(store: ServiceStore): Lifelines {
+  return {
+    deadline: longestGap,
+    add: (fd) => store.add(fd, 'lifeline'),
+    remove: (fd) => store.remove(fd, 'lifeline'),
+  }
+}
