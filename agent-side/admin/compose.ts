@@ -1,0 +1,73 @@
+/** How does what operators ask come together with the parts that know it? */
+import { stopGrace } from '../../lib/config/defaults.ts'
+import { registryMetrics } from '../../lib/http/admin-app.ts'
+import type { Registry } from '../../lib/observe/metrics.ts'
+import type { AgentConfig } from '../config/config.ts'
+import type { Surroundings } from '../config/surroundings.ts'
+import type { Leasing } from '../leases/compose.ts'
+import { untilPredecessorEnds } from '../listeners/succession.ts'
+import { TlsListener } from '../listeners/tls-listener.ts'
+import { identityRulesOf } from '../resolve/compose.ts'
+import { createAgentAdminApp } from './admin-app.ts'
+import { AdminPart } from './admin-part.ts'
+import { statusOf, type ShownParts } from './agent-status.ts'
+import { Auditor } from './auditor.ts'
+import { Explainer } from './explain.ts'
+import type { AgentStatus } from './status.ts'
+
+/** Everything that can be asked. */
+export interface AskedParts extends ShownParts {
+  readonly leasing: Leasing | undefined
+  readonly registry: Registry
+}
+
+/** The admin sockets, and the status that they show. */
+export interface Administration {
+  readonly admin: AdminPart
+  readonly status: () => Promise<AgentStatus>
+}
+
+/** Makes the admin app. It is not served yet. */
+export function composeAdmin(
+  config: AgentConfig,
+  { clock, logger }: Surroundings,
+  parts: AskedParts,
+): Administration {
+  const { directory, resolver, fence, upstreams, decisions, listeners, leasing, registry } = parts
+  const { timeout_resolve: timeout, timeout_drain: drain } = config.limits
+  const { source_mac: sourceMac } = config
+  const { socket } = config.admin
+  const status = statusOf(config, clock, parts)
+  const explainer = new Explainer({
+    resolver,
+    sourceMac,
+    fence,
+    upstreams,
+    decisions,
+    clock,
+    timeout,
+  })
+  const auditor = new Auditor({
+    directory,
+    ...identityRulesOf(config),
+    upstreams,
+    decisions,
+    certificates: () => listeners.filter((one) => one instanceof TlsListener),
+    clock,
+    timeout,
+  })
+  const app = createAgentAdminApp({
+    readiness: () => [
+      { name: 'directory', ...directory.readiness() },
+      ...listeners.map((one) => one.readiness()),
+      ...(leasing ? [leasing.listener.readiness()] : []),
+    ],
+    metrics: registryMetrics(registry),
+    status,
+    explainKey: (key) => explainer.explainKey(key),
+    explainRequest: (requestId) => explainer.explainRequest(requestId),
+    audit: (request) => auditor.audit(request),
+  })
+  const untilFree = (): Promise<void> => untilPredecessorEnds(socket, drain + stopGrace, logger)
+  return { admin: new AdminPart(config.admin, untilFree, app), status }
+}

@@ -1,0 +1,71 @@
+/** How do the listeners come together with whoever answers? */
+import type { Socket } from 'node:net'
+import { mutualTlsFiles } from '../../lib/config/shared-options.ts'
+import { proxyAccount } from '../../lib/files/accounts.ts'
+import type { AgentConfig } from '../config/config.ts'
+import { readProxyList } from '../config/proxy-list.ts'
+import type { Surroundings } from '../config/surroundings.ts'
+import type { Peer } from '../peers/lookup-key.ts'
+import { ProxyGrants } from '../peers/proxy-grants.ts'
+import type { App } from '../requests/request-handler.ts'
+import type { Fencing } from '../served-scopes/compose.ts'
+
+import { TlsListener, type TlsListenerOptions } from './tls-listener.ts'
+import { AgentListener } from './unix-listener.ts'
+
+type ListenersObserver = NonNullable<TlsListenerOptions['observer']>
+
+/** Makes the configured listeners. None listens yet. */
+export function composeListeners(
+  config: AgentConfig,
+  app: App,
+  fencing: Fencing | undefined,
+  { clock, logger }: Surroundings,
+  observer: ListenersObserver,
+): readonly (AgentListener | TlsListener)[] {
+  const { limits: set } = config
+  const limits = {
+    headBytes: set.head_bytes,
+    timeoutHead: set.timeout_head,
+    timeoutRequest: set.timeout_request,
+    timeoutKeepAlive: set.timeout_keep_alive,
+    connections: set.connections,
+    drain: set.timeout_drain,
+  }
+  return config.listeners.map((listener) => {
+    const { tcp, tls, proxies, proxies_file: file } = listener
+    if (tcp === undefined) {
+      const { socket: path, mode, user, group } = listener
+      const usualGroup = listener.kind === 'overlapd' ? proxyAccount : undefined
+      const socket = { path, mode, user, group, backlog: set.backlog, usualGroup }
+      const userOf = fencing && ((one: Socket) => fencing.users.userOf(one))
+      const peer = peerOf(listener)
+      return new AgentListener({ app, peer, socket, limits, userOf, logger, observer })
+    }
+    // The check of the configuration refuses it; nothing here may depend on that having run.
+    if (tls === undefined) throw new TypeError('A TCP listener without TLS')
+    return new TlsListener({
+      app,
+      address: tcp,
+      backlog: set.backlog,
+      files: mutualTlsFiles(tls),
+      grants: new ProxyGrants(proxies),
+      ...(file !== undefined && { grantsFile: { path: file, read: () => readProxyList(file) } }),
+      limits: {
+        ...limits,
+        timeoutHandshake: tls.timeout_handshake,
+        maxConnectionAge: tls.max_connection_age,
+        connectionsPerProxy: tls.connections_per_proxy,
+      },
+      clock,
+      logger,
+      observer,
+    })
+  })
+}
+
+function peerOf(listener: AgentConfig['listeners'][number]): Peer {
+  return listener.kind === 'overlapd'
+    ? { kind: 'overlapd' }
+    : { kind: 'neutron', flavour: listener.flavour }
+}
