@@ -17,6 +17,7 @@ t.test('/explain tells each step from scope to upstream', async (t) => {
   const explanation = await agent.json(`/explain?${query}&mac=${mac(1)}`)
   t.strictSame(stepsOf(explanation), [
     'received',
+    'served by this host',
     'cache',
     'networks',
     'ports',
@@ -32,7 +33,11 @@ t.test('/explain tells each step from scope to upstream', async (t) => {
     },
   })
   const again = await agent.json(`/explain?${query}&mac=${mac(1)}`)
-  t.strictSame(stepsOf(again), ['received', 'cache', 'compute'], 'it uses the same cache')
+  t.strictSame(
+    stepsOf(again),
+    ['received', 'served by this host', 'cache', 'compute'],
+    'it uses the same cache',
+  )
 })
 
 t.test('/explain names what conflicts, and what could not be asked', async (t) => {
