@@ -66,7 +66,7 @@ export class OvnProvision {
     })
     this.#planner = new PlannerProcess({
       program: {
-        script: fileURLToPath(new URL('main.js', import.meta.url)),
+        script: fileURLToPath(new URL('planner/main.js', import.meta.url)),
         nodeOptions: plannerOptions,
         account: workerAccount(config),
       },
