@@ -4,9 +4,9 @@ import t from 'tap'
 import { LimitMetrics } from '../../agent-side/admin/limit-metrics.ts'
 import { AgentMetrics } from '../../agent-side/admin/metrics.ts'
 import { NeutronRestMetrics } from '../../agent-side/ports/neutron-rest/metrics.ts'
-import { createNeutronRpcMetrics } from '../../agent-side/ports/neutron-rpc/metrics.ts'
-import { createOvnMetrics } from '../../agent-side/ports/ovn/metrics.ts'
-import { createStaticMetrics } from '../../agent-side/ports/static/metrics.ts'
+import { NeutronRpcMetrics } from '../../agent-side/ports/neutron-rpc/metrics.ts'
+import { OvnMetrics } from '../../agent-side/ports/ovn/metrics.ts'
+import { StaticMetrics } from '../../agent-side/ports/static/metrics.ts'
 import { createRegistry } from '../../lib/observe/metrics.ts'
 import { isReasonCode } from '../../lib/runtime/reason-codes.ts'
 import { parseYaml } from '../../lib/files/yaml.ts'
@@ -51,10 +51,17 @@ function exportedMetrics(): ReadonlyMap<string, Exported> {
     turns: { waiting: 0 },
     rateLimits: { size: 0 },
   })
-  createStaticMetrics(agent)
-  createOvnMetrics(agent)
-  createNeutronRpcMetrics(agent)
-  t.ok(new NeutronRestMetrics(agent))
+  const directory = { readiness: () => ({ ready: true, detail: '' }) }
+  const held = (): { ports: number; networks: number } => ({ ports: 0, networks: 0 })
+  const directories = [StaticMetrics, OvnMetrics, NeutronRpcMetrics, NeutronRestMetrics].map(
+    (Metrics) => {
+      const registry = createRegistry()
+      const own = new Metrics(registry)
+      own.watch(directory, held)
+      if (own instanceof OvnMetrics) own.watchSkipped(() => [])
+      return registry
+    },
+  )
   const supervisor = createProxyMetrics()
   supervisor.watch({
     countNamespaces: () => undefined,
@@ -67,7 +74,7 @@ function exportedMetrics(): ReadonlyMap<string, Exported> {
     ovnProvision: { countNetworks: () => undefined, isLive: () => true },
   })
   const known = new Map<string, Exported>()
-  for (const registry of [agent, supervisor.registry]) {
+  for (const registry of [agent, supervisor.registry, ...directories]) {
     for (const metric of registry.getMetricsAsArray()) {
       // prom-client keeps the names of labels where its types do not show them.
       const { labelNames = [] } = metric as unknown as { readonly labelNames?: readonly string[] }

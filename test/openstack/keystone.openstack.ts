@@ -121,9 +121,9 @@ async function ask(agent: OurAgent, guest: Guest): Promise<AgentAnswer> {
 }
 
 /** How many requests for a token ended like this. */
-async function tokens(agent: OurAgent, outcome: 'ok' | 'failed'): Promise<number> {
-  const name = 'overlapd_neutron_rest_questions_total'
-  return await agent.metric(`${name}{kind="token",outcome="${outcome}"}`)
+async function tokens(agent: OurAgent, outcome: 'answered' | 'rejected'): Promise<number> {
+  const name = 'overlapd_directory_queries_total'
+  return await agent.metric(`${name}{directory="neutron-rest",kind="token",outcome="${outcome}"}`)
 }
 
 async function detail(agent: OurAgent): Promise<string> {
@@ -143,7 +143,7 @@ for (const [way, given] of Object.entries(ways)) {
       const instance = instanceIn(await ask(agent, guest))
       if (t.equal(instance, guest.instance.id, guest.name)) own += 1
     }
-    t.equal(await tokens(agent, 'ok'), 1, 'one token is enough')
+    t.equal(await tokens(agent, 'answered'), 1, 'one token is enough')
     addResult(place, 'Logging in to Keystone', { by: way, 'guests that got their own': own })
   })
 }
@@ -167,7 +167,7 @@ t.test('a wrong password is told, not tried for every guest, and can be mended',
     const answer = await ask(agent, guests[0]!)
     t.ok(isRefusal(answer), `guests are told to come back: ${answer.status} ${answer.reason}`)
   }
-  const failed = await tokens(agent, 'failed')
+  const failed = await tokens(agent, 'rejected')
   t.ok(failed <= 2, `Keystone was asked ${failed} times`)
   t.notMatch(agent.log(), /"(?:wrong|right)"/, 'no password in the log')
   await admin.send('PATCH', `/users/${id}`, { user: { password: 'wrong' } })
@@ -212,14 +212,14 @@ t.test('a token that is withdrawn is replaced', async (t) => {
     seen.add(isRefusal(answer) ? '503' : (instanceIn(answer) ?? `${answer.status}`))
     return hasRefused && instanceIn(answer) === guest!.instance.id
   })
-  t.ok((await tokens(agent, 'ok')) >= 2, 'there is a second token')
+  t.ok((await tokens(agent, 'answered')) >= 2, 'there is a second token')
   // Within the second in which tokens are withdrawn, Keystone withdraws new ones too.
   seen.delete('503')
   t.strictSame([...seen], [guest!.instance.id], 'nothing but the own instance or 503')
   addResult(place, 'Logins that fail', {
     what: 'token withdrawn',
     'guests get meanwhile': 'their own, or 503 with Retry-After',
-    'questions to Keystone': await tokens(agent, 'ok'),
+    'questions to Keystone': await tokens(agent, 'answered'),
     afterwards: 'a new token: served',
   })
 })
@@ -261,7 +261,7 @@ t.test('when a credential is over, who is known is served and others wait', asyn
   addResult(place, 'Logins that fail', {
     what: 'credential expired',
     'guests get meanwhile': 'known: their own; others: 503 with Retry-After',
-    'questions to Keystone': (await tokens(agent, 'ok')) + (await tokens(agent, 'failed')),
+    'questions to Keystone': (await tokens(agent, 'answered')) + (await tokens(agent, 'rejected')),
     afterwards: '',
   })
 })

@@ -46,7 +46,7 @@ export function makeDirectory(
     directory,
     registry,
     async metric(name, labels = {}) {
-      const metric = await registry.getSingleMetric(`overlapd_neutron_rpc_${name}`)?.get()
+      const metric = await registry.getSingleMetric(`overlapd_directory_${name}`)?.get()
       return (metric?.values ?? [])
         .filter((value) =>
           Object.entries(labels).every(([label, wanted]) => value.labels[label] === wanted),

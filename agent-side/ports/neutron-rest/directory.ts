@@ -9,6 +9,7 @@ import type { NetworkId, RouterId } from '../../../lib/identity/ids.ts'
 import type { Logger } from '../../../lib/runtime/log.ts'
 import { Changes } from '../directory/changes.ts'
 import type { DirectoryParts } from '../directory/directory-parts.ts'
+import type { AnswerOrigin } from '../directory/metrics.ts'
 import type {
   Asked,
   DirectoryChange,
@@ -101,7 +102,6 @@ export class NeutronRestDirectory implements PortDirectory {
     })
     this.#networkCopies = new NetworkCopies({
       clock,
-      metrics: this.#metrics,
       heldPorts: config.heldPorts,
       changed: (networkId) => this.#changes.report({ kind: 'network', networkId }),
     })
@@ -113,6 +113,7 @@ export class NeutronRestDirectory implements PortDirectory {
       routers: this.#routerCopies,
     })
     this.#addresses = new AddressLookups({ ...shared, copies: this.#networkCopies })
+    this.#metrics.watch(this, () => this.#networkCopies.held)
   }
 
   async start(): Promise<void> {
@@ -228,7 +229,7 @@ export class NeutronRestDirectory implements PortDirectory {
     try {
       const answer = await ask({ ...asked, signal })
       this.#answered()
-      return this.#from('neutron', answer)
+      return this.#from('source', answer)
     } catch (cause) {
       if (!(cause instanceof MetadataError)) throw cause
       this.#probe()
@@ -238,8 +239,8 @@ export class NeutronRestDirectory implements PortDirectory {
     }
   }
 
-  #from<Answer>(from: 'copy' | 'neutron' | 'stale_copy', answer: Answer): Answer {
-    this.#metrics.answers.inc({ from })
+  #from<Answer>(from: AnswerOrigin, answer: Answer): Answer {
+    this.#metrics.answered(from)
     return answer
   }
 

@@ -17,7 +17,7 @@ import type {
 } from '../directory/port-directory.ts'
 import { Bus, type BusOptions, type NeutronBus } from './bus/bus.ts'
 import type { NeutronRpcConfig } from './config.ts'
-import { createNeutronRpcMetrics, type NeutronRpcMetrics } from './metrics.ts'
+import { NeutronRpcMetrics } from './metrics.ts'
 import { PartFetcher } from './copy/part-fetcher.ts'
 import { PortAnswers } from './copy/port-answers.ts'
 import type { Cover } from './copy/cover.ts'
@@ -80,7 +80,7 @@ export class NeutronRpcDirectory implements PortDirectory {
     this.#clock = clock
     this.#logger = logger
     this.#changes = new Changes(this.kind, logger)
-    this.#metrics = createNeutronRpcMetrics(registry)
+    this.#metrics = new NeutronRpcMetrics(registry)
     this.#copy = new PortCopy({ clock, maxPorts: config.heldPorts })
     this.#bus = bus({
       config,
@@ -134,8 +134,10 @@ export class NeutronRpcDirectory implements PortDirectory {
       trust: this.#trust,
       fetcher: this.#fetcher,
       probe: this.#probe,
+      metrics: this.#metrics,
       noBroker: () => this.#noBroker(),
     })
+    this.#metrics.watch(this, () => ({ ports: this.#copy.size, networks: this.#copy.networks }))
     if (config.reportInterval > 0) {
       this.#report = new StateReport({
         host: config.host,
@@ -263,7 +265,7 @@ export class NeutronRpcDirectory implements PortDirectory {
 
   #lost(portId: PortId): void {
     if (!this.#trust.isLive) return
-    this.#metrics.lostPushes.inc()
+    this.#metrics.lostPush()
     this.#distrust('a change was not pushed', { portId })
   }
 
@@ -325,7 +327,6 @@ export class NeutronRpcDirectory implements PortDirectory {
   }
 
   #show(): void {
-    this.#metrics.copyLive.set(this.#trust.isLive ? 1 : 0)
-    this.#metrics.heldPorts.set(this.#copy.size)
+    this.#metrics.pushesTrusted(this.#trust.isLive)
   }
 }

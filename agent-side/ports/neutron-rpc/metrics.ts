@@ -1,76 +1,60 @@
-import {
-  Counter,
-  Gauge,
-  Histogram,
-  latencyBuckets,
-  metricNamespace,
-  type Registry,
-} from '../../../lib/observe/metrics.ts'
+import { Counter, Gauge, metricNamespace, type Registry } from '../../../lib/observe/metrics.ts'
+import { DirectoryMetrics } from '../directory/metrics.ts'
 
-/** What the `neutron-rpc` directory counts. */
-export interface NeutronRpcMetrics {
-  /** By `method` and `outcome`: `answered`, `failed`, `timeout`, `unavailable`, and `sent` for what needs no answer. */
-  readonly calls: Counter<'method' | 'outcome'>
-  readonly callSeconds: Histogram<'method'>
-  /** By `event`: `updated`, `deleted`, `unreadable`. */
-  readonly pushes: Counter<'event'>
-  /** By `reason`: `late_reply`, `unreadable_reply`. */
-  readonly droppedMessages: Counter<'reason'>
-  readonly lostPushes: Counter
-  readonly connected: Gauge
-  readonly copyLive: Gauge
-  readonly heldPorts: Gauge
-}
+const prefix = `${metricNamespace}_directory`
 
-/** Makes the directory's metrics in the process's registry. */
-export function createNeutronRpcMetrics(registry: Registry): NeutronRpcMetrics {
-  const registers = [registry]
-  const name = (rest: string): string => `${metricNamespace}_neutron_rpc_${rest}`
-  return {
-    calls: new Counter({
-      name: name('calls_total'),
-      help: 'Messages sent to Neutron servers, by method and what became of them.',
-      labelNames: ['method', 'outcome'],
+/** The metrics of the `neutron-rpc` directory. The kind of a query is its RPC method. */
+export class NeutronRpcMetrics extends DirectoryMetrics<string> {
+  readonly #droppedMessages: Counter<'directory' | 'reason'>
+  readonly #lostPushes: Counter<'directory'>
+  readonly #connected: Gauge<'directory'>
+  readonly #pushesTrusted: Gauge<'directory'>
+
+  constructor(registry: Registry) {
+    super('neutron-rpc', registry)
+    const registers = [registry]
+    this.#droppedMessages = new Counter({
+      name: `${prefix}_dropped_messages_total`,
+      help: 'Replies that came after their query had ended, or that could not be read.',
+      labelNames: ['directory', 'reason'],
       registers,
-    }),
-    callSeconds: new Histogram({
-      name: name('call_duration_seconds'),
-      help: 'Time from asking a Neutron server to its answer or the end of waiting.',
-      labelNames: ['method'],
-      buckets: latencyBuckets,
+    })
+    this.#lostPushes = new Counter({
+      name: `${prefix}_lost_pushes_total`,
+      help: 'Changes of ports that were found by a query and never pushed.',
+      labelNames: ['directory'],
       registers,
-    }),
-    pushes: new Counter({
-      name: name('pushes_total'),
-      help: 'Changes of ports that Neutron servers told, by event.',
-      labelNames: ['event'],
-      registers,
-    }),
-    droppedMessages: new Counter({
-      name: name('dropped_messages_total'),
-      help: 'Replies that nobody waited for any more, or that could not be read.',
-      labelNames: ['reason'],
-      registers,
-    }),
-    lostPushes: new Counter({
-      name: name('lost_pushes_total'),
-      help: 'Changes of ports that were found by asking and never told.',
-      registers,
-    }),
-    connected: new Gauge({
-      name: name('connected_ratio'),
+    })
+    this.#connected = new Gauge({
+      name: `${prefix}_broker_connected`,
       help: '1 while there is a connection to a broker.',
+      labelNames: ['directory'],
       registers,
-    }),
-    copyLive: new Gauge({
-      name: name('copy_live_ratio'),
-      help: '1 while pushed changes keep the local copy right.',
+    })
+    this.#pushesTrusted = new Gauge({
+      name: `${prefix}_pushes_trusted`,
+      help: '1 while pushed changes keep the copy right; otherwise answers are queried.',
+      labelNames: ['directory'],
       registers,
-    }),
-    heldPorts: new Gauge({
-      name: name('held_ports_count'),
-      help: 'Ports in the local copy.',
-      registers,
-    }),
+    })
+    this.#lostPushes.inc({ directory: this.directory }, 0)
+    this.connected(false)
+    this.pushesTrusted(false)
+  }
+
+  droppedMessage(reason: 'late_reply' | 'unreadable_reply'): void {
+    this.#droppedMessages.inc({ directory: this.directory, reason })
+  }
+
+  lostPush(): void {
+    this.#lostPushes.inc({ directory: this.directory })
+  }
+
+  connected(isConnected: boolean): void {
+    this.#connected.set({ directory: this.directory }, isConnected ? 1 : 0)
+  }
+
+  pushesTrusted(areTrusted: boolean): void {
+    this.#pushesTrusted.set({ directory: this.directory }, areTrusted ? 1 : 0)
   }
 }

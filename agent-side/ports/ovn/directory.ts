@@ -26,7 +26,7 @@ import type {
 import { AgentHeartbeat } from './agent-heartbeat.ts'
 import { heartbeatOptions } from './heartbeat-settings.ts'
 import type { OvnConfig } from './config.ts'
-import { createOvnMetrics, type OvnMetrics } from './metrics.ts'
+import { OvnMetrics } from './metrics.ts'
 import { southboundTables } from './schema.ts'
 import { SouthboundCopy, type Touched } from './southbound-copy.ts'
 
@@ -81,7 +81,7 @@ export class OvnDirectory implements PortDirectory, MonitorConsumer {
     this.#config = config
     this.#clock = clock
     this.#changes = new Changes(this.kind, logger)
-    this.#metrics = createOvnMetrics(registry)
+    this.#metrics = new OvnMetrics(registry)
     this.#client = new OvsdbClient({
       endpoints: config.ovn_sb_connection,
       tls: {
@@ -105,10 +105,11 @@ export class OvnDirectory implements PortDirectory, MonitorConsumer {
       consumer: this,
     })
     this.#client.onState((state) => this.#noteState(state))
-    this.#metrics.watch(
-      () => this.#copy,
-      () => this.isConfirmed(),
-    )
+    this.#metrics.watch(this, () => ({
+      ports: this.#copy?.portCount ?? 0,
+      networks: this.#copy?.networkCount ?? 0,
+    }))
+    this.#metrics.watchSkipped(() => this.#copy?.noPorts ?? [])
     if (config.report_agent) {
       this.#heartbeat = new AgentHeartbeat(
         this.#client,
@@ -158,6 +159,7 @@ export class OvnDirectory implements PortDirectory, MonitorConsumer {
     if (!isConfirmed && asked.freshness === 'fresh' && interfaces.length === 0) {
       throw this.#unconfirmed()
     }
+    this.#metrics.answered(isConfirmed ? 'copy' : 'stale_copy')
     return { interfaces, asOf }
   }
 
@@ -167,6 +169,7 @@ export class OvnDirectory implements PortDirectory, MonitorConsumer {
     if (!isConfirmed && asked.freshness === 'fresh' && !isSettled(query, ports)) {
       throw this.#unconfirmed()
     }
+    this.#metrics.answered(isConfirmed ? 'copy' : 'stale_copy')
     return { ports, asOf }
   }
 
@@ -181,15 +184,12 @@ export class OvnDirectory implements PortDirectory, MonitorConsumer {
   /** Takes in a complete copy beside the one in use. Called by the client. */
   startCopy(): CopyBuilder {
     const copy = new SouthboundCopy()
-    let rows = 0
     return {
       add(change) {
-        rows += 1
         copy.apply(change)
       },
       finish: () => {
         this.#copy = copy
-        this.#metrics.rowsChanged(rows)
         this.#changes.report({ kind: 'all', why: 'the southbound database was copied whole' })
       },
     }
@@ -198,7 +198,9 @@ export class OvnDirectory implements PortDirectory, MonitorConsumer {
   /** Takes in what changed. Called by the client. */
   apply(changes: readonly RowChange[]): void {
     if (this.#copy === undefined) return
-    this.#metrics.rowsChanged(changes.length)
+    const deleted = changes.filter(({ kind }) => kind === 'delete').length
+    this.#metrics.changed('deleted', deleted)
+    this.#metrics.changed('updated', changes.length - deleted)
     this.#tellTouched(this.#copy.applyAll(changes))
   }
 
@@ -270,7 +272,7 @@ export class OvnDirectory implements PortDirectory, MonitorConsumer {
   }
 
   #noteState(state: OvsdbState): void {
-    if (state.kind === 'live') this.#metrics.connected(state.copy)
+    if (state.kind === 'live') this.#metrics.loaded(state.copy === 'full' ? 'loaded' : 'resumed')
     // Without a session the copy may be used for a shorter time.
     this.#watchAge()
   }

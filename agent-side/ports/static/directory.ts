@@ -14,7 +14,7 @@ import type {
   Readiness,
 } from '../directory/port-directory.ts'
 import type { StaticConfig } from './config.ts'
-import { createStaticMetrics, type StaticMetrics } from './metrics.ts'
+import { StaticMetrics } from './metrics.ts'
 import { PortIndex } from './port-index.ts'
 import { topologyChanges } from './topology-changes.ts'
 import type { StaticTopology } from './topology.ts'
@@ -52,7 +52,7 @@ export class StaticDirectory implements PortDirectory {
     this.#clock = clock
     this.#logger = logger
     this.#changes = new Changes(this.kind, logger)
-    this.#metrics = createStaticMetrics(registry)
+    this.#metrics = new StaticMetrics(registry)
     this.#watched = new WatchedTopology({
       file: config.file,
       pollInterval: config.poll_interval,
@@ -60,7 +60,11 @@ export class StaticDirectory implements PortDirectory {
       logger,
       ...(debounce !== undefined && { debounce }),
       onLoaded: (topology) => this.#replace(topology),
-      onRefused: () => this.#metrics.refused(),
+      onRefused: () => this.#metrics.loaded('refused'),
+    })
+    this.#metrics.watch(this, () => {
+      const { ports = [], networks } = this.#held?.topology ?? {}
+      return { ports: ports.length, networks: networks?.size ?? 0 }
     })
   }
 
@@ -94,11 +98,14 @@ export class StaticDirectory implements PortDirectory {
 
   interfacesOfRouter(routerId: RouterId): InterfacesAnswer {
     const { topology } = this.#loaded()
+    this.#metrics.answered('copy')
     return { interfaces: topology.routers.get(routerId) ?? [], asOf: this.#clock.now() }
   }
 
   findPorts(query: PortQuery): PortsAnswer {
-    return { ports: this.#loaded().index.find(query), asOf: this.#clock.now() }
+    const { index } = this.#loaded()
+    this.#metrics.answered('copy')
+    return { ports: index.find(query), asOf: this.#clock.now() }
   }
 
   onChange(listener: (change: DirectoryChange) => void): () => void {
@@ -121,7 +128,8 @@ export class StaticDirectory implements PortDirectory {
     const changes = topologyChanges(this.#held?.topology, topology)
     const index = new PortIndex(topology.ports)
     this.#held = { topology, index }
-    this.#metrics.loaded(topology.ports.length, this.#clock.wallTime() / 1_000)
+    this.#metrics.loaded('loaded')
+    this.#metrics.loadedAt(this.#clock.wallTime())
     if (index.shared.length > 0) {
       const details = { file: this.#file, shared: index.shared }
       this.#logger.warn(details, 'Several ports of a network share an address')

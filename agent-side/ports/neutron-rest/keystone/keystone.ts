@@ -5,6 +5,7 @@ import { Secret } from '../../../../lib/runtime/secret.ts'
 import type { NeutronRestConfig } from '../config.ts'
 import { HoldOff } from '../http/circuit-breaker.ts'
 import type { Exchanges } from '../http/http.ts'
+import { outcomeOf } from '../../directory/metrics.ts'
 import type { NeutronRestMetrics } from '../metrics.ts'
 import { chooseEndpoint, parseIssuedToken } from './token-schema.ts'
 import { tokenRequest, tokenUrl, type KeystoneAuthentication } from './token-request.ts'
@@ -93,17 +94,19 @@ export class Keystone implements Sessions {
         new MetadataError('directory_timeout', 'Cannot get a token: Keystone did not answer'),
       )
     })
+    const asOf = clock.now()
     try {
-      const asOf = clock.now()
       const { session, lifetime } = await this.#issue(limit.signal)
       const early = Math.min(earliestRenewal, lifetime / 10)
       this.#held = { session, renewAt: asOf + lifetime - early }
       this.#holdOff.succeeded()
-      metrics.questions.inc({ kind: 'token', outcome: 'ok' })
+      metrics.queried('token', 'answered', clock.now() - asOf)
       logger.debug({ lifetime }, 'Got a token')
       return session
     } catch (cause) {
-      metrics.questions.inc({ kind: 'token', outcome: 'failed' })
+      const isRejected = cause instanceof MetadataError && 'status' in cause.details
+      const outcome = isRejected ? 'rejected' : outcomeOf(cause)
+      metrics.queried('token', outcome, clock.now() - asOf)
       if (cause instanceof MetadataError) {
         const refused = cause.details['status'] === 401
         this.#holdOff.failed(cause, refused ? refusedHoldOff : 0)

@@ -6,7 +6,6 @@ import type {
   MonotonicMilliseconds,
 } from '../../../../lib/runtime/clock.ts'
 import type { NetworkId } from '../../../../lib/identity/ids.ts'
-import type { NeutronRestMetrics } from '../metrics.ts'
 import type { NetworkCopy } from './network-copy.ts'
 
 /** What it is made with. */
@@ -14,7 +13,6 @@ export interface NetworkCopiesOptions {
   readonly clock: Clock
   /** Ports over all networks; the network that was used the longest time ago goes first. */
   readonly heldPorts: Count
-  readonly metrics: NeutronRestMetrics
   /** A newer copy differs from the older one. */
   readonly changed: (networkId: NetworkId) => void
 }
@@ -42,6 +40,12 @@ export class NetworkCopies {
     })
   }
 
+  /** How much is held. */
+  get held(): { readonly ports: Count; readonly networks: Count } {
+    const networks = this.#held.size
+    return { ports: this.#held.calculatedSize - networks, networks }
+  }
+
   /** @returns the copy of whatever age; reading it counts as use */
   get(networkId: NetworkId): NetworkCopy | undefined {
     const held = this.#held.get(networkId)
@@ -63,7 +67,6 @@ export class NetworkCopies {
     const overtaken = this.#overtaken.get(networkId)
     if (overtaken !== undefined && overtaken > copy.asOf) return
     this.#held.set(networkId, { copy, usedAt: before?.usedAt ?? clock.now() })
-    this.#count()
     if (before !== undefined && !before.copy.isSameAs(copy)) changed(networkId)
   }
 
@@ -73,7 +76,6 @@ export class NetworkCopies {
     const held = this.#held.peek(networkId)
     if (held === undefined || held.copy.asOf > asOf) return
     this.#held.delete(networkId)
-    this.#count()
     this.#options.changed(networkId)
   }
 
@@ -96,12 +98,5 @@ export class NetworkCopies {
   clear(): void {
     this.#held.clear()
     this.#overtaken.clear()
-    this.#count()
-  }
-
-  #count(): void {
-    const { heldNetworks, heldPorts } = this.#options.metrics
-    heldNetworks.set(this.#held.size)
-    heldPorts.set(this.#held.calculatedSize - this.#held.size)
   }
 }

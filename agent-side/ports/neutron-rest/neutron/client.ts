@@ -5,7 +5,8 @@ import { HoldOff } from '../http/circuit-breaker.ts'
 import { isConnectionFailure, type Exchanges, type HttpAnswer } from '../http/http.ts'
 import type { JsonObject } from '../../directory/neutron-port.ts'
 import type { Session, Sessions } from '../keystone/keystone.ts'
-import type { NeutronRestMetrics, QuestionKind } from '../metrics.ts'
+import { outcomeOf, type QueryOutcome } from '../../directory/metrics.ts'
+import type { NeutronRestMetrics, QueryKind } from '../metrics.ts'
 import { halve, inChunks, portsPath, type PortsQuestion } from './ports-query.ts'
 import { retryAfter } from '../http/retry-after.ts'
 import { parsePortsPage } from './schema.ts'
@@ -139,7 +140,7 @@ export class NeutronClient {
   }
 
   /** One request until it has an answer that is worth something, with retries. */
-  async #ask(kind: QuestionKind, path: string, signal: AbortSignal): Promise<HttpAnswer> {
+  async #ask(kind: QueryKind, path: string, signal: AbortSignal): Promise<HttpAnswer> {
     const { config, clock, random } = this.#options
     const backoff = new Backoff(firstRetry, longestRetry, random, 0)
     let renewed = false
@@ -172,7 +173,7 @@ export class NeutronClient {
   }
 
   async #send(
-    kind: QuestionKind,
+    kind: QueryKind,
     session: Session,
     path: string,
     signal: AbortSignal,
@@ -180,7 +181,7 @@ export class NeutronClient {
     const { clock, http, metrics } = this.#options
     const giveBack = await this.#slots.take(signal)
     const began = clock.now()
-    let outcome = 'failed'
+    let outcome: QueryOutcome = 'failed'
     try {
       const answer = await http.exchange({
         method: 'GET',
@@ -192,12 +193,14 @@ export class NeutronClient {
         },
         signal,
       })
-      outcome = answer.status === 200 ? 'ok' : 'refused'
+      outcome = answer.status === 200 ? 'answered' : 'rejected'
       return answer
+    } catch (cause) {
+      outcome = outcomeOf(cause)
+      throw cause
     } finally {
       giveBack()
-      metrics.questions.inc({ kind, outcome })
-      metrics.questionSeconds.observe({ kind }, (clock.now() - began) / 1_000)
+      metrics.queried(kind, outcome, clock.now() - began)
     }
   }
 }

@@ -1,5 +1,5 @@
 import type { Bytes, Count } from '../../../../lib/runtime/clock.ts'
-import type { QuestionKind } from '../metrics.ts'
+import type { QueryKind } from '../metrics.ts'
 
 /** One condition of `GET /v2.0/ports`: the values of a name are alternatives, all names must hold. */
 export interface Filter {
@@ -9,7 +9,7 @@ export interface Filter {
 
 /** What is asked of `GET /v2.0/ports`, as one or more requests. */
 export interface PortsQuestion {
-  readonly kind: QuestionKind
+  readonly kind: QueryKind
   readonly fields: readonly string[]
   readonly filters: readonly Filter[]
 }

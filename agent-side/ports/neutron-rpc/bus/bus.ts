@@ -115,14 +115,14 @@ export class Bus implements NeutronBus {
           this.#trouble = undefined
           this.rpc.attach(link, this.#queues.reply)
           this.#watch(link)
-          metrics.connected.set(1)
+          metrics.connected(true)
           events.up()
         },
         down: (why) => {
           this.#link = undefined
           this.#pulse.end()
           this.rpc.detach(why)
-          metrics.connected.set(0)
+          metrics.connected(false)
           const wasUseless = this.#trouble !== undefined
           this.#trouble = undefined
           if (wasUseless) return
@@ -262,11 +262,11 @@ export class Bus implements NeutronBus {
       if (message.kind !== 'request' || message.method !== 'push') return
       pushed = parsePush(message.args)
     } catch (thrown) {
-      metrics.pushes.inc({ event: 'unreadable' })
+      metrics.changed('unreadable')
       events.unreadablePush(causeText(thrown))
       return
     }
-    for (const event of pushed) metrics.pushes.inc({ event: event.kind })
+    for (const event of pushed) metrics.changed(event.kind)
     events.push(pushed)
   }
 }

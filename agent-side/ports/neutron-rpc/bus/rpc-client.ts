@@ -2,6 +2,7 @@ import type { Clock, Count, Milliseconds } from '../../../../lib/runtime/clock.t
 import { causeText, MetadataError } from '../../../../lib/runtime/errors.ts'
 import type { AmqpLink } from '../amqp/amqp-link.ts'
 import { deferred } from '../../../../lib/runtime/deferred.ts'
+import { outcomeOf } from '../../directory/metrics.ts'
 import type { NeutronRpcMetrics } from '../metrics.ts'
 import {
   decodeMessage,
@@ -89,15 +90,12 @@ export class RpcClient {
     const begun = clock.now()
     try {
       const result = await this.#ask(topic, request, timeout)
-      metrics.calls.inc({ method, outcome: 'answered' })
+      metrics.queried(method, 'answered', clock.now() - begun)
       return result
     } catch (thrown) {
-      const isTimeout = thrown instanceof MetadataError && thrown.code === 'directory_timeout'
-      const failed = remoteClass(thrown) === undefined ? 'unavailable' : 'failed'
-      metrics.calls.inc({ method, outcome: isTimeout ? 'timeout' : failed })
+      const outcome = remoteClass(thrown) === undefined ? outcomeOf(thrown) : 'rejected'
+      metrics.queried(method, outcome, clock.now() - begun)
       throw thrown
-    } finally {
-      metrics.callSeconds.observe({ method }, (clock.now() - begun) / 1_000)
     }
   }
 
@@ -108,10 +106,7 @@ export class RpcClient {
       () => 'sent' as const,
       (thrown: unknown) => thrown,
     )
-    this.#options.metrics.calls.inc({
-      method: request.method,
-      outcome: outcome === 'sent' ? 'sent' : 'unavailable',
-    })
+    this.#options.metrics.queried(request.method, outcome === 'sent' ? 'sent' : 'failed')
     if (outcome !== 'sent') throw outcome
   }
 
@@ -122,12 +117,12 @@ export class RpcClient {
     try {
       message = decodeMessage(content)
     } catch {
-      metrics.droppedMessages.inc({ reason: 'unreadable_reply' })
+      metrics.droppedMessage('unreadable_reply')
       return
     }
     const waiting = message.kind === 'reply' ? this.#waiting.get(message.messageId) : undefined
     if (message.kind !== 'reply' || waiting === undefined) {
-      metrics.droppedMessages.inc({ reason: 'late_reply' })
+      metrics.droppedMessage('late_reply')
       return
     }
     if (message.failure !== undefined) {

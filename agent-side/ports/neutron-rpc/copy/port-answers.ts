@@ -7,6 +7,7 @@ import type {
 import { causeText, MetadataError } from '../../../../lib/runtime/errors.ts'
 import type { NetworkId, RouterId } from '../../../../lib/identity/ids.ts'
 import type { Logger } from '../../../../lib/runtime/log.ts'
+import type { AnswerOrigin } from '../../directory/metrics.ts'
 import type {
   Asked,
   InterfacesAnswer,
@@ -15,6 +16,7 @@ import type {
   PortsAnswer,
 } from '../../directory/port-directory.ts'
 import type { NeutronRpcConfig } from '../config.ts'
+import type { NeutronRpcMetrics } from '../metrics.ts'
 import type { PartFetcher } from './part-fetcher.ts'
 import type { Part, PortCopy } from './port-copy.ts'
 import type { PushTrust } from './push-trust.ts'
@@ -30,6 +32,7 @@ export interface PortAnswersOptions {
   readonly trust: PushTrust
   readonly fetcher: PartFetcher
   readonly probe: ServerProbe
+  readonly metrics: Pick<NeutronRpcMetrics, 'answered'>
   /** The error for questions while there is no broker. */
   readonly noBroker: () => MetadataError
 }
@@ -70,13 +73,15 @@ export class PortAnswers {
     const part: Part = { kind: 'router', routerId }
     const asOf = this.#asOf(part, asked)
     if (asOf !== undefined) {
+      this.#options.metrics.answered('copy')
       return { interfaces: copy.interfacesOf(routerId), ...this.#dated([part], asOf) }
     }
     const put = this.#options.clock.now()
-    return this.#brought([part], asked).then(() => ({
-      interfaces: copy.interfacesOf(routerId),
-      ...this.#dated([part], this.#heldAsOf([part], put)),
-    }))
+    return this.#brought([part], asked).then((from) => {
+      const dates = this.#dated([part], this.#heldAsOf([part], put))
+      this.#options.metrics.answered(from)
+      return { interfaces: copy.interfacesOf(routerId), ...dates }
+    })
   }
 
   findPorts(query: PortQuery, asked: Asked): PortsAnswer | Promise<PortsAnswer> {
@@ -92,6 +97,7 @@ export class PortAnswers {
       ports.push(...copy.find(networkId, query))
     }
     const parts = networkIds.map((networkId) => ({ kind: 'network', networkId }) as const)
+    this.#options.metrics.answered('copy')
     return { ports: unique(ports), ...this.#dated(parts, oldest) }
   }
 
@@ -115,7 +121,7 @@ export class PortAnswers {
       .filter((networkId) => !this.#large.has(networkId))
       .map((networkId) => ({ kind: 'network', networkId }) as const)
       .filter((part) => this.#asOf(part, asked) === undefined)
-    if (missing.length > 0) await this.#brought(missing, asked)
+    const from = missing.length > 0 ? await this.#brought(missing, asked) : 'source'
     // Only the fetch may have shown that a network is large.
     const held = networkIds.filter((networkId) => !this.#large.has(networkId))
     const large = networkIds.filter((networkId) => this.#large.has(networkId))
@@ -123,6 +129,7 @@ export class PortAnswers {
     const answers = large.length === 0 ? [] : await this.#waited(Promise.all(questions), asked)
     const parts = held.map((networkId) => ({ kind: 'network', networkId }) as const)
     const asOf = this.#heldAsOf(parts, put)
+    this.#options.metrics.answered(from)
     const ports = [...held.flatMap((networkId) => copy.find(networkId, query)), ...answers.flat()]
     return { ports: unique(ports), ...this.#dated(parts, asOf) }
   }
@@ -160,8 +167,8 @@ export class PortAnswers {
     })
   }
 
-  /** Fetches parts. Where that fails, and to whom an older answer will do, what is held may still serve. */
-  async #brought(parts: readonly Part[], asked: Asked): Promise<void> {
+  /** Fetches parts. Where that fails, and to whom an older answer will do, what is held may still serve. @returns which of the two */
+  async #brought(parts: readonly Part[], asked: Asked): Promise<AnswerOrigin> {
     const { trust, fetcher, probe, noBroker, clock, config } = this.#options
     const mayBeOld = asked.freshness === 'cached'
     try {
@@ -173,12 +180,14 @@ export class PortAnswers {
       if (mayBeOld && probe.isServerMissing && this.#isUsable(parts)) {
         // The guest need not wait for what most likely does not come.
         fetches.catch(() => undefined)
-        return
+        return 'stale_copy'
       }
       await this.#waited(fetches, asked)
+      return 'source'
     } catch (thrown) {
       asked.signal.throwIfAborted()
       if (!mayBeOld || !this.#isUsable(parts)) throw thrown
+      return 'stale_copy'
     }
   }
 

@@ -78,6 +78,10 @@ export class PortCopy {
     return this.#index.size
   }
 
+  get networks(): Count {
+    return this.#index.networks
+  }
+
   get parts(): Count {
     return this.#covers.size
   }

@@ -42,6 +42,11 @@ export class PortIndex<Row extends NeutronPort> {
     return this.#ports.size
   }
 
+  /** Networks with ports. */
+  get networks(): Count {
+    return this.#networks.size
+  }
+
   get(portId: PortId): Row | undefined {
     return this.#ports.get(portId)
   }

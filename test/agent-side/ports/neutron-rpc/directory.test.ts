@@ -235,7 +235,7 @@ function tests(rabbit: RabbitMq): void {
       await clock.advance(8_000)
       t.equal((await asked)?.code, 'directory_timeout')
       await clock.advance(52_000)
-      t.equal(await metric('calls_total', { method: 'get_ports', outcome: 'timeout' }), 1)
+      t.equal(await metric('queries_total', { kind: 'get_ports', outcome: 'timeout' }), 1)
       t.equal(directory.readiness().ready, false)
       t.match(directory.readiness().detail, /no Neutron server answers/)
 
@@ -366,7 +366,7 @@ function tests(rabbit: RabbitMq): void {
     const { directory, server, metric } = await warm(t)
     server.push({ resource_list: 'nonsense', event_type: 'updated' })
     await until(() => directory.readiness().detail.startsWith('pushes were lost'))
-    t.equal(await metric('pushes_total', { event: 'unreadable' }), 1)
+    t.equal(await metric('changes_total', { event: 'unreadable' }), 1)
   })
 
   t.test(

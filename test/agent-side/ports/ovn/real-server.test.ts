@@ -167,10 +167,12 @@ t.test(
     directory.onChange((change) => changes.push(change))
 
     await central.appctl('sb', 'ovsdb-server/reconnect')
-    const sessions = async (kind: string): Promise<boolean> =>
-      (await registry.metrics()).includes(`overlapd_ovn_copies_total{kind="${kind}"} 1`)
+    const sessions = async (outcome: string): Promise<boolean> =>
+      (await registry.metrics()).includes(
+        `overlapd_directory_loads_total{directory="ovn",outcome="${outcome}"} 1`,
+      )
     await until(() => sessions('resumed'))
-    t.ok(await sessions('full'), 'copied whole once')
+    t.ok(await sessions('loaded'), 'copied whole once')
     t.strictSame(changes, [], 'all sessions ended by the server: resumed')
 
     await central.stop('sb')

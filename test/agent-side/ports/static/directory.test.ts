@@ -91,7 +91,7 @@ t.test('StaticDirectory starts on a bad file, not ready, and recovers by itself'
   t.match(directory.readiness().detail, /ports\[0\]\.mac: expected a MAC address.*\(line 2\)/)
   t.throws(() => instance(), { code: 'directory_not_ready' })
   t.strictSame([...directory.allPorts()], [])
-  t.match(await metrics(), 'overlapd_static_loads_total{outcome="refused"} 1')
+  t.match(await metrics(), 'overlapd_directory_loads_total{directory="static",outcome="refused"} 1')
   const changed = told()
   await watched.replace(good('web-1'))
   await changed
@@ -103,7 +103,7 @@ t.test('StaticDirectory keeps the last good file when the next is bad, and says 
   const subjects = await subject(t, systemClock, good('web-1'))
   const { directory, watched, instance, lines, changes, metrics } = subjects
   await directory.start()
-  t.match(await metrics(), 'overlapd_static_ports 1')
+  t.match(await metrics(), 'overlapd_directory_ports{directory="static"} 1')
   for (const [text, why] of [
     [bad, /ports\[0\]\.mac/],
     ['', /the file is empty/],
@@ -125,7 +125,7 @@ t.test('StaticDirectory keeps the last good file when the next is bad, and says 
   const told = lines.length
   await directory.reload()
   t.equal(lines.length, told, 'the same trouble is told once')
-  t.match(await metrics(), 'overlapd_static_loads_total{outcome="refused"} 6')
+  t.match(await metrics(), 'overlapd_directory_loads_total{directory="static",outcome="refused"} 6')
   await watched.replace(good('web-1'))
   await directory.reload()
   t.notMatch(directory.readiness().detail, /not used/)
