@@ -1,6 +1,7 @@
 /** How does the service manager learn how we are? @see sd_notify(3) */
 import { closeSync } from 'node:fs'
-import { callLibc, connectSocket, linux, openSocket, sendDescriptors } from './libc.ts'
+import { sendDescriptors } from './descriptor-messages.ts'
+import { callLibc, connectSocket, linux, openSocket } from './libc.ts'
 
 /** What `sun_path` holds at most. */
 const longestPath = 108

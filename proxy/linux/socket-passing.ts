@@ -1,14 +1,8 @@
 /** How do listening sockets of haproxy come to the running proxy? Handed over by root, beside the control socket. */
 import { closeSync, lstatSync, unlinkSync } from 'node:fs'
 import type { Count } from '../../lib/runtime/clock.ts'
-import {
-  callLibc,
-  connectSocket,
-  linux,
-  openSocket,
-  receiveDescriptors,
-  sendDescriptors,
-} from './libc.ts'
+import { receiveDescriptors, sendDescriptors } from './descriptor-messages.ts'
+import { callLibc, connectSocket, linux, openSocket } from './libc.ts'
 import { listenForDescriptors } from './descriptor-socket.ts'
 import { peerOfDescriptor } from './peer-credentials.ts'
 import { unixAddress } from './unix-address.ts'

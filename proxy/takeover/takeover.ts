@@ -3,15 +3,8 @@ import { closeSync, lstatSync, readFileSync, unlinkSync } from 'node:fs'
 import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
 import { causeText } from '../../lib/runtime/errors.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
-import {
-  connectSocket,
-  descriptorsPerMessage,
-  linux,
-  openSocket,
-  receiveDescriptors,
-  sendBytes,
-  SystemCallError,
-} from '../linux/libc.ts'
+import { descriptorsPerMessage, receiveDescriptors } from '../linux/descriptor-messages.ts'
+import { connectSocket, linux, openSocket, sendBytes, SystemCallError } from '../linux/libc.ts'
 import { closeConversation, dropDescriptors } from '../netns/close-received.ts'
 import { peerOfDescriptor } from '../linux/peer-credentials.ts'
 import { unixAddress } from '../linux/unix-address.ts'

@@ -4,12 +4,14 @@ import { once } from 'node:events'
 import t from 'tap'
 import {
   descriptorsPerMessage,
+  receiveDescriptors,
+  sendDescriptors,
+} from '../../../proxy/linux/descriptor-messages.ts'
+import {
   linux,
   openSocket,
   openSocketPair,
-  receiveDescriptors,
   savedSyn,
-  sendDescriptors,
   setSocketOption,
   SystemCallError,
 } from '../../../proxy/linux/libc.ts'

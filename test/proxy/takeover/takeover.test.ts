@@ -21,6 +21,7 @@ import { silentLogger, type Logger } from '../../../lib/runtime/log.ts'
 import { InheritedSockets } from '../../../proxy/namespaces/inherited-sockets.ts'
 import { OrphanSocket, orphanSocketPath } from '../../../proxy/takeover/takeover-socket.ts'
 import { releaseOrphans, takeFromOrphans } from '../../../proxy/takeover/takeover.ts'
+import { sendDescriptors } from '../../../proxy/linux/descriptor-messages.ts'
 import {
   bindSocket,
   callLibc,
@@ -30,7 +31,6 @@ import {
   openSocket,
   receiveBytes,
   sendBytes,
-  sendDescriptors,
 } from '../../../proxy/linux/libc.ts'
 import { unixAddress } from '../../../proxy/linux/unix-address.ts'
 import {
