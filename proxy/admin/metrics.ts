@@ -9,7 +9,7 @@ import {
 } from '../../lib/observe/metrics.ts'
 import type { CanaryState } from '../canary/canary.ts'
 import type { InterceptionState } from '../interception/interception.ts'
-import type { NamespaceState } from '../namespaces/listeners.ts'
+import type { NamespaceState } from '../namespaces/listener-status.ts'
 import type { NamespaceKind } from '../namespaces/identity.ts'
 import type { WorkerState } from '../supervisor/worker-process.ts'
 import type { ProvisionState } from '../ovn-provision/provisioner.ts'

@@ -1,6 +1,6 @@
 import type { CanaryState } from '../canary/canary.ts'
 import type { InterceptionState } from '../interception/interception.ts'
-import type { NamespaceStatus } from '../namespaces/listeners.ts'
+import type { NamespaceStatus } from '../namespaces/listener-status.ts'
 import type { RefusedNamespace } from '../namespaces/plan-attachments.ts'
 import type { OvnProvisionStatus } from '../ovn-provision/ovn-provision.ts'
 import type { ScopesLinkStatus } from '../served-scopes/scopes-link.ts'

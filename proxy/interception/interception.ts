@@ -1,5 +1,4 @@
 /** In which routers are packets to the metadata address redirected to us, and where did that fail? */
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Cancel, Clock, Count, Milliseconds } from '../../lib/runtime/clock.ts'
 import { causeText } from '../../lib/runtime/errors.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
@@ -7,6 +6,7 @@ import type { Attachment } from '../namespaces/plan-attachments.ts'
 import { Backoff, jittered } from '../../lib/runtime/backoff.ts'
 import { namespaceKeyOf, type NamespaceKey } from '../netns/namespace-handle.ts'
 import type { RuleLoader } from './rule-loader.ts'
+import { SlicedQueue } from '../../lib/runtime/sliced-queue.ts'
 import { interceptionRuleset, ruleCountOf } from './ruleset.ts'
 
 /** How far the rules of one namespace are. */
@@ -44,8 +44,6 @@ interface Loaded {
 
 const firstPause: Milliseconds = 500
 const longestPause: Milliseconds = 60_000
-/** One turn of the loop works on rules for about so long before others get theirs. */
-const slice: Milliseconds = 10
 /** Closing what loads left behind waits for the kernel, so it is done for many at once. */
 const releaseAfter: Milliseconds = 200
 
@@ -55,7 +53,7 @@ export class Interception {
   readonly #entries = new Map<NamespaceKey, Entry>()
   /** What is to be done next in a namespace. Something newer replaces what was not yet begun. */
   readonly #due = new Map<NamespaceKey, () => void>()
-  #working: Promise<void> | undefined
+  readonly #queue: SlicedQueue<NamespaceKey>
   /** What became of loads inside a visit, until the visit is over and can be told of. */
   readonly #loadedInside = new Map<NamespaceKey, Loaded>()
   #cancelCheck: Cancel | undefined
@@ -63,6 +61,14 @@ export class Interception {
 
   constructor(options: InterceptionOptions) {
     this.#options = options
+    this.#queue = new SlicedQueue({
+      clock: options.clock,
+      visit: (key) => {
+        const work = this.#due.get(key)
+        this.#due.delete(key)
+        work?.()
+      },
+    })
   }
 
   /** Begins to look after the rules; those of a namespace come with {@link add}. */
@@ -175,22 +181,8 @@ export class Interception {
   }
 
   #enqueue(key: NamespaceKey, work: () => void): void {
-    this.#due.delete(key)
     this.#due.set(key, work)
-    this.#working ??= this.#workOff().finally(() => (this.#working = undefined))
-  }
-
-  async #workOff(): Promise<void> {
-    const { clock } = this.#options
-    while (this.#due.size > 0) {
-      await nextTurn()
-      const end = clock.now() + slice
-      for (const [key, work] of this.#due) {
-        this.#due.delete(key)
-        work()
-        if (clock.now() >= end) break
-      }
-    }
+    this.#queue.add(key)
   }
 
   #ruleset(families: readonly ('ip' | 'ip6')[]): string {
@@ -301,7 +293,7 @@ export class Interception {
       this.#forget(attachment.key)
       if (removeRules) this.#enqueue(attachment.key, () => this.#unload(attachment))
     }
-    await this.#working
+    await this.#queue.idle()
     this.#cancelRelease?.()
     this.#options.loader.release()
   }

@@ -1,12 +1,6 @@
 /** Which listening sockets are open, for whom, and how are they? */
 import { closeSync } from 'node:fs'
-import type {
-  Cancel,
-  Clock,
-  Count,
-  Milliseconds,
-  MonotonicMilliseconds,
-} from '../../lib/runtime/clock.ts'
+import type { Clock, Count, Milliseconds } from '../../lib/runtime/clock.ts'
 import { causeText } from '../../lib/runtime/errors.ts'
 import { isLinkLocalIpv6 } from '../../lib/identity/ip-address.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
@@ -17,44 +11,26 @@ import { listenIn, type FailedListener, type OpenedListener } from '../netns/lis
 import { openNamespace, type NamespaceKey } from '../netns/namespace-handle.ts'
 import type { NamespaceWindow } from '../netns/window.ts'
 import type { InheritedSockets } from './inherited-sockets.ts'
+import {
+  stateOf,
+  statusOf,
+  whyText,
+  newEntry,
+  type Entry,
+  type Held,
+  type NamespaceHoldings,
+  type NamespaceState,
+  type NamespaceStatus,
+  type OpenListener,
+} from './listener-status.ts'
 import { reconcile } from './reconcile.ts'
-import { Backoff, jittered } from '../../lib/runtime/backoff.ts'
-import type { ListenerDescription } from '../worker/shared/protocol.ts'
-
-/** A listening socket and what it stands for. The descriptor stays open here until it is removed. */
-export interface OpenListener {
-  readonly description: ListenerDescription
-  readonly fd: number
-}
+import { SlicedQueue } from '../../lib/runtime/sliced-queue.ts'
+import { jittered } from '../../lib/runtime/backoff.ts'
 
 /** Who accepts on the sockets: the pool of workers. */
 export interface ListenerSink {
   add(listeners: readonly OpenListener[]): void
   remove(listenerIds: readonly number[]): void
-}
-
-/** `serving` when a worker accepts on at least one of the addresses. */
-export type NamespaceState = 'opening' | 'serving' | 'failed'
-
-/** How the listeners of one namespace are, for status. */
-export interface NamespaceStatus {
-  readonly key: NamespaceKey
-  readonly netns: string
-  readonly kind: NamespaceKind
-  /** `router/ID` or `network/ID`. */
-  readonly scope: string
-  readonly flavour: 'ml2' | 'ovn'
-  readonly state: NamespaceState
-  readonly listeners: readonly string[]
-  /** What does not work, if anything, and what to do. */
-  readonly why?: string
-}
-
-/** A namespace that is wanted, with its open sockets. */
-export interface NamespaceHoldings {
-  readonly attachment: Attachment
-  readonly status: NamespaceStatus
-  readonly fds: readonly number[]
 }
 
 export interface ListenersOptions {
@@ -81,30 +57,6 @@ export interface ListenersOptions {
   readonly onServing: (span: Milliseconds) => void
 }
 
-interface Held {
-  readonly listener: OpenListener
-  isListening: boolean
-  /** A worker could not listen on it. */
-  refusal?: string
-}
-
-interface Entry {
-  attachment: Attachment
-  readonly wantedAt: MonotonicMilliseconds
-  readonly held: Map<string, Held>
-  readonly backoff: Backoff
-  failures: readonly FailedListener[]
-  trouble: string | undefined
-  toldWhy: string | undefined
-  isOpened: boolean
-  isServing: boolean
-  cancelVisit: Cancel | undefined
-}
-
-/** One turn of the loop goes on for about so long before others get theirs. */
-const slice: Milliseconds = 10
-const firstPause: Milliseconds = 50
-const longestPause: Milliseconds = 10_000
 /** Interfaces are replaced and addresses come late; this finds what no event told. */
 const lookAgain: Milliseconds = 60_000
 
@@ -113,13 +65,23 @@ export class Listeners {
   readonly #options: ListenersOptions
   readonly #entries = new Map<NamespaceKey, Entry>()
   readonly #byListenerId = new Map<number, { readonly entry: Entry; readonly held: Held }>()
-  #due: Entry[] = []
-  #isWorking = false
+  readonly #queue: SlicedQueue<Entry>
+  #opened: OpenListener[] = []
   #lastListenerId = 0
   #isClosed = false
 
   constructor(options: ListenersOptions) {
     this.#options = options
+    this.#queue = new SlicedQueue({
+      clock: options.clock,
+      visit: (entry) => {
+        if (this.#entries.get(entry.attachment.key) === entry) this.#visit(entry)
+      },
+      end: () => {
+        if (this.#opened.length > 0) options.sink.add(this.#opened)
+        this.#opened = []
+      },
+    })
   }
 
   /** Closes what is no longer wanted at once, and begins to open what is new. */
@@ -139,67 +101,34 @@ export class Listeners {
   }
 
   #enter(attachment: Attachment): void {
-    const entry: Entry = {
-      attachment,
-      wantedAt: this.#options.clock.now(),
-      held: new Map(),
-      backoff: new Backoff(firstPause, longestPause),
-      failures: [],
-      trouble: undefined,
-      toldWhy: undefined,
-      isOpened: false,
-      isServing: false,
-      cancelVisit: undefined,
-    }
+    const entry = newEntry(attachment, this.#options.clock.now())
     this.#entries.set(attachment.key, entry)
-    this.#visitSoon(entry)
+    this.#queue.add(entry)
   }
 
-  #visitSoon(entry: Entry): void {
-    this.#due.push(entry)
-    if (this.#isWorking) return
-    this.#isWorking = true
-    setImmediate(() => this.#work())
-  }
-
-  /** Visits what is due for one slice of time, hands over what it opened, and lets the loop turn. */
-  #work(): void {
-    const end = this.#options.clock.now() + slice
-    const opened: OpenListener[] = []
-    let visited = 0
-    for (const entry of this.#due) {
-      visited += 1
-      if (this.#entries.get(entry.attachment.key) === entry) opened.push(...this.#visit(entry))
-      if (this.#options.clock.now() >= end) break
-    }
-    this.#due = this.#due.slice(visited)
-    if (opened.length > 0) this.#options.sink.add(opened)
-    if (this.#due.length > 0) setImmediate(() => this.#work())
-    else this.#isWorking = false
-  }
-
-  #visit(entry: Entry): OpenListener[] {
-    const { attachment, held } = entry
-    const opened: OpenListener[] = []
+  #visit(entry: Entry): void {
+    const { attachment } = entry
     let isAbsent = false
     try {
       const outcome = this.#listen(entry)
       for (const fd of outcome.unwanted) this.#close(fd)
       this.#release(entry, outcome.gone)
-      opened.push(...outcome.opened.map((one) => this.#hold(entry, one)))
+      this.#opened.push(...outcome.opened.map((one) => this.#hold(entry, one)))
       entry.failures = outcome.failed.map((one) => this.#explained(attachment, one))
       isAbsent = outcome.absent.length > 0
       entry.trouble = undefined
     } catch (cause) {
       entry.trouble = causeText(cause)
     }
-    if (held.size > 0 && !entry.isOpened) {
-      entry.isOpened = true
-      this.#options.onOpened(attachment)
-    }
+    this.#noteOpened(entry)
     this.#tell(entry)
     this.#scheduleVisit(entry, isAbsent)
-    return opened
+  }
+
+  #noteOpened(entry: Entry): void {
+    if (entry.held.size === 0 || entry.isOpened) return
+    entry.isOpened = true
+    this.#options.onOpened(entry.attachment)
   }
 
   #explained(attachment: Attachment, failed: FailedListener): FailedListener {
@@ -256,7 +185,7 @@ export class Listeners {
   #scheduleVisit(entry: Entry, isAbsent: boolean): void {
     const pause = this.#pauseBefore(entry, isAbsent)
     if (pause === undefined) return
-    entry.cancelVisit = this.#options.clock.schedule(pause, () => this.#visitSoon(entry))
+    entry.cancelVisit = this.#options.clock.schedule(pause, () => this.#queue.add(entry))
   }
 
   #pauseBefore(entry: Entry, isAbsent: boolean): Milliseconds | undefined {
@@ -311,11 +240,8 @@ export class Listeners {
     // What they failed for is held by now; the next visit says what is still missing.
     entry.failures = []
     entry.cancelVisit?.()
-    this.#visitSoon(entry)
-    if (entry.held.size > 0 && !entry.isOpened) {
-      entry.isOpened = true
-      this.#options.onOpened(entry.attachment)
-    }
+    this.#queue.add(entry)
+    this.#noteOpened(entry)
     return opened.filter((one) => !taken.includes(one))
   }
 
@@ -336,21 +262,21 @@ export class Listeners {
   /** Tries again at once what failed, for somebody who knows that things have changed. */
   retry(key: NamespaceKey): void {
     const entry = this.#entries.get(key)
-    if (entry === undefined || this.#due.includes(entry)) return
+    if (entry === undefined || this.#queue.due.has(entry)) return
     if (entry.failures.length === 0 && entry.trouble === undefined) return
     entry.cancelVisit?.()
     entry.failures = []
     entry.trouble = undefined
-    this.#visitSoon(entry)
+    this.#queue.add(entry)
   }
 
   /** Looks again soon: addresses inside are others than before. */
   lookAgain(key: NamespaceKey): void {
     const entry = this.#entries.get(key)
-    if (entry === undefined || this.#due.includes(entry)) return
+    if (entry === undefined || this.#queue.due.has(entry)) return
     entry.cancelVisit?.()
     entry.backoff.reset()
-    this.#visitSoon(entry)
+    this.#queue.add(entry)
   }
 
   status(): NamespaceStatus[] {
@@ -412,61 +338,10 @@ export class Listeners {
     closeSync(fd)
   }
 
-  /** The descriptors of every socket that is open now. */
-  descriptors(): number[] {
-    return [...this.#byListenerId.values()].map(({ held }) => held.listener.fd)
-  }
-
   /** Closes every socket here, not in the store; may be called twice. */
   close(): void {
     this.#isClosed = true
     for (const key of this.#entries.keys()) this.#drop(key)
     this.#options.inherited?.closeOthers(new Set())
   }
-}
-
-function statusOf(entry: Entry): NamespaceStatus {
-  const { key, netns, identity } = entry.attachment
-  const why = whyText(entry)
-  return {
-    key,
-    netns,
-    kind: identity.kind,
-    scope: scopeText(identity.scope),
-    flavour: identity.flavour,
-    state: stateOf(entry),
-    listeners: [...entry.held.values()].map(({ listener }) => listener.description.bound),
-    ...(why !== undefined && { why }),
-  }
-}
-
-function stateOf(entry: Entry): NamespaceState {
-  const held = [...entry.held.values()]
-  if (held.some((one) => one.isListening)) return 'serving'
-  const isStuck = held.every((one) => one.refusal !== undefined)
-  const isFailing = entry.trouble !== undefined || entry.failures.length > 0 || held.length > 0
-  return isFailing && isStuck ? 'failed' : 'opening'
-}
-
-function whyText({ trouble, failures, held }: Entry): string | undefined {
-  const refusals = [...held.values()].flatMap(({ listener, refusal }) =>
-    refusal === undefined ? [] : [{ bound: listener.description.bound, why: refusal }],
-  )
-  const all = [...failures, ...refusals].map(({ bound, why }) => `${bound}: ${advised(why)}`)
-  if (trouble !== undefined) all.unshift(advised(trouble))
-  return all.length === 0 ? undefined : all.join('; ')
-}
-
-function advised(why: string): string {
-  if (why.endsWith(')')) return why
-  const known = Object.entries(advice).find(([errno]) => why.includes(errno))
-  return known === undefined ? why : `${why} (${known[1]})`
-}
-
-const advice: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'another process listens there, such as the haproxy of a Neutron agent',
-  EPERM: 'the proxy needs CAP_SYS_ADMIN',
-  EACCES: 'the proxy needs CAP_NET_BIND_SERVICE',
-  EMFILE: 'raise the limit of open files (LimitNOFILE)',
-  ENFILE: 'raise fs.file-max',
 }

@@ -21,6 +21,7 @@ import {
   UnmountedNameError,
   type WorkPlace,
 } from './namespace-work.ts'
+import { SlicedQueue } from '../../lib/runtime/sliced-queue.ts'
 import { netnsOfNetwork, networkOfNetns, type NetworkPlan } from './shared/network-plan.ts'
 
 /** `pending` until it was tried, `done` when guests can be served over IPv4 at least. */
@@ -66,8 +67,6 @@ interface Entry {
   cancelRetry: Cancel | undefined
 }
 
-/** One turn of the loop goes on for about so long before others get theirs. */
-const slice: Milliseconds = 10
 const firstPause: Milliseconds = 100
 const longestPause: Milliseconds = 30_000
 /** Cables cut in one go; each takes a part of a millisecond before the wait that all share. */
@@ -82,18 +81,25 @@ const brokenAfter: Milliseconds = 2_000
 export class Provisioner {
   readonly #options: ProvisionerOptions
   readonly #entries = new Map<NetworkId, Entry>()
-  readonly #due = new Set<Entry>()
+  readonly #queue: SlicedQueue<Entry>
+  #made: NetworkId[] = []
+  #gone: NetworkId[] = []
   /** Names without a mount that were so at the last look too. */
   #unmounted: ReadonlySet<string> = new Set()
   /** Namespaces that could not be removed because of what others put into them, told once. */
   readonly #kept = new Set<NetworkId>()
   #isComplete = false
-  #isWorking = false
   #cancelPass: Cancel | undefined
   #isClosed = false
 
   constructor(options: ProvisionerOptions) {
     this.#options = options
+    this.#queue = new SlicedQueue({
+      clock: options.clock,
+      begin: () => this.#cutCables(),
+      visit: (entry) => this.#visitNoting(entry),
+      end: () => this.#reportCables(),
+    })
   }
 
   start(): void {
@@ -105,7 +111,7 @@ export class Provisioner {
     this.#isClosed = true
     this.#cancelPass?.()
     for (const entry of this.#entries.values()) entry.cancelRetry?.()
-    this.#due.clear()
+    this.#queue.clear()
   }
 
   /** Everything that is wanted. */
@@ -196,36 +202,27 @@ export class Provisioner {
     if (this.#isClosed) return
     entry.cancelRetry?.()
     entry.cancelRetry = undefined
-    this.#due.add(entry)
-    if (this.#isWorking) return
-    this.#isWorking = true
-    setImmediate(() => this.#work())
+    this.#queue.add(entry)
   }
 
-  /** Works for one slice of time, tells what came of it, and lets the loop turn. */
-  #work(): void {
-    const { clock, onCables } = this.#options
-    this.#cutCables()
-    const end = clock.now() + slice
-    const made: NetworkId[] = []
-    const gone: NetworkId[] = []
-    for (const entry of this.#due) {
-      this.#due.delete(entry)
-      const hadCable = entry.hasCable
-      this.#visit(entry)
-      if (entry.hasCable && !hadCable) made.push(entry.networkId)
-      if (entry.plan === undefined && !entry.hasCable) gone.push(entry.networkId)
-      if (clock.now() >= end) break
-    }
-    if (made.length > 0) onCables(made, true)
-    if (gone.length > 0) onCables(gone, false)
-    if (this.#due.size > 0) setImmediate(() => this.#work())
-    else this.#isWorking = false
+  #visitNoting(entry: Entry): void {
+    const hadCable = entry.hasCable
+    this.#visit(entry)
+    if (entry.hasCable && !hadCable) this.#made.push(entry.networkId)
+    if (entry.plan === undefined && !entry.hasCable) this.#gone.push(entry.networkId)
+  }
+
+  #reportCables(): void {
+    const { onCables } = this.#options
+    if (this.#made.length > 0) onCables(this.#made, true)
+    if (this.#gone.length > 0) onCables(this.#gone, false)
+    this.#made = []
+    this.#gone = []
   }
 
   /** What many are to lose is taken at once; each of them is visited afterwards. */
   #cutCables(): void {
-    const leaving = [...this.#due].filter(({ plan, isCut }) => plan === undefined && !isCut)
+    const leaving = [...this.#queue.due].filter(({ plan, isCut }) => plan === undefined && !isCut)
     if (leaving.length < 2) return
     const batch = leaving.slice(0, mostCut)
     for (const entry of batch) entry.isCut = true

@@ -3,7 +3,8 @@ import type { Cancel, Clock, Count, Milliseconds } from '../../lib/runtime/clock
 import { causeText } from '../../lib/runtime/errors.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
 import { Backoff } from '../../lib/runtime/backoff.ts'
-import type { ListenerSink, OpenListener } from '../namespaces/listeners.ts'
+import type { OpenListener } from '../namespaces/listener-status.ts'
+import type { ListenerSink } from '../namespaces/listeners.ts'
 import type {
   AgentAddress,
   AgentReport,

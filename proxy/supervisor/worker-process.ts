@@ -11,8 +11,9 @@ import type {
 import { causeText } from '../../lib/runtime/errors.ts'
 import type { ChannelBreach } from '../../lib/wire/json-line-channel.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
-import type { OpenListener } from '../namespaces/listeners.ts'
-import { descriptorsPerMessage, SystemCallError } from '../linux/libc.ts'
+import type { OpenListener } from '../namespaces/listener-status.ts'
+import { descriptorsPerMessage } from '../linux/descriptor-messages.ts'
+import { SystemCallError } from '../linux/libc.ts'
 import type {
   AgentAddress,
   AgentReport,
