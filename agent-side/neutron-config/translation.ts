@@ -10,7 +10,7 @@ import { neutronOptions, type NeutronOption } from './neutron-options.ts'
 
 /** A value of our own configuration and the place it came from. */
 export interface NativeSetting {
-  /** `compute.insecure`, `listeners[0].socket`. */
+  /** `compute.tls.insecure`, `listeners[0].socket`. */
   readonly path: readonly (string | number)[]
   /** A `Secret` for what must not be shown. */
   readonly value: unknown

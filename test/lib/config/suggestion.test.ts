@@ -6,6 +6,8 @@ t.test('closest() finds the word that was meant', async (t) => {
   t.equal(closest('sokcet', known), 'socket')
   t.equal(closest('timeout-connect', known), 'timeout_connect')
   t.equal(closest('Connection', known), 'connections')
+  t.equal(closest('timeout', known), 'timeout_connect')
+  t.equal(closest('time', known), undefined)
   t.equal(closest('password', known), undefined)
   t.equal(closest('x'.repeat(10_000), known), undefined)
   t.equal(closest('socket', []), undefined)
