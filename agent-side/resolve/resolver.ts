@@ -4,28 +4,27 @@ import {
   type Cancellable,
   type Cancellation,
 } from '../../lib/runtime/cancellation.ts'
-import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
+import type { Count, Milliseconds, MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
 import { MetadataError } from '../../lib/runtime/errors.ts'
 import { scopeText } from '../../lib/identity/scope.ts'
+import type { Freshness } from '../ports/directory/port-directory.ts'
 import {
-  networksOf,
-  type Freshness,
-  type Port,
-  type PortDirectory,
-} from '../ports/directory/port-directory.ts'
+  after,
+  CandidatePorts,
+  type CandidatesOptions,
+  type Dated,
+  type DirectoryObserver,
+} from './candidates.ts'
 import { ChangeLog } from './change-log.ts'
-import { decideIdentity, portQueries, type IdentityRules } from './identity-policy.ts'
+import { decideIdentity } from './identity-policy.ts'
 import { MacMemory } from './mac-memory.ts'
-import { networksOfPlace, placeOf, placeOfIngress, type Place } from './place.ts'
 import { lookupKeyText, type LookupKey, type Resolution, type Verdict } from './resolution.ts'
 import { ResolutionCache, type CacheLimits } from './resolution-cache.ts'
-import { shownPlace, shownPort, shownVerdict } from './operator-view.ts'
+import { shownVerdict } from './operator-view.ts'
 import { SingleFlight } from './single-flight.ts'
 import type { Trace } from './trace.ts'
 
-export interface ResolverOptions extends IdentityRules {
-  readonly directory: PortDirectory
-  readonly clock: Clock
+export interface ResolverOptions extends CandidatesOptions {
   readonly cache: CacheLimits
   /** How long one resolution may take; a guest gives up after ten seconds. */
   readonly timeout: Milliseconds
@@ -36,11 +35,9 @@ export interface ResolverOptions extends IdentityRules {
   readonly observer?: ResolverObserver
 }
 
-/** What somebody who counts wants to hear. */
-export interface ResolverObserver {
+/** Callbacks for metrics. */
+export interface ResolverObserver extends DirectoryObserver {
   answeredFromCache(): void
-  /** One question to the directory, of either method. */
-  asked(question: 'networks' | 'ports', freshness: Freshness): void
   /** A remembered answer would have named another instance than the source does now. */
   staleAnswerFenced(): void
   resolved(span: Milliseconds): void
@@ -53,29 +50,11 @@ export interface Asking extends Cancellable {
   readonly trace?: Trace | undefined
 }
 
-interface Dated {
-  readonly place: Place
-  readonly asOf: MonotonicMilliseconds
-  /** Infinite or absent where the directory tells of changes. */
-  readonly until?: MonotonicMilliseconds
-}
-
-interface Candidates extends Dated {
-  readonly ports: readonly Port[]
-}
-
 /** Changes come faster than answers only when a source is being rebuilt; then the guest is told to wait. */
 const mostAttempts = 3
 
 /** More networks and routers than this change rarely within one `ttl`; beyond, old answers are merely asked again. */
 const rememberedChanges = 65_536
-
-function after<From, To>(
-  value: From | Promise<From>,
-  use: (value: From) => To | Promise<To>,
-): To | Promise<To> {
-  return value instanceof Promise ? value.then(use) : use(value)
-}
 
 function isSameAnswer(one: Verdict, other: Verdict): boolean {
   if (one.kind !== 'found' || other.kind !== 'found') return one.kind === other.kind
@@ -110,6 +89,7 @@ function dated(
  */
 export class Resolver {
   readonly #options: ResolverOptions
+  readonly #candidates: CandidatePorts
   readonly #changes = new ChangeLog(rememberedChanges)
   readonly #cache: ResolutionCache
   readonly #macs: MacMemory
@@ -118,6 +98,7 @@ export class Resolver {
 
   constructor(options: ResolverOptions) {
     this.#options = options
+    this.#candidates = new CandidatePorts(options)
     this.#cache = new ResolutionCache(options.clock, this.#changes, options.cache)
     this.#macs = new MacMemory(options.clock, options.cache.max, options.sourceMac)
     this.#flights = new SingleFlight({
@@ -282,7 +263,7 @@ export class Resolver {
   ): Resolution | Promise<Resolution> {
     const { clock, observer } = this.#options
     const began = clock.now()
-    return after(this.#candidates(key, freshness, asker, trace), (candidates) => {
+    return after(this.#candidates.find(key, freshness, asker, trace), (candidates) => {
       const { place, ports, asOf } = candidates
       const decided = decideIdentity(this.#options, key, place, ports)
       const verdict = this.#macs.withoutImpostors(key, decided)
@@ -296,84 +277,5 @@ export class Resolver {
         return fresh
       })
     })
-  }
-
-  #candidates(
-    key: LookupKey,
-    freshness: Freshness,
-    asker: Cancellable,
-    trace: Trace | undefined,
-  ): Candidates | Promise<Candidates> {
-    const { clock } = this.#options
-    const began = clock.now()
-    // A fresh answer is as new as its question, even when a pushed copy stamps it with the last push.
-    const dated = (asOf: MonotonicMilliseconds): MonotonicMilliseconds =>
-      freshness === 'fresh' ? Math.max(asOf, began) : Math.min(asOf, clock.now())
-    return after(this.#place(key, freshness, asker), (found) => {
-      const { place } = found
-      trace?.note('networks', { scope: scopeText(key.scope), ...shownPlace(key, place), freshness })
-      const asOf = dated(found.asOf)
-      // Never ask about no networks: a source could take that for all of them.
-      const { until = Infinity } = found
-      if (place.onLink.length === 0) return { place, ports: [], asOf, until }
-      return after(this.#ports(key, place, freshness, asker), (answers) => {
-        const ports = answers.flatMap((answer) => answer.ports)
-        trace?.note('ports', { freshness, candidates: ports.map(shownPort) })
-        const oldest = Math.min(asOf, ...answers.map((answer) => dated(answer.asOf)))
-        const soonest = Math.min(until, ...answers.map((answer) => answer.until ?? Infinity))
-        return { place, ports, asOf: oldest, until: soonest }
-      })
-    })
-  }
-
-  #place(key: LookupKey, freshness: Freshness, asker: Cancellable): Dated | Promise<Dated> {
-    const { scope, ingressPort } = key
-    if (scope.kind === 'network') return { place: placeOf([scope.networkId]), asOf: Infinity }
-    const { directory, observer, routed } = this.#options
-    observer?.asked('networks', freshness)
-    return after(
-      directory.interfacesOfRouter(scope.routerId, new Question(freshness, asker)),
-      ({ interfaces, ...dates }) => ({
-        place:
-          ingressPort === undefined
-            ? placeOf(networksOf(interfaces))
-            : placeOfIngress(ingressPort, interfaces, routed),
-        ...dates,
-      }),
-    )
-  }
-
-  #ports(
-    key: LookupKey,
-    place: Place,
-    freshness: Freshness,
-    asker: Cancellable,
-  ): readonly PortsOf[] | Promise<readonly PortsOf[]> {
-    const { directory, observer, sourceMac } = this.#options
-    const answers = portQueries(sourceMac, key, networksOfPlace(place)).map((query) => {
-      observer?.asked('ports', freshness)
-      return directory.findPorts(query, new Question(freshness, asker))
-    })
-    const isAtOnce = answers.every((answer) => !(answer instanceof Promise))
-    return isAtOnce
-      ? (answers as readonly PortsOf[])
-      : Promise.all(answers.map(async (answer) => answer))
-  }
-}
-
-type PortsOf = Awaited<ReturnType<PortDirectory['findPorts']>>
-
-/** Hands the signal on only when the directory looks at it. */
-class Question {
-  readonly freshness: Freshness
-  readonly #asker: Cancellable
-
-  constructor(freshness: Freshness, asker: Cancellable) {
-    this.freshness = freshness
-    this.#asker = asker
-  }
-
-  get signal(): AbortSignal {
-    return this.#asker.signal
   }
 }

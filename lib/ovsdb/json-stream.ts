@@ -51,11 +51,6 @@ export class JsonStream {
     this.#closers = new Uint8Array(limits.depth)
   }
 
-  /** Bytes of a message whose end has not come yet. */
-  get pendingBytes(): Bytes {
-    return this.#length
-  }
-
   /** @throws OvsdbError `protocol` for what cannot become an object, or one beyond the limits; the stream is then of no use */
   push(chunk: Buffer): JsonText[] {
     const found: JsonText[] = []

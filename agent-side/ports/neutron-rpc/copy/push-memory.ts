@@ -66,10 +66,6 @@ export class PushMemory {
     return this.#deletions.get(portId) ?? this.#updates.get(portId)
   }
 
-  isDeleted(portId: PortId): boolean {
-    return this.#deletions.has(portId)
-  }
-
   /** True when a push is of the present connection and came after the time. */
   isSince(pushed: Pushed, since: MonotonicMilliseconds): boolean {
     return pushed.era === this.#era && pushed.toldAt > since
