@@ -30,3 +30,21 @@ export function hostText(host: string): string {
 export function tcpAddressText({ address, tcpPort, interface: name }: TcpAddress): string {
   return `${hostText(name === undefined ? address : `${address}%${name}`)}:${tcpPort}`
 }
+
+/** A name or an address, with a port. */
+export interface HostPort {
+  readonly host: string
+  readonly tcpPort: number
+}
+
+const hostPortPattern =
+  /^(?:\[([^\]]+)\]|([A-Za-z0-9](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9])?)):(\d{1,5})$/
+
+/** Reads `agent.example:9699`, `192.0.2.1:9699`, `[2001:db8::1]:9699`. @returns `undefined` for anything else */
+export function parseHostPort(text: string): HostPort | undefined {
+  const [, bracketed, bare, digits] = hostPortPattern.exec(text) ?? []
+  const host = bracketed === undefined ? bare : parseIpAddress(bracketed)
+  const tcpPort = Number(digits)
+  if (host === undefined || tcpPort < 1 || tcpPort > 65_535) return undefined
+  return { host, tcpPort }
+}

@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { connect as connectSocket, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { causeText } from '../runtime/errors.ts'
-import { hostText } from '../identity/tcp-address.ts'
 import { parseIpAddress } from '../identity/ip-address.ts'
+import { hostText, parseHostPort } from '../identity/tcp-address.ts'
 import { systemAuthorities } from '../files/system-authorities.ts'
 import { OvsdbError } from './ovsdb-error.ts'
 
@@ -24,21 +24,15 @@ export interface OvsdbTlsFiles {
   readonly verifyHost: boolean
 }
 
-const hostName = /^[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,253}[A-Za-z0-9])?$/
-
 /** @returns `undefined` when the text is no endpoint */
 export function parseOvsdbEndpoint(text: string): OvsdbEndpoint | undefined {
   if (text.startsWith('unix:')) {
     const path = text.slice(5)
     return path.startsWith('/') && !path.includes('\0') ? { kind: 'unix', path } : undefined
   }
-  const [, kind, bracketed, bare, digits] =
-    /^(tcp|ssl):(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? []
-  const tcpPort = Number(digits)
-  const host = bracketed === undefined ? bare : parseIpAddress(bracketed)
-  const isHost = bracketed !== undefined || hostName.test(bare ?? '')
-  if (host === undefined || !isHost || !(tcpPort >= 1 && tcpPort <= 65_535)) return undefined
-  return { kind: kind === 'ssl' ? 'ssl' : 'tcp', host, tcpPort }
+  const [, kind, place = ''] = /^(tcp|ssl):(.+)$/.exec(text) ?? []
+  const server = parseHostPort(place)
+  return server && { kind: kind === 'ssl' ? 'ssl' : 'tcp', ...server }
 }
 
 /** The notation that {@link parseOvsdbEndpoint} reads. */

@@ -6,7 +6,7 @@ import { defaultSockets } from '../../lib/config/defaults.ts'
 import { leafOption, path, text } from '../../lib/config/option.ts'
 import { mutualTls, mutualTlsFiles } from '../../lib/config/shared-options.ts'
 import { list, optional, section } from '../../lib/config/structure.ts'
-import { hostText } from '../../lib/identity/tcp-address.ts'
+import { hostText, parseHostPort } from '../../lib/identity/tcp-address.ts'
 import { tlsFilesProblem } from '../../lib/files/tls-material.ts'
 import { scopesSocketBeside } from '../../lib/wire/served-scopes.ts'
 
@@ -15,20 +15,15 @@ export type AgentPlace =
   | { readonly kind: 'unix'; readonly socket: string }
   | { readonly kind: 'tls'; readonly host: string; readonly tcpPort: number }
 
-const urlPattern =
-  /^https:\/\/(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?)):(\d{1,5})\/?$/
-
 /** Reads `/run/overlapd/agent.sock` or `https://agent.example:9699`. @param directory what a relative path is relative to */
 export function parseAgentPlace(value: unknown, directory: string): AgentPlace | undefined {
   if (typeof value !== 'string' || value === '' || value.includes('\0')) return undefined
   if (!/^[a-z]+:/i.test(value)) {
     return { kind: 'unix', socket: isAbsolute(value) ? value : resolve(directory, value) }
   }
-  const [, v6, name, port] = urlPattern.exec(value) ?? []
-  const host = v6 ?? name
-  const tcpPort = Number(port)
-  if (host === undefined || !(tcpPort >= 1 && tcpPort <= 65_535)) return undefined
-  return { kind: 'tls', host, tcpPort }
+  const [, server = ''] = /^https:\/\/([^/]+)\/?$/.exec(value) ?? []
+  const place = parseHostPort(server)
+  return place && { kind: 'tls', ...place }
 }
 
 /** The inverse of {@link parseAgentPlace}. */

@@ -1,5 +1,6 @@
 import { connect, isIP, type Socket, type TcpNetConnectOpts } from 'node:net'
 import { connect as connectTls, createSecureContext, type ConnectionOptions } from 'node:tls'
+import { hostText } from '../../../lib/identity/tcp-address.ts'
 import type { Clock, Milliseconds } from '../../../lib/runtime/clock.ts'
 import { MetadataError } from '../../../lib/runtime/errors.ts'
 import { Secret } from '../../../lib/runtime/secret.ts'
@@ -40,7 +41,7 @@ export interface ConnectorOptions {
 export function agentName(address: AgentAddress): string {
   if (address.kind === 'unix') return address.socket
   const { host, tcpPort } = address
-  return `https://${isIP(host) === 6 ? `[${host}]` : host}:${tcpPort}`
+  return `https://${hostText(host)}:${tcpPort}`
 }
 
 /**

@@ -1,5 +1,10 @@
 import t from 'tap'
-import { tcpAddressText, parseTcpAddress } from '../../../lib/identity/tcp-address.ts'
+import {
+  hostText,
+  parseHostPort,
+  parseTcpAddress,
+  tcpAddressText,
+} from '../../../lib/identity/tcp-address.ts'
 
 t.test('parseTcpAddress() reads every form and tcpAddressText() writes it back', async (t) => {
   for (const text of [
@@ -32,5 +37,15 @@ t.test('parseTcpAddress() refuses what is no address with a port', async (t) => 
     80,
   ]) {
     t.equal(parseTcpAddress(text), undefined, String(text))
+  }
+})
+
+t.test('parseHostPort() reads names and addresses with a port', async (t) => {
+  for (const text of ['agent.example:9699', 'a:1', '192.0.2.1:65535', '[2001:db8::1]:80']) {
+    const read = parseHostPort(text)
+    t.equal(read && `${hostText(read.host)}:${read.tcpPort}`, text)
+  }
+  for (const bad of ['a', 'a:0', 'a:65536', '-a:1', 'a b:1', '::1:9', '[a]:1', 'u@a:1', ':1', '']) {
+    t.equal(parseHostPort(bad), undefined, bad)
   }
 })
