@@ -1,6 +1,4 @@
-import { mkdirSync } from 'node:fs'
-import { dirname } from 'node:path'
-import { serveApp, type ListenAt, type Serving } from '../../lib/http/serve.ts'
+import { serveAdmin, type Serving } from '../../lib/http/serve.ts'
 import type { Part } from '../../lib/runtime/lifecycle.ts'
 import type { AgentConfig } from '../config/config.ts'
 import type { createAgentAdminApp } from './admin-app.ts'
@@ -28,12 +26,8 @@ export class AdminPart implements Part {
   }
 
   async start(): Promise<void> {
-    const { socket, mode, tcp } = this.#config
-    mkdirSync(dirname(socket), { recursive: true, mode: 0o755 })
     await this.#untilFree()
-    const listen: ListenAt[] = [{ socket, mode }]
-    if (tcp !== undefined) listen.push({ host: tcp.address, tcpPort: tcp.tcpPort })
-    this.#serving = await serveApp({ app: this.#app, listen })
+    this.#serving = await serveAdmin(this.#app, this.#config)
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,11 @@
 import { html } from 'hono/html'
-import { adminPage, emptyRow, readinessLine, type PartReadiness } from '../../lib/http/admin-app.ts'
+import {
+  adminPage,
+  emptyRow,
+  headingRow,
+  readinessLine,
+  type PartReadiness,
+} from '../../lib/http/admin-app.ts'
 import type { AgentStatus, RecentRefusal, UpstreamStatus } from './status.ts'
 
 type Html = ReturnType<typeof html>
@@ -74,25 +80,12 @@ export async function statusPage(
       their turn.
     </p>
     <table>
-      <tr>
-        <th>Endpoint</th>
-        <th>State</th>
-        <th>In flight</th>
-        <th>Answers</th>
-        <th>Failures</th>
-        <th>Secret</th>
-        <th>Last failure</th>
-      </tr>
+      ${headingRow(['Endpoint', 'State', 'In flight', 'Answers', 'Failures', 'Secret', 'Last failure'])}
       ${upstreams.map(upstreamRow)}
     </table>
     <h2>Listeners</h2>
     <table>
-      <tr>
-        <th>Socket</th>
-        <th>Kind</th>
-        <th>Connections</th>
-        <th>Certificate ends</th>
-      </tr>
+      ${headingRow(['Socket', 'Kind', 'Connections', 'Certificate ends'])}
       ${listeners.map(
         (one) =>
           html`<tr>
@@ -112,10 +105,7 @@ export async function statusPage(
       rateLimit.offenders.length === 0
         ? ''
         : html`<table>
-            <tr>
-              <th>Instance</th>
-              <th>Refusals</th>
-            </tr>
+            ${headingRow(['Instance', 'Refusals'])}
             ${rateLimit.offenders.map(
               (one) =>
                 html`<tr>
@@ -128,14 +118,7 @@ export async function statusPage(
     <h2>Latest refusals</h2>
     <p><code>overlapd explain --request ID</code> says more about each. Times are in UTC.</p>
     <table>
-      <tr>
-        <th>When</th>
-        <th>Answer</th>
-        <th>Scope</th>
-        <th>Source</th>
-        <th>Target</th>
-        <th>Request</th>
-      </tr>
+      ${headingRow(['When', 'Answer', 'Scope', 'Source', 'Target', 'Request'])}
       ${recentRefusals.length === 0 ? emptyRow(6) : recentRefusals.map(refusalRow)}
     </table>
   `

@@ -55,6 +55,13 @@ export function createAdminApp(options: AdminAppOptions): Hono {
   return app
 }
 
+/** The first row of a table. */
+export function headingRow(headings: readonly string[]): ReturnType<typeof html> {
+  return html`<tr>
+    ${headings.map((heading) => html`<th>${heading}</th>`)}
+  </tr>`
+}
+
 /** A row for a table that has none. @param columns how many it spans */
 export function emptyRow(columns: number): ReturnType<typeof html> {
   return html`<tr>

@@ -1,7 +1,11 @@
 import { once } from 'node:events'
+import { mkdirSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
+import { dirname } from 'node:path'
 import { getRequestListener } from '@hono/node-server'
 import { hostText } from '../identity/tcp-address.ts'
+import type { ConfigOf } from '../config/entry.ts'
+import type { adminTable } from '../config/shared-options.ts'
 import type { Milliseconds } from '../runtime/clock.ts'
 import { listenPrivately } from '../sockets/private-socket.ts'
 import { refuseWithReasons } from './node-refusals.ts'
@@ -96,4 +100,14 @@ export async function serveApp(options: ServeOptions): Promise<Serving> {
     }
   }
   return { addresses, close }
+}
+
+/** Serves an operator's app where the section `admin` of the configuration says. @throws Error as {@link serveApp} */
+export function serveAdmin(
+  app: FetchApp,
+  { socket, mode, tcp }: ConfigOf<ReturnType<typeof adminTable>>,
+): Promise<Serving> {
+  mkdirSync(dirname(socket), { recursive: true, mode: 0o755 })
+  const overTcp = tcp === undefined ? [] : [{ host: tcp.address, tcpPort: tcp.tcpPort }]
+  return serveApp({ app, listen: [{ socket, mode }, ...overTcp] })
 }

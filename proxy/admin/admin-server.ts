@@ -1,9 +1,7 @@
 /** What may an operator ask the running proxy? */
-import { mkdirSync } from 'node:fs'
-import { dirname } from 'node:path'
 import { packageVersion } from '../../lib/runtime/package-version.ts'
 import { createAdminApp, type PartReadiness } from '../../lib/http/admin-app.ts'
-import { serveApp, type ListenAt, type Serving } from '../../lib/http/serve.ts'
+import { serveAdmin, type Serving } from '../../lib/http/serve.ts'
 import type { Registry } from '../../lib/observe/metrics.ts'
 import { agentStatuses, type AgentStatus } from './agent-status.ts'
 import { proxyPage } from './page.ts'
@@ -62,10 +60,6 @@ export class ProxyAdmin {
 
   async start(): Promise<void> {
     const { config, auditor } = this.#options
-    const { socket, tcp } = config.admin
-    mkdirSync(dirname(socket), { recursive: true, mode: 0o755 })
-    const listen: ListenAt[] = [{ socket }]
-    if (tcp !== undefined) listen.push({ host: tcp.address, tcpPort: tcp.tcpPort })
     const app = createAdminApp({
       readiness: () => this.readiness(),
       metrics: () => this.#metrics(),
@@ -80,7 +74,7 @@ export class ProxyAdmin {
         : context.json(explainedRequest(record))
     })
     app.get('/audit', async (context) => context.json(await auditor.audit()))
-    this.#serving = await serveApp({ app, listen })
+    this.#serving = await serveAdmin(app, config.admin)
   }
 
   async close(): Promise<void> {

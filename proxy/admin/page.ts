@@ -1,6 +1,12 @@
 /** How does a person see in a browser how this proxy stands? */
 import { html } from 'hono/html'
-import { adminPage, emptyRow, readinessLine, type PartReadiness } from '../../lib/http/admin-app.ts'
+import {
+  adminPage,
+  emptyRow,
+  headingRow,
+  readinessLine,
+  type PartReadiness,
+} from '../../lib/http/admin-app.ts'
 import type { ProxyStatus, ServedNamespace } from './status.ts'
 
 type Html = ReturnType<typeof html>
@@ -47,15 +53,7 @@ export async function proxyPage(
       }
     </p>
     <table>
-      <tr>
-        <th>Namespace</th>
-        <th>Scope</th>
-        <th>State</th>
-        <th>Listens on</th>
-        <th>Redirection</th>
-        <th>Canary</th>
-        <th>Why</th>
-      </tr>
+      ${headingRow(['Namespace', 'Scope', 'State', 'Listens on', 'Redirection', 'Canary', 'Why'])}
       ${refused.map(
         ({ netns, why }) =>
           html`<tr>
@@ -72,13 +70,7 @@ export async function proxyPage(
     </table>
     <h2>Agents</h2>
     <table>
-      <tr>
-        <th>Agent</th>
-        <th>Workers that find it well</th>
-        <th>That do not</th>
-        <th>Answered last</th>
-        <th>Last failure</th>
-      </tr>
+      ${headingRow(['Agent', 'Workers that find it well', 'That do not', 'Answered last', 'Last failure'])}
       ${agents.map(
         ({ agent, up, down, answering, lastFailure }) =>
           html`<tr>
@@ -100,12 +92,7 @@ export async function proxyPage(
     }
     <h2>Workers</h2>
     <table>
-      <tr>
-        <th>Process</th>
-        <th>State</th>
-        <th>Since</th>
-        <th>Restarts</th>
-      </tr>
+      ${headingRow(['Process', 'State', 'Since', 'Restarts'])}
       ${workers.map(
         ({ pid: worker, state, since, restarts }) =>
           html`<tr>

@@ -3,7 +3,8 @@ import { existsSync, statSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import t from 'tap'
 import { askAdmin } from '../../../lib/http/admin-client.ts'
-import { serveApp } from '../../../lib/http/serve.ts'
+import { serveAdmin, serveApp } from '../../../lib/http/serve.ts'
+import { parseIpAddress } from '../../../lib/identity/ip-address.ts'
 import { leaveSocketFile } from '../../support/left-socket-file.ts'
 import { scratchFolder } from '../../support/scratch-folder.ts'
 
@@ -139,3 +140,15 @@ t.test('serveApp() says when it cannot listen on a TCP port', async (t) => {
     code: 'EADDRINUSE',
   })
 })
+
+t.test(
+  'serveAdmin() opens the socket to whom the configuration says, in a folder of its own',
+  async (t) => {
+    const socket = `${scratchFolder(t)}/new/admin.sock`
+    const tcp = { address: parseIpAddress('127.0.0.1')!, tcpPort: 0 }
+    const serving = await serveAdmin(app, { socket, mode: 0o640, tcp })
+    t.teardown(() => serving.close())
+    t.equal(statSync(socket).mode & 0o777, 0o640)
+    t.match(serving.addresses, [socket, /^http:\/\/127\.0\.0\.1:[1-9]/])
+  },
+)
