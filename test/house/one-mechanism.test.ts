@@ -1,0 +1,53 @@
+/** Is each job of the kit done in one place? What is written a second time drifts apart. */
+import t from 'tap'
+import { sourceFiles } from '../support/source-files.ts'
+
+interface Mechanism {
+  readonly what: string
+  readonly pattern: RegExp
+  /** The files that may have it. */
+  readonly homes: readonly string[]
+}
+
+const mechanisms: readonly Mechanism[] = [
+  {
+    what: 'private sockets',
+    pattern: /process\.umask\(/,
+    homes: ['lib/sockets/private-socket.ts'],
+  },
+  {
+    what: 'pauses that grow by powers of two (lib/runtime/backoff.ts)',
+    pattern: /\* 2 \*\* \(?[a-zA-Z#]/,
+    homes: [],
+  },
+  {
+    what: 'jitter of pauses and periods (lib/runtime/backoff.ts)',
+    pattern: /random\(\) [*/] \d/i,
+    // The age of connections must not be longer than its limit.
+    homes: ['lib/runtime/backoff.ts', 'agent-side/listeners/tls-listener.ts'],
+  },
+  {
+    what: 'processes of our own programs',
+    pattern: /spawn\(process\.execPath/,
+    homes: [
+      'proxy/privileges/start-unprivileged.ts',
+      'deploy/demo/daemons.ts',
+      'deploy/demo/loopback-stage.ts',
+    ],
+  },
+]
+
+for (const { what, pattern, homes } of mechanisms) {
+  t.test(`${what} have one home`, async (t) => {
+    const found = sourceFiles().filter(({ text }) => pattern.test(text))
+    t.strictSame(
+      found.map(({ path }) => path).filter((path) => !homes.includes(path)),
+      [],
+    )
+    for (const home of homes)
+      t.ok(
+        found.some(({ path }) => path === home),
+        `${home} still has it`,
+      )
+  })
+}
