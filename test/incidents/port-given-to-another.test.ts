@@ -61,7 +61,7 @@ async function overRpc(t: Test, maxAge: number): Promise<Subject> {
         lastProblem: '',
         start: () => events.up(),
         close: () => Promise.resolve(),
-        probe: () => Promise.resolve('heard'),
+        probe: () => Promise.resolve('received'),
         getPorts: ({ network_id: wanted }) =>
           Promise.resolve(
             rows.filter((row) => (wanted as readonly unknown[]).includes(row['network_id'])),

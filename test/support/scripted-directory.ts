@@ -1,7 +1,7 @@
 import type { Clock, MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
 import type { NetworkId, PortId, RouterId } from '../../lib/identity/ids.ts'
 import type {
-  Asked,
+  QueryOptions,
   DirectoryChange,
   Freshness,
   InterfacesAnswer,
@@ -130,7 +130,7 @@ export class ScriptedDirectory implements PortDirectory {
 
   interfacesOfRouter(
     routerId: RouterId,
-    asked: Asked,
+    asked: QueryOptions,
   ): InterfacesAnswer | Promise<InterfacesAnswer> {
     return this.#answer('networks', asked, ({ interfacesOf, asOf }) => ({
       interfaces: interfacesOf.get(routerId) ?? [],
@@ -138,8 +138,8 @@ export class ScriptedDirectory implements PortDirectory {
     }))
   }
 
-  findPorts(query: PortQuery, asked: Asked): PortsAnswer | Promise<PortsAnswer> {
-    if (query.networkIds.length === 0) throw new TypeError('Asked about no network')
+  findPorts(query: PortQuery, asked: QueryOptions): PortsAnswer | Promise<PortsAnswer> {
+    if (query.networkIds.length === 0) throw new TypeError('QueryOptions about no network')
     return this.#answer('ports', asked, ({ ports, asOf }) => ({
       ports: [...ports.values()].filter(
         (port) =>
@@ -157,7 +157,7 @@ export class ScriptedDirectory implements PortDirectory {
 
   #answer<Answer>(
     question: Question['question'],
-    asked: Asked,
+    asked: QueryOptions,
     read: (contents: Contents) => Answer,
   ): Answer | Promise<Answer> {
     this.asked.push({ question, freshness: asked.freshness })

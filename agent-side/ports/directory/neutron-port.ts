@@ -15,7 +15,7 @@ import { routerInterfaceOwners, type Port } from './port-directory.ts'
 /** A mapping of JSON, its values not yet looked at. */
 export type JsonObject = Readonly<Record<string, unknown>>
 
-/** A port as Neutron's API and its versioned objects tell of it. */
+/** A port as Neutron's API and its versioned objects describe it. */
 export interface NeutronPort {
   readonly port: Port
   /** Grows with each change of the port; absent where Neutron's `revisions` plugin is off. */

@@ -24,7 +24,7 @@ export interface Port {
   readonly name?: string
 }
 
-/** One question about the ports of some networks. A port matches when it has the fixed IP **or** the MAC. */
+/** One query about the ports of some networks. A port matches when it has the fixed IP **or** the MAC. */
 export interface PortQuery {
   /** Never empty: a router without networks is decided by the resolver, since an empty set must not mean "any". */
   readonly networkIds: readonly NetworkId[]
@@ -33,36 +33,36 @@ export interface PortQuery {
 }
 
 /**
- * How old an answer may be. `cached`: whatever the directory holds within its own documented bound. `fresh`: asked of the
- * source after this call began; the resolver insists on it before it believes an unusual verdict (unknown MAC, conflict, none).
+ * How old an answer may be. `cached`: whatever the directory holds within its own documented bound. `fresh`: queried from the
+ * source after this call began; the resolver insists on it before it trusts an unusual verdict (unknown MAC, conflict, none).
  * A directory that is pushed a complete copy may answer both from the copy.
  */
 export type Freshness = 'cached' | 'fresh'
 
-/** What goes with a question: how long it is wanted, and how fresh the answer must be. */
-export interface Asked {
+/** What goes with a query: how long it is wanted, and how fresh the answer must be. */
+export interface QueryOptions {
   readonly signal: AbortSignal
   readonly freshness: Freshness
 }
 
-/** The ports that match a query, and when their source said so. */
+/** The ports that match a query, and when their source confirmed them. */
 export interface PortsAnswer {
   /** Every matching port, each once, of any owner, status and host. */
   readonly ports: readonly Port[]
-  /** When the source said so; the resolver counts ages from here. */
+  /** When the source confirmed it; the resolver counts ages from here. */
   readonly asOf: MonotonicMilliseconds
-  /** Until when it may be remembered: changes are not told of. Absent where the directory tells of each change. */
+  /** Until when it may be remembered: changes are not reported. Absent where the directory reports each change. */
   readonly until?: MonotonicMilliseconds
 }
 
 /** One of a router's own ports, and the network whose guests come in through it. A network may have several. */
 export interface RouterInterface {
   readonly networkId: NetworkId
-  /** Absent where the source tells the network alone: then no connection can be said to have come in here. */
+  /** Absent where the source names the network alone: then the ingress of no connection can be matched with it. */
   readonly portId?: PortId
 }
 
-/** The interfaces of a router, and when the source said so. */
+/** The interfaces of a router, and when the source confirmed them. */
 export interface InterfacesAnswer {
   /** Each once; empty when the router is unknown or has none. */
   readonly interfaces: readonly RouterInterface[]
@@ -78,7 +78,7 @@ export function networksOf(interfaces: readonly RouterInterface[]): readonly Net
   return [...new Set(interfaces.map(({ networkId }) => networkId))]
 }
 
-/** Something changed at the source. Whoever remembers an answer about it must forget it before the next one. */
+/** Something changed at the source. Caches must drop what they hold of it before the next answer. */
 export type DirectoryChange =
   | { readonly kind: 'network'; readonly networkId: NetworkId }
   | { readonly kind: 'router'; readonly routerId: RouterId }
@@ -102,31 +102,34 @@ export const routerInterfaceOwners: ReadonlySet<string> = new Set([
  * A source of ports. It knows nothing of instances' metadata, HTTP or caches above it, and it never chooses: deciding
  * between several ports is the resolver's work.
  *
- * Absent is an answer (an empty list). Not being able to ask is thrown: a `MetadataError` with
+ * Absent is an answer (an empty list). Where the source cannot be queried, it throws a `MetadataError` with
  * `directory_unavailable`, `directory_timeout` or `directory_not_ready`. A directory that has not yet seen its
  * source whole is not ready; it does not answer *none*.
  */
 export interface PortDirectory {
   readonly kind: string
-  /** Begins to connect and returns at once; readiness tells when it is useful. */
+  /** Begins to connect and returns at once; readiness shows when it is useful. */
   start(): Promise<void>
   /** Ends every connection and timer; may be called twice. */
   close(): Promise<void>
   readiness(): Readiness
   /**
    * Whether its source confirms at this moment what is answered. While it does not, no lease is granted: the directory may
-   * go on naming instances for a short time, and then tells `all`. Absent: always.
+   * go on naming instances for a short time, and then reports `all`. Absent: always.
    */
   isConfirmed?(): boolean
-  interfacesOfRouter(routerId: RouterId, asked: Asked): InterfacesAnswer | Promise<InterfacesAnswer>
-  findPorts(query: PortQuery, asked: Asked): PortsAnswer | Promise<PortsAnswer>
+  interfacesOfRouter(
+    routerId: RouterId,
+    options: QueryOptions,
+  ): InterfacesAnswer | Promise<InterfacesAnswer>
+  findPorts(query: PortQuery, options: QueryOptions): PortsAnswer | Promise<PortsAnswer>
   /** @returns the function that ends the subscription */
   onChange(listener: (change: DirectoryChange) => void): () => void
-  /** Every port the directory holds, for audit and status; absent where only questions are possible. */
+  /** Every port the directory holds, for audit and status; absent where only queries are possible. */
   allPorts?(): Iterable<Port>
   /**
-   * Every port of a network, for the audit, where {@link allPorts} is absent. Asks the source whole.
-   * @returns `undefined` for a network that is only asked about address by address
+   * Every port of a network, for the audit, where {@link allPorts} is absent. Queries the source for all of it.
+   * @returns `undefined` for a network that is only queried address by address
    */
-  portsOfNetwork?(networkId: NetworkId, asked: Asked): Promise<PortsAnswer | undefined>
+  portsOfNetwork?(networkId: NetworkId, options: QueryOptions): Promise<PortsAnswer | undefined>
 }

@@ -18,16 +18,16 @@ export const neutronRestTable = {
   auth_type: oneOf(
     ['cloud', 'environment', 'password', 'application_credential', 'token', 'none'],
     {
-      help: 'How to log in: by an entry of clouds.yaml, by the OS_* variables of the process, or with what stands here. none is for laboratories whose Neutron runs with auth_strategy = noauth.',
+      help: 'How to log in: with an entry of clouds.yaml, with the OS_* variables of the process, or with the options of this section. none is for laboratories whose Neutron runs with auth_strategy = noauth.',
       default: 'cloud',
     },
   ),
   cloud: optional(
-    text({ help: 'With auth_type cloud: the name in clouds.yaml. Without it OS_CLOUD counts.' }),
+    text({ help: 'Entry of clouds.yaml, for auth_type cloud. Default: the value of OS_CLOUD.' }),
   ),
   clouds_file: optional(
     path({
-      help: 'With auth_type cloud: where clouds.yaml is. Without it, it is looked for as the OpenStack SDKs do.',
+      help: 'Path of clouds.yaml, for auth_type cloud. Default: the places where the OpenStack SDKs look.',
     }),
   ),
   auth_url: optional(text({ help: 'URL of Keystone, with or without /v3.' })),
@@ -47,121 +47,123 @@ export const neutronRestTable = {
   ),
   application_credential_secret: secretFile({ help: 'Secret of the application credential.' }),
   token: secretFile({
-    help: 'A token made elsewhere. It cannot be renewed: once it has expired, nothing can be asked.',
+    help: 'Token of Keystone. It cannot be renewed: after it expires, all queries fail.',
   }),
   endpoint: optional(
-    text({ help: 'URL of Neutron. Without it, the catalog of Keystone says where it is.' }),
+    text({ help: 'URL of Neutron. Default: the endpoint in the catalog of Keystone.' }),
   ),
-  region: optional(text({ help: 'Region in the catalog; needed where it has several.' })),
+  region: optional(
+    text({ help: 'Region in the catalog of Keystone. Required if the catalog has several.' }),
+  ),
   interface: optional(
     oneOf(['public', 'internal', 'admin'], {
-      help: 'Which endpoint of the catalog to use. Without it, what clouds.yaml or OS_INTERFACE say, else public.',
+      help: 'Interface of the endpoint in the catalog. Default: the value in clouds.yaml or OS_INTERFACE, else public.',
     }),
   ),
-  cacert: optional(path({ help: 'CA certificates for Keystone and Neutron, PEM.' })),
-  cert: optional(path({ help: 'Client certificate, PEM.' })),
-  key: optional(path({ help: 'Key of the client certificate, PEM.' })),
+  cacert: optional(path({ help: 'File with the CA certificates for Keystone and Neutron (PEM).' })),
+  cert: optional(path({ help: 'File with the client certificate (PEM).' })),
+  key: optional(path({ help: 'File with the key of the client certificate (PEM).' })),
   insecure: flag({
-    help: 'Believe any certificate. Whoever stands between then decides which instance a guest is.',
+    help: 'Do not verify the certificates of Keystone and Neutron. An attacker on the network can then choose which instance a guest is.',
     default: false,
   }),
   max_age: duration({
-    help: 'How old an answer may be. A port that is given to another instance may be answered with the old one for this long. 0 asks for every request.',
+    help: 'Maximum age of an answer. For this time a port that moved to another instance can still be answered with the old instance. 0 sends a query for every request.',
     default: '2s',
     min: '0s',
     max: '10m',
   }),
   max_stale: duration({
-    help: 'How old an answer may be while Neutron cannot be asked. Older ones are refused with 503, which guests wait for.',
+    help: 'Maximum age of an answer while Neutron does not answer. After that, guests get 503 and try again.',
     default: '5s',
     min: '0s',
     max: '1h',
   }),
   prefetch_ports: integer({
-    help: 'Networks of at most this many ports are fetched whole; larger ones are asked address by address. 0 turns it off.',
+    help: 'Networks with at most this many ports are fetched whole. Larger networks are queried address by address. 0 turns it off.',
     unit: 'ports',
     default: 1_000,
     min: 0,
     max: 100_000,
   }),
   prefetch_router_interfaces: integer({
-    help: 'Where there are at most this many router interfaces they are fetched together; otherwise routers are asked by id. 0 turns it off.',
+    help: 'If the cloud has at most this many router interfaces, all are fetched together. Otherwise routers are queried by id. 0 turns it off.',
     unit: 'ports',
     default: 500,
     min: 0,
     max: 100_000,
   }),
   held_ports: integer({
-    help: 'Ports kept in memory; beyond, the networks that were used the longest time ago go.',
+    help: 'Maximum number of ports in memory. Beyond it, the least recently used networks are dropped.',
     unit: 'ports',
     default: 100_000,
     min: 1_000,
     max: 10_000_000,
   }),
   held_routers: integer({
-    help: 'Routers kept in memory.',
+    help: 'Maximum number of routers in memory.',
     unit: 'routers',
     default: 10_000,
     min: 100,
     max: 1_000_000,
   }),
   page_size: integer({
-    help: 'Ports per request. Neutron may give fewer (pagination_max_limit).',
+    help: 'Ports per page of an answer. Neutron may send fewer (pagination_max_limit).',
     unit: 'ports',
     default: 1_000,
     min: 1,
     max: 100_000,
   }),
   uri_bytes: bytes({
-    help: 'Longest request-target; questions about more are cut. Neutron refuses from 8 KiB on by default.',
+    help: 'Maximum length of a request-target. Longer queries are split. Neutron rejects 8 KiB and more by default.',
     default: 7_000,
     min: 1_000,
     max: '64KiB',
   }),
   body_bytes: bytes({
-    help: 'Longest answer that is read.',
+    help: 'Maximum length of an answer of Keystone or Neutron. Longer answers are an error.',
     default: '16MiB',
     min: '64KiB',
     max: '256MiB',
   }),
   concurrency: integer({
-    help: 'Requests to Neutron at the same time.',
+    help: 'Maximum number of concurrent requests to Neutron.',
     unit: 'requests',
     default: 4,
     min: 1,
     max: 64,
   }),
   queue: integer({
-    help: 'Questions that may wait for an answer; more are refused with directory_unavailable.',
-    unit: 'questions',
+    help: 'Maximum number of queries that wait for an answer. Further ones are refused with directory_unavailable.',
+    unit: 'queries',
     default: 10_000,
     min: 1,
     max: 1_000_000,
   }),
   attempts: integer({
-    help: 'How often a request is sent at most when Neutron answers 429, 502, 503 or 504 or the connection breaks.',
+    help: 'Maximum number of attempts for one request. It is repeated when Neutron answers 429, 502, 503 or 504, or when the connection breaks.',
     unit: 'requests',
     default: 3,
     min: 1,
     max: 10,
   }),
   timeout_connect: duration({
-    help: 'For a connection, TLS included.',
+    help: 'Time limit for connecting, TLS included.',
     default: '3s',
     min: '100ms',
   }),
   timeout_headers: duration({
-    help: 'From the sent request to the head of the answer.',
+    help: 'Time limit from sending a request to the header of its answer.',
     default: '10s',
     min: '100ms',
   }),
   timeout_body: duration({
-    help: 'Between two pieces of an answer.',
+    help: 'Time limit between two pieces of the body of an answer.',
     default: '10s',
     min: '100ms',
   }),
-  timeout_question: duration({
-    help: 'For one question with all its pages, retries and waiting.',
+  timeout_query: duration({
+    help: 'Time limit for one query with all its pages, retries and waiting.',
     default: '10s',
     min: '100ms',
   }),
@@ -170,7 +172,7 @@ export const neutronRestTable = {
 /** The options as they were read. */
 export type NeutronRestOptions = ConfigOf<typeof neutronRestTable>
 
-/** Everything the `neutron-rest` directory is told. What each part means to an operator is in README.md. */
+/** The configuration of the `neutron-rest` directory. README.md explains each option. */
 export interface NeutronRestConfig {
   readonly authentication: Authentication
   /** URL of Neutron with or without `/v2.0`; absent: taken from Keystone's catalog. */
@@ -180,11 +182,11 @@ export interface NeutronRestConfig {
   readonly tls: ClientTls
   /** How old an answer may be. */
   readonly maxAge: Milliseconds
-  /** How old an answer may be while Neutron cannot be asked. */
+  /** How old an answer may be while Neutron does not answer. */
   readonly maxStale: Milliseconds
-  /** Ports of one network that are fetched at once; a larger network is asked address by address. 0 turns it off. */
+  /** Ports of one network that are fetched at once; a larger network is queried address by address. 0 turns it off. */
   readonly prefetchPorts: Count
-  /** Router interfaces that are fetched at once; where there are more, routers are asked by id. 0 turns it off. */
+  /** Router interfaces that are fetched at once; where there are more, routers are queried by id. 0 turns it off. */
   readonly prefetchRouterInterfaces: Count
   /** Ports kept in memory over all networks. */
   readonly heldPorts: Count
@@ -195,15 +197,15 @@ export interface NeutronRestConfig {
   readonly bodyBytes: Bytes
   /** Requests to Neutron that run at the same time. */
   readonly concurrency: Count
-  /** Questions that may wait for an answer; more are refused. */
+  /** Queries that may wait for an answer; more are refused. */
   readonly queue: Count
   /** How often one request is sent at most, the first time included. */
   readonly attempts: Count
   readonly timeoutConnect: Milliseconds
   readonly timeoutHeaders: Milliseconds
   readonly timeoutBody: Milliseconds
-  /** All requests of one question together, waiting included. */
-  readonly timeoutQuestion: Milliseconds
+  /** All requests of one query together, waiting included. */
+  readonly timeoutQuery: Milliseconds
 }
 
 /** What the options may refer to. */
@@ -250,8 +252,8 @@ function cloudOf(options: NeutronRestOptions, around: Surroundings): Cloud {
 }
 
 /**
- * Makes the directory's configuration of its options; what stands there wins over what `clouds.yaml` or the
- * environment say.
+ * Makes the directory's configuration of its options; the options win over `clouds.yaml` and the
+ * environment.
  * @throws {AuthenticationProblem} or `YamlError`
  */
 export function neutronRestConfig(
@@ -290,6 +292,6 @@ export function neutronRestConfig(
     timeoutConnect: options.timeout_connect,
     timeoutHeaders: options.timeout_headers,
     timeoutBody: options.timeout_body,
-    timeoutQuestion: options.timeout_question,
+    timeoutQuery: options.timeout_query,
   }
 }

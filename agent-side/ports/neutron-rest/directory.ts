@@ -11,7 +11,7 @@ import { Changes } from '../directory/changes.ts'
 import type { DirectoryParts } from '../directory/directory-parts.ts'
 import type { AnswerOrigin } from '../directory/metrics.ts'
 import type {
-  Asked,
+  QueryOptions,
   DirectoryChange,
   InterfacesAnswer,
   Port,
@@ -36,13 +36,13 @@ import { RouterLookups } from './lookups/router-lookups.ts'
 export interface NeutronRestParts extends DirectoryParts {
   /** From 0 to 1; `Math.random` outside tests. */
   readonly random?: () => number
-  /** @default connections made as the configuration says */
+  /** @default connections made by the configuration */
   readonly http?: Exchanges
 }
 
-/** Up to this many ports a fresh answer refreshes the network's copy instead of asking for one address. */
+/** Up to this many ports a fresh answer refreshes the network's copy instead of one query for an address. */
 const cheapNetwork: Count = 200
-/** Waiting between attempts to reach Neutron when no guest asks; the hold-off comes on top. */
+/** Waiting between attempts to reach Neutron when no guest sends requests; the hold-off comes on top. */
 const probePause: Milliseconds = 1_000
 
 const limitedView =
@@ -59,8 +59,8 @@ function together(
 }
 
 /**
- * Ports from Neutron's REST API. It asks for whole networks and keeps them for `maxAge`; see README.md for what it
- * asks, when, and what it does while Neutron is away.
+ * Ports from Neutron's REST API. It queries whole networks and keeps them for `maxAge`; see README.md for what it
+ * queries, when, and what it does while Neutron is away.
  */
 export class NeutronRestDirectory implements PortDirectory {
   readonly kind = 'neutron-rest'
@@ -148,7 +148,7 @@ export class NeutronRestDirectory implements PortDirectory {
 
   interfacesOfRouter(
     routerId: RouterId,
-    asked: Asked,
+    options: QueryOptions,
   ): InterfacesAnswer | Promise<InterfacesAnswer> {
     const { maxAge } = this.#config
     const until = (answer: InterfacesAnswer): InterfacesAnswer => ({
@@ -156,25 +156,25 @@ export class NeutronRestDirectory implements PortDirectory {
       until: answer.asOf + maxAge,
     })
     const held = (age: Milliseconds): InterfacesAnswer | undefined =>
-      asked.freshness === 'cached'
+      options.freshness === 'cached'
         ? this.#routerCopies.get(routerId, this.#clock.now(), age)
         : undefined
     const own = held(maxAge)
     if (own !== undefined) return this.#from('copy', until(own))
-    return this.#asking(
-      asked,
-      (within) => this.#routers.ask(routerId, within),
+    return this.#queried(
+      options,
+      (within) => this.#routers.query(routerId, within),
       (age) => held(age),
     ).then(until)
   }
 
-  findPorts(query: PortQuery, asked: Asked): PortsAnswer | Promise<PortsAnswer> {
+  findPorts(query: PortQuery, options: QueryOptions): PortsAnswer | Promise<PortsAnswer> {
     const answers = [...new Set(query.networkIds)].map((networkId) =>
-      this.#findOnNetwork(networkId, query, asked),
+      this.#findOnNetwork(networkId, query, options),
     )
     const now = this.#clock.now()
     const held = answers.flatMap((one) => (one instanceof Promise ? [] : [one]))
-    // At once where possible: most questions are answered from the copy, and a promise costs more than the look-up.
+    // At once where possible: most queries are answered from the copy, and a promise costs more than the look-up.
     return held.length === answers.length
       ? together(held, now, this.#config.maxAge)
       : Promise.all(answers.map(async (one) => one)).then((all) =>
@@ -182,20 +182,23 @@ export class NeutronRestDirectory implements PortDirectory {
         )
   }
 
-  async portsOfNetwork(networkId: NetworkId, asked: Asked): Promise<PortsAnswer | undefined> {
+  async portsOfNetwork(
+    networkId: NetworkId,
+    options: QueryOptions,
+  ): Promise<PortsAnswer | undefined> {
     if (this.#networks.isTooLarge(networkId)) return undefined
-    const signal = AbortSignal.any([asked.signal, this.#closed.signal])
-    const copy = await this.#networks.ask(networkId, { ...asked, signal })
+    const signal = AbortSignal.any([options.signal, this.#closed.signal])
+    const copy = await this.#networks.query(networkId, { ...options, signal })
     return copy === tooLarge ? undefined : { ports: copy.all(), asOf: copy.asOf }
   }
 
   #findOnNetwork(
     networkId: NetworkId,
     query: PortQuery,
-    asked: Asked,
+    options: QueryOptions,
   ): Dated<readonly Port[]> | Promise<Dated<readonly Port[]>> {
     const held = (age: Milliseconds): Dated<readonly Port[]> | undefined => {
-      const copy = asked.freshness === 'cached' ? this.#networkCopies.get(networkId) : undefined
+      const copy = options.freshness === 'cached' ? this.#networkCopies.get(networkId) : undefined
       if (copy === undefined || this.#clock.now() - copy.asOf >= age) return undefined
       return { answer: copy.find(query), asOf: copy.asOf }
     }
@@ -204,30 +207,30 @@ export class NeutronRestDirectory implements PortDirectory {
     }
     const own = held(this.#config.maxAge)
     if (own !== undefined) return this.#from('copy', own)
-    return this.#asking(
-      asked,
+    return this.#queried(
+      options,
       async (within) => {
         const known = this.#networkCopies.peek(networkId)?.size ?? 0
         const isCheap = within.freshness === 'cached' || known <= cheapNetwork
         if (isCheap && !this.#networks.isTooLarge(networkId)) {
-          const copy = await this.#networks.ask(networkId, within)
+          const copy = await this.#networks.query(networkId, within)
           if (copy !== tooLarge) return { answer: copy.find(query), asOf: copy.asOf }
         }
-        return this.#addresses.ask(networkId, query, within)
+        return this.#addresses.query(networkId, query, within)
       },
       held,
     )
   }
 
-  /** Asks, and when that fails falls back on what is held, up to the age for bad times. */
-  async #asking<Answer>(
-    asked: Asked,
-    ask: (asked: Asked) => Promise<Answer>,
+  /** Queries Neutron, and when that fails falls back on what is held, up to the age for bad times. */
+  async #queried<Answer>(
+    options: QueryOptions,
+    send: (options: QueryOptions) => Promise<Answer>,
     held: (age: Milliseconds) => Answer | undefined,
   ): Promise<Answer> {
-    const signal = AbortSignal.any([asked.signal, this.#closed.signal])
+    const signal = AbortSignal.any([options.signal, this.#closed.signal])
     try {
-      const answer = await ask({ ...asked, signal })
+      const answer = await send({ ...options, signal })
       this.#answered()
       return this.#from('source', answer)
     } catch (cause) {
@@ -265,7 +268,7 @@ export class NeutronRestDirectory implements PortDirectory {
     return new NoAuthentication(endpoint)
   }
 
-  /** Tries until Neutron has answered: at the start, and again after a failure, whether guests ask or not. */
+  /** Tries until Neutron has answered: at the start, and again after a failure, with or without requests of guests. */
   #probe(): void {
     if (this.#probing !== undefined || this.#closed.signal.aborted) return
     this.#probing = this.#probeUntilAnswered().finally(() => {
@@ -277,25 +280,25 @@ export class NeutronRestDirectory implements PortDirectory {
     const clock = this.#clock
     const logger = this.#logger
     const { signal } = this.#closed
-    let lastSaid = ''
+    let lastLogged = ''
     while (!signal.aborted) {
       try {
         const { remaining } = this.#client.holdOff
         if (remaining > 0) await clock.sleep(remaining, signal)
-        await this.#routers.askAny(signal)
+        await this.#routers.queryAny(signal)
         this.#answered()
         if (this.#routers.isViewLimited) {
           logger.warn({ directory: this.kind }, `Port directory is limited: ${limitedView}`)
         }
-        if (lastSaid !== '') logger.info({ directory: this.kind }, 'Neutron answers again')
+        if (lastLogged !== '') logger.info({ directory: this.kind }, 'Neutron answers again')
         return
       } catch (cause) {
         if (signal.aborted) return
         const text = causeText(cause)
-        if (text !== lastSaid) {
-          logger.warn({ directory: this.kind, cause: text }, 'Neutron cannot be asked')
+        if (text !== lastLogged) {
+          logger.warn({ directory: this.kind, cause: text }, 'Neutron cannot be queried')
         }
-        lastSaid = text
+        lastLogged = text
         await clock.sleep(probePause, signal).catch(() => undefined)
       }
     }

@@ -6,7 +6,7 @@ import { Changes } from '../directory/changes.ts'
 import type { DirectoryParts } from '../directory/directory-parts.ts'
 import type { NeutronPort } from '../directory/neutron-port.ts'
 import type {
-  Asked,
+  QueryOptions,
   DirectoryChange,
   InterfacesAnswer,
   Port,
@@ -37,20 +37,20 @@ export interface NeutronRpcParts extends DirectoryParts {
 
 /** A push is sent once the change is in the database, on a busy server this much later. */
 const pushPatience: Milliseconds = 20_000
-/** All ports are asked for again when that failed. */
+/** All ports are queried again when that failed. */
 const firstRefetch: Milliseconds = 30_000
 const longestRefetch: Milliseconds = 60_000
 
 const pushText = {
-  off: 'pushes are turned off, answers are asked for',
-  unproven: 'pushes are not proven yet, answers are asked for',
+  off: 'pushes are turned off, answers are queried',
+  unproven: 'pushes are not proven yet, answers are queried',
   live: 'pushes keep the copy right',
-  unsupported: 'the servers push no ports, answers are asked for',
-  distrusted: 'pushes were lost, answers are asked for',
+  unsupported: 'the servers push no ports, answers are queried',
+  distrusted: 'pushes were lost, answers are queried',
 } as const
 
 /**
- * Ports as Neutron's servers tell them over RabbitMQ. Whole networks and routers are fetched when they are first asked for
+ * Ports as Neutron's servers report them over RabbitMQ. Whole networks and routers are fetched when they are first queried
  * and kept right by pushes; see README.md for how fresh that is, and what happens when the broker is away.
  */
 export class NeutronRpcDirectory implements PortDirectory {
@@ -109,21 +109,21 @@ export class NeutronRpcDirectory implements PortDirectory {
     this.#fetcher = new PartFetcher({
       getPorts: (filters, timeout) => this.#getPorts(filters, timeout),
       timeout: config.timeoutResponse,
-      partsPerQuestion: config.partsPerQuestion,
+      partsPerQuery: config.partsPerQuery,
       concurrency: config.concurrency,
       queue: config.queue,
       left: () => this.#copy.left(this.#trust.era),
       abandoned: (cover) => this.#copy.abandon(cover),
-      fetched: (asked, ports, cover) => this.#fetched(asked, ports, cover),
+      fetched: (parts, ports, cover) => this.#fetched(parts, ports, cover),
     })
     this.#probe = new ServerProbe({
       bus: this.#bus,
       trust: this.#trust,
       clock,
       logger,
-      timeout: config.timeoutQuestion,
+      timeout: config.timeoutQuery,
       sample: () => this.#sample(),
-      rebound: () => this.#suspect('pushes of another version are heard from now on'),
+      rebound: () => this.#suspect('pushes of another version are received from now on'),
       settled: () => this.#show(),
     })
     this.#answers = new PortAnswers({
@@ -189,23 +189,23 @@ export class NeutronRpcDirectory implements PortDirectory {
 
   interfacesOfRouter(
     routerId: RouterId,
-    asked: Asked,
+    options: QueryOptions,
   ): InterfacesAnswer | Promise<InterfacesAnswer> {
-    return this.#answers.interfacesOfRouter(routerId, asked)
+    return this.#answers.interfacesOfRouter(routerId, options)
   }
 
-  findPorts(query: PortQuery, asked: Asked): PortsAnswer | Promise<PortsAnswer> {
-    return this.#answers.findPorts(query, asked)
+  findPorts(query: PortQuery, options: QueryOptions): PortsAnswer | Promise<PortsAnswer> {
+    return this.#answers.findPorts(query, options)
   }
 
-  portsOfNetwork(networkId: NetworkId, asked: Asked): Promise<PortsAnswer | undefined> {
-    return this.#answers.portsOfNetwork(networkId, asked)
+  portsOfNetwork(networkId: NetworkId, options: QueryOptions): Promise<PortsAnswer | undefined> {
+    return this.#answers.portsOfNetwork(networkId, options)
   }
 
   #noBroker(): MetadataError {
     const code = this.#hasBeenUp ? 'directory_unavailable' : 'directory_not_ready'
     const details = { cause: this.#bus.lastProblem }
-    return new MetadataError(code, 'Cannot ask Neutron: there is no broker', { details })
+    return new MetadataError(code, 'Cannot query Neutron: there is no broker', { details })
   }
 
   async #getPorts(
@@ -227,7 +227,7 @@ export class NeutronRpcDirectory implements PortDirectory {
     const { changes, changedPorts } = this.#copy.merge(parts, ports, cover)
     for (const part of parts) this.#dropIfLarge(part, ports)
     if (this.#trust.isLive) for (const portId of changedPorts) this.#watch.expect(portId)
-    this.#tell(changes)
+    this.#reportAll(changes)
     this.#show()
     this.#probe.hurry()
   }
@@ -246,17 +246,17 @@ export class NeutronRpcDirectory implements PortDirectory {
   }
 
   #pushed(events: readonly PortEvent[]): void {
-    // Who pushes in a version that is heard is proof enough.
+    // Who pushes in a version that is received is proof enough.
     this.#trust.proven()
     for (const event of events) {
       const portId = event.kind === 'deleted' ? event.portId : event.held.port.portId
       this.#watch.saw(portId)
-      const changes = this.#copy.tell(event)
-      this.#tell(changes)
-      // It may have been on any of the networks that are asked address by address.
+      const changes = this.#copy.apply(event)
+      this.#reportAll(changes)
+      // It may have been on any of the networks that are queried address by address.
       if (event.kind === 'deleted' && changes.length === 0) {
         for (const networkId of this.#answers.largeNetworks) {
-          this.#tell([{ kind: 'network', networkId }])
+          this.#reportAll([{ kind: 'network', networkId }])
         }
       }
     }
@@ -273,14 +273,14 @@ export class NeutronRpcDirectory implements PortDirectory {
     if (this.#trust.state === 'distrusted' || this.#trust.state === 'off') return
     this.#logger.warn({ why, ...details }, 'Pushes of ports are not relied on for a while')
     this.#trust.distrust()
-    this.#tell([{ kind: 'all', why }])
+    this.#reportAll([{ kind: 'all', why }])
     this.#show()
   }
 
   /** Something may have been missed: nothing that was held until now counts as right any more. */
   #suspect(why: string): void {
     this.#trust.restart()
-    this.#tell([{ kind: 'all', why }])
+    this.#reportAll([{ kind: 'all', why }])
   }
 
   #up(): void {
@@ -288,7 +288,7 @@ export class NeutronRpcDirectory implements PortDirectory {
     this.#hasBeenUp = true
     this.#trust.begin()
     this.#copy.beginEra()
-    if (isAgain) this.#tell([{ kind: 'all', why: 'the broker was away' }])
+    if (isAgain) this.#reportAll([{ kind: 'all', why: 'the broker was away' }])
     this.#probe.begin()
     if (isAgain) this.#report?.hurry()
     else this.#report?.start()
@@ -300,9 +300,9 @@ export class NeutronRpcDirectory implements PortDirectory {
     this.#trust.end(silence)
     this.#watch.clear()
     this.#probe.end()
-    this.#logger.warn({ cause: why }, 'Neutron cannot be heard')
-    // What was remembered without limit of time, since changes would be told, has one again.
-    this.#tell([{ kind: 'all', why: 'the broker is away' }])
+    this.#logger.warn({ cause: why }, 'The connection to Neutron is lost')
+    // What was remembered without limit of time, since changes would be reported, has one again.
+    this.#reportAll([{ kind: 'all', why: 'the broker is away' }])
     this.#show()
   }
 
@@ -322,7 +322,7 @@ export class NeutronRpcDirectory implements PortDirectory {
     return undefined
   }
 
-  #tell(changes: readonly DirectoryChange[]): void {
+  #reportAll(changes: readonly DirectoryChange[]): void {
     for (const change of changes) this.#changes.report(change)
   }
 

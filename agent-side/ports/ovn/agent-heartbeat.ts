@@ -17,7 +17,7 @@ import { LocalChassis, type ChassisIdentity } from './local-chassis.ts'
 import type { OvnMetrics } from './metrics.ts'
 
 export interface AgentHeartbeatOptions {
-  /** Name of the chassis to report for; absent: the local Open vSwitch is asked. */
+  /** Name of the chassis to report for; absent: taken from the local Open vSwitch. */
   readonly chassis: string | undefined
   readonly localEndpoint: OvsdbEndpoint
   readonly limits: OvsdbLimits
@@ -40,7 +40,7 @@ const leastSpread = 3_000
 const mostSpread = 10_000
 
 /**
- * Makes `openstack network agent list` show an "OVN Metadata agent" that is alive. Neutron counts up `nb_cfg` to ask all
+ * Makes `openstack network agent list` show an "OVN Metadata agent" that is alive. Neutron counts up `nb_cfg` to probe all
  * agents for a sign of life; each answers by copying the number into its row of Chassis_Private. Neutron also
  * wants ovn-controller of the chassis to be alive.
  */
@@ -122,7 +122,7 @@ export class AgentHeartbeat implements MonitorConsumer {
     return { ...identity, rowUuid: row?.[0] }
   }
 
-  /** What the row ought to say, or `undefined` while that cannot be known. */
+  /** What the row ought to hold, or `undefined` while that cannot be known. */
   get #due(): string | undefined {
     const { chassis, bridge, rowUuid } = this.#identity
     if (chassis === undefined || rowUuid === undefined || this.#nbCfg === undefined)
@@ -130,7 +130,7 @@ export class AgentHeartbeat implements MonitorConsumer {
     return [rowUuid, chassis, bridge, this.#nbCfg].join(' ')
   }
 
-  /** Writes at once into a row that has not heard of us, and some time later when only the number changed. */
+  /** Writes at once into a row that does not name us yet, and some time later when only the number changed. */
   #consider(): void {
     const due = this.#due
     const isIdle = this.#cancel === undefined && !this.#isWriting && !this.#isClosed

@@ -8,37 +8,37 @@ import { ovsdbEndpointOption, ovsdbTimes, southboundServers } from '../../../lib
 export const ovnTable = {
   ...southboundServers,
   leader_only: flag({
-    help: "Use only the leader of a clustered database. Off, as in Neutron's agents, any member serves that is connected to its cluster and not behind it: the load of many hosts is spread, and a copy is some milliseconds older. Relays are never leaders and are used in both cases.",
+    help: "Use only the leader of a clustered database. With false, as in Neutron's agents, any member serves that is connected to its cluster and not behind: this spreads the load of many hosts, and a copy is some milliseconds older. Relays are used in both cases.",
     default: false,
   }),
   ...ovsdbTimes,
   max_unconfirmed: duration({
-    help: 'How long instances are named from a copy that no server confirms. Afterwards guests get 503 and try again, and leases are revoked. Not less than two probe intervals while a server is connected.',
+    help: 'How long instances are named from a copy that no server confirms. After that, guests get 503 and leases are revoked. At least two probe intervals while a server is connected.',
     default: '5s',
     min: '0s',
     max: '1h',
   }),
   max_disconnected: duration({
-    help: 'How long the agent counts as ready while no server confirms the copy. Guests get 503 before: see max_unconfirmed.',
+    help: 'How long the agent counts as ready while no server confirms the copy. Guests get 503 earlier: see max_unconfirmed.',
     default: '30s',
     min: '0s',
     max: '1d',
   }),
   report_agent: flag({
-    help: 'Tell Neutron that an "OVN Metadata agent" lives on this chassis, by external_ids of its Chassis_Private row.',
+    help: 'Report an OVN Metadata agent on this chassis to Neutron, in external_ids of its Chassis_Private row.',
     default: false,
   }),
   chassis: optional(
     text({
-      help: 'Name of the chassis to report for. Without it, external_ids:system-id of the local Open vSwitch is used.',
+      help: 'Name of the chassis in reports to Neutron. Default: external_ids:system-id of the local Open vSwitch.',
     }),
   ),
   ovsdb_connection: ovsdbEndpointOption({
-    help: 'Local Open vSwitch database, read for the name of the chassis and of the bridge when report_agent is on.',
+    help: 'Local Open vSwitch database. With report_agent, the names of the chassis and of the bridge are read there.',
     default: openVswitchDatabase,
   }),
   agent_down_time: duration({
-    help: "Neutron's agent_down_time. Reports are delayed at random by up to a third of it, 10 s at most, so that all hosts do not write at once.",
+    help: 'The agent_down_time of Neutron. Reports are delayed at random by up to a third of this time, 10 s at most, so that hosts do not all write at once.',
     default: '75s',
     min: '1s',
     max: '1h',

@@ -14,7 +14,7 @@ import type { RowChange } from '../../../lib/ovsdb/table-updates.ts'
 import { Changes } from '../directory/changes.ts'
 import type { DirectoryParts } from '../directory/directory-parts.ts'
 import type {
-  Asked,
+  QueryOptions,
   DirectoryChange,
   InterfacesAnswer,
   Port,
@@ -41,7 +41,7 @@ export interface OvnParts extends DirectoryParts {
 /** A timer that fires early by less than this finds nothing to do yet. */
 const soonest: Milliseconds = 1
 
-/** How far the copy can be believed at this moment. */
+/** How far the copy can be trusted at this moment. */
 interface Standing {
   /** A server keeps it in step. */
   readonly isConfirmed: boolean
@@ -55,7 +55,7 @@ interface Standing {
 const mostChanges = 2_000
 
 /**
- * Answers from an own copy of OVN's southbound database, which the server keeps in step. Nothing is ever asked for a
+ * Answers from an own copy of OVN's southbound database, which the server keeps in step. No query is sent for a
  * request: an answer comes at once, and a change is in it before the next one.
  *
  * While no server confirms the copy it is used for a while longer, but only for what an old copy can be right about: see
@@ -70,7 +70,7 @@ export class OvnDirectory implements PortDirectory, MonitorConsumer {
   readonly #client: OvsdbClient
   readonly #heartbeat: AgentHeartbeat | undefined
   #copy: SouthboundCopy | undefined
-  /** Ends the use of the copy: whoever remembers an answer from it must forget it then. */
+  /** Ends the use of the copy: caches drop their answers from it then. */
   #cancelExpiry: Cancel = () => undefined
   /** Whether the copy could be used when that was looked at last. */
   #isUsed = false
@@ -153,20 +153,20 @@ export class OvnDirectory implements PortDirectory, MonitorConsumer {
     return this.#copy !== undefined && this.#standing().isConfirmed
   }
 
-  interfacesOfRouter(routerId: RouterId, asked: Asked): InterfacesAnswer {
+  interfacesOfRouter(routerId: RouterId, options: QueryOptions): InterfacesAnswer {
     const { copy, asOf, isConfirmed } = this.#usableCopy()
     const interfaces = copy.interfacesOfRouter(routerId)
-    if (!isConfirmed && asked.freshness === 'fresh' && interfaces.length === 0) {
+    if (!isConfirmed && options.freshness === 'fresh' && interfaces.length === 0) {
       throw this.#unconfirmed()
     }
     this.#metrics.answered(isConfirmed ? 'copy' : 'stale_copy')
     return { interfaces, asOf }
   }
 
-  findPorts(query: PortQuery, asked: Asked): PortsAnswer {
+  findPorts(query: PortQuery, options: QueryOptions): PortsAnswer {
     const { copy, asOf, isConfirmed } = this.#usableCopy()
     const ports = copy.find(query)
-    if (!isConfirmed && asked.freshness === 'fresh' && !isSettled(query, ports)) {
+    if (!isConfirmed && options.freshness === 'fresh' && !isSettled(query, ports)) {
       throw this.#unconfirmed()
     }
     this.#metrics.answered(isConfirmed ? 'copy' : 'stale_copy')
@@ -201,7 +201,7 @@ export class OvnDirectory implements PortDirectory, MonitorConsumer {
     const deleted = changes.filter(({ kind }) => kind === 'delete').length
     this.#metrics.changed('deleted', deleted)
     this.#metrics.changed('updated', changes.length - deleted)
-    this.#tellTouched(this.#copy.applyAll(changes))
+    this.#reportTouched(this.#copy.applyAll(changes))
   }
 
   #usableCopy(): { copy: SouthboundCopy; asOf: MonotonicMilliseconds; isConfirmed: boolean } {
@@ -219,7 +219,7 @@ export class OvnDirectory implements PortDirectory, MonitorConsumer {
   }
 
   /**
-   * How old the copy may be: the time since a server was asked for the echo that confirmed it last. A quiet server answers
+   * How old the copy may be: the time since a server was sent the echo that confirmed it last. A quiet server answers
    * one every interval; two are the way there and back of one that is busy.
    */
   #standing(): Standing {
@@ -235,7 +235,7 @@ export class OvnDirectory implements PortDirectory, MonitorConsumer {
     return this.#client.state.kind === 'live' ? Math.max(longest, 2 * interval) : longest
   }
 
-  /** Tells whoever remembers answers when the copy is too old for them, at that moment and not at the next question. */
+  /** Reports when the copy is too old to use, at that moment and not at the next query. */
   #watchAge(): void {
     this.#cancelExpiry()
     if (this.#isClosed) return
@@ -277,7 +277,7 @@ export class OvnDirectory implements PortDirectory, MonitorConsumer {
     this.#watchAge()
   }
 
-  #tellTouched({ networkIds, routerIds }: Touched): void {
+  #reportTouched({ networkIds, routerIds }: Touched): void {
     const count = networkIds.size + routerIds.size
     if (count > mostChanges) {
       this.#changes.report({ kind: 'all', why: `${count} networks and routers changed at once` })
@@ -293,11 +293,11 @@ function secondsText(span: Milliseconds): string {
 }
 
 function liveEndpoint(state: OvsdbState): string {
-  return state.kind === 'live' ? state.endpoint : 'nobody'
+  return state.kind === 'live' ? state.endpoint : 'no server'
 }
 
 /**
- * Whether an old copy can be believed: one port, and the MAC that asks is its own. An unknown MAC may be a new port that
+ * Whether an old copy can be trusted: one port, and the MAC of the request is its own. An unknown MAC may be a new port that
  * has the address now, several ports may be one by now, and nothing at all may be a port that came since.
  */
 function isSettled({ macAddress }: PortQuery, ports: readonly Port[]): boolean {

@@ -5,7 +5,7 @@ import { readStringMap, type Row } from '../../../lib/ovsdb/notation.ts'
 import { applyMapDiff } from '../../../lib/ovsdb/row-diff.ts'
 import type { RowChange } from '../../../lib/ovsdb/table-updates.ts'
 
-/** What the local Open vSwitch says about this host's place in OVN. */
+/** What the local Open vSwitch holds about this host's place in OVN. */
 export interface ChassisIdentity {
   /** Name of the chassis: `external_ids:system-id`. */
   readonly chassis: string | undefined

@@ -3,7 +3,7 @@ import { parseIpAddress, type IpAddress } from '../../../lib/identity/ip-address
 import { parseMacAddress, type MacAddress } from '../../../lib/identity/mac-address.ts'
 import { macStrings, type PortBinding } from './schema.ts'
 
-/** What a row of Port_Binding says about the addresses of a Neutron port. */
+/** What a row of Port_Binding holds about the addresses of a Neutron port. */
 export interface PortFacts {
   readonly macAddress: MacAddress
   readonly fixedIps: readonly IpAddress[]
@@ -11,7 +11,7 @@ export interface PortFacts {
 
 /**
  * Why a row is not one of a Neutron port: the `router_side` of an interface, whose other side is the port; no
- * id (`unreadable_id`), no MAC (`no_mac`), or several of which none can be told to be the port's own (`unclear_mac`).
+ * id (`unreadable_id`), no MAC (`no_mac`), or several of which none is clearly the port's own (`unclear_mac`).
  */
 export type NoPort = 'router_side' | 'unreadable_id' | 'no_mac' | 'unclear_mac'
 export const noPortReasons: readonly NoPort[] = [
@@ -41,7 +41,7 @@ function isRouterSide({ logicalPort, type }: PortBinding): boolean {
 }
 
 /**
- * The port and MAC of a router interface, told by its router side. On the switch's side the row says only
+ * The port and MAC of a router interface, as its router side shows. On the switch's side the row has only
  * `router` in place of addresses. Neutron names the one `lrp-` and the port's id.
  */
 export function routerSideMac(
@@ -66,7 +66,7 @@ function addressesIn(words: readonly string[], into: Set<IpAddress>): void {
 }
 
 /**
- * Reads the addresses of a port: the strings of `mac` (`MAC IP IP…`) and `neutron:cidrs`, which agree unless somebody
+ * Reads the addresses of a port: the strings of `mac` (`MAC IP IP…`) and `neutron:cidrs`, which agree unless an operator
  * else than Neutron wrote one of them. Each address counts, so that a doubtful one makes two ports ambiguous
  * rather than one of them wrong.
  *

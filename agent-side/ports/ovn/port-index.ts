@@ -16,7 +16,7 @@ import { plainFacts, restorePort, storePort, type StoredPort } from './stored-po
 import type { PortBinding } from './schema.ts'
 import { hashTexts, SlotMultimap } from './slot-multimap.ts'
 
-/** A port that was found: the row and what it says. */
+/** A port that was found: the row and its facts. */
 export interface IndexedPort {
   readonly binding: StoredPort
   readonly facts: PortFacts
@@ -77,12 +77,12 @@ export class PortIndex {
     const slot = known ?? this.#rows.add(uuid, binding)
     if (known !== undefined) this.#rows.replace(known, binding)
     this.#link(slot, binding)
-    const said = before && routerSideMac(before)
-    const says = routerSideMac(binding)
-    const gone = said && said.logicalPort !== says?.logicalPort
+    const old = before && routerSideMac(before)
+    const now = routerSideMac(binding)
+    const gone = old && old.logicalPort !== now?.logicalPort
     return [
-      ...(gone ? this.#setRouterMac(said.logicalPort, undefined) : []),
-      ...(says ? this.#setRouterMac(says.logicalPort, says.macAddress) : []),
+      ...(gone ? this.#setRouterMac(old.logicalPort, undefined) : []),
+      ...(now ? this.#setRouterMac(now.logicalPort, now.macAddress) : []),
     ]
   }
 
@@ -93,8 +93,8 @@ export class PortIndex {
     if (slot === undefined || binding === undefined) return []
     this.#unlink(slot)
     this.#rows.remove(slot)
-    const told = routerSideMac(binding)
-    return told ? this.#setRouterMac(told.logicalPort, undefined) : []
+    const known = routerSideMac(binding)
+    return known ? this.#setRouterMac(known.logicalPort, undefined) : []
   }
 
   /** Adds the ports of the datapath that have the address or the MAC, each once. */
@@ -104,7 +104,7 @@ export class PortIndex {
     if (fixedIp !== undefined) this.#byAddress.collect(hashTexts(datapath, fixedIp), slots)
     if (macAddress !== undefined) this.#byMac.collect(hashTexts(datapath, macAddress), slots)
     for (const [place, slot] of slots.entries()) {
-      // Who asks with both finds most ports twice.
+      // A query with both finds most ports twice.
       if (slots.indexOf(slot) !== place) continue
       const binding = this.#rows.at(slot)
       if (binding?.datapath !== datapath) continue

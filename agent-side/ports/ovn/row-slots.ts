@@ -6,7 +6,7 @@ const uuidText = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$
 
 /**
  * Rows by the UUID that OVSDB gives them. The UUIDs are held as 16 bytes: as text they would be a
- * seventh of all memory, and nobody but updates asks by them.
+ * seventh of all memory, and only updates look up by them.
  */
 export class RowSlots<Value> {
   readonly #values: (Value | undefined)[] = []
@@ -14,7 +14,7 @@ export class RowSlots<Value> {
   readonly #byUuid = new SlotMultimap()
   /** Four words a slot. */
   #uuids = new Uint32Array(256)
-  readonly #asked = new Uint32Array(4)
+  readonly #wanted = new Uint32Array(4)
   readonly #candidates: number[] = []
 
   get size(): Count {
@@ -24,9 +24,9 @@ export class RowSlots<Value> {
   slotOf(uuid: string): number | undefined {
     this.#parse(uuid)
     this.#candidates.length = 0
-    this.#byUuid.collect(this.#asked[0] ?? 0, this.#candidates)
+    this.#byUuid.collect(this.#wanted[0] ?? 0, this.#candidates)
     return this.#candidates.find((slot) =>
-      this.#asked.every((word, place) => this.#uuids[slot * 4 + place] === word),
+      this.#wanted.every((word, place) => this.#uuids[slot * 4 + place] === word),
     )
   }
 
@@ -48,8 +48,8 @@ export class RowSlots<Value> {
       grown.set(this.#uuids)
       this.#uuids = grown
     }
-    this.#uuids.set(this.#asked, slot * 4)
-    this.#byUuid.add(this.#asked[0] ?? 0, slot)
+    this.#uuids.set(this.#wanted, slot * 4)
+    this.#byUuid.add(this.#wanted[0] ?? 0, slot)
     return slot
   }
 
@@ -65,9 +65,9 @@ export class RowSlots<Value> {
 
   #parse(uuid: string): void {
     if (!uuidText.test(uuid)) throw new OvsdbError('protocol', 'The UUID of a row is no UUID')
-    this.#asked[0] = Number.parseInt(uuid.slice(0, 8), 16)
-    this.#asked[1] = Number.parseInt(uuid.slice(9, 13) + uuid.slice(14, 18), 16)
-    this.#asked[2] = Number.parseInt(uuid.slice(19, 23) + uuid.slice(24, 28), 16)
-    this.#asked[3] = Number.parseInt(uuid.slice(28, 36), 16)
+    this.#wanted[0] = Number.parseInt(uuid.slice(0, 8), 16)
+    this.#wanted[1] = Number.parseInt(uuid.slice(9, 13) + uuid.slice(14, 18), 16)
+    this.#wanted[2] = Number.parseInt(uuid.slice(19, 23) + uuid.slice(24, 28), 16)
+    this.#wanted[3] = Number.parseInt(uuid.slice(28, 36), 16)
   }
 }

@@ -3,9 +3,9 @@ import type { Count } from '../../../lib/runtime/clock.ts'
 const smallest = 64
 
 /**
- * A hash table from 32-bit hashes to numbered slots of somebody else's rows, several to a hash. It keeps
+ * A hash table from 32-bit hashes to numbered slots of rows that are stored elsewhere, several to a hash. It keeps
  * no keys: the rows have them. With 100,000 ports a `Map` with text keys would cost more than the ports themselves.
- * A hash is only a hint, so whoever asks compares the row.
+ * A hash is only a hint, so the caller compares the row.
  */
 export class SlotMultimap {
   /** Pairs of (slot + 1, hash); a slot of 0 is an empty cell. Open addressing with steps of one. */
@@ -96,7 +96,7 @@ export class SlotMultimap {
   }
 }
 
-/** FNV-1a over two texts and what tells them apart. */
+/** FNV-1a over two texts and what distinguishes them. */
 export function hashTexts(one: string, other: string): number {
   let hash = 0x811c9dc5
   for (let at = 0; at < one.length; at += 1) {

@@ -20,7 +20,7 @@ import {
   type PortBinding,
 } from './schema.ts'
 
-/** What a set of changes touched, networks by both of their names: whoever remembers answers about these must forget them. */
+/** What a set of changes touched, networks by both of their names: caches must drop their answers about these. */
 export interface Touched {
   readonly networkIds: Set<NetworkId>
   readonly routerIds: Set<RouterId>
@@ -76,7 +76,7 @@ export class SouthboundCopy {
   /** Takes in one transaction, or several that came together. */
   applyAll(changes: readonly RowChange[]): Touched {
     const touched = { networkIds: new Set<NetworkId>(), routerIds: new Set<RouterId>() }
-    // A row may be replaced by another of the same name, and nothing tells which of the two stands first.
+    // A row may be replaced by another of the same name, and nothing shows which of the two stands first.
     for (const change of changes) if (change.kind === 'delete') this.apply(change, touched)
     for (const change of changes) if (change.kind !== 'delete') this.apply(change, touched)
     return touched
@@ -101,7 +101,7 @@ export class SouthboundCopy {
   find(query: PortQuery): readonly Port[] {
     const found: Port[] = []
     const indexed: IndexedPort[] = []
-    // Whoever asks for a network by its older name gets ports that carry that name.
+    // A query that names a network by its older name is answered with ports that carry that name.
     for (const networkId of new Set(query.networkIds)) {
       for (const datapath of this.#datapathsNamed(networkId)) {
         indexed.length = 0
@@ -119,7 +119,7 @@ export class SouthboundCopy {
   #datapathsNamed(networkId: NetworkId): readonly string[] {
     const byId = this.#datapathsOfNetwork.get(networkId)
     const isOlder = this.#datapaths.get(networkId)?.networkId !== undefined
-    // The same text could only be both in a database that somebody made for it; then both count.
+    // The same text could only be both in a database that was made for it; then both count.
     if (isOlder) return [...new Set([networkId, ...(byId ?? [])])]
     return byId ?? []
   }

@@ -6,7 +6,7 @@ import type { PortBinding } from './schema.ts'
 /** How a row is kept: its texts as they came, in as few bytes as can be. */
 export interface StoredPort extends PortBinding {
   /**
-   * True when `mac` is one string of canonical words, `MAC IP IP…`, and says all there is to say. Such a row is read by
+   * True when `mac` is one string of canonical words, `MAC IP IP…`, and holds all there is. Such a row is read by
    * splitting it. Nearly every row is one.
    */
   readonly isPlain: boolean
@@ -65,7 +65,7 @@ export function restorePort(stored: StoredPort): PortBinding {
   return { ...binding, cidrs: fixedIps.map((ip, place) => ip + (lengths[place] ?? '')).join(' ') }
 }
 
-/** What a plain row says, without parsing; `undefined` for any other. */
+/** What a plain row holds, without parsing; `undefined` for any other. */
 export function plainFacts({ isPlain, mac }: StoredPort): PortFacts | undefined {
   if (!isPlain || typeof mac !== 'string') return undefined
   const [macAddress, ...fixedIps] = wordsOfPlain(mac)

@@ -4,10 +4,10 @@ import type { ConfigOf, Table } from '../../../lib/config/entry.ts'
 /** The options of `kind: static`. */
 export const staticTable = {
   file: path({
-    help: 'YAML or JSON file of networks, routers, ports and instances. It is watched; a file that cannot be used leaves the last good one in force.',
+    help: 'YAML or JSON file of networks, routers, ports and instances. The directory watches the file. An invalid file is logged, and the previous version stays in use.',
   }),
   poll_interval: duration({
-    help: 'How often the file is looked at even when nothing tells of a change, for file systems that do not (NFS, some container mounts).',
+    help: 'How often the file is checked for changes, for file systems that do not report changes (NFS, some container mounts).',
     default: '10s',
     min: '100ms',
     max: '1h',

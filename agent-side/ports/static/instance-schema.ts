@@ -19,7 +19,7 @@ const keySchema = z.strictObject({
   data: z.string().max(65_536),
 })
 
-/** An instance, with everything the compute metadata API says about it. All but a name or an id has a default. */
+/** An instance, with everything the compute metadata API serves about it. All but a name or an id has a default. */
 export const instanceSchema = z
   .strictObject({
     id: instanceIdSchema.optional(),

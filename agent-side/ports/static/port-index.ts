@@ -37,7 +37,7 @@ export class PortIndex {
     return this.#shared
   }
 
-  /** Every port of the asked networks that has the fixed IP or the MAC, each once. */
+  /** Every port of the queried networks that has the fixed IP or the MAC, each once. */
   find(query: PortQuery): readonly Port[] {
     const matches = new Set<Port>()
     for (const networkId of query.networkIds) {

@@ -16,7 +16,7 @@ export class StaticFileError extends Error {
   }
 }
 
-/** Collects what is wrong with one file, so that all of it can be told at once. */
+/** Collects what is wrong with one file, so that all of it can be reported at once. */
 export class Problems {
   readonly #file: string
   readonly #lineOf: YamlDocument['lineOf']
@@ -32,7 +32,7 @@ export class Problems {
     this.#found.push(this.#text(keys, message))
   }
 
-  /** A reference that leads nowhere. It is only told when everything could be read: what it means may be the broken part. */
+  /** A reference that leads nowhere. It is only reported when everything could be read: what it means may be the broken part. */
   addReference(keys: Keys, message: string): void {
     this.#references.push(this.#text(keys, message))
   }

@@ -20,7 +20,7 @@ function shown(value: unknown): string {
   return text.length > 60 ? `${text.slice(0, 57)}...` : text
 }
 
-/** A value that one of the shared parsers reads; the problem says what was expected. */
+/** A value that one of the shared parsers reads; the problem names what was expected. */
 export function parsedBy<Value>(
   parse: (value: unknown) => Value | undefined,
   expected: string,

@@ -10,7 +10,7 @@ export interface TopologyTask {
   readonly file: string
 }
 
-/** What it says, once. */
+/** Its one message. */
 export type TopologyOutcome =
   { readonly topology: StaticTopology } | { readonly problems: readonly string[] }
 

@@ -32,7 +32,7 @@ import {
 
 type Keys = readonly (string | number)[]
 
-/** A network of the file with what the development API says about it. */
+/** A network of the file with what the development API serves about it. */
 export interface StaticNetwork {
   readonly networkId: NetworkId
   readonly projectId?: ProjectId
@@ -254,7 +254,7 @@ class TopologyBuilder {
     return instanceId
   }
 
-  /** A router's own port is one of its interfaces, if the owner is one of an interface. It says more than its network's name alone. */
+  /** A router's own port is one of its interfaces, if the owner is one of an interface. It holds more than its network's name alone. */
   #joinRouter(entry: PortEntry, own: RouterInterface, keys: Keys): string | undefined {
     if (entry.router === undefined) return undefined
     const routerId = this.#routerNames.require(entry.router, [...keys, 'router'])

@@ -22,7 +22,7 @@ export interface WatchedTopologyOptions {
 }
 
 /** How many problems of a bad file the log and the readiness repeat. */
-const mostProblemsTold = 20
+const mostProblemsLogged = 20
 
 /**
  * The last good version of a file of ports. The file is watched; each version is read once, and one that cannot be
@@ -119,13 +119,17 @@ export class WatchedTopology {
   #refuse(cause: unknown): void {
     const { file, logger, onRefused } = this.#options
     const problems = cause instanceof StaticFileError ? cause.problems : [causeText(cause)]
-    const refusal = problems.slice(0, mostProblemsTold).join('; ')
-    // The same bad file is told once, not at every look.
+    const refusal = problems.slice(0, mostProblemsLogged).join('; ')
+    // The same bad file is logged once, not at every look.
     const isNews = refusal !== this.#refusal
     this.#refusal = refusal
     if (!isNews) return
     onRefused?.()
-    const told = { file, problems: problems.slice(0, mostProblemsTold), count: problems.length }
-    logger.error(told, 'File of ports cannot be used')
+    const details = {
+      file,
+      problems: problems.slice(0, mostProblemsLogged),
+      count: problems.length,
+    }
+    logger.error(details, 'File of ports cannot be used')
   }
 }

@@ -12,8 +12,8 @@ export interface HoldOffOptions {
 }
 
 /**
- * Keeps quiet for a while after a failure, so that a service in trouble is not asked by every guest. While it
- * holds off, questions fail at once with what went wrong last.
+ * Keeps quiet for a while after a failure, so that a service in trouble is not queried for every guest. While it
+ * holds off, queries fail at once with what went wrong last.
  */
 export class HoldOff {
   readonly #options: HoldOffOptions
@@ -35,7 +35,7 @@ export class HoldOff {
     return this.#last
   }
 
-  /** How long to keep quiet from now on; 0 when asking is allowed. */
+  /** How long to keep quiet from now on; 0 when queries are allowed. */
   get remaining(): Milliseconds {
     return Math.max(0, this.#until - this.#options.clock.now())
   }
@@ -47,7 +47,7 @@ export class HoldOff {
     throw new MetadataError(code, message, { cause: this.#last, details })
   }
 
-  /** Questions that fail together count once: their failures all fall into the time that the first one began. */
+  /** Queries that fail together count once: their failures all fall into the time that the first one began. */
   failed(error: MetadataError, atLeast: Milliseconds = 0): void {
     const { clock, longest } = this.#options
     this.#last = error

@@ -9,7 +9,7 @@ export interface ClientTls {
   readonly caFile?: string
   readonly certFile?: string
   readonly keyFile?: string
-  /** True to believe any certificate. */
+  /** True to skip the verification of certificates. */
   readonly insecure: boolean
 }
 
@@ -47,7 +47,7 @@ const timeouts = new Set([
   'ETIMEDOUT',
 ])
 
-/** True when the error says that no usable answer came over the connection, so that asking again can help. */
+/** True when the error says that no usable answer came over the connection, so that another try can help. */
 export function isConnectionFailure(error: MetadataError): boolean {
   return error.details['connection'] === true
 }
@@ -64,7 +64,7 @@ function originOf(url: string): string {
   return new URL(url).origin
 }
 
-/** What is needed to ask over HTTP. */
+/** What is needed for queries over HTTP. */
 export type Exchanges = Pick<Http, 'exchange' | 'close'>
 
 /**
@@ -99,21 +99,21 @@ export class Http {
   /**
    * @throws MetadataError `directory_timeout` or `directory_unavailable`; the signal's reason when it was aborted
    */
-  async exchange(asked: HttpRequest): Promise<HttpAnswer> {
+  async exchange(wanted: HttpRequest): Promise<HttpAnswer> {
     try {
-      const response = await request(asked.url, {
+      const response = await request(wanted.url, {
         dispatcher: this.#agent,
-        method: asked.method,
-        headers: asked.headers,
-        signal: asked.signal,
-        ...(asked.body !== undefined && { body: asked.body }),
+        method: wanted.method,
+        headers: wanted.headers,
+        signal: wanted.signal,
+        ...(wanted.body !== undefined && { body: wanted.body }),
       })
       const chunks: Buffer[] = []
       let bytes = 0
       for await (const chunk of response.body) {
         const piece = chunk as Buffer
         bytes += piece.length
-        if (bytes > this.#options.bodyBytes) refuseOverlong(asked.url, this.#options.bodyBytes)
+        if (bytes > this.#options.bodyBytes) refuseOverlong(wanted.url, this.#options.bodyBytes)
         chunks.push(piece)
       }
       return {
@@ -125,19 +125,19 @@ export class Http {
         text: Buffer.concat(chunks).toString('utf8'),
       }
     } catch (cause) {
-      if (asked.signal.aborted) throw asked.signal.reason
+      if (wanted.signal.aborted) throw wanted.signal.reason
       if (cause instanceof MetadataError) throw cause
       const code = (cause as NodeJS.ErrnoException).code ?? ''
-      const origin = originOf(asked.url)
+      const origin = originOf(wanted.url)
       throw new MetadataError(
         timeouts.has(code) ? 'directory_timeout' : 'directory_unavailable',
-        `Cannot ask "${origin}": ${causeText(cause)}`,
+        `Cannot query "${origin}": ${causeText(cause)}`,
         { cause, details: { origin, connection: true, cause: causeText(cause) } },
       )
     }
   }
 
-  /** Ends every connection; whoever still waits gets an error. May be called twice. */
+  /** Ends every connection; callers that still wait get an error. May be called twice. */
   async close(): Promise<void> {
     await this.#agent.destroy()
   }

@@ -34,14 +34,14 @@ export class Slots {
       this.#taken -= 1
       return
     }
-    // The slot passes on without becoming free, so nobody can overtake.
+    // The slot passes on without becoming free, so no later caller can overtake.
     this.#waiting.delete(next)
     next()
   }
 
   #wait(signal: AbortSignal): Promise<void> {
     if (this.#waiting.size >= this.#mostWaiting) {
-      const message = `Cannot ask Neutron: ${this.#mostWaiting} questions wait already`
+      const message = `Cannot query Neutron: ${this.#mostWaiting} queries wait already`
       throw new MetadataError('directory_unavailable', message)
     }
     return new Promise((resolve, reject) => {

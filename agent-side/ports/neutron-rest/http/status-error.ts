@@ -1,13 +1,13 @@
 import { MetadataError } from '../../../../lib/runtime/errors.ts'
 
 const meanings: Readonly<Record<number, string>> = {
-  400: 'it does not understand the question; is the endpoint Neutron?',
+  400: 'it does not understand the query; is the endpoint Neutron?',
   401: 'it does not accept our token',
   403: 'its policy does not allow us to list ports; the user needs a role that may read all projects',
   404: 'it knows no ports there; check the endpoint',
-  413: 'the question is too long for it',
-  414: 'the question is too long for it',
-  429: 'we ask too often',
+  413: 'the query is too long for it',
+  414: 'the query is too long for it',
+  429: 'it receives too many requests',
 }
 
 /** True for answers that may be others a moment later. */

@@ -24,7 +24,7 @@ export interface User {
 }
 
 /**
- * How overlapd says who it is.
+ * How overlapd logs in.
  * @see https://docs.openstack.org/api-ref/identity/v3/#authentication-and-token-management
  */
 export type Authentication =
@@ -55,7 +55,7 @@ export type Authentication =
 /** The names keystoneauth gives to what a plugin needs, as in `clouds.yaml` and, in capitals after `OS_`, in the environment. */
 export type AuthenticationValues = Readonly<Record<string, string | undefined>>
 
-/** What the values do not say or say wrongly; for the operator, without any value. */
+/** A value that is missing or wrong; for the operator, without the value. */
 export class AuthenticationProblem extends Error {
   override readonly name = 'AuthenticationProblem'
 }

@@ -4,7 +4,7 @@ import { AuthenticationProblem, type Authentication } from './authentication.ts'
 /** Which of a service's endpoints in the catalog. */
 export type EndpointInterface = 'public' | 'internal' | 'admin'
 
-/** What `clouds.yaml` or the `OS_*` variables say of one cloud, as far as asking Neutron needs it. */
+/** What `clouds.yaml` or the `OS_*` variables hold of one cloud, as far as queries to Neutron need it. */
 export interface Cloud {
   readonly authentication: Authentication
   readonly endpoint?: string

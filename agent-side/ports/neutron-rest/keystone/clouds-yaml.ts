@@ -10,7 +10,7 @@ import { endpointInterfaceFrom, type Cloud } from './cloud.ts'
 import { isJsonObject, type JsonObject } from '../../directory/neutron-port.ts'
 import type { Environment } from './os-environment.ts'
 
-/** The documents that together say what a cloud is; later ones win over earlier ones. */
+/** The documents that together describe a cloud; later ones win over earlier ones. */
 export interface CloudDocuments {
   readonly vendors?: unknown
   readonly clouds: unknown
@@ -87,7 +87,7 @@ function regionOf(cloud: JsonObject): string | undefined {
 /**
  * Reads one cloud out of the documents, as openstacksdk does: a `profile` of the vendor file below, `secure.yaml` on
  * top, authentication values beside or inside `auth`, dashes for underscores.
- * @throws {AuthenticationProblem} when there is no such cloud or it does not say enough
+ * @throws {AuthenticationProblem} when there is no such cloud or its entry is incomplete
  */
 export function cloudFromDocuments(documents: CloudDocuments, name: string): Cloud {
   const own = entryOf(documents.clouds, 'clouds', name)

@@ -11,7 +11,7 @@ import { chooseEndpoint, parseIssuedToken } from './token-schema.ts'
 import { tokenRequest, tokenUrl, type KeystoneAuthentication } from './token-request.ts'
 import { unlessAborted } from '../../../../lib/runtime/cancellation.ts'
 
-/** Where to ask and with which token. */
+/** Which endpoint to query and with which token. */
 export interface Session {
   /** Neutron's URL as configured or as the catalog has it. */
   readonly endpoint: string
@@ -22,7 +22,7 @@ export interface Session {
 /** Who gives us sessions. */
 export interface Sessions {
   session(signal: AbortSignal): Promise<Session>
-  /** Tells that Neutron answered 401 to this one; the next one has a new token. */
+  /** Reports that Neutron answered 401 to this one; the next one has a new token. */
   refused(session: Session): void
 }
 
@@ -55,7 +55,7 @@ function endpointOf(text: string, config: NeutronRestConfig): string {
 }
 
 /**
- * Tokens of Keystone v3: fetched when first needed, shared by all who ask, renewed before they expire and after a 401.
+ * Tokens of Keystone v3: fetched when first needed, shared by all callers, renewed before they expire and after a 401.
  * Expiry is counted on our monotonic clock from the lifetime that Keystone states, so neither a jump of our wall clock
  * nor a difference to Keystone's matters.
  */
@@ -89,7 +89,7 @@ export class Keystone implements Sessions {
   async #fetch(): Promise<Session> {
     const { clock, config, metrics, logger } = this.#options
     const limit = new AbortController()
-    const cancel = clock.schedule(config.timeoutQuestion, () => {
+    const cancel = clock.schedule(config.timeoutQuery, () => {
       limit.abort(
         new MetadataError('directory_timeout', 'Cannot get a token: Keystone did not answer'),
       )
@@ -151,7 +151,7 @@ function refusalText(status: number): string {
   return `Cannot get a token: Keystone answered ${status}`
 }
 
-/** The session of a server that asks for no token, as laboratories run. */
+/** The session of a server that needs no token, as laboratories run. */
 export class NoAuthentication implements Sessions {
   readonly #session: Session
 

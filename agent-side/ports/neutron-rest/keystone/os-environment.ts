@@ -1,7 +1,7 @@
 import { authenticationFrom, type AuthenticationValues } from './authentication.ts'
 import { endpointInterfaceFrom, type Cloud } from './cloud.ts'
 
-/** Environment variables as given by whoever may read them. */
+/** Environment variables as given by the caller. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /** Variables that configure the SDK rather than a cloud. @see openstack/config/loader.py */

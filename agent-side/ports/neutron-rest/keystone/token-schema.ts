@@ -11,7 +11,7 @@ export interface CatalogEndpoint {
   readonly url: string
 }
 
-/** What Keystone says of a token besides the token itself. */
+/** What Keystone returns with a token besides the token itself. */
 export interface IssuedToken {
   /** How long it was good for when it was issued. Both ends are the server's own, so no clock of ours is compared with them. */
   readonly lifetime: Milliseconds

@@ -2,13 +2,13 @@ import type { Clock, MonotonicMilliseconds } from '../../../../lib/runtime/clock
 import type { NetworkId } from '../../../../lib/identity/ids.ts'
 import type { IpAddress } from '../../../../lib/identity/ip-address.ts'
 import type { MacAddress } from '../../../../lib/identity/mac-address.ts'
-import type { Asked, Port, PortQuery } from '../../directory/port-directory.ts'
+import type { QueryOptions, Port, PortQuery } from '../../directory/port-directory.ts'
 import type { NeutronClient } from '../neutron/client.ts'
 import type { NeutronRestConfig } from '../config.ts'
 import { areSamePorts } from './network-copy.ts'
 import type { NetworkCopies } from './network-copies.ts'
 import { fixedIpFilter, type Filter } from '../neutron/ports-query.ts'
-import { QuestionBatch, type Dated } from './query-batch.ts'
+import { QueryBatch, type Dated } from './query-batch.ts'
 import { parsePort, portFields } from '../neutron/schema.ts'
 
 /** What it is made with. */
@@ -25,10 +25,10 @@ function has(port: Port, by: By, value: string): boolean {
   return by === 'mac' ? port.macAddress === value : port.fixedIps.some((ip) => ip === value)
 }
 
-/** Asks for single addresses: of networks too large for a copy, and where a fresh answer should not cost a whole network. */
+/** Queries single addresses: of networks too large for a copy, and where a fresh answer should not cost a whole network. */
 export class AddressLookups {
   readonly #options: AddressLookupsOptions
-  readonly #batches: Readonly<Record<By, QuestionBatch<readonly Port[]>>>
+  readonly #batches: Readonly<Record<By, QueryBatch<readonly Port[]>>>
 
   constructor(options: AddressLookupsOptions) {
     this.#options = options
@@ -36,16 +36,16 @@ export class AddressLookups {
   }
 
   /** Ports of one network that have the fixed IP or the MAC. */
-  async ask(
+  async query(
     networkId: NetworkId,
     query: Pick<PortQuery, 'fixedIp' | 'macAddress'>,
-    asked: Asked,
+    options: QueryOptions,
   ): Promise<Dated<readonly Port[]>> {
     const { fixedIp, macAddress } = query
-    const questions: Promise<Dated<readonly Port[]>>[] = []
-    if (fixedIp !== undefined) questions.push(this.#one('address', networkId, fixedIp, asked))
-    if (macAddress !== undefined) questions.push(this.#one('mac', networkId, macAddress, asked))
-    const answers = await Promise.all(questions)
+    const queries: Promise<Dated<readonly Port[]>>[] = []
+    if (fixedIp !== undefined) queries.push(this.#one('address', networkId, fixedIp, options))
+    if (macAddress !== undefined) queries.push(this.#one('mac', networkId, macAddress, options))
+    const answers = await Promise.all(queries)
     const ports = new Map(
       answers.flatMap(({ answer }) => answer.map((port) => [port.portId, port] as const)),
     )
@@ -59,16 +59,16 @@ export class AddressLookups {
     by: By,
     networkId: NetworkId,
     value: IpAddress | MacAddress,
-    asked: Asked,
+    options: QueryOptions,
   ): Promise<Dated<readonly Port[]>> {
-    return this.#batches[by].ask(`${networkId} ${value}`, asked)
+    return this.#batches[by].query(`${networkId} ${value}`, options)
   }
 
-  #batch(by: By): QuestionBatch<readonly Port[]> {
+  #batch(by: By): QueryBatch<readonly Port[]> {
     const { clock, config } = this.#options
-    return new QuestionBatch({
+    return new QueryBatch({
       clock,
-      ask: (keys, asOf, signal) => this.#ask(by, keys, asOf, signal),
+      send: (keys, asOf, signal) => this.#send(by, keys, asOf, signal),
       longestGathering: 250,
       maxAge: config.maxAge,
       mostKeys: 500,
@@ -76,7 +76,7 @@ export class AddressLookups {
     })
   }
 
-  async #ask(
+  async #send(
     by: By,
     keys: readonly string[],
     asOf: MonotonicMilliseconds,
@@ -97,7 +97,7 @@ export class AddressLookups {
       },
       { signal, parseRow: parsePort },
     )
-    // The question covers every address on every network; each asker gets only what is his.
+    // The query covers every address on every network; each caller gets only its own.
     return new Map(
       wanted.map(({ key, networkId, value }) => {
         const own = rows.filter((port) => port.networkId === networkId && has(port, by, value))

@@ -59,7 +59,7 @@ export class NetworkCopies {
     return this.#held.peek(networkId)?.copy
   }
 
-  /** Keeps a copy unless a newer one is held, and tells when the two differ. */
+  /** Keeps a copy unless a newer one is held, and reports when the two differ. */
   set(networkId: NetworkId, copy: NetworkCopy): void {
     const { clock, changed } = this.#options
     const before = this.#held.peek(networkId)
@@ -80,7 +80,7 @@ export class NetworkCopies {
   }
 
   /**
-   * Networks that are in use and older than the age, so that they can be asked for along with another one.
+   * Networks that are in use and older than the age, so that they can be queried along with another one.
    * `mostPorts` is counted by the copies we have.
    */
   *expired(age: Milliseconds, usedWithin: Milliseconds, mostPorts: Count): Generator<NetworkId> {

@@ -2,7 +2,7 @@ import type { MonotonicMilliseconds } from '../../../../lib/runtime/clock.ts'
 import type { PortId } from '../../../../lib/identity/ids.ts'
 import type { Port, PortQuery } from '../../directory/port-directory.ts'
 
-/** All ports of one network as Neutron told them at one moment. */
+/** All ports of one network as Neutron reported them at one moment. */
 export class NetworkCopy {
   readonly asOf: MonotonicMilliseconds
   readonly #ports = new Map<PortId, Port>()
@@ -49,7 +49,7 @@ export class NetworkCopy {
   }
 }
 
-/** True when both say the same of everything that identity depends on. */
+/** True when both agree in everything that identity depends on. */
 export function isSamePort(one: Port, other: Port | undefined): boolean {
   return (
     other !== undefined &&

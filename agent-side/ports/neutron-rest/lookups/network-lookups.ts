@@ -6,12 +6,12 @@ import type {
   MonotonicMilliseconds,
 } from '../../../../lib/runtime/clock.ts'
 import type { NetworkId } from '../../../../lib/identity/ids.ts'
-import type { Asked, Port } from '../../directory/port-directory.ts'
+import type { QueryOptions, Port } from '../../directory/port-directory.ts'
 import type { NeutronClient } from '../neutron/client.ts'
 import type { NeutronRestConfig } from '../config.ts'
 import { NetworkCopy } from './network-copy.ts'
 import type { NetworkCopies } from './network-copies.ts'
-import { QuestionBatch } from './query-batch.ts'
+import { QueryBatch } from './query-batch.ts'
 import type { RouterCopies } from './router-copies.ts'
 import { parsePort, portFields } from '../neutron/schema.ts'
 
@@ -24,26 +24,26 @@ export interface NetworkLookupsOptions {
   readonly routers: RouterCopies
 }
 
-/** The network has too many ports for a copy; its addresses have to be asked for one by one. */
+/** The network has too many ports for a copy; its addresses have to be queried one by one. */
 export const tooLarge = 'too-large'
 type Answer = NetworkCopy | typeof tooLarge
 
 const tooLargeFor: Milliseconds = 600_000
 const mostTooLarge: Count = 10_000
-/** Networks that are asked for along with the one that is wanted. */
+/** Networks that are queried along with the one that is wanted. */
 const mostCompanions: Count = 20
 
-/** Fetches whole networks, several with one question. */
+/** Fetches whole networks, several with one query. */
 export class NetworkLookups {
   readonly #options: NetworkLookupsOptions
-  readonly #batch: QuestionBatch<Answer>
+  readonly #batch: QueryBatch<Answer>
   readonly #tooLarge = new LRUCache<NetworkId, MonotonicMilliseconds>({ max: mostTooLarge })
 
   constructor(options: NetworkLookupsOptions) {
     this.#options = options
-    this.#batch = new QuestionBatch({
+    this.#batch = new QueryBatch({
       clock: options.clock,
-      ask: (keys, asOf, signal) => this.#ask(keys as readonly NetworkId[], asOf, signal),
+      send: (keys, asOf, signal) => this.#send(keys as readonly NetworkId[], asOf, signal),
       longestGathering: 250,
       maxAge: options.config.maxAge,
       mostKeys: 100,
@@ -51,18 +51,18 @@ export class NetworkLookups {
     })
   }
 
-  /** True when a copy of this network is not worth asking for. */
+  /** True when a copy of this network is not worth a query. */
   isTooLarge(networkId: NetworkId): boolean {
     const until = this.#tooLarge.get(networkId)
     return this.#options.config.prefetchPorts === 0 || this.#options.clock.now() < (until ?? 0)
   }
 
-  async ask(networkId: NetworkId, asked: Asked): Promise<Answer> {
-    const { answer } = await this.#batch.ask(networkId, asked)
+  async query(networkId: NetworkId, options: QueryOptions): Promise<Answer> {
+    const { answer } = await this.#batch.query(networkId, options)
     return answer
   }
 
-  async #ask(
+  async #send(
     wanted: readonly NetworkId[],
     asOf: MonotonicMilliseconds,
     signal: AbortSignal,
@@ -77,7 +77,7 @@ export class NetworkLookups {
     return this.#divide(wanted, asOf, signal)
   }
 
-  /** Together they are too many: asks for each half until the large ones are found. */
+  /** Together they are too many: queries each half until the large ones are found. */
   async #divide(
     wanted: readonly NetworkId[],
     asOf: MonotonicMilliseconds,
@@ -100,7 +100,7 @@ export class NetworkLookups {
 
   /**
    * Networks whose copies are due and in use; while the cloud is small, also those that have a router and were never
-   * asked for. They cost no question of their own.
+   * queried. They cost no query of their own.
    */
   #companions(wanted: readonly NetworkId[]): readonly NetworkId[] {
     const { config, copies, routers } = this.#options
@@ -130,7 +130,7 @@ export class NetworkLookups {
     )
     if (!complete) return undefined
     const ports = new Map<NetworkId, Port[]>(networkIds.map((networkId) => [networkId, []]))
-    // A server that ignores the filter sends other networks' ports: they are nobody's answer.
+    // A server that ignores the filter sends other networks' ports: they belong to no answer.
     for (const port of rows) ports.get(port.networkId)?.push(port)
     return new Map(
       [...ports].map(([networkId, own]) => {

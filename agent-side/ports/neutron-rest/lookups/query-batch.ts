@@ -5,28 +5,28 @@ import type {
   MonotonicMilliseconds,
 } from '../../../../lib/runtime/clock.ts'
 import { MetadataError } from '../../../../lib/runtime/errors.ts'
-import type { Asked } from '../../directory/port-directory.ts'
+import type { QueryOptions } from '../../directory/port-directory.ts'
 import { unlessAborted } from '../../../../lib/runtime/cancellation.ts'
 
 /** An answer and how old it is. */
 export interface Dated<Answer> {
   readonly answer: Answer
-  /** When the question left. */
+  /** When the query left. */
   readonly asOf: MonotonicMilliseconds
 }
 
 /** What it is made with. */
-export interface QuestionBatchOptions<Answer> {
+export interface QueryBatchOptions<Answer> {
   readonly clock: Clock
-  /** One question about all keys. A key without an entry in the answer is a defect. */
-  readonly ask: (
+  /** One query about all keys. A key without an entry in the answer is a defect. */
+  readonly send: (
     keys: readonly string[],
     asOf: MonotonicMilliseconds,
     signal: AbortSignal,
   ) => Promise<ReadonlyMap<string, Answer>>
   /** A batch that gathers leaves at the latest after this time, even when the one before has no answer yet. */
   readonly longestGathering: Milliseconds
-  /** An asker of `cached` takes the answer of a question that left less than this ago. */
+  /** A caller of `cached` takes the answer of a query that left less than this ago. */
   readonly maxAge: Milliseconds
   readonly mostKeys: Count
   readonly mostWaiting: Count
@@ -43,25 +43,25 @@ interface Batch<Answer> {
 }
 
 /**
- * Makes one question of many. Whoever asks in the same tick, or while an earlier question is on its way, is gathered
- * into the next one. An asker of `cached` also takes the answer of a question that has just left; an asker of
- * `fresh` only of one that has not left. A question that nobody waits for any more is given up.
+ * Makes one query of many. Callers in the same tick, or while an earlier query is on its way, are gathered
+ * into the next one. A caller of `cached` also takes the answer of a query that has just left; a caller of
+ * `fresh` only of one that has not left. A query that no caller waits for any more is given up.
  */
-export class QuestionBatch<Answer> {
-  readonly #options: QuestionBatchOptions<Answer>
+export class QueryBatch<Answer> {
+  readonly #options: QueryBatchOptions<Answer>
   readonly #onTheirWay = new Set<Batch<Answer>>()
   #gathering: Batch<Answer> | undefined
   #waiting: Count = 0
 
-  constructor(options: QuestionBatchOptions<Answer>) {
+  constructor(options: QueryBatchOptions<Answer>) {
     this.#options = options
   }
 
-  /** @throws what `ask` throws; the signal's reason when it was aborted; `directory_unavailable` when too many wait */
-  async ask(key: string, { signal, freshness }: Asked): Promise<Dated<Answer>> {
+  /** @throws what `send` throws; the signal's reason when it was aborted; `directory_unavailable` when too many wait */
+  async query(key: string, { signal, freshness }: QueryOptions): Promise<Dated<Answer>> {
     signal.throwIfAborted()
     if (this.#waiting >= this.#options.mostWaiting) {
-      const message = `Cannot ask Neutron: ${this.#waiting} wait for an answer already`
+      const message = `Cannot query Neutron: ${this.#waiting} wait for an answer already`
       throw new MetadataError('directory_unavailable', message)
     }
     const batch = (freshness === 'cached' ? this.#carrying(key) : undefined) ?? this.#join(key)
@@ -75,7 +75,7 @@ export class QuestionBatch<Answer> {
       batch.waiting -= 1
       this.#waiting -= 1
       if (batch.waiting === 0) {
-        batch.controller.abort(new Error('Nobody waits for the answer any more'))
+        batch.controller.abort(new Error('No caller waits for the answer any more'))
       }
     }
   }
@@ -96,8 +96,7 @@ export class QuestionBatch<Answer> {
     if (!batch.keys.has(key)) {
       const one = batch.answered.then(({ answer, asOf }) => {
         const own = answer.get(key)
-        if (own === undefined)
-          throw new TypeError('A question was answered without one of its keys')
+        if (own === undefined) throw new TypeError('A query was answered without one of its keys')
         return { answer: own, asOf }
       })
       // Everybody may have left before it fails.
@@ -131,13 +130,13 @@ export class QuestionBatch<Answer> {
       answered: departure.then(() => this.#send(batch)),
     }
     batch.answered.catch(() => undefined)
-    // Those of the same tick come together; with a question on its way, its end sends the next.
+    // Those of the same tick come together; with a query on its way, its end sends the next.
     if (this.#onTheirWay.size === 0) setImmediate(leave)
     return batch
   }
 
   async #send(batch: Batch<Answer>): Promise<Dated<ReadonlyMap<string, Answer>>> {
-    const { clock, ask } = this.#options
+    const { clock, send } = this.#options
     if (this.#gathering === batch) this.#gathering = undefined
     const { signal } = batch.controller
     signal.throwIfAborted()
@@ -145,10 +144,10 @@ export class QuestionBatch<Answer> {
     try {
       const asOf = clock.now()
       batch.leftAt = asOf
-      return { answer: await ask([...batch.keys.keys()], asOf, signal), asOf }
+      return { answer: await send([...batch.keys.keys()], asOf, signal), asOf }
     } finally {
       this.#onTheirWay.delete(batch)
-      // Not at once: those who wake up from this answer may have further questions for the next batch.
+      // Not at once: those who wake up from this answer may have further queries for the next batch.
       const next = this.#gathering
       if (next !== undefined) setImmediate(next.leave)
     }

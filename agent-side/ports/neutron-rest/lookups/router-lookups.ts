@@ -2,12 +2,12 @@ import type { Clock, Milliseconds, MonotonicMilliseconds } from '../../../../lib
 import type { RouterId } from '../../../../lib/identity/ids.ts'
 import {
   routerInterfaceOwners,
-  type Asked,
+  type QueryOptions,
   type InterfacesAnswer,
 } from '../../directory/port-directory.ts'
 import type { NeutronClient } from '../neutron/client.ts'
 import type { NeutronRestConfig } from '../config.ts'
-import { QuestionBatch } from './query-batch.ts'
+import { QueryBatch } from './query-batch.ts'
 import { interfacesByRouter, type RouterCopies } from './router-copies.ts'
 import { parseRouterPort, routerInterfaceFields, type RouterPort } from '../neutron/schema.ts'
 
@@ -22,18 +22,18 @@ export interface RouterLookupsOptions {
 /** How long a cloud counts as too large for a copy of all its router interfaces. */
 const tooLargeFor: Milliseconds = 3_600_000
 
-/** Asks for the interfaces of routers. */
+/** Queries the interfaces of routers. */
 export class RouterLookups {
   readonly #options: RouterLookupsOptions
-  readonly #batch: QuestionBatch<InterfacesAnswer>
+  readonly #batch: QueryBatch<InterfacesAnswer>
   #isViewLimited = false
   #tooLargeUntil: MonotonicMilliseconds = Number.NEGATIVE_INFINITY
 
   constructor(options: RouterLookupsOptions) {
     this.#options = options
-    this.#batch = new QuestionBatch({
+    this.#batch = new QueryBatch({
       clock: options.clock,
-      ask: (keys, asOf, signal) => this.#ask(keys as readonly RouterId[], asOf, signal),
+      send: (keys, asOf, signal) => this.#send(keys as readonly RouterId[], asOf, signal),
       longestGathering: 250,
       maxAge: options.config.maxAge,
       mostKeys: 500,
@@ -46,30 +46,30 @@ export class RouterLookups {
     return this.#isViewLimited
   }
 
-  async ask(routerId: RouterId, asked: Asked): Promise<InterfacesAnswer> {
-    const { answer } = await this.#batch.ask(routerId, asked)
+  async query(routerId: RouterId, options: QueryOptions): Promise<InterfacesAnswer> {
+    const { answer } = await this.#batch.query(routerId, options)
     return answer
   }
 
-  /** The first question, which shows that we may ask at all and warms the copy of the router interfaces. */
-  async askAny(signal: AbortSignal): Promise<void> {
+  /** The first query, which shows that we may query at all and warms the copy of the router interfaces. */
+  async queryAny(signal: AbortSignal): Promise<void> {
     const { clock, client } = this.#options
-    if (await this.#askAll(clock.now(), signal)) return
-    const question = {
-      ...this.#question([]),
+    if (await this.#queryAll(clock.now(), signal)) return
+    const query = {
+      ...this.#portsQuery([]),
       filters: [{ name: 'network_id', values: ['-'] }],
     } as const
-    await client.list(question, { signal, parseRow: parseRouterPort })
+    await client.list(query, { signal, parseRow: parseRouterPort })
   }
 
-  async #ask(
+  async #send(
     routerIds: readonly RouterId[],
     asOf: MonotonicMilliseconds,
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, InterfacesAnswer>> {
     const { clock, config, copies } = this.#options
     const hasAll = copies.hasAll(clock.now(), config.maxAge)
-    if (!hasAll && (await this.#askAll(asOf, signal))) {
+    if (!hasAll && (await this.#queryAll(asOf, signal))) {
       const age = Number.POSITIVE_INFINITY
       return new Map(
         routerIds.map((routerId) => [
@@ -78,16 +78,16 @@ export class RouterLookups {
         ]),
       )
     }
-    return this.#askEach(routerIds, asOf, signal)
+    return this.#queryEach(routerIds, asOf, signal)
   }
 
-  async #askEach(
+  async #queryEach(
     routerIds: readonly RouterId[],
     asOf: MonotonicMilliseconds,
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, InterfacesAnswer>> {
     const { client, copies } = this.#options
-    const { rows } = await client.list(this.#question(routerIds), {
+    const { rows } = await client.list(this.#portsQuery(routerIds), {
       signal,
       parseRow: parseRouterPort,
     })
@@ -103,13 +103,13 @@ export class RouterLookups {
   }
 
   /** @returns false when the cloud has too many router interfaces, or the copy is turned off */
-  async #askAll(asOf: MonotonicMilliseconds, signal: AbortSignal): Promise<boolean> {
+  async #queryAll(asOf: MonotonicMilliseconds, signal: AbortSignal): Promise<boolean> {
     const { clock, config, client, copies } = this.#options
     const atMost = config.prefetchRouterInterfaces
     if (atMost === 0 || clock.now() < this.#tooLargeUntil) return false
-    const { filters, ...question } = this.#question([])
+    const { filters, ...query } = this.#portsQuery([])
     const listing = await client.list(
-      { ...question, filters: filters.filter(({ name }) => name === 'device_owner') },
+      { ...query, filters: filters.filter(({ name }) => name === 'device_owner') },
       { signal, atMost, parseRow: parseRouterPort },
     )
     this.#look(listing.rows)
@@ -125,7 +125,7 @@ export class RouterLookups {
     if (rows.length > 0) this.#isViewLimited = rows.every((row) => !row.asAdministrator)
   }
 
-  #question(routerIds: readonly RouterId[]): Parameters<NeutronClient['list']>[0] {
+  #portsQuery(routerIds: readonly RouterId[]): Parameters<NeutronClient['list']>[0] {
     return {
       kind: 'router_interfaces',
       fields: routerInterfaceFields,

@@ -7,7 +7,7 @@ import type { JsonObject } from '../../directory/neutron-port.ts'
 import type { Session, Sessions } from '../keystone/keystone.ts'
 import { outcomeOf, type QueryOutcome } from '../../directory/metrics.ts'
 import type { NeutronRestMetrics, QueryKind } from '../metrics.ts'
-import { halve, inChunks, portsPath, type PortsQuestion } from './ports-query.ts'
+import { halve, inChunks, portsPath, type PortsQuery } from './ports-query.ts'
 import { retryAfter } from '../http/retry-after.ts'
 import { parsePortsPage } from './schema.ts'
 import { Slots } from '../http/semaphore.ts'
@@ -24,14 +24,14 @@ export interface NeutronClientOptions {
   readonly random: () => number
 }
 
-/** The ports of one question, all its requests together. */
+/** The ports of one query, all its requests together. */
 export interface Listing<Row> {
   readonly rows: readonly Row[]
   /** False when there is more than was wanted; the rows are then good for nothing but their number. */
   readonly complete: boolean
 }
 
-/** How one question is asked and read. */
+/** How one query is sent and read. */
 export interface ListOptions<Row> {
   readonly signal: AbortSignal
   readonly parseRow: (row: JsonObject) => Row | undefined
@@ -39,15 +39,15 @@ export interface ListOptions<Row> {
   readonly atMost?: Count
 }
 
-/** Pages of one question; a server that pages for ever must not keep us. */
+/** Pages of one query; a server that pages for ever must not keep us. */
 const mostPages: Count = 1_000
 /** A passing failure is followed by another attempt. Its pause is drawn between nothing and this, then twice this. */
 const firstRetry: Milliseconds = 400
 const longestRetry: Milliseconds = 10_000
 
 /**
- * Asks Neutron for ports. One question may be several requests: pages, chunks of long lists, another try, a new token.
- * All together are bounded by `timeoutQuestion` and by the caller's signal.
+ * Queries Neutron for ports. One query may be several requests: pages, chunks of long lists, another try, a new token.
+ * All together are bounded by `timeoutQuery` and by the caller's signal.
  */
 export class NeutronClient {
   readonly #options: NeutronClientOptions
@@ -62,24 +62,24 @@ export class NeutronClient {
   }
 
   /**
-   * Lists the ports that a question describes. The server's filtering is not believed: the caller filters again.
+   * Lists the ports that a query describes. The server's filtering is not trusted: the caller filters again.
    * @throws MetadataError `directory_unavailable`, `directory_timeout`; the signal's reason when it was aborted
    */
-  async list<Row>(question: PortsQuestion, options: ListOptions<Row>): Promise<Listing<Row>> {
+  async list<Row>(query: PortsQuery, options: ListOptions<Row>): Promise<Listing<Row>> {
     // No value would be no condition, and every port of the cloud would come back.
-    if (question.filters.some((filter) => filter.values.length === 0)) {
+    if (query.filters.some((filter) => filter.values.length === 0)) {
       return { rows: [], complete: true }
     }
     this.holdOff.check()
     const { config, clock } = this.#options
     const limit = new AbortController()
-    const cancel = clock.schedule(config.timeoutQuestion, () => {
-      const message = `Cannot ask Neutron: no answer within ${config.timeoutQuestion} ms`
+    const cancel = clock.schedule(config.timeoutQuery, () => {
+      const message = `Cannot query Neutron: no answer within ${config.timeoutQuery} ms`
       limit.abort(new MetadataError('directory_timeout', message))
     })
     const signal = AbortSignal.any([options.signal, limit.signal])
     try {
-      const listing = await this.#listChunks(question, { ...options, signal })
+      const listing = await this.#listChunks(query, { ...options, signal })
       this.holdOff.succeeded()
       return listing
     } catch (cause) {
@@ -90,14 +90,11 @@ export class NeutronClient {
     }
   }
 
-  async #listChunks<Row>(
-    question: PortsQuestion,
-    options: ListOptions<Row>,
-  ): Promise<Listing<Row>> {
+  async #listChunks<Row>(query: PortsQuery, options: ListOptions<Row>): Promise<Listing<Row>> {
     const { config } = this.#options
     const { atMost = Number.POSITIVE_INFINITY } = options
     const rows: Row[] = []
-    const chunks = inChunks(question, this.#pageSize(options), config.uriBytes)
+    const chunks = inChunks(query, this.#pageSize(options), config.uriBytes)
     for (let chunk = chunks.shift(); chunk !== undefined; chunk = chunks.shift()) {
       const left = { ...options, atMost: atMost - rows.length }
       const outcome = await this.#listPages(chunk, left)
@@ -118,15 +115,15 @@ export class NeutronClient {
   }
 
   async #listPages<Row>(
-    question: PortsQuestion,
+    query: PortsQuery,
     options: ListOptions<Row>,
   ): Promise<Listing<Row> | 'too-long'> {
     const { atMost = Number.POSITIVE_INFINITY, parseRow, signal } = options
     const rows: Row[] = []
     let marker: string | undefined
     for (let page = 0; page < mostPages; page += 1) {
-      const path = portsPath(question, this.#pageSize(options), marker)
-      const answer = await this.#ask(question.kind, path, signal)
+      const path = portsPath(query, this.#pageSize(options), marker)
+      const answer = await this.#sendWithRetries(query.kind, path, signal)
       if (answer.status === 413 || answer.status === 414) return 'too-long'
       const read = parsePortsPage(answer.text, parseRow)
       rows.push(...read.rows)
@@ -140,7 +137,7 @@ export class NeutronClient {
   }
 
   /** One request until it has an answer that is worth something, with retries. */
-  async #ask(kind: QueryKind, path: string, signal: AbortSignal): Promise<HttpAnswer> {
+  async #sendWithRetries(kind: QueryKind, path: string, signal: AbortSignal): Promise<HttpAnswer> {
     const { config, clock, random } = this.#options
     const backoff = new Backoff(firstRetry, longestRetry, random, 0)
     let renewed = false
@@ -166,8 +163,8 @@ export class NeutronClient {
         failure = cause
       }
       if (attempt >= config.attempts) throw failure
-      // Waiting longer than the question may take is the same as failing, only later.
-      if ((wait ?? 0) >= config.timeoutQuestion) throw failure
+      // Waiting longer than the query may take is the same as failing, only later.
+      if ((wait ?? 0) >= config.timeoutQuery) throw failure
       await clock.sleep((wait ?? 0) + backoff.next(), signal).catch(() => signal.throwIfAborted())
     }
   }

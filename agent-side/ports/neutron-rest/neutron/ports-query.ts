@@ -7,8 +7,8 @@ export interface Filter {
   readonly values: readonly string[]
 }
 
-/** What is asked of `GET /v2.0/ports`, as one or more requests. */
-export interface PortsQuestion {
+/** A query of `GET /v2.0/ports`, as one or more requests. */
+export interface PortsQuery {
   readonly kind: QueryKind
   readonly fields: readonly string[]
   readonly filters: readonly Filter[]
@@ -20,24 +20,22 @@ export function fixedIpFilter(addresses: readonly string[]): Filter {
 }
 
 /** Path and query below the endpoint, `/v2.0/ports?fields=id&…`. */
-export function portsPath(question: PortsQuestion, limit: Count, marker?: string): string {
-  const query = new URLSearchParams()
-  for (const field of question.fields) query.append('fields', field)
-  for (const { name, values } of question.filters) {
-    for (const value of values) query.append(name, value)
+export function portsPath(query: PortsQuery, limit: Count, marker?: string): string {
+  const parameters = new URLSearchParams()
+  for (const field of query.fields) parameters.append('fields', field)
+  for (const { name, values } of query.filters) {
+    for (const value of values) parameters.append(name, value)
   }
-  query.append('limit', String(limit))
-  if (marker !== undefined) query.append('marker', marker)
-  return `/v2.0/ports?${query.toString()}`
+  parameters.append('limit', String(limit))
+  if (marker !== undefined) parameters.append('marker', marker)
+  return `/v2.0/ports?${parameters.toString()}`
 }
 
 /**
- * Cuts a question in two by its longest list of values. @returns `undefined` when every list has one value already
+ * Cuts a query in two by its longest list of values. @returns `undefined` when every list has one value already
  */
-export function halve(
-  question: PortsQuestion,
-): readonly [PortsQuestion, PortsQuestion] | undefined {
-  const longest = question.filters.reduce<Filter | undefined>(
+export function halve(query: PortsQuery): readonly [PortsQuery, PortsQuery] | undefined {
+  const longest = query.filters.reduce<Filter | undefined>(
     (found, filter) =>
       filter.name !== 'device_owner' && filter.values.length > (found?.values.length ?? 1)
         ? filter
@@ -46,9 +44,9 @@ export function halve(
   )
   if (longest === undefined) return undefined
   const middle = Math.ceil(longest.values.length / 2)
-  const part = (values: readonly string[]): PortsQuestion => ({
-    ...question,
-    filters: question.filters.map((filter) =>
+  const part = (values: readonly string[]): PortsQuery => ({
+    ...query,
+    filters: query.filters.map((filter) =>
       filter === longest ? { name: filter.name, values } : filter,
     ),
   })
@@ -56,13 +54,13 @@ export function halve(
 }
 
 /**
- * Cuts a question until each request-target has at most that many bytes (a marker will come on top). Neutron's server refuses long ones:
+ * Cuts a query until each request-target has at most that many bytes (a marker will come on top). Neutron's server refuses long ones:
  * from 8 KiB on by default (Launchpad 1348097).
  */
-export function inChunks(question: PortsQuestion, limit: Count, bytes: Bytes): PortsQuestion[] {
+export function inChunks(query: PortsQuery, limit: Count, bytes: Bytes): PortsQuery[] {
   // Percent-encoding leaves only ASCII, so characters are bytes.
-  if (portsPath(question, limit).length <= bytes) return [question]
-  const halves = halve(question)
-  if (halves === undefined) return [question]
+  if (portsPath(query, limit).length <= bytes) return [query]
+  const halves = halve(query)
+  if (halves === undefined) return [query]
   return halves.flatMap((half) => inChunks(half, limit, bytes))
 }

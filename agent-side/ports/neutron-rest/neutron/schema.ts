@@ -17,7 +17,7 @@ import {
 } from '../../directory/port-directory.ts'
 import { parseJsonObject } from '../http/json.ts'
 
-/** What is asked of each port. Older servers know only `tenant_id`. */
+/** The fields of each port that are read. Older servers know only `tenant_id`. */
 export const portFields = [
   'id',
   'network_id',
@@ -33,7 +33,7 @@ export const portFields = [
 /** Only who may see the ports of all projects is shown this one. */
 const administratorField = 'binding:host_id'
 
-/** What is asked of a router's ports. */
+/** The fields of a router's ports that are read. */
 export const routerInterfaceFields = [
   'id',
   'network_id',
@@ -84,7 +84,7 @@ export function parseRouterPort(row: JsonObject): RouterPort | undefined {
 
 /**
  * Reads `{"ports": […], "ports_links": [{"rel": "next", "href": …}]}`. That there is a next link counts, where it
- * leads does not: a server, or whoever stands in front of it, must not send our token elsewhere.
+ * leads does not: a server, or a proxy in front of it, must not send our token elsewhere.
  * @throws MetadataError `directory_unavailable` when it is anything else
  */
 export function parsePortsPage<Row>(

@@ -7,7 +7,7 @@ import type { Count, Seconds } from '../../../../lib/runtime/clock.ts'
 export interface QueueKind {
   readonly durable: boolean
   readonly quorum: boolean
-  /** The broker deletes the queue when nobody has used it for so long. */
+  /** The broker deletes the queue when it was not used for so long. */
   readonly unusedLife: Seconds
 }
 
@@ -19,13 +19,13 @@ export interface Publication {
   readonly content: Buffer
   /** Names the message in a return; unique on this link. */
   readonly messageId: string
-  /** Milliseconds after which the broker drops the message if nobody took it. */
+  /** Milliseconds after which the broker drops the message if no consumer took it. */
   readonly expiration?: number
   /** True to have a message refused that would reach no queue. */
   readonly mandatory: boolean
 }
 
-/** A message could not be handed to the broker, or reaches nobody. */
+/** A message could not be handed to the broker, or reaches no queue. */
 export class PublishError extends Error {
   override readonly name = 'PublishError'
   readonly unroutable: boolean
@@ -39,7 +39,7 @@ export class PublishError extends Error {
 /** Messages that the broker has not confirmed yet. */
 const mostUnconfirmed: Count = 1_000
 
-/** Replies of the broker that say "it is there, or not yours to make". */
+/** Replies of the broker that mean "it is there, or not yours to make". */
 const tolerated: ReadonlySet<number> = new Set([403, 406])
 
 function replyCode(thrown: unknown): number | undefined {
@@ -49,7 +49,7 @@ function replyCode(thrown: unknown): number | undefined {
 
 /**
  * One live connection to a broker, with a channel to publish on and one to consume from. Whatever goes wrong on either
- * ends the link as a whole: half a link would look alive and hear nothing.
+ * ends the link as a whole: half a link would look alive and receive nothing.
  */
 export class AmqpLink {
   readonly #model: ChannelModel
@@ -101,7 +101,7 @@ export class AmqpLink {
     type: 'fanout' | 'topic',
     options: { readonly durable: boolean; readonly autoDelete: boolean },
   ): Promise<void> {
-    // A refusal closes the channel that asked.
+    // A refusal closes the channel of the request.
     const scratch = this.#scratch ?? (await this.#openScratch())
     try {
       await scratch.assertExchange(name, type, options)
@@ -163,7 +163,7 @@ export class AmqpLink {
   /** Looks whether an exchange exists. @throws PublishError when it does not */
   async #find(exchange: string): Promise<void> {
     try {
-      // A refusal closes the channel that asked.
+      // A refusal closes the channel of the request.
       const scratch = await this.#model.createChannel()
       scratch.on('error', () => undefined)
       await scratch.checkExchange(exchange)

@@ -13,9 +13,9 @@ export interface BrokerTls {
   readonly caFile?: string
   readonly certFile?: string
   readonly keyFile?: string
-  /** False to believe any certificate of a trusted authority, whatever host it names. */
+  /** False to accept any certificate of a trusted authority, whatever host it names. */
   readonly verifyHostname: boolean
-  /** True to believe any certificate. */
+  /** True to skip the verification of certificates. */
   readonly insecure: boolean
 }
 

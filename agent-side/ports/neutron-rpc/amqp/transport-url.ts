@@ -7,7 +7,7 @@ export interface Broker {
   readonly password: string
 }
 
-/** What OpenStack's `transport_url` says. */
+/** What OpenStack's `transport_url` holds. */
 export interface TransportUrl {
   /** At least one. */
   readonly brokers: readonly Broker[]

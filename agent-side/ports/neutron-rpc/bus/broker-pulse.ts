@@ -6,18 +6,18 @@ import type {
   MonotonicMilliseconds,
 } from '../../../../lib/runtime/clock.ts'
 
-/** How a broker is asked for a sign of life. */
+/** How a broker is probed. */
 export interface BrokerPulseOptions {
   readonly clock: Clock
-  /** Between two questions. 0 asks none. */
+  /** Between two queries. 0 turns it off. */
   readonly interval: Milliseconds
 }
 
-/** What can be asked, and whom to report that it does not answer. */
-export interface AskedBroker {
+/** A broker that can be probed, and what to call when it does not answer. */
+export interface ProbedBroker {
   /** Resolves with its answer. A rejection is no answer, and the link reports it by itself. */
-  readonly ask: () => Promise<unknown>
-  /** @param since when the last question left that it answered */
+  readonly probe: () => Promise<unknown>
+  /** @param since when the last query left that it answered */
   readonly silent: (since: MonotonicMilliseconds) => void
   /** A silent one has answered after all: it was busy. */
   readonly back: () => void
@@ -35,19 +35,19 @@ const missedByGone: Count = 8
  */
 export class BrokerPulse {
   readonly #options: BrokerPulseOptions
-  #broker: AskedBroker | undefined
+  #broker: ProbedBroker | undefined
   #next: Cancel | undefined
   #confirmedAt: MonotonicMilliseconds = 0
-  /** Of the question that waits for its answer. */
-  #askedAt: MonotonicMilliseconds | undefined
+  /** Of the query that waits for its answer. */
+  #probedAt: MonotonicMilliseconds | undefined
   #missed: Count = 0
 
   constructor(options: BrokerPulseOptions) {
     this.#options = options
   }
 
-  /** A broker has just answered, and may be asked from now on. */
-  begin(broker: AskedBroker): void {
+  /** A broker has just answered, and may be probed from now on. */
+  begin(broker: ProbedBroker): void {
     this.end()
     if (this.#options.interval === 0) return
     this.#broker = broker
@@ -59,7 +59,7 @@ export class BrokerPulse {
     this.#next?.()
     this.#next = undefined
     this.#broker = undefined
-    this.#askedAt = undefined
+    this.#probedAt = undefined
   }
 
   #later(): void {
@@ -70,8 +70,8 @@ export class BrokerPulse {
     const { clock, interval } = this.#options
     const broker = this.#broker
     if (broker === undefined) return
-    if (this.#askedAt !== undefined) this.#missed += 1
-    else if (clock.now() - this.#confirmedAt >= interval) this.#ask(broker)
+    if (this.#probedAt !== undefined) this.#missed += 1
+    else if (clock.now() - this.#confirmedAt >= interval) this.#probe(broker)
     this.#later()
     if (this.#missed === missedBySilent) broker.silent(this.#confirmedAt)
     if (this.#missed < missedByGone) return
@@ -79,22 +79,22 @@ export class BrokerPulse {
     broker.gone()
   }
 
-  #ask(broker: AskedBroker): void {
-    const askedAt = this.#options.clock.now()
-    this.#askedAt = askedAt
+  #probe(broker: ProbedBroker): void {
+    const probedAt = this.#options.clock.now()
+    this.#probedAt = probedAt
     this.#missed = 0
-    broker.ask().then(
-      () => this.#answered(broker, askedAt),
+    broker.probe().then(
+      () => this.#answered(broker, probedAt),
       () => undefined,
     )
   }
 
-  #answered(broker: AskedBroker, askedAt: MonotonicMilliseconds): void {
-    if (broker !== this.#broker || this.#askedAt !== askedAt) return
+  #answered(broker: ProbedBroker, probedAt: MonotonicMilliseconds): void {
+    if (broker !== this.#broker || this.#probedAt !== probedAt) return
     const wasSilent = this.#missed >= missedBySilent
-    this.#askedAt = undefined
+    this.#probedAt = undefined
     this.#missed = 0
-    this.#confirmedAt = askedAt
+    this.#confirmedAt = probedAt
     if (wasSilent) broker.back()
   }
 }

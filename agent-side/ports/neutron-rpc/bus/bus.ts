@@ -14,7 +14,7 @@ import { parseTransportUrl } from '../amqp/transport-url.ts'
 import { withUrlOptions } from './url-options.ts'
 import { objectVersion, parsePush, type PortEvent } from './versioned-object.ts'
 
-/** What {@link Bus} tells its owner. */
+/** What {@link Bus} reports to its owner. */
 export interface BusEvents {
   up(): void
   /** No message can be sent or received any more, and for so long nothing showed that one still could. */
@@ -33,7 +33,7 @@ export interface BusOptions {
   readonly events: BusEvents
 }
 
-/** Neutron's servers: they can be asked, and they push. */
+/** Neutron's servers: they answer queries, and they push. */
 export interface NeutronBus {
   readonly rpc: ReportSender
   /** Why there is no connection, for the operator. */
@@ -43,12 +43,15 @@ export interface NeutronBus {
   /** `get_ports` as Neutron's metadata agent calls it. @see neutron/api/rpc/handlers/metadata_rpc.py */
   getPorts(filters: JsonObject, timeout: Milliseconds): Promise<unknown>
   /**
-   * Asks whether the servers offer versioned objects, and of which version their ports are. That interface and the pushes
+   * Queries whether the servers offer versioned objects, and of which version their ports are. That interface and the pushes
    * are parts of the same plugin, ML2.
    * @param sample a port that exists, without which the version stays unknown
    * @returns `rebound` when the version was not listened for until now
    */
-  probe(sample: string | undefined, timeout: Milliseconds): Promise<'heard' | 'rebound' | 'unknown'>
+  probe(
+    sample: string | undefined,
+    timeout: Milliseconds,
+  ): Promise<'received' | 'rebound' | 'unknown'>
 }
 
 const pluginTopic = 'q-plugin'
@@ -60,7 +63,7 @@ function fanoutExchange(version: string): string {
 }
 
 function ownQueues(): { readonly reply: string; readonly push: string } {
-  // Policies of operators tell such queues by "_fanout_".
+  // Policies of operators recognise such queues by "_fanout_".
   return { reply: `reply_${hexId()}`, push: `neutron-vo-Port_fanout_${hexId()}` }
 }
 
@@ -158,7 +161,7 @@ export class Bus implements NeutronBus {
   async probe(
     sample: string | undefined,
     timeout: Milliseconds,
-  ): Promise<'heard' | 'rebound' | 'unknown'> {
+  ): Promise<'received' | 'rebound' | 'unknown'> {
     const reply = await this.rpc.call(
       pluginTopic,
       {
@@ -173,7 +176,7 @@ export class Bus implements NeutronBus {
       Array.isArray(reply) ? (reply as readonly unknown[])[0] : undefined,
     )
     if (version === undefined) return 'unknown'
-    if (this.#versions.has(version)) return 'heard'
+    if (this.#versions.has(version)) return 'received'
     this.#versions.add(version)
     const link = this.#link
     if (link !== undefined) await this.#listen(link, version)
@@ -209,7 +212,7 @@ export class Bus implements NeutronBus {
   /** A broker that takes no messages takes none of the servers' pushes either. */
   #blocked(link: AmqpLink, isBlocked: boolean, why: string): void {
     if (link !== this.#link) return
-    // It reads no question of ours either.
+    // It reads no query of ours either.
     this.#pulse.end()
     if (isBlocked) this.#setAside('the broker takes no messages', 0, why)
     else {
@@ -222,7 +225,7 @@ export class Bus implements NeutronBus {
   #watch(link: AmqpLink): void {
     const queue = this.#config.push ? this.#queues.push : this.#queues.reply
     this.#pulse.begin({
-      ask: () => link.look(queue),
+      probe: () => link.look(queue),
       silent: (since) => {
         this.#setAside('the broker is silent', this.#options.clock.now() - since)
       },

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { brokenAnswer, isJsonObject, type JsonObject } from '../../directory/neutron-port.ts'
 
-/** What is asked of a Neutron server. */
+/** A request to a Neutron server. */
 export interface RpcRequest {
   readonly method: string
   readonly args: JsonObject
@@ -48,7 +48,7 @@ export function hexId(): string {
 }
 
 /**
- * The caller as Neutron's servers read it: an administrator who belongs to no project, as Neutron's agents say
+ * The caller as Neutron's servers read it: an administrator who belongs to no project, as Neutron's agents claim
  * of themselves. The broker's credentials are what is checked.
  * @see neutron_lib/context.py, get_admin_context_without_session
  */

@@ -48,7 +48,7 @@ export function remoteClass(thrown: unknown): string | undefined {
 }
 
 /**
- * Asks Neutron's servers by oslo.messaging's rules. A time limit belongs to the call that has it: one that ran out makes
+ * Calls Neutron's servers by oslo.messaging's rules. A time limit belongs to the call that has it: one that ran out makes
  * no later one longer.
  */
 export class RpcClient {
@@ -71,15 +71,15 @@ export class RpcClient {
     this.#replyQueue = replyQueue
   }
 
-  /** The link is gone or takes nothing: whoever waits for an answer need not wait on. */
+  /** The link is gone or takes nothing: callers need not wait on. */
   detach(why: string): void {
     this.#link = undefined
-    const error = unavailable('Cannot ask Neutron: the broker is gone', { cause: why })
+    const error = unavailable('Cannot query Neutron: the broker is gone', { cause: why })
     for (const waiting of this.#waiting.values()) waiting.settle({ error })
   }
 
   /**
-   * Asks whichever server takes the message first.
+   * Calls whichever server takes the message first.
    * @returns the result, JSON as the server wrote it
    * @throws MetadataError `directory_timeout`, or `directory_unavailable` when there is no broker, no server, or the server
    * answered with an exception (see {@link remoteClass})
@@ -89,7 +89,7 @@ export class RpcClient {
     const { method } = request
     const begun = clock.now()
     try {
-      const result = await this.#ask(topic, request, timeout)
+      const result = await this.#send(topic, request, timeout)
       metrics.queried(method, 'answered', clock.now() - begun)
       return result
     } catch (thrown) {
@@ -134,10 +134,10 @@ export class RpcClient {
     if (message.ending) waiting.settle({ result: waiting.result })
   }
 
-  #ask(topic: string, request: RpcRequest, timeout: Milliseconds): Promise<unknown> {
+  #send(topic: string, request: RpcRequest, timeout: Milliseconds): Promise<unknown> {
     const { maxOutstanding, clock } = this.#options
     if (this.#waiting.size >= maxOutstanding) {
-      throw unavailable('Cannot ask Neutron: too many questions wait for an answer', {
+      throw unavailable('Cannot query Neutron: too many queries wait for an answer', {
         outstanding: this.#waiting.size,
       })
     }
@@ -154,13 +154,13 @@ export class RpcClient {
     }
     const cancel = clock.schedule(timeout, () => {
       const details = { method: request.method, topic, timeout }
-      const message = `Cannot ask Neutron: no answer to "${request.method}" in time`
+      const message = `Cannot query Neutron: no answer to "${request.method}" in time`
       waiting.settle({ error: new MetadataError('directory_timeout', message, { details }) })
     })
     this.#waiting.set(messageId, waiting)
     const reply = { messageId, queue: this.#replyQueue }
     const content = encodeRequest(request, new Date(clock.wallTime()), reply)
-    // A question that nobody took in time must not be answered after all: the broker drops it.
+    // A query that no server took in time must not be answered after all: the broker drops it.
     this.#publish(topic, content, timeout).catch((error: unknown) => {
       if (error instanceof MetadataError) waiting.settle({ error })
     })
@@ -169,7 +169,7 @@ export class RpcClient {
 
   async #publish(topic: string, content: Buffer, expiration: Milliseconds): Promise<void> {
     const link = this.#link
-    if (link === undefined) throw unavailable('Cannot ask Neutron: there is no broker', { topic })
+    if (link === undefined) throw unavailable('Cannot query Neutron: there is no broker', { topic })
     const { exchange, clock } = this.#options
     const published = link.publish({
       exchange,
@@ -182,7 +182,7 @@ export class RpcClient {
     try {
       await soon(published, clock)
     } catch (cause) {
-      const message = `Cannot ask Neutron: ${causeText(cause)}`
+      const message = `Cannot query Neutron: ${causeText(cause)}`
       throw unavailable(message, { topic, exchange }, cause)
     }
   }
@@ -199,6 +199,6 @@ function soon(published: Promise<void>, clock: Clock): Promise<void> {
 }
 
 function remoteError(failure: RemoteFailure): MetadataError {
-  const message = `Cannot ask Neutron: the server answered with ${failure.className}`
+  const message = `Cannot query Neutron: the server answered with ${failure.className}`
   return unavailable(message, { remoteClass: failure.className, remoteMessage: failure.message })
 }

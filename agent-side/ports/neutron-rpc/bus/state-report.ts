@@ -27,7 +27,7 @@ export interface StateReportOptions {
 }
 
 /**
- * Tells Neutron that a metadata agent lives on this host, as Neutron's own does: first a call that says the agent has
+ * Reports to Neutron that a metadata agent lives on this host, as Neutron's own does: first a call that reports that the agent has
  * started, then a message each interval.
  *
  * It names no versions of resources. A server pushes in its own version anyway, and one that it does not know yet, as in

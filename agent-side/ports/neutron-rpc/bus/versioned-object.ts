@@ -7,7 +7,7 @@ import {
   type NeutronPort,
 } from '../../directory/neutron-port.ts'
 
-/** One port of a push. Neutron sends `updated` for creations too, and tells nothing but the id of what is gone. */
+/** One port of a push. Neutron sends `updated` for creations too, and names nothing but the id of what is gone. */
 export type PortEvent =
   | { readonly kind: 'updated'; readonly held: NeutronPort }
   | { readonly kind: 'deleted'; readonly portId: PortId }

@@ -20,22 +20,22 @@ import { deferred, type Deferred } from '../../../../lib/runtime/deferred.ts'
 import type { Cover } from './cover.ts'
 import type { Part } from './port-copy.ts'
 
-/** Asks a server for ports by filter: lists are ORed, fields ANDed. @returns the reply as it came */
+/** Queries a server for ports by filter: lists are ORed, fields ANDed. @returns the reply as it came */
 export type GetPorts = (filters: JsonObject, timeout: Milliseconds) => Promise<unknown>
 
-/** Whom {@link PartFetcher} asks, how much at a time, and who hears the answers. */
+/** What {@link PartFetcher} queries, how much at a time, and who receives the answers. */
 export interface PartFetcherOptions {
   readonly getPorts: GetPorts
   readonly timeout: Milliseconds
-  /** Called as a question leaves. @returns how far its answer will be believed */
+  /** Called as a query leaves. @returns how far its answer will be trusted */
   readonly left: () => Cover
-  /** Called when a question has no answer that is worth something. */
+  /** Called when a query has no answer that is worth something. */
   readonly abandoned: (cover: Cover) => void
-  /** Networks or routers that one question may name. */
-  readonly partsPerQuestion: Count
-  /** Questions under way at a time. */
+  /** Networks or routers that one query may name. */
+  readonly partsPerQuery: Count
+  /** Queries under way at a time. */
   readonly concurrency: Count
-  /** Parts that may wait for their question; further ones are refused. */
+  /** Parts that may wait for their query; further ones are refused. */
   readonly queue: Count
   /** Called with each answer before those who wait for it go on. */
   readonly fetched: (parts: readonly Part[], ports: readonly NeutronPort[], cover: Cover) => void
@@ -43,7 +43,7 @@ export interface PartFetcherOptions {
 
 interface Wanted {
   readonly part: Part
-  /** Infinite until the question leaves. */
+  /** Infinite until the query leaves. */
   leftAt: MonotonicMilliseconds
   readonly done: Deferred<void>
 }
@@ -56,7 +56,7 @@ function keyOf(part: Part): string {
 function filtersFor(parts: readonly Part[]): JsonObject {
   const [first] = parts
   // An empty list would be no condition at all.
-  if (first === undefined) throw new RangeError('A question must name a network or a router')
+  if (first === undefined) throw new RangeError('A query must name a network or a router')
   if (first.kind === 'network') return { network_id: parts.map(keyOf) }
   if (first.kind === 'router') {
     return { device_id: parts.map(keyOf), device_owner: [...routerInterfaceOwners] }
@@ -83,7 +83,7 @@ interface Answer {
   readonly broken: ReadonlyMap<string | undefined, MetadataError>
 }
 
-/** Reads an answer and drops what was not asked for: a server that does not know a filter leaves it out. */
+/** Reads an answer and drops what was not queried: a server that does not know a filter leaves it out. */
 function readAnswer(reply: unknown, kind: Part['kind'], keys: ReadonlySet<string>): Answer {
   if (!Array.isArray(reply)) throw brokenAnswer('the ports are not a list')
   const ports: NeutronPort[] = []
@@ -101,8 +101,8 @@ function readAnswer(reply: unknown, kind: Part['kind'], keys: ReadonlySet<string
 }
 
 /**
- * Fetches networks and routers whole with `get_ports`: what is wanted in one tick, or while all questions are under way,
- * goes into one question.
+ * Fetches networks and routers whole with `get_ports`: what is wanted in one tick, or while all queries are under way,
+ * goes into one query.
  */
 export class PartFetcher {
   readonly #options: PartFetcherOptions
@@ -116,7 +116,7 @@ export class PartFetcher {
   }
 
   /**
-   * Resolves once the part has been fetched and handed on. An answer will do to a question that is
+   * Resolves once the part has been fetched and handed on. An answer will do to a query that is
    * under way and left after `leftAfter`.
    * @throws MetadataError why it could not
    */
@@ -127,7 +127,7 @@ export class PartFetcher {
     const wanted = this.#next.get(key)
     if (wanted !== undefined) return wanted.done.promise
     if (this.#next.size >= this.#options.queue) {
-      const message = 'Cannot ask Neutron: too many questions wait'
+      const message = 'Cannot query Neutron: too many queries wait'
       return Promise.reject(
         new MetadataError('directory_unavailable', message, {
           details: { waiting: this.#next.size },
@@ -135,27 +135,27 @@ export class PartFetcher {
       )
     }
     const done = deferred<void>()
-    // Whoever asked may have left.
+    // The caller may have left.
     done.promise.catch(() => undefined)
     this.#next.set(key, { part, leftAt: Infinity, done })
     this.#schedule()
     return done.promise
   }
 
-  /** Asks for the ports that match one query on one network, without fetching it whole. */
-  async ask(networkId: NetworkId, query: PortQuery): Promise<readonly Port[]> {
+  /** Queries the ports that match one query on one network, without fetching it whole. */
+  async query(networkId: NetworkId, query: PortQuery): Promise<readonly Port[]> {
     const { fixedIp, macAddress } = query
-    const questions: JsonObject[] = []
+    const queries: JsonObject[] = []
     // No port has such a fixed IP: it is made from the MAC.
     if (fixedIp !== undefined && !isLinkLocalIpv6(fixedIp)) {
-      questions.push({ network_id: [networkId], fixed_ips: { ip_address: [fixedIp] } })
+      queries.push({ network_id: [networkId], fixed_ips: { ip_address: [fixedIp] } })
     }
     if (macAddress !== undefined) {
-      questions.push({ network_id: [networkId], mac_address: [macAddress] })
+      queries.push({ network_id: [networkId], mac_address: [macAddress] })
     }
     const found = new Map<string, Port>()
     const { getPorts, timeout } = this.#options
-    for (const reply of await Promise.all(questions.map((filters) => getPorts(filters, timeout)))) {
+    for (const reply of await Promise.all(queries.map((filters) => getPorts(filters, timeout)))) {
       const { ports, broken } = readAnswer(reply, 'network', new Set([networkId]))
       for (const error of broken.values()) throw error
       for (const { port } of ports) {
@@ -178,7 +178,7 @@ export class PartFetcher {
   }
 
   #sendAll(): void {
-    const { concurrency, partsPerQuestion } = this.#options
+    const { concurrency, partsPerQuery } = this.#options
     while (this.#underWay < concurrency && this.#next.size > 0) {
       const batch: Wanted[] = []
       for (const [key, wanted] of this.#next) {
@@ -187,7 +187,7 @@ export class PartFetcher {
         batch.push(wanted)
         this.#next.delete(key)
         this.#running.set(key, wanted)
-        if (batch.length >= partsPerQuestion || wanted.part.kind === 'all') break
+        if (batch.length >= partsPerQuery || wanted.part.kind === 'all') break
       }
       if (batch.length === 0) return
       this.#underWay += 1

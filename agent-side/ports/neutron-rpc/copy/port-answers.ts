@@ -9,7 +9,7 @@ import type { NetworkId, RouterId } from '../../../../lib/identity/ids.ts'
 import type { Logger } from '../../../../lib/runtime/log.ts'
 import type { AnswerOrigin } from '../../directory/metrics.ts'
 import type {
-  Asked,
+  QueryOptions,
   InterfacesAnswer,
   Port,
   PortQuery,
@@ -33,17 +33,17 @@ export interface PortAnswersOptions {
   readonly fetcher: PartFetcher
   readonly probe: ServerProbe
   readonly metrics: Pick<NeutronRpcMetrics, 'answered'>
-  /** The error for questions while there is no broker. */
+  /** The error for queries while there is no broker. */
   readonly noBroker: () => MetadataError
 }
 
 type Dates = Pick<PortsAnswer, 'asOf' | 'until'>
 
 const mostLargeNetworks: Count = 1_000
-/** After a failed refresh nobody tries again for so long. */
+/** After a failed refresh no refresh is tried for so long. */
 const refreshPause: Milliseconds = 10_000
 
-/** Answers from the copy where that is good enough for who asks, and brings what is missing. */
+/** Answers from the copy where that is good enough for the caller, and brings what is missing. */
 export class PortAnswers {
   readonly #options: PortAnswersOptions
   readonly #large = new Set<NetworkId>()
@@ -67,32 +67,32 @@ export class PortAnswers {
 
   interfacesOfRouter(
     routerId: RouterId,
-    asked: Asked,
+    options: QueryOptions,
   ): InterfacesAnswer | Promise<InterfacesAnswer> {
     const { copy } = this.#options
     const part: Part = { kind: 'router', routerId }
-    const asOf = this.#asOf(part, asked)
+    const asOf = this.#asOf(part, options)
     if (asOf !== undefined) {
       this.#options.metrics.answered('copy')
       return { interfaces: copy.interfacesOf(routerId), ...this.#dated([part], asOf) }
     }
     const put = this.#options.clock.now()
-    return this.#brought([part], asked).then((from) => {
+    return this.#brought([part], options).then((from) => {
       const dates = this.#dated([part], this.#heldAsOf([part], put))
       this.#options.metrics.answered(from)
       return { interfaces: copy.interfacesOf(routerId), ...dates }
     })
   }
 
-  findPorts(query: PortQuery, asked: Asked): PortsAnswer | Promise<PortsAnswer> {
+  findPorts(query: PortQuery, options: QueryOptions): PortsAnswer | Promise<PortsAnswer> {
     const { copy, clock } = this.#options
     const { networkIds, fixedIp, macAddress } = query
     if (fixedIp === undefined && macAddress === undefined) return { ports: [], asOf: clock.now() }
     let oldest = clock.now()
     const ports: Port[] = []
     for (const networkId of networkIds) {
-      const asOf = this.#asOf({ kind: 'network', networkId }, asked)
-      if (asOf === undefined) return this.#findSlowly(query, asked)
+      const asOf = this.#asOf({ kind: 'network', networkId }, options)
+      if (asOf === undefined) return this.#findSlowly(query, options)
       oldest = Math.min(oldest, asOf)
       ports.push(...copy.find(networkId, query))
     }
@@ -102,31 +102,34 @@ export class PortAnswers {
   }
 
   /** @returns `undefined` for a network that is too large to hold */
-  async portsOfNetwork(networkId: NetworkId, asked: Asked): Promise<PortsAnswer | undefined> {
+  async portsOfNetwork(
+    networkId: NetworkId,
+    options: QueryOptions,
+  ): Promise<PortsAnswer | undefined> {
     const { copy, clock } = this.#options
     const part: Part = { kind: 'network', networkId }
     const put = clock.now()
-    const isMissing = !this.#large.has(networkId) && this.#asOf(part, asked) === undefined
-    if (isMissing) await this.#brought([part], asked)
+    const isMissing = !this.#large.has(networkId) && this.#asOf(part, options) === undefined
+    if (isMissing) await this.#brought([part], options)
     // Only the fetch may have shown that it is large.
     if (this.#large.has(networkId)) return undefined
     return { ports: copy.ofNetwork(networkId), asOf: this.#heldAsOf([part], put) }
   }
 
-  async #findSlowly(query: PortQuery, asked: Asked): Promise<PortsAnswer> {
+  async #findSlowly(query: PortQuery, options: QueryOptions): Promise<PortsAnswer> {
     const { copy, clock, fetcher } = this.#options
     const put = clock.now()
     const networkIds = [...new Set(query.networkIds)]
     const missing = networkIds
       .filter((networkId) => !this.#large.has(networkId))
       .map((networkId) => ({ kind: 'network', networkId }) as const)
-      .filter((part) => this.#asOf(part, asked) === undefined)
-    const from = missing.length > 0 ? await this.#brought(missing, asked) : 'source'
+      .filter((part) => this.#asOf(part, options) === undefined)
+    const from = missing.length > 0 ? await this.#brought(missing, options) : 'source'
     // Only the fetch may have shown that a network is large.
     const held = networkIds.filter((networkId) => !this.#large.has(networkId))
     const large = networkIds.filter((networkId) => this.#large.has(networkId))
-    const questions = large.map((networkId) => fetcher.ask(networkId, query))
-    const answers = large.length === 0 ? [] : await this.#waited(Promise.all(questions), asked)
+    const queries = large.map((networkId) => fetcher.query(networkId, query))
+    const answers = large.length === 0 ? [] : await this.#waited(Promise.all(queries), options)
     const parts = held.map((networkId) => ({ kind: 'network', networkId }) as const)
     const asOf = this.#heldAsOf(parts, put)
     this.#options.metrics.answered(from)
@@ -134,21 +137,21 @@ export class PortAnswers {
     return { ports: unique(ports), ...this.#dated(parts, asOf) }
   }
 
-  /** Changes to what an answer rests on are told of while pushes keep all of it right; otherwise it ends with its age. */
+  /** Changes to what an answer rests on are reported while pushes keep all of it right; otherwise it ends with its age. */
   #dated(parts: readonly Part[], asOf: MonotonicMilliseconds): Dates {
     const { copy, trust, config } = this.#options
     const isKeptRight = trust.isLive && parts.every((part) => copy.cover(part)?.era === trust.era)
     return isKeptRight ? { asOf } : { asOf, until: asOf + config.maxAge }
   }
 
-  /** As of when the copy of a part is right, if that is good enough for who asks. */
-  #asOf(part: Part, asked: Asked): MonotonicMilliseconds | undefined {
+  /** As of when the copy of a part is right, if that is good enough for the caller. */
+  #asOf(part: Part, options: QueryOptions): MonotonicMilliseconds | undefined {
     const { copy, trust, clock, config } = this.#options
     const cover = copy.cover(part)
     // What was fetched before the broker was away, or before pushes were lost, must be fetched again.
     if (cover === undefined || !trust.isUp || cover.era !== trust.era) return undefined
     const age = clock.now() - cover.fetchedAt
-    const isFresh = asked.freshness === 'fresh'
+    const isFresh = options.freshness === 'fresh'
     if (!trust.isLive) {
       return isFresh || age >= config.maxAge ? undefined : cover.fetchedAt
     }
@@ -168,9 +171,9 @@ export class PortAnswers {
   }
 
   /** Fetches parts. Where that fails, and to whom an older answer will do, what is held may still serve. @returns which of the two */
-  async #brought(parts: readonly Part[], asked: Asked): Promise<AnswerOrigin> {
+  async #brought(parts: readonly Part[], options: QueryOptions): Promise<AnswerOrigin> {
     const { trust, fetcher, probe, noBroker, clock, config } = this.#options
-    const mayBeOld = asked.freshness === 'cached'
+    const mayBeOld = options.freshness === 'cached'
     try {
       if (!trust.isUp) throw noBroker()
       const oldest = mayBeOld ? clock.now() - config.maxAge : Infinity
@@ -182,17 +185,17 @@ export class PortAnswers {
         fetches.catch(() => undefined)
         return 'stale_copy'
       }
-      await this.#waited(fetches, asked)
+      await this.#waited(fetches, options)
       return 'source'
     } catch (thrown) {
-      asked.signal.throwIfAborted()
+      options.signal.throwIfAborted()
       if (!mayBeOld || !this.#isUsable(parts)) throw thrown
       return 'stale_copy'
     }
   }
 
   /**
-   * As of when the copies of all these parts are right, at the latest when the question was put.
+   * As of when the copies of all these parts are right, at the latest when the query was put.
    * @throws MetadataError `directory_unavailable` when one is not held any more
    */
   #heldAsOf(parts: readonly Part[], put: MonotonicMilliseconds): MonotonicMilliseconds {
@@ -217,9 +220,9 @@ export class PortAnswers {
     })
   }
 
-  #waited<Value>(work: Promise<Value>, asked: Asked): Promise<Value> {
+  #waited<Value>(work: Promise<Value>, options: QueryOptions): Promise<Value> {
     const { clock, config } = this.#options
-    return within(work, { clock, limit: config.timeoutQuestion, signal: asked.signal })
+    return within(work, { clock, limit: config.timeoutQuery, signal: options.signal })
   }
 }
 

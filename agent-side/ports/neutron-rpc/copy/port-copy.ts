@@ -21,7 +21,7 @@ export type Part =
 /** Bounds of {@link PortCopy}. */
 export interface PortCopyOptions {
   readonly clock: Clock
-  /** Ports held at most; the networks that nobody asked for longest go first. */
+  /** Ports held at most; the networks that were not queried for longest go first. */
   readonly maxPorts: Count
 }
 
@@ -37,7 +37,7 @@ function partKey(part: Part): string {
   return part.kind === 'network' ? `network/${part.networkId}` : `router/${part.routerId}`
 }
 
-/** True when two tellings of a port differ in what identity depends on. */
+/** True when two reports of a port differ in what identity depends on. */
 function differs(one: Port, other: Port): boolean {
   return (
     one.networkId !== other.networkId ||
@@ -50,15 +50,15 @@ function differs(one: Port, other: Port): boolean {
   )
 }
 
-/** A port that is held, and the order of the last question that had left when it was told. */
+/** A port that is held, and the order of the last query that had left when it was reported. */
 interface Row extends NeutronPort {
   readonly order: number
 }
 
 /**
  * Parts of Neutron's ports, kept right by pushes and by fetching again. Deletions are final, as ids are never
- * given out twice; of two tellings the one with the higher revision counts, since pushes of several servers and answers
- * overtake each other. A part counts from the moment its question leaves: what is pushed before the answer comes is put into it then.
+ * given out twice; of two reports the one with the higher revision counts, since pushes of several servers and answers
+ * overtake each other. A part counts from the moment its query leaves: what is pushed before the answer comes is put into it then.
  * @see neutron/agent/resource_cache.py
  */
 export class PortCopy {
@@ -121,12 +121,12 @@ export class PortCopy {
     return found
   }
 
-  /** There is another connection: what was pushed over those before says nothing against what is fetched from now on. */
+  /** There is another connection: what was pushed over those before does not contradict what is fetched from now on. */
   beginEra(): void {
     this.#pushes.beginEra()
   }
 
-  /** A question for parts leaves. It ends with {@link merge} or {@link abandon}. */
+  /** A query for parts leaves. It ends with {@link merge} or {@link abandon}. */
   left(era: number): Cover {
     this.#lastOrder += 1
     const cover = { fetchedAt: this.#options.clock.now(), order: this.#lastOrder, era }
@@ -134,13 +134,13 @@ export class PortCopy {
     return cover
   }
 
-  /** A question that left has no answer. */
+  /** A query that left has no answer. */
   abandon(cover: Cover): void {
     this.#pushes.settled(cover)
   }
 
-  /** Takes in one push. @returns what whoever remembers answers must forget */
-  tell(event: PortEvent): readonly DirectoryChange[] {
+  /** Takes in one push. @returns what caches of answers must drop */
+  apply(event: PortEvent): readonly DirectoryChange[] {
     const isNews = this.#pushes.note(event)
     if (event.kind === 'deleted') {
       const held = this.#index.get(event.portId)
@@ -156,7 +156,7 @@ export class PortCopy {
   }
 
   /**
-   * Takes in all ports of some parts, as the answer to a question that {@link left} has them.
+   * Takes in all ports of some parts, as the answer to a query that {@link left} has them.
    * @returns what has changed against what was held of parts that were covered before
    */
   merge(
@@ -233,7 +233,7 @@ export class PortCopy {
     if (pushed !== undefined) {
       const { held } = pushed
       if (held === undefined) return undefined
-      // Without revisions a push that came after the question left counts more than what was fetched.
+      // Without revisions a push that came after the query left counts more than what was fetched.
       const isComparable = fetched.revision !== undefined && held.revision !== undefined
       const isLater = isComparable
         ? isOlder(fetched, held)
@@ -241,7 +241,7 @@ export class PortCopy {
       if (isLater) return held
     }
     if (before !== undefined) return isOlder(fetched, before) ? undefined : fetched
-    // A later question may have found that it is there no more.
+    // A later query may have found that it is there no more.
     const isGone = partsOf(fetched.port).some(
       (part) => (this.#coverOf(part)?.order ?? 0) > cover.order,
     )
@@ -265,7 +265,7 @@ export class PortCopy {
 
   /**
    * Never touches the part that was used last, however large it is. What is let go must be forgotten above too: of a port
-   * that is not held, a deletion does not tell where it was.
+   * that is not held, a deletion does not show where it was.
    */
   #evict(): readonly DirectoryChange[] {
     const changes: DirectoryChange[] = []

@@ -13,7 +13,7 @@ import type { PortEvent } from '../bus/versioned-object.ts'
 export interface Pushed {
   /** Absent when it was deleted. */
   readonly held?: NeutronPort
-  readonly toldAt: MonotonicMilliseconds
+  readonly reportedAt: MonotonicMilliseconds
   /** Of which connection the push came. */
   readonly era: number
 }
@@ -30,7 +30,7 @@ export function isOlder(one: NeutronPort, other: NeutronPort): boolean {
 
 /**
  * What was pushed lately, of whatever network. An answer that was read before a push may arrive after it, and whether a push concerns
- * a part that is being fetched is known only then: so all pushes are kept for as long as a question is under way, and a while longer.
+ * a part that is being fetched is known only then: so all pushes are kept for as long as a query is under way, and a while longer.
  */
 export class PushMemory {
   readonly #clock: Clock
@@ -48,18 +48,18 @@ export class PushMemory {
     this.#most = most
   }
 
-  /** Pushes that were sent meanwhile may be lost: those from before it say nothing against what is fetched from now on. */
+  /** Pushes that were sent meanwhile may be lost: those from before it do not contradict what is fetched from now on. */
   beginEra(): void {
     this.#era += 1
   }
 
-  /** A question leaves; what is pushed from now on is kept until it is {@link settled}. */
-  left(question: Cover): void {
-    this.#underWay.add(question)
+  /** A query leaves; what is pushed from now on is kept until it is {@link settled}. */
+  left(query: Cover): void {
+    this.#underWay.add(query)
   }
 
-  settled(question: Cover): void {
-    this.#underWay.delete(question)
+  settled(query: Cover): void {
+    this.#underWay.delete(query)
   }
 
   get(portId: PortId): Pushed | undefined {
@@ -68,7 +68,7 @@ export class PushMemory {
 
   /** True when a push is of the present connection and came after the time. */
   isSince(pushed: Pushed, since: MonotonicMilliseconds): boolean {
-    return pushed.era === this.#era && pushed.toldAt > since
+    return pushed.era === this.#era && pushed.reportedAt > since
   }
 
   /** Ports that exist, as pushed on the present connection after the time. */
@@ -85,20 +85,20 @@ export class PushMemory {
 
   /** @returns false for a push that was overtaken by a later one of the same port */
   note(event: PortEvent): boolean {
-    const toldAt = this.#clock.now()
+    const reportedAt = this.#clock.now()
     const era = this.#era
     if (event.kind === 'deleted') {
       this.#updates.delete(event.portId)
-      this.#append(this.#deletions, event.portId, { toldAt, era }, toldAt - deletionLife)
+      this.#append(this.#deletions, event.portId, { reportedAt, era }, reportedAt - deletionLife)
       return true
     }
     const { held } = event
     const { portId } = held.port
     const before = this.#updates.get(portId)?.held
     if (this.#deletions.has(portId) || (before !== undefined && isOlder(held, before))) return false
-    let oldest = toldAt - updateLife
+    let oldest = reportedAt - updateLife
     for (const { fetchedAt } of this.#underWay) oldest = Math.min(oldest, fetchedAt - updateLife)
-    this.#append(this.#updates, portId, { held, toldAt, era }, oldest)
+    this.#append(this.#updates, portId, { held, reportedAt, era }, oldest)
     return true
   }
 
@@ -110,11 +110,11 @@ export class PushMemory {
   ): void {
     pushes.delete(portId)
     pushes.set(portId, pushed)
-    for (const [oldest, { toldAt }] of pushes) {
-      const isKept = toldAt >= keptSince
+    for (const [oldest, { reportedAt }] of pushes) {
+      const isKept = reportedAt >= keptSince
       if (isKept && pushes.size <= this.#most) break
       pushes.delete(oldest)
-      if (isKept) this.#forgottenUntil = toldAt
+      if (isKept) this.#forgottenUntil = reportedAt
     }
   }
 }

@@ -72,7 +72,7 @@ export class PushTrust {
     if (this.#state === 'unproven') this.#state = 'unsupported'
   }
 
-  /** Changes were missed since nobody knows when: what is held counts from when it was fetched. */
+  /** Changes were missed since an unknown moment: what is held counts from when it was fetched. */
   restart(): void {
     this.#lastLive = undefined
     this.#era += 1
@@ -92,7 +92,7 @@ export class PushTrust {
     })
   }
 
-  /** Until when a cover is known to have been right, asked of nobody. */
+  /** Until when a cover is known to have been right without a query. */
   knownUntil(cover: Cover): MonotonicMilliseconds {
     if (this.isLive && cover.era === this.#era) return this.#options.clock.now()
     const last = this.#lastLive

@@ -1,10 +1,10 @@
 import type { Clock, Count, Milliseconds } from '../../../../lib/runtime/clock.ts'
 import type { PortId } from '../../../../lib/identity/ids.ts'
 
-/** Limits of {@link PushWatch}, and whom it tells. */
+/** Limits of {@link PushWatch}, and to whom it reports. */
 export interface PushWatchOptions {
   readonly clock: Clock
-  /** How long a push may take after its change was found by asking. */
+  /** How long a push may take after its change was found by a query. */
   readonly patience: Milliseconds
   /** Changes that are watched at a time. */
   readonly most: Count
@@ -12,8 +12,8 @@ export interface PushWatchOptions {
 }
 
 /**
- * Finds out whether changes are really told: one that was first seen by asking must be pushed soon after. A server whose
- * pushing thread has died is otherwise not to be told from a quiet one.
+ * Finds out whether changes are really reported: one that a query found first must be pushed soon after. A server whose
+ * pushing thread has died otherwise looks like a quiet one.
  */
 export class PushWatch {
   readonly #options: PushWatchOptions

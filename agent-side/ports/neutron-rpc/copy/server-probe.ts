@@ -7,7 +7,7 @@ import type { PushTrust } from './push-trust.ts'
 import { Backoff } from '../../../../lib/runtime/backoff.ts'
 import { remoteClass } from '../bus/rpc-client.ts'
 
-/** Whom {@link ServerProbe} asks and what it changes. */
+/** What {@link ServerProbe} queries and what it changes. */
 export interface ServerProbeOptions {
   readonly bus: Pick<NeutronBus, 'probe'>
   readonly trust: PushTrust
@@ -16,7 +16,7 @@ export interface ServerProbeOptions {
   readonly timeout: Milliseconds
   /** A port that exists. */
   readonly sample: () => PortId | undefined
-  /** Pushes were not heard until now: their version was not known. */
+  /** Pushes were not received until now: their version was not known. */
   readonly rebound: () => void
   /** What was found out may have changed how things stand. */
   readonly settled: () => void
@@ -25,7 +25,7 @@ export interface ServerProbeOptions {
 const firstRetry: Milliseconds = 1_000
 const lastRetry: Milliseconds = 60_000
 
-/** What a server says that has no versioned objects of ports, or does not let them be asked for. */
+/** The error of a server that has no versioned objects of ports, or does not let them be queried. */
 const lacking: ReadonlySet<string> = new Set([
   'NoSuchMethod',
   'UnsupportedVersion',
@@ -34,14 +34,14 @@ const lacking: ReadonlySet<string> = new Set([
   'CallbackNotFound',
 ])
 
-/** Finds out whether a Neutron server answers, and whether it pushes its ports in a version that is heard. */
+/** Finds out whether a Neutron server answers, and whether it pushes its ports in a version that is received. */
 export class ServerProbe {
   readonly #options: ServerProbeOptions
   #isServerSeen = false
   #isServerMissing = false
-  #lastProblem = 'not asked yet'
+  #lastProblem = 'not queried yet'
   #isUp = false
-  #isAsking = false
+  #isQuerying = false
   #retry: Cancel | undefined
   readonly #backoff = new Backoff(firstRetry, lastRetry)
 
@@ -49,12 +49,12 @@ export class ServerProbe {
     this.#options = options
   }
 
-  /** A server has answered, and no later question was left without answer. */
+  /** A server has answered, and no later query was left without answer. */
   get isServerSeen(): boolean {
     return this.#isServerSeen
   }
 
-  /** The last question was left without answer. */
+  /** The last query was left without answer. */
   get isServerMissing(): boolean {
     return this.#isServerMissing
   }
@@ -66,7 +66,7 @@ export class ServerProbe {
   begin(): void {
     this.#isUp = true
     this.#backoff.reset()
-    void this.#ask()
+    void this.#query()
   }
 
   end(): void {
@@ -81,12 +81,12 @@ export class ServerProbe {
     this.end()
   }
 
-  /** There is more to go by: ask now if something is still open. */
+  /** There is more to go by: query now if something is still open. */
   hurry(): void {
-    if (this.#options.trust.state === 'unproven' && !this.#isAsking) void this.#ask()
+    if (this.#options.trust.state === 'unproven' && !this.#isQuerying) void this.#query()
   }
 
-  /** A server has answered another question. */
+  /** A server has answered another query. */
   answered(): void {
     if (!this.#isUp) return
     this.#isServerSeen = true
@@ -94,7 +94,7 @@ export class ServerProbe {
     this.#backoff.reset()
   }
 
-  /** Another question failed: until something is answered, nothing says that a server lives. */
+  /** Another query failed: until something is answered, nothing shows that a server is alive. */
   failed(thrown: unknown): void {
     if (!this.#isUp) return
     if (remoteClass(thrown) !== undefined) {
@@ -107,9 +107,9 @@ export class ServerProbe {
     this.#later()
   }
 
-  async #ask(): Promise<void> {
-    if (this.#isAsking || !this.#isUp) return
-    this.#isAsking = true
+  async #query(): Promise<void> {
+    if (this.#isQuerying || !this.#isUp) return
+    this.#isQuerying = true
     this.#retry?.()
     this.#retry = undefined
     const { bus, trust, timeout, sample, rebound, settled, logger } = this.#options
@@ -123,7 +123,7 @@ export class ServerProbe {
         logger.warn({}, 'Servers push another version of ports than was listened for')
         rebound()
         trust.proven()
-      } else if (outcome === 'heard' && trust.era === era) trust.proven()
+      } else if (outcome === 'received' && trust.era === era) trust.proven()
       // Else a cloud without ports so far, or a port that is gone already.
       else if (sample() !== known) isOpen = true
     } catch (thrown) {
@@ -134,7 +134,7 @@ export class ServerProbe {
         trust.unsupported()
       } else if (className !== undefined && this.#isUp) this.#later()
     } finally {
-      this.#isAsking = false
+      this.#isQuerying = false
     }
     settled()
     if (isOpen || trust.era !== era) this.hurry()
@@ -142,6 +142,6 @@ export class ServerProbe {
 
   #later(): void {
     if (this.#retry !== undefined) return
-    this.#retry = this.#options.clock.schedule(this.#backoff.next(), () => void this.#ask())
+    this.#retry = this.#options.clock.schedule(this.#backoff.next(), () => void this.#query())
   }
 }

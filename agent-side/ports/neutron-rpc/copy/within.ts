@@ -25,7 +25,7 @@ export function within<Value>(work: Promise<Value>, limits: WaitLimits): Promise
     }
     const cancel = clock.schedule(limit, () => {
       leave()
-      const message = 'Cannot ask Neutron: no answer in time'
+      const message = 'Cannot query Neutron: no answer in time'
       reject(new MetadataError('directory_timeout', message, { details: { limit } }))
     })
     work.then(resolve, reject).finally(leave)

@@ -115,7 +115,7 @@ t.test('a Retry-After beyond the patience of a question fails at once', async (t
   t.ok(clock.now() - began < 1_000)
 })
 
-t.test('an answer that does not come is a directory_timeout after timeout_question', async (t) => {
+t.test('an answer that does not come is a directory_timeout after timeout_query', async (t) => {
   const { neutron, directory, clock, refusal } = await neutronRestSubject(t)
   const seen = new Promise<void>((resolve) => {
     neutron.intervene(() => {
@@ -238,7 +238,7 @@ t.test(
     neutron.intervene(undefined)
     await clock.advance(15_000)
     while (!directory.readiness().ready) await clock.advance(10)
-    t.ok(logged.includes('Neutron cannot be asked'))
+    t.ok(logged.includes('Neutron cannot be queried'))
     t.ok(logged.includes('Neutron answers again'))
   },
 )

@@ -176,7 +176,7 @@ class RpcWorld implements OrderedWorld {
       lastProblem: 'cut',
       start: () => undefined,
       close: () => atOnce,
-      probe: () => Promise.resolve('heard'),
+      probe: () => Promise.resolve('received'),
       getPorts: (filters) =>
         new Promise((answer, fail) => {
           this.#asked += 1

@@ -10,7 +10,7 @@ function start(interval = 2_000) {
   const pulse = new BrokerPulse({ clock, interval })
   const begin = (): void =>
     pulse.begin({
-      ask: () => new Promise<void>((resolve) => questions.push(resolve)),
+      probe: () => new Promise<void>((resolve) => questions.push(resolve)),
       silent: (since) => silences.push(since),
       back: () => (seen.back += 1),
       gone: () => (seen.gone += 1),

@@ -40,8 +40,8 @@ function opened(clock = new FakeClock(100_000)): {
 t.test('A push that was overtaken by its deletion brings no port back', async (t) => {
   const { copy, cover } = opened()
   copy.merge([plain], [held(1, '10.0.0.10', 1)], cover())
-  t.strictSame(copy.tell({ kind: 'deleted', portId: portId(1) }), [plain])
-  t.strictSame(copy.tell({ kind: 'updated', held: held(1, '10.0.0.10', 9) }), [])
+  t.strictSame(copy.apply({ kind: 'deleted', portId: portId(1) }), [plain])
+  t.strictSame(copy.apply({ kind: 'updated', held: held(1, '10.0.0.10', 9) }), [])
   t.strictSame(found(copy, '10.0.0.10'), [])
 })
 
@@ -51,7 +51,7 @@ t.test('A fetch that was answered before a deletion brings no port back', async 
   copy.merge([plain], [held(1, '10.0.0.10', 1)], early)
   const asked = cover()
   await clock.advance(5)
-  copy.tell({ kind: 'deleted', portId: portId(1) })
+  copy.apply({ kind: 'deleted', portId: portId(1) })
   copy.merge([plain], [held(1, '10.0.0.10', 1)], asked)
   t.strictSame(found(copy, '10.0.0.10'), [])
 })
@@ -59,9 +59,9 @@ t.test('A fetch that was answered before a deletion brings no port back', async 
 t.test('Of two tellings the higher revision counts, in whatever order they come', async (t) => {
   const { copy, cover } = opened()
   copy.merge([plain], [held(1, '10.0.0.10', 5)], cover())
-  t.strictSame(copy.tell({ kind: 'updated', held: held(1, '10.0.0.66', 4) }), [])
+  t.strictSame(copy.apply({ kind: 'updated', held: held(1, '10.0.0.66', 4) }), [])
   t.strictSame(found(copy, '10.0.0.66'), [])
-  copy.tell({ kind: 'updated', held: held(1, '10.0.0.11', 6) })
+  copy.apply({ kind: 'updated', held: held(1, '10.0.0.11', 6) })
   t.strictSame(found(copy, '10.0.0.10'), [], 'the old address is gone at once')
   copy.merge([plain], [held(1, '10.0.0.10', 5)], cover())
   t.strictSame(found(copy, '10.0.0.11'), [portId(1)], 'nor does a late fetch count')
@@ -72,7 +72,7 @@ t.test('Without revisions a push during the fetch counts more than its answer', 
   copy.merge([plain], [held(1, '10.0.0.10')], cover())
   const asked = cover()
   await clock.advance(5)
-  copy.tell({ kind: 'updated', held: held(1, '10.0.0.11') })
+  copy.apply({ kind: 'updated', held: held(1, '10.0.0.11') })
   copy.merge([plain], [held(1, '10.0.0.10')], asked)
   t.strictSame(found(copy, '10.0.0.11'), [portId(1)])
   await clock.advance(10_000)
@@ -83,7 +83,7 @@ t.test('Without revisions a push during the fetch counts more than its answer', 
 t.test('A port that was just pushed survives a fetch from a database that lags', async (t) => {
   const { copy, clock, cover } = opened()
   copy.merge([plain], [], cover())
-  copy.tell({ kind: 'updated', held: held(1, '10.0.0.10', 1) })
+  copy.apply({ kind: 'updated', held: held(1, '10.0.0.10', 1) })
   await clock.advance(1_000)
   copy.merge([plain], [], cover())
   t.strictSame(found(copy, '10.0.0.10'), [portId(1)])
@@ -103,7 +103,7 @@ t.test('A first fetch changes nothing that anybody could remember', async (t) =>
 
 t.test('Pushes of networks that are not held are told and not kept', async (t) => {
   const { copy } = opened()
-  t.strictSame(copy.tell({ kind: 'updated', held: held(1, '10.0.0.10', 1) }), [plain])
+  t.strictSame(copy.apply({ kind: 'updated', held: held(1, '10.0.0.10', 1) }), [plain])
   t.equal(copy.size, 0)
 })
 
@@ -111,11 +111,11 @@ t.test('A router gains and loses a network by pushes of its interfaces', async (
   const { copy, cover } = opened()
   copy.merge([router], [], cover())
   t.strictSame(networksOf(copy.interfacesOf(routerId(1))), [])
-  t.strictSame(copy.tell({ kind: 'updated', held: interfaceOf(7) }), [plain, router])
+  t.strictSame(copy.apply({ kind: 'updated', held: interfaceOf(7) }), [plain, router])
   t.strictSame(networksOf(copy.interfacesOf(routerId(1))), [networks.plain])
   const freed = { ...interfaceOf(7), revision: 2 }
   const { instanceId: _, ...port } = freed.port
-  t.strictSame(copy.tell({ kind: 'updated', held: { port, revision: 2 } }), [plain, router])
+  t.strictSame(copy.apply({ kind: 'updated', held: { port, revision: 2 } }), [plain, router])
   t.strictSame(networksOf(copy.interfacesOf(routerId(1))), [])
 })
 
@@ -150,6 +150,6 @@ t.test('Everything fetched covers each network and router', async (t) => {
   t.ok(copy.cover(router))
   t.strictSame(networksOf(copy.interfacesOf(routerId(1))), [networks.plain])
   t.strictSame([...copy.all()].length, 2)
-  copy.tell({ kind: 'updated', held: held(3, '10.0.0.13', 1) })
+  copy.apply({ kind: 'updated', held: held(3, '10.0.0.13', 1) })
   t.strictSame(found(copy, '10.0.0.13'), [portId(3)])
 })
