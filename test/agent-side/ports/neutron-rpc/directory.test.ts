@@ -593,7 +593,7 @@ function tests(rabbit: RabbitMq): void {
     'A broker that takes no messages is no broker, since servers cannot push either',
     async (t) => {
       const { directory, changes, server } = await warm(t, {
-        config: { reportInterval: 50, timeoutQuery: 100 },
+        config: { reportInterval: 50, timeoutQuery: 1_000 },
       })
       // The broker tells only those who publish.
       const told = until(() => directory.readiness().detail.includes('takes no messages'))
