@@ -16,7 +16,7 @@ import { identityFromName, isSameIdentity, type NamespaceIdentity } from '../nam
 import type { FoundNamespace } from '../netns/discover.ts'
 import { namespaceKeyOf, type NamespaceKey } from '../netns/namespace-handle.ts'
 import { listListeningRows } from '../netns/port-holder.ts'
-import { commandLineOf, startTimeOf } from '../linux/process-identity.ts'
+import { commandLineOf, descriptorsOf, startTimeOf } from '../linux/process-identity.ts'
 
 /** A running haproxy with a configuration of Neutron's. */
 export interface NeutronHaproxy {
@@ -116,17 +116,7 @@ function contradictionOf(netns: string, identity: NamespaceIdentity): string | u
 /** The descriptors of a process that listen for TCP connections in the namespace it lives in. */
 export function listeningDescriptorsOf(pid: number): number[] {
   const links = new Set(listListeningRows(pid).map(({ inode }) => `socket:[${inode}]`))
-  return readdirSync(`/proc/${pid}/fd`)
-    .map(Number)
-    .filter((fd) => links.has(linkOf(`/proc/${pid}/fd/${fd}`) ?? ''))
-}
-
-function linkOf(path: string): string | undefined {
-  try {
-    return readlinkSync(path)
-  } catch {
-    return undefined
-  }
+  return descriptorsOf(pid).flatMap(([fd, link]) => (links.has(link) ? [fd] : []))
 }
 
 /** What Neutron's agents put into the environment of what they start. */

@@ -7,7 +7,7 @@ import { HandedSockets } from '../linux/socket-passing.ts'
 import type { Attachment } from '../namespaces/plan-attachments.ts'
 import type { Listeners } from '../namespaces/listeners.ts'
 import type { FoundNamespace } from '../netns/discover.ts'
-import { linux, listenSocket, setSocketOption } from '../linux/libc.ts'
+import { listenSocket } from '../linux/libc.ts'
 import type { OpenedListener } from '../netns/listen-in.ts'
 import { listeningSocketOf, type ListeningSocket } from '../netns/listening-socket.ts'
 import type { NamespaceKey } from '../netns/namespace-handle.ts'
@@ -22,6 +22,7 @@ import {
   type ClaimRules,
 } from './claimed-attachments.ts'
 import type { ControlAnswer, ControlRequest } from './control-message.ts'
+import { saveSyn } from '../netns/listen-in.ts'
 import { ControlServer } from './control-server.ts'
 
 export interface NamespaceGrantsOptions {
@@ -193,13 +194,4 @@ function boundText(
     tcpPort,
     ...(interfaceIndex !== 0 && { interface: onInterface }),
   })
-}
-
-function saveSyn(fd: number): boolean {
-  try {
-    setSocketOption(fd, linux.IPPROTO_TCP, linux.TCP_SAVE_SYN, 2)
-    return true
-  } catch {
-    return false
-  }
 }

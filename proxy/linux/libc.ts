@@ -19,6 +19,11 @@ export class SystemCallError extends Error {
   }
 }
 
+/** True for a system call that failed with `errnoName`. */
+export function isErrno(cause: unknown, errnoName: string): cause is SystemCallError {
+  return cause instanceof SystemCallError && cause.errnoName === errnoName
+}
+
 /** Of two names for one number the first: EAGAIN, not EWOULDBLOCK. */
 const errnoNames: ReadonlyMap<number, string> = new Map(
   Object.entries(constants.errno)
@@ -238,7 +243,7 @@ export function connectSocket(fd: number, address: Uint8Array): void {
   try {
     bindings().call('connect', fd, address, address.length)
   } catch (cause) {
-    if (!(cause instanceof SystemCallError) || cause.errnoName !== 'EINPROGRESS') throw cause
+    if (!isErrno(cause, 'EINPROGRESS')) throw cause
   }
 }
 

@@ -1,5 +1,5 @@
 /** Which process is this, told apart from a later one with the same number? */
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 /**
  * When a process started, in the kernel's clock ticks since boot.
@@ -27,4 +27,20 @@ export function commandLineOf(pid: number): string[] {
   } catch {
     return []
   }
+}
+
+/** What a link of `/proc` names: `socket:[1234]`, `net:[4026531840]`. @returns `undefined` when it is gone, or not ours to read */
+export function procLink(path: string): string | undefined {
+  try {
+    return readlinkSync(path)
+  } catch {
+    return undefined
+  }
+}
+
+/** The descriptors of a process and what each is, `socket:[1234]`. @throws NodeJS.ErrnoException when it is gone, or not ours to read */
+export function descriptorsOf(pid: number): readonly (readonly [fd: number, link: string])[] {
+  return readdirSync(`/proc/${pid}/fd`).map(
+    (fd) => [Number(fd), procLink(`/proc/${pid}/fd/${fd}`) ?? ''] as const,
+  )
 }

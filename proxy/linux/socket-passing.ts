@@ -2,10 +2,9 @@
 import { closeSync, lstatSync, unlinkSync } from 'node:fs'
 import type { Count } from '../../lib/runtime/clock.ts'
 import { receiveDescriptors, sendDescriptors } from './descriptor-messages.ts'
-import { callLibc, connectSocket, linux, openSocket } from './libc.ts'
-import { listenForDescriptors } from './descriptor-socket.ts'
+import { callLibc, linux } from './libc.ts'
+import { connectUnix, listenForDescriptors } from './unix-socket.ts'
 import { peerOfDescriptor } from './peer-credentials.ts'
-import { unixAddress } from './unix-address.ts'
 
 /** The socket for descriptors that belongs to a control socket. */
 export function handedSocketsPath(controlSocket: string): string {
@@ -78,9 +77,8 @@ export class HandedSockets {
  * @throws {SystemCallError} when no proxy listens
  */
 export function handSockets(controlSocket: string, fds: readonly number[]): () => void {
-  const connection = openSocket(linux.AF_UNIX, linux.SOCK_SEQPACKET)
+  const connection = connectUnix(handedSocketsPath(controlSocket), linux.SOCK_SEQPACKET)
   try {
-    connectSocket(connection, unixAddress(handedSocketsPath(controlSocket)))
     sendDescriptors(connection, fds)
   } catch (cause) {
     closeSync(connection)

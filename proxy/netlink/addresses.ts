@@ -5,7 +5,7 @@ import {
   parseIpAddress,
   type IpAddress,
 } from '../../lib/identity/ip-address.ts'
-import { linux, SystemCallError } from '../linux/libc.ts'
+import { linux, isErrno } from '../linux/libc.ts'
 import { netlinkAttribute, netlinkAttributes, type NetlinkSocket } from './netlink.ts'
 
 /** One address of one interface. */
@@ -106,7 +106,7 @@ export function addAddress(
   try {
     socket.request('RTM_NEWADDR', route.newAddress, bytes, 'create')
   } catch (cause) {
-    if (!(cause instanceof SystemCallError) || cause.errnoName !== 'EEXIST') throw cause
+    if (!isErrno(cause, 'EEXIST')) throw cause
   }
 }
 
@@ -120,6 +120,6 @@ export function removeAddress(
   try {
     socket.request('RTM_DELADDR', route.deleteAddress, body(linkIndex, address, prefix))
   } catch (cause) {
-    if (!(cause instanceof SystemCallError) || cause.errnoName !== 'EADDRNOTAVAIL') throw cause
+    if (!isErrno(cause, 'EADDRNOTAVAIL')) throw cause
   }
 }

@@ -1,7 +1,7 @@
 /** Which interfaces are in the current namespace, and how are they made and changed? System calls only, so all of it may run inside a window. */
 import type { Count } from '../../lib/runtime/clock.ts'
 import { macAddressFromBytes, type MacAddress } from '../../lib/identity/mac-address.ts'
-import { SystemCallError } from '../linux/libc.ts'
+import { SystemCallError, isErrno } from '../linux/libc.ts'
 import { netlinkAttribute, netlinkAttributes, type NetlinkSocket } from './netlink.ts'
 
 /** An interface as the kernel describes it. */
@@ -79,7 +79,7 @@ export function findLink(socket: NetlinkSocket, name: string): Link | undefined 
       if (type === route.newLink) found = readLink(payload)
     })
   } catch (cause) {
-    if (cause instanceof SystemCallError && cause.errnoName === 'ENODEV') return undefined
+    if (isErrno(cause, 'ENODEV')) return undefined
     throw cause
   }
   return found
@@ -213,7 +213,7 @@ export function deleteLink(socket: NetlinkSocket, index: number): void {
   try {
     socket.request('RTM_DELLINK', route.deleteLink, header(index))
   } catch (cause) {
-    if (!(cause instanceof SystemCallError) || cause.errnoName !== 'ENODEV') throw cause
+    if (!isErrno(cause, 'ENODEV')) throw cause
   }
 }
 
@@ -241,7 +241,7 @@ export function deleteLinks(socket: NetlinkSocket, indexes: readonly number[]): 
       socket.request('RTM_NEWLINK', route.newLink, body)
       isEmpty = false
     } catch (cause) {
-      if (!(cause instanceof SystemCallError) || cause.errnoName !== 'ENODEV') throw cause
+      if (!isErrno(cause, 'ENODEV')) throw cause
     }
   }
   if (isEmpty) return

@@ -12,6 +12,7 @@ import {
   openSocket,
   setSocketOption,
   SystemCallError,
+  isErrno,
 } from '../linux/libc.ts'
 import type { NamespaceHandle } from './namespace-handle.ts'
 import { tcpAddressText, type TcpAddress } from '../../lib/identity/tcp-address.ts'
@@ -277,8 +278,8 @@ function sendAtOnce(fd: number): void {
   setSocketOption(fd, linux.IPPROTO_TCP, linux.TCP_NODELAY, 1)
 }
 
-/** @returns whether the SYN is kept */
-function saveSyn(fd: number): boolean {
+/** Has the kernel keep the first packet of each connection. @returns whether it does */
+export function saveSyn(fd: number): boolean {
   try {
     // 2 keeps the link header too. Older kernels know only 1, which holds no MAC.
     setSocketOption(fd, linux.IPPROTO_TCP, linux.TCP_SAVE_SYN, 2)
@@ -297,8 +298,4 @@ function boundText({ address, tcpPort, interfaceIndex }: Binding): string {
 function whyFailed(cause: unknown): string {
   if (cause instanceof SystemCallError) return cause.errnoName
   return cause instanceof Error ? cause.message : String(cause)
-}
-
-function isErrno(cause: unknown, errnoName: string): boolean {
-  return cause instanceof SystemCallError && cause.errnoName === errnoName
 }

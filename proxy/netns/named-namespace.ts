@@ -8,7 +8,7 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { callLibc, SystemCallError } from '../linux/libc.ts'
+import { callLibc, isErrno } from '../linux/libc.ts'
 import { setLink, findLink } from '../netlink/links.ts'
 import { NetlinkSocket } from '../netlink/netlink.ts'
 import type { NamespaceWindow } from './window.ts'
@@ -88,10 +88,6 @@ function share(folder: string): void {
     callLibc('mount', folder, folder, 'none', bind | recursive, 0)
     callLibc('mount', '', folder, 'none', shared | recursive, 0)
   }
-}
-
-function isErrno(cause: unknown, errnoName: string): boolean {
-  return cause instanceof SystemCallError && cause.errnoName === errnoName
 }
 
 /**

@@ -1,8 +1,8 @@
 /** Which process listens where we wanted to? Asked when a bind fails, so that the operator need not search. */
-import { closeSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readSync } from 'node:fs'
 import type { Clock, Milliseconds } from '../../lib/runtime/clock.ts'
 import { terminalText } from '../../lib/observe/text-table.ts'
-import { commandLineOf } from '../linux/process-identity.ts'
+import { commandLineOf, descriptorsOf, procLink } from '../linux/process-identity.ts'
 import { openNamespace, type NamespaceKey } from './namespace-handle.ts'
 import type { NamespaceWindow } from './window.ts'
 
@@ -115,7 +115,7 @@ function groupByNamespace(): Map<string, number[]> {
   const groups = new Map<string, number[]>()
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue
-    const link = linkOf(`/proc/${name}/ns/net`)
+    const link = procLink(`/proc/${name}/ns/net`)
     if (link === undefined) continue
     const group = groups.get(link)
     if (group === undefined) groups.set(link, [Number(name)])
@@ -126,20 +126,9 @@ function groupByNamespace(): Map<string, number[]> {
 
 function holdsOne(pid: number, links: ReadonlySet<string>): boolean {
   try {
-    return readdirSync(`/proc/${pid}/fd`).some((fd) => {
-      const link = linkOf(`/proc/${pid}/fd/${fd}`)
-      return link !== undefined && links.has(link)
-    })
+    return descriptorsOf(pid).some(([, link]) => links.has(link))
   } catch {
     return false
-  }
-}
-
-function linkOf(path: string): string | undefined {
-  try {
-    return readlinkSync(path)
-  } catch {
-    return undefined
   }
 }
 

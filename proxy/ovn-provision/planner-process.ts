@@ -10,14 +10,10 @@ import type {
 import { causeText } from '../../lib/runtime/errors.ts'
 import type { NetworkId } from '../../lib/identity/ids.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
-import {
-  readOvsdbTlsFiles,
-  type OvsdbEndpoint,
-  type OvsdbTlsFiles,
-} from '../../lib/ovsdb/endpoint.ts'
+import { readOvsdbTlsFiles, type OvsdbTlsFiles } from '../../lib/ovsdb/endpoint.ts'
 import { Backoff } from '../../lib/runtime/backoff.ts'
-import { connectSocket, linux, openSocket } from '../linux/libc.ts'
-import { unixAddress } from '../linux/unix-address.ts'
+import { linux } from '../linux/libc.ts'
+import { connectUnix } from '../linux/unix-socket.ts'
 import { SupervisedChild } from '../supervisor/supervised-child.ts'
 import type { UnprivilegedProgram } from '../privileges/start-unprivileged.ts'
 import type { NetworkPlan } from './shared/network-plan.ts'
@@ -182,7 +178,7 @@ export class PlannerProcess {
     const endpoint = place === 'local' ? config.local : config.southbound[place]
     try {
       if (endpoint?.kind === 'unix') {
-        const fd = connectUnix(endpoint)
+        const fd = connectUnix(endpoint.path, linux.SOCK_STREAM | linux.SOCK_NONBLOCK)
         try {
           running.child.sendDescriptors([fd])
         } finally {
@@ -199,17 +195,5 @@ export class PlannerProcess {
 
   #tell({ child }: Running, message: ToPlanner): void {
     child.send(message)
-  }
-}
-
-/** @throws {SystemCallError} ENOENT, ECONNREFUSED, EACCES, or EAGAIN when too many wait there already */
-function connectUnix({ path }: OvsdbEndpoint & { readonly kind: 'unix' }): number {
-  const fd = openSocket(linux.AF_UNIX, linux.SOCK_STREAM | linux.SOCK_NONBLOCK)
-  try {
-    connectSocket(fd, unixAddress(path))
-    return fd
-  } catch (cause) {
-    closeSync(fd)
-    throw cause
   }
 }

@@ -1,6 +1,6 @@
 /** What may the programs that the supervisor starts do? Nothing. */
 import { readdirSync, readFileSync } from 'node:fs'
-import { callLibc, SystemCallError } from '../linux/libc.ts'
+import { callLibc, isErrno } from '../linux/libc.ts'
 
 /** @see linux/prctl.h, linux/securebits.h, linux/capability.h */
 const control = {
@@ -40,7 +40,7 @@ export function restrictChildren(workersChangeUser: boolean): boolean {
       callLibc('prctl', control.setSecureBits, control.noRoot | control.noRootLocked, 0, 0, 0)
     }
   } catch (cause) {
-    if (cause instanceof SystemCallError && cause.errnoName === 'EPERM') return false
+    if (isErrno(cause, 'EPERM')) return false
     throw cause
   }
   return true
@@ -55,7 +55,7 @@ function limitBoundingSet(kept: readonly number[]): void {
     try {
       callLibc('prctl', control.dropFromBoundingSet, capability, 0, 0, 0)
     } catch (cause) {
-      if (cause instanceof SystemCallError && cause.errnoName === 'EINVAL') return
+      if (isErrno(cause, 'EINVAL')) return
       throw cause
     }
   }

@@ -3,7 +3,7 @@ import { closeSync, fstatSync } from 'node:fs'
 import type { Cancel, Clock, Milliseconds } from '../../lib/runtime/clock.ts'
 import { causeText } from '../../lib/runtime/errors.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
-import { callLibc, linux, SystemCallError } from '../linux/libc.ts'
+import { callLibc, linux, isErrno } from '../linux/libc.ts'
 import { notifyService } from '../linux/sd-notify.ts'
 
 /** Where descriptors of a service manager begin. */
@@ -117,7 +117,7 @@ export class ServiceStore {
         else notifyService(notifySocket, `FDSTORE=1\nFDPOLL=0\nFDNAME=${name}`, [fd])
         this.#unsaid.delete(name)
       } catch (cause) {
-        if (cause instanceof SystemCallError && cause.errnoName === 'EAGAIN') {
+        if (isErrno(cause, 'EAGAIN')) {
           this.#cancelSend = clock.schedule(sendAgain, () => {
             this.#cancelSend = undefined
             this.#send()

@@ -3,7 +3,7 @@ import { closeSync, lstatSync, renameSync, rmSync, unlinkSync } from 'node:fs'
 import type { Clock, Count, Milliseconds } from '../../lib/runtime/clock.ts'
 import { causeText } from '../../lib/runtime/errors.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
-import { listenForDescriptors } from '../linux/descriptor-socket.ts'
+import { listenForDescriptors } from '../linux/unix-socket.ts'
 import type { TakeoverSocket } from '../supervisor/worker-process.ts'
 import { isListenedAt, releaseOrphans } from './takeover.ts'
 

@@ -1,13 +1,13 @@
 /** How does a new proxy take everything over from workers whose opener has died? */
-import { closeSync, lstatSync, readFileSync, unlinkSync } from 'node:fs'
+import { lstatSync, readFileSync, unlinkSync } from 'node:fs'
 import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
 import { causeText } from '../../lib/runtime/errors.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
 import { descriptorsPerMessage, receiveDescriptors } from '../linux/descriptor-messages.ts'
-import { connectSocket, linux, openSocket, sendBytes, SystemCallError } from '../linux/libc.ts'
+import { linux, sendBytes, isErrno } from '../linux/libc.ts'
 import { closeConversation, dropDescriptors } from '../netns/close-received.ts'
 import { peerOfDescriptor } from '../linux/peer-credentials.ts'
-import { unixAddress } from '../linux/unix-address.ts'
+import { connectUnix } from '../linux/unix-socket.ts'
 import { orphanWords } from '../worker/process/serve-after-crash.ts'
 
 export interface OrphansOptions {
@@ -162,16 +162,9 @@ export function isListenedAt(path: string): boolean {
 
 /** @returns `undefined` where nobody listens, `later` where too many wait */
 function connected(path: string): number | 'later' | undefined {
-  const fd = openSocket(linux.AF_UNIX, linux.SOCK_SEQPACKET | linux.SOCK_NONBLOCK)
   try {
-    connectSocket(fd, unixAddress(path))
-    return fd
+    return connectUnix(path, linux.SOCK_SEQPACKET | linux.SOCK_NONBLOCK)
   } catch (cause) {
-    closeSync(fd)
     return isErrno(cause, 'EAGAIN') ? 'later' : undefined
   }
-}
-
-function isErrno(cause: unknown, errnoName: string): boolean {
-  return cause instanceof SystemCallError && cause.errnoName === errnoName
 }

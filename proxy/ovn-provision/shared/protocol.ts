@@ -1,7 +1,8 @@
 /** What do the supervisor and the planner send each other? One JSON value a line; descriptors travel beside it. */
-import type { Bytes, Count, Milliseconds } from '../../../lib/runtime/clock.ts'
+import type { Count } from '../../../lib/runtime/clock.ts'
 import type { NetworkId } from '../../../lib/identity/ids.ts'
 import type { LogLevel } from '../../../lib/runtime/log.ts'
+import type { OvsdbLimits } from '../../../lib/ovsdb/client-options.ts'
 import type { OvsdbEndpoint, OvsdbTlsMaterial } from '../../../lib/ovsdb/endpoint.ts'
 import { parseNetworkUuid, readNetworkPlan, type NetworkPlan } from './network-plan.ts'
 
@@ -16,16 +17,7 @@ export interface PlannerConfig {
   readonly bridge: string
   /** Absent: `external_ids:system-id`. */
   readonly chassis?: string
-  readonly limits: {
-    readonly connect: Milliseconds
-    readonly copy: Milliseconds
-    readonly answer: Milliseconds
-    readonly probeInterval: Milliseconds
-    readonly probeTimeout: Milliseconds
-    readonly retryFirst: Milliseconds
-    readonly retryLongest: Milliseconds
-    readonly messageBytes: Bytes
-  }
+  readonly limits: OvsdbLimits
 }
 
 /** Which server is meant: the local one, or the southbound one of that number. */
