@@ -202,7 +202,9 @@ function tests(rabbit: RabbitMq): void {
 
   t.test('While the broker is away answers age, and end at max_stale', async (t) => {
     const clock = new FakeClock()
-    const { directory, relay } = await warm(t, { clock, config: { maxStale: 60_000 } })
+    const { directory, relay, metric } = await warm(t, { clock, config: { maxStale: 60_000 } })
+    t.equal(await metric('confirmed'), 1)
+    t.equal(await metric('answers_total', { from: 'stale_copy' }), 0)
     await clock.advance(5_000)
     await relay.cut()
     await until(() => !directory.readiness().ready)
@@ -212,6 +214,8 @@ function tests(rabbit: RabbitMq): void {
     const answer = await directory.findPorts(plainQuery, asked)
     t.equal(answer.asOf, left, 'right until the broker was lost')
     t.equal(answer.ports.length, 1)
+    t.equal(await metric('answers_total', { from: 'stale_copy' }), 1)
+    t.equal(await metric('confirmed'), 0)
     await clock.advance(2_000)
     t.equal((await refusal(find(directory, plainQuery, 'cached')))?.code, 'directory_unavailable')
   })
