@@ -49,7 +49,7 @@ export function statusOf(
         servedScopes: parts.fence?.status ?? { state: 'off' },
       }),
       upstreams: upstreams.all.map(upstreamStatus),
-      cache: { ...resolver.cacheSize, openQuestions: resolver.openQuestions },
+      cache: { ...resolver.cacheSize, openQueries: resolver.openQueries },
       compute: { limit: limit.value, running: gate.running, waiting: gate.waiting },
       rateLimit: {
         enabled: rateLimits.settings.isEnabled,

@@ -21,7 +21,7 @@ import type { FenceObserver, FenceStatus, WaitOutcome } from '../served-scopes/f
 export interface MeasuredParts {
   readonly resolver: {
     readonly cacheSize: { readonly found: Count; readonly refused: Count }
-    readonly openQuestions: Count
+    readonly openQueries: Count
   }
   readonly upstreams: {
     readonly all: readonly {
@@ -55,7 +55,7 @@ export class AgentMetrics implements ResolverObserver, ComputeObserver, FenceObs
   readonly #unreadCutOff: Counter<'why'>
   readonly #scopeWaits: Counter<'outcome'>
   readonly #resolveSeconds: Histogram
-  readonly #questions: Counter<'question' | 'freshness'>
+  readonly #queries: Counter<'query' | 'freshness'>
   readonly #cache: Counter<'outcome'>
   readonly #fenced: Counter
   readonly #defects: Counter
@@ -114,10 +114,10 @@ export class AgentMetrics implements ResolverObserver, ComputeObserver, FenceObs
       buckets: latencyBuckets,
       registers,
     })
-    this.#questions = new Counter({
-      name: `${prefix}_directory_questions_total`,
-      help: 'Questions to the port directory, which may answer them from a copy of its own.',
-      labelNames: ['question', 'freshness'],
+    this.#queries = new Counter({
+      name: `${prefix}_directory_queries_total`,
+      help: 'Queries of the resolver to the port directory, which may answer them from a copy of its own.',
+      labelNames: ['query', 'freshness'],
       registers,
     })
     this.#cache = new Counter({
@@ -179,11 +179,8 @@ export class AgentMetrics implements ResolverObserver, ComputeObserver, FenceObs
       made.set({ kind: 'found' }, found)
       made.set({ kind: 'refused' }, refused)
     })
-    gauge(
-      'open_questions',
-      'Lookup keys that the port directory is being asked about.',
-      [],
-      (made) => made.set(parts.resolver.openQuestions),
+    gauge('open_queries', 'Lookup keys that the port directory is being asked about.', [], (made) =>
+      made.set(parts.resolver.openQueries),
     )
     gauge('directory_ready', '1 when the port directory is ready.', [], (made) =>
       made.set(parts.directory.readiness().ready ? 1 : 0),
@@ -283,8 +280,8 @@ export class AgentMetrics implements ResolverObserver, ComputeObserver, FenceObs
     this.#cache.inc({ outcome: 'hit' })
   }
 
-  asked(question: 'networks' | 'ports', freshness: Freshness): void {
-    this.#questions.inc({ question, freshness })
+  asked(query: 'networks' | 'ports', freshness: Freshness): void {
+    this.#queries.inc({ query, freshness })
   }
 
   staleAnswerFenced(): void {

@@ -71,8 +71,8 @@ export async function statusPage(
       ${directory.detail}
     </p>
     <p>
-      Remembered: ${cache.found} identities, ${cache.refused} refusals; ${cache.openQuestions}
-      questions open.
+      Remembered: ${cache.found} identities, ${cache.refused} refusals; ${cache.openQueries} queries
+      open.
     </p>
     <h2>Compute upstreams</h2>
     <p>

@@ -26,7 +26,7 @@ export interface AgentStatus {
   /** Which scopes workers of this host may ask for. Absent where no worker of this host connects. */
   readonly servedScopes?: FenceStatus | { readonly state: 'off' }
   readonly upstreams: readonly UpstreamStatus[]
-  readonly cache: { readonly found: Count; readonly refused: Count; readonly openQuestions: Count }
+  readonly cache: { readonly found: Count; readonly refused: Count; readonly openQueries: Count }
   /** Requests to compute: how many may run, how many do, how many wait for their turn. */
   readonly compute: { readonly limit: Count; readonly running: Count; readonly waiting: Count }
   readonly rateLimit: {

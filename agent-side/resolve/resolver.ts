@@ -117,7 +117,7 @@ export class Resolver {
     return this.#cache.size
   }
 
-  get openQuestions(): Count {
+  get openQueries(): Count {
     return this.#flights.size
   }
 

@@ -89,7 +89,7 @@ export class SingleFlight<Value> {
     if (this.#flights.size < max && ofGroup < maxPerGroup) return
     throw new MetadataError('overloaded', 'Cannot ask the port directory: too many questions', {
       retryAfter: 1 + Math.floor(Math.random() * longestRetryAfter),
-      details: { openQuestions: this.#flights.size, group, ofGroup },
+      details: { openQueries: this.#flights.size, group, ofGroup },
     })
   }
 

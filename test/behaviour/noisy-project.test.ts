@@ -222,7 +222,7 @@ t.test('a network that invents addresses leaves the port directory to the others
 
   const asked = guests[0]!.ask(agent)
   // The other network has its question beside the ten.
-  while ((await agent.agent.status()).cache.openQuestions < 11) {
+  while ((await agent.agent.status()).cache.openQueries < 11) {
     await new Promise((resolve) => setImmediate(resolve))
   }
   release()

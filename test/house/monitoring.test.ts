@@ -29,7 +29,7 @@ const read = (path: string): string => readFileSync(join(projectRoot, path), 'ut
 /** Every metric that either daemon can export, from the registries they use. */
 function exportedMetrics(): ReadonlyMap<string, Exported> {
   const agent = createRegistry()
-  const resolver = { cacheSize: { found: 0, refused: 0 }, openQuestions: 0 }
+  const resolver = { cacheSize: { found: 0, refused: 0 }, openQueries: 0 }
   const metrics = new AgentMetrics(agent)
   metrics.watch({
     resolver,

@@ -311,7 +311,7 @@ t.test('resolve() does not wait for ever', async (t) => {
   const answer = codeOf(ask(resolver, key(0xa)))
   await clock.advance(10_000)
   t.equal(await answer, 'directory_timeout')
-  t.equal(resolver.openQuestions, 0)
+  t.equal(resolver.openQueries, 0)
 })
 
 t.test('resolve() lets one asker leave and the others stay', async (t) => {
@@ -340,7 +340,7 @@ t.test('resolve() gives a question up when every asker has left', async (t) => {
   leaving.cancel(new Error('The guest left'))
   await left
   t.equal(signals[0]?.aborted, true)
-  t.equal(resolver.openQuestions, 0)
+  t.equal(resolver.openQueries, 0)
 })
 
 t.test('resolve() refuses more open questions than it may hold', async (t) => {
