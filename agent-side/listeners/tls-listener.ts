@@ -208,7 +208,7 @@ export class TlsListener implements Part {
 
   #listen(): NetServer {
     const { limits } = this.#options
-    const listener = createNetServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    const listener = createNetServer({ noDelay: true }, (socket) => {
       if (this.#mayShakeHands(socket)) this.#server.http.emit('connection', socket)
     })
     listener.maxConnections = limits.connections
