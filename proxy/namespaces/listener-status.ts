@@ -79,6 +79,7 @@ export function newEntry(attachment: Attachment, wantedAt: MonotonicMilliseconds
   }
 }
 
+/** What status and audit show of a namespace. */
 export function statusOf(entry: Entry): NamespaceStatus {
   const { key, netns, identity } = entry.attachment
   const why = whyText(entry)
