@@ -27,12 +27,18 @@ const mostErrorText = 2_000
 
 /** libnftables. It is loaded into this process when it is first needed. */
 export class NftLibrary {
+  readonly #file: string
   #functions: Functions | undefined
   readonly #contexts = new LateClosing<unknown>(mostContexts, (context) =>
     this.#functions?.free(context),
   )
   /** The library waits with select(2). */
   readonly #low = new LowDescriptors(mostContexts)
+
+  /** @param file name of the library, which the system looks for */
+  constructor(file: string = nftLibrary.file) {
+    this.#file = file
+  }
 
   /** @returns what to install where the library cannot be loaded, `undefined` where it can */
   get missing(): string | undefined {
@@ -48,7 +54,7 @@ export class NftLibrary {
     if (this.#functions !== undefined) return this.#functions
     const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi
     try {
-      const library = koffi.load(nftLibrary.file)
+      const library = koffi.load(this.#file)
       const bound = (prototype: string): unknown => library.func(prototype)
       this.#functions = {
         make: bound('void *nft_ctx_new(uint32_t)') as Functions['make'],
@@ -59,7 +65,7 @@ export class NftLibrary {
       }
       return this.#functions
     } catch (cause) {
-      throw new Error(`${nftLibrary.file} cannot be loaded. ${nftLibrary.remedy}`, { cause })
+      throw new Error(`${this.#file} cannot be loaded. ${nftLibrary.remedy}`, { cause })
     }
   }
 

@@ -119,6 +119,22 @@ if (skipUnlessPrivileged(t)) {
     },
   )
 
+  t.test(
+    'without the library a namespace fails with the package to install, and rules can still be removed',
+    async (t) => {
+      const [router] = makeRouters(t, 1) as [Attachment]
+      const absent = new NftLibrary('libnftables-absent.so.1')
+      const { interception } = makeInterception(t, window, absent)
+      interception.add(router)
+      await until(() => interception.count('failed') === 1)
+      t.match(interception.stateOf(router.key), { why: /cannot be loaded.*libnftables1/ })
+      await runInNetns(router.netns, ['nft', 'add', 'table', 'inet', 'overlapd'])
+      interception.remove(router)
+      await interception.close(false)
+      t.equal(await tableIn(router), '')
+    },
+  )
+
   t.test('rules that others flush or delete come back', async (t) => {
     const [router] = makeRouters(t, 1) as [Attachment]
     const { interception, clock } = makeInterception(t, window, library)

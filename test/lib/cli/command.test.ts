@@ -24,7 +24,9 @@ const program: ProgramSpec = {
   description: 'Answers guests.',
   examples: [['overlapd-proxy check', 'look first']],
   commands: [
-    checkCommand('overlapd-proxy', definition),
+    checkCommand('overlapd-proxy', definition, ({ workers }) =>
+      workers > 8 ? 'libexample.so.1 is not installed' : undefined,
+    ),
     referenceCommand(definition),
     {
       name: 'add',
@@ -104,6 +106,15 @@ t.test('runProgram() prints help with examples and exit codes, and the version',
   const nothing = await run()
   t.equal(nothing.exitCode, 2)
   t.match(nothing.error, /Usage: overlapd-proxy/)
+})
+
+t.test('check warns of what this host lacks for the configuration', async (t) => {
+  t.notMatch((await run('check')).out, 'warning')
+  const lacking = await run('check', '--set', 'workers=9')
+  t.equal(lacking.exitCode, 0)
+  t.match(lacking.out, 'warning: libexample.so.1 is not installed')
+  const json = await run('check', '--set', 'workers=9', '--json')
+  t.match(JSON.parse(json.out), { warnings: ['libexample.so.1 is not installed'] })
 })
 
 t.test('check prints every effective value with its origin', async (t) => {
