@@ -13,7 +13,7 @@ import type { ChannelBreach } from '../../lib/wire/json-line-channel.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
 import type { OpenListener } from '../namespaces/listener-status.ts'
 import { descriptorsPerMessage } from '../linux/descriptor-messages.ts'
-import { SystemCallError } from '../linux/libc.ts'
+import { isErrno } from '../linux/libc.ts'
 import type {
   AgentAddress,
   AgentReport,
@@ -321,11 +321,10 @@ export class WorkerProcess {
       this.#waitingSince = undefined
       return true
     } catch (cause) {
-      const errno = cause instanceof SystemCallError ? cause.errnoName : ''
       // One that is gone is noticed by its exit.
-      if (errno === 'EPIPE' || errno === 'ECONNRESET') return false
+      if (isErrno(cause, 'EPIPE') || isErrno(cause, 'ECONNRESET')) return false
       this.#waitingSince ??= clock.now()
-      if (errno !== 'EAGAIN' || clock.now() - this.#waitingSince > stuckAfter) {
+      if (!isErrno(cause, 'EAGAIN') || clock.now() - this.#waitingSince > stuckAfter) {
         this.#child.fail(`cannot be given sockets: ${causeText(cause)}`)
       } else {
         this.#cancelSend = clock.schedule(sendAgain, () => this.#send())
