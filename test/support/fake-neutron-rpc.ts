@@ -116,6 +116,7 @@ export class FakeNeutronRpc {
       await this.#channel.purgeQueue(topic)
       await this.#channel.consume(topic, (message) => this.#take(message), { noAck: true })
     }
+    await this.#keepFanout(this.#channel)
   }
 
   async close(): Promise<void> {
@@ -180,13 +181,26 @@ export class FakeNeutronRpc {
 
   push(args: JsonObject): void {
     const content = encodeRequest({ method: 'push', args, version: '1.1' }, new Date(0))
-    const fanout = `neutron-vo-Port-${this.#version}_fanout`
-    this.#channel?.publish(fanout, '', content, { contentType: 'application/json' })
+    this.#channel?.publish(this.#fanout, '', content, { contentType: 'application/json' })
   }
 
   /** Sends an answer to nobody's question. */
   sendTo(queue: string, content: Buffer): void {
     this.#channel?.sendToQueue(queue, content)
+  }
+
+  /**
+   * Another agent of the cloud that listens too and keeps nothing. Without it the exchange would be missing before the first of ours
+   * and go with the last, and a push into a missing exchange closes the channel that all answers take.
+   */
+  async #keepFanout(channel: Channel): Promise<void> {
+    await channel.assertExchange(this.#fanout, 'fanout', { durable: false, autoDelete: true })
+    const { queue } = await channel.assertQueue('', { exclusive: true, maxLength: 0 })
+    await channel.bindQueue(queue, this.#fanout, '')
+  }
+
+  get #fanout(): string {
+    return `neutron-vo-Port-${this.#version}_fanout`
   }
 
   get #version(): string {
