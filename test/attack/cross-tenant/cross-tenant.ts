@@ -21,9 +21,12 @@ import type { AttackClass, AttackContext } from '../attack-class.ts'
 import { GuestSeats, type Seat } from '../guest-seats.ts'
 import { openClouds, type Cloud } from './cloud.ts'
 import { Ownerships, type Place } from './ownership.ts'
+import { Pace } from './pace.ts'
 
 const routers = 5
 const lanes = 12
+/** Of a hundred requests, so many are followed by a rest: connections must be old at a change as well as new. */
+const rest = 5
 const secret = 's3cr3t'
 /** Between two changes of the cloud. */
 const restBetweenChanges = 1_500
@@ -63,13 +66,16 @@ export const crossTenant: AttackClass = {
       return served.length === routers
     })
     let numbers = 0x10_0000
+    const paces = new Map<Cloud['kind'], Pace>()
     context.begin()
     for (let index = 0; !context.isOver(); index += 1) {
       const cloud = await clouds[index % clouds.length]?.()
       if (cloud === undefined) return
       const policy = random.pick(['verify', 'verify', 'prefer'] as const)
       const leases = context.forwarding === 'direct' && random.chance(75)
-      const episode = new Episode(context, { seats, cloud, proxy, numbers })
+      const pace = paces.get(cloud.kind) ?? new Pace()
+      paces.set(cloud.kind, pace)
+      const episode = new Episode(context, { seats, cloud, proxy, numbers, pace })
       const startAgent = (): AgentProgramOptions => ({
         sockets,
         configFile: join(folder, 'agent.json'),
@@ -85,6 +91,7 @@ export const crossTenant: AttackClass = {
       numbers = episode.nextNumber
       upstream.requests.length = 0
       context.report.count(`episodes on ${cloud.kind}`)
+      context.report.measured(`answers on ${cloud.kind}`, pace.text)
     }
   },
 }
@@ -94,6 +101,7 @@ interface Scene {
   readonly cloud: Cloud
   readonly proxy: RunningProxy
   readonly numbers: number
+  readonly pace: Pace
 }
 
 /** One agent configuration for a while, with everything that happens to it. */
@@ -136,7 +144,8 @@ class Episode {
         this.#churn(),
         this.#disturb(options),
       ]
-      await Promise.all(running).finally(() => (this.#isOver = true))
+      const { pace } = this.#scene
+      await pace.during(() => Promise.all(running)).finally(() => (this.#isOver = true))
     } finally {
       this.#isOver = true
       await this.#agent.stop('SIGKILL')
@@ -208,7 +217,7 @@ class Episode {
         const answer = await withinPatience(connection.answer())
         this.#judge(place, begun, answer?.status, answer?.body.toString())
         if (answer === undefined || answer.field('connection') === 'close') break
-        if (random.chance(20)) await pause(random.below(300))
+        if (random.chance(rest)) await pause(random.below(300))
       }
       connection.close()
     }
@@ -225,7 +234,9 @@ class Episode {
   #judge(place: Place, begun: number, status: number | undefined, body = ''): void {
     const { report } = this.#context
     const now = performance.now()
+    const { pace } = this.#scene
     const { kind } = this.#scene.cloud
+    if (status !== undefined) pace.judged(status === 200)
     const owner = this.#owners.ownerOf(place)
     if (status === 200) {
       report.tried()
