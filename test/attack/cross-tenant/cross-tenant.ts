@@ -66,15 +66,16 @@ export const crossTenant: AttackClass = {
       return served.length === routers
     })
     let numbers = 0x10_0000
-    const paces = new Map<Cloud['kind'], Pace>()
+    const paces = new Map<string, Pace>()
     context.begin()
     for (let index = 0; !context.isOver(); index += 1) {
       const cloud = await clouds[index % clouds.length]?.()
       if (cloud === undefined) return
       const policy = random.pick(['verify', 'verify', 'prefer'] as const)
       const leases = context.forwarding === 'direct' && random.chance(75)
-      const pace = paces.get(cloud.kind) ?? new Pace()
-      paces.set(cloud.kind, pace)
+      const scene = leases ? `${cloud.kind} with leases` : cloud.kind
+      const pace = paces.get(scene) ?? new Pace()
+      paces.set(scene, pace)
       const episode = new Episode(context, { seats, cloud, proxy, numbers, pace })
       const startAgent = (): AgentProgramOptions => ({
         sockets,
@@ -90,8 +91,8 @@ export const crossTenant: AttackClass = {
       await episode.run(startAgent())
       numbers = episode.nextNumber
       upstream.requests.length = 0
-      context.report.count(`episodes on ${cloud.kind}`)
-      context.report.measured(`answers on ${cloud.kind}`, pace.text)
+      context.report.count(`episodes on ${scene}`)
+      context.report.measured(`answers on ${scene}`, pace.text)
     }
   },
 }
