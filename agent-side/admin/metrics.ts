@@ -146,7 +146,7 @@ export class AgentMetrics implements ResolverObserver, ComputeObserver, FenceObs
     })
     this.#defects = new Counter({
       name: `${prefix}_defects_total`,
-      help: 'Exceptions that nobody caught. The agent stops in order after one, to be started again.',
+      help: 'Exceptions that nobody caught, after which the agent stops in order, to be started again, and those that ended one connection to compute.',
       registers,
     })
     this.#fenced.inc(0)

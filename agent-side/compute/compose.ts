@@ -6,6 +6,7 @@ import {
   type FairGateOptions,
 } from '../../lib/admission/fair-gate.ts'
 import type { Count } from '../../lib/runtime/clock.ts'
+import { describeDefect } from '../../lib/runtime/defects.ts'
 import { Secret } from '../../lib/runtime/secret.ts'
 import type { AgentConfig } from '../config/config.ts'
 import type { Surroundings } from '../config/surroundings.ts'
@@ -32,7 +33,7 @@ const bootPreference: Count = 12
 export function composeCompute(
   config: AgentConfig,
   { clock, logger }: Surroundings,
-  observer: ComputeObserver,
+  observer: ComputeObserver & { countDefect(): void },
   limitObserver: FairGateObserver & { shared(): void },
 ): ComputeParts {
   const { compute: options } = config
@@ -50,6 +51,10 @@ export function composeCompute(
     timeoutBody: options.timeout_body,
     clock,
     logger,
+    defect: (cause) => {
+      observer.countDefect()
+      logger.error(describeDefect(cause), 'An exception ended a connection to compute')
+    },
   })
   const signer = new RequestSigner({
     current: options.shared_secret ?? new Secret(''),

@@ -32,6 +32,8 @@ export interface UpstreamsOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly random?: () => number
+  /** @see PlainPoolOptions */
+  readonly defect: (cause: unknown) => void
 }
 
 /** Paths of PEM files; read once. */
@@ -98,6 +100,7 @@ function poolOptions(options: UpstreamsOptions): PoolOptions {
     connections: options.connections,
     timeoutHeaders: options.timeoutHeaders,
     timeoutBody: options.timeoutBody,
+    defect: options.defect,
     connect: {
       timeout: options.timeoutConnect,
       rejectUnauthorized: !tls.insecure,

@@ -16,6 +16,8 @@ export interface OriginPoolOptions {
   readonly timeoutHeaders: Milliseconds
   readonly timeoutBody: Milliseconds
   readonly connect: buildConnector.BuildOptions
+  /** @see PlainPoolOptions */
+  readonly defect: (cause: unknown) => void
 }
 
 /** Anything that requests can be sent to. */
@@ -30,7 +32,7 @@ export class OriginPool implements RequestSink {
 
   /** @throws when certificates cannot be used, or the URL is none */
   constructor(options: OriginPoolOptions) {
-    const { url, connections, timeoutHeaders, timeoutBody } = options
+    const { url, connections, timeoutHeaders, timeoutBody, defect } = options
     const connector = tolerantConnector(options.connect)
     const clientOptions = {
       pipelining: 1,
@@ -49,6 +51,7 @@ export class OriginPool implements RequestSink {
       timeoutHeaders,
       timeoutBody,
       general: new UndiciClient(this.#pool, url, clientOptions),
+      defect,
     })
   }
 

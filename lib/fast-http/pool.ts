@@ -61,6 +61,8 @@ export interface PlainPoolOptions {
   /** Between two parts of a body; 0 for no limit. */
   readonly timeoutBody: Milliseconds
   readonly general: GeneralClient
+  /** Called with what was thrown where nobody could catch it: a defect of ours. It has ended no more than one connection. Never throws. */
+  readonly defect: (cause: unknown) => void
 }
 
 interface Waiting {
@@ -130,7 +132,7 @@ export class PlainPool {
     this.#sweep = undefined
     for (const connection of this.#open) connection.end()
     for (const { handler } of this.#waiting.splice(0))
-      handler.onError(connectionEnded('The client is closed'))
+      this.failed(handler, connectionEnded('The client is closed'))
   }
 
   // What a connection tells.
@@ -151,6 +153,25 @@ export class PlainPool {
     const place = this.#idle.lastIndexOf(connection)
     if (place >= 0) this.#idle.splice(place, 1)
     this.#connectMore()
+  }
+
+  /** A request has failed. What its handler throws over that concerns nobody else. */
+  failed(handler: AnswerHandler, cause: Error): void {
+    try {
+      handler.onError(cause)
+    } catch (thrown) {
+      this.#options.defect(thrown)
+    }
+  }
+
+  /** A request is through. A handler that cannot take that may still be able to fail. */
+  completed(handler: AnswerHandler): void {
+    try {
+      handler.onComplete()
+    } catch (thrown) {
+      this.#options.defect(thrown)
+      this.failed(handler, asError(thrown))
+    }
   }
 
   takeOver(taken: TakenConnection, request: PlainExchangeRequest, handler: AnswerHandler): void {
@@ -179,8 +200,10 @@ export class PlainPool {
         this.#connecting -= 1
         if (error === null && socket !== null) this.#connected(socket)
         // One request is told; if there are more, each finds out by an attempt of its own.
-        else
-          this.#waiting.shift()?.handler.onError(error ?? connectionEnded('There is no connection'))
+        else {
+          const next = this.#waiting.shift()
+          if (next) this.failed(next.handler, error ?? connectionEnded('There is no connection'))
+        }
         this.#connectMore()
       })
     }
@@ -199,7 +222,13 @@ export class PlainPool {
     const span = Math.max(5, Math.min(longestSweep, ...limits.map((limit) => limit / 4)))
     return clock.schedule(span, () => {
       const now = clock.now()
-      for (const connection of this.#open) connection.checkTime(now)
+      for (const connection of this.#open) {
+        try {
+          connection.checkTime(now)
+        } catch (thrown) {
+          connection.spoil(thrown)
+        }
+      }
       this.#sweep = this.#open.size > 0 ? this.#scheduleSweep() : undefined
     })
   }
@@ -250,7 +279,7 @@ class PlainConnection {
     } catch (cause) {
       this.#finish()
       this.#pool.free(this)
-      handler.onError(cause as Error)
+      this.#pool.failed(handler, asError(cause))
       return
     }
     if (this.#handler === handler) this.#socket.write(text, 'latin1')
@@ -259,6 +288,12 @@ class PlainConnection {
   /** Closes it; a request under way fails. */
   end(): void {
     this.#fail(connectionEnded('The client is closed'))
+  }
+
+  /** Something was thrown while it was served: a defect, after which nobody knows what its next byte belongs to. */
+  spoil(thrown: unknown): void {
+    this.#options.defect(thrown)
+    this.#fail(asError(thrown))
   }
 
   checkTime(now: MonotonicMilliseconds): void {
@@ -284,10 +319,14 @@ class PlainConnection {
 
   readonly #onData = (chunk: Buffer): void => {
     this.#since = clock.now()
-    if (this.#state === 'asking') this.#takeHead(chunk)
-    else if (this.#state === 'answering') this.#takeBody(chunk)
-    // Bytes that nobody asked for.
-    else this.end()
+    try {
+      if (this.#state === 'asking') this.#takeHead(chunk)
+      else if (this.#state === 'answering') this.#takeBody(chunk)
+      // Bytes that nobody asked for.
+      else this.end()
+    } catch (thrown) {
+      this.spoil(thrown)
+    }
   }
 
   readonly #onEnd = (): void => {
@@ -349,7 +388,7 @@ class PlainConnection {
     // Before the handler, which may have the next request at hand: it finds this connection free.
     if (this.#isLast || this.#longestIdle <= 0) this.#close()
     else this.#pool.free(this)
-    handler?.onComplete()
+    if (handler !== undefined) this.#pool.completed(handler)
   }
 
   #pause(): void {
@@ -374,7 +413,7 @@ class PlainConnection {
     const handler = this.#handler
     this.#handler = undefined
     this.#close()
-    handler?.onError(cause)
+    if (handler !== undefined) this.#pool.failed(handler, cause)
   }
 
   #close(): void {
@@ -401,6 +440,10 @@ class PlainConnection {
     }
     this.#pool.gone(this)
   }
+}
+
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown))
 }
 
 function failure(code: string, message: string): Error {

@@ -1,3 +1,4 @@
+import { describeDefect } from '../../lib/runtime/defects.ts'
 import { causeText } from '../../lib/runtime/errors.ts'
 import type { Clock, Count } from '../../lib/runtime/clock.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
@@ -47,18 +48,24 @@ export class Worker {
   constructor(options: WorkerOptions) {
     const { config, clock, logger } = options
     this.#options = options
+    const log = new RefusalLog(logger, clock)
+    const defect = (cause: unknown): void => {
+      this.#metrics.defects += 1
+      log.write('internal_error', () => describeDefect(cause))
+    }
     this.#agents = new AgentClient({
       config: config.agent,
       clock,
       logger,
       metrics: this.#metrics,
+      defect,
       onChange: (agents) => options.tell({ kind: 'agents', agents }),
       onCrowded: () => this.#ledger.endStalled(),
     })
     this.#agents.meetAgents()
     this.#forwarder = new Forwarder({
       agent: this.#agents,
-      direct: directPath(options),
+      direct: directPath(options, defect),
       metrics: this.#metrics,
     })
     const { connectionsPerNamespace, connectionsPerSource } = config.limits
@@ -72,7 +79,7 @@ export class Worker {
         forwarder: this.#forwarder,
         limits: config.limits,
         metrics: this.#metrics,
-        log: new RefusalLog(logger, clock),
+        log,
         requestIds: new RequestIds(),
         ledger: this.#ledger,
         clock,
@@ -175,11 +182,14 @@ export class Worker {
   }
 }
 
-function directPath({ config, clock, logger }: WorkerOptions): DirectPath | undefined {
+function directPath(
+  { config, clock, logger }: WorkerOptions,
+  defect: (cause: unknown) => void,
+): DirectPath | undefined {
   const { forwarding, agent: timeouts } = config
   if (forwarding === undefined) return undefined
   const book = new LeaseBook(clock, forwarding.leases)
-  const client = new DirectClient({ config: forwarding, timeouts, clock })
+  const client = new DirectClient({ config: forwarding, timeouts, clock, defect })
   const channel = new LeaseChannel({
     socket: forwarding.leaseSocket,
     book,

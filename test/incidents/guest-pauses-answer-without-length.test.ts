@@ -17,6 +17,7 @@ for (const size of [2_500, 200_000]) {
       timeoutHeaders: 10_000,
       timeoutBody: 10_000,
       connect: {},
+      defect: (cause) => t.fail(String(cause)),
     })
     t.teardown(() => pool.destroy())
     // The first is handed over from one client to the other, the second is the other's from the start.
@@ -53,7 +54,12 @@ t.test('a connection that is refused is an error for the request alone', async (
   const { url } = upstream
   await upstream.close()
   const limits = { connections: 1, timeoutHeaders: 10_000, timeoutBody: 10_000 }
-  const pool = new OriginPool({ url, ...limits, connect: {} })
+  const pool = new OriginPool({
+    url,
+    ...limits,
+    connect: {},
+    defect: (cause) => t.fail(String(cause)),
+  })
   t.teardown(() => pool.destroy())
   for (const method of ['GET', 'POST']) {
     const failure = await new Promise((resolve) => {

@@ -36,6 +36,7 @@ export function poolOf(
   t: Test,
   url: string,
   limits: { headers?: number; body?: number } = {},
+  defect: (cause: unknown) => void = (cause) => t.fail(String(cause)),
 ): OriginPool {
   const made = new OriginPool({
     url,
@@ -43,6 +44,7 @@ export function poolOf(
     timeoutHeaders: limits.headers ?? 10_000,
     timeoutBody: limits.body ?? 10_000,
     connect: { timeout: 5_000 },
+    defect,
   })
   t.teardown(() => made.destroy())
   return made

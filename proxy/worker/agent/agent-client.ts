@@ -17,6 +17,8 @@ export interface AgentClientOptions {
   readonly metrics: WorkerMetrics
   /** Hears how the agents stand when that has changed. */
   readonly onChange?: (reports: readonly AgentReport[]) => void
+  /** @see PlainPoolOptions */
+  readonly defect: (cause: unknown) => void
   /** Hears that a request has to wait for a connection. */
   readonly onCrowded?: () => void
 }
@@ -63,12 +65,13 @@ export class AgentClient {
 
   /** @throws Error when certificates cannot be used */
   constructor(options: AgentClientOptions) {
-    const { config, clock, logger, metrics } = options
+    const { config, clock, logger, metrics, defect } = options
     this.#options = options
     this.#endpoints = new AgentEndpoints({
       config,
       clock,
       logger,
+      defect,
       onDown: (endpoint) => this.#leave(endpoint),
       isWaitedFor: (endpoint) => this.#isWaitedFor(endpoint),
       onChange: () => this.#reportSoon(),

@@ -30,6 +30,8 @@ export interface AgentEndpointOptions {
   readonly agents: Count
   readonly clock: Clock
   readonly random?: () => number
+  /** @see PlainPoolOptions */
+  readonly defect: (cause: unknown) => void
 }
 
 /** What every request says it is for; the agent does not read it. */
@@ -59,7 +61,7 @@ export class AgentEndpoint {
 
   /** @throws Error when its certificates cannot be used */
   constructor(options: AgentEndpointOptions) {
-    const { index, address, config, agents, clock } = options
+    const { index, address, config, agents, clock, defect } = options
     this.index = index
     this.address = address
     this.name = agentName(address)
@@ -93,6 +95,7 @@ export class AgentEndpoint {
       timeoutHeaders: 0,
       timeoutBody: config.timeoutBody,
       general: new UndiciClient(this.#pool, origin, this.#dispatcherOptions),
+      defect,
     })
   }
 

@@ -12,6 +12,8 @@ export interface AgentEndpointsOptions {
   readonly config: WorkerConfig['agent']
   readonly clock: Clock
   readonly logger: Logger
+  /** @see PlainPoolOptions */
+  readonly defect: (cause: unknown) => void
   /** One that looked well looks down now, or one that is silent hangs. */
   readonly onDown: (endpoint: AgentEndpoint) => void
   /** True while a request waits for it. */
@@ -206,13 +208,13 @@ export class AgentEndpoints {
     addresses: readonly AgentAddress[],
     before: readonly AgentEndpoint[] = [],
   ): readonly AgentEndpoint[] {
-    const { config, clock } = this.#options
+    const { config, clock, defect } = this.#options
     const agents = addresses.length
     return addresses.map((address, index) => {
       const same = before.find((one) => one.index === index && before.length === agents)
       return same && isDeepStrictEqual(same.address, address)
         ? same
-        : new AgentEndpoint({ index, address, config, agents, clock })
+        : new AgentEndpoint({ index, address, config, agents, clock, defect })
     })
   }
 }

@@ -22,8 +22,11 @@ import type { WorkerConfig } from '../shared/protocol.ts'
 
 export interface DirectClientOptions {
   readonly config: NonNullable<WorkerConfig['forwarding']>
+  /** For leases of an agent that does not say how long compute may take. */
   readonly timeouts: Pick<WorkerConfig['agent'], 'timeoutHeaders' | 'timeoutBody'>
   readonly clock: Clock
+  /** @see PlainPoolOptions */
+  readonly defect: (cause: unknown) => void
 }
 
 export interface DirectRequest {
@@ -172,18 +175,22 @@ export class DirectClient {
     await Promise.all(pools.map((pool) => pool.destroy()))
   }
 
-  #poolFor({ url, caFile, insecure }: LeaseUpstream): OriginPool | undefined {
-    const name = `${url} ${insecure} ${caFile ?? ''}`
+  #poolFor(upstream: LeaseUpstream): OriginPool | undefined {
+    const { config, timeouts, defect } = this.#options
+    const { url, caFile, insecure } = upstream
+    const { timeoutHeaders = timeouts.timeoutHeaders, timeoutBody = timeouts.timeoutBody } =
+      upstream
+    const name = `${url} ${insecure} ${timeoutHeaders} ${timeoutBody} ${caFile ?? ''}`
     const known = this.#pools.get(name)
     if (known !== undefined) return known
     if (this.#pools.size >= mostUpstreams) return undefined
-    const { config, timeouts } = this.#options
     try {
       const pool = new OriginPool({
         url,
         connections: config.connections,
-        timeoutHeaders: timeouts.timeoutHeaders,
-        timeoutBody: timeouts.timeoutBody,
+        timeoutHeaders,
+        timeoutBody,
+        defect,
         connect: {
           timeout: config.timeoutConnect,
           rejectUnauthorized: !insecure,

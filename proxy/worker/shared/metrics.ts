@@ -153,7 +153,7 @@ export class WorkerMetrics {
       },
       counter(
         'overlapd_proxy_defects_total',
-        'Exceptions that ended one connection of a guest. Each is a defect of overlapd.',
+        'Exceptions that ended one connection, of a guest or to whom its request went. Each is a defect of overlapd.',
         [plain(this.defects)],
       ),
       counter(

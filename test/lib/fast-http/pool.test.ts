@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 import t from 'tap'
+import type { AnswerHandler } from '../../../lib/fast-http/pool.ts'
 import { answeringServer, askPool, okAnswer, poolOf } from '../../support/answering-server.ts'
 
 t.test('plain answers come over one connection, whole and in order', async (t) => {
@@ -165,4 +166,90 @@ t.test('who cannot take more is not given more', async (t) => {
   await whole
   clearInterval(timer)
   t.equal(bytes, size)
+})
+
+/** A handler of a GET, one method of which throws, and what it has been told of the end. */
+function throwingHandler(
+  method: 'onComplete' | 'onError' | 'both',
+  told: (what: string) => void,
+): AnswerHandler {
+  const tell = (what: 'onComplete' | 'onError'): void => {
+    told(what)
+    if (method === what || method === 'both') throw new Error(`${what} is trapped`)
+  }
+  return {
+    onConnect: () => undefined,
+    onHeaders: () => true,
+    onData: () => true,
+    onComplete: () => tell('onComplete'),
+    onError: () => tell('onError'),
+  }
+}
+
+for (const method of ['onComplete', 'both'] as const) {
+  t.test(
+    `a handler that cannot take its answer (${method}) fails, and nobody else does`,
+    async (t) => {
+      const { url } = await answeringServer(t, (head) => okAnswer(head.split(' ')[1] ?? ''))
+      const defects: unknown[] = []
+      const asked = poolOf(t, url, {}, (cause) => void defects.push(cause))
+      const told: string[] = []
+      const trapped = throwingHandler(method, (what) => void told.push(what))
+
+      asked.dispatch({ path: '/', method: 'GET', headers: [], body: null }, trapped)
+      const others = await Promise.all(['/1', '/2', '/3'].map((path) => askPool(asked, path)))
+
+      t.strictSame(told, ['onComplete', 'onError'])
+      t.equal(defects.length, method === 'both' ? 2 : 1)
+      t.strictSame(
+        others.map(({ body }) => body),
+        ['/1', '/2', '/3'],
+      )
+    },
+  )
+}
+
+t.test('a handler that throws when its time is over ends its connection alone', async (t) => {
+  const { url, sockets } = await answeringServer(t, (head) =>
+    head.startsWith('GET /never') ? undefined : okAnswer('ab'),
+  )
+  const defects: unknown[] = []
+  const asked = poolOf(t, url, { headers: 50 }, (cause) => void defects.push(cause))
+  const never = { path: '/never', method: 'GET', headers: [], body: null } as const
+  const told: string[] = []
+  const failed = new Promise<void>((resolve) => {
+    const trapped = throwingHandler('onError', (what) => {
+      told.push(what)
+      if (told.length === 2) resolve()
+    })
+    // Two, so that one sweep meets both.
+    for (let count = 0; count < 2; count += 1) asked.dispatch(never, trapped)
+  })
+  await failed
+
+  t.match(await askPool(asked), { status: 200, body: 'ab' })
+  t.strictSame(told, ['onError', 'onError'])
+  t.equal(defects.length, 2)
+  t.equal(sockets.length, 3)
+})
+
+t.test('a handler that throws when its connection or the pool ends', async (t) => {
+  const { url } = await answeringServer(t, (head, socket) => {
+    if (head.startsWith('GET /end')) socket.end()
+    return undefined
+  })
+  const defects: unknown[] = []
+  const asked = poolOf(t, url, {}, (cause) => void defects.push(cause))
+  const ask = (path: string): Promise<void> =>
+    new Promise((resolve) => {
+      const trapped = throwingHandler('onError', () => resolve())
+      asked.dispatch({ path, method: 'GET', headers: [], body: null }, trapped)
+    })
+  await ask('/end')
+  t.equal(defects.length, 1)
+  // Two are sent, the others wait for a connection.
+  const held = ['/1', '/2', '/3', '/4'].map(ask)
+  await asked.destroy()
+  await Promise.all(held)
+  t.equal(defects.length, 5)
 })

@@ -37,6 +37,7 @@ t.test(
         level: 'info',
         destination: { write: (line: string) => void lines.push(line) },
       }),
+      defect: (cause) => t.fail(String(cause)),
       onDown: () => undefined,
       isWaitedFor: () => false,
       onChange: () => changed(endpoints.reports()),
