@@ -40,10 +40,12 @@ export function composeLeasing(
   const { leases, compute, limits } = config
   if (!leases.enabled) return undefined
   const { upstreams, signer } = computeParts
-  const tls = {
+  const terms = {
     caFile: compute.tls.ca_file,
     keyFile: compute.tls.key_file,
     insecure: compute.tls.insecure,
+    timeoutHeaders: compute.timeout_headers,
+    timeoutBody: compute.timeout_body,
   }
   const desk = new LeaseDesk({
     verdicts: resolver,
@@ -51,7 +53,7 @@ export function composeLeasing(
     fence,
     // What is not seen here cannot be limited here.
     upstreamsFor: (identity) =>
-      rateLimits.settings.isEnabled ? [] : leaseTerms(upstreams, signer, tls, identity),
+      rateLimits.settings.isEnabled ? [] : leaseTerms(upstreams, signer, terms, identity),
     concurrency: concurrencyOf(compute),
     clock,
     ttl: leases.ttl,

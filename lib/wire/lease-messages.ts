@@ -42,6 +42,10 @@ export interface LeaseUpstream {
   readonly caFile?: string
   /** Believe any certificate. */
   readonly insecure: boolean
+  /** From the request being sent to the head of its answer; absent from an agent that does not say. */
+  readonly timeoutHeaders?: Milliseconds
+  /** Between two parts of a body; absent from an agent that does not say. */
+  readonly timeoutBody?: Milliseconds
   /** Names and values in turn, exactly {@link leasedHeaderNames}. */
   readonly headers: readonly string[]
 }
@@ -90,6 +94,7 @@ export type LeaseNews =
 type Fields = Readonly<Record<string, unknown>>
 
 const mostUpstreams = 8
+const longestTimeout: Milliseconds = 600_000
 /** What may stand in a header's value, and is all that ids, addresses and signatures are made of. */
 const fieldValue = /^[\x21-\x7e]{1,300}$/
 
@@ -165,18 +170,30 @@ function readLease(value: Fields): LeaseNews | undefined {
 
 function readUpstream(value: unknown): LeaseUpstream | undefined {
   if (!isObject(value)) return undefined
-  const { url, caFile, insecure, headers } = value
+  const { url, caFile, insecure, headers, timeoutHeaders, timeoutBody } = value
   if (typeof url !== 'string' || !/^https?:\/\/[^/]+$/.test(url) || !URL.canParse(url)) {
     return undefined
   }
   if (typeof insecure !== 'boolean' || !Array.isArray(headers)) return undefined
   if (caFile !== undefined && typeof caFile !== 'string') return undefined
+  if (!isTimeout(timeoutHeaders) || !isTimeout(timeoutBody)) return undefined
   const isWhole =
     headers.length === leasedHeaderNames.length * 2 &&
     leasedHeaderNames.every((name, index) => headers[index * 2] === name) &&
     headers.every((text) => typeof text === 'string' && fieldValue.test(text))
   if (!isWhole) return undefined
-  return { url, insecure, headers: headers as string[], ...(caFile !== undefined && { caFile }) }
+  return {
+    url,
+    insecure,
+    headers: headers as string[],
+    ...(caFile !== undefined && { caFile }),
+    ...(timeoutHeaders !== undefined && { timeoutHeaders }),
+    ...(timeoutBody !== undefined && { timeoutBody }),
+  }
+}
+
+function isTimeout(value: unknown): value is Milliseconds | undefined {
+  return value === undefined || (isNumber(value) && value >= 1 && value <= longestTimeout)
 }
 
 function readScope(value: unknown): Scope | undefined {

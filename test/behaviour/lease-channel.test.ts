@@ -168,6 +168,11 @@ for (const [what, garbage] of [
     'an upstream of another protocol',
     { ...valid, upstreams: [{ ...upstreamOf, url: 'file://h' }] },
   ],
+  [
+    'an endless patience with compute',
+    { ...valid, upstreams: [{ ...upstreamOf, timeoutHeaders: 600_001 }] },
+  ],
+  ['no patience with compute', { ...valid, upstreams: [{ ...upstreamOf, timeoutBody: 0 }] }],
   ['another address', withHeaders((headers) => headers.splice(1, 1, '127.0.1.3'))],
   ['another header', withHeaders((headers) => headers.splice(2, 1, 'x-other'))],
   ['one header more', withHeaders((headers) => headers.push('host', 'x'))],

@@ -58,6 +58,8 @@ export interface LeaseWorkerOptions {
   readonly scopes?: readonly ListenerDescription['scope'][]
   readonly connections?: number
   readonly leases?: number
+  /** Of the worker's own configuration. @default 10 s */
+  readonly timeoutHeaders?: Milliseconds
 }
 
 interface Seen {
@@ -89,7 +91,7 @@ export class LeaseWorker {
           addresses: [{ kind: 'unix', socket: options.agentSocket }],
           connections: 16,
           timeoutConnect: limit,
-          timeoutHeaders: limit,
+          timeoutHeaders: options.timeoutHeaders ?? limit,
           timeoutBody: limit,
           asksHealth: false,
         },
@@ -215,7 +217,7 @@ export async function askOn(
 
 export interface LeasePairOptions extends Pick<
   LeaseWorkerOptions,
-  'scopes' | 'connections' | 'leases'
+  'scopes' | 'connections' | 'leases' | 'timeoutHeaders'
 > {
   readonly config?: Readonly<Record<string, unknown>>
   readonly leasing?: Readonly<Record<string, unknown>>
@@ -257,7 +259,7 @@ export async function startLeasePair(t: Test, options: LeasePairOptions = {}): P
     },
   })
   const another = async (): Promise<LeaseWorker> => {
-    const { scopes, connections, leases } = options
+    const { scopes, connections, leases, timeoutHeaders } = options
     const worker = await LeaseWorker.start(t, {
       clock,
       agentSocket: agent.socketOf('overlapd'),
@@ -265,6 +267,7 @@ export async function startLeasePair(t: Test, options: LeasePairOptions = {}): P
       ...(scopes && { scopes }),
       ...(connections !== undefined && { connections }),
       ...(leases !== undefined && { leases }),
+      ...(timeoutHeaders !== undefined && { timeoutHeaders }),
     })
     return worker
   }

@@ -1,5 +1,10 @@
 import t from 'tap'
-import { leaseLine, readLeaseNews, readLeaseRequest } from '../../../lib/wire/lease-messages.ts'
+import {
+  leasedHeaderNames,
+  leaseLine,
+  readLeaseNews,
+  readLeaseRequest,
+} from '../../../lib/wire/lease-messages.ts'
 
 const ask = {
   kind: 'ask',
@@ -62,6 +67,18 @@ t.test('readLeaseNews reads what an agent says', async (t) => {
   for (const wrong of [{ min: 0 }, { min: 9 }, { max: 1.5 }, { min: '1' }]) {
     const said = { kind: 'heartbeat', concurrency: { ...concurrency, ...wrong } }
     t.equal(readLeaseNews(said), undefined, JSON.stringify(wrong))
+  }
+  const headers = leasedHeaderNames.flatMap((name) => [name, 'x'])
+  const upstream = { url: 'http://192.0.2.1:8775', insecure: false, headers }
+  const patient = { ...upstream, timeoutHeaders: 60_000, timeoutBody: 600_000 }
+  for (const one of [upstream, patient]) {
+    const lease = { kind: 'lease', ask: 1, lease: 2, ttl: 5_000, upstreams: [one] }
+    t.strictSame(readLeaseNews(lease), lease)
+  }
+  for (const wrong of [0, -1, 1.5, 600_001, '60s', null]) {
+    const upstreams = [{ ...patient, timeoutHeaders: wrong }]
+    const lease = { kind: 'lease', ask: 1, lease: 2, ttl: 5_000, upstreams }
+    t.equal(readLeaseNews(lease), undefined, JSON.stringify(wrong))
   }
   t.strictSame(readLeaseNews({ kind: 'revoke', leases: [1, 2] }), {
     kind: 'revoke',
