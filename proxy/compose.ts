@@ -14,8 +14,9 @@ import { Reconciler } from './namespaces/reconciler.ts'
 import type { NftLibrary } from './netlink/nftables.ts'
 import { PortHolders } from './netns/port-holder.ts'
 import { composeOvnProvision } from './ovn-provision/compose.ts'
+import type { OvnProvision } from './ovn-provision/ovn-provision.ts'
 import { composeAnnouncer } from './served-scopes/compose.ts'
-import { composeWorkers } from './supervisor/compose.ts'
+import { composeStrays, composeWorkers } from './supervisor/compose.ts'
 import { Takeover } from './takeover/compose.ts'
 import { WorkerRecord, workerRecordPath } from './takeover/left-workers.ts'
 import type { RestartState } from './takeover/restart-state.ts'
@@ -54,19 +55,27 @@ export function composeProxy(around: ProxyDependencies): Proxy {
     onListening: (listenerIds) => listeners.markListening(listenerIds),
     onRefused: (listenerId, cause) => listeners.markRefused(listenerId, cause),
     onCanary: (canaryId, outcome) => canary?.told(canaryId, outcome),
+    onEnd: () => strays?.look(),
   })
   const { pool, agentAddresses } = workers
   const { interception, leftovers } = composeRules(around, around.nftables, metrics)
   const holders = new PortHolders(window, clock)
+  const strays = composeStrays(around, {
+    metrics,
+    record,
+    known: () => [...pool.pids, ...(ovnProvision?.pids ?? [])],
+    inodes: () => listeners.inodes(),
+  })
   const listeners: Listeners = composeListeners(around, {
     sink: pool,
     interception,
     holders,
+    strays,
     restart,
     metrics,
   })
   const canary: Canary | undefined = composeCanary(around, listeners, pool, metrics)
-  const ovnProvision = composeOvnProvision(around, listeners, metrics)
+  const ovnProvision: OvnProvision | undefined = composeOvnProvision(around, listeners, metrics)
   const planAgain = (): void => discovery.look()
   const haproxy = composeNamespaceGrants(around, listeners, rules, planAgain)
   const announcer = composeAnnouncer(around)
@@ -89,6 +98,7 @@ export function composeProxy(around: ProxyDependencies): Proxy {
     listeners,
     metrics,
     hasLooked: () => reconciler.hasLooked,
+    onGone: () => strays?.look(),
   })
   const admin = composeAdmin(around, {
     ...workers,

@@ -76,7 +76,7 @@ export function createProxyMetrics(): ProxyMetrics {
     }),
     workerBreaches: new Counter({
       name: named('worker_breaches_total'),
-      help: 'Workers that the supervisor killed, by what they did on its channel.',
+      help: 'Processes that the supervisor killed: workers by what they did on its channel, or did not (silent, stayed), and what a worker had started (child).',
       labelNames: ['breach'],
       registers,
     }),

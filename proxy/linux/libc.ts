@@ -111,6 +111,8 @@ const prototypes = {
   unshare: 'int unshare(int)',
   mount: 'int mount(const char *, const char *, const char *, unsigned long, uint64_t)',
   umount2: 'int umount2(const char *, int)',
+  setrlimit: 'int setrlimit(int, const void *)',
+  waitpid: 'int waitpid(int, void *, int)',
   syscall: 'int64_t syscall(int64_t, int64_t, int64_t, int64_t, int64_t)',
 } as const
 type CallName = keyof typeof prototypes

@@ -1,6 +1,7 @@
 /** How is another process held on to, its descriptors copied, and told to stop, without mistaking a later one for it? */
 import { closeSync } from 'node:fs'
 import { callLibc } from './libc.ts'
+import { startTimeOf } from './process-identity.ts'
 
 /** Since Linux 5.1, 5.3 and 5.6; the numbers are the same on every architecture. @see pidfd_open(2), pidfd_getfd(2) */
 const call = { sendSignal: 424, open: 434, copyDescriptor: 438 } as const
@@ -33,5 +34,24 @@ export class ProcessDescriptor {
 
   close(): void {
     closeSync(this.#fd)
+  }
+}
+
+/**
+ * Kills the process that has a number and started at a time. It is held on to first: whatever has that start time then is the one meant.
+ * @param startTime as {@link startTimeOf} says
+ * @returns false when it has ended
+ */
+export function killProcess(pid: number, startTime: string): boolean {
+  let held: ProcessDescriptor
+  try {
+    held = new ProcessDescriptor(pid)
+  } catch {
+    return false
+  }
+  try {
+    return startTimeOf(pid) === startTime && held.signal('SIGKILL')
+  } finally {
+    held.close()
   }
 }

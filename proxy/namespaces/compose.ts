@@ -1,4 +1,5 @@
 /** How do listening sockets come together with the rules that lead to them, and with what finds namespaces? */
+import type { Count } from '../../lib/runtime/clock.ts'
 import type { ProxyMetrics } from '../admin/metrics.ts'
 import { readMapping, type ProxyConfig } from '../config/config.ts'
 import type { Surroundings } from '../config/surroundings.ts'
@@ -16,6 +17,8 @@ export interface ListenersParts {
   readonly sink: ListenerSink
   readonly interception: Interception
   readonly holders: PortHolders
+  /** Ends what a worker of before has left where we listen. */
+  readonly strays: { endHolders(inodes: ReadonlySet<string>): Count } | undefined
   readonly restart: RestartState | undefined
   readonly metrics: ProxyMetrics
 }
@@ -23,7 +26,7 @@ export interface ListenersParts {
 /** Makes the listeners of the host, of which none is open. */
 export function composeListeners(
   { config, clock, logger, window }: Surroundings,
-  { sink, interception, holders, restart, metrics }: ListenersParts,
+  { sink, interception, holders, strays, restart, metrics }: ListenersParts,
 ): Listeners {
   const inherited = new InheritedSockets(logger, (fd) => restart?.store?.remove(fd))
   inherited.add(restart?.fds ?? [])
@@ -43,7 +46,11 @@ export function composeListeners(
     },
     onRenamed: (attachment) => interception.rename(attachment),
     onClosed: (attachment) => interception.remove(attachment),
-    holderOf: ({ path, key }, tcpPort) => holdersText(holders.find(path, key, tcpPort)),
+    holderOf: ({ path, key }, tcpPort) => {
+      const ended = strays?.endHolders(holders.inodes(path, key, tcpPort)) ?? 0
+      if (ended > 0) return 'a process that a worker left listens there, and is being ended'
+      return holdersText(holders.find(path, key, tcpPort))
+    },
     onServing: (span) => metrics.attachSeconds.observe(span / 1_000),
   })
 }

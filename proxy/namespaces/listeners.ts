@@ -1,5 +1,5 @@
 /** Which listening sockets are open, for whom, and how are they? */
-import { closeSync } from 'node:fs'
+import { closeSync, fstatSync } from 'node:fs'
 import type { Clock, Count, Milliseconds } from '../../lib/runtime/clock.ts'
 import { causeText } from '../../lib/runtime/errors.ts'
 import { isLinkLocalIpv6 } from '../../lib/identity/ip-address.ts'
@@ -336,6 +336,12 @@ export class Listeners {
   #close(fd: number): void {
     if (!this.#isClosed) this.#options.store?.remove(fd)
     closeSync(fd)
+  }
+
+  /** Inodes of every socket that is open now, as `/proc` writes them. */
+  inodes(): ReadonlySet<string> {
+    const held = [...this.#byListenerId.values()]
+    return new Set(held.map((one) => String(fstatSync(one.held.listener.fd).ino)))
   }
 
   /** Closes every socket here, not in the store; may be called twice. */

@@ -1,8 +1,9 @@
 /** Which process listens where we wanted to? Asked when a bind fails, so that the operator need not search. */
-import { closeSync, openSync, readdirSync, readSync } from 'node:fs'
+import { closeSync, openSync, readSync } from 'node:fs'
 import type { Clock, Milliseconds } from '../../lib/runtime/clock.ts'
 import { terminalText } from '../../lib/observe/text-table.ts'
-import { commandLineOf, descriptorsOf, procLink } from '../linux/process-identity.ts'
+import { commandLineOf, procLink } from '../linux/process-identity.ts'
+import { processIds, socketsOf } from '../linux/process-list.ts'
 import { openNamespace, type NamespaceKey } from './namespace-handle.ts'
 import type { NamespaceWindow } from './window.ts'
 
@@ -85,20 +86,23 @@ export class PortHolders {
 
   /** @returns none when nobody listens there any more, or whoever does cannot be seen: that takes CAP_SYS_PTRACE */
   find(path: string, key: NamespaceKey, tcpPort: number): PortHolder[] {
+    const inodes = this.inodes(path, key, tcpPort)
+    if (inodes.size === 0) return []
+    return this.#livingIn(key)
+      .filter((pid) => socketsOf(pid)?.some((inode) => inodes.has(inode)))
+      .map((pid) => ({ pid, command: commandOf(pid) }))
+  }
+
+  /** Of the sockets that listen on a port of a namespace, whoever holds them. */
+  inodes(path: string, key: NamespaceKey, tcpPort: number): ReadonlySet<string> {
     const handle = openNamespace(path)
-    let inodes: Set<string>
     try {
-      if (handle.key !== key) return []
+      if (handle.key !== key) return new Set()
       const rows = this.#window.run(handle, () => listListeningRows('thread-self'))
-      inodes = new Set(rows.filter((row) => row.tcpPort === tcpPort).map(({ inode }) => inode))
+      return new Set(rows.filter((row) => row.tcpPort === tcpPort).map(({ inode }) => inode))
     } finally {
       handle.close()
     }
-    if (inodes.size === 0) return []
-    const links = new Set([...inodes].map((inode) => `socket:[${inode}]`))
-    return this.#livingIn(key)
-      .filter((pid) => holdsOne(pid, links))
-      .map((pid) => ({ pid, command: commandOf(pid) }))
   }
 
   /** Those that live in the namespace. One that moved out after it listened is not found, which is rare and no harm. */
@@ -113,23 +117,14 @@ export class PortHolders {
 
 function groupByNamespace(): Map<string, number[]> {
   const groups = new Map<string, number[]>()
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue
-    const link = procLink(`/proc/${name}/ns/net`)
+  for (const pid of processIds()) {
+    const link = procLink(`/proc/${pid}/ns/net`)
     if (link === undefined) continue
     const group = groups.get(link)
-    if (group === undefined) groups.set(link, [Number(name)])
-    else group.push(Number(name))
+    if (group === undefined) groups.set(link, [pid])
+    else group.push(pid)
   }
   return groups
-}
-
-function holdsOne(pid: number, links: ReadonlySet<string>): boolean {
-  try {
-    return descriptorsOf(pid).some(([, link]) => links.has(link))
-  } catch {
-    return false
-  }
 }
 
 function commandOf(pid: number): string {

@@ -104,6 +104,12 @@ export class OvnProvision {
     for (const state of provisionStates) visit(state, this.#provisioner.count(state))
   }
 
+  /** The numbers of the processes that it started. */
+  get pids(): readonly number[] {
+    const { pid } = this.#planner
+    return pid === undefined ? [] : [pid]
+  }
+
   get isSouthboundLive(): boolean {
     return this.#planner.report?.isSouthboundLive ?? false
   }

@@ -7,6 +7,7 @@ const control = {
   dropFromBoundingSet: 24,
   setSecureBits: 28,
   setNoNewPrivileges: 38,
+  adoptOrphans: 36,
   ambient: 47,
   ambientClearAll: 4,
   noRoot: 0x1,
@@ -17,6 +18,9 @@ const control = {
  * What a worker holds until it has loaded its program and gives up being root: CAP_DAC_READ_SEARCH, CAP_SETGID and CAP_SETUID.
  */
 const ofStartingWorkers = [2, 6, 7]
+
+/** What the bounding set of workers that change their user holds at most, as bits. It stays when they have, with whatever they start. */
+export const mostOfWorkers = ofStartingWorkers.reduce((bits, one) => bits | (1n << BigInt(one)), 0n)
 
 /**
  * Leaves every program started from this thread without capabilities, for good: none ambient, none
@@ -32,6 +36,8 @@ const ofStartingWorkers = [2, 6, 7]
 export function restrictChildren(workersChangeUser: boolean): boolean {
   callLibc('prctl', control.setNoNewPrivileges, 1, 0, 0, 0)
   callLibc('prctl', control.ambient, control.ambientClearAll, 0, 0, 0)
+  // Whatever a worker starts stays among our descendants, and is found there when the worker has ended.
+  callLibc('prctl', control.adoptOrphans, 1, 0, 0, 0)
   clearInheritable()
   try {
     if (workersChangeUser) {
@@ -91,7 +97,8 @@ export function whyPrivileged(pid: number, account?: WantedAccount): string | un
     const why = whyThreadPrivileged(`/proc/${pid}/task/${thread}/status`, account)
     if (why !== undefined) return why
   }
-  return undefined
+  const limits = readFileSync(`/proc/${pid}/limits`, 'utf8')
+  return /^Max processes +0 +0 /m.test(limits) ? undefined : 'may start processes'
 }
 
 function whyThreadPrivileged(

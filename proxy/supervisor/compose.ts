@@ -9,12 +9,15 @@ import { workerAccount } from '../privileges/accounts.ts'
 import type { WorkerRecord } from '../takeover/left-workers.ts'
 import type { ServiceStore } from '../takeover/systemd-store.ts'
 import { AgentAddresses } from './agent-addresses.ts'
-
+import { StrayProcesses, type StrayProcessesOptions } from './stray-processes.ts'
 import { WorkerPool, type WorkerPoolOptions } from './worker-pool.ts'
 import type { Lifelines } from './worker-process.ts'
 
 /** What workers report of listeners and of the canary, for the parts that are made after them. */
-export type WorkerReports = Pick<WorkerPoolOptions, 'onListening' | 'onRefused' | 'onCanary'>
+export type WorkerReports = Pick<
+  WorkerPoolOptions,
+  'onListening' | 'onRefused' | 'onCanary' | 'onEnd'
+>
 
 /** What the workers are made with, besides what every part is. */
 export interface WorkersOptions extends WorkerReports {
@@ -62,6 +65,26 @@ export function composeWorkers(
     lifelines: store && lifelinesIn(store),
   })
   return { pool, agentAddresses }
+}
+
+/** @returns `undefined` where workers have no account of their own: other programs look the same there */
+export function composeStrays(
+  { config, clock, logger }: Surroundings,
+  options: Pick<StrayProcessesOptions, 'known' | 'inodes'> &
+    Pick<WorkersOptions, 'metrics' | 'record'>,
+): StrayProcesses | undefined {
+  const { known, inodes, metrics, record } = options
+  const { userId = 0 } = workerAccount(config.workers) ?? {}
+  if (userId === 0) return undefined
+  return new StrayProcesses({
+    userId,
+    known,
+    inodes,
+    left: () => record.left().map(({ pid }) => pid),
+    onKill: () => metrics.workerBreaches.inc({ breach: 'child' }),
+    clock,
+    logger,
+  })
 }
 
 function lifelinesIn(store: ServiceStore): Lifelines {

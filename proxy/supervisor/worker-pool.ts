@@ -48,6 +48,8 @@ export interface WorkerPoolOptions {
   readonly onBreach: (breach: WorkerBreach) => void
   /** Process ids of all workers that run, whenever one is started. */
   readonly onStart?: (pids: readonly number[]) => void
+  /** A worker has ended, for whatever reason. */
+  readonly onEnd?: () => void
   readonly onCanary?: (canaryId: number, outcome: CanaryOutcome) => void
   /** Absent, workers end soon after this process. */
   readonly lifelines?: Lifelines | undefined
@@ -149,6 +151,11 @@ export class WorkerPool implements ListenerSink {
     return ready[canaryId % ready.length]?.askCanary(canaryId, fd) ?? false
   }
 
+  /** Of the processes that run, however they are. */
+  get pids(): readonly number[] {
+    return this.#places.flatMap(({ worker }) => worker?.pid ?? [])
+  }
+
   status(): WorkerStatus[] {
     return this.#places.map(({ worker, restarts }) => ({
       pid: worker?.pid ?? 0,
@@ -247,7 +254,7 @@ export class WorkerPool implements ListenerSink {
           gone: (worker, why) => this.#replace(place, worker, why),
         },
       })
-      this.#options.onStart?.(this.#places.flatMap((one) => one.worker?.pid ?? []))
+      this.#options.onStart?.(this.pids)
     } catch (cause) {
       logger.error({ cause: causeText(cause) }, 'Cannot start a worker')
       this.#startLater(place)
@@ -296,6 +303,7 @@ export class WorkerPool implements ListenerSink {
   #replace(place: Place, worker: WorkerProcess, why: string): void {
     const { clock, logger, onRestart } = this.#options
     place.worker = undefined
+    this.#options.onEnd?.()
     void this.#metrics.depart(worker.pid)
     for (const id of this.#rounds.keys()) this.#answered(id, worker)
     if (this.#drainLimit !== undefined) {

@@ -19,6 +19,8 @@ export interface TakeoverOptions {
   readonly metrics: ProxyMetrics
   /** False until the namespaces were looked at for the first time. */
   readonly hasLooked: () => boolean
+  /** Of the workers before, none is left but those that finish what is under way. */
+  readonly onGone: () => void
 }
 
 /** Follows a supervisor and leaves workers to the next one. */
@@ -33,7 +35,7 @@ export class Takeover {
 
   constructor(around: Surroundings, options: TakeoverOptions) {
     const { config, clock, logger } = around
-    const { restart, record, pool, listeners, metrics } = options
+    const { restart, record, pool, listeners, metrics, onGone } = options
     this.#around = around
     this.#options = options
     this.#hasOrphans = restart?.hasOrphans === true
@@ -49,6 +51,7 @@ export class Takeover {
     this.#leftWorkers = new LeftWorkers({
       record,
       onGone: () => {
+        onGone()
         for (const { attachment } of listeners.holdings()) listeners.retry(attachment.key)
       },
       onKill: () => metrics.workerBreaches.inc({ breach: 'stayed' }),
@@ -99,6 +102,7 @@ export class Takeover {
     }
     const areReleased = !this.#hasOrphans || (await this.#socket.start())
     await this.#leftWorkers.seeOff(areReleased)
+    this.#options.onGone()
     this.#hasTakenOver = true
   }
 

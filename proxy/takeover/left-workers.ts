@@ -5,7 +5,7 @@ import { causeText } from '../../lib/runtime/errors.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
 import { readCount, readFields, readList } from '../../lib/wire/message-fields.ts'
 import { startTimeOf } from '../linux/process-identity.ts'
-import { ProcessDescriptor } from '../linux/pidfd.ts'
+import { killProcess } from '../linux/pidfd.ts'
 
 /** A process and when it began, by which it cannot be mistaken for a later one of the same number. */
 export interface RecordedProcess {
@@ -63,7 +63,7 @@ export class WorkerRecord {
 
   /** Ends those that are left. @returns how many there were */
   killLeft(): Count {
-    return this.left().filter(killRecorded).length
+    return this.left().filter(({ pid, startTime }) => killProcess(pid, String(startTime))).length
   }
 }
 
@@ -139,19 +139,4 @@ function readProcess(value: unknown): RecordedProcess | undefined {
 
 function isRunning({ pid, startTime }: RecordedProcess): boolean {
   return startTimeOf(pid) === String(startTime)
-}
-
-/** Holds on to the process first: whatever has the recorded start time then is the recorded process. */
-function killRecorded(recorded: RecordedProcess): boolean {
-  let held: ProcessDescriptor
-  try {
-    held = new ProcessDescriptor(recorded.pid)
-  } catch {
-    return false
-  }
-  try {
-    return isRunning(recorded) && held.signal('SIGKILL')
-  } finally {
-    held.close()
-  }
 }

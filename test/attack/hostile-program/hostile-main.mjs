@@ -1,35 +1,44 @@
 // In the place of a worker's main.js. As long as the file `hostile` lies beside it, it is a worker that was broken into: it says that it is
-// ready, keeps every socket it is given, hands them to a child of its own, and sends message after message from lines.txt, each counted in
-// sent.txt. Otherwise it is the worker.
+// ready, keeps every socket it is given, hands them to a child that it started before it was forbidden to, and sends message after message
+// from lines.txt, each counted in sent.txt. With the file `quiet` it sends none. Otherwise it is the worker.
 import { spawn } from 'node:child_process'
-import { appendFileSync, existsSync, readFileSync, writeSync } from 'node:fs'
+import { appendFileSync, closeSync, existsSync, readFileSync, writeSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 
-const beside = (name) => new URL(name, import.meta.url)
+const beside = (name) => fileURLToPath(new URL(name, import.meta.url))
 const [channel, output] = [4, 5]
 const atOnce = 10
+/** Sockets come soon after it is ready, and are to be handed on before it is killed. */
+const mostTurnsBefore = 50
 
 if (existsSync(beside('hostile'))) await beHostile()
 else await import('./real-main.js')
 
 async function beHostile() {
-  const { receiveDescriptors } = await import('../linux/libc.js')
+  const { openSocketPair, receiveDescriptors, sendDescriptors } = await import('../linux/libc.js')
+  const { becomeAccount } = await import('../privileges/drop-root.js')
   const [, , user, group] = process.argv
-  process.setgroups([])
-  process.setgid(Number(group))
-  process.setuid(Number(user))
+  const [ours, theirs] = openSocketPair()
+  const words = [beside('hostile-child.py'), user, group, beside('holding.txt')]
+  const stdio = ['ignore', 'ignore', 'ignore', theirs]
+  const child = spawn('/usr/bin/python3', words, { detached: true, stdio })
+  closeSync(theirs)
+  appendFileSync(beside('children.txt'), `${child.pid}\n`)
+  becomeAccount([user, group])
   process.on('SIGTERM', () => undefined)
   const lines = readFileSync(beside('lines.txt'), 'utf8').split('\n')
   let at = process.pid * 7
-  let hasChild = false
+  let turns = 0
+  let hasHandedOn = false
   writeSync(output, '{"kind":"ready"}\n')
   setInterval(() => {
+    turns += 1
     const fds = received()
-    if (fds.length > 0 && !hasChild) {
-      hasChild = true
-      const stdio = ['ignore', 'ignore', 'ignore', ...fds]
-      const child = spawn('sleep', ['300'], { detached: true, stdio })
-      appendFileSync(beside('children.txt'), `${child.pid}\n`)
+    if (fds.length > 0) {
+      sendDescriptors(ours, fds)
+      hasHandedOn = true
     }
+    if (existsSync(beside('quiet')) || !(hasHandedOn || turns > mostTurnsBefore)) return
     for (let count = 0; count < atOnce; count += 1) {
       at = (at + 1) % lines.length
       writeSync(output, `${lines[at]}\n`)

@@ -1,17 +1,4 @@
-import {
-  chmodSync,
-  copyFileSync,
-  cpSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
-import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { askAdmin } from '../../../lib/http/admin-client.ts'
 import { get } from '../../support/raw-http.ts'
 import {
@@ -22,11 +9,8 @@ import {
 } from '../../support/running-proxy.ts'
 import type { AttackClass, AttackContext } from '../attack-class.ts'
 import { GuestSeats } from '../guest-seats.ts'
-import { mutatedMessage } from '../hostile-worker.ts'
+import { HostileCopy } from './hostile-copy.ts'
 
-const root = fileURLToPath(new URL('../../..', import.meta.url))
-/** Enough that no two workers of a run say the same. */
-const lines = 20_000
 /** For the next supervisor, and for workers that are workers again. */
 const recovery = 15_000
 
@@ -40,7 +24,8 @@ export const hostileProgram: AttackClass = {
     const { t, report } = context
     const seats = await GuestSeats.make(t, { routers: 1, guestsPerRouter: 1, addressesPerGuest: 1 })
     const folder = openFolder(t)
-    const program = copyOfProxy(context, folder)
+    const copy = new HostileCopy(folder, context.random)
+    const { program } = copy
     const stage = await makeStage(t)
     const start = {
       program,
@@ -49,49 +34,22 @@ export const hostileProgram: AttackClass = {
     const proxy = await startProxyOn(t, stage, start)
     seats.nameIn(stage.netnsFolder)
     await untilServing(proxy)
-    const attack = new ProgramAttack(context, seats, program)
-    t.teardown(() => attack.endChildren())
+    const attack = new ProgramAttack(context, seats, copy)
+    t.teardown(() => copy.endChildren())
     context.begin()
-    attack.turn()
+    copy.turn()
     await killWorkers(proxy)
     while (!context.isOver()) {
       await attack.lookAt(proxy)
-      report.tried(attack.newMessages())
+      report.tried(copy.newMessages())
       await pause(20)
     }
     await attack.checkSupervisor(proxy)
     // The next supervisor finds workers that were broken into, and whatever they hold.
     process.kill(proxy.pid, 'SIGKILL')
-    attack.turnBack()
-    // What a worker started in a session of its own is nobody's child, and its user's other programs look the same: operators end it.
-    attack.endChildren()
+    copy.turnBack()
     await attack.recover(() => startProxyOn(t, stage, start))
   },
-}
-
-/** With a program in place of the worker's that can be turned. @returns the path of the proxy's program */
-function copyOfProxy({ random }: AttackContext, folder: string): string {
-  cpSync(join(root, 'dist'), join(folder, 'dist'), { recursive: true })
-  copyFileSync(join(root, 'package.json'), join(folder, 'package.json'))
-  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
-  const worker = join(folder, 'dist/proxy/worker')
-  renameSync(join(worker, 'main.js'), join(worker, 'real-main.js'))
-  copyFileSync(join(import.meta.dirname, 'hostile-main.mjs'), join(worker, 'main.js'))
-  const messages = Array.from({ length: lines }, () => JSON.stringify(mutatedMessage(random)))
-  writeFileSync(join(worker, 'lines.txt'), messages.join('\n'))
-  for (const name of ['sent.txt', 'children.txt']) {
-    writeFileSync(join(worker, name), '')
-    chmodSync(join(worker, name), 0o666)
-  }
-  return join(folder, 'dist/proxy/main.js')
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === 'sleep'
-  } catch {
-    return false
-  }
 }
 
 async function untilServing(proxy: RunningProxy): Promise<void> {
@@ -109,30 +67,12 @@ async function killWorkers(proxy: RunningProxy): Promise<void> {
 class ProgramAttack {
   readonly #context: AttackContext
   readonly #seats: GuestSeats
-  readonly #worker: string
-  #counted = 0
+  readonly #copy: HostileCopy
 
-  constructor(context: AttackContext, seats: GuestSeats, program: string) {
+  constructor(context: AttackContext, seats: GuestSeats, copy: HostileCopy) {
     this.#context = context
     this.#seats = seats
-    this.#worker = join(program, '../worker')
-  }
-
-  /** Workers that start from now on are hostile. */
-  turn(): void {
-    writeFileSync(join(this.#worker, 'hostile'), '')
-  }
-
-  turnBack(): void {
-    rmSync(join(this.#worker, 'hostile'))
-  }
-
-  /** Sent since it was last asked. */
-  newMessages(): number {
-    const { size } = statSync(join(this.#worker, 'sent.txt'))
-    const more = size - this.#counted
-    this.#counted = size
-    return more
+    this.#copy = copy
   }
 
   /** Whatever workers say, operators are answered, and sanely. */
@@ -164,15 +104,6 @@ class ProgramAttack {
     if (killed === 0) report.fault('accepted', 'no hostile worker was killed and counted')
   }
 
-  /** Ends what hostile workers started, each with all sockets that its worker was given. */
-  endChildren(): void {
-    const text = readFileSync(join(this.#worker, 'children.txt'), 'utf8')
-    const pids = text.split('\n').filter((line) => line !== '')
-    const left = pids.map(Number).filter(isRunning)
-    for (const pid of left) process.kill(pid, 'SIGKILL')
-    this.#context.report.count('children of hostile workers, left by them', left.length)
-  }
-
   /** Everything is as before, soon. */
   async recover(start: () => Promise<RunningProxy>): Promise<void> {
     const { report } = this.#context
@@ -193,6 +124,9 @@ class ProgramAttack {
       report.fault('othersFailed', 'a guest is not answered by the next supervisor')
     }
     clearTimeout(late)
+    report.measured('children that had been handed sockets', this.#copy.holding().length)
+    const left = this.#copy.running().length
+    if (left > 0) report.fault('accepted', `${left} children of hostile workers are left`)
     await next.stop()
   }
 }
