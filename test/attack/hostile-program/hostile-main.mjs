@@ -15,7 +15,8 @@ if (existsSync(beside('hostile'))) await beHostile()
 else await import('./real-main.js')
 
 async function beHostile() {
-  const { openSocketPair, receiveDescriptors, sendDescriptors } = await import('../linux/libc.js')
+  const { openSocketPair } = await import('../linux/libc.js')
+  const { receiveDescriptors, sendDescriptors } = await import('../linux/descriptor-messages.js')
   const { becomeAccount } = await import('../privileges/drop-root.js')
   const [, , user, group] = process.argv
   const [ours, theirs] = openSocketPair()
