@@ -2,7 +2,8 @@
 // guests after the worker had been killed, and the next supervisor could not listen (EADDRINUSE). Right: workers cannot start processes;
 // one that is there all the same is killed when its worker has ended, and by the next supervisor, which serves within 15 s.
 import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readFileSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { askOnce, requestText } from '../bench/guest-request.ts'
 import { HostileCopy } from '../attack/hostile-program/hostile-copy.ts'
@@ -60,6 +61,33 @@ if (skipUnlessPrivileged(t)) {
     for (const { pid } of workers) {
       t.match(readFileSync(`/proc/${pid}/limits`, 'utf8'), /^Max processes +0 +0 /m)
     }
+  })
+
+  t.test('workers of another proxy that listen in the way are let be', async (t) => {
+    const stage = await makeStage(t)
+    const [router] = await makeRoutersWithGuests(t, stage.netnsFolder, 1)
+    const set = ['workers.count=1', 'workers.user=61005', 'limits.timeout_drain=1s']
+    const first = await startProxyOn(t, stage, { set })
+    await serving(first)
+    const before = (await first.status()).workers
+
+    const other = await makeStage(t)
+    symlinkSync(
+      `/run/netns/${router!.netns}`,
+      join(other.netnsFolder, `qrouter-${router!.routerId}`),
+    )
+    const second = await startProxyOn(t, other, { set: [...set, 'intercept.enabled=false'] })
+    const { namespaces } = await second.until(
+      'failed',
+      ({ namespaces: [one] }) => one?.state === 'failed',
+    )
+    t.match(namespaces[0]?.why, /EADDRINUSE/)
+    t.same(
+      (await first.status()).workers.map(({ pid }) => pid),
+      before.map(({ pid }) => pid),
+    )
+    t.notMatch(await second.metrics(), /breach="child"/)
+    await second.stop()
   })
 
   t.test('a child that holds the sockets ends soon after its worker', async (t) => {
