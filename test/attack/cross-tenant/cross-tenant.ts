@@ -93,6 +93,7 @@ export const crossTenant: AttackClass = {
       upstream.requests.length = 0
       context.report.count(`episodes on ${scene}`)
       context.report.measured(`answers on ${scene}`, pace.text)
+      if (leases) context.report.measured('went straight', await wentStraight(proxy))
     }
   },
 }
@@ -239,6 +240,10 @@ class Episode {
     const { kind } = this.#scene.cloud
     if (status !== undefined) pace.judged(status === 200)
     const owner = this.#owners.ownerOf(place)
+    const isOwed =
+      owner !== undefined &&
+      Math.max(this.#quietSince, this.#owners.changedAt(place) + 2_000) < begun - 5_000
+    if (isOwed) report.othersTried()
     if (status === 200) {
       report.tried()
       this.#tried += 1
@@ -248,10 +253,7 @@ class Episode {
       return
     }
     report.count(`answered ${status ?? 'with nothing'}`)
-    const isSettled =
-      Math.max(this.#quietSince, this.#owners.changedAt(place) + 2_000) < begun - 5_000
-    if (owner === undefined || !isSettled) return
-    report.othersTried()
+    if (!isOwed) return
     report.fault(
       'othersFailed',
       `${kind}: ${status ?? 'nothing'} for a place that had not changed, with nothing disturbed`,
@@ -285,6 +287,13 @@ class Episode {
       this.#quietSince = performance.now()
     }
   }
+}
+
+/** Requests that the workers of this moment have sent under leases. Those of killed ones are not known any more. */
+async function wentStraight(proxy: RunningProxy): Promise<number> {
+  const lines = (await proxy.metrics()).split('\n')
+  const counted = lines.filter((line) => line.startsWith('overlapd_proxy_direct_requests_total'))
+  return counted.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
 }
 
 /** What a guest would wait for. A request that gets no answer at all by then has failed. */
