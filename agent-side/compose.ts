@@ -62,7 +62,7 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
     waiting,
     fence,
     rateLimits,
-    leases: leasing?.desk,
+    leases: leasing?.issuer,
     isReady: () => directory.readiness().ready,
     observer: metrics,
   })
@@ -108,7 +108,7 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
     reconfigure(changed) {
       rateLimits.reconfigure(rateLimitSettings(changed))
       // Requests under a lease are not counted, and none is given while they have to be.
-      if (rateLimits.settings.isEnabled) leasing?.desk.revokeAll()
+      if (rateLimits.settings.isEnabled) leasing?.issuer.revokeAll()
     },
     reload() {
       for (const listener of tlsListeners) listener.reload()

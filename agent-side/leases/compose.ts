@@ -12,7 +12,7 @@ import type { PortDirectory } from '../ports/directory/port-directory.ts'
 import type { GuestRateLimits } from '../requests/guest-rate-limits.ts'
 import type { Resolver } from '../resolve/resolver.ts'
 import type { Fence } from '../served-scopes/fence.ts'
-import { LeaseDesk } from './lease-issuer.ts'
+import { LeaseIssuer } from './lease-issuer.ts'
 import { LeaseListener } from './lease-listener.ts'
 
 /** What leases are made of. */
@@ -27,7 +27,7 @@ export interface LeasedParts {
 
 /** Who grants leases, and where workers ask for them. */
 export interface Leasing {
-  readonly desk: LeaseDesk
+  readonly issuer: LeaseIssuer
   readonly listener: LeaseListener
 }
 
@@ -47,7 +47,7 @@ export function composeLeasing(
     timeoutHeaders: compute.timeout_headers,
     timeoutBody: compute.timeout_body,
   }
-  const desk = new LeaseDesk({
+  const issuer = new LeaseIssuer({
     verdicts: resolver,
     directory,
     fence,
@@ -63,5 +63,5 @@ export function composeLeasing(
   const { socket: path, mode, user, group } = leases
   const socket = { path, mode, user, group, backlog: limits.backlog, usualGroup: proxyAccount }
   const refusals = new ConnectionRefusals({ clock, logger, observer })
-  return { desk, listener: new LeaseListener({ desk, socket, refusals }) }
+  return { issuer, listener: new LeaseListener({ issuer, socket, refusals }) }
 }

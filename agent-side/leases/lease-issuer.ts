@@ -25,7 +25,7 @@ import {
 } from '../resolve/resolution.ts'
 import type { Fence } from '../served-scopes/fence.ts'
 
-/** What the desk needs of the resolver. */
+/** What the issuer needs of the resolver. */
 export interface LeasedVerdicts {
   /** What is remembered and true at this moment; asks nobody. */
   remembered(key: LookupKey): Resolution | undefined
@@ -33,7 +33,7 @@ export interface LeasedVerdicts {
   onForgotten(listener: (key: LookupKey) => void): () => void
 }
 
-export interface LeaseDeskOptions {
+export interface LeaseIssuerOptions {
   readonly verdicts: LeasedVerdicts
   readonly directory: Pick<PortDirectory, 'onChange' | 'isConfirmed'>
   /** Absent where workers may ask for every scope. */
@@ -82,8 +82,8 @@ interface Holder {
  * A lease says no more than the resolver's memory would for the same time: it ends with that memory, at a change told by the
  * directory, at another MAC for the address, when this host serves the scope no longer, and when compute refuses the identity.
  */
-export class LeaseDesk {
-  readonly #options: LeaseDeskOptions
+export class LeaseIssuer {
+  readonly #options: LeaseIssuerOptions
   readonly #holders = new Set<Holder>()
   readonly #leases = new Map<number, Lease>()
   readonly #index = new Map<string, Set<Lease>>()
@@ -91,7 +91,7 @@ export class LeaseDesk {
   #lastId = 0
   #beat: Cancel | undefined
 
-  constructor(options: LeaseDeskOptions) {
+  constructor(options: LeaseIssuerOptions) {
     this.#options = options
     this.#unsubscribe = [
       options.directory.onChange((change) => this.#changed(change)),

@@ -12,10 +12,10 @@ import {
 import type { Part } from '../../lib/runtime/lifecycle.ts'
 import type { ConnectionRefusals } from '../listeners/connection-refusals.ts'
 import { listenOnSocketFile, type SocketFileOptions } from '../../lib/sockets/socket-file.ts'
-import type { LeaseDesk } from './lease-issuer.ts'
+import type { LeaseIssuer } from './lease-issuer.ts'
 
 export interface LeaseListenerOptions {
-  readonly desk: LeaseDesk
+  readonly issuer: LeaseIssuer
   readonly socket: SocketFileOptions
   readonly refusals: Pick<ConnectionRefusals, 'note'>
 }
@@ -55,16 +55,16 @@ export class LeaseListener implements Part {
   async close(): Promise<void> {
     this.#removeFile?.()
     this.#removeFile = undefined
-    this.#options.desk.close()
+    this.#options.issuer.close()
     for (const socket of this.#sockets) socket.destroy()
     if (!this.#server.listening) return
     await new Promise((resolve) => this.#server.close(resolve))
   }
 
   #serve(socket: Socket): void {
-    const { desk, refusals } = this.#options
+    const { issuer, refusals } = this.#options
     const lines = new JsonLines(longestLeaseLine.ofWorker)
-    const holder = desk.open((news: LeaseNews) => {
+    const holder = issuer.open((news: LeaseNews) => {
       if (socket.destroyed) return
       socket.write(leaseLine(news))
       if (socket.writableLength > mostUnread) socket.destroy()

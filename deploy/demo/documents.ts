@@ -111,7 +111,7 @@ export function proxyDocument(places: DemoPlaces, options: ProxyDocumentOptions)
     // Whatever else runs on this machine keeps the usual places.
     control: { socket: `${places.folder}/proxy-control.sock` },
     // A demo leaves nothing behind, however it ends.
-    restart: { orphans: '0s' },
+    restart: { serve_after_crash: '0s' },
     ...(options.workerUser !== undefined && { workers: { user: options.workerUser } }),
   }
 }

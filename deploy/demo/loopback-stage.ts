@@ -120,7 +120,7 @@ function listenerOf(network: DemoNetwork, index: number, tcpPort: number): OwnLi
   }
 }
 
-/** Starts a worker as the opener would, with listeners that it binds itself. */
+/** Starts a worker as the supervisor would, with listeners that it binds itself. */
 function startWorker(
   places: DemoPlaces,
   listeners: readonly OwnListenerDescription[],

@@ -61,7 +61,7 @@ function whatToDo(why: string): string {
 }
 
 /**
- * Asks through each namespace's own listeners, rules and workers, up to the agent. The opener makes the sockets and reads nothing from
+ * Asks through each namespace's own listeners, rules and workers, up to the agent. The supervisor makes the sockets and reads nothing from
  * them; a worker asks. What it proves and what not stands in README.md.
  */
 export class Canary {

@@ -254,7 +254,7 @@ const table = {
     }),
   }),
   restart: section({
-    orphans: duration({
+    serve_after_crash: duration({
       help: 'How long workers serve without a supervisor: after a crash, kill -9 or SIGUSR2. A supervisor that starts in that time takes over from them; with 0s they end at once. Not used with service_store.',
       default: '30s',
       max: '10m',

@@ -1,4 +1,4 @@
-/** Which networks have what they need on this host, and who brings it about? The opener's side, which makes system calls. */
+/** Which networks have what they need on this host, and who brings it about? The supervisor's side, which makes system calls. */
 import { join } from 'node:path'
 import type {
   Cancel,

@@ -49,7 +49,7 @@ function usualUser({ passwd }: AccountFiles): string {
 
 /**
  * Whom the workers run as.
- * @returns `undefined` when they stay what the opener is: it is not root, that is the wanted user already, or the user does not
+ * @returns `undefined` when they stay what the supervisor is: it is not root, that is the wanted user already, or the user does not
  * exist in its user namespace, as is usual without root. They have no capabilities all the same.
  * @throws Error naming what is not known
  */

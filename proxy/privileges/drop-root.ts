@@ -9,7 +9,7 @@ const limitOfProcesses = 6
  * Becomes another user in every thread, with no group but that user's own. The kernel takes all capabilities away with
  * it. What is loaded by then must be all that is ever loaded: the other user may not be able to read the program. From then on neither
  * process nor thread can be started.
- * @param ids user and group by number, as the opener gives them on the command line; none to stay who one is
+ * @param ids user and group by number, as the supervisor gives them on the command line; none to stay who one is
  * @throws Error when the system refuses
  * @throws {SystemCallError} likewise
  */

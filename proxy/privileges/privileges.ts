@@ -86,7 +86,7 @@ export interface WantedAccount {
 }
 
 /**
- * Asks the kernel about every thread of a process, because each has privileges of its own. The opener does so before it trusts
+ * Asks the kernel about every thread of a process, because each has privileges of its own. The supervisor does so before it trusts
  * a worker with a socket.
  * @param account absent when the process may be whoever it is; capabilities it may not have in any case
  * @returns why the process is not to be trusted, `undefined` when it is without privileges

@@ -15,7 +15,7 @@ import type {
 import {
   WorkerProcess,
   type Lifelines,
-  type TakeoverSocket,
+  type TakeoverPlace,
   type WorkerBreach,
   type WorkerReport,
   type WorkerState,
@@ -88,7 +88,7 @@ interface Round {
 }
 
 /**
- * Keeps a number of workers running, each with a copy of every listening socket. The opener's own copies stay open, so that the
+ * Keeps a number of workers running, each with a copy of every listening socket. The supervisor's own copies stay open, so that the
  * kernel goes on accepting into their queues while a worker is replaced.
  */
 export class WorkerPool implements ListenerSink {
@@ -98,7 +98,7 @@ export class WorkerPool implements ListenerSink {
   readonly #metrics = new WorkerMetricsSum()
   readonly #rounds = new Map<number, Round>()
   #lastRound = 0
-  #takeover: TakeoverSocket | undefined
+  #takeover: TakeoverPlace | undefined
   #config: WorkerConfig
   #drainLimit: Milliseconds | undefined
   #drained: (() => void) | undefined
@@ -140,7 +140,7 @@ export class WorkerPool implements ListenerSink {
   }
 
   /** What workers do once this process is gone. @param takeover `undefined`: they end soon after it */
-  serveUntilTakeover(takeover: TakeoverSocket | undefined): void {
+  serveUntilTakeover(takeover: TakeoverPlace | undefined): void {
     this.#takeover = takeover
     for (const { worker } of this.#places) worker?.serveUntilTakeover(takeover)
   }

@@ -63,7 +63,7 @@ export interface Lifelines {
 }
 
 /** Where workers are found by the next supervisor, should this one end without them. */
-export interface TakeoverSocket {
+export interface TakeoverPlace {
   /** Workers serve so long at most. */
   readonly deadline: Milliseconds
   /** A listening socket, which the next supervisor connects to. */
@@ -95,7 +95,7 @@ export class WorkerProcess {
   readonly #unanswered = new Set<number>()
   /** Questions that it was asked and has not answered, with what an answer must fit. */
   readonly #questions = new Map<string, (message: FromWorker) => boolean>()
-  #takeover: TakeoverSocket | undefined
+  #takeover: TakeoverPlace | undefined
   #state: WorkerState = 'starting'
   #cancelSend: Cancel | undefined
   #waitingSince: MonotonicMilliseconds | undefined
@@ -153,7 +153,7 @@ export class WorkerProcess {
   }
 
   /** Lets it serve without this process, until the next one takes over. @param takeover `undefined`: it ends soon after this process */
-  serveUntilTakeover(takeover: TakeoverSocket | undefined): void {
+  serveUntilTakeover(takeover: TakeoverPlace | undefined): void {
     if (this.#state !== 'ready') return
     this.#takeover = takeover
     if (takeover === undefined) this.#tell({ kind: 'serve-until', order: { deadline: 0 } })

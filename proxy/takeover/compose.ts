@@ -7,7 +7,7 @@ import type { Listeners } from '../namespaces/listeners.ts'
 import type { WorkerPool } from '../supervisor/worker-pool.ts'
 import { LeftWorkers, type WorkerRecord } from './left-workers.ts'
 import type { RestartState } from './restart-state.ts'
-import { OrphanSocket, orphanSocketPath } from './takeover-socket.ts'
+import { TakeoverSocket, takeoverSocketPath } from './takeover-socket.ts'
 import { untilServing } from './wait-until-serving.ts'
 
 /** What is carried from one supervisor to the next. */
@@ -27,9 +27,9 @@ export interface TakeoverOptions {
 export class Takeover {
   readonly #around: Surroundings
   readonly #options: TakeoverOptions
-  readonly #socket: OrphanSocket
+  readonly #socket: TakeoverSocket
   readonly #leftWorkers: LeftWorkers
-  readonly #hasOrphans: boolean
+  readonly #hasLeftWorkers: boolean
   #leavesWorkers: boolean
   #hasTakenOver = false
 
@@ -38,12 +38,12 @@ export class Takeover {
     const { restart, record, pool, listeners, metrics, onGone } = options
     this.#around = around
     this.#options = options
-    this.#hasOrphans = restart?.hasOrphans === true
+    this.#hasLeftWorkers = restart?.hasLeftWorkers === true
     this.#leavesWorkers = restart?.store !== undefined
-    this.#socket = new OrphanSocket({
-      path: orphanSocketPath(config.admin.socket),
+    this.#socket = new TakeoverSocket({
+      path: takeoverSocketPath(config.admin.socket),
       // With a store the service manager keeps workers going.
-      limit: restart?.store === undefined ? config.restart.orphans : 0,
+      limit: restart?.store === undefined ? config.restart.serve_after_crash : 0,
       onChange: (takeover) => pool.serveUntilTakeover(takeover),
       clock,
       logger,
@@ -68,12 +68,12 @@ export class Takeover {
   /** Whoever serves after this supervisor has the same rules in place already. */
   get keepsRules(): boolean {
     const { intercept } = this.#around.config
-    const isBeforeTakeover = this.#hasOrphans && !this.#hasTakenOver
+    const isBeforeTakeover = this.#hasLeftWorkers && !this.#hasTakenOver
     return intercept.keep_on_exit || this.#leavesWorkers || isBeforeTakeover
   }
 
   leaveWorkers(): void {
-    this.#leavesWorkers ||= this.#around.config.restart.orphans > 0
+    this.#leavesWorkers ||= this.#around.config.restart.serve_after_crash > 0
   }
 
   /** Once this supervisor serves, what ran before it ends. */
@@ -93,14 +93,14 @@ export class Takeover {
   async #follow(): Promise<void> {
     const { restart } = this.#options
     const lifelines = restart?.lifelines ?? []
-    if (lifelines.length > 0 || this.#hasOrphans) {
+    if (lifelines.length > 0 || this.#hasLeftWorkers) {
       await untilServing({ isServing: () => this.#isServing, clock: this.#around.clock })
     }
     for (const fd of lifelines) {
       restart?.store?.remove(fd, 'lifeline')
       closeSync(fd)
     }
-    const areReleased = !this.#hasOrphans || (await this.#socket.start())
+    const areReleased = !this.#hasLeftWorkers || (await this.#socket.start())
     await this.#leftWorkers.seeOff(areReleased)
     this.#options.onGone()
     this.#hasTakenOver = true

@@ -2,8 +2,8 @@
 import type { Clock } from '../../lib/runtime/clock.ts'
 import { isAnswered } from '../../lib/sockets/private-socket.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
-import { takeFromOrphans } from './takeover.ts'
-import { formerSocketPath, orphanSocketPath } from './takeover-socket.ts'
+import { takeFromLeftWorkers } from './takeover.ts'
+import { formerSocketPath, takeoverSocketPath } from './takeover-socket.ts'
 import { ServiceStore, storedDescriptors, type Environment } from './systemd-store.ts'
 
 /** How this proxy follows another, and what follows it. */
@@ -13,7 +13,7 @@ export interface RestartState {
   /** Workers of a proxy that has ended go on until these are closed. */
   readonly lifelines: readonly number[]
   /** Workers of a proxy that has died serve until they are released. */
-  readonly hasOrphans: boolean
+  readonly hasLeftWorkers: boolean
   /** Keeps sockets while no proxy runs. */
   readonly store: ServiceStore | undefined
 }
@@ -39,16 +39,16 @@ export async function openRestartState(options: RestartOptions): Promise<Restart
     config.service_store && notifySocket !== undefined
       ? new ServiceStore({ notifySocket, clock, logger })
       : undefined
-  // Where a proxy answers operators its workers are no orphans.
+  // Where a proxy answers operators its workers are no left workers.
   const isAlive = await isAnswered(adminSocket).catch(() => true)
-  const path = orphanSocketPath(adminSocket)
-  const orphans = isAlive
+  const path = takeoverSocketPath(adminSocket)
+  const leftWorkers = isAlive
     ? undefined
-    : ((await takeFromOrphans({ path, clock, logger })) ??
-      (await takeFromOrphans({ path: formerSocketPath(path), clock, logger })))
+    : ((await takeFromLeftWorkers({ path, clock, logger })) ??
+      (await takeFromLeftWorkers({ path: formerSocketPath(path), clock, logger })))
   const { listeners, lifelines } = storedDescriptors(environment)
-  const fds = [...listeners, ...(orphans ?? [])]
+  const fds = [...listeners, ...(leftWorkers ?? [])]
   if (fds.length > 0) logger.info({ sockets: fds.length }, 'Inherited listening sockets')
-  const hasOrphans = orphans !== undefined
-  return { fds, lifelines, hasOrphans, store }
+  const hasLeftWorkers = leftWorkers !== undefined
+  return { fds, lifelines, hasLeftWorkers, store }
 }

@@ -1,25 +1,25 @@
-/** Where do workers hear the next opener, should this one die without a word? */
+/** Where do workers hear the next supervisor, should this one die without a word? */
 import { closeSync, lstatSync, renameSync, rmSync, unlinkSync } from 'node:fs'
 import type { Clock, Count, Milliseconds } from '../../lib/runtime/clock.ts'
 import { causeText } from '../../lib/runtime/errors.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
 import { listenForDescriptors } from '../linux/unix-socket.ts'
-import type { TakeoverSocket } from '../supervisor/worker-process.ts'
-import { isListenedAt, releaseOrphans } from './takeover.ts'
+import type { TakeoverPlace } from '../supervisor/worker-process.ts'
+import { isListenedAt, releaseLeftWorkers } from './takeover.ts'
 
-export interface OrphanSocketOptions {
-  /** @see orphanSocketPath */
+export interface TakeoverSocketOptions {
+  /** @see takeoverSocketPath */
   readonly path: string
-  /** For which workers go on without an opener; 0: they do not. */
+  /** For which workers go on without a supervisor; 0: they do not. */
   readonly limit: Milliseconds
-  readonly onChange: (takeover: TakeoverSocket | undefined) => void
+  readonly onChange: (takeover: TakeoverPlace | undefined) => void
   readonly clock: Clock
   readonly logger: Logger
 }
 
 /** Beside the admin socket, which every proxy has for itself. */
-export function orphanSocketPath(adminSocket: string): string {
-  return `${adminSocket}.orphans`
+export function takeoverSocketPath(adminSocket: string): string {
+  return `${adminSocket}.takeover`
 }
 
 /** Where the socket is put aside while its successor is made. Whoever dies between the two leaves it there. */
@@ -27,24 +27,24 @@ export function formerSocketPath(path: string): string {
   return `${path}.former`
 }
 
-/** One opener follows. */
+/** One supervisor follows. */
 const backlog: Count = 8
 
 /**
- * Made by the opener and accepted on by workers that have none any more, so that whoever connects knows by the kernel's word whose it
- * is. While the opener lives nobody answers there: a worker that did so could tell the next opener nothing that it believes.
+ * Made by the supervisor and accepted on by workers that have none any more, so that whoever connects knows by the kernel's word whose it
+ * is. While the supervisor lives nobody answers there: a worker that did so could tell the next supervisor nothing that it believes.
  */
-export class OrphanSocket {
-  readonly #options: OrphanSocketOptions
+export class TakeoverSocket {
+  readonly #options: TakeoverSocketOptions
   #fd: number | undefined
   #isStarted = false
 
-  constructor(options: OrphanSocketOptions) {
+  constructor(options: TakeoverSocketOptions) {
     this.#options = options
   }
 
   /**
-   * We serve: workers outlive this process from now on, and those of a dead one are released. In this order the next opener finds
+   * We serve: workers outlive this process from now on, and those of a dead one are released. In this order the next supervisor finds
    * somebody who serves, whenever this one dies. The admin socket must be this process's own by now. Does nothing when called again.
    * @returns false when one of those before does not obey
    */
@@ -54,9 +54,9 @@ export class OrphanSocket {
     const { path, clock, logger } = this.#options
     const former = { path: formerSocketPath(path), clock, logger }
     // One died in the middle of this. The workers it left hold the same sockets as those before them.
-    const areReleased = !isListenedAt(path) || (await releaseOrphans(former))
+    const areReleased = !isListenedAt(path) || (await releaseLeftWorkers(former))
     this.#open(former.path)
-    return (await releaseOrphans(former)) && areReleased
+    return (await releaseLeftWorkers(former)) && areReleased
   }
 
   #open(formerPath: string): void {

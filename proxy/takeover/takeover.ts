@@ -1,4 +1,4 @@
-/** How does a new proxy take everything over from workers whose opener has died? */
+/** How does a new proxy take everything over from workers whose supervisor has died? */
 import { lstatSync, readFileSync, unlinkSync } from 'node:fs'
 import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
 import { causeText } from '../../lib/runtime/errors.ts'
@@ -8,10 +8,11 @@ import { linux, sendBytes, isErrno } from '../linux/libc.ts'
 import { closeConversation, dropDescriptors } from '../netns/close-received.ts'
 import { peerOfDescriptor } from '../linux/peer-credentials.ts'
 import { connectUnix } from '../linux/unix-socket.ts'
-import { orphanWords } from '../worker/process/serve-after-crash.ts'
+import { takeoverWords } from '../worker/process/serve-after-crash.ts'
 
-export interface OrphansOptions {
-  /** @see orphanSocketPath */
+/** Where workers that were left listen for the next supervisor. */
+export interface LeftWorkersSocket {
+  /** @see takeoverSocketPath */
   readonly path: string
   readonly clock: Clock
   readonly logger: Logger
@@ -35,10 +36,10 @@ function mostTaken(): Count {
  * Takes the sockets once, from whichever worker answers first: all hold the same. Nothing that comes this way is believed: workers read
  * what guests write, and one of them may belong to a guest by now. What it can do is not to answer; that costs some seconds.
  * @returns what they say their listening sockets are, not yet asked what they really are, for the caller to close. They go on serving
- * until {@link releaseOrphans}. `undefined` when there are no such workers
+ * until {@link releaseLeftWorkers}. `undefined` when there are no such workers
  */
-export async function takeFromOrphans(
-  options: OrphansOptions,
+export async function takeFromLeftWorkers(
+  options: LeftWorkersSocket,
 ): Promise<readonly number[] | undefined> {
   const { path, logger } = options
   const connection = connected(path)
@@ -55,7 +56,7 @@ export async function takeFromOrphans(
       logger.warn({ path, userId }, 'Took no sockets from somebody who is not this user')
       return undefined
     }
-    sendBytes(connection, Buffer.of(orphanWords.take))
+    sendBytes(connection, Buffer.of(takeoverWords.take))
     const fds = await received(connection, options)
     logger.info({ pid, sockets: fds.length }, 'The supervisor before left its workers serving')
     return fds
@@ -70,7 +71,7 @@ export async function takeFromOrphans(
 
 async function received(
   connection: number,
-  { clock, logger }: OrphansOptions,
+  { clock, logger }: LeftWorkersSocket,
 ): Promise<readonly number[]> {
   const end = clock.now() + takeLimit
   const fds: number[] = []
@@ -115,7 +116,11 @@ async function next(
  * says in the log that it is not. Where there are none, what they left is removed.
  * @returns false when one does not obey
  */
-export async function releaseOrphans({ path, clock, logger }: OrphansOptions): Promise<boolean> {
+export async function releaseLeftWorkers({
+  path,
+  clock,
+  logger,
+}: LeftWorkersSocket): Promise<boolean> {
   const end = clock.now() + releaseLimit
   let hasAsked = false
   while (clock.now() < end) {
@@ -128,7 +133,7 @@ export async function releaseOrphans({ path, clock, logger }: OrphansOptions): P
     hasAsked = true
     if (connection !== 'later') {
       try {
-        sendBytes(connection, Buffer.of(orphanWords.release))
+        sendBytes(connection, Buffer.of(takeoverWords.release))
         await closed(connection, end, clock)
       } catch {
         // It ended meanwhile.
@@ -153,7 +158,7 @@ async function closed(connection: number, end: MonotonicMilliseconds, clock: Clo
   }
 }
 
-/** Whether workers of a dead opener wait there. One of them hears a connection that ends without a word. */
+/** Whether workers of a dead supervisor wait there. One of them hears a connection that ends without a word. */
 export function isListenedAt(path: string): boolean {
   const connection = connected(path)
   if (typeof connection === 'number') closeConversation(connection)

@@ -17,7 +17,7 @@ import { childDescriptors, openSupervisorChannel } from './shared/supervisor-cha
 import { Worker } from './worker.ts'
 
 /** How long answers may still take when the supervisor is gone and nobody can say. */
-const orphanDrainLimit: Milliseconds = 10_000
+const leftDrainLimit: Milliseconds = 10_000
 
 interface Order extends ServeUntil {
   /** The takeover socket, where there is one. */
@@ -98,7 +98,7 @@ class WorkerProgram {
     if (worker === undefined) return
     const finishing = this.#isDraining ? nothing : await this.#untilReplaced(worker)
     this.#logger.info({}, 'Finishing what is under way')
-    const drained = worker.handle({ kind: 'drain', limit: orphanDrainLimit })
+    const drained = worker.handle({ kind: 'drain', limit: leftDrainLimit })
     // Nothing is accepted from here on.
     finishing()
     await drained

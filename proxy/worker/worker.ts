@@ -10,7 +10,7 @@ import { Forwarder, type DirectPath } from './forwarding/forwarder.ts'
 import { GuestServer, type ListeningPlace } from './guest/guest-server.ts'
 import type { ReadIngressPort } from './guest/ingress-port.ts'
 import { Ledger, workerBudgets } from './guest/ledger.ts'
-import { LeaseBook } from './forwarding/lease-store.ts'
+import { LeaseStore } from './forwarding/lease-store.ts'
 import { LeaseChannel } from './forwarding/lease-channel.ts'
 import { WorkerMetrics } from './shared/metrics.ts'
 import type { FromWorker, ListenerDescription, ToWorker, WorkerConfig } from './shared/protocol.ts'
@@ -26,7 +26,7 @@ export interface WorkerOptions {
   readonly logger: Logger
   readonly savedSyn: (fd: number) => Uint8Array | undefined
   readonly ingressPort: ReadIngressPort
-  /** Takes the next descriptor that the opener sent; `undefined` for one that could not be received. */
+  /** Takes the next descriptor that the supervisor sent; `undefined` for one that could not be received. */
   readonly nextDescriptor: () => number | undefined
   readonly tell: (message: FromWorker) => void
 }
@@ -36,7 +36,7 @@ interface Opening {
   readonly place: ListeningPlace | undefined
 }
 
-/** Carries out what the opener says, from the first listener to the last answer. */
+/** Carries out what the supervisor says, from the first listener to the last answer. */
 export class Worker {
   readonly #options: WorkerOptions
   readonly #metrics = new WorkerMetrics()
@@ -188,14 +188,14 @@ function directPath(
 ): DirectPath | undefined {
   const { forwarding, agent: timeouts } = config
   if (forwarding === undefined) return undefined
-  const book = new LeaseBook(clock, forwarding.leases)
+  const store = new LeaseStore(clock, forwarding.leases)
   const client = new DirectClient({ config: forwarding, timeouts, clock, defect })
   const channel = new LeaseChannel({
     socket: forwarding.leaseSocket,
-    book,
+    store,
     clock,
     logger,
     onConcurrency: (concurrency) => client.setConcurrency(concurrency),
   })
-  return { clock, log: new DirectLog(clock), book, channel, client }
+  return { clock, log: new DirectLog(clock), store, channel, client }
 }

@@ -47,7 +47,7 @@ function chosen(
     },
     proxy: {
       control: { socket: `${folder}/proxy-control.sock` },
-      restart: { orphans: '30s' },
+      restart: { serve_after_crash: '30s' },
       ...(workers !== undefined && { workers: { count: workers } }),
       ...(isDirect && { leases: { enabled: true, socket: leaseSocket } }),
     },
@@ -111,10 +111,10 @@ export class OurSide {
 
   /** Process ids by what they are, for meters. */
   pids(): NamedPids {
-    const [opener = 0] = processTree(this.#proxy.pid)
+    const [supervisor = 0] = processTree(this.#proxy.pid)
     return new Map([
       ['agent', processTree(this.#agent.pid)],
-      ['opener', [opener]],
+      ['supervisor', [supervisor]],
       ['worker', this.workers()],
     ])
   }
@@ -144,7 +144,7 @@ export class OurSide {
     await this.#proxy.ready(patience)
   }
 
-  /** Kills one worker; the opener replaces it. @returns once all are ready again */
+  /** Kills one worker; the supervisor replaces it. @returns once all are ready again */
   async killWorker(pid: number): Promise<void> {
     const count = this.workers().length
     const limit = performance.now() + patience

@@ -14,7 +14,7 @@ export interface BenchRow {
   readonly p99Ms: Milliseconds | null
   /** User and system time of all processes of that side; load, upstream and control plane left out. */
   readonly cpuMsPerRequest: number | null
-  /** The same by process: `agent`, `worker`, `opener`, `haproxy`; those of the control plane are not in the sum. */
+  /** The same by process: `agent`, `worker`, `supervisor`, `haproxy`; those of the control plane are not in the sum. */
   readonly cpuMsByProcess: Readonly<Record<string, number>> | null
   readonly pssMiB: number | null
   readonly errors: Count | null

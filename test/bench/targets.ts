@@ -187,7 +187,7 @@ const targets: readonly Target[] = [
     ours: (rows) => errorsOf(rows, (name) => /^restart-|^kill-agent$/.test(name)),
   },
   {
-    what: 'failed requests while each worker and the opener are killed',
+    what: 'failed requests while each worker and the supervisor are killed',
     must: 'at most',
     bound: 0,
     unit: '',

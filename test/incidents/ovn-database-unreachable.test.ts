@@ -1,7 +1,7 @@
 // The southbound database could not be reached (refused, or a black hole) and a port's device changed: the old instance was
 // named for five minutes, and leases were granted meanwhile. Right: after a few seconds 503, and no lease.
 import t, { type Test } from 'tap'
-import { LeaseDesk } from '../../agent-side/leases/lease-issuer.ts'
+import { LeaseIssuer } from '../../agent-side/leases/lease-issuer.ts'
 import type { LookupKey } from '../../agent-side/resolve/resolution.ts'
 import { Resolver } from '../../agent-side/resolve/resolver.ts'
 import { Cancellation } from '../../lib/runtime/cancellation.ts'
@@ -46,7 +46,7 @@ async function stage(t: Test): Promise<Stage> {
     maxQuestions: 9,
     maxQuestionsPerScope: 9,
   })
-  const desk = new LeaseDesk({
+  const desk = new LeaseIssuer({
     verdicts: resolver,
     directory,
     upstreamsFor: () => [{ url: 'http://nova', insecure: false, headers: [] }],

@@ -111,7 +111,7 @@ function whyNotFillable(): string | undefined {
 
 if (skipUnlessPrivileged(t)) {
   t.test(
-    'an opener without free descriptors serves on what it has, says so, and recovers',
+    'a supervisor without free descriptors serves on what it has, says so, and recovers',
     async (t) => {
       const sockets = await openSockets(t)
       const routers = [makeRouter(t), makeRouter(t)]

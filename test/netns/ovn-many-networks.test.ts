@@ -52,7 +52,7 @@ if (skipUnlessPrivileged(t) && skipUnlessOvn(t)) {
         (ports) => ports === count,
       )
       t.comment(
-        `${count} networks bound in one transaction: served after ${Math.round(attached)} ms, plugged after ${Math.round(performance.now() - start)} ms; CPU of opener and planner ${spent(from)} ms; PSS ${Math.round(pssOf(proxy.pid))} and ${Math.round(pssOf(planner))} MiB`,
+        `${count} networks bound in one transaction: served after ${Math.round(attached)} ms, plugged after ${Math.round(performance.now() - start)} ms; CPU of supervisor and planner ${spent(from)} ms; PSS ${Math.round(pssOf(proxy.pid))} and ${Math.round(pssOf(planner))} MiB`,
       )
       t.match(await host.inside(networks[count - 1]!), {
         addresses: ['10.0.0.2/24', '169.254.169.254/32'],
@@ -64,7 +64,9 @@ if (skipUnlessPrivileged(t) && skipUnlessOvn(t)) {
       await new Promise((resolve) => {
         setTimeout(resolve, passes * 2_000)
       })
-      t.comment(`${passes} full passes over ${count}: CPU of opener and planner ${spent(from)} ms`)
+      t.comment(
+        `${passes} full passes over ${count}: CPU of supervisor and planner ${spent(from)} ms`,
+      )
 
       start = performance.now()
       from = used()

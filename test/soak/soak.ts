@@ -122,7 +122,7 @@ export class Soak {
       `agent.socket=${sockets.agent}`,
       // As long as an agent may need to come back on a busy machine.
       'agent.timeout_connect=30s',
-      'restart.orphans=60s',
+      'restart.serve_after_crash=60s',
       ...(forwarding === 'direct' ? [`leases.socket=${sockets.lease}`] : []),
     ]
     const start = { set }

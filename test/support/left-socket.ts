@@ -1,7 +1,7 @@
-/** What does an opener leave when it dies? The socket of its orphans: a path, and a descriptor that its workers hold. */
+/** What does a supervisor leave when it dies? The socket of the workers that it left: a path, and a descriptor that its workers hold. */
 import { systemClock, type Milliseconds } from '../../lib/runtime/clock.ts'
 import { silentLogger } from '../../lib/runtime/log.ts'
-import { OrphanSocket, orphanSocketPath } from '../../proxy/takeover/takeover-socket.ts'
+import { TakeoverSocket, takeoverSocketPath } from '../../proxy/takeover/takeover-socket.ts'
 
 export interface LeftSocket {
   readonly path: string
@@ -11,11 +11,11 @@ export interface LeftSocket {
 
 const anyLimit: Milliseconds = 1_000
 
-/** Makes the socket as an opener with this admin socket does. */
+/** Makes the socket as a supervisor with this admin socket does. */
 export async function leaveSocket(adminSocket: string): Promise<LeftSocket> {
-  const path = orphanSocketPath(adminSocket)
+  const path = takeoverSocketPath(adminSocket)
   let fd = -1
-  const socket = new OrphanSocket({
+  const socket = new TakeoverSocket({
     path,
     limit: anyLimit,
     onChange: (takeover) => {

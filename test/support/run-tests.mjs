@@ -76,12 +76,14 @@ async function runFile(name) {
 
 /** Counts the assertions of one file. A subtest's own line sums up the lines inside it, which count already. */
 function count(lines) {
-  const counts = { passed: 0, failed: 0, skipped: 0, remarks: [] }
+  /** @type {string[]} */
+  const remarks = []
+  const counts = { passed: 0, failed: 0, skipped: 0, remarks }
   for (const line of lines) {
     // What the tests found out, apart from passing. tap's own lines have the same form.
     const remark =
       /^ *# (?!Subtest: |time=|No coverage|\{ |no tests|test count|failed \d)(.*?) *$/.exec(line)
-    if (remark) counts.remarks.push(remark[1])
+    if (remark) remarks.push(remark[1])
     const point = /^ *(not ok|ok) \d+(.*)$/.exec(line)
     if (!point) continue
     const skip = / # SKIP ?(.*)$/i.exec(point[2])

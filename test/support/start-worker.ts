@@ -65,7 +65,7 @@ const defaultLimits: WorkerConfig['limits'] = {
   requestsPerConnection: 10_000,
 }
 
-/** A worker in a process of its own, started and given its sockets as the opener does it. */
+/** A worker in a process of its own, started and given its sockets as the supervisor does it. */
 export class StartedWorker {
   /** Where guests connect, in the order of the identities. */
   readonly targets: readonly RawTarget[]
@@ -155,7 +155,7 @@ export class StartedWorker {
     return matching.reduce((sum, { value }) => sum + value, 0)
   }
 
-  /** What an opener that died leaves behind. */
+  /** What a supervisor that died leaves behind. */
   disconnect(): void {
     this.#lines.close()
   }

@@ -1,4 +1,4 @@
-/** The planner process: reads OVN's databases, and has no capability, no file and no socket but those its opener hands it. */
+/** The planner process: reads OVN's databases, and has no capability, no file and no socket but those its supervisor hands it. */
 import { Socket } from 'node:net'
 import { systemClock } from '../../../lib/runtime/clock.ts'
 import { causeText } from '../../../lib/runtime/errors.ts'
@@ -18,7 +18,7 @@ import {
   type ToPlanner,
 } from '../shared/protocol.ts'
 
-/** What the opener was asked for and has not answered yet. */
+/** What the supervisor was asked for and has not answered yet. */
 class Requests {
   readonly #waiting = new Map<number, (opened: Opened) => void>()
   readonly #tell: (message: FromPlanner) => void
@@ -56,7 +56,7 @@ function run(): void {
   }
   process.on('uncaughtException', die)
   process.on('unhandledRejection', die)
-  // The opener decides when this ends; a terminal sends its signals to the whole group.
+  // The supervisor decides when this ends; a terminal sends its signals to the whole group.
   process.on('SIGINT', () => undefined)
   process.on('SIGTERM', () => undefined)
 

@@ -30,20 +30,20 @@ const firstPause: Milliseconds = 500
 const longestPause: Milliseconds = 30_000
 
 /**
- * Tells the opener what is needed, and plugs what the opener has made. Nothing is given up before both databases were seen whole, or
+ * Tells the supervisor what is needed, and plugs what the supervisor has made. Nothing is given up before both databases were seen whole, or
  * while they cannot be reached, or while this host has no row in OVN.
  */
 export class Planner {
   readonly #options: PlannerOptions
   readonly #southbound: Southbound
   readonly #local: LocalSwitch
-  /** What the opener was told, in text to be compared. */
+  /** What the supervisor was told, in text to be compared. */
   #told: Map<NetworkId, string> | undefined
   #planned = new Map<NetworkId, PlannedNetwork>()
   /** Networks that are to be given up, and when they are. */
   readonly #leaving = new Map<NetworkId, Cancel>()
   readonly #cables = new Set<NetworkId>()
-  /** Cables that the opener took away and that may still be plugged. */
+  /** Cables that the supervisor took away and that may still be plugged. */
   readonly #pulled = new Map<NetworkId, string>()
   readonly #plugPause = new Backoff(firstPause, longestPause)
   #cancelPlan: Cancel | undefined
@@ -89,7 +89,7 @@ export class Planner {
     await Promise.all([this.#southbound.close(), this.#local.close()])
   }
 
-  /** The opener has made these cables, or taken them away. */
+  /** The supervisor has made these cables, or taken them away. */
   noteCables(networkIds: readonly NetworkId[], present: boolean): void {
     for (const networkId of networkIds) {
       if (present) {

@@ -1,4 +1,4 @@
-/** What is a network's metadata namespace to look like? Said by the planner, checked and carried out by the opener. */
+/** What is a network's metadata namespace to look like? Said by the planner, checked and carried out by the supervisor. */
 import { parseNetworkId, type NetworkId } from '../../../lib/identity/ids.ts'
 import {
   isIpv6,

@@ -29,7 +29,7 @@ export type Opened =
   | { readonly kind: 'tls'; readonly tls: OvsdbTlsMaterial }
   | { readonly kind: 'failed'; readonly why: string }
 
-/** Opener → planner. */
+/** Supervisor → planner. */
 export type ToPlanner =
   | { readonly kind: 'configure'; readonly config: PlannerConfig }
   | { readonly kind: 'opened'; readonly id: number; readonly opened: Opened }
@@ -52,7 +52,7 @@ export interface PlannerReport {
   readonly trouble?: string
 }
 
-/** Planner → opener. */
+/** Planner → supervisor. */
 export type FromPlanner =
   | { readonly kind: 'ready' }
   /** A UNIX socket connected to that server, or what TLS needs for it. */

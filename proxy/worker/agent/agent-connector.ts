@@ -52,7 +52,7 @@ export function agentName(address: AgentAddress): string {
  */
 export function agentConnector(options: ConnectorOptions): AgentConnector {
   const { address, clock, limit, triesAgain } = options
-  const open = opener(address)
+  const open = supervisor(address)
   return (_unused, connected) => {
     const deadline = clock.now() + limit
     const backoff = new Backoff(firstWait, longestWait)
@@ -91,7 +91,7 @@ export function agentConnector(options: ConnectorOptions): AgentConnector {
   }
 }
 
-function opener(address: AgentAddress): () => Socket {
+function supervisor(address: AgentAddress): () => Socket {
   if (address.kind === 'unix') return () => connect({ path: address.socket })
   const { host, tcpPort: port, serverName, tls } = address
   const { certificate, key, ca } = tls

@@ -8,7 +8,7 @@ import type { AnswerReceiver } from '../agent/agent-exchange.ts'
 import type { DirectClient, DirectReceiver, DirectUpstream } from './direct-client.ts'
 import type { DirectLog } from './direct-log.ts'
 import type { GuestIdentity } from '../shared/guest-identity.ts'
-import { guestPlace, type GuestPlace, type Lease, type LeaseBook } from './lease-store.ts'
+import { guestPlace, type GuestPlace, type Lease, type LeaseStore } from './lease-store.ts'
 import type { LeaseChannel } from './lease-channel.ts'
 import type { WorkerMetrics } from '../shared/metrics.ts'
 import type { DirectRecord } from '../shared/protocol.ts'
@@ -34,7 +34,7 @@ export interface Forwarding {
 export interface DirectPath {
   readonly clock: Clock
   readonly log: DirectLog
-  readonly book: LeaseBook
+  readonly store: LeaseStore
   readonly channel: LeaseChannel
   readonly client: DirectClient
 }
@@ -62,7 +62,7 @@ export class Forwarder {
   }
 
   get leases(): Count {
-    return this.#direct?.book.size ?? 0
+    return this.#direct?.store.size ?? 0
   }
 
   /** How many requests are on their way straight to compute, and may be. */
@@ -81,7 +81,7 @@ export class Forwarder {
     if (direct === undefined || guest.sourceMac === undefined || !isRepeatable(request)) {
       return this.sendToAgent(request, guest, receiver)
     }
-    const lease = direct.book.find(placeOf(guest), guest.sourceMac)
+    const lease = direct.store.find(placeOf(guest), guest.sourceMac)
     const upstream = lease && direct.client.choose(lease.upstreams)
     if (lease === undefined || upstream === undefined) {
       return this.sendToAgent(request, guest, receiver)
@@ -127,7 +127,7 @@ export class Forwarder {
     const { sourceMac, address: sourceIp, listener, ingressPort } = guest
     if (this.#direct === undefined || sourceMac === undefined || listener.isClosed) return
     const place = placeOf(guest)
-    if (this.#direct.book.find(place, sourceMac) !== undefined) return
+    if (this.#direct.store.find(place, sourceMac) !== undefined) return
     this.#direct.channel.ask(place, {
       scope: listener.description.scope,
       sourceIp,
@@ -138,7 +138,7 @@ export class Forwarder {
 
   /** Nobody listens for the scope any more. */
   dropScope(scope: string): void {
-    this.#direct?.book.dropScope(scope)
+    this.#direct?.store.dropScope(scope)
   }
 
   noteHandedBack(): void {

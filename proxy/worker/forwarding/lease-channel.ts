@@ -23,12 +23,12 @@ import type { Logger } from '../../../lib/runtime/log.ts'
 import type { MacAddress } from '../../../lib/identity/mac-address.ts'
 import { wireHeaders } from '../../../lib/wire/wire-headers.ts'
 import { Backoff } from '../../../lib/runtime/backoff.ts'
-import type { GuestPlace, Lease, LeaseBook } from './lease-store.ts'
+import type { GuestPlace, Lease, LeaseStore } from './lease-store.ts'
 
 export interface LeaseChannelOptions {
   /** Path of the agent's socket for leases. Neutron's own agent has none; then there are no leases, and no complaint. */
   readonly socket: string
-  readonly book: LeaseBook
+  readonly store: LeaseStore
   readonly clock: Clock
   readonly logger: Logger
   /** Hears with each heartbeat how many requests may be on their way to compute. */
@@ -72,8 +72,8 @@ export class LeaseChannel {
 
   /** Wishes for a lease. Whether it comes is not said; the request at hand goes another way. */
   ask(place: GuestPlace, key: LeaseKey): void {
-    const { book, clock } = this.#options
-    if (!book.isHearing || this.#asked.size >= mostAsksInFlight || this.#asked.has(place)) return
+    const { store, clock } = this.#options
+    if (!store.isHearing || this.#asked.size >= mostAsksInFlight || this.#asked.has(place)) return
     const at = clock.now()
     const refusedUntil = this.#refusedUntil.get(`${place} ${key.sourceMac}`)
     if (refusedUntil !== undefined && at < refusedUntil) return
@@ -84,21 +84,21 @@ export class LeaseChannel {
 
   /** A guest has connected from this place: what was asked for another MAC there must not become a lease any more. */
   noteGuest(place: GuestPlace, sourceMac: MacAddress): void {
-    this.#options.book.noteGuest(place, sourceMac)
+    this.#options.store.noteGuest(place, sourceMac)
     if (this.#asked.size === 0) return
     if (this.#asked.get(place)?.key.sourceMac !== sourceMac) this.#asked.delete(place)
   }
 
   /** Compute refused a request under the lease: it ends here and at the agent. */
   stale(lease: Lease): void {
-    if (this.#options.book.drop(lease.id)) this.#tell({ kind: 'stale', lease: lease.id })
+    if (this.#options.store.drop(lease.id)) this.#tell({ kind: 'stale', lease: lease.id })
   }
 
   close(): void {
     this.#isClosed = true
     this.#timer?.()
     this.#socket?.destroy()
-    this.#options.book.lost()
+    this.#options.store.lost()
   }
 
   #connect(): void {
@@ -125,11 +125,11 @@ export class LeaseChannel {
   }
 
   #take(news: LeaseNews): void {
-    const { book, onConcurrency } = this.#options
+    const { store, onConcurrency } = this.#options
     switch (news.kind) {
       case 'heartbeat':
         this.#backoff.reset()
-        book.heard()
+        store.heard()
         if (news.concurrency !== undefined) onConcurrency?.(news.concurrency)
         this.#watchSilence()
         return
@@ -138,10 +138,10 @@ export class LeaseChannel {
         this.#answered(news)
         return
       case 'revoke':
-        for (const id of news.leases) book.drop(id)
+        for (const id of news.leases) store.drop(id)
         return
       case 'revoke_all':
-        book.dropAll()
+        store.dropAll()
         return
       default:
         news satisfies never
@@ -149,7 +149,7 @@ export class LeaseChannel {
   }
 
   #answered(news: Extract<LeaseNews, { kind: 'lease' | 'refused' }>): void {
-    const { book, clock } = this.#options
+    const { store, clock } = this.#options
     // There are few at a time, so that looking through them costs less than a second index.
     const asked = [...this.#asked.values()].find(({ ask }) => ask === news.ask)
     if (asked === undefined) return
@@ -168,7 +168,7 @@ export class LeaseChannel {
     const headers = upstreams[0]?.headers ?? []
     const { [instancePlace]: instance = '', [projectPlace]: project = '' } = headers
     const { sourceMac } = key
-    book.add({ id, place, sourceMac, instance, project, endsAt: at + ttl, upstreams })
+    store.add({ id, place, sourceMac, instance, project, endsAt: at + ttl, upstreams })
   }
 
   #tell(request: LeaseRequest): void {
@@ -191,7 +191,7 @@ export class LeaseChannel {
     if (this.#socket !== socket) return
     this.#socket = undefined
     socket.destroy()
-    this.#options.book.lost()
+    this.#options.store.lost()
     this.#asked.clear()
     this.#refusedUntil.clear()
     this.#timer?.()

@@ -36,7 +36,7 @@ export interface Lease {
  * The leases of a worker, one per address of a scope. It gives out none that is over, none for another MAC, and none at all
  * while nothing is heard of the agent: then it would not have heard of a revocation either. Every doubt costs one hop more.
  */
-export class LeaseBook {
+export class LeaseStore {
   readonly #clock: Clock
   readonly #max: Count
   readonly #byPlace = new Map<GuestPlace, Lease>()

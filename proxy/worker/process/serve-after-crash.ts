@@ -1,6 +1,6 @@
 /**
- * How does a worker go on whose opener has died, and how do its sockets come to the next one? Whatever it knows of guests it knows
- * without the opener: a socket stays in the namespace it was made in, and leases are revoked by the agent itself.
+ * How does a worker go on whose supervisor has died, and how do its sockets come to the next one? Whatever it knows of guests it knows
+ * without the supervisor: a socket stays in the namespace it was made in, and leases are revoked by the agent itself.
  */
 import { closeSync } from 'node:fs'
 import type { Clock, Milliseconds } from '../../../lib/runtime/clock.ts'
@@ -9,21 +9,21 @@ import { callLibc, linux, receiveBytes, SystemCallError } from '../../linux/libc
 import { peerOfDescriptor } from '../../linux/peer-credentials.ts'
 
 /**
- * All that the next opener says to a worker of a dead one, one byte on a connection. `take`: send me your listening sockets.
+ * All that the next supervisor says to a worker of a dead one, one byte on a connection. `take`: send me your listening sockets.
  * `release`: accept no more. The answer to both ends with the connection.
  */
-export const orphanWords = { take: 1, release: 2 } as const
+export const takeoverWords = { take: 1, release: 2 } as const
 
 export interface OutlivingOptions {
   readonly clock: Clock
   /** At most. */
   readonly limit: Milliseconds
   /**
-   * Where the next opener connects: a listening SOCK_SEQPACKET socket that the opener made. Workers share it, and none of them accepts
-   * there while the opener lives.
+   * Where the next supervisor connects: a listening SOCK_SEQPACKET socket that the supervisor made. Workers share it, and none of them accepts
+   * there while the supervisor lives.
    */
   readonly socket: number
-  /** Who may ask there, by number: the opener's user. */
+  /** Who may ask there, by number: the supervisor's user. */
   readonly owner: number
   /** The listening sockets of this moment. */
   readonly descriptors: () => readonly number[]
@@ -32,12 +32,12 @@ export interface OutlivingOptions {
 }
 
 const askAgain: Milliseconds = 20
-/** The next opener says its word at once, and takes what it is sent at once. */
+/** The next supervisor says its word at once, and takes what it is sent at once. */
 const talkLimit: Milliseconds = 2_000
 const talkAgain: Milliseconds = 2
 
 /**
- * Answers the next opener until it says that it serves, or until the limit has passed.
+ * Answers the next supervisor until it says that it serves, or until the limit has passed.
  * @returns what is to be called when nothing is accepted here any more
  */
 export async function outlived(options: OutlivingOptions): Promise<() => void> {
@@ -50,14 +50,14 @@ export async function outlived(options: OutlivingOptions): Promise<() => void> {
       continue
     }
     const word = isOf(owner, connection) ? await heard(connection, clock) : undefined
-    if (word === orphanWords.release) {
+    if (word === takeoverWords.release) {
       return () => {
         // In this order: when the other side sees the end, this process is none of those that listen there.
         closeSync(socket)
         closeSync(connection)
       }
     }
-    if (word === orphanWords.take) await give(connection, descriptors(), clock)
+    if (word === takeoverWords.take) await give(connection, descriptors(), clock)
     closeSync(connection)
   }
   return () => closeSync(socket)

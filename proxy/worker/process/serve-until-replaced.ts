@@ -1,4 +1,4 @@
-/** How long does a worker go on whose opener is gone? */
+/** How long does a worker go on whose supervisor is gone? */
 import { closeSync } from 'node:fs'
 import type { Clock, Milliseconds } from '../../../lib/runtime/clock.ts'
 import type { DescriptorBatch } from '../../linux/descriptor-queue.ts'
@@ -21,7 +21,7 @@ export async function lingered({ clock, limit, receive }: LingeringOptions): Pro
 function isEnded(receive: () => DescriptorBatch): boolean {
   try {
     const { count, fds } = receive()
-    // Sent before the end of the opener, without the word what they are.
+    // Sent before the end of the supervisor, without the word what they are.
     for (const fd of fds) closeSync(fd)
     return count === 0
   } catch {

@@ -5,7 +5,7 @@ import type { ReasonCode } from '../../../lib/runtime/reason-codes.ts'
 import { forgedHeaderClasses } from './forged-headers.ts'
 import type { Shortage } from '../guest/accounts.ts'
 
-/** One metric as prom-client's `getMetricsAsJSON()` gives it, so that the opener can add up its workers. */
+/** One metric as prom-client's `getMetricsAsJSON()` gives it, so that the supervisor can add up its workers. */
 export interface MetricJson {
   readonly name: string
   readonly help: string

@@ -7,7 +7,7 @@ import type { MetricJson } from './metrics.ts'
 
 /** What a listening socket stands for. The worker gets it beside the descriptor and never looks anywhere else for it. */
 export interface ListenerDescription {
-  /** Unique for the life of the opener; never used again. */
+  /** Unique for the life of the supervisor; never used again. */
   readonly listenerId: number
   readonly scope: Scope
   /** `ovn` says the network id in `X-OVN-Network-ID`, `ml2` in Neutron's two headers. */
@@ -36,7 +36,7 @@ export type AgentAddress =
       readonly tls: AgentTls
     }
 
-/** PEM texts. The opener reads the files, so that workers need not be able to. */
+/** PEM texts. The supervisor reads the files, so that workers need not be able to. */
 export interface AgentTls {
   readonly certificate: string
   readonly key: string
@@ -56,7 +56,7 @@ export interface AgentReport {
 /** The part of the proxy's configuration that workers need; plain data, sent once before the first listener. */
 export interface WorkerConfig {
   readonly logLevel: LogLevel
-  /** Of every listening socket, as the opener gave it to `listen(2)`: Node calls that again. */
+  /** Of every listening socket, as the supervisor gave it to `listen(2)`: Node calls that again. */
   readonly backlog: Count
   readonly agent: {
     /** In order of preference, at least one. */
@@ -85,7 +85,7 @@ export interface WorkerConfig {
   }
   /** Absent: whoever connects is a guest. */
   readonly canary?: {
-    /** Path with the token that only workers of this opener know. */
+    /** Path with the token that only workers of this supervisor know. */
     readonly target: string
     readonly timeout: Milliseconds
     readonly asksAgent: boolean

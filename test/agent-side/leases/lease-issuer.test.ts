@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { LeaseDesk, type LeaseDeskOptions } from '../../../agent-side/leases/lease-issuer.ts'
+import { LeaseIssuer, type LeaseIssuerOptions } from '../../../agent-side/leases/lease-issuer.ts'
 import type { LookupKey } from '../../../agent-side/resolve/resolution.ts'
 import { Resolver } from '../../../agent-side/resolve/resolver.ts'
 import { Cancellation } from '../../../lib/runtime/cancellation.ts'
@@ -22,7 +22,7 @@ function keyOf(number: number): LeaseKey {
   return { scope, sourceIp: ip(`10.0.0.${number}`), sourceMac: mac(number) }
 }
 
-function stage(t: Test, given: Partial<LeaseDeskOptions> = {}) {
+function stage(t: Test, given: Partial<LeaseIssuerOptions> = {}) {
   const clock = new FakeClock()
   const directory = new ScriptedDirectory(clock, { answersAtOnce: true })
   for (let number = 1; number <= 5; number += 1) {
@@ -39,7 +39,7 @@ function stage(t: Test, given: Partial<LeaseDeskOptions> = {}) {
     maxQuestionsPerScope: 100,
   })
   const headers = ['x', 'y']
-  const desk = new LeaseDesk({
+  const issuer = new LeaseIssuer({
     verdicts: resolver,
     directory,
     upstreamsFor: () => [{ url: 'http://nova', insecure: false, headers }],
@@ -50,20 +50,20 @@ function stage(t: Test, given: Partial<LeaseDeskOptions> = {}) {
     concurrency,
     ...given,
   })
-  t.teardown(() => desk.close())
+  t.teardown(() => issuer.close())
   const resolve = async (key: LookupKey): Promise<void> => {
     await resolver.resolve(key, new Cancellation())
   }
   const holder = () => {
     const news: LeaseNews[] = []
-    return { news, ...desk.open((one) => void news.push(one)) }
+    return { news, ...issuer.open((one) => void news.push(one)) }
   }
-  return { clock, directory, resolver, desk, resolve, holder }
+  return { clock, directory, resolver, issuer, resolve, holder }
 }
 
 const kinds = (news: readonly LeaseNews[]): readonly string[] => news.map(({ kind }) => kind)
 
-t.test('LeaseDesk asks the directory nothing: who is not remembered is refused', async (t) => {
+t.test('LeaseIssuer asks the directory nothing: who is not remembered is refused', async (t) => {
   const { directory, resolve, holder } = stage(t)
   const worker = holder()
   worker.ask(1, keyOf(1))
@@ -77,7 +77,7 @@ t.test('LeaseDesk asks the directory nothing: who is not remembered is refused',
   t.match(worker.news.at(-1), { kind: 'lease', ask: 2, lease: 1, ttl: 5_000 })
 })
 
-t.test('LeaseDesk leases for no longer than the identity is remembered', async (t) => {
+t.test('LeaseIssuer leases for no longer than the identity is remembered', async (t) => {
   const { clock, resolve, holder } = stage(t)
   const worker = holder()
   await resolve(keyOf(1))
@@ -89,7 +89,7 @@ t.test('LeaseDesk leases for no longer than the identity is remembered', async (
   t.match(worker.news.at(-1), { kind: 'refused' })
 })
 
-t.test('LeaseDesk leases nothing that the directory told of meanwhile', async (t) => {
+t.test('LeaseIssuer leases nothing that the directory told of meanwhile', async (t) => {
   const { directory, resolve, holder } = stage(t)
   const worker = holder()
   await resolve(keyOf(1))
@@ -99,7 +99,7 @@ t.test('LeaseDesk leases nothing that the directory told of meanwhile', async (t
 })
 
 t.test(
-  'LeaseDesk takes a lease back when a fresh answer replaces the remembered one',
+  'LeaseIssuer takes a lease back when a fresh answer replaces the remembered one',
   async (t) => {
     const { directory, resolver, resolve, holder } = stage(t)
     const worker = holder()
@@ -114,25 +114,25 @@ t.test(
   },
 )
 
-t.test('LeaseDesk takes a lease back when another MAC has its address', async (t) => {
-  const { desk, resolve, holder } = stage(t)
+t.test('LeaseIssuer takes a lease back when another MAC has its address', async (t) => {
+  const { issuer, resolve, holder } = stage(t)
   const [one, other] = [holder(), holder()]
   await resolve(keyOf(1))
   await resolve(keyOf(2))
   one.ask(1, keyOf(1))
   other.ask(1, keyOf(1))
   other.ask(2, keyOf(2))
-  desk.noteKey(keyOf(1))
-  desk.noteKey({ scope, sourceIp: ip('10.0.0.1') })
-  t.equal(desk.size, 3, 'the same MAC, or none, says nothing')
-  desk.noteKey({ ...keyOf(1), sourceMac: mac(77) })
+  issuer.noteKey(keyOf(1))
+  issuer.noteKey({ scope, sourceIp: ip('10.0.0.1') })
+  t.equal(issuer.size, 3, 'the same MAC, or none, says nothing')
+  issuer.noteKey({ ...keyOf(1), sourceMac: mac(77) })
   t.strictSame(one.news.at(-1), { kind: 'revoke', leases: [1] })
   t.strictSame(other.news.at(-1), { kind: 'revoke', leases: [2] })
-  t.equal(desk.size, 1)
+  t.equal(issuer.size, 1)
 })
 
-t.test("LeaseDesk lets a worker end a guest's leases, its own and the others'", async (t) => {
-  const { desk, resolve, holder } = stage(t)
+t.test("LeaseIssuer lets a worker end a guest's leases, its own and the others'", async (t) => {
+  const { issuer, resolve, holder } = stage(t)
   const [one, other] = [holder(), holder()]
   await resolve(keyOf(1))
   await resolve(keyOf(2))
@@ -140,14 +140,14 @@ t.test("LeaseDesk lets a worker end a guest's leases, its own and the others'", 
   other.ask(1, keyOf(1))
   other.ask(2, keyOf(2))
   one.stale(3)
-  t.equal(desk.size, 3, 'not those of a guest that it has no lease for')
+  t.equal(issuer.size, 3, 'not those of a guest that it has no lease for')
   one.stale(1)
   t.strictSame(other.news.at(-1), { kind: 'revoke', leases: [2] })
-  t.equal(desk.size, 1)
+  t.equal(issuer.size, 1)
 })
 
-t.test('LeaseDesk gives a worker so many leases and no more, until some are over', async (t) => {
-  const { clock, desk, resolve, holder } = stage(t)
+t.test('LeaseIssuer gives a worker so many leases and no more, until some are over', async (t) => {
+  const { clock, issuer, resolve, holder } = stage(t)
   const worker = holder()
   for (let number = 1; number <= 4; number += 1) {
     await resolve(keyOf(number))
@@ -155,13 +155,13 @@ t.test('LeaseDesk gives a worker so many leases and no more, until some are over
   }
   t.strictSame(kinds(worker.news), ['heartbeat', 'lease', 'lease', 'lease', 'refused'])
   await clock.advance(5_000)
-  t.equal(desk.size, 0)
+  t.equal(issuer.size, 0)
   worker.ask(5, keyOf(4))
   t.equal(worker.news.at(-1)?.kind, 'lease')
 })
 
-t.test('LeaseDesk says each second that it is there, while anybody listens', async (t) => {
-  const { clock, desk, resolve, holder } = stage(t)
+t.test('LeaseIssuer says each second that it is there, while anybody listens', async (t) => {
+  const { clock, issuer, resolve, holder } = stage(t)
   t.equal(clock.waiting, 0)
   const worker = holder()
   await resolve(keyOf(1))
@@ -169,13 +169,13 @@ t.test('LeaseDesk says each second that it is there, while anybody listens', asy
   await clock.advance(3_000)
   t.equal(kinds(worker.news).filter((kind) => kind === 'heartbeat').length, 4)
   worker.close()
-  t.equal(desk.size, 0)
+  t.equal(issuer.size, 0)
   t.equal(clock.waiting, 0)
   worker.ask(2, keyOf(1))
   t.equal(worker.news.at(-1)?.kind, 'refused', 'nobody is there to hold it')
 })
 
-t.test('LeaseDesk names many revoked leases in lines of bounded length', async (t) => {
+t.test('LeaseIssuer names many revoked leases in lines of bounded length', async (t) => {
   const { directory, resolve, holder } = stage(t, { maxPerHolder: 1_000 })
   const worker = holder()
   await resolve(keyOf(1))
@@ -185,18 +185,18 @@ t.test('LeaseDesk names many revoked leases in lines of bounded length', async (
   t.strictSame(revoked, [leasesPerRevocation, 1])
 })
 
-t.test('LeaseDesk revokes everything when it closes', async (t) => {
-  const { desk, resolve, holder } = stage(t)
+t.test('LeaseIssuer revokes everything when it closes', async (t) => {
+  const { issuer, resolve, holder } = stage(t)
   const worker = holder()
   await resolve(keyOf(1))
   worker.ask(1, keyOf(1))
-  desk.close()
+  issuer.close()
   t.strictSame(worker.news.at(-1), { kind: 'revoke_all' })
-  t.equal(desk.size, 0)
+  t.equal(issuer.size, 0)
 })
 
-t.test('LeaseDesk tells each worker its part of what compute may get', async (t) => {
-  const { clock, desk, holder } = stage(t)
+t.test('LeaseIssuer tells each worker its part of what compute may get', async (t) => {
+  const { clock, issuer, holder } = stage(t)
   const first = holder()
   t.strictSame(first.news, [{ kind: 'heartbeat', concurrency }])
   const others = [holder(), holder()]
@@ -207,10 +207,10 @@ t.test('LeaseDesk tells each worker its part of what compute may get', async (t)
   for (const other of others) other.close()
   await clock.advance(1_000)
   t.match(first.news.at(-1), { concurrency: { max: 50 } })
-  t.equal(desk.holders, 1)
+  t.equal(issuer.holders, 1)
 })
 
-t.test('LeaseDesk leases nothing of one ingress port to another', async (t) => {
+t.test('LeaseIssuer leases nothing of one ingress port to another', async (t) => {
   const { directory, resolve, holder } = stage(t)
   const [portOfRouter, ofOther] = [1, 2].map((number) => routerPortId(number))
   directory.setInterfaces(routerId(1), [
@@ -236,31 +236,34 @@ t.test('LeaseDesk leases nothing of one ingress port to another', async (t) => {
   t.match(worker.news.at(-1), { kind: 'lease', ask: 2 })
 })
 
-t.test('LeaseDesk leases within the fence, and takes back what falls outside of it', async (t) => {
-  const served = new Set<string>()
-  let narrow = (): void => undefined
-  const { resolve, holder } = stage(t, {
-    fence: {
-      admits: (one) => served.has(one),
-      onNarrowed(listener) {
-        narrow = listener
-        return () => undefined
+t.test(
+  'LeaseIssuer leases within the fence, and takes back what falls outside of it',
+  async (t) => {
+    const served = new Set<string>()
+    let narrow = (): void => undefined
+    const { resolve, holder } = stage(t, {
+      fence: {
+        admits: (one) => served.has(one),
+        onNarrowed(listener) {
+          narrow = listener
+          return () => undefined
+        },
       },
-    },
-  })
-  const worker = holder()
-  await resolve(keyOf(1))
-  worker.ask(1, keyOf(1))
-  t.match(worker.news.at(-1), { kind: 'refused', ask: 1 })
-  served.add(`network/${networkId(1)}`)
-  worker.ask(2, keyOf(1))
-  t.match(worker.news.at(-1), { kind: 'lease', lease: 1 })
-  narrow()
-  t.match(worker.news.at(-1), { kind: 'lease' }, 'it is served as before')
-  served.clear()
-  narrow()
-  t.strictSame(worker.news.at(-1), { kind: 'revoke', leases: [1] })
-})
+    })
+    const worker = holder()
+    await resolve(keyOf(1))
+    worker.ask(1, keyOf(1))
+    t.match(worker.news.at(-1), { kind: 'refused', ask: 1 })
+    served.add(`network/${networkId(1)}`)
+    worker.ask(2, keyOf(1))
+    t.match(worker.news.at(-1), { kind: 'lease', lease: 1 })
+    narrow()
+    t.match(worker.news.at(-1), { kind: 'lease' }, 'it is served as before')
+    served.clear()
+    narrow()
+    t.strictSame(worker.news.at(-1), { kind: 'revoke', leases: [1] })
+  },
+)
 
 /** Ids of ports differ in their first characters, as Neutron's do. */
 function routerPortId(number: number): PortId | undefined {

@@ -5,7 +5,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { ConnectionRefusals } from '../../../agent-side/listeners/connection-refusals.ts'
 import { LeaseListener } from '../../../agent-side/leases/lease-listener.ts'
-import { LeaseDesk } from '../../../agent-side/leases/lease-issuer.ts'
+import { LeaseIssuer } from '../../../agent-side/leases/lease-issuer.ts'
 import { longestLeaseLine } from '../../../lib/wire/lease-messages.ts'
 import { silentLogger } from '../../../lib/runtime/log.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
@@ -13,7 +13,7 @@ import { scratchFolder } from '../../support/scratch-folder.ts'
 
 async function stage(t: Test) {
   const clock = new FakeClock()
-  const desk = new LeaseDesk({
+  const issuer = new LeaseIssuer({
     verdicts: { remembered: () => undefined, onForgotten: () => () => undefined },
     directory: { onChange: () => () => undefined },
     upstreamsFor: () => [],
@@ -26,10 +26,10 @@ async function stage(t: Test) {
   const path = `${scratchFolder(t)}/lease.sock`
   const socket = { path, mode: 0o600, backlog: 16 }
   const refusals = new ConnectionRefusals({ clock, logger: silentLogger, observer: undefined })
-  const listener = new LeaseListener({ desk, socket, refusals })
+  const listener = new LeaseListener({ issuer, socket, refusals })
   await listener.start()
   t.teardown(() => listener.close())
-  return { clock, desk, listener, path }
+  return { clock, issuer, listener, path }
 }
 
 async function connected(path: string): Promise<Socket> {
@@ -53,27 +53,27 @@ for (const [what, bytes] of [
   ['a line without an end', 'x'.repeat(longestLeaseLine.ofWorker + 1)],
 ] as const) {
   t.test(`LeaseListener hangs up on ${what}`, async (t) => {
-    const { desk, path } = await stage(t)
+    const { issuer, path } = await stage(t)
     const socket = await connected(path)
-    t.equal(desk.holders, 1)
+    t.equal(issuer.holders, 1)
     socket.write(bytes)
     await once(socket, 'close')
-    while (desk.holders > 0) await turn()
+    while (issuer.holders > 0) await turn()
     t.pass('and forgets it')
   })
 }
 
 t.test('LeaseListener cuts off a worker that does not read', async (t) => {
-  const { clock, desk, path } = await stage(t)
+  const { clock, issuer, path } = await stage(t)
   const socket = await connected(path)
   socket.pause()
-  for (let beat = 0; desk.holders > 0; beat += 1) {
+  for (let beat = 0; issuer.holders > 0; beat += 1) {
     if (beat > 500_000) break
     clock.pass(0)
-    desk.revokeAll()
+    issuer.revokeAll()
     if (beat % 1_000 === 0) await turn()
   }
-  t.equal(desk.holders, 0)
+  t.equal(issuer.holders, 0)
   socket.destroy()
 })
 

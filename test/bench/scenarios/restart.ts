@@ -11,20 +11,20 @@ const events: readonly {
   { name: 'restart-agent', happen: (ours) => ours.restartAgent('SIGTERM') },
   { name: 'kill-agent', happen: (ours) => ours.restartAgent('SIGKILL') },
   {
-    // The opener alone ends workers in order, when it ends itself.
+    // The supervisor alone ends workers in order, when it ends itself.
     name: 'kill-each-worker',
     async happen(ours) {
       for (const pid of ours.workers()) await ours.killWorker(pid)
     },
   },
-  { name: 'restart-opener', happen: (ours) => ours.restartSupervisor('SIGUSR2') },
-  { name: 'kill-opener', happen: (ours) => ours.restartSupervisor('SIGKILL') },
+  { name: 'restart-supervisor', happen: (ours) => ours.restartSupervisor('SIGUSR2') },
+  { name: 'kill-supervisor', happen: (ours) => ours.restartSupervisor('SIGKILL') },
 ]
 
 /** What guests see while parts are restarted in order, and while they are killed. */
 export const restart: Scenario = {
   name: 'restart',
-  what: 'a constant load while agent, each worker, and opener are restarted and killed',
+  what: 'a constant load while agent, each worker, and supervisor are restarted and killed',
   async run({ quick, progress, add, network: shared, teardown }) {
     const network = await shared.get(warmNetwork)
     const targets = network.targets()

@@ -19,8 +19,8 @@ import {
 } from '../../../lib/runtime/clock.ts'
 import { silentLogger, type Logger } from '../../../lib/runtime/log.ts'
 import { InheritedSockets } from '../../../proxy/namespaces/inherited-sockets.ts'
-import { OrphanSocket, orphanSocketPath } from '../../../proxy/takeover/takeover-socket.ts'
-import { releaseOrphans, takeFromOrphans } from '../../../proxy/takeover/takeover.ts'
+import { TakeoverSocket, takeoverSocketPath } from '../../../proxy/takeover/takeover-socket.ts'
+import { releaseLeftWorkers, takeFromLeftWorkers } from '../../../proxy/takeover/takeover.ts'
 import { sendDescriptors } from '../../../proxy/linux/descriptor-messages.ts'
 import {
   bindSocket,
@@ -34,7 +34,7 @@ import {
 } from '../../../proxy/linux/libc.ts'
 import { unixAddress } from '../../../proxy/linux/unix-address.ts'
 import {
-  orphanWords,
+  takeoverWords,
   outlived,
   type OutlivingOptions,
 } from '../../../proxy/worker/process/serve-after-crash.ts'
@@ -56,17 +56,17 @@ function leftSocket(t: Test): Promise<LeftSocket> {
   return leaveSocket(join(openFolder(t), 'admin.sock'))
 }
 
-interface Orphan {
+interface LeftWorker {
   /** Resolves when it has been released, or gave up. */
   readonly over: Promise<void>
 }
 
-/** A worker without an opener, as far as the next opener sees it. */
-function orphan(
+/** A worker without a supervisor, as far as the next supervisor sees it. */
+function leftWorker(
   socket: number,
   descriptors: readonly number[],
   options: Partial<OutlivingOptions> = {},
-): Orphan {
+): LeftWorker {
   const over = outlived({
     clock: systemClock,
     limit: patience,
@@ -119,7 +119,7 @@ function hastyClock(): Clock {
 
 /** Somebody else at the path, who made the socket by himself. */
 function impostor(t: Test): { readonly path: string; readonly fd: number } {
-  const path = orphanSocketPath(join(openFolder(t), 'admin.sock'))
+  const path = takeoverSocketPath(join(openFolder(t), 'admin.sock'))
   const fd = openSocket(linux.AF_UNIX, linux.SOCK_SEQPACKET | linux.SOCK_NONBLOCK)
   bindSocket(fd, unixAddress(path))
   listenSocket(fd, 8)
@@ -168,19 +168,23 @@ if (process.platform !== 'linux') {
   t.test('sockets are taken once, from one of many, and all of them are released', async (t) => {
     const { path, fd } = await leftSocket(t)
     const listening = await Promise.all(Array.from({ length: 3 }, () => listenOnLoopback(t)))
-    const workers = [orphan(fd, listening), orphan(fd, listening), orphan(fd, listening)]
+    const workers = [
+      leftWorker(fd, listening),
+      leftWorker(fd, listening),
+      leftWorker(fd, listening),
+    ]
     closeSync(fd)
     const { logger, said } = hearingLogger()
 
-    const orphans = await takeFromOrphans({ path, clock: systemClock, logger })
-    t.same(inodes(orphans ?? []), inodes(listening), 'the very sockets')
-    t.equal(new Set(orphans).size, 3)
-    closeAll(orphans ?? [])
-    await releaseOrphans({ path, clock: systemClock, logger })
+    const leftWorkers = await takeFromLeftWorkers({ path, clock: systemClock, logger })
+    t.same(inodes(leftWorkers ?? []), inodes(listening), 'the very sockets')
+    t.equal(new Set(leftWorkers).size, 3)
+    closeAll(leftWorkers ?? [])
+    await releaseLeftWorkers({ path, clock: systemClock, logger })
 
     await Promise.all(workers.map(({ over }) => over))
     t.match(said, [/left its workers serving$/, /^Took over/])
-    t.equal(await takeFromOrphans({ path, clock: systemClock, logger }), undefined)
+    t.equal(await takeFromLeftWorkers({ path, clock: systemClock, logger }), undefined)
     t.equal(said.length, 2, 'where nobody listens there is nothing to say')
   })
 
@@ -188,92 +192,107 @@ if (process.platform !== 'linux') {
     const { path, fd } = await leftSocket(t)
     const listening = await Promise.all(Array.from({ length: 30 }, () => listenOnLoopback(t)))
     const many = Array.from({ length: 450 }, (_, index) => listening[index % 30]!)
-    const { over } = orphan(fd, many)
+    const { over } = leftWorker(fd, many)
     closeSync(fd)
 
-    const orphans = await takeFromOrphans({ path, clock: systemClock, logger: silentLogger })
-    t.same(inodes(orphans ?? []), inodes(many))
-    closeAll(orphans ?? [])
-    await releaseOrphans({ path, clock: systemClock, logger: silentLogger })
+    const leftWorkers = await takeFromLeftWorkers({
+      path,
+      clock: systemClock,
+      logger: silentLogger,
+    })
+    t.same(inodes(leftWorkers ?? []), inodes(many))
+    closeAll(leftWorkers ?? [])
+    await releaseLeftWorkers({ path, clock: systemClock, logger: silentLogger })
     await over
   })
 
-  t.test('an opener that takes and is not heard of again changes nothing', async (t) => {
+  t.test('a supervisor that takes and is not heard of again changes nothing', async (t) => {
     const { path, fd } = await leftSocket(t)
-    const { over } = orphan(fd, [await listenOnLoopback(t)])
+    const { over } = leftWorker(fd, [await listenOnLoopback(t)])
     closeSync(fd)
     for (let round = 0; round < 3; round += 1) {
-      const orphans = await takeFromOrphans({ path, clock: systemClock, logger: silentLogger })
-      t.equal(orphans?.length, 1)
-      closeAll(orphans ?? [])
-      if (round === 2) await releaseOrphans({ path, clock: systemClock, logger: silentLogger })
+      const leftWorkers = await takeFromLeftWorkers({
+        path,
+        clock: systemClock,
+        logger: silentLogger,
+      })
+      t.equal(leftWorkers?.length, 1)
+      closeAll(leftWorkers ?? [])
+      if (round === 2) await releaseLeftWorkers({ path, clock: systemClock, logger: silentLogger })
     }
     await over
   })
 
-  t.test('the life of an orphan is bounded by itself', async (t) => {
+  t.test('the life of a left worker is bounded by itself', async (t) => {
     const { path, fd } = await leftSocket(t)
     const clock = hastyClock()
-    const { over } = orphan(fd, [], { clock, limit: 30_000 })
+    const { over } = leftWorker(fd, [], { clock, limit: 30_000 })
     closeSync(fd)
     await over
     t.ok(clock.now() >= 30_000 && clock.now() < 31_000, `${clock.now()}`)
     t.throws(() => connectTo(path), { message: /ECONNREFUSED/ })
   })
 
-  t.test('an orphan that is to end does so', async (t) => {
+  t.test('a left worker that is to end does so', async (t) => {
     const { fd } = await leftSocket(t)
     let isToEnd = false
-    const { over } = orphan(fd, [], { isToEnd: () => isToEnd })
+    const { over } = leftWorker(fd, [], { isToEnd: () => isToEnd })
     closeSync(fd)
     isToEnd = true
     await over
   })
 
-  t.test('an orphan gives nothing to another user, and nothing for what is no word', async (t) => {
-    const { path, fd } = await leftSocket(t)
-    const listening = [await listenOnLoopback(t)]
-    let isToEnd = false
-    const stranger = orphan(fd, listening, { owner: owner + 1, isToEnd: () => isToEnd })
-    for (const word of Object.values(orphanWords)) {
-      const connection = connectTo(path)
-      sendBytes(connection, Buffer.of(word))
-      t.equal(await untilEnded(connection), 0, `word ${word} of another user`)
-      closeSync(connection)
-    }
-    isToEnd = true
-    await stranger.over
+  t.test(
+    'a left worker gives nothing to another user, and nothing for what is no word',
+    async (t) => {
+      const { path, fd } = await leftSocket(t)
+      const listening = [await listenOnLoopback(t)]
+      let isToEnd = false
+      const stranger = leftWorker(fd, listening, { owner: owner + 1, isToEnd: () => isToEnd })
+      for (const word of Object.values(takeoverWords)) {
+        const connection = connectTo(path)
+        sendBytes(connection, Buffer.of(word))
+        t.equal(await untilEnded(connection), 0, `word ${word} of another user`)
+        closeSync(connection)
+      }
+      isToEnd = true
+      await stranger.over
 
-    const { over } = orphan(fd, listening, { clock: hastyClock() })
-    closeSync(fd)
-    for (const bytes of [Buffer.of(0), Buffer.of(3), Buffer.from('{}')]) {
-      const connection = connectTo(path)
-      sendBytes(connection, bytes)
-      t.equal(await untilEnded(connection), 0, bytes.toString('hex'))
-      closeSync(connection)
-    }
-    const silent = connectTo(path)
-    t.equal(await untilEnded(silent), 0, 'who says nothing is not waited for')
-    closeSync(silent)
-    await over
-  })
+      const { over } = leftWorker(fd, listening, { clock: hastyClock() })
+      closeSync(fd)
+      for (const bytes of [Buffer.of(0), Buffer.of(3), Buffer.from('{}')]) {
+        const connection = connectTo(path)
+        sendBytes(connection, bytes)
+        t.equal(await untilEnded(connection), 0, bytes.toString('hex'))
+        closeSync(connection)
+      }
+      const silent = connectTo(path)
+      t.equal(await untilEnded(silent), 0, 'who says nothing is not waited for')
+      closeSync(silent)
+      await over
+    },
+  )
 
-  t.test('a taker that is gone in the middle does not end an orphan', async (t) => {
+  t.test('a taker that is gone in the middle does not end a left worker', async (t) => {
     const { path, fd } = await leftSocket(t)
     const listening = await listenOnLoopback(t)
-    const { over } = orphan(
+    const { over } = leftWorker(
       fd,
       Array.from({ length: 1_000 }, () => listening),
     )
     closeSync(fd)
     const connection = connectTo(path)
-    sendBytes(connection, Buffer.of(orphanWords.take))
+    sendBytes(connection, Buffer.of(takeoverWords.take))
     closeSync(connection)
 
-    const orphans = await takeFromOrphans({ path, clock: systemClock, logger: silentLogger })
-    t.equal(orphans?.length, 1_000)
-    closeAll(orphans ?? [])
-    await releaseOrphans({ path, clock: systemClock, logger: silentLogger })
+    const leftWorkers = await takeFromLeftWorkers({
+      path,
+      clock: systemClock,
+      logger: silentLogger,
+    })
+    t.equal(leftWorkers?.length, 1_000)
+    closeAll(leftWorkers ?? [])
+    await releaseLeftWorkers({ path, clock: systemClock, logger: silentLogger })
     await over
   })
 
@@ -281,10 +300,10 @@ if (process.platform !== 'linux') {
     const { path } = impostor(t)
     const { logger, said } = hearingLogger()
     const clock = hastyClock()
-    const orphans = await takeFromOrphans({ path, clock, logger })
-    t.same(orphans, [])
+    const leftWorkers = await takeFromLeftWorkers({ path, clock, logger })
+    t.same(leftWorkers, [])
     t.ok(clock.now() < 10_000, `${clock.now()}`)
-    await releaseOrphans({ path, clock, logger })
+    await releaseLeftWorkers({ path, clock, logger })
     t.ok(clock.now() < 20_000, `${clock.now()}`)
     t.match(said, [/./, /./, /do not stop/])
   })
@@ -294,7 +313,7 @@ if (process.platform !== 'linux') {
     const file = openSync('/dev/null', 'r')
     t.teardown(() => closeSync(file))
     const { logger, said } = hearingLogger()
-    const taken = takeFromOrphans({ path, clock: systemClock, logger })
+    const taken = takeFromLeftWorkers({ path, clock: systemClock, logger })
     const connection = await acceptOn(fd)
     const batch = Array.from({ length: 200 }, () => file)
     let sent = 0
@@ -308,13 +327,13 @@ if (process.platform !== 'linux') {
         // It is behind, or has gone.
       }
     }, 1)
-    const orphans = await taken
+    const leftWorkers = await taken
     clearInterval(timer)
     closeSync(connection)
 
-    t.ok(orphans !== undefined && sent > 0)
+    t.ok(leftWorkers !== undefined && sent > 0)
     t.ok(said.length > 0)
-    closeAll(orphans ?? [])
+    closeAll(leftWorkers ?? [])
   })
 
   t.test(
@@ -327,11 +346,15 @@ if (process.platform !== 'linux') {
       const datagram = openSocket(linux.AF_INET, linux.SOCK_DGRAM)
       const unbound = openSocket(linux.AF_INET, linux.SOCK_STREAM)
       t.teardown(() => closeAll([file, datagram, unbound]))
-      const { over } = orphan(fd, [file, datagram, unbound, inUnix.fd, fd])
+      const { over } = leftWorker(fd, [file, datagram, unbound, inUnix.fd, fd])
       closeSync(fd)
 
-      const orphans = await takeFromOrphans({ path, clock: systemClock, logger: silentLogger })
-      const fds = orphans ?? []
+      const leftWorkers = await takeFromLeftWorkers({
+        path,
+        clock: systemClock,
+        logger: silentLogger,
+      })
+      const fds = leftWorkers ?? []
       t.equal(fds.length, 5)
       const inherited = new InheritedSockets(silentLogger)
       inherited.add(fds)
@@ -340,39 +363,39 @@ if (process.platform !== 'linux') {
       t.ok(fstatSync(noSocket!), 'whose end could take as long as its owner likes')
       for (const one of sockets) t.throws(() => fstatSync(one), { code: 'EBADF' })
       closeSync(noSocket!)
-      await releaseOrphans({ path, clock: systemClock, logger: silentLogger })
+      await releaseLeftWorkers({ path, clock: systemClock, logger: silentLogger })
       await over
       t.ok(fstatSync(listening))
     },
   )
 
-  t.test('an opener believes only a socket that its own user made', async (t) => {
+  t.test('a supervisor believes only a socket that its own user made', async (t) => {
     if (owner !== 0) {
       t.plan(0, 'only root can be another user for a moment')
       return
     }
-    const path = orphanSocketPath(join(openFolder(t), 'admin.sock'))
+    const path = takeoverSocketPath(join(openFolder(t), 'admin.sock'))
     const fd = openSocket(linux.AF_UNIX, linux.SOCK_SEQPACKET | linux.SOCK_NONBLOCK)
     t.teardown(() => closeSync(fd))
     bindSocket(fd, unixAddress(path))
     process.seteuid?.(65_534)
     listenSocket(fd, 8)
     process.seteuid?.(0)
-    const { over } = orphan(fd, [await listenOnLoopback(t)], { clock: hastyClock() })
+    const { over } = leftWorker(fd, [await listenOnLoopback(t)], { clock: hastyClock() })
     const { logger, said } = hearingLogger()
 
-    const orphans = await takeFromOrphans({ path, clock: systemClock, logger })
+    const leftWorkers = await takeFromLeftWorkers({ path, clock: systemClock, logger })
 
-    t.equal(orphans, undefined)
+    t.equal(leftWorkers, undefined)
     t.match(said, ['Took no sockets from somebody who is not this user'])
     await over
   })
 
   t.test('the socket is for its user alone, and goes with an orderly end', async (t) => {
-    const path = orphanSocketPath(join(openFolder(t), 'admin.sock'))
+    const path = takeoverSocketPath(join(openFolder(t), 'admin.sock'))
     const told: (Milliseconds | undefined)[] = []
-    const make = (limit: Milliseconds): OrphanSocket =>
-      new OrphanSocket({
+    const make = (limit: Milliseconds): TakeoverSocket =>
+      new TakeoverSocket({
         path,
         limit,
         onChange: (takeover) => told.push(takeover?.deadline),
@@ -394,11 +417,11 @@ if (process.platform !== 'linux') {
   })
 
   t.test('what others put in the way is left alone, and is no reason not to serve', async (t) => {
-    const path = orphanSocketPath(join(openFolder(t), 'admin.sock'))
+    const path = takeoverSocketPath(join(openFolder(t), 'admin.sock'))
     mkdirSync(`${path}.former`)
     writeFileSync(path, 'a file')
     const { logger, said } = hearingLogger()
-    const socket = new OrphanSocket({
+    const socket = new TakeoverSocket({
       path,
       limit: 1_000,
       onChange: () => t.fail('there is nothing to give'),
@@ -409,13 +432,13 @@ if (process.platform !== 'linux') {
     socket.close()
     t.equal(readFileSync(path, 'utf8'), 'a file')
     t.same(said, ['Workers will end if this process dies'])
-    t.equal(await takeFromOrphans({ path, clock: systemClock, logger }), undefined)
+    t.equal(await takeFromLeftWorkers({ path, clock: systemClock, logger }), undefined)
   })
 
   t.test('a path that cannot be used is told, and is no reason not to serve', async (t) => {
     const { logger, said } = hearingLogger()
     const path = `/tmp/${'x'.repeat(120)}`
-    const long = new OrphanSocket({
+    const long = new TakeoverSocket({
       path,
       limit: 1_000,
       onChange: () => t.fail('there is nothing to give'),
@@ -424,7 +447,7 @@ if (process.platform !== 'linux') {
     })
     await long.start()
     t.same(said, ['Workers will end if this process dies'])
-    t.equal(await takeFromOrphans({ path, clock: systemClock, logger }), undefined)
+    t.equal(await takeFromLeftWorkers({ path, clock: systemClock, logger }), undefined)
     long.close()
   })
 }

@@ -4,7 +4,7 @@ import { closeSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemClock, type Milliseconds } from '../../../lib/runtime/clock.ts'
 import { silentLogger } from '../../../lib/runtime/log.ts'
-import { releaseOrphans, takeFromOrphans } from '../../../proxy/takeover/takeover.ts'
+import { releaseLeftWorkers, takeFromLeftWorkers } from '../../../proxy/takeover/takeover.ts'
 import { leaveSocket } from '../../support/left-socket.ts'
 import { get, RawConnection } from '../../support/raw-http.ts'
 import { plainAnswer, RecordingAgent } from '../../support/recording-agent.ts'
@@ -109,7 +109,7 @@ t.test('drain ends what is not done at its limit', async (t) => {
   t.equal(await worker.exited, 0)
 })
 
-t.test('a worker whose opener is gone finishes and exits', async (t) => {
+t.test('a worker whose supervisor is gone finishes and exits', async (t) => {
   const { agent, worker } = await start(t)
   agent.answer = () => undefined
   const busy = await RawConnection.open(worker.target)
@@ -124,7 +124,7 @@ t.test('a worker whose opener is gone finishes and exits', async (t) => {
   t.equal(await worker.exited, 0)
 })
 
-/** Lets a worker outlive its opener as the opener does. @returns where the next one asks */
+/** Lets a worker outlive its supervisor as the supervisor does. @returns where the next one asks */
 async function mayOutlive(t: Test, worker: StartedWorker, limit: Milliseconds): Promise<string> {
   const { path, fd } = await leaveSocket(join(openFolder(t), 'admin.sock'))
   worker.tellOf([fd], {
@@ -145,21 +145,21 @@ async function status(worker: StartedWorker): Promise<number | undefined> {
   return answer?.status
 }
 
-t.test('a worker whose opener has died serves until the next one does', async (t) => {
+t.test('a worker whose supervisor has died serves until the next one does', async (t) => {
   const { agent, worker } = await start(t)
   const path = await mayOutlive(t, worker, 60_000)
 
   worker.disconnect()
   t.equal(await status(worker), 200)
-  const orphans = await takeFromOrphans({ path, clock: systemClock, logger: silentLogger })
-  t.equal(orphans?.length, 2)
+  const leftWorkers = await takeFromLeftWorkers({ path, clock: systemClock, logger: silentLogger })
+  t.equal(leftWorkers?.length, 2)
   t.equal(await status(worker), 200, 'having given its sockets away it serves as before')
   agent.answer = () => undefined
   const busy = await RawConnection.open(worker.target)
   await busy.write(get('/busy'))
   const asked = await agent.recorded(3)
-  await releaseOrphans({ path, clock: systemClock, logger: silentLogger })
-  for (const fd of orphans ?? []) closeSync(fd)
+  await releaseLeftWorkers({ path, clock: systemClock, logger: silentLogger })
+  for (const fd of leftWorkers ?? []) closeSync(fd)
 
   t.equal(await isRefused(worker.target), true, 'released, it accepts no more')
   asked.socket.write(plainAnswer('late'))
@@ -177,7 +177,7 @@ t.test('a worker that nobody follows ends by itself', async (t) => {
   t.equal(await worker.exited, 0)
 })
 
-t.test('a worker that may not outlive its opener any more does not', async (t) => {
+t.test('a worker that may not outlive its supervisor any more does not', async (t) => {
   const { worker } = await start(t)
   const path = await mayOutlive(t, worker, 60_000)
   worker.tell({ kind: 'serve-until', order: { deadline: 0 } })
@@ -186,13 +186,13 @@ t.test('a worker that may not outlive its opener any more does not', async (t) =
 
   t.equal(await worker.exited, 0)
   t.equal(
-    await takeFromOrphans({ path, clock: systemClock, logger: silentLogger }),
+    await takeFromLeftWorkers({ path, clock: systemClock, logger: silentLogger }),
     undefined,
     'and nobody listens for the next one',
   )
 })
 
-t.test('a worker whose opener dies while it drains just ends', async (t) => {
+t.test('a worker whose supervisor dies while it drains just ends', async (t) => {
   const { agent, worker } = await start(t)
   await mayOutlive(t, worker, 60_000)
   agent.answer = () => undefined

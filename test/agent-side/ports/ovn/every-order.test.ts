@@ -1,5 +1,5 @@
 import t from 'tap'
-import { LeaseDesk } from '../../../../agent-side/leases/lease-issuer.ts'
+import { LeaseIssuer } from '../../../../agent-side/leases/lease-issuer.ts'
 import type { LookupKey } from '../../../../agent-side/resolve/resolution.ts'
 import { Resolver } from '../../../../agent-side/resolve/resolver.ts'
 import { Cancellation } from '../../../../lib/runtime/cancellation.ts'
@@ -73,9 +73,9 @@ class World implements OrderedWorld {
   #used: FakeOvsdb | undefined
   readonly #directory: ReturnType<typeof ovnDirectory>
   readonly #resolver: Resolver
-  readonly #desk: LeaseDesk
+  readonly #issuer: LeaseIssuer
   readonly #leases = new Map<number, { readonly key: LeaseKey; readonly instance: string }>()
-  readonly #holder: ReturnType<LeaseDesk['open']>
+  readonly #holder: ReturnType<LeaseIssuer['open']>
   readonly #past: Event[] = []
   #wrong: string | undefined
   #ask = 0
@@ -118,7 +118,7 @@ class World implements OrderedWorld {
       maxQuestions: 99,
       maxQuestionsPerScope: 99,
     })
-    this.#desk = new LeaseDesk({
+    this.#issuer = new LeaseIssuer({
       verdicts: this.#resolver,
       directory: this.#directory,
       upstreamsFor: () => [{ url: 'http://nova', insecure: false, headers: [] }],
@@ -128,7 +128,7 @@ class World implements OrderedWorld {
       oldest: 60_000,
       maxPerHolder: 99,
     })
-    this.#holder = this.#desk.open((news) => this.#noteLease(news))
+    this.#holder = this.#issuer.open((news) => this.#noteLease(news))
   }
 
   /** A copy that a server keeps in step, and both guests known to the agent. */
@@ -226,7 +226,7 @@ class World implements OrderedWorld {
   }
 
   async end(): Promise<void> {
-    this.#desk.close()
+    this.#issuer.close()
     this.#resolver.close()
     await this.#directory.close()
     for (const member of this.#members) member.cut()

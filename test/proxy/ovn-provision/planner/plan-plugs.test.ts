@@ -122,7 +122,7 @@ t.test('planPlugs pulls what bears our mark and is not needed', async (t) => {
 })
 
 t.test(
-  'planPlugs pulls by name what the opener took away, but nothing of an instance',
+  'planPlugs pulls by name what the supervisor took away, but nothing of an instance',
   async (t) => {
     const rules = { pulled: new Map([[networkId as string, link]]), isStaying: () => false }
     const unmarked = rows(['br-int'], [{ bridge: 'br-int' }])

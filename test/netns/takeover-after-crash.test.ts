@@ -54,14 +54,14 @@ async function makeScene(t: Test): Promise<Scene> {
         workers.every(({ state }) => state === 'ready'),
     )
     // Only then would its workers outlive it.
-    await until(() => existsSync(orphanSocket(stage)))
+    await until(() => existsSync(takeoverSocket(stage)))
     return proxy
   }
   return { stage, routers, start }
 }
 
-function orphanSocket({ folder }: ProxyStage): string {
-  return join(folder, 'admin.sock.orphans')
+function takeoverSocket({ folder }: ProxyStage): string {
+  return join(folder, 'admin.sock.takeover')
 }
 
 async function underLoad({ routers }: Scene, event: () => Promise<void>): Promise<SteadyResult> {
@@ -120,17 +120,17 @@ async function listenHere(t: Test): Promise<{ readonly fd: number; readonly tcpP
 }
 
 if (skipUnlessPrivileged(t)) {
-  t.test('an opener is killed again and again, and no guest notices', async (t) => {
+  t.test('an supervisor is killed again and again, and no guest notices', async (t) => {
     const scene = await makeScene(t)
-    const bound = `restart.orphans=${farAway}ms`
+    const bound = `restart.serve_after_crash=${farAway}ms`
     let proxy = await scene.start(bound)
-    const orphans: number[] = []
+    const leftWorkers: number[] = []
     const targets = scene.routers.map(({ target }) => target)
     const kept = runLoad({ targets, connections: 10, keepAlive: true, requests: 1_500 })
 
     const result = await underLoad(scene, async () => {
       for (let round = 0; round < 3; round += 1) {
-        orphans.push(...(await kill(t, proxy)))
+        leftWorkers.push(...(await kill(t, proxy)))
         proxy = await scene.start(bound)
       }
     })
@@ -141,66 +141,72 @@ if (skipUnlessPrivileged(t)) {
     t.match({ errors, wrong }, { errors: 0, wrong: 0 }, JSON.stringify(errorKinds))
     t.match(proxy.log(), new RegExp(`"sockets":${networks},.*left its workers serving`))
     t.notMatch(proxy.log(), /EADDRINUSE|Worker died|do not stop/)
-    await allGone(t, orphans)
+    await allGone(t, leftWorkers)
     t.equal(await proxy.stop(), 0)
-    t.equal(existsSync(orphanSocket(scene.stage)), false)
+    t.equal(existsSync(takeoverSocket(scene.stage)), false)
   })
 
-  t.test('an opener that is killed while it takes over changes nothing for guests', async (t) => {
-    const scene = await makeScene(t)
-    const bound = `restart.orphans=${farAway}ms`
-    const first = await scene.start(bound)
-    const moments = [
-      /left its workers serving/,
-      /Inherited listening sockets/,
-      /Worker is ready/,
-      /Worker is ready[^]*Worker is ready/,
-      /Took over from workers/,
-    ]
-    let last: RunningProxy | undefined
-    const orphans: number[] = []
+  t.test(
+    'an supervisor that is killed while it takes over changes nothing for guests',
+    async (t) => {
+      const scene = await makeScene(t)
+      const bound = `restart.serve_after_crash=${farAway}ms`
+      const first = await scene.start(bound)
+      const moments = [
+        /left its workers serving/,
+        /Inherited listening sockets/,
+        /Worker is ready/,
+        /Worker is ready[^]*Worker is ready/,
+        /Took over from workers/,
+      ]
+      let last: RunningProxy | undefined
+      const leftWorkers: number[] = []
 
-    const result = await underLoad(scene, async () => {
-      orphans.push(...(await kill(t, first)))
-      for (const moment of moments) {
-        const log = await startAndKill(scene.stage, { set: [bound] }, moment)
-        t.match(log, moment)
-        orphans.push(...[...log.matchAll(/"worker":(\d+)/g)].map(([, pid]) => Number(pid)))
-      }
-      last = await scene.start(bound)
-    })
-    tell(t, 'kills while taking over', result)
+      const result = await underLoad(scene, async () => {
+        leftWorkers.push(...(await kill(t, first)))
+        for (const moment of moments) {
+          const log = await startAndKill(scene.stage, { set: [bound] }, moment)
+          t.match(log, moment)
+          leftWorkers.push(...[...log.matchAll(/"worker":(\d+)/g)].map(([, pid]) => Number(pid)))
+        }
+        last = await scene.start(bound)
+      })
+      tell(t, 'kills while taking over', result)
 
-    t.match(result.endings.figures(), { errors: 0, wrong: 0 })
-    t.same(result.endings.errorKinds, {})
-    t.equal(await last?.stop(), 0)
-    t.ok(orphans.length > 6)
-    await allGone(t, orphans)
-    t.equal(existsSync(`${orphanSocket(scene.stage)}.former`), false)
-  })
+      t.match(result.endings.figures(), { errors: 0, wrong: 0 })
+      t.same(result.endings.errorKinds, {})
+      t.equal(await last?.stop(), 0)
+      t.ok(leftWorkers.length > 6)
+      await allGone(t, leftWorkers)
+      t.equal(existsSync(`${takeoverSocket(scene.stage)}.former`), false)
+    },
+  )
 
-  t.test('one that died when it had put the socket of orphans aside is followed too', async (t) => {
-    const scene = await makeScene(t)
-    const bound = `restart.orphans=${farAway}ms`
-    const first = await scene.start(bound)
-    const orphans: number[] = []
-    let last: RunningProxy | undefined
+  t.test(
+    'one that died when it had put the socket of left workers aside is followed too',
+    async (t) => {
+      const scene = await makeScene(t)
+      const bound = `restart.serve_after_crash=${farAway}ms`
+      const first = await scene.start(bound)
+      const leftWorkers: number[] = []
+      let last: RunningProxy | undefined
 
-    const result = await underLoad(scene, async () => {
-      orphans.push(...(await kill(t, first)))
-      const path = orphanSocket(scene.stage)
-      renameSync(path, `${path}.former`)
-      last = await scene.start(bound)
-    })
+      const result = await underLoad(scene, async () => {
+        leftWorkers.push(...(await kill(t, first)))
+        const path = takeoverSocket(scene.stage)
+        renameSync(path, `${path}.former`)
+        last = await scene.start(bound)
+      })
 
-    t.match(result.endings.figures(), { errors: 0, wrong: 0 })
-    t.match(last?.log(), new RegExp(`"sockets":${networks},.*left its workers serving`))
-    await allGone(t, orphans)
-    t.equal(await last?.stop(), 0)
-    t.equal(existsSync(`${orphanSocket(scene.stage)}.former`), false)
-  })
+      t.match(result.endings.figures(), { errors: 0, wrong: 0 })
+      t.match(last?.log(), new RegExp(`"sockets":${networks},.*left its workers serving`))
+      await allGone(t, leftWorkers)
+      t.equal(await last?.stop(), 0)
+      t.equal(existsSync(`${takeoverSocket(scene.stage)}.former`), false)
+    },
+  )
 
-  t.test('the proxy that follows decides what the sockets of orphans stand for', async (t) => {
+  t.test('the proxy that follows decides what the sockets of left workers stand for', async (t) => {
     const scene = await makeScene(t)
     await kill(t, await scene.start())
     const renamed = scene.routers.map(({ routerId, target }) => {
@@ -222,15 +228,15 @@ if (skipUnlessPrivileged(t)) {
     t.match(load, { errors: 0, wrong: 0 })
   })
 
-  t.test('orphans that nobody follows serve for a while and end by themselves', async (t) => {
+  t.test('left workers that nobody follows serve for a while and end by themselves', async (t) => {
     const scene = await makeScene(t)
-    const first = await scene.start('restart.orphans=1500ms')
+    const first = await scene.start('restart.serve_after_crash=1500ms')
     const targets = scene.routers.map(({ target }) => target)
 
-    const orphans = await kill(t, first)
+    const leftWorkers = await kill(t, first)
     const after = await runLoad({ targets, connections: 4, keepAlive: false, requests: networks })
     t.match(after, { errors: 0, wrong: 0 }, 'every network is still served')
-    await allGone(t, orphans)
+    await allGone(t, leftWorkers)
 
     const second = await scene.start()
     t.notMatch(second.log(), /left its workers serving/)
@@ -245,22 +251,22 @@ if (skipUnlessPrivileged(t)) {
     )
   })
 
-  t.test('without a time for orphans workers end with the opener', async (t) => {
+  t.test('without a time for left workers workers end with the supervisor', async (t) => {
     const scene = await makeScene(t)
-    const proxy = await startProxyOn(t, scene.stage, { set: ['restart.orphans=0s'] })
+    const proxy = await startProxyOn(t, scene.stage, { set: ['restart.serve_after_crash=0s'] })
     await proxy.until('every network', ({ namespaces }) =>
       namespaces.every(({ state }) => state === 'serving'),
     )
     const workers = await kill(t, proxy)
     await allGone(t, workers)
-    t.equal(existsSync(orphanSocket(scene.stage)), false)
+    t.equal(existsSync(takeoverSocket(scene.stage)), false)
   })
 
-  t.test('orphans end when they are told to', async (t) => {
+  t.test('left workers end when they are told to', async (t) => {
     const scene = await makeScene(t)
-    const orphans = await kill(t, await scene.start(`restart.orphans=${farAway}ms`))
-    for (const pid of orphans) process.kill(pid, 'SIGTERM')
-    await allGone(t, orphans)
+    const leftWorkers = await kill(t, await scene.start(`restart.serve_after_crash=${farAway}ms`))
+    for (const pid of leftWorkers) process.kill(pid, 'SIGTERM')
+    await allGone(t, leftWorkers)
   })
 
   t.test('whatever a worker hands over, the namespace of a socket says whose it is', async (t) => {
