@@ -194,6 +194,7 @@ class Episode {
       if (answer?.status === 200 && answer.body.toString() === instanceId(this.#change)) {
         const bound = this.#context.forwarding === 'direct' ? leaseBound : 0
         this.#owners.confirmed(performance.now() + bound)
+        if (this.#quietSince < begun) this.#scene.pace.heard(performance.now() - begun)
         return
       }
       if (this.#isOver) return
