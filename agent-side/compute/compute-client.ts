@@ -33,7 +33,7 @@ export interface ComputeClientOptions {
   readonly observer?: ComputeObserver
 }
 
-/** What somebody who counts wants to hear of each attempt. */
+/** Callbacks for metrics of each attempt. */
 export interface ComputeObserver {
   /** @param outcome a status class such as `2xx`, a reason code, or `left` */
   attempted(upstream: Count, outcome: string, span: Milliseconds): void

@@ -17,7 +17,7 @@ export const tls = section({
   ...mutualTls,
   crl_file: optional(
     path({
-      help: 'PEM file of the certificates they took back. When it is out of date nobody can connect.',
+      help: 'Certificate revocation list (PEM). When it is out of date no proxy can connect.',
     }),
   ),
   max_connection_age: duration({

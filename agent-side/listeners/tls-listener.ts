@@ -140,7 +140,7 @@ export class TlsListener implements Part {
     await once(this.#listener, 'listening')
   }
 
-  /** Looks at certificates and the list of proxies now. What cannot be used is told and not used. */
+  /** Reads certificates and the list of proxies now. Invalid ones are logged and not used. */
   reload(): void {
     this.#material.reload()
     this.#grants?.reload()

@@ -33,7 +33,7 @@ export interface GuestRateLimitsOptions {
 /** Who is limited: an instance, or a source that is no instance. */
 export type RateLimitSubject = 'instance' | 'source'
 
-/** What somebody who counts wants to hear. */
+/** Callbacks for metrics. */
 export interface RateLimitObserver {
   limited(subject: RateLimitSubject): void
   wouldLimit(subject: RateLimitSubject): void

@@ -17,7 +17,7 @@ interface Held<Value> {
   readonly detail: string
   value: Value
   endsAt: MonotonicMilliseconds
-  /** Asked for since the hand came by. */
+  /** CLOCK reference bit: used since the hand last passed. */
   isUsed: boolean
   /** Its number in the ring. */
   at: number

@@ -27,7 +27,7 @@ export interface FairGateOptions extends FairQueueOptions {
 /** Why somebody did not get in. */
 export type ShedReason = 'queue_full' | 'waited_too_long'
 
-/** What somebody who counts wants to hear. */
+/** Callbacks for metrics. */
 export interface FairGateObserver {
   /** A wait has ended, with a slot or with the guest's leaving. */
   waited(outcome: 'entered' | 'left', span: Milliseconds): void

@@ -21,7 +21,7 @@ export interface AnsweredConnection {
   answered(shouldKeepAlive: boolean): void
 }
 
-/** Who wants to hear how an answer goes. */
+/** Callbacks for the progress of an answer. */
 export interface PlainListener {
   /** All of it is with the kernel. */
   finished?(): void

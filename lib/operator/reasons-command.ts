@@ -28,14 +28,14 @@ export function reasonText(code: ReasonCode): string {
 }
 
 const faultWords: Readonly<Record<Fault, string>> = {
-  guest: 'The guest does something odd. Only many of them at once are a sign of something else.',
+  guest: 'The guest behaves unusually. Many guests at once point to another cause.',
   proxy:
-    'Whoever stands before the agent says something wrong, or something else writes to its socket.',
+    'The proxy in front of the agent sends invalid requests, or another program writes to its socket.',
   directory:
-    'The port directory says so, or could not be asked: Neutron, RabbitMQ, OVN or the file.',
+    'The port directory reports it, or could not be queried: Neutron, RabbitMQ, OVN or the file.',
   compute: 'The compute metadata API (Nova) is away, slow or broken.',
   config: 'The two daemons do not reach each other, or one is being restarted.',
-  bug: 'A defect of ours, or of something that answers in our place.',
+  bug: 'A defect of overlapd, or of a program that answers in its place.',
 }
 
 /** The page of the error reference, as `overlapd reasons --page` prints it and the documents hold it. */

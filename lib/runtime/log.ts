@@ -17,7 +17,7 @@ export interface Logger {
   isLevelEnabled(level: LogLevel): boolean
 }
 
-/** How much somebody wants to hear; each level includes those after it. */
+/** How much is logged; each level includes those after it. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 export const logLevels: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
 

@@ -40,7 +40,7 @@ export interface LeaseUpstream {
   readonly url: string
   /** Path of the PEM file of authorities; absent: those of the system. */
   readonly caFile?: string
-  /** Believe any certificate. */
+  /** Do not verify the server's certificate. */
   readonly insecure: boolean
   /** From the request being sent to the head of its answer; absent from an agent that does not say. */
   readonly timeoutHeaders?: Milliseconds

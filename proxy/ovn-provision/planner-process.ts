@@ -50,7 +50,7 @@ interface Running {
 const longestLine: Bytes = 8 * 2 ** 20
 const firstPause: Milliseconds = 100
 const longestPause: Milliseconds = 10_000
-/** One that lived longer died of something else than its start. */
+/** A child that ran this long did not fail at start: its back-off is reset. */
 const grownUp: Milliseconds = 60_000
 
 /** Keeps one planner running. What it said stays in force while it is replaced. */

@@ -62,7 +62,7 @@ interface Place {
   cancelStart: Cancel | undefined
 }
 
-/** One that lived longer died of something else than its start. */
+/** A child that ran this long did not fail at start: its back-off is reset. */
 const grownUp: Milliseconds = 5_000
 const firstPause: Milliseconds = 100
 const longestPause: Milliseconds = 10_000
