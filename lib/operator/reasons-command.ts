@@ -56,7 +56,8 @@ overlapd reasons no_port
 
 An answer with status 4xx or 5xx **without** \`X-Overlapd-Reason\` is Nova's own and was passed on as it came.
 
-"Could not ask" is always 503 with \`Retry-After\`, for which cloud-init waits. A 404 says that somebody was asked, and knew of none.
+A service that does not answer is always 503 with \`Retry-After\`, for which cloud-init waits. A 404 means that the directory was
+queried and has no such port.
 
 | who must act | what that means |
 | --- | --- |

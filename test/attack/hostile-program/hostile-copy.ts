@@ -76,6 +76,12 @@ export class HostileCopy {
     return this.#numbersIn('children.txt').filter(isChild)
   }
 
+  /** Those of them that can take guests' connections. One whose parent died too early has nothing that others miss. */
+  runningWithSockets(): number[] {
+    const holding = new Set(this.holding())
+    return this.running().filter((pid) => holding.has(pid))
+  }
+
   /** For the end of a test, whatever was found. */
   endChildren(): void {
     for (const pid of this.running()) process.kill(pid, 'SIGKILL')
