@@ -37,7 +37,7 @@ interface Snapshot {
 /** A process that is to end can go on starting others until it has. */
 const mostScans: Count = 20
 /** Sees what got away, and asks the ended how they ended. */
-const lookAgain: Milliseconds = 1_000
+const lookAgain: Milliseconds = 2_000
 /** Many namespaces may be taken at once, and each asks. */
 const staleAfter: Milliseconds = 1_000
 /** The process that becomes the parent of those that have lost theirs, where nobody else does. */
@@ -66,6 +66,8 @@ export class StrayProcesses {
   /** Call when a worker has ended, and when those of the supervisor before have. */
   look(): void {
     this.#end(this.#options.inodes(), this.#scan())
+    // What was not yet of the workers' account when it was started is by then.
+    this.#lookLater()
   }
 
   /**
@@ -121,7 +123,7 @@ export class StrayProcesses {
     this.#isToLookAgain = true
     this.#options.clock.schedule(lookAgain, () => {
       this.#isToLookAgain = false
-      this.look()
+      this.#end(this.#options.inodes(), this.#scan())
     })
   }
 

@@ -49,8 +49,12 @@ t.test(
     const busy = await Promise.all([0, 1].map(() => RawConnection.open(worker.target)))
     for (const guest of busy) await guest.write(get('/busy'))
     await agent.recorded(seen + 2)
+    const accepted = await worker.metric('overlapd_proxy_connections_total')
     const waiting = await RawConnection.open(worker.target)
     await waiting.write(get('/never'))
+    while ((await worker.metric('overlapd_proxy_connections_total')) === accepted);
+    // What had come before the connection was accepted is read a turn of the loop later.
+    await worker.metric('overlapd_proxy_connections_total')
     const disconnects = await worker.metric('overlapd_proxy_guest_disconnects_total')
 
     waiting.reset()
