@@ -56,7 +56,7 @@ async function startChain(t: Test, { netns, network }: Place): Promise<WholeChai
 /** Adds the metadata address as Neutron does, with duplicate address detection, and waits for its end. */
 async function addWithDetection(netns: string): Promise<string> {
   ipBatch([`addr replace ${metadataIpv6}/128 dev tap7e57ab1e-00`], netns)
-  for (let tries = 0; tries < 200; tries += 1) {
+  for (;;) {
     const { stdout } = await runInNetns(netns, [
       'ip',
       '-6',
@@ -69,7 +69,6 @@ async function addWithDetection(netns: string): Promise<string> {
     if (line.includes('dadfailed')) return 'failed'
     if (line !== '' && !line.includes('tentative')) return 'valid'
   }
-  return 'tentative'
 }
 
 async function openSockets(t: Test): Promise<GuestSockets> {
