@@ -1,6 +1,6 @@
 /** Attacks the service in every known way for as long as wanted, and says what came of it. */
+import { readOptions } from '../support/read-options.ts'
 import { writeFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
 import { attackClasses } from './all.ts'
 import type { AttackClass, Forwarding } from './attack-class.ts'
 import { runClass, type ClassResult } from './class-process.ts'
@@ -74,16 +74,19 @@ async function runSteps(
 }
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      minutes: { type: 'string', default: '5' },
-      seed: { type: 'string' },
-      only: { type: 'string', multiple: true, default: [] },
-      forwarding: { type: 'string', default: 'both' },
-      json: { type: 'string' },
-      help: { type: 'boolean', short: 'h', default: false },
+  const { values } = readOptions(
+    {
+      options: {
+        minutes: { type: 'string', default: '5' },
+        seed: { type: 'string' },
+        only: { type: 'string', multiple: true, default: [] },
+        forwarding: { type: 'string', default: 'both' },
+        json: { type: 'string' },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
     },
-  })
+    help,
+  )
   const minutes = Number(values.minutes)
   const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31))
   const forwardings = (['agent', 'direct'] as const).filter(

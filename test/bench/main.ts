@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util'
+import { readOptions } from '../support/read-options.ts'
 import { benchCommand } from './bench-command.ts'
 import { scenarios } from './scenarios/all.ts'
 
@@ -18,14 +18,17 @@ Side by side with Neutron's own proxy and agent: npm run bench:peer.
 `
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      quick: { type: 'boolean', default: false },
-      json: { type: 'string' },
-      only: { type: 'string', multiple: true, default: [] },
-      help: { type: 'boolean', short: 'h', default: false },
+  const { values } = readOptions(
+    {
+      options: {
+        quick: { type: 'boolean', default: false },
+        json: { type: 'string' },
+        only: { type: 'string', multiple: true, default: [] },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
     },
-  })
+    help,
+  )
   if (values.help) {
     process.stdout.write(help)
     return 0

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { readOptions } from '../support/read-options.ts'
 import { installPackages } from '../openstack/packages.ts'
 import { projectRoot } from '../openstack/place.ts'
 import { benchCommand } from './bench-command.ts'
@@ -42,14 +42,17 @@ function reasonNotToRun(): string | undefined {
 }
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      quick: { type: 'boolean', default: false },
-      json: { type: 'string' },
-      results: { type: 'boolean', default: false },
-      help: { type: 'boolean', short: 'h', default: false },
+  const { values } = readOptions(
+    {
+      options: {
+        quick: { type: 'boolean', default: false },
+        json: { type: 'string' },
+        results: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
     },
-  })
+    help,
+  )
   if (values.help) {
     process.stdout.write(help)
     return 0

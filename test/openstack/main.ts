@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { readOptions } from '../support/read-options.ts'
 import type { Milliseconds } from '../../lib/runtime/clock.ts'
 import { bringUp, tearDown } from './openstack.ts'
 import { ownedBy } from './owner.ts'
@@ -108,10 +108,13 @@ async function everything(files: readonly string[]): Promise<number> {
 }
 
 async function main(): Promise<number> {
-  const { positionals, values } = parseArgs({
-    allowPositionals: true,
-    options: { help: { type: 'boolean', short: 'h', default: false } },
-  })
+  const { positionals, values } = readOptions(
+    {
+      allowPositionals: true,
+      options: { help: { type: 'boolean', short: 'h', default: false } },
+    },
+    help,
+  )
   const [command, ...files] = positionals
   if (values.help) {
     process.stdout.write(help)

@@ -1,6 +1,6 @@
 /** Lets a host run with churn for as long as wanted, and says what failed and what grew. */
 import { writeFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
+import { readOptions } from '../support/read-options.ts'
 import { SeededRandom } from '../support/random.ts'
 import { TeardownList } from '../support/teardowns.ts'
 import { Soak } from './soak.ts'
@@ -25,16 +25,19 @@ noise, or when somebody got what is not theirs.
 `
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      minutes: { type: 'string', default: '10' },
-      seed: { type: 'string' },
-      namespaces: { type: 'string', default: '60' },
-      forwarding: { type: 'string', default: 'agent' },
-      json: { type: 'string' },
-      help: { type: 'boolean', short: 'h', default: false },
+  const { values } = readOptions(
+    {
+      options: {
+        minutes: { type: 'string', default: '10' },
+        seed: { type: 'string' },
+        namespaces: { type: 'string', default: '60' },
+        forwarding: { type: 'string', default: 'agent' },
+        json: { type: 'string' },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
     },
-  })
+    help,
+  )
   const minutes = Number(values.minutes)
   const namespaces = Number(values.namespaces)
   const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31))
