@@ -3,6 +3,7 @@ import type { Cancel, Clock, Count, Milliseconds } from '../../lib/runtime/clock
 import { causeText } from '../../lib/runtime/errors.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
 import { Backoff } from '../../lib/runtime/backoff.ts'
+import { restoreNonBlocking } from '../linux/non-blocking.ts'
 import type { OpenListener } from '../namespaces/listener-status.ts'
 import type { ListenerSink } from '../namespaces/listeners.ts'
 import type {
@@ -71,6 +72,8 @@ const answerLimit: Milliseconds = 1_000
 
 /** For the operator who reads why a worker was killed. */
 const breachAdvice: Readonly<Record<WorkerBreach, string>> = {
+  blocking:
+    'One of the workers changed sockets so that accepting waits in all of them. Look for a guest that has broken into it, and report a bug.',
   nonsense:
     'It sent what no worker sends. Look for a guest that has broken into it, and report a bug.',
   flood:
@@ -250,6 +253,7 @@ export class WorkerPool implements ListenerSink {
               { worker: worker.pid, breach, whatToDo: breachAdvice[breach] },
               'Killing a worker',
             )
+            if (breach === 'silent') this.#endBlocking()
           },
           gone: (worker, why) => this.#replace(place, worker, why),
         },
@@ -259,6 +263,20 @@ export class WorkerPool implements ListenerSink {
       logger.error({ cause: causeText(cause) }, 'Cannot start a worker')
       this.#startLater(place)
     }
+  }
+
+  /** One of the workers can make accept(2) wait in all of them. Which one it was nobody can say, so all are replaced. */
+  #endBlocking(): void {
+    const { logger, onBreach } = this.#options
+    const shared = [...this.#listeners.values(), ...(this.#takeover ? [this.#takeover] : [])]
+    const blocking = shared.filter(({ fd }) => restoreNonBlocking(fd))
+    if (blocking.length === 0) return
+    onBreach('blocking')
+    logger.error(
+      { sockets: blocking.length, breach: 'blocking', whatToDo: breachAdvice.blocking },
+      'Killing all workers',
+    )
+    for (const { worker } of this.#places) worker?.kill()
   }
 
   #startLater(place: Place): void {

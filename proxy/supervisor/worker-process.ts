@@ -29,8 +29,8 @@ import type { UnprivilegedProgram } from '../privileges/start-unprivileged.ts'
 /** `starting` until it says that it is ready, `draining` once asked to stop. */
 export type WorkerState = 'starting' | 'ready' | 'draining' | 'gone'
 
-/** Why a worker was killed: what it did on its channel, or that it did nothing (`silent`). */
-export type WorkerBreach = ChannelBreach | 'silent'
+/** Why a worker was killed: what it did on its channel or to sockets that all share (`blocking`), or that it did nothing (`silent`). */
+export type WorkerBreach = ChannelBreach | 'silent' | 'blocking'
 
 /** Callbacks for whoever keeps the worker. */
 export interface WorkerEvents {

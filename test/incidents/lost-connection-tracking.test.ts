@@ -49,7 +49,9 @@ if (skipUnlessPrivileged(t)) {
       },
     ])
     const { netns, guest = '' } = made!
-    const proxy = await startProxyOn(t, stage)
+    // All at once, though they are of one guest.
+    const set = [`limits.connections_per_source=${guests}`]
+    const proxy = await startProxyOn(t, stage, { set })
     symlinkSync(`/run/netns/${netns}`, join(stage.netnsFolder, `qrouter-${randomUUID()}`))
     await proxy.until('the router', ({ namespaces: [namespace] }) => {
       return namespace?.state === 'serving' && namespace.interception === 'applied'
