@@ -19,6 +19,7 @@ import {
 } from '../support/netns.ts'
 import { layCables, type LinksMade } from '../support/made-links.ts'
 import { startProxy, threadStatuses, type RunningProxy } from '../support/running-proxy.ts'
+import { until } from '../support/until.ts'
 
 const mac = 'fa:16:3e:00:00:10'
 const metadataV6 = 'fe80::a9fe:a9fe'
@@ -279,11 +280,14 @@ if (skipUnlessPrivileged(t)) {
     for (const id of [first, second]) unlinkSync(join(proxy.netnsFolder, `qrouter-${id}`))
     call(proxy, routers[1]!, 'qrouter', first!)
     call(proxy, routers[0]!, 'qrouter', second!)
-    await proxy.until(
-      'both again',
-      (status) =>
-        isServing(2)(status) && status.namespaces.every(({ listeners }) => listeners.length === 1),
-    )
+    // The status of before the change has the same names.
+    for (const [router, id] of [
+      [routers[0]!, second!],
+      [routers[1]!, first!],
+    ] as const) {
+      await until(async () => (await fetchFrom(router.guest!, '/')).stdout.includes(id))
+    }
+    await proxy.until('both again', isServing(2))
     t.match(headersIn(await fetchFrom(routers[0]!.guest!, '/')), { 'x-neutron-router-id': second })
     t.match(headersIn(await fetchFrom(routers[1]!.guest!, '/')), { 'x-neutron-router-id': first })
   })
