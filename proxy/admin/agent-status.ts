@@ -8,7 +8,7 @@ import type { WorkerStatus } from '../supervisor/worker-pool.ts'
 export interface AgentStatus {
   /** A path, or `https://192.0.2.1:9699`. */
   readonly agent: string
-  /** Workers that find it well, or have not needed it yet. */
+  /** Workers that reach it, or have not needed it yet. */
   readonly up: Count
   readonly down: Count
   /** Workers whose latest answer came from it. */

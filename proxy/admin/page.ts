@@ -70,7 +70,7 @@ export async function proxyPage(
     </table>
     <h2>Agents</h2>
     <table>
-      ${headingRow(['Agent', 'Workers that find it well', 'That do not', 'Answered last', 'Last failure'])}
+      ${headingRow(['Agent', 'Workers that reach it', 'That do not', 'Answered last', 'Last failure'])}
       ${agents.map(
         ({ agent, up, down, answering, lastFailure }) =>
           html`<tr>

@@ -36,7 +36,7 @@ export interface ScopesLinkOptions {
 const firstPause: Milliseconds = 50
 const longestPause: Milliseconds = 1_000
 
-/** What an older or foreign agent is told by: it has no such socket. */
+/** How an older or foreign agent is recognised: it has no such socket. */
 const absentCodes: ReadonlySet<string> = new Set(['ENOENT', 'ECONNREFUSED'])
 
 /** One long-lived connection to one agent, made again whenever it breaks. Each begins with the whole list. */

@@ -1,4 +1,4 @@
-/** What did a worker start that goes on without it, with copies of its sockets, and how is that ended? */
+/** Which processes did a worker start that outlive it with copies of its sockets, and how are they ended? */
 import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
 import { callLibc } from '../linux/libc.ts'

@@ -268,8 +268,9 @@ export class WorkerPool implements ListenerSink {
   /** One of the workers can make accept(2) wait in all of them. Which one it was nobody can say, so all are replaced. */
   #endBlocking(): void {
     const { logger, onBreach } = this.#options
-    const shared = [...this.#listeners.values(), ...(this.#takeover ? [this.#takeover] : [])]
-    const blocking = shared.filter(({ fd }) => restoreNonBlocking(fd))
+    // From then on the supervisor's own copies are closed, and their numbers may stand for something else.
+    if (this.#drainLimit !== undefined) return
+    const blocking = [...this.#listeners.values()].filter(({ fd }) => restoreNonBlocking(fd))
     if (blocking.length === 0) return
     onBreach('blocking')
     logger.error(

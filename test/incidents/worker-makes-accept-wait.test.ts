@@ -20,7 +20,7 @@ for name in os.listdir(f'/proc/{pid}/fd'):
     try:
         one = socket.socket(fileno=fd)
         listening = one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
-        if not listening: continue
+        if not listening or one.family == socket.AF_UNIX: continue
         flags = fcntl.fcntl(fd, fcntl.F_GETFL)
         if clears: fcntl.fcntl(fd, fcntl.F_SETFL, flags & ~os.O_NONBLOCK)
         print('waits' if clears or not flags & os.O_NONBLOCK else 'returns')

@@ -69,7 +69,7 @@ for (const { directory, flavour, daemon, ports, says, back } of kinds) {
         })
         t.match(detail, says, 'readiness tells which part is missing')
         for (let count = 0; count < 20; count += 1) {
-          // For some seconds from what is held; then it may be out of date, and guests are told to wait.
+          // For some seconds from what is held; then it may be out of date, and guests get 503 and wait.
           const answer = await ask()
           const mustWait =
             answer.status === 503 &&

@@ -37,7 +37,7 @@ export class Planner {
   readonly #options: PlannerOptions
   readonly #southbound: Southbound
   readonly #local: LocalSwitch
-  /** What the supervisor was told, in text to be compared. */
+  /** The last report to the supervisor, as text to compare with. */
   #told: Map<NetworkId, string> | undefined
   #planned = new Map<NetworkId, PlannedNetwork>()
   /** Networks that are to be given up, and when they are. */
