@@ -1,5 +1,4 @@
 /** Which process connected to a UNIX socket? The kernel says it, not the process. */
-import type { Socket } from 'node:net'
 
 /** A process at the other end, as it was when it connected. */
 export interface PeerCredentials {
@@ -31,12 +30,4 @@ export function peerCredentials(fd: number, getSocketOption: GetSocketOption): P
   length.writeUInt32LE(credentialBytes)
   getSocketOption(fd, SOL_SOCKET, SO_PEERCRED, bytes, length)
   return { pid: bytes.readInt32LE(0), userId: bytes.readUInt32LE(4) }
-}
-
-/** @returns `undefined` when the socket is closed already */
-export function descriptorOf(socket: Socket): number | undefined {
-  // Node offers no other way to the descriptor.
-  const { _handle: handle } = socket as Socket & { _handle?: { fd?: number } | null }
-  const fd = handle?.fd
-  return fd === undefined || fd < 0 ? undefined : fd
 }

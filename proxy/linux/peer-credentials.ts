@@ -1,10 +1,7 @@
 /** Which process connected to this UNIX socket, as the supervisor and its workers ask the kernel? */
 import type { Socket } from 'node:net'
-import {
-  descriptorOf,
-  peerCredentials,
-  type PeerCredentials,
-} from '../../lib/sockets/peer-credentials.ts'
+import { descriptorOf } from '../../lib/sockets/descriptor.ts'
+import { peerCredentials, type PeerCredentials } from '../../lib/sockets/peer-credentials.ts'
 import { callLibc } from './libc.ts'
 
 /** A process at the other end. */

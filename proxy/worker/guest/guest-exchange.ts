@@ -1,5 +1,5 @@
 /** What happens to one request of a guest, from its head to the last byte of its answer? */
-import { IncomingMessage, ServerResponse } from 'node:http'
+import { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Bytes } from '../../../lib/runtime/clock.ts'
 import { causeText, type MetadataError } from '../../../lib/runtime/errors.ts'
@@ -13,13 +13,10 @@ import type { Forwarding } from '../forwarding/forwarder.ts'
 import type { GuestIdentity } from '../shared/guest-identity.ts'
 import type { GuestServices } from './worker-context.ts'
 import type { Shortage } from './accounts.ts'
+import type { GuestResponse } from './guest-response.ts'
 import type { Holding } from './ledger.ts'
+import { RequestBody } from './request-body.ts'
 import type { RequestHead } from './request-head.ts'
-
-/** Node's response, which knows its exchange, so that listeners are shared and need no closure. */
-export class GuestResponse extends ServerResponse {
-  exchange: GuestExchange | undefined
-}
 
 /** What an exchange needs of the connection it is on. */
 export interface ExchangeConnection {
@@ -57,9 +54,7 @@ export class GuestExchange implements AnswerReceiver {
   readonly #awaitsContinue: boolean
   #state: State = 'queued'
   #refusal: ReasonCode | undefined
-  #chunks: Buffer[] = []
-  #body: Buffer | null = null
-  #bodyBytes: Bytes = 0
+  #body: RequestBody | undefined
   #upstream: Forwarding | undefined
   #status = 0
   #answerHeaders: string[] = []
@@ -99,18 +94,10 @@ export class GuestExchange implements AnswerReceiver {
 
   /** The request is to be served. */
   start(): void {
-    const { response } = this
-    if (response instanceof PlainResponse) {
-      response.listener = this
-    } else {
-      response.exchange = this
-      response.on('finish', responseFinished)
-      response.on('drain', responseDrained)
-      response.on('error', ignoreError)
-    }
+    this.response.listener = this
     if (this.#refusal !== undefined) this.#connection.refuse(this.#refusal, this)
     else if (this.head.hasBody) this.#collect()
-    else this.#ask(null)
+    else this.#ask()
   }
 
   /** The rest of the request cannot be read. */
@@ -241,7 +228,7 @@ export class GuestExchange implements AnswerReceiver {
 
   /** Nothing of the request or its answer is held any more. */
   #release(): void {
-    this.#releaseBody()
+    this.#body?.release()
     this.#moves()
     this.#connection.holding?.holdAnswer(0)
   }
@@ -270,9 +257,8 @@ export class GuestExchange implements AnswerReceiver {
   }
 
   /** One source may have so many requests under way; this one may have to wait for its turn. */
-  #ask(body: Buffer | null): void {
+  #ask(): void {
     this.#state = 'waiting'
-    this.#body = body
     if (this.#connection.takeTurn(this)) this.#send()
   }
 
@@ -286,7 +272,7 @@ export class GuestExchange implements AnswerReceiver {
 
   #send(): void {
     this.#state = 'asking'
-    const body = this.#body
+    const body = this.#body?.content ?? null
     const { requestId } = this
     const { target } = this.head
     const { method = 'GET' } = this.request
@@ -297,56 +283,23 @@ export class GuestExchange implements AnswerReceiver {
     )
   }
 
-  /**
-   * Bodies are read whole before the agent is asked. A guest that sends its few bytes slowly would otherwise hold one of the
-   * connections to the agent that all guests share.
-   */
   #collect(): void {
     this.#state = 'collecting'
     const { request, response } = this
-    // A plain one has no body.
+    // One that the fast path reads has no body.
     if (!(request instanceof IncomingMessage) || response instanceof PlainResponse) return
     if (this.#awaitsContinue) response.writeContinue()
-    request.on('data', (chunk: Buffer) => {
-      try {
-        if (this.#state === 'collecting') this.#keep(chunk)
-      } catch (cause) {
-        this.#connection.failed(cause)
-      }
+    const connection = this.#connection
+    this.#body = new RequestBody(request, {
+      connection,
+      limit: this.#services.limits.bodyBytes,
+      onEnd: (bytes) => {
+        this.#services.metrics.requestBodyBytes += bytes
+        this.#ask()
+      },
+      refuse: (code) => connection.refuse(code, this),
+      failed: (cause) => connection.failed(cause),
     })
-    request.on('end', () => {
-      try {
-        if (this.#state === 'collecting') this.#collected()
-      } catch (cause) {
-        this.#connection.failed(cause)
-      }
-    })
-  }
-
-  #keep(chunk: Buffer): void {
-    const bytes = this.#bodyBytes + chunk.length
-    if (bytes > this.#services.limits.bodyBytes) {
-      this.#connection.refuse('body_too_large', this)
-    } else if (this.#connection.holding?.holdBody(bytes) === true) {
-      this.#bodyBytes = bytes
-      this.#chunks.push(chunk)
-    } else {
-      this.#connection.refuse('overloaded', this)
-    }
-  }
-
-  #collected(): void {
-    this.#services.metrics.requestBodyBytes += this.#bodyBytes
-    const body = this.#bodyBytes === 0 ? null : Buffer.concat(this.#chunks)
-    this.#chunks = []
-    this.#ask(body)
-  }
-
-  #releaseBody(): void {
-    if (this.#bodyBytes > 0) this.#connection.holding?.holdBody(0)
-    this.#bodyBytes = 0
-    this.#body = null
-    this.#chunks = []
   }
 
   #writeHead(): void {
@@ -357,7 +310,7 @@ export class GuestExchange implements AnswerReceiver {
 
   /** A guest that does not read its answer must not hold it for ever. */
   #limitUnread(): void {
-    this.#releaseBody()
+    this.#body?.release()
     if (this.#connection.socket.writableLength === 0) return
     this.#watchUnread()
     this.#holdUnread()
@@ -371,19 +324,6 @@ export class GuestExchange implements AnswerReceiver {
   }
 }
 
-function responseFinished(this: GuestResponse): void {
-  this.exchange?.finished()
-}
-
-function responseDrained(this: GuestResponse): void {
-  this.exchange?.drained()
-}
-
 function endUnread(this: Socket): void {
   this.destroy()
-}
-
-/** A write to a connection that has just gone; its close is what counts. */
-function ignoreError(): void {
-  // Nothing to do.
 }

@@ -1,14 +1,15 @@
 /** How do connections of guests become requests with an identity? */
-import { createServer as createHttpServer, type IncomingMessage, type Server } from 'node:http'
-import { createServer as createNetServer, type Server as NetServer, type Socket } from 'node:net'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Count, Milliseconds } from '../../../lib/runtime/clock.ts'
-import { scopeText } from '../../../lib/identity/scope.ts'
+import { descriptorOf } from '../../../lib/sockets/descriptor.ts'
 import { peerEnd } from '../../netns/socket-ends.ts'
 import { describeDefect } from '../../../lib/runtime/defects.ts'
 import { GuestConnection, lastWords } from './guest-connection.ts'
-import { GuestResponse } from './guest-exchange.ts'
-import { guestListener, identifyGuest, type GuestListener } from '../shared/guest-identity.ts'
+import { GuestResponse } from './guest-response.ts'
+import { identifyGuest, type GuestListener } from '../shared/guest-identity.ts'
+import { GuestListeners, type ListeningPlace } from './guest-listeners.ts'
 import type { GuestServices } from './worker-context.ts'
 import type { Shortage } from './accounts.ts'
 import { parserRefusal, type ParserError } from '../../../lib/http/parser-refusal.ts'
@@ -46,15 +47,6 @@ export interface GuestServerOptions {
   readonly ingressPort: ReadIngressPort
 }
 
-/** A listening socket that is open already, or one to open in the namespace of this process. */
-export type ListeningPlace =
-  { readonly fd: number } | { readonly host: string; readonly port: number }
-
-interface OpenListener {
-  readonly guests: GuestListener
-  readonly server: NetServer
-}
-
 /**
  * One HTTP server for all listening sockets of a worker. Requests that can be read in one way only are read from the raw socket; the
  * first thing on a connection that is something else goes to Node's server, and the connection with it. Node's parser stays strict;
@@ -65,7 +57,7 @@ export class GuestServer {
   readonly #services: GuestServices
   readonly #http: Server<typeof IncomingMessage, typeof GuestResponse>
   readonly #plain: PlainServer
-  readonly #listeners = new Map<number, OpenListener>()
+  readonly #listeners: GuestListeners
   readonly #connections = new Set<GuestConnection>()
   /** Open, and not counted for their guests. */
   #refused: Count = 0
@@ -74,6 +66,7 @@ export class GuestServer {
   constructor(options: GuestServerOptions) {
     this.#options = options
     this.#services = options.services
+    this.#listeners = new GuestListeners(options, (socket, guests) => this.#accept(socket, guests))
     this.#http = this.#createHttpServer()
     const { headBytes, timeoutHead, timeoutKeepAlive } = options.services.limits
     this.#plain = new PlainServer({
@@ -96,74 +89,28 @@ export class GuestServer {
     })
   }
 
-  /**
-   * Accepts on a socket. Connections carry the description's scope, whatever their requests say.
-   * @throws when the descriptor is no listening socket, or the address cannot be bound
-   */
+  /** @see GuestListeners.listen */
   async listen(description: ListenerDescription, place: ListeningPlace): Promise<void> {
-    const account = this.#services.ledger.namespace(scopeText(description.scope))
-    const guests = guestListener(description, account)
-    const server = createNetServer({ allowHalfOpen: true, noDelay: !('fd' in place) }, (socket) =>
-      this.#accept(socket, guests),
-    )
-    // Before the first wait, so that an order to close it cannot come too early.
-    account.listeners += 1
-    this.#listeners.set(description.listenerId, { guests, server })
-    try {
-      await new Promise<void>((resolve, reject) => {
-        server.once('error', reject)
-        // Of a descriptor, Node takes the backlog from this place only, and 511 otherwise.
-        server.listen(place, this.#options.backlog, () => {
-          server.removeListener('error', reject)
-          resolve()
-        })
-      })
-    } catch (cause) {
-      this.closeListeners([description.listenerId])
-      throw cause
-    }
-    // EMFILE and its like: libuv has dealt with the connection, nothing here may fail for it.
-    server.on('error', () => {
-      this.#services.metrics.acceptFailures += 1
-    })
+    await this.#listeners.listen(description, place)
   }
 
   /** Of the listening sockets of this moment. */
   descriptors(): readonly number[] {
-    return [...this.#listeners.values()]
-      .map(({ server }) => descriptorOf(server))
-      .filter((fd) => fd >= 0)
+    return this.#listeners.descriptors()
   }
 
   /** Stops accepting there. What is under way goes on; connections that wait for a further request end. */
   closeListeners(listenerIds: readonly number[]): void {
-    const closing = this.#stopAccepting(listenerIds)
+    const closing = this.#listeners.close(listenerIds)
     for (const connection of this.#connections) {
       if (closing.has(connection.identity.listener)) connection.retire('prompt')
     }
   }
 
-  #stopAccepting(listenerIds: readonly number[]): ReadonlySet<GuestListener> {
-    const closing = new Set<GuestListener>()
-    for (const listenerId of listenerIds) {
-      const listener = this.#listeners.get(listenerId)
-      if (listener === undefined) continue
-      this.#listeners.delete(listenerId)
-      listener.server.close()
-      closing.add(listener.guests)
-      listener.guests.isClosed = true
-      const { account, scope } = listener.guests
-      account.listeners -= 1
-      if (account.listeners === 0) this.#services.forwarder.dropScope(scope)
-      this.#services.ledger.forget(account)
-    }
-    return closing
-  }
-
   /** Stops accepting, waits for what is under way, and after the limit ends it. */
   async drain(limit: Milliseconds): Promise<void> {
     const { clock } = this.#services
-    this.#stopAccepting([...this.#listeners.keys()])
+    this.#listeners.closeAll()
     for (const connection of this.#connections) connection.retire('patient')
     const until = Math.min(patience, limit / 2)
     clock.schedule(until, () => {
@@ -185,7 +132,7 @@ export class GuestServer {
 
   #createHttpServer(): Server<typeof IncomingMessage, typeof GuestResponse> {
     const { limits } = this.#services
-    const server = createHttpServer({
+    const server = createServer({
       ServerResponse: GuestResponse,
       insecureHTTPParser: false,
       requireHostHeader: false,
@@ -265,7 +212,7 @@ export class GuestServer {
 
   #connected(socket: GuestSocket, listener: GuestListener): void {
     const { metrics } = this.#services
-    const fd = descriptorOf(socket)
+    const fd = descriptorOf(socket) ?? -1
     const syn = this.#options.savedSyn(fd)
     const source = syn && sourceIpv4OfSyn(syn)
     const peer = source === undefined ? peerEnd(fd) : { address: source, interfaceIndex: 0 }
@@ -341,12 +288,6 @@ function cannotRead(error: ParserError, socket: GuestSocket): void {
   const code = parserRefusal(error)
   if (code === undefined || socket[canaryAnswer] !== undefined) socket.destroy()
   else socket[guestConnection]?.cannotRead(code)
-}
-
-/** Node keeps the number under its handle; there is no other way to it. */
-function descriptorOf(socket: Socket | NetServer): number {
-  const { _handle: handle } = socket as { _handle?: { fd?: number } | null }
-  return handle?.fd ?? -1
 }
 
 /** Often enough that a limit is met within a quarter of itself, and never more than a few times a second in production. */

@@ -1,0 +1,35 @@
+/** How does an exchange learn how far its guest has taken an answer that Node's server writes? */
+import { ServerResponse } from 'node:http'
+
+/** Responses of the fast path report alike. */
+export interface GuestResponseListener {
+  /** The guest has taken what was written. */
+  drained(): void
+  /** The whole answer is out. */
+  finished(): void
+}
+
+/** Node's response, which knows its exchange, so that event listeners are shared and need no closure. */
+export class GuestResponse extends ServerResponse {
+  #listener: GuestResponseListener | undefined
+
+  set listener(listener: GuestResponseListener) {
+    this.#listener = listener
+    this.on('finish', GuestResponse.#finished)
+    this.on('drain', GuestResponse.#drained)
+    this.on('error', ignoreError)
+  }
+
+  static #finished(this: GuestResponse): void {
+    this.#listener?.finished()
+  }
+
+  static #drained(this: GuestResponse): void {
+    this.#listener?.drained()
+  }
+}
+
+/** A write to a connection that has just gone; its close is what counts. */
+function ignoreError(): void {
+  // Nothing to do.
+}
