@@ -39,7 +39,7 @@ export interface NamespaceHoldings {
 }
 
 /** A listening socket that is open. */
-export interface Held {
+export interface HeldSocket {
   readonly listener: OpenListener
   isListening: boolean
   /** A worker could not listen on it. */
@@ -47,14 +47,14 @@ export interface Held {
 }
 
 /** A namespace that is wanted, and what came of it. */
-export interface Entry {
+export interface WantedNamespace {
   attachment: Attachment
   readonly wantedAt: MonotonicMilliseconds
-  readonly held: Map<string, Held>
+  readonly held: Map<string, HeldSocket>
   readonly backoff: Backoff
   failures: readonly FailedListener[]
   trouble: string | undefined
-  toldWhy: string | undefined
+  loggedWhy: string | undefined
   isOpened: boolean
   isServing: boolean
   cancelVisit: Cancel | undefined
@@ -64,7 +64,10 @@ const firstPause: Milliseconds = 50
 const longestPause: Milliseconds = 10_000
 
 /** A namespace of which nothing is open yet. */
-export function newEntry(attachment: Attachment, wantedAt: MonotonicMilliseconds): Entry {
+export function wantedNamespace(
+  attachment: Attachment,
+  wantedAt: MonotonicMilliseconds,
+): WantedNamespace {
   return {
     attachment,
     wantedAt,
@@ -72,7 +75,7 @@ export function newEntry(attachment: Attachment, wantedAt: MonotonicMilliseconds
     backoff: new Backoff(firstPause, longestPause),
     failures: [],
     trouble: undefined,
-    toldWhy: undefined,
+    loggedWhy: undefined,
     isOpened: false,
     isServing: false,
     cancelVisit: undefined,
@@ -80,7 +83,7 @@ export function newEntry(attachment: Attachment, wantedAt: MonotonicMilliseconds
 }
 
 /** What status and audit show of a namespace. */
-export function statusOf(entry: Entry): NamespaceStatus {
+export function statusOf(entry: WantedNamespace): NamespaceStatus {
   const { key, netns, identity } = entry.attachment
   const why = whyText(entry)
   return {
@@ -96,7 +99,7 @@ export function statusOf(entry: Entry): NamespaceStatus {
 }
 
 /** How the listeners of one namespace are. */
-export function stateOf(entry: Entry): NamespaceState {
+export function stateOf(entry: WantedNamespace): NamespaceState {
   const held = [...entry.held.values()]
   if (held.some((one) => one.isListening)) return 'serving'
   const isStuck = held.every((one) => one.refusal !== undefined)
@@ -105,7 +108,7 @@ export function stateOf(entry: Entry): NamespaceState {
 }
 
 /** What does not work, and what to do. @returns `undefined` when everything does */
-export function whyText({ trouble, failures, held }: Entry): string | undefined {
+export function whyText({ trouble, failures, held }: WantedNamespace): string | undefined {
   const refusals = [...held.values()].flatMap(({ listener, refusal }) =>
     refusal === undefined ? [] : [{ bound: listener.description.bound, why: refusal }],
   )

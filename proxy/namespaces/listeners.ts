@@ -7,17 +7,16 @@ import type { Logger } from '../../lib/runtime/log.ts'
 import { scopeText } from '../../lib/identity/scope.ts'
 import type { Attachment } from './plan-attachments.ts'
 import type { NamespaceKind } from './identity.ts'
-import { listenIn, type FailedListener, type OpenedListener } from '../netns/listen-in.ts'
-import { openNamespace, type NamespaceKey } from '../netns/namespace-handle.ts'
-import type { NamespaceWindow } from '../netns/window.ts'
-import type { InheritedSockets } from './inherited-sockets.ts'
+import type { OpenedListener } from '../netns/listen-in.ts'
+import type { NamespaceKey } from '../netns/namespace-handle.ts'
+import { listenFor, type ListeningOptions } from './listen-for.ts'
 import {
   stateOf,
   statusOf,
   whyText,
-  newEntry,
-  type Entry,
-  type Held,
+  wantedNamespace,
+  type WantedNamespace,
+  type HeldSocket,
   type NamespaceHoldings,
   type NamespaceState,
   type NamespaceStatus,
@@ -33,39 +32,34 @@ export interface ListenerSink {
   remove(listenerIds: readonly number[]): void
 }
 
-export interface ListenersOptions {
-  readonly window: NamespaceWindow
+export interface ListenersOptions extends ListeningOptions {
   readonly sink: ListenerSink
   readonly clock: Clock
   readonly logger: Logger
-  readonly backlog: Count
-  /** Sockets of a proxy before this one. */
-  readonly inherited?: InheritedSockets
-  /** Keeps sockets over a restart. It is told of each before it is used, and before it is closed. */
+  /** Keeps sockets over a restart. It gets each before it is used, and before it is closed. */
   readonly store?: { add(fd: number): void; remove(fd: number): void } | undefined
-  /** Inside the namespace, when addresses are bound for the first time and not yet listened on: system calls only. */
-  readonly beforeListening?: (attachment: Attachment) => void
   /** A namespace's listeners are open; what follows (interception) may begin. */
   readonly onOpened: (attachment: Attachment) => void
   /** Not wanted any more, whether it was ever open or not. */
   readonly onClosed: (attachment: Attachment) => void
   /** Open as before, under another name or path. */
   readonly onRenamed?: (attachment: Attachment) => void
-  /** Who listens where we cannot, for people. */
-  readonly holderOf?: (attachment: Attachment, tcpPort: number) => string
   /** How long it took from being wanted to being accepted on. */
   readonly onServing: (span: Milliseconds) => void
 }
 
-/** Interfaces are replaced and addresses come late; this finds what no event told. */
+/** Interfaces are replaced and addresses come late; this finds what no event reported. */
 const lookAgain: Milliseconds = 60_000
 
 /** Holds every listening socket of the host, by namespace, and keeps them in step with what is wanted. */
 export class Listeners {
   readonly #options: ListenersOptions
-  readonly #entries = new Map<NamespaceKey, Entry>()
-  readonly #byListenerId = new Map<number, { readonly entry: Entry; readonly held: Held }>()
-  readonly #queue: SlicedQueue<Entry>
+  readonly #entries = new Map<NamespaceKey, WantedNamespace>()
+  readonly #byListenerId = new Map<
+    number,
+    { readonly entry: WantedNamespace; readonly held: HeldSocket }
+  >()
+  readonly #queue: SlicedQueue<WantedNamespace>
   #opened: OpenListener[] = []
   #lastListenerId = 0
   #isClosed = false
@@ -101,67 +95,36 @@ export class Listeners {
   }
 
   #enter(attachment: Attachment): void {
-    const entry = newEntry(attachment, this.#options.clock.now())
+    const entry = wantedNamespace(attachment, this.#options.clock.now())
     this.#entries.set(attachment.key, entry)
     this.#queue.add(entry)
   }
 
-  #visit(entry: Entry): void {
-    const { attachment } = entry
+  #visit(entry: WantedNamespace): void {
     let isAbsent = false
     try {
-      const outcome = this.#listen(entry)
+      const outcome = listenFor(this.#options, entry, (fd) => this.#close(fd))
       for (const fd of outcome.unwanted) this.#close(fd)
       this.#release(entry, outcome.gone)
       this.#opened.push(...outcome.opened.map((one) => this.#hold(entry, one)))
-      entry.failures = outcome.failed.map((one) => this.#explained(attachment, one))
+      entry.failures = outcome.failed
       isAbsent = outcome.absent.length > 0
       entry.trouble = undefined
     } catch (cause) {
       entry.trouble = causeText(cause)
     }
     this.#noteOpened(entry)
-    this.#tell(entry)
+    this.#logChange(entry)
     this.#scheduleVisit(entry, isAbsent)
   }
 
-  #noteOpened(entry: Entry): void {
+  #noteOpened(entry: WantedNamespace): void {
     if (entry.held.size === 0 || entry.isOpened) return
     entry.isOpened = true
     this.#options.onOpened(entry.attachment)
   }
 
-  #explained(attachment: Attachment, failed: FailedListener): FailedListener {
-    const { why, tcpPort } = failed
-    if (why !== 'EADDRINUSE' || tcpPort === undefined) return failed
-    const holder = this.#options.holderOf?.(attachment, tcpPort)
-    return holder === undefined ? failed : { ...failed, why: `EADDRINUSE (${holder})` }
-  }
-
-  #listen(entry: Entry): ReturnType<typeof listenIn> {
-    const { window, backlog, beforeListening, inherited } = this.#options
-    const { attachment, held } = entry
-    const handle = openNamespace(attachment.path)
-    try {
-      if (handle.key !== attachment.key) throw new Error('the name stands for another namespace')
-      const sockets = inherited?.take(attachment.key) ?? []
-      try {
-        return listenIn(window, handle, attachment.listen, {
-          backlog,
-          open: new Set(held.keys()),
-          inherited: sockets,
-          ...(!entry.isOpened && { beforeListening: () => beforeListening?.(attachment) }),
-        })
-      } catch (cause) {
-        for (const { fd } of sockets) this.#close(fd)
-        throw cause
-      }
-    } finally {
-      handle.close()
-    }
-  }
-
-  #hold({ attachment, held }: Entry, opened: OpenedListener): OpenListener {
+  #hold({ attachment, held }: WantedNamespace, opened: OpenedListener): OpenListener {
     this.#lastListenerId += 1
     this.#options.store?.add(opened.fd)
     const { scope, flavour } = attachment.identity
@@ -175,20 +138,20 @@ export class Listeners {
       },
       fd: opened.fd,
     }
-    const one: Held = { listener, isListening: false }
+    const one: HeldSocket = { listener, isListening: false }
     held.set(opened.bindingKey, one)
     const entry = this.#entries.get(attachment.key)
     if (entry) this.#byListenerId.set(listener.description.listenerId, { entry, held: one })
     return listener
   }
 
-  #scheduleVisit(entry: Entry, isAbsent: boolean): void {
+  #scheduleVisit(entry: WantedNamespace, isAbsent: boolean): void {
     const pause = this.#pauseBefore(entry, isAbsent)
     if (pause === undefined) return
     entry.cancelVisit = this.#options.clock.schedule(pause, () => this.#queue.add(entry))
   }
 
-  #pauseBefore(entry: Entry, isAbsent: boolean): Milliseconds | undefined {
+  #pauseBefore(entry: WantedNamespace, isAbsent: boolean): Milliseconds | undefined {
     const { attachment, backoff, failures, trouble } = entry
     if (failures.length > 0 || trouble !== undefined) return backoff.next()
     if (isAbsent && !backoff.isLongest) return backoff.next()
@@ -196,10 +159,10 @@ export class Listeners {
     return canChange ? jittered(lookAgain) : undefined
   }
 
-  #tell(entry: Entry): void {
+  #logChange(entry: WantedNamespace): void {
     const why = whyText(entry)
-    if (why === entry.toldWhy) return
-    entry.toldWhy = why
+    if (why === entry.loggedWhy) return
+    entry.loggedWhy = why
     const { netns, identity } = entry.attachment
     const fields = { netns, scope: scopeText(identity.scope), why }
     if (why === undefined) this.#options.logger.info(fields, 'Namespace recovered')
@@ -224,7 +187,7 @@ export class Listeners {
     const found = this.#byListenerId.get(listenerId)
     if (found === undefined || found.held.isListening) return
     found.held.refusal = cause
-    this.#tell(found.entry)
+    this.#logChange(found.entry)
   }
 
   /**
@@ -237,7 +200,7 @@ export class Listeners {
     if (entry === undefined) return opened
     const taken = opened.filter(({ bindingKey }) => !entry.held.has(bindingKey))
     this.#options.sink.add(taken.map((one) => this.#hold(entry, one)))
-    // What they failed for is held by now; the next visit says what is still missing.
+    // What they failed for is held by now; the next visit finds what is still missing.
     entry.failures = []
     entry.cancelVisit?.()
     this.#queue.add(entry)
@@ -259,7 +222,7 @@ export class Listeners {
     this.#scheduleVisit(entry, false)
   }
 
-  /** Tries again at once what failed, for somebody who knows that things have changed. */
+  /** Retries at once what failed, for a caller that knows of a change. */
   retry(key: NamespaceKey): void {
     const entry = this.#entries.get(key)
     if (entry === undefined || this.#queue.due.has(entry)) return
@@ -321,12 +284,12 @@ export class Listeners {
     this.#options.onClosed(entry.attachment)
   }
 
-  /** The workers are told first, so that none is given a descriptor that means something else by then. */
-  #release({ held }: Entry, bindingKeys: readonly string[]): void {
+  /** Workers get the order first, so that none is given a descriptor that means something else by then. */
+  #release({ held }: WantedNamespace, bindingKeys: readonly string[]): void {
     const listeners = bindingKeys.flatMap((bindingKey) => held.get(bindingKey)?.listener ?? [])
     if (listeners.length === 0) return
     const ids = listeners.map(({ description }) => description.listenerId)
-    // At the end they are told to drain, which lets a guest ask once more on a connection that it keeps.
+    // At the end they get the order to drain, which lets a guest send one more request on a connection that it keeps.
     if (!this.#isClosed) this.#options.sink.remove(ids)
     for (const { fd } of listeners) this.#close(fd)
     for (const id of ids) this.#byListenerId.delete(id)
