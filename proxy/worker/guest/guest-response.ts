@@ -13,20 +13,24 @@ export interface GuestResponseListener {
 export class GuestResponse extends ServerResponse {
   #listener: GuestResponseListener | undefined
 
-  set listener(listener: GuestResponseListener) {
+  get listener(): GuestResponseListener | undefined {
+    return this.#listener
+  }
+
+  set listener(listener: GuestResponseListener | undefined) {
     this.#listener = listener
-    this.on('finish', GuestResponse.#finished)
-    this.on('drain', GuestResponse.#drained)
+    this.on('finish', finished)
+    this.on('drain', drained)
     this.on('error', ignoreError)
   }
+}
 
-  static #finished(this: GuestResponse): void {
-    this.#listener?.finished()
-  }
+function finished(this: GuestResponse): void {
+  this.listener?.finished()
+}
 
-  static #drained(this: GuestResponse): void {
-    this.#listener?.drained()
-  }
+function drained(this: GuestResponse): void {
+  this.listener?.drained()
 }
 
 /** A write to a connection that has just gone; its close is what counts. */
