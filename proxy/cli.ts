@@ -24,7 +24,7 @@ import { NftLibrary } from './netlink/nftables.ts'
 import { openWindow } from './netns/window.ts'
 import { workerAccount } from './privileges/accounts.ts'
 import { restrictChildren } from './privileges/privileges.ts'
-import { notifyService } from './linux/sd-notify.ts'
+import { notifyService } from '../lib/linux/sd-notify.ts'
 
 const program = 'overlapd-proxy'
 const options = configOptions(proxyConfig)

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
 import type * as Koffi from 'koffi'
 import { descriptorOf } from '../../lib/sockets/descriptor.ts'
-import { peerCredentials, type GetSocketOption } from '../../lib/sockets/peer-credentials.ts'
+import { peerCredentials, type GetSocketOption } from '../../lib/linux/peer-credentials.ts'
 
 type Call = (...values: Parameters<GetSocketOption>) => number
 

@@ -4,7 +4,7 @@ import type { Cancel, Clock, Count, Milliseconds, Seconds } from '../../lib/runt
 import type { Logger } from '../../lib/runtime/log.ts'
 import type { NamespaceKind } from '../namespaces/identity.ts'
 import { connectIn, type ConnectTarget } from '../netns/connect-in.ts'
-import { SystemCallError } from '../linux/libc.ts'
+import { SystemCallError } from '../../lib/linux/libc.ts'
 import { openNamespace, type NamespaceKey } from '../netns/namespace-handle.ts'
 import type { NamespaceWindow } from '../netns/window.ts'
 import { jittered } from '../../lib/runtime/backoff.ts'

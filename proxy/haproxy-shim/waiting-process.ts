@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { closeSync, constants, openSync, rmSync } from 'node:fs'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { callLibc } from '../linux/libc.ts'
+import { callLibc } from '../../lib/linux/libc.ts'
 import type { Account } from '../privileges/accounts.ts'
 
 export interface WaitingProcessOptions {

@@ -1,4 +1,4 @@
-import { callLibc, linux } from './libc.ts'
+import { callLibc, linux } from '../../lib/linux/libc.ts'
 
 /**
  * Lets accept(2) return at once again where it would wait. That is a property of the socket, not of a descriptor: whoever has a copy

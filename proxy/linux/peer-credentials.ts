@@ -1,8 +1,8 @@
 /** Which process connected to this UNIX socket, as the supervisor and its workers ask the kernel? */
 import type { Socket } from 'node:net'
 import { descriptorOf } from '../../lib/sockets/descriptor.ts'
-import { peerCredentials, type PeerCredentials } from '../../lib/sockets/peer-credentials.ts'
-import { callLibc } from './libc.ts'
+import { peerCredentials, type PeerCredentials } from '../../lib/linux/peer-credentials.ts'
+import { callLibc } from '../../lib/linux/libc.ts'
 
 /** A process at the other end. */
 export type Peer = PeerCredentials

@@ -1,6 +1,6 @@
 /** How is another process held on to, its descriptors copied, and told to stop, without mistaking a later one for it? */
 import { closeSync } from 'node:fs'
-import { callLibc } from './libc.ts'
+import { callLibc } from '../../lib/linux/libc.ts'
 import { startTimeOf } from './process-identity.ts'
 
 /** Since Linux 5.1, 5.3 and 5.6; the numbers are the same on every architecture. @see pidfd_open(2), pidfd_getfd(2) */

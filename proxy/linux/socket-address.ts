@@ -1,6 +1,6 @@
 /** How does the kernel spell an address to bind to? */
 import { ipAddressBytes, isIpv6, type IpAddress } from '../../lib/identity/ip-address.ts'
-import { linux } from './libc.ts'
+import { linux } from '../../lib/linux/libc.ts'
 
 /** `struct sockaddr_in` or `sockaddr_in6`. `interfaceIndex` is the zone that a link-local address needs. */
 export function socketAddress(

@@ -1,8 +1,8 @@
 /** How do listening sockets of haproxy come to the running proxy? Handed over by root, beside the control socket. */
 import { closeSync, lstatSync, unlinkSync } from 'node:fs'
 import type { Count } from '../../lib/runtime/clock.ts'
-import { receiveDescriptors, sendDescriptors } from './descriptor-messages.ts'
-import { callLibc, linux } from './libc.ts'
+import { receiveDescriptors, sendDescriptors } from '../../lib/linux/descriptor-messages.ts'
+import { callLibc, linux } from '../../lib/linux/libc.ts'
 import { connectUnix, listenForDescriptors } from './unix-socket.ts'
 import { peerOfDescriptor } from './peer-credentials.ts'
 

@@ -1,5 +1,5 @@
 /** How does the kernel spell the path of a UNIX socket? */
-import { linux } from './libc.ts'
+import { linux } from '../../lib/linux/libc.ts'
 
 /** What `sun_path` holds, its terminating zero included. */
 const longestPath = 108

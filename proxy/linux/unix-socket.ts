@@ -2,7 +2,7 @@
 import { closeSync } from 'node:fs'
 import { bindPrivately } from '../../lib/sockets/private-socket.ts'
 import type { Count } from '../../lib/runtime/clock.ts'
-import { bindSocket, connectSocket, linux, listenSocket, openSocket } from './libc.ts'
+import { bindSocket, connectSocket, linux, listenSocket, openSocket } from '../../lib/linux/libc.ts'
 import { unixAddress } from './unix-address.ts'
 
 /**

@@ -5,7 +5,7 @@ import {
   parseIpAddress,
   type IpAddress,
 } from '../../lib/identity/ip-address.ts'
-import { linux, isErrno } from '../linux/libc.ts'
+import { linux, isErrno } from '../../lib/linux/libc.ts'
 import { netlinkAttribute, netlinkAttributes, type NetlinkSocket } from './netlink.ts'
 
 /** One address of one interface. */

@@ -1,5 +1,5 @@
 /** What is this interface of the current namespace called? System calls only, so it may be asked inside a window. */
-import { callLibc } from '../linux/libc.ts'
+import { callLibc } from '../../lib/linux/libc.ts'
 
 /** IFNAMSIZ, the terminating zero included. */
 const interfaceNameBytes = 16

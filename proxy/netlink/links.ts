@@ -1,7 +1,7 @@
 /** Which interfaces are in the current namespace, and how are they made and changed? System calls only, so all of it may run inside a window. */
 import type { Count } from '../../lib/runtime/clock.ts'
 import { macAddressFromBytes, type MacAddress } from '../../lib/identity/mac-address.ts'
-import { SystemCallError, isErrno } from '../linux/libc.ts'
+import { SystemCallError, isErrno } from '../../lib/linux/libc.ts'
 import { netlinkAttribute, netlinkAttributes, type NetlinkSocket } from './netlink.ts'
 
 /** An interface as the kernel describes it. */

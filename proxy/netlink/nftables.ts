@@ -6,7 +6,7 @@ import type { Count } from '../../lib/runtime/clock.ts'
 import { nftLibrary } from '../../lib/operator/nft-library.ts'
 import { causeText } from '../../lib/runtime/errors.ts'
 import { LateClosing } from '../linux/deferred-close.ts'
-import { linux, openSocket } from '../linux/libc.ts'
+import { linux, openSocket } from '../../lib/linux/libc.ts'
 import { LowDescriptors } from '../linux/low-descriptors.ts'
 
 /** @see nftables/libnftables.h, libnftables(3) */

@@ -1,7 +1,7 @@
 /** How is a descriptor closed that came from a process that may be hostile? Closing can be made to wait, for hours. */
 import { closeSync } from 'node:fs'
-import { receiveDescriptors } from '../linux/descriptor-messages.ts'
-import { callLibc, linux, SystemCallError, stopReceiving } from '../linux/libc.ts'
+import { receiveDescriptors } from '../../lib/linux/descriptor-messages.ts'
+import { callLibc, linux, SystemCallError, stopReceiving } from '../../lib/linux/libc.ts'
 
 const noLinger = Buffer.alloc(8)
 /** `sockaddr` of the family AF_UNSPEC: connecting to it ends a connection, and what was unsent is gone. */

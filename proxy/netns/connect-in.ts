@@ -1,7 +1,7 @@
 /** How does a connection from inside another network namespace come to be? */
 import { closeSync } from 'node:fs'
 import type { IpAddress } from '../../lib/identity/ip-address.ts'
-import { bindSocket, callLibc, connectSocket, linux, openSocket } from '../linux/libc.ts'
+import { bindSocket, callLibc, connectSocket, linux, openSocket } from '../../lib/linux/libc.ts'
 import type { NamespaceHandle } from './namespace-handle.ts'
 import { socketAddress } from '../linux/socket-address.ts'
 import type { NamespaceWindow } from './window.ts'

@@ -1,7 +1,7 @@
 /** Through which interface of its namespace did an accepted connection come in? Asked of the kernel, which knows with SYN cookies too. */
 import type { Bytes } from '../../lib/runtime/clock.ts'
 import { isIpv6 } from '../../lib/identity/ip-address.ts'
-import { callLibc, linux, setSocketOption, SystemCallError } from '../linux/libc.ts'
+import { callLibc, linux, setSocketOption, SystemCallError } from '../../lib/linux/libc.ts'
 import type { SocketEnd } from './socket-ends.ts'
 
 /** @see linux/in.h, linux/in6.h, linux/sockios.h */

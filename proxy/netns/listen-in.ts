@@ -13,7 +13,7 @@ import {
   setSocketOption,
   SystemCallError,
   isErrno,
-} from '../linux/libc.ts'
+} from '../../lib/linux/libc.ts'
 import type { NamespaceHandle } from './namespace-handle.ts'
 import { tcpAddressText, type TcpAddress } from '../../lib/identity/tcp-address.ts'
 import { socketAddress } from '../linux/socket-address.ts'

@@ -1,7 +1,7 @@
 /** What does this listening socket listen on, and in which namespace? Asked of the kernel about a descriptor from elsewhere. */
 import { closeSync, fstatSync } from 'node:fs'
 import type { IpAddress } from '../../lib/identity/ip-address.ts'
-import { callLibc, linux } from '../linux/libc.ts'
+import { callLibc, linux } from '../../lib/linux/libc.ts'
 import type { NamespaceKey } from './namespace-handle.ts'
 import { ownEnd } from './socket-ends.ts'
 

@@ -8,7 +8,7 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { callLibc, isErrno } from '../linux/libc.ts'
+import { callLibc, isErrno } from '../../lib/linux/libc.ts'
 import { setLink, findLink } from '../netlink/links.ts'
 import { NetlinkSocket } from '../netlink/netlink.ts'
 import type { NamespaceWindow } from './window.ts'

@@ -3,7 +3,7 @@
  * interface of its own namespace and throws where there is none, which is the rule for sockets of other namespaces.
  */
 import { ipAddressFromBytes, type IpAddress } from '../../lib/identity/ip-address.ts'
-import { callLibc, linux, SystemCallError } from '../linux/libc.ts'
+import { callLibc, linux, SystemCallError } from '../../lib/linux/libc.ts'
 
 /** One end of a TCP socket. */
 export interface SocketEnd {

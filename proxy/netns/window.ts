@@ -1,7 +1,7 @@
 /** How is a system call made inside another network namespace? The only enter/leave pair of the program; read README.md first. */
 import { writeSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import { makeNetworkNamespace, setNetworkNamespace } from '../linux/libc.ts'
+import { makeNetworkNamespace, setNetworkNamespace } from '../../lib/linux/libc.ts'
 import { openNamespace, type NamespaceHandle, type NamespaceKey } from './namespace-handle.ts'
 
 const ownNamespace = '/proc/thread-self/ns/net'

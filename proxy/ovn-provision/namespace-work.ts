@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { NetworkId } from '../../lib/identity/ids.ts'
 import { isIpv6 } from '../../lib/identity/ip-address.ts'
 import { addAddress, listAddresses, removeAddress } from '../netlink/addresses.ts'
-import { fillChecksums, SystemCallError } from '../linux/libc.ts'
+import { fillChecksums, SystemCallError } from '../../lib/linux/libc.ts'
 import {
   deleteLink,
   deleteLinks,

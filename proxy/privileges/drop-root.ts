@@ -1,6 +1,6 @@
 /** How does a worker stop being root, once it has loaded everything? */
 import { access } from 'node:fs'
-import { callLibc } from '../linux/libc.ts'
+import { callLibc } from '../../lib/linux/libc.ts'
 
 /** RLIMIT_NPROC. @see asm-generic/resource.h */
 const limitOfProcesses = 6

@@ -1,6 +1,6 @@
 /** What may the programs that the supervisor starts do? Nothing. */
 import { readdirSync, readFileSync } from 'node:fs'
-import { callLibc, isErrno } from '../linux/libc.ts'
+import { callLibc, isErrno } from '../../lib/linux/libc.ts'
 
 /** @see linux/prctl.h, linux/securebits.h, linux/capability.h */
 const control = {

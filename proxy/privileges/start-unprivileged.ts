@@ -3,7 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { closeSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { causeText } from '../../lib/runtime/errors.ts'
-import { openPipe, openSocketPair, stopReceiving } from '../linux/libc.ts'
+import { openPipe, openSocketPair, stopReceiving } from '../../lib/linux/libc.ts'
 import type { Account } from './accounts.ts'
 import { whyPrivileged } from './privileges.ts'
 

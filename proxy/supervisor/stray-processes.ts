@@ -1,7 +1,7 @@
 /** Which processes did a worker start that outlive it with copies of its sockets, and how are they ended? */
 import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
-import { callLibc } from '../linux/libc.ts'
+import { callLibc } from '../../lib/linux/libc.ts'
 import { killProcess } from '../linux/pidfd.ts'
 import { commandLineOf, startTimeOf } from '../linux/process-identity.ts'
 import {

@@ -3,7 +3,7 @@ import type { Bytes, Clock, Milliseconds } from '../../lib/runtime/clock.ts'
 import { closeSync } from 'node:fs'
 import { causeText } from '../../lib/runtime/errors.ts'
 import { JsonLineChannel, type ChannelBreach } from '../../lib/wire/json-line-channel.ts'
-import { sendDescriptors } from '../linux/descriptor-messages.ts'
+import { sendDescriptors } from '../../lib/linux/descriptor-messages.ts'
 import {
   startUnprivileged,
   whyNotTrusted,

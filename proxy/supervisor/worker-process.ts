@@ -12,8 +12,8 @@ import { causeText } from '../../lib/runtime/errors.ts'
 import type { ChannelBreach } from '../../lib/wire/json-line-channel.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
 import type { OpenListener } from '../namespaces/listener-status.ts'
-import { descriptorsPerMessage } from '../linux/descriptor-messages.ts'
-import { isErrno } from '../linux/libc.ts'
+import { descriptorsPerMessage } from '../../lib/linux/descriptor-messages.ts'
+import { isErrno } from '../../lib/linux/libc.ts'
 import type {
   AgentAddress,
   AgentReport,

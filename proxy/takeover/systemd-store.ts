@@ -3,8 +3,8 @@ import { closeSync, fstatSync } from 'node:fs'
 import type { Cancel, Clock, Milliseconds } from '../../lib/runtime/clock.ts'
 import { causeText } from '../../lib/runtime/errors.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
-import { callLibc, linux, isErrno } from '../linux/libc.ts'
-import { notifyService } from '../linux/sd-notify.ts'
+import { callLibc, linux, isErrno } from '../../lib/linux/libc.ts'
+import { notifyService } from '../../lib/linux/sd-notify.ts'
 
 /** Where descriptors of a service manager begin. */
 const firstDescriptor = 3

@@ -7,7 +7,7 @@ import t, { type Test } from 'tap'
 import { parseIpAddress } from '../../lib/identity/ip-address.ts'
 import { silentLogger } from '../../lib/runtime/log.ts'
 import { InheritedSockets } from '../../proxy/namespaces/inherited-sockets.ts'
-import { callLibc, connectSocket, linux, openSocket, sendBytes } from '../../proxy/linux/libc.ts'
+import { callLibc, connectSocket, linux, openSocket, sendBytes } from '../../lib/linux/libc.ts'
 import { socketAddress } from '../../proxy/linux/socket-address.ts'
 
 const solSocket = 1

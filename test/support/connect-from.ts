@@ -7,7 +7,7 @@ import {
   linux,
   openSocket,
   setSocketOption,
-} from '../../proxy/linux/libc.ts'
+} from '../../lib/linux/libc.ts'
 import { openNamespace, type NamespaceHandle } from '../../proxy/netns/namespace-handle.ts'
 import { socketAddress } from '../../proxy/linux/socket-address.ts'
 import { openWindow, type NamespaceWindow } from '../../proxy/netns/window.ts'

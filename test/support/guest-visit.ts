@@ -1,5 +1,5 @@
 /** What does a guest get when it asks, and whose data is that? */
-import { SystemCallError } from '../../proxy/linux/libc.ts'
+import { SystemCallError } from '../../lib/linux/libc.ts'
 import type { GuestSockets } from './connect-from.ts'
 import { RawConnection } from './raw-http.ts'
 import type { Guest } from './segment.ts'

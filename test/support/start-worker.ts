@@ -7,8 +7,8 @@ import { fileURLToPath } from 'node:url'
 import { systemClock } from '../../lib/runtime/clock.ts'
 import { JsonLineChannel } from '../../lib/wire/json-line-channel.ts'
 import { parseNetworkId, parseRouterId } from '../../lib/identity/ids.ts'
-import { sendDescriptors } from '../../proxy/linux/descriptor-messages.ts'
-import { linux, openSocketPair, setSocketOption } from '../../proxy/linux/libc.ts'
+import { sendDescriptors } from '../../lib/linux/descriptor-messages.ts'
+import { linux, openSocketPair, setSocketOption } from '../../lib/linux/libc.ts'
 import type { MetricJson } from '../../proxy/worker/shared/metrics.ts'
 import type {
   FromWorker,

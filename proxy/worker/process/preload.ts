@@ -1,7 +1,7 @@
 /** What would be loaded late, by which time this process may not be able to read it? */
 import { Socket } from 'node:net'
 import Client from 'undici/lib/dispatcher/client.js'
-import { bindLibc } from '../../linux/libc.ts'
+import { bindLibc } from '../../../lib/linux/libc.ts'
 
 /** Loads what is otherwise loaded at its first use. */
 export async function preload(): Promise<void> {

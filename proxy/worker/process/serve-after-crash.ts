@@ -4,8 +4,8 @@
  */
 import { closeSync } from 'node:fs'
 import type { Clock, Milliseconds } from '../../../lib/runtime/clock.ts'
-import { descriptorsPerMessage, sendDescriptors } from '../../linux/descriptor-messages.ts'
-import { callLibc, linux, receiveBytes, SystemCallError } from '../../linux/libc.ts'
+import { descriptorsPerMessage, sendDescriptors } from '../../../lib/linux/descriptor-messages.ts'
+import { callLibc, linux, receiveBytes, SystemCallError } from '../../../lib/linux/libc.ts'
 import { peerOfDescriptor } from '../../linux/peer-credentials.ts'
 
 /**

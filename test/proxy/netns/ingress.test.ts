@@ -1,5 +1,5 @@
 import t from 'tap'
-import { linux } from '../../../proxy/linux/libc.ts'
+import { linux } from '../../../lib/linux/libc.ts'
 import { indexIn } from '../../../proxy/netns/ingress.ts'
 
 /** One control message as the kernel writes it, padded to eight bytes. */

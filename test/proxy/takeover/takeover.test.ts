@@ -21,7 +21,7 @@ import { silentLogger, type Logger } from '../../../lib/runtime/log.ts'
 import { InheritedSockets } from '../../../proxy/namespaces/inherited-sockets.ts'
 import { TakeoverSocket, takeoverSocketPath } from '../../../proxy/takeover/takeover-socket.ts'
 import { releaseLeftWorkers, takeFromLeftWorkers } from '../../../proxy/takeover/takeover.ts'
-import { sendDescriptors } from '../../../proxy/linux/descriptor-messages.ts'
+import { sendDescriptors } from '../../../lib/linux/descriptor-messages.ts'
 import {
   bindSocket,
   callLibc,
@@ -31,7 +31,7 @@ import {
   openSocket,
   receiveBytes,
   sendBytes,
-} from '../../../proxy/linux/libc.ts'
+} from '../../../lib/linux/libc.ts'
 import { unixAddress } from '../../../proxy/linux/unix-address.ts'
 import {
   takeoverWords,

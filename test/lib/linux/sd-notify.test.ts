@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import t from 'tap'
-import { notifyService } from '../../../proxy/linux/sd-notify.ts'
+import { notifyService } from '../../../lib/linux/sd-notify.ts'
 
 /** Short, since a socket's path has 108 bytes at most. */
 const folder = mkdtempSync(join(tmpdir(), 'ovt-'))

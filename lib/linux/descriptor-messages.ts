@@ -1,5 +1,5 @@
 /** How do descriptors go from one process to another? In messages of SCM_RIGHTS over UNIX sockets. */
-import type { Count } from '../../lib/runtime/clock.ts'
+import type { Count } from '../runtime/clock.ts'
 import { callLibc, linux, messageMemory, type StableMemory } from './libc.ts'
 
 /** As many descriptors as one message may carry; the kernel's own bound is 253 (SCM_MAX_FD). */

@@ -4,7 +4,7 @@ import { createServer, type Socket } from 'node:net'
 import t from 'tap'
 import { PeerUsers } from '../../../agent-side/served-scopes/peer-user.ts'
 import { descriptorOf } from '../../../lib/sockets/descriptor.ts'
-import { peerCredentials } from '../../../lib/sockets/peer-credentials.ts'
+import { peerCredentials } from '../../../lib/linux/peer-credentials.ts'
 import { peerOf } from '../../../proxy/linux/peer-credentials.ts'
 import { openFolder } from '../../support/running-proxy.ts'
 

@@ -3,7 +3,7 @@ import { closeSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { constants } from 'node:os'
 import type * as Koffi from 'koffi'
-import type { Bytes, Count } from '../../lib/runtime/clock.ts'
+import type { Bytes, Count } from '../runtime/clock.ts'
 
 /** A system call that failed: `setns failed with EPERM`. `errnoName` is what callers compare. */
 export class SystemCallError extends Error {

@@ -6,7 +6,7 @@ import {
   descriptorsPerMessage,
   receiveDescriptors,
   sendDescriptors,
-} from '../../../proxy/linux/descriptor-messages.ts'
+} from '../../../lib/linux/descriptor-messages.ts'
 import {
   linux,
   openSocket,
@@ -14,7 +14,7 @@ import {
   savedSyn,
   setSocketOption,
   SystemCallError,
-} from '../../../proxy/linux/libc.ts'
+} from '../../../lib/linux/libc.ts'
 
 if (process.platform === 'linux') {
   t.test('sendDescriptors() and receiveDescriptors() carry as many as a message may', async (t) => {
