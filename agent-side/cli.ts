@@ -21,7 +21,7 @@ import type { Table } from '../lib/config/entry.ts'
 import { uncaught } from '../lib/runtime/defects.ts'
 import { causeText } from '../lib/runtime/errors.ts'
 import type { ListenAt } from '../lib/http/serve.ts'
-import { notifyReady } from './listeners/sd-notify.ts'
+import { serviceNotifier } from '../lib/linux/sd-notify.ts'
 import { Lifecycle, stopSignal } from '../lib/runtime/lifecycle.ts'
 import { createLogger } from '../lib/runtime/log.ts'
 import { Secret } from '../lib/runtime/secret.ts'
@@ -112,7 +112,7 @@ async function serve(call: CommandCall): Promise<number> {
     },
     'Agent started',
   )
-  notifyReady(call.terminal.environment, logger)
+  serviceNotifier(call.terminal.environment, logger)('READY=1')
   const signal = await Promise.race([stopped, defect])
   logger.info({ signal: signal ?? 'defect' }, 'Agent is stopping')
   await lifecycle.close()

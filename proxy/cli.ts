@@ -10,10 +10,9 @@ import { explainDirectCommand } from '../lib/operator/explain-command.ts'
 import { healthCommand } from '../lib/operator/health-command.ts'
 import { stopGrace } from '../lib/config/defaults.ts'
 import { systemClock } from '../lib/runtime/clock.ts'
-import { causeText } from '../lib/runtime/errors.ts'
 import type { AdminAddress } from '../lib/http/admin-client.ts'
 import { Lifecycle, stopSignal } from '../lib/runtime/lifecycle.ts'
-import { createLogger, type Logger } from '../lib/runtime/log.ts'
+import { createLogger } from '../lib/runtime/log.ts'
 import { listCommand } from './admin/list-command.ts'
 import { adoptCommand } from './adopt/adopt-command.ts'
 import { agentPlaces, agentPlaceText } from './config/agent-places.ts'
@@ -24,7 +23,7 @@ import { NftLibrary } from './netlink/nftables.ts'
 import { openWindow } from './netns/window.ts'
 import { workerAccount } from './privileges/accounts.ts'
 import { restrictChildren } from './privileges/privileges.ts'
-import { notifyService } from '../lib/linux/sd-notify.ts'
+import { serviceNotifier } from '../lib/linux/sd-notify.ts'
 
 const program = 'overlapd-proxy'
 const options = configOptions(proxyConfig)
@@ -118,7 +117,7 @@ async function serve(call: CommandCall): Promise<number> {
     logger.info({}, `${what}: other settings need a restart`)
   })
   await lifecycle.start(proxy.parts)
-  const notify = notifier(call, logger)
+  const notify = serviceNotifier(call.terminal.environment, logger)
   const agents = agentPlaces(config).map(agentPlaceText)
   logger.info({ netnsDir: config.netns_dir, agents }, 'Proxy started')
   notify(`READY=1\nMAINPID=${process.pid}`)
@@ -136,16 +135,4 @@ function missingLibrary(config: ProxyConfig, library: NftLibrary): string | unde
   const isWanted =
     config.intercept.enabled || config.mappings.some(({ intercept }) => intercept === true)
   return isWanted ? library.missing : undefined
-}
-
-/** A service manager that cannot be told is no reason not to serve. */
-function notifier({ terminal }: CommandCall, logger: Logger): (message: string) => void {
-  const socket = terminal.environment['NOTIFY_SOCKET']
-  return (message) => {
-    try {
-      notifyService(socket, message)
-    } catch (cause) {
-      logger.warn({ cause: causeText(cause) }, 'Cannot tell the service manager')
-    }
-  }
 }

@@ -1,5 +1,5 @@
 /** How do the listeners come together with whoever answers? */
-import type { Socket } from 'node:net'
+import { peerUser } from '../../lib/linux/peer-credentials.ts'
 import { mutualTlsFiles } from '../../lib/config/shared-options.ts'
 import { proxyAccount } from '../../lib/files/accounts.ts'
 import type { AgentConfig } from '../config/config.ts'
@@ -38,7 +38,7 @@ export function composeListeners(
       const { socket: path, mode, user, group } = listener
       const usualGroup = listener.kind === 'overlapd' ? proxyAccount : undefined
       const socket = { path, mode, user, group, backlog: set.backlog, usualGroup }
-      const userOf = fencing && ((one: Socket) => fencing.users.userOf(one))
+      const userOf = fencing && peerUser
       const peer = peerOf(listener)
       return new AgentListener({ app, peer, socket, limits, userOf, logger, observer })
     }

@@ -11,16 +11,14 @@ import { scopesSocket } from './config.ts'
 import { Fence, type FenceObserver } from './fence.ts'
 import { ScopesListener } from './listener.ts'
 import { markerBeside } from './marker.ts'
-import { PeerUsers } from './peer-user.ts'
 
 /** Some supervisors that connect at the same time. */
 const backlog: Count = 64
 
-/** The fence, where it receives reports, and who knows the accounts of those who connect. */
+/** The fence, and where it receives reports. */
 export interface Fencing {
   readonly fence: Fence
   readonly listener: ScopesListener
-  readonly users: PeerUsers
 }
 
 /** @returns `undefined` where no worker of this host connects, or they may ask for every scope */
@@ -32,7 +30,6 @@ export function composeFencing(
   const path = scopesSocket(config)
   const { fence: mode, mode: bits, group, supervisor } = config.served_scopes
   if (path === undefined || mode === 'never') return undefined
-  const users = new PeerUsers()
   const accounts = [0, process.geteuid?.(), supervisor && userIdOf(supervisor)]
   const supervisors = new Set(accounts.filter((user) => typeof user === 'number'))
   const marker = markerBeside(path, logger)
@@ -41,9 +38,8 @@ export function composeFencing(
     fence,
     socket: { path, mode: bits, group, usualGroup: supervisorGroup, backlog },
     supervisors,
-    userOf: (socket) => users.userOf(socket),
     refusals: new ConnectionRefusals({ clock, logger, observer }),
     clock,
   })
-  return { fence, listener, users }
+  return { fence, listener }
 }

@@ -3,6 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import type { Clock, Count } from '../../lib/runtime/clock.ts'
 import { causeText } from '../../lib/runtime/errors.ts'
 import { JsonLineChannel } from '../../lib/wire/json-line-channel.ts'
+import { peerUser } from '../../lib/linux/peer-credentials.ts'
 import type { Part } from '../../lib/runtime/lifecycle.ts'
 import { longestScopesLine, readScopesReport } from '../../lib/wire/served-scopes.ts'
 import type { ConnectionRefusals } from '../listeners/connection-refusals.ts'
@@ -14,7 +15,6 @@ export interface ScopesListenerOptions {
   readonly socket: SocketFileOptions
   /** Accounts of which a supervisor may be. */
   readonly supervisors: ReadonlySet<number>
-  readonly userOf: (socket: Socket) => number | undefined
   readonly refusals: Pick<ConnectionRefusals, 'note'>
   readonly clock: Clock
 }
@@ -53,8 +53,8 @@ export class ScopesListener implements Part {
   }
 
   #serve(socket: Socket): void {
-    const { userOf, supervisors } = this.#options
-    const user = userOf(socket)
+    const { supervisors } = this.#options
+    const user = peerUser(socket)
     if (user === undefined || !supervisors.has(user)) {
       this.#refuse('scopes_account', `user ${user ?? 'unknown'} is no supervisor`)
       socket.on('error', () => undefined)

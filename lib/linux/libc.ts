@@ -47,6 +47,7 @@ export const linux = {
   SO_REUSEADDR: 2,
   SO_TYPE: 3,
   SO_LINGER: 13,
+  SO_PEERCRED: 17,
   SO_ACCEPTCONN: 30,
   IPPROTO_IP: 0,
   IP_FREEBIND: 15,

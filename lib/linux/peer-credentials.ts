@@ -1,4 +1,7 @@
-/** Which process connected to a UNIX socket? The kernel says it, not the process. */
+/** Which process connected to a UNIX socket? The kernel answers, not the process. */
+import type { Socket } from 'node:net'
+import { descriptorOf } from '../sockets/descriptor.ts'
+import { callLibc, linux } from './libc.ts'
 
 /** A process at the other end, as it was when it connected. */
 export interface PeerCredentials {
@@ -7,27 +10,29 @@ export interface PeerCredentials {
   readonly userId: number
 }
 
-/** `getsockopt(2)`, which Node does not offer. @throws Error when the system refuses */
-export type GetSocketOption = (
-  fd: number,
-  level: number,
-  option: number,
-  value: Uint8Array,
-  length: Uint8Array,
-) => void
-
-/** Numbers of the Linux ABI that x86-64 and arm64 share. @see unix(7) SO_PEERCRED */
-const SOL_SOCKET = 1
-const SO_PEERCRED = 17
-
 /** `struct ucred`: three integers. */
 const credentialBytes = 12
 
-/** @throws Error when the socket is no UNIX stream socket */
-export function peerCredentials(fd: number, getSocketOption: GetSocketOption): PeerCredentials {
+/** @throws {SystemCallError} when the socket is no UNIX stream socket */
+export function credentialsOfDescriptor(fd: number): PeerCredentials {
   const bytes = Buffer.alloc(credentialBytes)
   const length = Buffer.alloc(4)
   length.writeUInt32LE(credentialBytes)
-  getSocketOption(fd, SOL_SOCKET, SO_PEERCRED, bytes, length)
+  callLibc('getsockopt', fd, linux.SOL_SOCKET, linux.SO_PEERCRED, bytes, length)
   return { pid: bytes.readInt32LE(0), userId: bytes.readUInt32LE(4) }
+}
+
+/** @returns `undefined` when the socket is closed already */
+export function peerCredentials(socket: Socket): PeerCredentials | undefined {
+  const fd = descriptorOf(socket)
+  return fd === undefined ? undefined : credentialsOfDescriptor(fd)
+}
+
+/** The account of the other end. @returns `undefined` when the kernel does not give it: then the peer gets no trust */
+export function peerUser(socket: Socket): number | undefined {
+  try {
+    return peerCredentials(socket)?.userId
+  } catch {
+    return undefined
+  }
 }

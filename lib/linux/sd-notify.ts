@@ -1,5 +1,7 @@
-/** How does the service manager learn how we are? @see sd_notify(3) */
+/** How does the service manager learn how a daemon is? @see sd_notify(3) */
 import { closeSync } from 'node:fs'
+import { causeText } from '../runtime/errors.ts'
+import type { Logger } from '../runtime/log.ts'
 import { sendDescriptors } from './descriptor-messages.ts'
 import { callLibc, connectSocket, linux, openSocket } from './libc.ts'
 
@@ -33,5 +35,20 @@ export function notifyService(
     callLibc('sendto', fd, bytes, bytes.length, flags, address, address.length)
   } finally {
     closeSync(fd)
+  }
+}
+
+/** Sends messages of a daemon about itself. A failure is logged: a daemon serves without its service manager. */
+export function serviceNotifier(
+  environment: Readonly<Record<string, string | undefined>>,
+  logger: Logger,
+): (message: string) => void {
+  const socket = environment['NOTIFY_SOCKET']
+  return (message) => {
+    try {
+      notifyService(socket, message)
+    } catch (cause) {
+      logger.error({ socket, cause: causeText(cause) }, 'Cannot notify the service manager')
+    }
   }
 }

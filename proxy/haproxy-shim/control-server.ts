@@ -8,7 +8,7 @@ import { causeText } from '../../lib/runtime/errors.ts'
 import { listenPrivately } from '../../lib/sockets/private-socket.ts'
 import { JsonLines } from '../../lib/wire/json-lines.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
-import { peerOf, type Peer } from '../linux/peer-credentials.ts'
+import { peerCredentials, type PeerCredentials } from '../../lib/linux/peer-credentials.ts'
 import {
   longestLine,
   readControlRequest,
@@ -20,7 +20,7 @@ export interface ControlServerOptions {
   readonly path: string
   readonly logger: Logger
   /** Never rejects for what the asker did; that is an answer. */
-  readonly answer: (request: ControlRequest, peer: Peer) => Promise<ControlAnswer>
+  readonly answer: (request: ControlRequest, peer: PeerCredentials) => Promise<ControlAnswer>
 }
 
 /** As many processes of Neutron's agents may ask at a time; others wait in the backlog. */
@@ -60,10 +60,10 @@ export class ControlServer {
     this.#sockets.add(socket)
     socket.on('close', () => this.#sockets.delete(socket))
     socket.on('error', () => undefined)
-    const peer = peerOf(socket)
+    const peer = peerCredentials(socket)
     if (peer?.userId !== 0) {
-      this.#options.logger.warn({ peer }, 'Refused somebody who is not root')
-      this.#end(socket, { ok: false, why: 'only root may ask' })
+      this.#options.logger.warn({ peer }, 'Refused a process of another account than root')
+      this.#end(socket, { ok: false, why: 'only root may send requests' })
       return
     }
     const lines = new JsonLines(longestLine)
@@ -83,7 +83,7 @@ export class ControlServer {
     socket.on('data', read)
   }
 
-  async #answer(socket: Socket, peer: Peer, value: unknown): Promise<void> {
+  async #answer(socket: Socket, peer: PeerCredentials, value: unknown): Promise<void> {
     const request = readControlRequest(value)
     if (request === undefined) {
       this.#end(socket, { ok: false, why: 'this is no request' })

@@ -11,7 +11,7 @@ import { listenSocket } from '../../lib/linux/libc.ts'
 import type { OpenedListener } from '../netns/listen-in.ts'
 import { listeningSocketOf, type ListeningSocket } from '../netns/listening-socket.ts'
 import type { NamespaceKey } from '../netns/namespace-handle.ts'
-import type { Peer } from '../linux/peer-credentials.ts'
+import type { PeerCredentials } from '../../lib/linux/peer-credentials.ts'
 import { attachmentFolderOf } from './attachment-folder.ts'
 import type { AttachmentRecord } from './attachment-record.ts'
 import { HaproxyAttachments } from './attachments.ts'
@@ -88,7 +88,7 @@ export class NamespaceGrants {
     return this.#plan
   }
 
-  async #answer(request: ControlRequest, peer: Peer): Promise<ControlAnswer> {
+  async #answer(request: ControlRequest, peer: PeerCredentials): Promise<ControlAnswer> {
     if (request.kind === 'adopt') return this.#adopt(request.name, this.#handed.take(peer.pid))
     const { namespace } = this.#attachments.attach(request.name)
     this.#options.listeners.retry(namespace)

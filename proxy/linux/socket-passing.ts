@@ -4,7 +4,7 @@ import type { Count } from '../../lib/runtime/clock.ts'
 import { receiveDescriptors, sendDescriptors } from '../../lib/linux/descriptor-messages.ts'
 import { callLibc, linux } from '../../lib/linux/libc.ts'
 import { connectUnix, listenForDescriptors } from './unix-socket.ts'
-import { peerOfDescriptor } from './peer-credentials.ts'
+import { credentialsOfDescriptor } from '../../lib/linux/peer-credentials.ts'
 
 /** The socket for descriptors that belongs to a control socket. */
 export function handedSocketsPath(controlSocket: string): string {
@@ -41,7 +41,7 @@ export class HandedSockets {
       const connection = this.#accept()
       if (connection === undefined) break
       try {
-        const peer = peerOfDescriptor(connection)
+        const peer = credentialsOfDescriptor(connection)
         const { fds } = receiveDescriptors(connection)
         if (peer.userId === 0 && peer.pid === fromPid) taken.push(...fds)
         else for (const fd of fds) closeSync(fd)

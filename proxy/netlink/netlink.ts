@@ -1,6 +1,12 @@
 /** How does the kernel list what it has, and change it? By netlink, asked inside the namespace in question, without a program. */
 import { closeSync } from 'node:fs'
-import { linux, openSocket, receiveBytes, sendBytes, SystemCallError } from '../../lib/linux/libc.ts'
+import {
+  linux,
+  openSocket,
+  receiveBytes,
+  sendBytes,
+  SystemCallError,
+} from '../../lib/linux/libc.ts'
 
 /** @see linux/netlink.h */
 const headerBytes = 16

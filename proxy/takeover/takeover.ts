@@ -6,7 +6,7 @@ import type { Logger } from '../../lib/runtime/log.ts'
 import { descriptorsPerMessage, receiveDescriptors } from '../../lib/linux/descriptor-messages.ts'
 import { linux, sendBytes, isErrno } from '../../lib/linux/libc.ts'
 import { closeConversation, dropDescriptors } from '../netns/close-received.ts'
-import { peerOfDescriptor } from '../linux/peer-credentials.ts'
+import { credentialsOfDescriptor } from '../../lib/linux/peer-credentials.ts'
 import { connectUnix } from '../linux/unix-socket.ts'
 import { takeoverWords } from '../worker/process/serve-after-crash.ts'
 
@@ -51,7 +51,7 @@ export async function takeFromLeftWorkers(
   // Nothing else may keep this process alive yet, and the clock does not.
   const alive = setInterval(() => undefined, takeLimit)
   try {
-    const { userId, pid } = peerOfDescriptor(connection)
+    const { userId, pid } = credentialsOfDescriptor(connection)
     if (userId !== process.geteuid?.()) {
       logger.warn({ path, userId }, 'Took no sockets from somebody who is not this user')
       return undefined

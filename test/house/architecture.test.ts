@@ -48,6 +48,17 @@ const rules: readonly Rule[] = [
     reason: 'production never needs its tests',
   },
   {
+    from: /^agent-side\//,
+    to: /^lib\/linux\/(?!(?:sd-notify|peer-credentials)\.ts$)/,
+    reason:
+      'the agent makes two system calls that Node does not offer: it notifies the service manager and reads the account of a peer',
+  },
+  {
+    from: /^lib\/(?!linux\/)/,
+    to: /^lib\/linux\//,
+    reason: 'lib/linux/ loads foreign functions: a daemon decides where, not what it shares',
+  },
+  {
     from: /^agent-side\/ports\//,
     to: /^agent-side\/(?!ports\/)/,
     reason: 'a port directory knows nothing of resolving, HTTP or compute above it',
@@ -88,10 +99,9 @@ const rules: readonly Rule[] = [
 /** The only importers of each package, so that swapping it touches one place. */
 const gatekeepers: Readonly<Record<string, { readonly files: RegExp; readonly reason: string }>> = {
   koffi: {
-    files:
-      /^(?:proxy\/(?:linux\/libc|netlink\/nftables)|agent-side\/served-scopes\/peer-user)\.ts$/,
+    files: /^(?:lib\/linux\/libc|proxy\/netlink\/nftables)\.ts$/,
     reason:
-      "foreign functions are declared in one file that can be read in one go; netfilter's library, which only the supervisor loads, in its own; the agent makes one call of them",
+      "foreign functions are declared in one file that can be read in one go; netfilter's library, which only the supervisor loads, in its own",
   },
   amqplib: {
     files: /^agent-side\/ports\/neutron-rpc\//,

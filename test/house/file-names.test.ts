@@ -53,6 +53,7 @@ t.test('each file of lib/ has its test', async (t) => {
     'deploy/overlapd/demo-command.ts': 'test/deploy/overlapd/operator-program.test.ts',
     'lib/operator/doctor-command.ts': 'test/deploy/overlapd/operator-program.test.ts',
     'lib/operator/explain-command.ts': 'test/deploy/overlapd/operator-program.test.ts',
+    'lib/linux/descriptor-messages.ts': 'test/lib/linux/libc.test.ts',
     'lib/runtime/reasons/guest-requests.ts': 'test/house/reason-codes.test.ts',
     'lib/runtime/reasons/lookups.ts': 'test/house/reason-codes.test.ts',
     'lib/runtime/reasons/proxy-requests.ts': 'test/house/reason-codes.test.ts',

@@ -225,7 +225,7 @@ if (skipUnlessPrivileged(t)) {
     t.equal(asked(65_534).trim(), 'EACCES')
     t.match(asked(0), /"ok":false,"why":"ENOENT/)
     execFileSync('chmod', ['0666', proxy.control])
-    t.equal(asked(65_534).trim(), '{"ok":false,"why":"only root may ask"}')
+    t.equal(asked(65_534).trim(), '{"ok":false,"why":"only root may send requests"}')
   })
 
   t.test(

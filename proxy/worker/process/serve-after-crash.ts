@@ -6,7 +6,7 @@ import { closeSync } from 'node:fs'
 import type { Clock, Milliseconds } from '../../../lib/runtime/clock.ts'
 import { descriptorsPerMessage, sendDescriptors } from '../../../lib/linux/descriptor-messages.ts'
 import { callLibc, linux, receiveBytes, SystemCallError } from '../../../lib/linux/libc.ts'
-import { peerOfDescriptor } from '../../linux/peer-credentials.ts'
+import { credentialsOfDescriptor } from '../../../lib/linux/peer-credentials.ts'
 
 /**
  * All that the next supervisor says to a worker of a dead one, one byte on a connection. `take`: send me your listening sockets.
@@ -73,7 +73,7 @@ function accepted(socket: number): number | undefined {
 
 function isOf(owner: number, connection: number): boolean {
   try {
-    return peerOfDescriptor(connection).userId === owner
+    return credentialsOfDescriptor(connection).userId === owner
   } catch {
     return false
   }

@@ -6,7 +6,6 @@ import { ConnectionRefusals } from '../../../agent-side/listeners/connection-ref
 import { Fence } from '../../../agent-side/served-scopes/fence.ts'
 import { ScopesListener } from '../../../agent-side/served-scopes/listener.ts'
 import { markerBeside } from '../../../agent-side/served-scopes/marker.ts'
-import { PeerUsers } from '../../../agent-side/served-scopes/peer-user.ts'
 import { silentLogger } from '../../../lib/runtime/log.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { scratchFolder } from '../../support/scratch-folder.ts'
@@ -21,12 +20,10 @@ async function stage(t: Test, accounts: readonly number[] = [own]) {
   const supervisors = new Set(accounts)
   const marker = markerBeside(path, silentLogger)
   const fence = new Fence({ mode: 'automatic', marker, supervisors, clock, observer: undefined })
-  const users = new PeerUsers()
   const listener = new ScopesListener({
     fence,
     socket: { path, mode: 0o600, backlog: 16 },
     supervisors,
-    userOf: (socket) => users.userOf(socket),
     refusals: new ConnectionRefusals({ clock, logger: silentLogger, observer }),
     clock,
   })

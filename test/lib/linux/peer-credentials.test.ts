@@ -1,17 +1,18 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer, type Socket } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
 import t from 'tap'
-import { PeerUsers } from '../../../agent-side/served-scopes/peer-user.ts'
-import { descriptorOf } from '../../../lib/sockets/descriptor.ts'
-import { peerCredentials } from '../../../lib/linux/peer-credentials.ts'
-import { peerOf } from '../../../proxy/linux/peer-credentials.ts'
+import {
+  credentialsOfDescriptor,
+  peerCredentials,
+  peerUser,
+} from '../../../lib/linux/peer-credentials.ts'
 import { openFolder } from '../../support/running-proxy.ts'
 
 const stranger = 65_534
 
 t.test(
-  'peerCredentials reads what the kernel says, as the proxy and the agent ask it',
+  'peerCredentials and peerUser read what the kernel knows of a process that connected',
   async (t) => {
     const path = `${openFolder(t)}/x.sock`
     const server = createServer()
@@ -28,20 +29,29 @@ t.test(
     const [socket] = (await once(server, 'connection')) as [Socket]
 
     const userId = isRoot ? stranger : process.geteuid?.()
-    t.strictSame(peerOf(socket), { pid: child.pid, userId })
-    t.equal(new PeerUsers().userOf(socket), userId)
+    t.strictSame(peerCredentials(socket), { pid: child.pid, userId })
+    t.equal(peerUser(socket), userId)
 
     socket.destroy()
-    t.equal(descriptorOf(socket), undefined)
-    t.equal(peerOf(socket), undefined)
-    t.equal(new PeerUsers().userOf(socket), undefined)
+    t.equal(peerCredentials(socket), undefined)
+    t.equal(peerUser(socket), undefined)
     child.kill()
   },
 )
 
-t.test('peerCredentials lets a refusal of the system through', async (t) => {
-  const refuse = (): never => {
-    throw new Error('EBADF')
-  }
-  t.throws(() => peerCredentials(1_000, refuse), /EBADF/)
-})
+t.test(
+  'credentials are refused for what is no UNIX socket, and its account is unknown',
+  async (t) => {
+    const server = createServer()
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    t.teardown(() => server.close())
+    const { port } = server.address() as { port: number }
+    const socket = connect(port, '127.0.0.1')
+    t.teardown(() => socket.destroy())
+    await once(socket, 'connect')
+    t.throws(() => credentialsOfDescriptor(1_000_000), /EBADF/)
+    // The kernel gives no process for it: nobody's number.
+    t.not(peerUser(socket), process.geteuid?.())
+  },
+)
