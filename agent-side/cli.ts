@@ -47,9 +47,9 @@ metadata API. Listens on UNIX sockets for the proxies of this host, and with mut
       options,
       addressOf: (call) => loadForCommand(agentConfig, call).config.admin.socket,
     }),
-    explainCommand(),
+    explainCommand(program),
     devComputeCommand(),
-    referenceCommand(plainConfig),
+    referenceCommand(program, plainConfig),
   ],
   examples: [
     [program, 'serve, as configured in /etc/overlapd/agent.yaml'],

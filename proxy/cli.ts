@@ -56,7 +56,7 @@ It holds no secret; the agent holds no privilege.`,
         return { netnsDir: config.netns_dir, controlSocket: config.control.socket }
       },
     }),
-    referenceCommand(proxyConfig),
+    referenceCommand(program, proxyConfig),
   ],
   examples: [
     [program, 'serve, as configured in /etc/overlapd/proxy.yaml'],

@@ -61,6 +61,8 @@ export function outlook(stage: Stage): string {
   const inside = stage.kind === 'namespaces' ? `sudo ip netns exec ${guest.netns} ` : ''
   const { agentAdminSocket, proxyAdminSocket } = stage.places
   const command = 'node dist/deploy/overlapd/overlapd.js'
+  const agent = 'node dist/agent-side/main.js'
+  const proxy = 'node dist/proxy/main.js'
   return [
     'Serving until Ctrl-C. Look around from another terminal:',
     '',
@@ -72,7 +74,14 @@ export function outlook(stage: Stage): string {
     `    ${command} explain ${scope} --ip ${guest.ip} --agent ${agentAdminSocket}`,
     '  how the two daemons are:',
     `    ${command} status --agent ${agentAdminSocket} --proxy ${proxyAdminSocket}`,
-    '  what the ports, instances and settings are (edit the first one: it is watched):',
-    `    ${stage.places.topologyFile}  ${stage.places.agentConfig}  ${stage.places.proxyConfig}`,
+    '  the page of each daemon, as HTML:',
+    `    curl -s --unix-socket ${proxyAdminSocket} http://proxy/`,
+    `    curl -s --unix-socket ${agentAdminSocket} http://agent/`,
+    '  what each daemon runs with, and every option that there is:',
+    `    ${agent} check -c ${stage.places.agentConfig}`,
+    `    ${proxy} check -c ${stage.places.proxyConfig}`,
+    `    ${agent} reference`,
+    '  change a port or an instance (the agent watches the file):',
+    `    "\${EDITOR:-vi}" ${stage.places.topologyFile}`,
   ].join('\n')
 }

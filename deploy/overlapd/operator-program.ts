@@ -14,7 +14,7 @@ export function operatorProgram(): ProgramSpec {
 and network. This is the operator's program; the daemons are overlapd-proxy and overlapd-agent.`,
     commands: [
       demoCommand(),
-      explainCommand(),
+      explainCommand('overlapd'),
       statusCommand(),
       hostHealthCommand(),
       doctorCommand(),

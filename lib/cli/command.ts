@@ -1,13 +1,11 @@
 import { Command, CommanderError, Option } from 'commander'
-import { ConfigError } from '../config/config-error.ts'
-import { causeText } from '../runtime/errors.ts'
 import { packageVersion } from '../runtime/package-version.ts'
+import { failure, helpHint, UsageError } from './failure.ts'
+import { helpEnding, helpItem, usualWidth, type Example, type ExitCode } from './help.ts'
 import { processTerminal, type Terminal } from './terminal.ts'
 
-/** A command was called in a way it cannot be; the message tells what to do instead. Ends with exit code 2. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError'
-}
+export { UsageError } from './failure.ts'
+export type { ExitCode } from './help.ts'
 
 /** The options of one call of a command, read by name in camelCase: `--admin-socket` is `adminSocket`. */
 export class CommandOptions {
@@ -45,11 +43,6 @@ export class CommandOptions {
   }
 }
 
-/** A call as one would type it, and what it does. */
-export type Example = readonly [call: string, what: string]
-/** An exit code and what it means. */
-export type ExitCode = readonly [code: number, meaning: string]
-
 /** One option of a command. */
 export interface OptionSpec {
   /** `--state <file>` takes a value, `--json` none. */
@@ -80,8 +73,6 @@ export interface CommandSpec {
   readonly options?: readonly OptionSpec[]
   readonly examples?: readonly Example[]
   readonly exitCodes?: readonly ExitCode[]
-  /** Works, but is not listed. */
-  readonly isHidden?: boolean
   /** Runs when no command is named. */
   readonly isDefault?: boolean
   /** @returns the exit code */
@@ -97,26 +88,6 @@ export interface ProgramSpec {
   readonly exitCodes?: readonly ExitCode[]
 }
 
-const usualExitCodes: readonly ExitCode[] = [
-  [0, 'done'],
-  [1, 'failed; standard error says why'],
-  [2, 'called wrongly, or the configuration cannot be used'],
-]
-
-function columns(rows: readonly (readonly [string, string])[]): string {
-  const width = Math.max(...rows.map(([left]) => left.length))
-  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`.trimEnd()).join('\n')
-}
-
-function helpEnding(examples: readonly Example[], exitCodes: readonly ExitCode[]): string {
-  const codes = exitCodes.map(([code, meaning]) => [String(code), meaning] as const)
-  const parts = [
-    ...(examples.length > 0 ? [`Examples:\n${columns(examples)}`] : []),
-    `Exit codes:\n${columns(codes)}`,
-  ]
-  return `\n${parts.join('\n\n')}`
-}
-
 function addOption(command: Command, spec: OptionSpec): void {
   const ending = spec.defaultText === undefined ? '' : ` (default: ${spec.defaultText})`
   const option = new Option(spec.flags, `${spec.help}${ending}`)
@@ -129,60 +100,58 @@ function addOption(command: Command, spec: OptionSpec): void {
   command.addOption(option)
 }
 
-function buildProgram(
-  program: ProgramSpec,
-  terminal: Terminal,
-  finished: (exitCode: number) => void,
-): Command {
+/** Which command a call has come to, and how it ended. */
+interface Outcome {
+  command: string | undefined
+  exitCode: number
+}
+
+function buildProgram(program: ProgramSpec, terminal: Terminal, outcome: Outcome): Command {
+  const width = terminal.columns ?? usualWidth
+  const output = (command?: string) => ({
+    writeOut: (text: string) => terminal.out(text),
+    writeErr: (text: string) => terminal.error(text),
+    getOutHelpWidth: () => width,
+    getErrHelpWidth: () => width,
+    outputError: (text: string, write: (text: string) => void) => {
+      const said = text.replace(/^error: /, '').trimEnd()
+      write(`${program.name}: ${said}\n${helpHint({ program: program.name, command })}`)
+    },
+  })
   const root = new Command(program.name)
     .description(program.description.replaceAll('\n', ' '))
     .version(packageVersion(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', 'print the help of a command')
-    .addHelpText('after', helpEnding(program.examples ?? [], program.exitCodes ?? usualExitCodes))
+    .addHelpText('after', helpEnding(width, program.examples, program.exitCodes))
     .showSuggestionAfterError()
     .exitOverride()
-    .configureOutput({
-      writeOut: (text) => terminal.out(text),
-      writeErr: (text) => terminal.error(text),
-      outputError: (text, write) =>
-        write(
-          `${program.name}: ${text.replace(/^error: /, '').trimEnd()}\nTry "${program.name} --help".\n`,
-        ),
+    .configureOutput(output())
+    .configureHelp({
+      formatItem: (term, termWidth, description) => helpItem(term, termWidth, description, width),
     })
   for (const spec of program.commands) {
-    const isDefault = spec.isDefault ?? false
     const command = root
-      .command(spec.name, { hidden: spec.isHidden ?? false, isDefault })
+      .command(spec.name, { isDefault: spec.isDefault ?? false })
       .summary(spec.summary)
       .description((spec.description ?? spec.summary).replaceAll('\n', ' '))
       .helpOption('-h, --help', 'print this help')
-      .addHelpText('after', helpEnding(spec.examples ?? [], spec.exitCodes ?? usualExitCodes))
+      .addHelpText('after', helpEnding(width, spec.examples, spec.exitCodes))
+      .configureOutput(output(spec.name))
     for (const { name, help } of spec.arguments ?? []) command.argument(name, help)
     for (const option of spec.options ?? []) addOption(command, option)
     command.action(async () => {
+      outcome.command = spec.name
       const options = new CommandOptions(command.opts())
-      finished(await spec.run({ options, arguments: command.args, terminal }))
+      outcome.exitCode = await spec.run({ options, arguments: command.args, terminal })
     })
   }
   return root
 }
 
-/** What a failed command tells the operator, and its exit code. */
-function failure(
-  name: string,
-  thrown: unknown,
-): { readonly text: string; readonly exitCode: number } {
-  if (thrown instanceof ConfigError) return { text: `${name}: ${thrown.message}\n`, exitCode: 2 }
-  if (thrown instanceof UsageError) {
-    return { text: `${name}: ${thrown.message}\nTry "${name} --help".\n`, exitCode: 2 }
-  }
-  return { text: `${name}: ${causeText(thrown)}\n`, exitCode: 1 }
-}
-
 /**
  * Runs a program with its arguments and tells how it went. Never throws: what went wrong is on standard error as
- * `overlapd-proxy: …`, and in the exit code.
+ * `overlapd-proxy: …` with the command that helps, and in the exit code.
  * @param argv what follows the program's name
  */
 export async function runProgram(
@@ -190,16 +159,18 @@ export async function runProgram(
   argv: readonly string[],
   terminal: Terminal = processTerminal(),
 ): Promise<number> {
-  let exitCode = 0
-  const root = buildProgram(program, terminal, (code) => (exitCode = code))
+  const outcome: Outcome = { command: undefined, exitCode: 0 }
+  const root = buildProgram(program, terminal, outcome)
   try {
     await root.parseAsync([...argv], { from: 'user' })
-    return exitCode
+    return outcome.exitCode
   } catch (thrown) {
     // commander has printed its own message; help and version end with 0, wrong calls with 1.
     if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : 2
-    const { text, exitCode: code } = failure(program.name, thrown)
+    const commands = program.commands.map(({ name }) => name)
+    const called = { program: program.name, command: outcome.command, commands }
+    const { text, exitCode } = failure(called, thrown)
     terminal.error(text)
-    return code
+    return exitCode
   }
 }

@@ -44,7 +44,7 @@ export function configOptions(definition: ConfigDefinition<Table>): readonly Opt
     },
     {
       flags: '-s, --set <key=value>',
-      help: 'set one option, as in --set log_level=debug; wins over everything',
+      help: 'set one option, as in --set log.level=debug; wins over everything',
       repeatable: true,
     },
     ...(definition.foreign?.options ?? []),
@@ -92,7 +92,7 @@ effective value with the place it came from. Reports every problem at once. Secr
     examples: [
       [`${program} check`, 'what would run now'],
       [`${program} check -c ./new.yaml`, 'is the new file right?'],
-      [`${program} check --set log_level=debug --json`, 'for programs'],
+      [`${program} check --set log.level=debug --json`, 'for programs'],
     ],
     exitCodes: [
       [0, 'the configuration can be used'],
@@ -119,12 +119,20 @@ effective value with the place it came from. Reports every problem at once. Secr
 }
 
 /** `reference`: prints the documentation of every option, made from the table that reads them. */
-export function referenceCommand(definition: ConfigDefinition<Table>): CommandSpec {
+export function referenceCommand(
+  program: string,
+  definition: ConfigDefinition<Table>,
+): CommandSpec {
   return {
     name: 'reference',
     summary: 'print the reference of all options',
-    isHidden: true,
+    description: `Prints every option of the configuration with its form, default and meaning, as Markdown or as a commented
+YAML file to begin with.`,
     options: [{ flags: '--sample', help: 'print a commented YAML file instead of Markdown' }],
+    examples: [
+      [`${program} reference`, 'which options are there?'],
+      [`${program} reference --sample > new.yaml`, 'begin a configuration'],
+    ],
     run({ options, terminal }) {
       const { table, environmentPrefix } = definition
       terminal.out(

@@ -94,6 +94,11 @@ export interface Entry<Value> {
   /** A value as an operator would write it. */
   show(value: unknown): string
   /**
+   * A value for JSON, where it is not the one that the program uses: a file mode is the text `0600` and not 384.
+   * @default the value itself
+   */
+  plain?(value: unknown): unknown
+  /**
    * For options of a range: the value nearest to one that lies outside, as one would write it.
    * @returns `undefined` when the value is taken as it is, or is none of the form
    */

@@ -196,7 +196,8 @@ class Collector {
       settle: (entry, value, origin) => {
         if (isInside) return
         const { secret, help } = entry
-        this.rows.push({ path, value, text: entry.show(value), origin, secret, help })
+        const plain = entry.plain === undefined ? value : entry.plain(value)
+        this.rows.push({ path, value: plain, text: entry.show(value), origin, secret, help })
       },
     }
   }

@@ -19,6 +19,8 @@ interface Leaf<Value> {
   /** @returns the value, or `undefined` when the input is not of the expected form */
   parse(given: Given): Value | undefined
   show(value: Value): string
+  /** @see Entry.plain */
+  plain?(value: unknown): unknown
   /** @see Entry.nearest */
   nearest?(value: unknown): string | number | undefined
 }
@@ -51,6 +53,7 @@ export function leafOption<Value>(
       return outcome
     },
     show: (value) => leaf.show(value as Value),
+    ...(leaf.plain !== undefined && { plain: leaf.plain }),
     ...(leaf.nearest !== undefined && { nearest: (value) => leaf.nearest?.(value) }),
   }
   return entry
@@ -273,6 +276,7 @@ export function fileMode(
         return mode !== undefined && isForFew && (mode & 0o007) !== 0 ? undefined : mode
       },
       show: fileModeText,
+      plain: (value) => fileModeText(value as number),
     },
     details,
   )

@@ -97,6 +97,19 @@ export function readTable<T extends Table>(
   return Object.fromEntries(values) as ConfigOf<T>
 }
 
+function plainOf(entry: Entry<unknown>, value: unknown): unknown {
+  return entry.plain === undefined ? value : entry.plain(value)
+}
+
+function plainTable(table: Table, value: unknown): unknown {
+  if (!isMapping(value)) return value
+  const entries = Object.entries(value).map(([key, inner]) => {
+    const entry = table[key]
+    return [key, entry === undefined ? inner : plainOf(entry, inner)] as const
+  })
+  return Object.fromEntries(entries)
+}
+
 /** A section that knows its table. */
 export interface Section<T extends Table> extends Entry<ConfigOf<T>> {
   readonly table: T
@@ -119,7 +132,8 @@ export function section<T extends Table>(
       const mappings = decodedAll(given, 'a section', context)
       return mappings === invalid ? invalid : readTable(table, mappings, context)
     },
-    show: (value) => JSON.stringify(value),
+    show: (value) => JSON.stringify(plainTable(table, value)),
+    plain: (value) => plainTable(table, value),
   }
 }
 
@@ -135,6 +149,8 @@ export function list<Item>(
 ): Entry<readonly Item[]> {
   const max = details.max ?? 10_000
   const expected = `a list, each item ${item.expected}`
+  const plainItems = (value: unknown): unknown =>
+    Array.isArray(value) ? value.map((one) => plainOf(item, one)) : value
   const entry: Entry<readonly Item[]> = {
     type: `list of ${item.type}`,
     expected,
@@ -164,7 +180,8 @@ export function list<Item>(
       context.settle(entry, values, only.source.originOf(only.keys))
       return values as readonly Item[]
     },
-    show: (value) => JSON.stringify(value),
+    show: (value) => JSON.stringify(plainItems(value)),
+    plain: plainItems,
   }
   return entry
 }
@@ -180,6 +197,12 @@ export function record<Item>(
   },
 ): Entry<Readonly<Record<string, Item>>> {
   const expected = `a mapping of names, each to ${item.expected}`
+  const plainItems = (value: unknown): unknown => {
+    if (!isMapping(value)) return value
+    return Object.fromEntries(
+      Object.entries(value).map(([name, one]) => [name, plainOf(item, one)]),
+    )
+  }
   const entry: Entry<Readonly<Record<string, Item>>> = {
     type: `mapping to ${item.type}`,
     expected,
@@ -211,7 +234,8 @@ export function record<Item>(
       context.settle(entry, result, only.source.originOf(only.keys))
       return result
     },
-    show: (value) => JSON.stringify(value),
+    show: (value) => JSON.stringify(plainItems(value)),
+    plain: plainItems,
   }
   return entry
 }
@@ -241,6 +265,9 @@ export function optional<E extends Entry<unknown>>(inner: E): Entry<ValueOf<E> |
       return inner.read(given, context) as ValueOf<E> | Invalid
     },
     show: (value) => (value === undefined ? '(not set)' : inner.show(value)),
+    ...(inner.plain !== undefined && {
+      plain: (value) => (value === undefined ? undefined : plainOf(inner, value)),
+    }),
     ...(inner.nearest !== undefined && { nearest: (value) => inner.nearest?.(value) }),
   }
   return entry

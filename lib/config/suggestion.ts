@@ -27,7 +27,9 @@ export function closest(word: string, known: readonly string[]): string | undefi
     .map((name) => ({ name, distance: editDistance(plain, name.toLowerCase()) }))
     .toSorted((a, b) => a.distance - b.distance)
   const [best] = ranked
-  if (best !== undefined && best.distance <= Math.max(2, Math.floor(best.name.length / 4))) {
+  // Two letters of three are another word.
+  const most = plain.length < 5 ? 1 : 2
+  if (best !== undefined && best.distance <= Math.max(most, Math.floor(best.name.length / 4))) {
     return best.name
   }
   // A unit was left out: `head` for `head_bytes`.

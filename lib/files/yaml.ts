@@ -101,7 +101,9 @@ export function readYamlFile(file: string, limits: YamlLimits = {}): YamlDocumen
   try {
     text = readFileSync(file, 'utf8')
   } catch (cause) {
-    throw new YamlError(file, undefined, `Cannot read the file: ${causeText(cause)}`, cause)
+    // Node's text ends with the call and the path, which the message begins with.
+    const why = causeText(cause).replace(/, \w+ '[^]*'$/, '')
+    throw new YamlError(file, undefined, `Cannot read the file: ${why}`)
   }
   return parseYaml(text, file, limits)
 }

@@ -30,7 +30,8 @@ export class AdminUnreachableError extends Error {
 
   constructor(address: AdminAddress, cause: unknown) {
     const code = (cause as NodeJS.ErrnoException | undefined)?.code
-    super(`Cannot ask "${address}": ${reasonText(code, cause)}`, { cause })
+    // Without the cause, which the message has put into the operator's words.
+    super(`Cannot ask "${address}": ${reasonText(code, cause)}`)
     this.address = address
     this.code = code
   }

@@ -1,95 +1,16 @@
 import { AdminUnreachableError, askAdminJson } from '../http/admin-client.ts'
 import { isMapping } from '../config/entry.ts'
-import { parseIpAddress } from '../identity/ip-address.ts'
-import { parseMacAddress } from '../identity/mac-address.ts'
 import { isReasonCode, reasonRow } from '../runtime/reason-codes.ts'
 import { terminalText } from '../observe/text-table.ts'
 import { adminAddress, adminOption } from '../cli/admin-sockets.ts'
 import type { Daemon } from '../config/defaults.ts'
+import type { Count } from '../runtime/clock.ts'
 import { UsageError, type CommandCall, type CommandSpec } from '../cli/command.ts'
-import { readExplanation, type ExplainStep, type Explanation } from './explanation.ts'
-import { shownValue } from './shown-value.ts'
-
-/** What to ask the agent: the query of `/explain`. @throws {UsageError} */
-function queryOf(call: CommandCall): URLSearchParams {
-  const { options } = call
-  const given = ['router', 'network', 'request'].filter((name) => options.text(name) !== undefined)
-  const [by] = given
-  if (by === undefined || given.length > 1) {
-    throw new UsageError('give exactly one of --router, --network and --request')
-  }
-  const query = new URLSearchParams({ [by]: options.text(by) ?? '' })
-  const ip = options.text('ip')
-  const mac = options.text('mac')
-  const ingressPort = options.text('ingress-port')
-  if (by === 'request') {
-    if (ip !== undefined || mac !== undefined || ingressPort !== undefined) {
-      throw new UsageError(
-        '--request says it all; --ip, --mac and --ingress-port go with --router or --network',
-      )
-    }
-    return query
-  }
-  if (ingressPort !== undefined) {
-    if (by !== 'router') throw new UsageError('--ingress-port goes with --router')
-    query.set('ingress_port', ingressPort)
-  }
-  if (ip === undefined) throw new UsageError(`--${by} needs --ip`)
-  if (parseIpAddress(ip) === undefined)
-    throw new UsageError(`--ip ${JSON.stringify(ip)} is no IP address`)
-  query.set('ip', ip)
-  if (mac !== undefined) {
-    if (parseMacAddress(mac) === undefined)
-      throw new UsageError(`--mac ${JSON.stringify(mac)} is no MAC address`)
-    query.set('mac', mac)
-  }
-  return query
-}
-
-/** Of ports a step names the ids; the verdict has the rest. */
-function stepText(detail: ExplainStep['detail']): string {
-  const brief = Object.entries(detail).map(([name, value]): [string, unknown] => {
-    const isList = Array.isArray(value) && value.length > 0 && value.every(isMapping)
-    return [name, isList ? value.map((one) => one['portId'] ?? one) : value]
-  })
-  return shownValue(Object.fromEntries(brief))
-}
-
-/** One line, or one for each thing of a list. */
-function verdictLines(name: string, value: unknown): readonly string[] {
-  const shownName = terminalText(name)
-  if (!Array.isArray(value) || value.length === 0 || !value.every(isMapping)) {
-    return [`  ${shownName}: ${shownValue(value, name)}`]
-  }
-  return [`  ${shownName}:`, ...value.map((one) => `    ${shownValue(one)}`)]
-}
-
-/** The reason in a verdict, where it has one that we know. */
-function reasonOf({ verdict }: Explanation): string | undefined {
-  const reason = verdict['reason']
-  return typeof reason === 'string' ? reason : undefined
-}
-
-/** Steps, verdict and advice, for a terminal. */
-function explanationText(explanation: Explanation): string {
-  const steps = explanation.steps.map((step, index) =>
-    `${String(index + 1).padStart(3)}  ${`${step.ms.toFixed(2)} ms`.padStart(11)}  ${terminalText(step.step)}  ${stepText(step.detail)}`.trimEnd(),
-  )
-  const { kind, evidence, ...rest } = explanation.verdict
-  const said = isMapping(evidence) ? { ...rest, ...evidence } : rest
-  const lines = [
-    ...steps,
-    '',
-    `verdict: ${typeof kind === 'string' ? terminalText(kind) : 'unknown'}`,
-  ]
-  for (const [name, value] of Object.entries(said)) lines.push(...verdictLines(name, value))
-  const reason = reasonOf(explanation)
-  if (isReasonCode(reason)) {
-    const { status, publicText, operatorAction } = reasonRow(reason)
-    lines.push(`  the guest gets: ${status} ${publicText}`, `  what to do: ${operatorAction}`)
-  }
-  return `${lines.join('\n')}\n`
-}
+import { doctorHint } from '../cli/failure.ts'
+import { explainSubject, type ExplainSubject } from './explain-subject.ts'
+import { readExplanation, type Explanation } from './explanation.ts'
+import { explanationText, reasonOf } from './explanation-text.ts'
+import { searchGuests, type FoundGuest } from './guest-search.ts'
 
 /** 0 found, 1 refused, 2 when the sources behind the agent could not be asked. */
 function exitCodeOf(explanation: Explanation): number {
@@ -105,17 +26,22 @@ const exitCodes: NonNullable<CommandSpec['exitCodes']> = [
 ]
 
 /** `explain`: why did a guest get what it got? */
-export function explainCommand(): CommandSpec {
+export function explainCommand(program: string): CommandSpec {
   return {
     name: 'explain',
     summary: 'show step by step which instance a request belongs to, and why',
     description: `Asks the agent to resolve an address exactly as it does for a guest, and prints each step it took: which networks,
-which ports, what agreed and what did not. Or finds a past request by the id that the guest and the log have. One that a worker of
-this host sent straight to compute is known to the proxy, which is asked when the agent does not know the id.`,
+which ports, what agreed and what did not. With --instance, or with --ip alone, looks through all scopes that this host serves and
+explains each guest that it finds. Or finds a past request by the id that the guest and the log have. One that a worker of this
+host sent straight to compute is known to the proxy, which is asked when the agent does not know the id.`,
     options: [
       { flags: '--router <id>', help: 'the router whose namespace the request came through' },
       { flags: '--network <id>', help: 'or the network' },
-      { flags: '--ip <address>', help: "the guest's address there" },
+      { flags: '--instance <id>', help: 'or an instance, with each of its addresses on this host' },
+      {
+        flags: '--ip <address>',
+        help: "the guest's address there, or alone: in every scope of this host",
+      },
       { flags: '--mac <address>', help: "the guest's MAC address, where known" },
       {
         flags: '--ingress-port <id>',
@@ -127,16 +53,20 @@ this host sent straight to compute is known to the proxy, which is asked when th
       { flags: '--json', help: 'print JSON' },
     ],
     examples: [
-      ['overlapd explain --router 5b2e… --ip 10.0.0.10', 'who is that?'],
+      [`${program} explain --router 5b2e… --ip 10.0.0.10`, 'who is that?'],
+      [`${program} explain --ip 10.0.0.10`, 'who has that address on this host?'],
+      [`${program} explain --instance 6c4d…`, 'what does that instance get?'],
       [
-        'overlapd explain --network 91c0… --ip fe80::1 --mac fa:16:3e:00:00:10',
+        `${program} explain --network 91c0… --ip fe80::1 --mac fa:16:3e:00:00:10`,
         'link-local needs the MAC',
       ],
-      ['overlapd explain --request 7f3a…', 'why did that one get a 404?'],
+      [`${program} explain --request 7f3a…`, 'why did that one get a 404?'],
     ],
     exitCodes,
     async run(call) {
-      const query = queryOf(call)
+      const subject = explainSubject(call)
+      if (subject.kind === 'search') return await explainedGuests(call, subject)
+      const { query } = subject
       return await explained(call, query, query.has('request') ? ['agent', 'proxy'] : ['agent'])
     },
   }
@@ -164,6 +94,55 @@ compute under a lease. The agent never saw these, and knows all others: overlapd
   }
 }
 
+/** Longer lists are for whoever narrows the search. */
+const mostExplained: Count = 50
+
+/** Explains each guest that a search finds, one under the other. */
+async function explainedGuests(
+  call: CommandCall,
+  { what, isWanted }: ExplainSubject & { readonly kind: 'search' },
+): Promise<number> {
+  const { terminal, options } = call
+  const search = await searchGuests(call, isWanted).catch(whyUnreachable)
+  if (typeof search === 'string') return couldNotAsk(call, search)
+  const { guests, scopes } = search
+  const answers: { readonly guest: FoundGuest; readonly answer: Answer }[] = []
+  for (const guest of guests.slice(0, mostExplained)) {
+    const answer = await ask(call, 'agent', queryOf(guest))
+    if (typeof answer === 'string') return couldNotAsk(call, answer)
+    answers.push({ guest, answer })
+  }
+  if (options.flag('json')) {
+    const explained = answers.map(({ guest, answer }) => ({ ...guest, explanation: answer.value }))
+    terminal.out(`${JSON.stringify({ scopes, found: guests.length, guests: explained })}\n`)
+  } else {
+    for (const { guest, answer } of answers) {
+      const { scope, address, macAddress } = guest
+      const heading = terminalText(`${scope} ${address} ${macAddress}`)
+      terminal.out(`${heading}\n${explanationText(answer.explanation)}\n`)
+    }
+    const more = guests.length - answers.length
+    const left = more > 0 ? `, ${more} of them not shown` : ''
+    terminal.out(`${guests.length} found for ${what} in ${scopes} scopes${left}.\n`)
+  }
+  const codes = answers.map(({ answer }) => exitCodeOf(answer.explanation))
+  return guests.length === 0 ? 1 : Math.max(...codes)
+}
+
+function queryOf({ scope, address, macAddress }: FoundGuest): URLSearchParams {
+  const [kind = '', id = ''] = scope.split('/')
+  return new URLSearchParams({
+    [kind]: id,
+    ip: address,
+    ...(macAddress !== '' && { mac: macAddress }),
+  })
+}
+
+function couldNotAsk(call: CommandCall, why: string): number {
+  call.terminal.error(`${why}\n${doctorHint}`)
+  return 2
+}
+
 /** Asks one daemon after the other until one knows; what the first one says is what counts when none does. */
 async function explained(
   call: CommandCall,
@@ -183,8 +162,12 @@ async function explained(
     }
     failure ??= answer
   }
-  call.terminal.error(`${failure ?? 'Nobody was asked'}\n`)
-  return 2
+  return couldNotAsk(call, failure ?? 'Nobody was asked')
+}
+
+interface Answer {
+  readonly value: unknown
+  readonly explanation: Explanation
 }
 
 /** @returns why there is no explanation, in words, when there is none */
@@ -192,7 +175,7 @@ async function ask(
   call: CommandCall,
   daemon: Daemon,
   query: URLSearchParams,
-): Promise<{ readonly value: unknown; readonly explanation: Explanation } | string> {
+): Promise<Answer | string> {
   try {
     const path = `/explain?${query.toString()}`
     const { value } = await askAdminJson(adminAddress(daemon, call), path, { timeLimit: 30_000 })
@@ -202,7 +185,11 @@ async function ask(
     const why = isSaid ? String(value['message']) : 'no explanation'
     return `The ${daemon} answered: ${terminalText(why)}`
   } catch (thrown) {
-    if (thrown instanceof AdminUnreachableError) return thrown.message
-    throw thrown
+    return whyUnreachable(thrown)
   }
+}
+
+function whyUnreachable(thrown: unknown): string {
+  if (thrown instanceof AdminUnreachableError) return thrown.message
+  throw thrown
 }

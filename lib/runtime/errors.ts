@@ -27,7 +27,7 @@ export class MetadataError extends Error {
   }
 }
 
-/** What a caught value says, with its chain of causes, for one line of a log. */
+/** What a caught value says, with its chain of causes, for one line of a log. A cause that the message has named already is not repeated. */
 export function causeText(thrown: unknown): string {
   if (!(thrown instanceof Error)) return String(thrown)
   const code = (thrown as NodeJS.ErrnoException).code
@@ -35,6 +35,6 @@ export function causeText(thrown: unknown): string {
     typeof code === 'string' && !thrown.message.includes(code)
       ? `${thrown.message} (${code})`
       : thrown.message
-  const cause = thrown.cause === undefined ? '' : `: ${causeText(thrown.cause)}`
-  return `${own}${cause}`
+  const cause = thrown.cause === undefined ? '' : causeText(thrown.cause)
+  return cause === '' || own === cause || own.endsWith(`: ${cause}`) ? own : `${own}: ${cause}`
 }

@@ -3,11 +3,26 @@ import type { Terminal } from '../../lib/cli/terminal.ts'
 /** Keeps what a command writes. */
 export class FakeTerminal implements Terminal {
   readonly environment: Readonly<Record<string, string | undefined>>
+  readonly columns: number | undefined
+  readonly #closing = new AbortController()
   #out = ''
   #error = ''
 
-  constructor(environment: Readonly<Record<string, string | undefined>> = {}) {
+  constructor(
+    environment: Readonly<Record<string, string | undefined>> = {},
+    columns?: number | undefined,
+  ) {
     this.environment = environment
+    this.columns = columns
+  }
+
+  get closed(): AbortSignal {
+    return this.#closing.signal
+  }
+
+  /** Whoever read standard output has gone. */
+  close(): void {
+    this.#closing.abort()
   }
 
   out(text: string): void {

@@ -9,6 +9,10 @@ import { reasonCodes } from '../../../lib/runtime/reason-codes.ts'
 import { FakeTerminal } from '../../support/fake-terminal.ts'
 import { scratchFolder } from '../../support/scratch-folder.ts'
 
+function instanceId(n: number): string {
+  return `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`
+}
+
 async function run(...argv: string[]) {
   const terminal = new FakeTerminal({ PATH: '/nowhere' })
   const exitCode = await runProgram(operatorProgram(), argv, terminal)
@@ -19,6 +23,8 @@ interface Daemon {
   readonly parts?: readonly PartReadiness[]
   readonly status?: unknown
   readonly explanations?: Readonly<Record<string, unknown>>
+  /** Of an audit of all scopes that it is sent. */
+  readonly answers?: readonly unknown[]
 }
 
 /** A daemon's admin socket as the contract has it. */
@@ -34,6 +40,11 @@ async function startDaemon(t: Test, daemon: Daemon): Promise<string> {
     return found === undefined
       ? context.json({ message: `nothing about ${search}` }, 404)
       : context.json(found as object)
+  })
+  app.post('/audit', async (context) => {
+    const { scopes } = await context.req.json<{ scopes: unknown[] }>()
+    const checked = { scopes: scopes.length }
+    return context.json({ checked, notes: [], findings: [], answers: daemon.answers })
   })
   const socket = `${scratchFolder(t)}/admin.sock`
   const serving = await serveApp({ app, listen: [{ socket, mode: 0o600 }] })
@@ -123,6 +134,10 @@ t.test('overlapd explain prints each step and the verdict, and what to do', asyn
     ].join('\n'),
     error: '',
   })
+  const through = ['--router', 'r-1', '--ip', '10.0.0.10', '--ingress-port', 'qr-4d2a7c11-9e']
+  t.match(await run('explain', '--agent', agent, ...through), {
+    error: /nothing about \?router=r-1&ingress_port=qr-4d2a7c11-9e&ip=10\.0\.0\.10\n/,
+  })
   const mac = ['--mac', 'fa:16:3e:00:00:01']
   const refused = await run(
     'explain',
@@ -147,7 +162,7 @@ t.test('overlapd explain prints each step and the verdict, and what to do', asyn
   t.match(await run('explain', ...both, '--request', 'q-2'), {
     exitCode: 2,
     out: '',
-    error: 'The agent answered: nothing about ?request=q-2\n',
+    error: 'The agent answered: nothing about ?request=q-2\nTry "overlapd doctor".\n',
   })
   t.match(await run('explain', ...both, '--request', 'q-3'), {
     exitCode: 0,
@@ -159,14 +174,66 @@ t.test('overlapd explain prints each step and the verdict, and what to do', asyn
   t.match(gone, { exitCode: 2, error: /^Cannot ask / })
 })
 
+t.test('overlapd explain finds an address in all scopes, and an instance', async (t) => {
+  const found = { steps: [], verdict: { kind: 'found', basis: 'address' } }
+  const none = { steps: [], verdict: { kind: 'none', reason: 'no_port' } }
+  const scopes = ['router/r-1', 'network/n-1']
+  const proxy = await startDaemon(t, {
+    status: { namespaces: scopes.map((scope) => ({ netns: scope, scope })) },
+  })
+  const answers = [
+    { scope: 'router/r-1', address: '10.0.0.10', macAddress: 'm-1', instanceId: instanceId(1) },
+    { scope: 'network/n-1', address: '10.0.0.10', macAddress: 'm-2', instanceId: instanceId(2) },
+    { scope: 'network/n-1', address: '10.0.0.11', macAddress: 'm-2', instanceId: instanceId(2) },
+  ]
+  const agent = await startDaemon(t, {
+    answers,
+    explanations: {
+      '?router=r-1&ip=10.0.0.10&mac=m-1': found,
+      '?network=n-1&ip=10.0.0.10&mac=m-2': none,
+      '?network=n-1&ip=10.0.0.11&mac=m-2': found,
+    },
+  })
+  const both = ['--agent', agent, '--proxy', proxy]
+  const byAddress = await run('explain', ...both, '--ip', '10.0.0.10')
+  t.equal(byAddress.exitCode, 1)
+  t.match(byAddress.out, /^router\/r-1 10\.0\.0\.10 m-1\n[^]*verdict: found\n/)
+  t.match(byAddress.out, /\nnetwork\/n-1 10\.0\.0\.10 m-2\n[^]*verdict: none\n/)
+  t.match(byAddress.out, /\n2 found for 10\.0\.0\.10 in 2 scopes\.\n$/)
+  const byInstance = await run('explain', ...both, '--instance', instanceId(2), '--json')
+  t.match(JSON.parse(byInstance.out), {
+    scopes: 2,
+    found: 2,
+    guests: [
+      { scope: 'network/n-1', address: '10.0.0.10', explanation: none },
+      { address: '10.0.0.11', explanation: found },
+    ],
+  })
+  t.strictSame(await run('explain', ...both, '--ip', '10.0.0.99'), {
+    exitCode: 1,
+    out: '0 found for 10.0.0.99 in 2 scopes.\n',
+    error: '',
+  })
+  const gone = `${scratchFolder(t)}/none`
+  t.match(await run('explain', '--agent', gone, '--proxy', gone, '--ip', '10.0.0.10'), {
+    exitCode: 2,
+    out: '',
+    error:
+      /^Cannot ask ".*none": the socket does not exist; is the daemon running\?\nTry "overlapd doctor"\.\n$/,
+  })
+})
+
 t.test('overlapd explain says how it wants to be asked', async (t) => {
   const wrong: [string[], RegExp][] = [
-    [[], /give exactly one of --router, --network and --request/],
+    [[], /give exactly one of --router, --network, --instance, --request, or --ip/],
     [['--router', 'a', '--network', 'b', '--ip', '10.0.0.1'], /exactly one/],
     [['--router', 'a'], /--router needs --ip/],
     [['--router', 'a', '--ip', '10.1'], /--ip "10.1" is no IP address/],
     [['--router', 'a', '--ip', '10.0.0.1', '--mac', 'x'], /--mac "x" is no MAC address/],
     [['--request', 'a', '--ip', '10.0.0.1'], /--request says it all/],
+    [['--instance', instanceId(1), '--mac', 'fa:16:3e:00:00:01'], /--instance says it all/],
+    [['--instance', 'a b'], /--instance "a b" is no id of an instance/],
+    [['--ip', '10.0.0.1', '--ingress-port', 'other'], /--ingress-port goes with --router/],
   ]
   for (const [argv, message] of wrong) {
     const { exitCode, error } = await run('explain', ...argv)

@@ -27,7 +27,7 @@ const program: ProgramSpec = {
     checkCommand('overlapd-proxy', definition, ({ workers }) =>
       workers > 8 ? 'libexample.so.1 is not installed' : undefined,
     ),
-    referenceCommand(definition),
+    referenceCommand('overlapd-proxy', definition),
     {
       name: 'add',
       summary: 'add numbers',
@@ -73,7 +73,7 @@ t.test('runProgram() ends with 2 and says what to do when called wrongly', async
     [['add', '--first', '70'], /^overlapd-proxy: --first must be a whole number from 1 to 9\n/],
     [['add', '--first', 'x'], /^overlapd-proxy: --first must be a whole number from 1 to 9\n/],
     [['add', 'a', 'b'], /^overlapd-proxy: too many arguments/],
-    [['add', 'misused'], /^overlapd-proxy: give a better name\nTry "overlapd-proxy --help"/],
+    [['add', 'misused'], /^overlapd-proxy: give a better name\nTry "overlapd-proxy add --help"/],
     [['check', '--set', 'workers=0'], /^overlapd-proxy: Cannot use the configuration: 1 problem\n/],
   ] as const
   for (const [argv, message] of wrong) {
@@ -88,7 +88,7 @@ t.test('runProgram() ends with 1 and the chain of causes when a command fails', 
   t.strictSame(await run('add', 'broken'), {
     exitCode: 1,
     out: '',
-    error: 'overlapd-proxy: Cannot add: no paper: empty\n',
+    error: 'overlapd-proxy: Cannot add: no paper: empty\nTry "overlapd doctor".\n',
   })
 })
 
@@ -97,7 +97,7 @@ t.test('runProgram() prints help with examples and exit codes, and the version',
   t.equal(whole.exitCode, 0)
   t.match(whole.out, /Examples:\n {2}overlapd-proxy check {2}look first\n/)
   t.match(whole.out, /Exit codes:\n {2}0 {2}done\n/)
-  t.notMatch(whole.out, /reference/)
+  t.match(whole.out, /^ {2}reference /m)
   const one = await run('add', '--help')
   t.match(one.out, /Exit codes:\n {2}7 {2}seven was asked for\n/)
   const version = await run('--version')

@@ -122,6 +122,7 @@ t.test('fileMode() takes octal text in quotes, since YAML would read another num
   t.equal(fromFile(t, entry, '"0980"'), refused)
   t.equal(entry.show(0o660), '0660')
   t.equal(entry.show(0o7), '0007')
+  t.equal(entry.plain?.(0o660), '0660')
 })
 
 t.test('an option without a default must be given', async (t) => {

@@ -11,4 +11,6 @@ t.test('closest() finds the word that was meant', async (t) => {
   t.equal(closest('password', known), undefined)
   t.equal(closest('x'.repeat(10_000), known), undefined)
   t.equal(closest('socket', []), undefined)
+  t.equal(closest('foo', ['log', 'admin']), undefined)
+  t.equal(closest('lok', ['log', 'admin']), 'log')
 })

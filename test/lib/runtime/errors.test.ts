@@ -27,6 +27,8 @@ t.test('causeText() tells the whole chain once', async (t) => {
   t.equal(causeText(new Error('a', { cause: new Error('b', { cause: 'c' }) })), 'a: b: c')
   t.equal(causeText(system), 'connect refused (ECONNREFUSED)')
   t.equal(causeText(named), 'connect ECONNREFUSED /run/x')
+  t.equal(causeText(new Error('a: b', { cause: new Error('b') })), 'a: b')
+  t.equal(causeText(new Error('ab', { cause: new Error('b') })), 'ab: b')
   t.equal(causeText('text'), 'text')
   t.equal(causeText(undefined), 'undefined')
 })
