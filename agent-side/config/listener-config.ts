@@ -22,6 +22,7 @@ const socketMode = leafOption<SocketMode>(
     expected: 'an octal file mode in quotes such as "0660", or one of deduce, user, group, all',
     parse: ({ value }) => socketWords.find((one) => one === value) ?? parseFileMode(value),
     show: (mode) => (typeof mode === 'number' ? fileModeText(mode) : mode),
+    plain: (mode) => (typeof mode === 'number' ? fileModeText(mode) : mode),
   },
   {
     help: 'Who may connect, which is who may say where a request came from: permission bits, or a word as in metadata_proxy_socket_mode.',

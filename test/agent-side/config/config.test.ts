@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import { agentConfig, type AgentConfig } from '../../../agent-side/config/config.ts'
 import { ConfigError } from '../../../lib/config/config-error.ts'
 import { loadConfig } from '../../../lib/config/load.ts'
+import { configReport, configReportData } from '../../../lib/config/report.ts'
 import { scratchFolder } from '../../support/scratch-folder.ts'
 
 function load(t: Test, document: Record<string, unknown>) {
@@ -13,7 +14,7 @@ function load(t: Test, document: Record<string, unknown>) {
   writeFileSync(file, JSON.stringify(document))
   const { table, environmentPrefix } = agentConfig
   const check = (config: AgentConfig) => agentConfig.check?.(config) ?? []
-  return loadConfig(table, { file, environment: {}, environmentPrefix, check }).config
+  return loadConfig(table, { file, environment: {}, environmentPrefix, check })
 }
 
 function problemsOf(t: Test, document: Record<string, unknown>): string {
@@ -32,11 +33,19 @@ const good = {
 }
 
 t.test('the smallest configuration has one listener and one upstream', async (t) => {
-  const config = load(t, good)
+  const config = load(t, good).config
   t.match(config.listeners, [{ kind: 'overlapd', socket: '/run/overlapd/agent.sock', mode: 0o660 }])
   t.strictSame(config.compute.upstreams, ['http://127.0.0.1:8775'])
   t.equal(config.compute.shared_secret?.reveal(), 's3cr3t')
   t.equal(config.source_mac, 'prefer')
+})
+
+t.test('reports write file modes as operators do, in octal', async (t) => {
+  const loaded = load(t, good)
+  const report = JSON.stringify(configReportData(loaded).options)
+  t.match(report, /"path":"admin.mode","value":"0600"/)
+  t.match(report, /"path":"listeners","value":\[{[^}]*"mode":"0660"/)
+  t.notMatch(report + configReport(loaded), /"mode":\d/)
 })
 
 t.test('unsafe or impossible combinations do not start', async (t) => {
