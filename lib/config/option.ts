@@ -20,7 +20,7 @@ interface Leaf<Value> {
   parse(given: Given): Value | undefined
   show(value: Value): string
   /** @see Entry.plain */
-  plain?(value: unknown): unknown
+  plain?(value: Value): unknown
   /** @see Entry.nearest */
   nearest?(value: unknown): string | number | undefined
 }
@@ -53,7 +53,7 @@ export function leafOption<Value>(
       return outcome
     },
     show: (value) => leaf.show(value as Value),
-    ...(leaf.plain !== undefined && { plain: leaf.plain }),
+    ...(leaf.plain !== undefined && { plain: (value) => leaf.plain?.(value as Value) }),
     ...(leaf.nearest !== undefined && { nearest: (value) => leaf.nearest?.(value) }),
   }
   return entry
@@ -276,7 +276,7 @@ export function fileMode(
         return mode !== undefined && isForFew && (mode & 0o007) !== 0 ? undefined : mode
       },
       show: fileModeText,
-      plain: (value) => fileModeText(value as number),
+      plain: fileModeText,
     },
     details,
   )

@@ -8,10 +8,7 @@ export class FakeTerminal implements Terminal {
   #out = ''
   #error = ''
 
-  constructor(
-    environment: Readonly<Record<string, string | undefined>> = {},
-    columns?: number | undefined,
-  ) {
+  constructor(environment: Readonly<Record<string, string | undefined>> = {}, columns?: number) {
     this.environment = environment
     this.columns = columns
   }
