@@ -137,7 +137,7 @@ export function inspectHead(
     refusal: judge(),
     hasBody: encodings > 0 || length > 0 || isLengthBroken,
     target,
-    isLast: asksUpgrade || wire.isBare,
+    isLast: asksUpgrade || wire.isBare || (isHttp10 && !asksToPersist(request)),
   }
 
   function judge(): ReasonCode | undefined {
@@ -162,6 +162,12 @@ export function inspectHead(
     const framesBody = lengths > 0 || encodings > 0 || asksUpgrade || wire.isFollowed
     return (method === 'GET' || method === 'HEAD') && !framesBody
   }
+}
+
+/** For HTTP/1.0 only Connection counts (RFC 9112 §9.3). Node's parser takes Proxy-Connection for it. */
+function asksToPersist({ headers }: IncomingMessage): boolean {
+  const options = headers.connection?.split(',') ?? []
+  return options.some((option) => option.trim().toLowerCase() === 'keep-alive')
 }
 
 /** Takes our own name off a target in absolute form; all others stay as they are, and are refused. */
