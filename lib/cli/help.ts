@@ -14,7 +14,7 @@ const belowIndent = '      '
 export const usualWidth: Count = 80
 
 /** The exit codes that a command has unless it lists its own. */
-const usualExitCodes: readonly ExitCode[] = [
+export const usualExitCodes: readonly ExitCode[] = [
   [0, 'done'],
   [1, 'failed; standard error says why'],
   [2, 'called wrongly, or the configuration cannot be used'],

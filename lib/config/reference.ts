@@ -38,20 +38,39 @@ function cell(text: string): string {
   return text.replaceAll('|', '\\|').replaceAll('\n', ' ')
 }
 
-function defaultText(entry: Entry<unknown>): string {
-  if (entry.default !== undefined) return `\`${yamlScalar(entry.default)}\``
-  return entry.required ? '**must be given**' : '–'
+/** What is said of one option. */
+export interface OptionText {
+  /** `limits.body_bytes` */
+  readonly key: string
+  readonly form: string
+  /** The default as YAML; absent where there is none. */
+  readonly fallback: string | undefined
+  readonly isRequired: boolean
+  /** The variable, where one value can be given by one. */
+  readonly variable: string | undefined
+  readonly help: string
+}
+
+/** Every option of a table, in its order. */
+export function optionTexts(table: Table, environmentPrefix: string): readonly OptionText[] {
+  return rowsOf(table, environmentPrefix, [], '', false).map(({ path, entry, environment }) => ({
+    key: path,
+    form: entry.unit === undefined ? entry.expected : `${entry.expected} (${entry.unit})`,
+    fallback: entry.default === undefined ? undefined : yamlScalar(entry.default),
+    isRequired: entry.required,
+    variable: environment,
+    help: entry.help,
+  }))
 }
 
 /** A Markdown table of every option: key, form, default, variable and help. */
 export function referenceMarkdown(table: Table, environmentPrefix: string): string {
-  const rows = rowsOf(table, environmentPrefix, [], '', false).map(
-    ({ path, entry, environment }) => {
-      const form = entry.unit === undefined ? entry.expected : `${entry.expected} (${entry.unit})`
-      const variable = environment === undefined ? '' : `\`${environment}\``
-      return `| \`${path}\` | ${cell(form)} | ${cell(defaultText(entry))} | ${variable} | ${cell(entry.help)} |`
-    },
-  )
+  const rows = optionTexts(table, environmentPrefix).map((option) => {
+    const given = option.isRequired ? '**must be given**' : '–'
+    const fallback = option.fallback === undefined ? given : `\`${option.fallback}\``
+    const variable = option.variable === undefined ? '' : `\`${option.variable}\``
+    return `| \`${option.key}\` | ${cell(option.form)} | ${cell(fallback)} | ${variable} | ${cell(option.help)} |`
+  })
   return [
     '| key | form | default | variable | what for |',
     '| --- | --- | --- | --- | --- |',
