@@ -26,16 +26,12 @@ function optionsOf({ options = [] }: CommandSpec): readonly Option[] {
   return [...options.map(optionOf), help]
 }
 
-function shownCommands({ commands }: ProgramSpec): readonly CommandSpec[] {
-  return commands.filter(({ isHidden }) => isHidden !== true)
-}
-
 const functionOf = (program: ProgramSpec): string => `_${program.name.replaceAll('-', '_')}`
 const quoted = (text: string): string => `'${text.replaceAll("'", String.raw`'\''`)}'`
 
 /** For `/usr/share/bash-completion/completions`. */
 export function bashCompletion(program: ProgramSpec): string {
-  const commands = shownCommands(program)
+  const { commands } = program
   const all = commands.flatMap(optionsOf)
   const wordsOf = (options: readonly Option[]): string =>
     options.flatMap(({ words }) => words).join(' ')
@@ -72,7 +68,7 @@ complete -F ${functionOf(program)} ${program.name}
 
 /** For `/usr/share/zsh/vendor-completions`. */
 export function zshCompletion(program: ProgramSpec): string {
-  const commands = shownCommands(program)
+  const { commands } = program
   const described = (text: string): string => text.replaceAll(/[[\]:\\]/g, String.raw`\$&`)
   const specOf = ({ words, takesValue, takesFile, help: text }: Option): readonly string[] =>
     words.map((word) => {
@@ -101,7 +97,7 @@ esac
 
 /** For `/usr/share/fish/vendor_completions.d`. */
 export function fishCompletion(program: ProgramSpec): string {
-  const commands = shownCommands(program)
+  const { commands } = program
   const names = commands.map(({ name }) => name).join(' ')
   const escaped = (text: string): string => `'${text.replaceAll(/[\\']/g, String.raw`\$&`)}'`
   const lineOf = (

@@ -47,8 +47,7 @@ export function programPage(
   }: { readonly section: number; readonly summary: string; readonly seeAlso: string },
   edition: RoffEdition,
 ): string {
-  const shown = program.commands.filter(({ isHidden }) => isHidden !== true)
-  const main = shown.find(({ isDefault }) => isDefault === true)
+  const main = program.commands.find(({ isDefault }) => isDefault === true)
   const codes = program.exitCodes ?? usualExitCodes
   return [
     roffHead(program.name, section, summary, edition),
@@ -57,7 +56,7 @@ export function programPage(
     `.B ${roffArgument(program.name)}\n.I COMMAND\n.RI [ OPTION ]...\n`,
     `.SH DESCRIPTION\n${roffText(flat(program.description))}\n`,
     '.SH COMMANDS\n',
-    ...shown.map((spec) => commandText(program.name, spec)),
+    ...program.commands.map((spec) => commandText(program.name, spec)),
     '.SH EXIT STATUS\nUnless a command says otherwise:\n',
     ...codes.map(([code, meaning]) => roffItem(String(code), meaning)),
     ...((program.examples ?? []).length > 0 ? ['.SH EXAMPLES\n'] : []),
