@@ -15,7 +15,7 @@ import { Lifecycle, stopSignal } from '../lib/runtime/lifecycle.ts'
 import { createLogger } from '../lib/runtime/log.ts'
 import { listCommand } from './admin/list-command.ts'
 import { adoptCommand } from './adopt/adopt-command.ts'
-import { agentPlaces, agentPlaceText } from './config/agent-places.ts'
+import { agentPlaceText } from './config/agent-places.ts'
 import { composeProxy } from './compose.ts'
 import { proxyConfig, type ProxyConfig } from './config/config.ts'
 import { openRestartState } from './takeover/restart-state.ts'
@@ -112,13 +112,13 @@ async function serve(call: CommandCall): Promise<number> {
   const proxy = composeProxy({ config, clock: systemClock, logger, window, nftables, restart })
   process.on('SIGHUP', () => {
     proxy.reload()
-    const hasCertificates = agentPlaces(config).some(({ kind }) => kind === 'tls')
+    const hasCertificates = config.agents.some(({ kind }) => kind === 'tls')
     const what = hasCertificates ? 'Certificates were read again' : 'There is nothing to read again'
     logger.info({}, `${what}: other settings need a restart`)
   })
   await lifecycle.start(proxy.parts)
   const notify = serviceNotifier(call.terminal.environment, logger)
-  const agents = agentPlaces(config).map(agentPlaceText)
+  const agents = config.agents.map(agentPlaceText)
   logger.info({ netnsDir: config.netns_dir, agents }, 'Proxy started')
   notify(`READY=1\nMAINPID=${process.pid}`)
   const reason = await Promise.race([stopped, leaving])

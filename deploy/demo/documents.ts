@@ -106,7 +106,7 @@ export interface ProxyDocumentOptions {
 export function proxyDocument(places: DemoPlaces, options: ProxyDocumentOptions): unknown {
   return {
     netns_dir: places.netnsFolder,
-    agent: { socket: places.agentSocket },
+    agents: [places.agentSocket],
     admin: { socket: places.proxyAdminSocket },
     // Whatever else runs on this machine keeps the usual places.
     control: { socket: `${places.folder}/proxy-control.sock` },

@@ -1,6 +1,6 @@
 import type { ConfigProblem, Origin } from './entry.ts'
 
-/** `proxy.yaml:12`, `OVERLAPD_PROXY_AGENT_SOCKET`, `--set agent.socket=…` or `default`. */
+/** `proxy.yaml:12`, `OVERLAPD_PROXY_ADMIN_SOCKET`, `--set admin.socket=…` or `default`. */
 export function originText(origin: Origin): string {
   if (origin.kind === 'default') return 'default'
   if (origin.kind === 'environment') return origin.name
@@ -8,7 +8,7 @@ export function originText(origin: Origin): string {
   return origin.line === undefined ? origin.file : `${origin.file}:${origin.line}`
 }
 
-/** One problem on one line: `agent.socket: 5 is not a path (proxy.yaml:12)`. */
+/** One problem on one line: `admin.socket: 5 is not a path (proxy.yaml:12)`. */
 export function problemText(problem: ConfigProblem): string {
   const subject = problem.path === '' ? '' : `${problem.path}: `
   const where = problem.origin === undefined ? '' : ` (${originText(problem.origin)})`

@@ -36,9 +36,9 @@ export interface LoadOptions<T extends Table> {
   readonly defaultFile?: string | undefined
   /** Usually `process.env`, which nothing else may read. */
   readonly environment: Readonly<Record<string, string | undefined>>
-  /** `OVERLAPD_PROXY`: the key `agent.socket` is then `OVERLAPD_PROXY_AGENT_SOCKET`, and `OVERLAPD_PROXY_CONFIG` names the file. */
+  /** `OVERLAPD_PROXY`: the key `admin.socket` is then `OVERLAPD_PROXY_ADMIN_SOCKET`, and `OVERLAPD_PROXY_CONFIG` names the file. */
   readonly environmentPrefix: string
-  /** What `--set` gave: `agent.socket=/run/x.sock`. */
+  /** What `--set` gave: `admin.socket=/run/x.sock`. */
   readonly set?: readonly string[] | undefined
   /** What no single option can know, asked once everything else is right. */
   check?(config: ConfigOf<T>): readonly ConfigProblem[]

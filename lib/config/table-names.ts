@@ -14,7 +14,7 @@ export function tableNames(table: Table, above: Keys = []): readonly TableName[]
   ])
 }
 
-/** The variable for a key: `OVERLAPD_PROXY` and `agent.socket` make `OVERLAPD_PROXY_AGENT_SOCKET`. */
+/** The variable for a key: `OVERLAPD_PROXY` and `admin.socket` make `OVERLAPD_PROXY_ADMIN_SOCKET`. */
 export function environmentName(prefix: string, keys: Keys): string {
   return [prefix, ...keys].join('_').toUpperCase()
 }

@@ -19,7 +19,7 @@ import type { OvnProvision } from '../ovn-provision/ovn-provision.ts'
 import type { Announcer } from '../served-scopes/announcer.ts'
 
 export interface ProxyAdminOptions {
-  readonly config: Pick<ProxyConfig, 'admin' | 'agent' | 'agents'>
+  readonly config: Pick<ProxyConfig, 'admin' | 'agents'>
   readonly agentAddresses: Pick<AgentAddresses, 'certificate'>
   readonly listeners: Listeners
   readonly interception: Interception

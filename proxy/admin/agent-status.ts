@@ -1,6 +1,6 @@
 /** How do the workers find the agents? */
 import type { Count } from '../../lib/runtime/clock.ts'
-import { agentPlaces, agentPlaceText } from '../config/agent-places.ts'
+import { agentPlaceText } from '../config/agent-places.ts'
 import type { ProxyConfig } from '../config/config.ts'
 import type { WorkerStatus } from '../supervisor/worker-pool.ts'
 
@@ -18,10 +18,10 @@ export interface AgentStatus {
 
 /** The agents in order of preference. */
 export function agentStatuses(
-  config: Pick<ProxyConfig, 'agent' | 'agents'>,
+  config: Pick<ProxyConfig, 'agents'>,
   workers: readonly WorkerStatus[],
 ): readonly AgentStatus[] {
-  return agentPlaces(config).map((place) => agentStatus(agentPlaceText(place), workers))
+  return config.agents.map((place) => agentStatus(agentPlaceText(place), workers))
 }
 
 function agentStatus(agent: string, workers: readonly WorkerStatus[]): AgentStatus {

@@ -45,8 +45,8 @@ export const agentsOption = list(
     { help: 'One agent.' },
   ),
   {
-    help: 'Agents instead of the one at agent.socket, the preferred one first: paths of UNIX sockets, or https://HOST:PORT with agent.tls. The next is asked when one cannot be reached.',
-    default: [],
+    help: "Agents, the preferred one first: paths of UNIX sockets of overlapd-agent or of Neutron's own metadata agent, or https://HOST:PORT with agent.tls. Workers send a request to the next one when an agent cannot be reached.",
+    default: [defaultSockets.agent],
     max: 16,
   },
 )
@@ -63,18 +63,12 @@ export const agentTls = section({
   ),
 })
 
-/** The part of the configuration that is about where agents are. */
+/** The part of the configuration that is about where agents are; `agents` are in order of preference. */
 export interface AgentPlacesConfig {
   readonly agents: readonly AgentPlace[]
   readonly agent: {
-    readonly socket: string
     readonly tls: ValueOf<typeof agentTls> | undefined
   }
-}
-
-/** The agents in order of preference. */
-export function agentPlaces({ agents, agent }: AgentPlacesConfig): readonly AgentPlace[] {
-  return agents.length > 0 ? agents : [{ kind: 'unix', socket: agent.socket }]
 }
 
 /** The option `served_scopes.sockets`. */
@@ -88,12 +82,11 @@ export const scopesSockets = optional(
 /** Where the agents of this host receive what it serves. Those of other hosts know by certificates. */
 export function scopesSocketsOf({
   agents,
-  agent,
   served_scopes: { sockets },
-}: AgentPlacesConfig & {
+}: Pick<AgentPlacesConfig, 'agents'> & {
   readonly served_scopes: { readonly sockets: readonly string[] | undefined }
 }): readonly string[] {
-  const local = agentPlaces({ agents, agent }).filter((place) => place.kind === 'unix')
+  const local = agents.filter((place) => place.kind === 'unix')
   return sockets ?? local.map(({ socket }) => scopesSocketBeside(socket))
 }
 
@@ -107,9 +100,7 @@ export function agentPlaceProblems(config: AgentPlacesConfig): readonly ConfigPr
   if (repeated !== undefined) {
     problems.push({ path: 'agents', message: `"${repeated}" is named more than once` })
   }
-  if (agents.length > 0 && agent.socket !== defaultSockets.agent) {
-    problems.push({ path: 'agent.socket', message: 'and agents cannot both be given' })
-  }
+  if (agents.length === 0) problems.push({ path: 'agents', message: 'names no agent' })
   if (isRemote !== (agent.tls !== undefined)) {
     const message = isRemote
       ? 'must be given: agents of other hosts want a certificate'

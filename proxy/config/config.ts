@@ -77,10 +77,6 @@ const table = {
   }),
   agents: agentsOption,
   agent: section({
-    socket: path({
-      help: "UNIX socket of overlapd-agent, or of Neutron's own metadata agent.",
-      default: defaultSockets.agent,
-    }),
     tls: optional(agentTls),
     connections: integer({
       help: 'Connections to each agent that each worker holds at most.',

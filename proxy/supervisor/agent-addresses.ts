@@ -8,7 +8,7 @@ import {
 } from '../../lib/files/tls-material.ts'
 import { WatchedFiles } from '../../lib/files/watched-files.ts'
 import { mutualTlsFiles } from '../../lib/config/shared-options.ts'
-import { agentPlaces, type AgentPlacesConfig } from '../config/agent-places.ts'
+import type { AgentPlacesConfig } from '../config/agent-places.ts'
 import type { AgentAddress } from '../worker/shared/protocol.ts'
 
 export interface AgentAddressesOptions {
@@ -70,7 +70,7 @@ export class AgentAddresses {
   #with(material: TlsMaterial | undefined): readonly AgentAddress[] {
     const { config } = this.#options
     const serverName = config.agent.tls?.server_name
-    return agentPlaces(config).map((place) => {
+    return config.agents.map((place) => {
       if (place.kind === 'unix') return place
       // The check of the configuration refuses it; nothing here may depend on that having run.
       if (material === undefined) throw new TypeError('An agent of another host without TLS')

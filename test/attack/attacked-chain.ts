@@ -116,7 +116,7 @@ export class AttackedChain {
     t.teardown(() => agent.stop('SIGKILL'))
     const proxy = await startProxy(
       t,
-      `agent.socket=${sockets.agent}`,
+      `agents=${JSON.stringify([sockets.agent])}`,
       'workers.user=nobody',
       `workers.count=${workers}`,
       'limits.timeout_drain=1s',

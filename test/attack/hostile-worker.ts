@@ -55,7 +55,7 @@ async function sendSome({ random, report }: AttackContext): Promise<void> {
 
 const known = new Set(new WorkerMetrics().toJson().map(({ name }) => name))
 const sum = new WorkerMetricsSum()
-const config = { agent: { socket: '/a' }, agents: [] } as never
+const config = { agents: [{ kind: 'unix', socket: '/a' }] } as never
 
 /** What the supervisor does with a message. */
 function use(value: unknown, onRead: () => void): void {

@@ -43,7 +43,7 @@ function proxyIn(folder: string): Daemon {
     program: 'proxy/main.js',
     settings: [
       `netns_dir=${folder}`,
-      `agent.socket=${join(folder, 'agent.sock')}`,
+      `agents=${JSON.stringify([join(folder, 'agent.sock')])}`,
       `admin.socket=${adminSocket}`,
       'log.level=debug',
       'workers.count=1',

@@ -252,7 +252,7 @@ export async function startProxy(
   chmodSync(folder, 0o755)
   const document = {
     netns_dir: networks.folder,
-    agent: { socket: agentSocket },
+    agents: [agentSocket],
     admin: { socket: join(folder, 'admin.sock') },
     ...sections,
   }

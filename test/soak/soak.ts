@@ -119,7 +119,7 @@ export class Soak {
       },
     }
     const set = [
-      `agent.socket=${sockets.agent}`,
+      `agents=${JSON.stringify([sockets.agent])}`,
       // As long as an agent may need to come back on a busy machine.
       'agent.timeout_connect=30s',
       'restart.serve_after_crash=60s',

@@ -116,7 +116,7 @@ function spawnProxy(
   const adminSocket = join(folder, 'admin.sock')
   const options = [
     `netns_dir=${netnsFolder}`,
-    `agent.socket=${join(folder, 'agent.sock')}`,
+    `agents=${JSON.stringify([join(folder, 'agent.sock')])}`,
     `admin.socket=${adminSocket}`,
     `control.socket=${join(folder, 'control.sock')}`,
     ...(testsDirectForwarding()

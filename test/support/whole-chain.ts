@@ -69,7 +69,7 @@ export class WholeChain {
     })
     const proxy = await startProxy(
       t,
-      `agent.socket=${places.agentSocket}`,
+      `agents=${JSON.stringify([places.agentSocket])}`,
       'limits.timeout_drain=1s',
       ...(places.direct ? ['leases.enabled=true', `leases.socket=${places.leaseSocket}`] : []),
       ...(options.proxy ?? []),

@@ -54,7 +54,7 @@ export const crossTenant: AttackClass = {
     const sockets = agentSocketsIn(folder)
     const proxy = await startProxy(
       t,
-      `agent.socket=${sockets.agent}`,
+      `agents=${JSON.stringify([sockets.agent])}`,
       'limits.timeout_drain=1s',
       ...(context.forwarding === 'direct' ? [`leases.socket=${sockets.lease}`] : []),
     )

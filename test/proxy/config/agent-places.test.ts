@@ -55,13 +55,14 @@ t.test('agents: what does not fit together is refused', { skip: withoutOpenssl()
   const { certificateFile, keyFile } = authority.issue({ commonName: 'host-a' })
   const tls = { ca_file: authority.caFile, certificate_file: certificateFile, key_file: keyFile }
   const remote = 'https://192.0.2.1:9699'
-  t.strictSame(configOf(folder, {}).agents, [])
+  t.strictSame(configOf(folder, {}).agents, [{ kind: 'unix', socket: '/run/overlapd/agent.sock' }])
   t.ok(configOf(folder, { agents: ['/run/a.sock', remote], agent: { tls } }))
   for (const [document, complaint] of [
     [{ agents: [remote] }, /agent\.tls: must be given/],
     [{ agents: ['/run/a.sock'], agent: { tls } }, /agent\.tls: is given/],
     [{ agents: [remote, remote], agent: { tls } }, /more than once/],
-    [{ agents: ['/run/a.sock'], agent: { socket: '/run/b.sock' } }, /cannot both be given/],
+    [{ agents: [] }, /names no agent/],
+    [{ agent: { socket: '/run/b.sock' } }, /agent\.socket: unknown key/],
     [{ agents: [remote], agent: { tls: { ...tls, key_file: '/nowhere' } } }, /Cannot read/],
     [{ agents: [remote], agent: { tls: { ...tls, server_name: '*.x' } } }, /is not a DNS name/],
   ] as const) {

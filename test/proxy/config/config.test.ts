@@ -15,7 +15,7 @@ t.test('proxyConfig has a default for everything', async (t) => {
   t.match(load(), {
     netns_dir: '/run/netns',
     kinds: ['router', 'network', 'ovn'],
-    agent: { socket: '/run/overlapd/agent.sock' },
+    agents: [{ kind: 'unix', socket: '/run/overlapd/agent.sock' }],
     intercept: { enabled: true, tcp_port: 9697, keep_on_exit: false },
   })
 })
