@@ -56,7 +56,7 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
     computeParts,
     observer: metrics,
   })
-  const { app, turns, decisions } = composeRequests(config, around, {
+  const { handler, turns, decisions } = composeRequests(config, around, {
     resolver,
     compute,
     waiting,
@@ -66,7 +66,7 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
     isReady: () => directory.readiness().ready,
     observer: metrics,
   })
-  const listeners = composeListeners(config, app, fencing, around, metrics)
+  const listeners = composeListeners(config, handler, fencing, around, metrics)
   const { admin, status } = composeAdmin(config, around, {
     ...computeParts,
     directory,

@@ -14,8 +14,8 @@ export const html = 'text/html; charset=UTF-8'
 export const json = 'application/json'
 
 /** A request that is refused, in Nova's words. */
-export class Refusal extends Error {
-  override readonly name = 'Refusal'
+export class NovaRefusal extends Error {
+  override readonly name = 'NovaRefusal'
   readonly status: number
 
   constructor(status: number, explanation: string) {
@@ -33,8 +33,8 @@ const titles: Readonly<Record<number, string>> = {
 }
 
 /** The answer for every name that does not exist. */
-export function notFound(): Refusal {
-  return new Refusal(404, 'The resource could not be found.')
+export function notFound(): NovaRefusal {
+  return new NovaRefusal(404, 'The resource could not be found.')
 }
 
 /** The weight that an `Accept` gives a media type: that of the most specific range which takes it in. */
@@ -62,7 +62,7 @@ function formOf(accept: string | undefined): 'html' | 'json' | 'plain' {
  * An error as WebOb renders it, down to its spaces: guests behind an agent that asks with any `Accept` see the page.
  * The JSON form carries the page's line breaks inside its message, as the real one does.
  */
-export function refusalAnswer(refusal: Refusal, accept: string | undefined): Answer {
+export function refusalAnswer(refusal: NovaRefusal, accept: string | undefined): Answer {
   const { status, message } = refusal
   const title = titles[status] ?? 'Error'
   const line = `${status} ${title}`

@@ -3,7 +3,7 @@ import type { InstanceId } from '../../lib/identity/ids.ts'
 import type { Secret } from '../../lib/runtime/secret.ts'
 import { verifyInstanceId } from '../../lib/wire/signature.ts'
 import { wireHeaders } from '../../lib/wire/wire-headers.ts'
-import { notFound, Refusal } from './answer.ts'
+import { notFound, NovaRefusal } from './answer.ts'
 
 /** WSGI joins what is repeated; joined values never carry a right signature. */
 function headerOf(headers: IncomingHttpHeaders, name: string): string | undefined {
@@ -14,7 +14,7 @@ function headerOf(headers: IncomingHttpHeaders, name: string): string | undefine
 /**
  * The instance a request is for, with Nova's checks in Nova's order.
  * @param find what is known of an instance, or `undefined`
- * @throws {Refusal} 400 for the first missing header, 403 for a wrong signature, 404 for an unknown instance or another project
+ * @throws {NovaRefusal} 400 for the first missing header, 403 for a wrong signature, 404 for an unknown instance or another project
  * @see nova/api/metadata/handler.py _handle_instance_id_request
  */
 export function identify<Known extends { readonly projectId: string }>(
@@ -29,7 +29,7 @@ export function identify<Known extends { readonly projectId: string }>(
   if (signature === undefined) throw missing('X-Instance-ID-Signature')
   if (projectId === undefined) throw missing('X-Tenant-ID')
   if (!verifyInstanceId(secret, instanceId, signature)) {
-    throw new Refusal(403, 'Invalid proxy request signature.')
+    throw new NovaRefusal(403, 'Invalid proxy request signature.')
   }
   // The signature is right, so whoever holds the secret chose the text.
   const known = find(instanceId as InstanceId)
@@ -37,6 +37,6 @@ export function identify<Known extends { readonly projectId: string }>(
   return known
 }
 
-function missing(name: string): Refusal {
-  return new Refusal(400, `${name} header is missing from request.`)
+function missing(name: string): NovaRefusal {
+  return new NovaRefusal(400, `${name} header is missing from request.`)
 }

@@ -24,7 +24,7 @@ function contentLength(headers: IncomingHttpHeaders): number | undefined {
 
 /**
  * Answers one request as Nova's handler does: `/` for anybody, then who, then what. The method counts for `password` only.
- * @throws {Refusal}
+ * @throws {NovaRefusal}
  * @see nova/api/metadata/handler.py MetadataRequestHandler
  */
 export async function handleMetadata(

@@ -9,7 +9,7 @@ import { wireHeaders } from '../../lib/wire/wire-headers.ts'
 import { StaticFileError } from '../ports/static/problems.ts'
 import type { StaticTopology } from '../ports/static/topology.ts'
 import { WatchedTopology } from '../ports/static/watched-topology.ts'
-import { plainText, Refusal, refusalAnswer, type Answer } from './answer.ts'
+import { plainText, NovaRefusal, refusalAnswer, type Answer } from './answer.ts'
 import { Faults } from './faults.ts'
 import { InstanceStore } from './instance-store.ts'
 import { handleMetadata } from './metadata-handler.ts'
@@ -191,7 +191,7 @@ class DevComputeServer implements DevCompute {
     try {
       return await handleMetadata(asked, this.#instances, this.#secret())
     } catch (cause) {
-      if (!(cause instanceof Refusal)) throw cause
+      if (!(cause instanceof NovaRefusal)) throw cause
       // The CORS filter before Nova takes every OPTIONS that the application refuses for a preflight.
       if (method === 'OPTIONS') return { status: 200, body: '' }
       return refusalAnswer(cause, headers.accept)

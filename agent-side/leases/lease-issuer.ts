@@ -59,7 +59,7 @@ export interface LeaseHolder {
   close(): void
 }
 
-interface Lease {
+interface IssuedLease {
   readonly id: number
   readonly scope: ScopeText
   readonly holder: Holder
@@ -72,7 +72,7 @@ interface Lease {
 
 interface Holder {
   readonly tell: (news: LeaseNews) => void
-  readonly leases: Set<Lease>
+  readonly leases: Set<IssuedLease>
 }
 
 /**
@@ -85,8 +85,8 @@ interface Holder {
 export class LeaseIssuer {
   readonly #options: LeaseIssuerOptions
   readonly #holders = new Set<Holder>()
-  readonly #leases = new Map<number, Lease>()
-  readonly #index = new Map<string, Set<Lease>>()
+  readonly #leases = new Map<number, IssuedLease>()
+  readonly #index = new Map<string, Set<IssuedLease>>()
   readonly #unsubscribe: readonly (() => void)[]
   #lastId = 0
   #beat: Cancel | undefined
@@ -189,7 +189,7 @@ export class LeaseIssuer {
     this.#revoke([...this.#leases.values()].filter(({ scope }) => fence?.admits(scope) === false))
   }
 
-  #revoke(leases: readonly Lease[]): void {
+  #revoke(leases: readonly IssuedLease[]): void {
     const byHolder = new Map<Holder, number[]>()
     for (const lease of leases) {
       this.#forget(lease)
@@ -204,11 +204,11 @@ export class LeaseIssuer {
     }
   }
 
-  #at(place: string): readonly Lease[] {
+  #at(place: string): readonly IssuedLease[] {
     return [...(this.#index.get(place) ?? [])]
   }
 
-  #enter(lease: Lease): void {
+  #enter(lease: IssuedLease): void {
     this.#leases.set(lease.id, lease)
     lease.holder.leases.add(lease)
     for (const place of lease.places) {
@@ -217,7 +217,7 @@ export class LeaseIssuer {
     }
   }
 
-  #forget(lease: Lease): void {
+  #forget(lease: IssuedLease): void {
     this.#leases.delete(lease.id)
     lease.holder.leases.delete(lease)
     for (const place of lease.places) {
@@ -271,7 +271,7 @@ function leaseOf(
   key: LeaseKey,
   resolution: Found,
   endsAt: MonotonicMilliseconds,
-): Lease {
+): IssuedLease {
   const { scope } = key
   const keyPlace = `key ${lookupKeyText(key)}`
   const addressPlace = `address ${addressText(key)}`

@@ -7,7 +7,7 @@ import { readProxyList } from '../config/proxy-list.ts'
 import type { Surroundings } from '../config/surroundings.ts'
 import type { Peer } from '../peers/lookup-key.ts'
 import { ProxyGrants } from '../peers/proxy-grants.ts'
-import type { App } from '../requests/request-handler.ts'
+import type { RequestHandler } from '../requests/request-handler.ts'
 import type { Fencing } from '../served-scopes/compose.ts'
 
 import { TlsListener, type TlsListenerOptions } from './tls-listener.ts'
@@ -18,7 +18,7 @@ type ListenersObserver = NonNullable<TlsListenerOptions['observer']>
 /** Makes the configured listeners. None listens yet. */
 export function composeListeners(
   config: AgentConfig,
-  app: App,
+  handler: RequestHandler,
   fencing: Fencing | undefined,
   { clock, logger }: Surroundings,
   observer: ListenersObserver,
@@ -40,12 +40,12 @@ export function composeListeners(
       const socket = { path, mode, user, group, backlog: set.backlog, usualGroup }
       const userOf = fencing && peerUser
       const peer = peerOf(listener)
-      return new AgentListener({ app, peer, socket, limits, userOf, logger, observer })
+      return new AgentListener({ handler, peer, socket, limits, userOf, logger, observer })
     }
     // The check of the configuration refuses it; nothing here may depend on that having run.
     if (tls === undefined) throw new TypeError('A TCP listener without TLS')
     return new TlsListener({
-      app,
+      handler,
       address: tcp,
       backlog: set.backlog,
       files: mutualTlsFiles(tls),

@@ -31,7 +31,7 @@ export interface RequestHandler {
 }
 
 export interface AgentServerOptions<HttpServer extends Server> {
-  readonly app: RequestHandler
+  readonly handler: RequestHandler
   readonly limits: ListenerLimits
   readonly observer: UnreadableObserver | undefined
   /** Makes the server of `node:http` or `node:https`. Connections are given to it; it never listens. */
@@ -270,7 +270,7 @@ export class AgentServer<HttpServer extends Server = Server> {
       return
     }
     connection.begin(response, request.method)
-    void this.#options.app.handle(connection.peer, request, response)
+    void this.#options.handler.handle(connection.peer, request, response)
   }
 
   #refuse(socket: Duplex, code: ReasonCode): void {

@@ -30,7 +30,7 @@ import {
   type ListenerLimits,
   type UnreadableObserver,
 } from './http-server.ts'
-import type { App } from '../requests/request-handler.ts'
+import type { RequestHandler } from '../requests/request-handler.ts'
 import { ConnectionRefusals, type ConnectionRefusal } from './connection-refusals.ts'
 import type { ProxyGrant, ProxyGrants } from '../peers/proxy-grants.ts'
 
@@ -43,7 +43,7 @@ export interface TlsListenerLimits extends ListenerLimits {
 }
 
 export interface TlsListenerOptions {
-  readonly app: App
+  readonly handler: RequestHandler
   readonly address: TcpAddress
   readonly backlog: Count
   readonly files: TlsFiles
@@ -178,9 +178,9 @@ export class TlsListener implements Part {
   }
 
   #createServer(): AgentServer<Server> {
-    const { app, limits, observer } = this.#options
+    const { handler, limits, observer } = this.#options
     const server = new AgentServer<Server>({
-      app,
+      handler,
       limits,
       observer,
       create: (options) =>

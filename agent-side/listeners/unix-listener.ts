@@ -11,7 +11,7 @@ import {
   type ListenerLimits,
   type UnreadableObserver,
 } from './http-server.ts'
-import type { App } from '../requests/request-handler.ts'
+import type { RequestHandler } from '../requests/request-handler.ts'
 import type { Peer } from '../peers/lookup-key.ts'
 import {
   isForRootAlone,
@@ -20,7 +20,7 @@ import {
 } from '../../lib/sockets/socket-file.ts'
 
 export interface AgentListenerOptions {
-  readonly app: App
+  readonly handler: RequestHandler
   readonly peer: Peer
   readonly socket: SocketFileOptions
   readonly limits: ListenerLimits
@@ -42,8 +42,8 @@ export class AgentListener implements Part {
   constructor(options: AgentListenerOptions) {
     this.#options = options
     this.name = `listener ${options.socket.path}`
-    const { app, limits, observer } = options
-    this.#server = new AgentServer({ app, limits, observer, create: createServer })
+    const { handler, limits, observer } = options
+    this.#server = new AgentServer({ handler, limits, observer, create: createServer })
     this.#listener = this.#listen()
   }
 

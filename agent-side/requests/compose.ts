@@ -12,18 +12,18 @@ import {
   type RateLimitSettings,
 } from './guest-rate-limits.ts'
 import { ProxyTurns } from './proxy-turns.ts'
-import { App, type AppOptions } from './request-handler.ts'
+import { RequestHandler, type RequestHandlerOptions } from './request-handler.ts'
 
 /** What a request meets on its way through. */
 export interface RequestParts {
-  readonly app: App
+  readonly handler: RequestHandler
   readonly turns: ProxyTurns
   readonly decisions: DecisionLog
 }
 
 /** What is decided elsewhere about a request. */
 export type RequestDecisions = Pick<
-  AppOptions,
+  RequestHandlerOptions,
   'resolver' | 'rateLimits' | 'fence' | 'leases' | 'isReady' | 'observer'
 > &
   Pick<ComputeParts, 'compute'> & { readonly waiting: FairGateOptions }
@@ -46,7 +46,7 @@ export function composeRequests(
 ): RequestParts {
   const log = new DecisionLog(config.admin.decisions)
   const turns = new ProxyTurns(waiting)
-  const app = new App({
+  const handler = new RequestHandler({
     ...decisions,
     sourceMac: config.source_mac,
     turns,
@@ -57,7 +57,7 @@ export function composeRequests(
     refusals: new RefusalLog(logger, clock),
     bodyLimit: config.limits.body_bytes,
   })
-  return { app, turns, decisions: log }
+  return { handler, turns, decisions: log }
 }
 
 /** The limits of a configuration, which can be replaced while the agent runs. */

@@ -25,7 +25,7 @@ export interface GuestResponseOptions {
 }
 
 /** The answer to one request on a raw Node response, and the news that nobody waits for it any more. */
-export class GuestResponse implements Downstream, Cancellable, UnreadAnswer {
+export class PeerResponse implements Downstream, Cancellable, UnreadAnswer {
   /** To be replaced when more is known. */
   holder: RequestHolder
   readonly #response: ServerResponse

@@ -10,7 +10,7 @@ import { wireHeaders } from '../../lib/wire/wire-headers.ts'
 import type { Forwarded, Forwarder } from '../compute/compute-client.ts'
 import { isRepeatable, relayKept, type ComputeRequest } from '../compute/exchange.ts'
 import type { Decision, DecisionLog } from './decision-log.ts'
-import { GuestResponse, PeerLeft } from './peer-response.ts'
+import { PeerResponse, PeerLeft } from './peer-response.ts'
 import type { GuestRateLimits } from './guest-rate-limits.ts'
 import { IdentityDoubt } from './recheck-identity.ts'
 import { LateRefusals } from './delayed-refusals.ts'
@@ -26,7 +26,7 @@ import type { Resolver } from '../resolve/resolver.ts'
 import { UnreadAnswers, type CutOffReason } from './unread-answers.ts'
 import type { Fence } from '../served-scopes/fence.ts'
 
-export interface AppOptions {
+export interface RequestHandlerOptions {
   readonly resolver: Resolver
   readonly sourceMac: SourceMacPolicy
   readonly compute: Forwarder
@@ -54,7 +54,7 @@ type Found = Resolution & { readonly kind: 'found' }
 interface Serving {
   readonly peer: Peer
   readonly request: IncomingMessage
-  readonly response: GuestResponse
+  readonly response: PeerResponse
   readonly requestId: string
   readonly began: MonotonicMilliseconds
   key?: LookupKey
@@ -71,13 +71,13 @@ const refusedMethods: ReadonlySet<string> = new Set(['CONNECT', 'TRACE'])
 const longestShownTarget = 200
 
 /** Serves guests' requests that proxies bring. */
-export class App {
-  readonly #options: AppOptions
+export class RequestHandler {
+  readonly #options: RequestHandlerOptions
   readonly #doubt: IdentityDoubt
   readonly #lateRefusals: LateRefusals
   readonly #unread: UnreadAnswers
 
-  constructor(options: AppOptions) {
+  constructor(options: RequestHandlerOptions) {
     this.#options = options
     this.#unread = new UnreadAnswers(options)
     this.#doubt = new IdentityDoubt(options.clock)
@@ -119,9 +119,9 @@ export class App {
       this.#responseOn(raw, { kind: 'overlapd' }, 'canary').refuse('directory_not_ready', undefined)
   }
 
-  #responseOn(raw: ServerResponse, peer: Peer, requestId: string): GuestResponse {
+  #responseOn(raw: ServerResponse, peer: Peer, requestId: string): PeerResponse {
     const { refusals, observer } = this.#options
-    const response: GuestResponse = new GuestResponse(raw, {
+    const response: PeerResponse = new PeerResponse(raw, {
       requestId,
       holder: holderOf(peer, undefined),
       unread: this.#unread,

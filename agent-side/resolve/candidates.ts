@@ -27,7 +27,7 @@ export interface DirectoryObserver {
 }
 
 /** Something that was read at a time. */
-export interface Dated {
+export interface DatedPlace {
   readonly place: Place
   readonly asOf: MonotonicMilliseconds
   /** Infinite or absent where the directory tells of changes. */
@@ -35,7 +35,7 @@ export interface Dated {
 }
 
 /** The ports that a request may have come from. */
-export interface Candidates extends Dated {
+export interface Candidates extends DatedPlace {
   readonly ports: readonly Port[]
 }
 
@@ -84,7 +84,11 @@ export class CandidatePorts {
     })
   }
 
-  #place(key: LookupKey, freshness: Freshness, asker: Cancellable): Dated | Promise<Dated> {
+  #place(
+    key: LookupKey,
+    freshness: Freshness,
+    asker: Cancellable,
+  ): DatedPlace | Promise<DatedPlace> {
     const { scope, ingressPort } = key
     if (scope.kind === 'network') return { place: placeOf([scope.networkId]), asOf: Infinity }
     const { directory, observer, routed } = this.#options

@@ -23,7 +23,7 @@ function detailOf({ sourceMac, ingressPort }: LookupKey): string {
   return ingressPort === undefined ? mac : `${mac} ${ingressPort}`
 }
 
-interface Entry {
+interface CachedResolution {
   readonly resolution: Resolution
   readonly key: LookupKey
   /** No source MAC agreed, so news of another owner of the address ends it. */
@@ -47,10 +47,10 @@ export class ResolutionCache {
   readonly #changes: ChangeLog
   readonly #limits: CacheLimits
   /** By address, and by source MAC and ingress. */
-  readonly #found: ScopedMemory<Entry>
-  readonly #refused: ScopedMemory<Entry>
+  readonly #found: ScopedMemory<CachedResolution>
+  readonly #refused: ScopedMemory<CachedResolution>
   /** What is in `#refused` by scope, oldest first. */
-  readonly #refusedOf = new Map<string, Set<Entry>>()
+  readonly #refusedOf = new Map<string, Set<CachedResolution>>()
   /** Who had an address when it was last looked at, by address and ingress. */
   readonly #owners: ScopedMemory<Owner>
   readonly #forgottenListeners = new Set<(key: LookupKey) => void>()
@@ -99,7 +99,7 @@ export class ResolutionCache {
     const isByAddress =
       resolution.kind === 'found' &&
       (resolution.basis === 'address' || resolution.basis === 'routed')
-    const entry: Entry = { resolution, key, isByAddress, checkedAt: askedAt }
+    const entry: CachedResolution = { resolution, key, isByAddress, checkedAt: askedAt }
     if (isFound) {
       this.#found.set(scope, sourceIp, detail, entry, from)
       return
@@ -123,7 +123,7 @@ export class ResolutionCache {
     return () => this.#forgottenListeners.delete(listener)
   }
 
-  #isStillTrue(entry: Entry): boolean {
+  #isStillTrue(entry: CachedResolution): boolean {
     const { latest } = this.#changes
     if (entry.checkedAt === latest && !entry.isByAddress) return true
     const { resolution, key } = entry
@@ -151,7 +151,7 @@ export class ResolutionCache {
     this.#owners.set(scope, sourceIp, ingressPort ?? '', { portId, asOf }, asOf)
   }
 
-  #listRefused(entry: Entry): void {
+  #listRefused(entry: CachedResolution): void {
     const scopeName = scopeText(entry.key.scope)
     const listed = this.#refusedOf.get(scopeName) ?? new Set()
     this.#refusedOf.set(scopeName, listed)
@@ -167,7 +167,7 @@ export class ResolutionCache {
     listed.add(entry)
   }
 
-  #unlistRefused(entry: Entry): void {
+  #unlistRefused(entry: CachedResolution): void {
     const scopeName = scopeText(entry.key.scope)
     const listed = this.#refusedOf.get(scopeName)
     listed?.delete(entry)

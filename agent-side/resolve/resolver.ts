@@ -12,7 +12,7 @@ import {
   after,
   CandidatePorts,
   type CandidatesOptions,
-  type Dated,
+  type DatedPlace,
   type DirectoryObserver,
 } from './candidates.ts'
 import { ChangeLog } from './change-log.ts'
@@ -72,7 +72,7 @@ function isOrdinary(verdict: Verdict): boolean {
 /** The usual verdict field by field, since a copy of whatever an object holds takes far longer. */
 function dated(
   verdict: Verdict,
-  { asOf, until = Infinity }: Pick<Dated, 'asOf' | 'until'>,
+  { asOf, until = Infinity }: Pick<DatedPlace, 'asOf' | 'until'>,
   freshness: Freshness,
 ): Resolution {
   const dates = { asOf, ...(until < Infinity && { until }), freshness }

@@ -21,7 +21,7 @@ export interface RoutedRules {
 }
 
 /** One entry of the configuration. */
-export interface NetworkEntry {
+export interface NetworkPolicyEntry {
   readonly network: NetworkId
   /** Absent: what holds for all. */
   readonly routed?: RoutedPolicy | undefined
@@ -34,7 +34,7 @@ export const routedByAddress: RoutedRules = routedRules('by_address', [])
 /** Rules from the configuration: one policy for all, and networks with one of their own. The last entry of a network counts. */
 export function routedRules(
   everywhere: RoutedPolicy,
-  entries: readonly NetworkEntry[],
+  entries: readonly NetworkPolicyEntry[],
 ): RoutedRules {
   const usual: NetworkRules = { routed: everywhere, behind: [] }
   const special = new Map(

@@ -11,7 +11,7 @@ export interface ScopedMemoryOptions<Value> {
 }
 
 /** One remembered value and where it stands. */
-interface Held<Value> {
+interface CacheSlot<Value> {
   readonly scope: Scope
   readonly place: string
   readonly detail: string
@@ -24,7 +24,7 @@ interface Held<Value> {
 }
 
 /** What a place holds: nearly always one value, so a map is only made for a second detail. */
-type Slot<Value> = Held<Value> | Map<string, Held<Value>>
+type Slot<Value> = CacheSlot<Value> | Map<string, CacheSlot<Value>>
 type Places<Value> = Map<string, Slot<Value>>
 
 /**
@@ -40,7 +40,7 @@ export class ScopedMemory<Value> {
   /** Apart, since ids of the two kinds may be the same text. */
   readonly #routers = new Map<string, Places<Value>>()
   readonly #networks = new Map<string, Places<Value>>()
-  readonly #ring: Held<Value>[] = []
+  readonly #ring: CacheSlot<Value>[] = []
   #hand = 0
 
   /** @throws RangeError when `max` is below 1 */
@@ -81,7 +81,7 @@ export class ScopedMemory<Value> {
       known.endsAt = endsAt
       return
     }
-    const held: Held<Value> = { scope, place, detail, value, endsAt, isUsed: false, at: 0 }
+    const held: CacheSlot<Value> = { scope, place, detail, value, endsAt, isUsed: false, at: 0 }
     this.#addToRing(held)
     this.#addToPlace(held)
   }
@@ -94,7 +94,7 @@ export class ScopedMemory<Value> {
     return true
   }
 
-  #find(scope: Scope, place: string, detail: string): Held<Value> | undefined {
+  #find(scope: Scope, place: string, detail: string): CacheSlot<Value> | undefined {
     const places =
       scope.kind === 'router'
         ? this.#routers.get(scope.routerId)
@@ -105,7 +105,7 @@ export class ScopedMemory<Value> {
     return slot.detail === detail ? slot : undefined
   }
 
-  #addToPlace(held: Held<Value>): void {
+  #addToPlace(held: CacheSlot<Value>): void {
     const { scope, place, detail } = held
     const scopes = scope.kind === 'router' ? this.#routers : this.#networks
     const id = scope.kind === 'router' ? scope.routerId : scope.networkId
@@ -117,7 +117,7 @@ export class ScopedMemory<Value> {
     else places.set(place, new Map([slot, held].map((one) => [one.detail, one])))
   }
 
-  #addToRing(held: Held<Value>): void {
+  #addToRing(held: CacheSlot<Value>): void {
     if (this.#ring.length < this.#max) {
       held.at = this.#ring.push(held) - 1
       return
@@ -130,18 +130,18 @@ export class ScopedMemory<Value> {
   }
 
   /** The value to give up next. Every step but the last takes back a mark that a look-up made. */
-  #unwanted(): Held<Value> {
+  #unwanted(): CacheSlot<Value> {
     const now = this.#clock.now()
     for (;;) {
       if (this.#hand >= this.#ring.length) this.#hand = 0
-      const held = this.#ring[this.#hand] as Held<Value>
+      const held = this.#ring[this.#hand] as CacheSlot<Value>
       this.#hand += 1
       if (!held.isUsed || held.endsAt < now) return held
       held.isUsed = false
     }
   }
 
-  #remove(held: Held<Value>): void {
+  #remove(held: CacheSlot<Value>): void {
     this.#removeFromPlace(held)
     const last = this.#ring.pop()
     if (last !== undefined && last !== held) {
@@ -151,7 +151,7 @@ export class ScopedMemory<Value> {
     this.#onGone?.(held.value)
   }
 
-  #removeFromPlace({ scope, place, detail }: Held<Value>): void {
+  #removeFromPlace({ scope, place, detail }: CacheSlot<Value>): void {
     const scopes = scope.kind === 'router' ? this.#routers : this.#networks
     const id = scope.kind === 'router' ? scope.routerId : scope.networkId
     const places = scopes.get(id)

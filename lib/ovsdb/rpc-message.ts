@@ -12,7 +12,7 @@ export class LongJson {
 }
 
 /** What JSON-RPC 1.0 knows (RFC 7047 §4). `result` and `params` may be {@link LongJson}. */
-export type RpcMessage =
+export type JsonRpcMessage =
   | {
       readonly kind: 'request'
       readonly method: string
@@ -55,7 +55,7 @@ function members({ bytes, marks }: JsonText): Map<string, unknown> {
 }
 
 /** @throws OvsdbError `protocol` when the text is no JSON-RPC message */
-export function readRpcMessage(text: JsonText): RpcMessage {
+export function readRpcMessage(text: JsonText): JsonRpcMessage {
   const found = text.bytes.length < longFrom ? parsedMembers(text) : members(text)
   const method = found.get('method')
   const id = found.get('id') ?? null

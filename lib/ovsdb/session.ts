@@ -3,7 +3,7 @@ import type { Bytes, Cancel, Clock, Milliseconds, MonotonicMilliseconds } from '
 import { causeText } from '../runtime/errors.ts'
 import { JsonStream } from './json-stream.ts'
 import { OvsdbError } from './ovsdb-error.ts'
-import { readRpcMessage, type RpcMessage } from './rpc-message.ts'
+import { readRpcMessage, type JsonRpcMessage } from './rpc-message.ts'
 
 export interface OvsdbSessionOptions {
   readonly clock: Clock
@@ -152,7 +152,7 @@ export class OvsdbSession {
     }
   }
 
-  #handle(message: RpcMessage): void {
+  #handle(message: JsonRpcMessage): void {
     // An earlier message of the same chunk may have ended the session.
     if (this.#end) return
     switch (message.kind) {
@@ -175,7 +175,7 @@ export class OvsdbSession {
     this.#send(answer)
   }
 
-  #settle(reply: RpcMessage & { readonly kind: 'reply' }): void {
+  #settle(reply: JsonRpcMessage & { readonly kind: 'reply' }): void {
     if (reply.id === probeId) {
       this.#answered()
       return

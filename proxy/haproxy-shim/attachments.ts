@@ -29,7 +29,7 @@ export interface HaproxyAttachmentsOptions {
   readonly most?: Count
 }
 
-interface Held {
+interface WatchedAttachment {
   readonly record: AttachmentRecord
   readonly fifo: Socket
 }
@@ -41,7 +41,7 @@ interface Held {
  */
 export class HaproxyAttachments {
   readonly #options: HaproxyAttachmentsOptions
-  readonly #held = new Map<string, Held>()
+  readonly #held = new Map<string, WatchedAttachment>()
 
   constructor(options: HaproxyAttachmentsOptions) {
     this.#options = options
@@ -135,7 +135,7 @@ export class HaproxyAttachments {
     return fifo
   }
 
-  #drop(name: string, { record, fifo }: Held): void {
+  #drop(name: string, { record, fifo }: WatchedAttachment): void {
     const { folder, logger, onChange } = this.#options
     this.#held.delete(name)
     fifo.destroy()

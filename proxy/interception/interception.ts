@@ -25,7 +25,7 @@ export interface InterceptionOptions {
   readonly onFailure: () => void
 }
 
-interface Entry {
+interface InterceptedNamespace {
   attachment: Attachment
   readonly backoff: Backoff
   state: InterceptionState
@@ -50,7 +50,7 @@ const releaseAfter: Milliseconds = 200
 /** Loads our rules where they are wanted, tries again where it failed, and restores what others removed. */
 export class Interception {
   readonly #options: InterceptionOptions
-  readonly #entries = new Map<NamespaceKey, Entry>()
+  readonly #entries = new Map<NamespaceKey, InterceptedNamespace>()
   /** What is to be done next in a namespace. Something newer replaces what was not yet begun. */
   readonly #due = new Map<NamespaceKey, () => void>()
   readonly #queue: SlicedQueue<NamespaceKey>
@@ -116,7 +116,7 @@ export class Interception {
   /** Begins to load the rules of a namespace, or takes note of those that {@link loadInside} has loaded. */
   add(attachment: Attachment): void {
     this.#forget(attachment.key)
-    const entry: Entry = {
+    const entry: InterceptedNamespace = {
       attachment,
       backoff: new Backoff(firstPause, longestPause),
       state: 'applying',
@@ -190,7 +190,7 @@ export class Interception {
     return interceptionRuleset({ interface: onInterface, tcpPort, families, canary })
   }
 
-  #load(entry: Entry): void {
+  #load(entry: InterceptedNamespace): void {
     const { loader } = this.#options
     this.#settle(
       entry,
@@ -198,7 +198,7 @@ export class Interception {
     )
   }
 
-  #settle(entry: Entry, { rules, failure, withoutIpv6 }: Loaded): void {
+  #settle(entry: InterceptedNamespace, { rules, failure, withoutIpv6 }: Loaded): void {
     const { logger, onFailure } = this.#options
     const { netns } = entry.attachment
     this.#releaseSoon()
@@ -228,7 +228,7 @@ export class Interception {
     this.#retry(entry)
   }
 
-  #retry(entry: Entry): void {
+  #retry(entry: InterceptedNamespace): void {
     entry.cancelRetry?.()
     entry.cancelRetry = this.#options.clock.schedule(entry.backoff.next(), () => {
       this.#enqueue(entry.attachment.key, () => this.#load(entry))
@@ -256,7 +256,7 @@ export class Interception {
     })
   }
 
-  #isDisturbed(entry: Entry): boolean {
+  #isDisturbed(entry: InterceptedNamespace): boolean {
     const { loader, logger } = this.#options
     const { attachment, rules } = entry
     let now: Count

@@ -4,7 +4,7 @@ import { isSameIdentity } from './identity.ts'
 import type { NamespaceKey } from '../netns/namespace-handle.ts'
 
 /** What has to be opened and closed. */
-export interface Changes {
+export interface AttachmentChanges {
   readonly open: readonly Attachment[]
   /** The namespace is gone, or is to be served as something else: then its key stands in `open` as well. */
   readonly close: readonly NamespaceKey[]
@@ -16,7 +16,7 @@ export interface Changes {
 export function reconcile(
   desired: readonly Attachment[],
   current: ReadonlyMap<NamespaceKey, Attachment>,
-): Changes {
+): AttachmentChanges {
   const open: Attachment[] = []
   const close: NamespaceKey[] = []
   const rename: Attachment[] = []

@@ -50,7 +50,7 @@ export interface ProvisionerOptions {
   readonly onFailure: () => void
 }
 
-interface Entry {
+interface ProvisionedNetwork {
   readonly networkId: NetworkId
   /** Absent: it is to be taken away. */
   plan: NetworkPlan | undefined
@@ -80,8 +80,8 @@ const brokenAfter: Milliseconds = 2_000
  */
 export class Provisioner {
   readonly #options: ProvisionerOptions
-  readonly #entries = new Map<NetworkId, Entry>()
-  readonly #queue: SlicedQueue<Entry>
+  readonly #entries = new Map<NetworkId, ProvisionedNetwork>()
+  readonly #queue: SlicedQueue<ProvisionedNetwork>
   #made: NetworkId[] = []
   #gone: NetworkId[] = []
   /** Names without a mount that were so at the last look too. */
@@ -198,14 +198,14 @@ export class Provisioner {
     this.#visitSoon(entry)
   }
 
-  #visitSoon(entry: Entry): void {
+  #visitSoon(entry: ProvisionedNetwork): void {
     if (this.#isClosed) return
     entry.cancelRetry?.()
     entry.cancelRetry = undefined
     this.#queue.add(entry)
   }
 
-  #visitNoting(entry: Entry): void {
+  #visitNoting(entry: ProvisionedNetwork): void {
     const hadCable = entry.hasCable
     this.#visit(entry)
     if (entry.hasCable && !hadCable) this.#made.push(entry.networkId)
@@ -237,7 +237,7 @@ export class Provisioner {
     }
   }
 
-  #visit(entry: Entry): void {
+  #visit(entry: ProvisionedNetwork): void {
     const { clock, onFailure } = this.#options
     try {
       if (entry.plan === undefined) this.#remove(entry)
@@ -253,7 +253,7 @@ export class Provisioner {
     }
   }
 
-  #provision(entry: Entry, plan: NetworkPlan): void {
+  #provision(entry: ProvisionedNetwork, plan: NetworkPlan): void {
     const { place, hostHasIpv6, clock, logger, onChanged, onProvisioned } = this.#options
     const { retriesDuplicates } = entry
     const before = entry.key
@@ -274,7 +274,7 @@ export class Provisioner {
     entry.wantedAt = undefined
   }
 
-  #remove(entry: Entry): void {
+  #remove(entry: ProvisionedNetwork): void {
     const { place, logger } = this.#options
     const left = removeNetwork(place, entry.networkId)
     const netns = netnsOfNetwork(entry.networkId)
@@ -288,7 +288,7 @@ export class Provisioner {
   }
 
   /** @returns true when it was, and another visit will follow */
-  #removeBroken(entry: Entry): boolean {
+  #removeBroken(entry: ProvisionedNetwork): boolean {
     const { clock, place } = this.#options
     entry.unmountedSince ??= clock.now()
     if (clock.now() - entry.unmountedSince < brokenAfter) return false
@@ -299,7 +299,7 @@ export class Provisioner {
   }
 
   /** The first time, and whenever it is something else. */
-  #tell(entry: Entry, why: string | undefined): void {
+  #tell(entry: ProvisionedNetwork, why: string | undefined): void {
     if (why === entry.why) return
     entry.why = why
     const netns = netnsOfNetwork(entry.networkId)

@@ -3,7 +3,7 @@ import type { Port, RouterInterface } from '../../agent-side/ports/directory/por
 import type { SourceMacPolicy } from '../../agent-side/resolve/identity-policy.ts'
 import {
   routedRules,
-  type NetworkEntry,
+  type NetworkPolicyEntry,
   type RoutedPolicy,
   type RoutedRules,
 } from '../../agent-side/resolve/routed-policy.ts'
@@ -30,7 +30,7 @@ export interface CloudRouter {
 export interface CloudPolicy {
   readonly sourceMac: SourceMacPolicy
   readonly routed: RoutedPolicy
-  readonly entries: readonly NetworkEntry[]
+  readonly entries: readonly NetworkPolicyEntry[]
   readonly rules: RoutedRules
 }
 
@@ -140,7 +140,7 @@ export class IdentityCloud {
     const random = this.#random
     const sourceMac = random.pick(['off', 'prefer', 'prefer', 'verify', 'verify'] as const)
     const routed = random.pick(['refuse', 'by_address'] as const)
-    const entries = this.networks.flatMap((network): NetworkEntry[] =>
+    const entries = this.networks.flatMap((network): NetworkPolicyEntry[] =>
       random.chance(70)
         ? []
         : [

@@ -5,7 +5,7 @@ import type {
   PortQuery,
   RouterInterface,
 } from '../../agent-side/ports/directory/port-directory.ts'
-import { PortIndex } from '../../agent-side/ports/static/port-index.ts'
+import { StaticPortIndex } from '../../agent-side/ports/static/port-index.ts'
 import type { LookupKey } from '../../agent-side/resolve/resolution.ts'
 import { systemClock, type Count } from '../../lib/runtime/clock.ts'
 import type { RouterId } from '../../lib/identity/ids.ts'
@@ -61,7 +61,7 @@ interface Held {
 }
 
 function holdAsFile(count: Count): Held {
-  const index = new PortIndex(portsUpTo(count))
+  const index = new StaticPortIndex(portsUpTo(count))
   const networks = new Map(
     [...numbers(Math.ceil(count / portsPerNetwork))].map((number) => [
       routerId(number),

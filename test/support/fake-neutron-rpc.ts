@@ -2,7 +2,7 @@ import { connect, type Channel, type ChannelModel, type ConsumeMessage } from 'a
 import {
   decodeMessage,
   encodeRequest,
-  type RpcMessage,
+  type OsloMessage,
 } from '../../agent-side/ports/neutron-rpc/bus/oslo-envelope.ts'
 import type { JsonObject } from '../../agent-side/ports/directory/neutron-port.ts'
 import { encodeReply } from './oslo-reply.ts'
@@ -220,7 +220,7 @@ export class FakeNeutronRpc {
     if (request.kind === 'request') void this.#serve(request)
   }
 
-  async #serve(request: RpcMessage & { readonly kind: 'request' }): Promise<void> {
+  async #serve(request: OsloMessage & { readonly kind: 'request' }): Promise<void> {
     const { method, args, messageId, replyQueue } = request
     const heard = { method, args, isCall: messageId !== undefined }
     this.heard.push(heard)

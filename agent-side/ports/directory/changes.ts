@@ -5,7 +5,7 @@ import type { DirectoryChange } from './port-directory.ts'
 type Listener = (change: DirectoryChange) => void
 
 /** The listeners to the changes of one directory. */
-export class Changes {
+export class ChangeListeners {
   readonly #directory: string
   readonly #logger: Logger
   readonly #listeners = new Set<Listener>()

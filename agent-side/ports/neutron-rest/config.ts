@@ -209,7 +209,7 @@ export interface NeutronRestConfig {
 }
 
 /** What the options may refer to. */
-export interface Surroundings {
+export interface OptionContext {
   readonly environment: Environment
   readonly workingDirectory: string
 }
@@ -241,7 +241,7 @@ function ownAuthentication(options: NeutronRestOptions): Authentication {
   return authenticationFrom(types[options.auth_type as keyof typeof types], values)
 }
 
-function cloudOf(options: NeutronRestOptions, around: Surroundings): Cloud {
+function cloudOf(options: NeutronRestOptions, around: OptionContext): Cloud {
   const { auth_type: type, clouds_file: file } = options
   if (type === 'environment') return cloudFromEnvironment(around.environment)
   if (type !== 'cloud') {
@@ -258,7 +258,7 @@ function cloudOf(options: NeutronRestOptions, around: Surroundings): Cloud {
  */
 export function neutronRestConfig(
   options: NeutronRestOptions,
-  around: Surroundings,
+  around: OptionContext,
 ): NeutronRestConfig {
   const cloud = cloudOf(options, around)
   const endpoint = options.endpoint ?? cloud.endpoint

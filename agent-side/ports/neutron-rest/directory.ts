@@ -7,7 +7,7 @@ import type {
 import { causeText, MetadataError } from '../../../lib/runtime/errors.ts'
 import type { NetworkId, RouterId } from '../../../lib/identity/ids.ts'
 import type { Logger } from '../../../lib/runtime/log.ts'
-import { Changes } from '../directory/changes.ts'
+import { ChangeListeners } from '../directory/changes.ts'
 import type { DirectoryParts } from '../directory/directory-parts.ts'
 import type { AnswerOrigin } from '../directory/metrics.ts'
 import type {
@@ -28,7 +28,7 @@ import { Keystone, NoAuthentication, type Sessions } from './keystone/keystone.t
 import { NeutronRestMetrics } from './metrics.ts'
 import { NetworkCopies } from './lookups/network-copies.ts'
 import { NetworkLookups, tooLarge } from './lookups/network-lookups.ts'
-import type { Dated } from './lookups/query-batch.ts'
+import type { DatedAnswer } from './lookups/query-batch.ts'
 import { RouterCopies } from './lookups/router-copies.ts'
 import { RouterLookups } from './lookups/router-lookups.ts'
 
@@ -50,7 +50,7 @@ const limitedView =
 
 /** The answers for several networks as one, as old as the oldest. */
 function together(
-  answers: readonly Dated<readonly Port[]>[],
+  answers: readonly DatedAnswer<readonly Port[]>[],
   now: MonotonicMilliseconds,
   maxAge: Milliseconds,
 ): PortsAnswer {
@@ -67,7 +67,7 @@ export class NeutronRestDirectory implements PortDirectory {
   readonly #config: NeutronRestConfig
   readonly #clock: Clock
   readonly #logger: Logger
-  readonly #changes: Changes
+  readonly #changes: ChangeListeners
   readonly #http: Exchanges
   readonly #client: NeutronClient
   readonly #metrics: NeutronRestMetrics
@@ -86,7 +86,7 @@ export class NeutronRestDirectory implements PortDirectory {
     this.#config = config
     this.#clock = clock
     this.#logger = logger
-    this.#changes = new Changes(this.kind, logger)
+    this.#changes = new ChangeListeners(this.kind, logger)
     this.#metrics = new NeutronRestMetrics(registry)
     this.#http = parts.http ?? new Http({ ...config, connections: config.concurrency })
     this.#client = new NeutronClient({
@@ -196,8 +196,8 @@ export class NeutronRestDirectory implements PortDirectory {
     networkId: NetworkId,
     query: PortQuery,
     options: QueryOptions,
-  ): Dated<readonly Port[]> | Promise<Dated<readonly Port[]>> {
-    const held = (age: Milliseconds): Dated<readonly Port[]> | undefined => {
+  ): DatedAnswer<readonly Port[]> | Promise<DatedAnswer<readonly Port[]>> {
+    const held = (age: Milliseconds): DatedAnswer<readonly Port[]> | undefined => {
       const copy = options.freshness === 'cached' ? this.#networkCopies.get(networkId) : undefined
       if (copy === undefined || this.#clock.now() - copy.asOf >= age) return undefined
       return { answer: copy.find(query), asOf: copy.asOf }

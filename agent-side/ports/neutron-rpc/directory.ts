@@ -2,7 +2,7 @@ import type { Clock, Milliseconds } from '../../../lib/runtime/clock.ts'
 import { causeText, MetadataError } from '../../../lib/runtime/errors.ts'
 import type { NetworkId, PortId, RouterId } from '../../../lib/identity/ids.ts'
 import type { Logger } from '../../../lib/runtime/log.ts'
-import { Changes } from '../directory/changes.ts'
+import { ChangeListeners } from '../directory/changes.ts'
 import type { DirectoryParts } from '../directory/directory-parts.ts'
 import type { NeutronPort } from '../directory/neutron-port.ts'
 import type {
@@ -21,7 +21,7 @@ import { NeutronRpcMetrics } from './metrics.ts'
 import { PartFetcher } from './copy/part-fetcher.ts'
 import { PortAnswers } from './copy/port-answers.ts'
 import type { Cover } from './copy/cover.ts'
-import { PortCopy, type Part } from './copy/port-copy.ts'
+import { PortCopy, type CopyPart } from './copy/port-copy.ts'
 import { PushTrust } from './copy/push-trust.ts'
 import { PushWatch } from './copy/push-watch.ts'
 import { ServerProbe } from './copy/server-probe.ts'
@@ -60,7 +60,7 @@ export class NeutronRpcDirectory implements PortDirectory {
   readonly #config: NeutronRpcConfig
   readonly #clock: Clock
   readonly #logger: Logger
-  readonly #changes: Changes
+  readonly #changes: ChangeListeners
   readonly #metrics: NeutronRpcMetrics
   readonly #bus: NeutronBus
   readonly #copy: PortCopy
@@ -79,7 +79,7 @@ export class NeutronRpcDirectory implements PortDirectory {
     this.#config = config
     this.#clock = clock
     this.#logger = logger
-    this.#changes = new Changes(this.kind, logger)
+    this.#changes = new ChangeListeners(this.kind, logger)
     this.#metrics = new NeutronRpcMetrics(registry)
     this.#copy = new PortCopy({ clock, maxPorts: config.heldPorts })
     this.#bus = bus({
@@ -222,7 +222,7 @@ export class NeutronRpcDirectory implements PortDirectory {
     }
   }
 
-  #fetched(parts: readonly Part[], ports: readonly NeutronPort[], cover: Cover): void {
+  #fetched(parts: readonly CopyPart[], ports: readonly NeutronPort[], cover: Cover): void {
     if (this.#isClosed) return
     const { changes, changedPorts } = this.#copy.merge(parts, ports, cover)
     for (const part of parts) this.#dropIfLarge(part, ports)
@@ -232,7 +232,7 @@ export class NeutronRpcDirectory implements PortDirectory {
     this.#probe.hurry()
   }
 
-  #dropIfLarge(part: Part, ports: readonly NeutronPort[]): void {
+  #dropIfLarge(part: CopyPart, ports: readonly NeutronPort[]): void {
     if (part.kind === 'all' && ports.length > this.#config.heldPorts) {
       this.#logger.warn({ ports: ports.length }, 'The cloud has more ports than may be held')
       this.#copy.drop(part)

@@ -11,7 +11,7 @@ import type { OvsdbClientOptions } from '../../../lib/ovsdb/client-options.ts'
 import type { CopyBuilder, MonitorConsumer } from '../../../lib/ovsdb/monitor.ts'
 import { ovsdbLimits } from '../../../lib/ovsdb/options.ts'
 import type { RowChange } from '../../../lib/ovsdb/table-updates.ts'
-import { Changes } from '../directory/changes.ts'
+import { ChangeListeners } from '../directory/changes.ts'
 import type { DirectoryParts } from '../directory/directory-parts.ts'
 import type {
   QueryOptions,
@@ -65,7 +65,7 @@ export class OvnDirectory implements PortDirectory, MonitorConsumer {
   readonly kind = 'ovn'
   readonly #config: OvnConfig
   readonly #clock: Clock
-  readonly #changes: Changes
+  readonly #changes: ChangeListeners
   readonly #metrics: OvnMetrics
   readonly #client: OvsdbClient
   readonly #heartbeat: AgentHeartbeat | undefined
@@ -80,7 +80,7 @@ export class OvnDirectory implements PortDirectory, MonitorConsumer {
     const { clock, logger, registry, connect, random = Math.random } = parts
     this.#config = config
     this.#clock = clock
-    this.#changes = new Changes(this.kind, logger)
+    this.#changes = new ChangeListeners(this.kind, logger)
     this.#metrics = new OvnMetrics(registry)
     this.#client = new OvsdbClient({
       endpoints: config.ovn_sb_connection,

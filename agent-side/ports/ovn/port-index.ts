@@ -35,7 +35,7 @@ const mostShared = 100_000
  * The rows of Port_Binding, found by (datapath, fixed IP) and (datapath, MAC). It knows datapaths by their UUIDs only,
  * so it does not care whether a network's row comes before or after those of its ports.
  */
-export class PortIndex {
+export class OvnPortIndex {
   readonly #rows = new RowSlots<StoredPort>()
   readonly #byAddress = new SlotMultimap()
   readonly #byMac = new SlotMultimap()

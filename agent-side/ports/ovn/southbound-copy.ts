@@ -10,7 +10,7 @@ import {
 import { OvsdbError } from '../../../lib/ovsdb/ovsdb-error.ts'
 import type { RowChange } from '../../../lib/ovsdb/table-updates.ts'
 import type { Port, PortQuery, RouterInterface } from '../directory/port-directory.ts'
-import { PortIndex, routerOf, type IndexedPort } from './port-index.ts'
+import { OvnPortIndex, routerOf, type IndexedPort } from './port-index.ts'
 import {
   modifyDatapathBinding,
   modifyPortBinding,
@@ -55,7 +55,7 @@ function networkOf({ name, logicalSwitch }: DatapathBinding): NetworkId | undefi
 
 /** One complete copy of the southbound tables that we need, and the answers that can be read off it. */
 export class SouthboundCopy {
-  readonly #ports = new PortIndex()
+  readonly #ports = new OvnPortIndex()
   readonly #datapaths = new Map<string, Datapath>()
   /** More than one datapath only while Neutron or northd repair their rows. */
   readonly #datapathsOfNetwork = new Map<NetworkId, readonly string[]>()
@@ -69,7 +69,7 @@ export class SouthboundCopy {
     return this.#ports.size - others
   }
 
-  get noPorts(): PortIndex['noPorts'] {
+  get noPorts(): OvnPortIndex['noPorts'] {
     return this.#ports.noPorts
   }
 

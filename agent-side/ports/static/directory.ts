@@ -2,7 +2,7 @@ import type { Clock, Milliseconds } from '../../../lib/runtime/clock.ts'
 import { MetadataError } from '../../../lib/runtime/errors.ts'
 import type { RouterId } from '../../../lib/identity/ids.ts'
 import type { Logger } from '../../../lib/runtime/log.ts'
-import { Changes } from '../directory/changes.ts'
+import { ChangeListeners } from '../directory/changes.ts'
 import type { DirectoryParts } from '../directory/directory-parts.ts'
 import type {
   DirectoryChange,
@@ -15,7 +15,7 @@ import type {
 } from '../directory/port-directory.ts'
 import type { StaticConfig } from './config.ts'
 import { StaticMetrics } from './metrics.ts'
-import { PortIndex } from './port-index.ts'
+import { StaticPortIndex } from './port-index.ts'
 import { topologyChanges } from './topology-changes.ts'
 import type { StaticTopology } from './topology.ts'
 import { WatchedTopology } from './watched-topology.ts'
@@ -27,9 +27,9 @@ export interface StaticParts extends DirectoryParts {
 }
 
 /** One good file; replaced as a whole, so that no answer mixes two. */
-interface Held {
+interface LoadedFile {
   readonly topology: StaticTopology
-  readonly index: PortIndex
+  readonly index: StaticPortIndex
 }
 
 /**
@@ -41,17 +41,17 @@ export class StaticDirectory implements PortDirectory {
   readonly #file: string
   readonly #clock: Clock
   readonly #logger: Logger
-  readonly #changes: Changes
+  readonly #changes: ChangeListeners
   readonly #metrics: StaticMetrics
   readonly #watched: WatchedTopology
-  #held: Held | undefined
+  #held: LoadedFile | undefined
 
   constructor(config: StaticConfig, parts: StaticParts) {
     const { clock, logger, registry, debounce } = parts
     this.#file = config.file
     this.#clock = clock
     this.#logger = logger
-    this.#changes = new Changes(this.kind, logger)
+    this.#changes = new ChangeListeners(this.kind, logger)
     this.#metrics = new StaticMetrics(registry)
     this.#watched = new WatchedTopology({
       file: config.file,
@@ -116,7 +116,7 @@ export class StaticDirectory implements PortDirectory {
     return this.#held?.topology.ports ?? []
   }
 
-  #loaded(): Held {
+  #loaded(): LoadedFile {
     if (this.#held !== undefined) return this.#held
     throw new MetadataError(
       'directory_not_ready',
@@ -126,7 +126,7 @@ export class StaticDirectory implements PortDirectory {
 
   #replace(topology: StaticTopology): void {
     const changes = topologyChanges(this.#held?.topology, topology)
-    const index = new PortIndex(topology.ports)
+    const index = new StaticPortIndex(topology.ports)
     this.#held = { topology, index }
     this.#metrics.loaded('loaded')
     this.#metrics.loadedAt(this.#clock.wallTime())

@@ -2,14 +2,14 @@ import type { NetworkId } from '../../../lib/identity/ids.ts'
 import type { Port, PortQuery } from '../directory/port-directory.ts'
 
 /** Nearly every address has one port, so a list is only made when a second one comes. */
-type Entry = Port | Port[]
+type OneOrMorePorts = Port | Port[]
 
 class NetworkPorts {
-  readonly byFixedIp = new Map<string, Entry>()
-  readonly byMac = new Map<string, Entry>()
+  readonly byFixedIp = new Map<string, OneOrMorePorts>()
+  readonly byMac = new Map<string, OneOrMorePorts>()
 }
 
-function add(map: Map<string, Entry>, key: string, port: Port): boolean {
+function add(map: Map<string, OneOrMorePorts>, key: string, port: Port): boolean {
   const entry = map.get(key)
   if (entry === undefined) map.set(key, port)
   else if (Array.isArray(entry)) entry.push(port)
@@ -17,14 +17,14 @@ function add(map: Map<string, Entry>, key: string, port: Port): boolean {
   return entry !== undefined
 }
 
-function addMatches(matches: Set<Port>, entry: Entry | undefined): void {
+function addMatches(matches: Set<Port>, entry: OneOrMorePorts | undefined): void {
   if (entry === undefined) return
   if (Array.isArray(entry)) for (const port of entry) matches.add(port)
   else matches.add(entry)
 }
 
 /** Finds ports by network and fixed IP or MAC, in the same time however many there are. Never changes once made. */
-export class PortIndex {
+export class StaticPortIndex {
   readonly #networks = new Map<NetworkId, NetworkPorts>()
   readonly #shared: string[] = []
 

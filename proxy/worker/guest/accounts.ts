@@ -14,17 +14,17 @@ export interface Holder {
 }
 
 /** What one connection holds, as its sources see it. */
-export interface Held {
+export interface CountedConnection {
   readonly holder: Holder
   /** Nothing of it counts any more. */
   close(): void
 }
 
 /** What one address or one MAC of a namespace makes us hold. */
-export class Source {
+export class SourceAccount {
   readonly key: string
   readonly namespace: NamespaceAccount
-  readonly holdings = new Set<Held>()
+  readonly holdings = new Set<CountedConnection>()
   bytes: Bytes = 0
   readonly turns = new SourceTurns()
 
@@ -37,7 +37,7 @@ export class Source {
 /** The account of one scope, whatever number of listening sockets it has. */
 export class NamespaceAccount {
   readonly scope: string
-  readonly sources = new Map<string, Source>()
+  readonly sources = new Map<string, SourceAccount>()
   bytes: Bytes = 0
   connections: Count = 0
   /** Listening sockets that count here. */
@@ -49,22 +49,22 @@ export class NamespaceAccount {
 }
 
 /** What a namespace keeps of a source, made where there is nothing yet. @param key address and MAC */
-export function sourceOf(namespace: NamespaceAccount, key: string): Source {
+export function sourceOf(namespace: NamespaceAccount, key: string): SourceAccount {
   const known = namespace.sources.get(key)
   if (known !== undefined) return known
-  const made = new Source(key, namespace)
+  const made = new SourceAccount(key, namespace)
   namespace.sources.set(key, made)
   return made
 }
 
 /** Lets a source go that holds nothing any more. */
-export function forgetSource(source: Source): void {
+export function forgetSource(source: SourceAccount): void {
   if (source.holdings.size === 0) source.namespace.sources.delete(source.key)
 }
 
 /** Looks at all sources: only when there is no room left. */
-export function greediestSource({ sources }: NamespaceAccount): Source | undefined {
-  let found: Source | undefined
+export function greediestSource({ sources }: NamespaceAccount): SourceAccount | undefined {
+  let found: SourceAccount | undefined
   for (const source of sources.values()) {
     if (source.holdings.size > 0 && (found === undefined || source.bytes > found.bytes)) {
       found = source
@@ -74,7 +74,7 @@ export function greediestSource({ sources }: NamespaceAccount): Source | undefin
 }
 
 /** Idle ones first. */
-export function oldestOf({ holdings }: Source): Held | undefined {
+export function oldestOf({ holdings }: SourceAccount): CountedConnection | undefined {
   for (const holding of holdings) {
     if (holding.holder.isIdle) return holding
   }

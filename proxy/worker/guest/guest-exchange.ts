@@ -41,7 +41,7 @@ export interface ExchangeConnection {
   describe(): Record<string, unknown>
 }
 
-type State = 'queued' | 'collecting' | 'waiting' | 'asking' | 'answering' | 'over'
+type ExchangeState = 'queued' | 'collecting' | 'waiting' | 'asking' | 'answering' | 'over'
 
 /** One request of a guest and the answer to it. */
 export class GuestExchange implements AnswerReceiver {
@@ -52,7 +52,7 @@ export class GuestExchange implements AnswerReceiver {
   readonly #connection: ExchangeConnection
   readonly #services: GuestServices
   readonly #awaitsContinue: boolean
-  #state: State = 'queued'
+  #state: ExchangeState = 'queued'
   #refusal: ReasonCode | undefined
   #body: RequestBody | undefined
   #upstream: Forwarding | undefined

@@ -9,10 +9,10 @@ import {
   NamespaceAccount,
   oldestOf,
   sourceOf,
-  type Held,
+  type CountedConnection,
   type Holder,
   type Shortage,
-  type Source,
+  type SourceAccount,
 } from './accounts.ts'
 import type { Turn } from './source-turns.ts'
 
@@ -44,7 +44,7 @@ export class Ledger {
   readonly limits: LedgerLimits
   readonly #namespaces = new Map<string, NamespaceAccount>()
   /** Connections whose answers wait in the agent, oldest first. */
-  readonly #stalled = new Set<Held>()
+  readonly #stalled = new Set<CountedConnection>()
   #bytes: Bytes = 0
 
   constructor(limits: LedgerLimits) {
@@ -146,7 +146,7 @@ export class Ledger {
     for (const holding of this.#stalled) this.#end(holding, 'agent')
   }
 
-  #end(held: Held, shortage: Shortage): void {
+  #end(held: CountedConnection, shortage: Shortage): void {
     try {
       held.holder.giveWay(shortage)
     } finally {
@@ -201,10 +201,10 @@ export class Ledger {
 }
 
 /** What one connection holds. */
-export class Holding implements Held {
+export class Holding implements CountedConnection {
   readonly namespace: NamespaceAccount
-  readonly byAddress: Source
-  readonly byMac: Source | undefined
+  readonly byAddress: SourceAccount
+  readonly byMac: SourceAccount | undefined
   readonly holder: Holder
   readonly #ledger: Ledger
   #input: Bytes = 0
@@ -215,8 +215,8 @@ export class Holding implements Held {
   constructor(
     ledger: Ledger,
     namespace: NamespaceAccount,
-    byAddress: Source,
-    byMac: Source | undefined,
+    byAddress: SourceAccount,
+    byMac: SourceAccount | undefined,
     holder: Holder,
   ) {
     this.#ledger = ledger
@@ -291,7 +291,7 @@ export class Holding implements Held {
     this.#ledger.close(this)
   }
 
-  get #source(): Source {
+  get #source(): SourceAccount {
     return this.byMac ?? this.byAddress
   }
 

@@ -9,13 +9,13 @@ export interface RefusalOptions extends ErrorResponseOptions {
 }
 
 /** A refusal as it goes onto the wire. */
-export interface Refusal {
+export interface RefusalOnWire {
   readonly status: number
   readonly bytes: Buffer
 }
 
 /** A whole HTTP/1.1 answer that refuses and ends the connection, for where no request could be read. */
-export function refusalBytes(code: ReasonCode, options: RefusalOptions = {}): Refusal {
+export function refusalBytes(code: ReasonCode, options: RefusalOptions = {}): RefusalOnWire {
   const { status, headers, body } = errorResponse(code, options)
   let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`
   for (const [name, value] of Object.entries(headers)) text += `${name}: ${value}\r\n`

@@ -39,7 +39,7 @@ export class WorkerMetrics {
   agentFailovers: Count = 0
   /** How they stood when the metrics were last asked for. */
   agents: readonly { readonly state: 'up' | 'down' }[] = []
-  /** Held when the metrics were last asked for. */
+  /** CountedConnection when the metrics were last asked for. */
   leases: Count = 0
   directRequests: Count = 0
   directHandedBack: Count = 0

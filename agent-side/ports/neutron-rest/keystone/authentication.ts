@@ -4,7 +4,7 @@ import { Secret } from '../../../../lib/runtime/secret.ts'
 export type Named = { readonly id: string } | { readonly name: string }
 
 /** What a token is to be good for. Reading the ports of all projects needs a role that Neutron's policy gives this right. */
-export type Scope =
+export type TokenScope =
   | {
       readonly kind: 'project'
       readonly project: Named
@@ -35,7 +35,7 @@ export type Authentication =
       readonly authUrl: string
       readonly as: User
       readonly password: Secret
-      readonly scope: Scope
+      readonly scope: TokenScope
     }
   | {
       readonly kind: 'application-credential'
@@ -49,7 +49,7 @@ export type Authentication =
       readonly kind: 'token'
       readonly authUrl: string
       readonly token: Secret
-      readonly scope: Scope
+      readonly scope: TokenScope
     }
 
 /** The names keystoneauth gives to what a plugin needs, as in `clouds.yaml` and, in capitals after `OS_`, in the environment. */
@@ -82,7 +82,7 @@ function userOf(values: AuthenticationValues): User {
   return { user, domain: need(domainFor(values, 'user'), 'user_domain_name or user_domain_id') }
 }
 
-function scopeOf(values: AuthenticationValues): Scope {
+function scopeOf(values: AuthenticationValues): TokenScope {
   if (values['system_scope'] !== undefined) return { kind: 'system' }
   const project = named(values, 'project')
   if (project !== undefined) {

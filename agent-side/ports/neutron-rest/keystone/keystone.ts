@@ -43,7 +43,7 @@ const earliestRenewal: Milliseconds = 300_000
 /** Keystone locks accounts after some wrong passwords, hence the slow first step. */
 const refusedHoldOff: Milliseconds = 10_000
 
-interface Held {
+interface CachedSession {
   readonly session: Session
   readonly renewAt: MonotonicMilliseconds
 }
@@ -62,7 +62,7 @@ function endpointOf(text: string, config: NeutronRestConfig): string {
 export class Keystone implements Sessions {
   readonly #options: KeystoneOptions
   readonly #holdOff: HoldOff
-  #held: Held | undefined
+  #held: CachedSession | undefined
   #fetching: Promise<Session> | undefined
 
   constructor(options: KeystoneOptions) {

@@ -1,4 +1,4 @@
-import type { Authentication, Named, Scope, User } from './authentication.ts'
+import type { Authentication, Named, TokenScope, User } from './authentication.ts'
 
 type Json = Readonly<Record<string, unknown>>
 /** The ways to log in that need Keystone. */
@@ -12,7 +12,7 @@ function userOf(as: User): Json {
   return { ...as.user, ...('name' in as.user ? domainOf(as.domain) : {}) }
 }
 
-function scopeOf(scope: Scope): Json {
+function scopeOf(scope: TokenScope): Json {
   switch (scope.kind) {
     case 'project':
       return {

@@ -8,7 +8,7 @@ import type { NeutronRestConfig } from '../config.ts'
 import { areSamePorts } from './network-copy.ts'
 import type { NetworkCopies } from './network-copies.ts'
 import { fixedIpFilter, type Filter } from '../neutron/ports-query.ts'
-import { QueryBatch, type Dated } from './query-batch.ts'
+import { QueryBatch, type DatedAnswer } from './query-batch.ts'
 import { parsePort, portFields } from '../neutron/schema.ts'
 
 /** What it is made with. */
@@ -40,9 +40,9 @@ export class AddressLookups {
     networkId: NetworkId,
     query: Pick<PortQuery, 'fixedIp' | 'macAddress'>,
     options: QueryOptions,
-  ): Promise<Dated<readonly Port[]>> {
+  ): Promise<DatedAnswer<readonly Port[]>> {
     const { fixedIp, macAddress } = query
-    const queries: Promise<Dated<readonly Port[]>>[] = []
+    const queries: Promise<DatedAnswer<readonly Port[]>>[] = []
     if (fixedIp !== undefined) queries.push(this.#one('address', networkId, fixedIp, options))
     if (macAddress !== undefined) queries.push(this.#one('mac', networkId, macAddress, options))
     const answers = await Promise.all(queries)
@@ -60,7 +60,7 @@ export class AddressLookups {
     networkId: NetworkId,
     value: IpAddress | MacAddress,
     options: QueryOptions,
-  ): Promise<Dated<readonly Port[]>> {
+  ): Promise<DatedAnswer<readonly Port[]>> {
     return this.#batches[by].query(`${networkId} ${value}`, options)
   }
 

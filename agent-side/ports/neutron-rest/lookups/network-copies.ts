@@ -17,7 +17,7 @@ export interface NetworkCopiesOptions {
   readonly changed: (networkId: NetworkId) => void
 }
 
-interface Held {
+interface CachedCopy {
   readonly copy: NetworkCopy
   usedAt: MonotonicMilliseconds
 }
@@ -27,7 +27,7 @@ const mostRemembered: Count = 1_000
 /** The networks we have a copy of, bounded by their ports, with the ages of the copies and of their last use. */
 export class NetworkCopies {
   readonly #options: NetworkCopiesOptions
-  readonly #held: LRUCache<NetworkId, Held>
+  readonly #held: LRUCache<NetworkId, CachedCopy>
   /** Copies made before this are known to be overtaken. */
   readonly #overtaken = new LRUCache<NetworkId, MonotonicMilliseconds>({ max: mostRemembered })
 

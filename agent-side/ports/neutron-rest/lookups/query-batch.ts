@@ -9,7 +9,7 @@ import type { QueryOptions } from '../../directory/port-directory.ts'
 import { unlessAborted } from '../../../../lib/runtime/cancellation.ts'
 
 /** An answer and how old it is. */
-export interface Dated<Answer> {
+export interface DatedAnswer<Answer> {
   readonly answer: Answer
   /** When the query left. */
   readonly asOf: MonotonicMilliseconds
@@ -33,8 +33,8 @@ export interface QueryBatchOptions<Answer> {
 }
 
 interface Batch<Answer> {
-  readonly keys: Map<string, Promise<Dated<Answer>>>
-  readonly answered: Promise<Dated<ReadonlyMap<string, Answer>>>
+  readonly keys: Map<string, Promise<DatedAnswer<Answer>>>
+  readonly answered: Promise<DatedAnswer<ReadonlyMap<string, Answer>>>
   readonly leave: () => void
   readonly controller: AbortController
   /** Infinite until it leaves. */
@@ -58,7 +58,7 @@ export class QueryBatch<Answer> {
   }
 
   /** @throws what `send` throws; the signal's reason when it was aborted; `directory_unavailable` when too many wait */
-  async query(key: string, { signal, freshness }: QueryOptions): Promise<Dated<Answer>> {
+  async query(key: string, { signal, freshness }: QueryOptions): Promise<DatedAnswer<Answer>> {
     signal.throwIfAborted()
     if (this.#waiting >= this.#options.mostWaiting) {
       const message = `Cannot query Neutron: ${this.#waiting} wait for an answer already`
@@ -113,7 +113,7 @@ export class QueryBatch<Answer> {
     const departure = new Promise<void>((resolve) => {
       depart = resolve
     })
-    const keys = new Map<string, Promise<Dated<Answer>>>()
+    const keys = new Map<string, Promise<DatedAnswer<Answer>>>()
     const controller = new AbortController()
     const cancel = clock.schedule(longestGathering, depart)
     const leave = (): void => {
@@ -135,7 +135,7 @@ export class QueryBatch<Answer> {
     return batch
   }
 
-  async #send(batch: Batch<Answer>): Promise<Dated<ReadonlyMap<string, Answer>>> {
+  async #send(batch: Batch<Answer>): Promise<DatedAnswer<ReadonlyMap<string, Answer>>> {
     const { clock, send } = this.#options
     if (this.#gathering === batch) this.#gathering = undefined
     const { signal } = batch.controller

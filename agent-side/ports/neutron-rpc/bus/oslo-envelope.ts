@@ -16,7 +16,7 @@ export interface ReplyAddress {
 }
 
 /** What arrived in a queue, without its envelope. */
-export type RpcMessage =
+export type OsloMessage =
   | {
       readonly kind: 'reply'
       readonly messageId: string
@@ -139,7 +139,7 @@ function parseFailure(value: unknown): RemoteFailure {
  * Reads what arrived in a queue.
  * @throws MetadataError `directory_unavailable` when it is no message of oslo.messaging
  */
-export function decodeMessage(content: Buffer): RpcMessage {
+export function decodeMessage(content: Buffer): OsloMessage {
   const message = opened(content)
   const { method, args, _msg_id: messageId, _reply_q: replyQueue } = message
   if (typeof method === 'string') {

@@ -18,7 +18,7 @@ import {
 import { routerInterfaceOwners, type Port, type PortQuery } from '../../directory/port-directory.ts'
 import { deferred, type Deferred } from '../../../../lib/runtime/deferred.ts'
 import type { Cover } from './cover.ts'
-import type { Part } from './port-copy.ts'
+import type { CopyPart } from './port-copy.ts'
 
 /** Queries a server for ports by filter: lists are ORed, fields ANDed. @returns the reply as it came */
 export type GetPorts = (filters: JsonObject, timeout: Milliseconds) => Promise<unknown>
@@ -38,22 +38,26 @@ export interface PartFetcherOptions {
   /** Parts that may wait for their query; further ones are refused. */
   readonly queue: Count
   /** Called with each answer before those who wait for it go on. */
-  readonly fetched: (parts: readonly Part[], ports: readonly NeutronPort[], cover: Cover) => void
+  readonly fetched: (
+    parts: readonly CopyPart[],
+    ports: readonly NeutronPort[],
+    cover: Cover,
+  ) => void
 }
 
 interface Wanted {
-  readonly part: Part
+  readonly part: CopyPart
   /** Infinite until the query leaves. */
   leftAt: MonotonicMilliseconds
   readonly done: Deferred<void>
 }
 
-function keyOf(part: Part): string {
+function keyOf(part: CopyPart): string {
   if (part.kind === 'all') return 'all'
   return part.kind === 'network' ? part.networkId : part.routerId
 }
 
-function filtersFor(parts: readonly Part[]): JsonObject {
+function filtersFor(parts: readonly CopyPart[]): JsonObject {
   const [first] = parts
   // An empty list would be no condition at all.
   if (first === undefined) throw new RangeError('A query must name a network or a router')
@@ -65,13 +69,13 @@ function filtersFor(parts: readonly Part[]): JsonObject {
 }
 
 /** What a row belongs to, read from as little of it as possible. */
-function ownerOf(row: unknown, kind: Part['kind']): NetworkId | RouterId | 'all' | undefined {
+function ownerOf(row: unknown, kind: CopyPart['kind']): NetworkId | RouterId | 'all' | undefined {
   if (kind === 'all') return 'all'
   if (!isJsonObject(row)) return undefined
   return kind === 'network' ? parseNetworkId(row['network_id']) : parseRouterId(row['device_id'])
 }
 
-function belongsTo(port: Port, kind: Part['kind'], keys: ReadonlySet<string>): boolean {
+function belongsTo(port: Port, kind: CopyPart['kind'], keys: ReadonlySet<string>): boolean {
   if (kind === 'all') return true
   const owner = kind === 'network' ? port.networkId : routerOfInterface(port)
   return owner !== undefined && keys.has(owner)
@@ -84,7 +88,7 @@ interface Answer {
 }
 
 /** Reads an answer and drops what was not queried: a server that does not know a filter leaves it out. */
-function readAnswer(reply: unknown, kind: Part['kind'], keys: ReadonlySet<string>): Answer {
+function readAnswer(reply: unknown, kind: CopyPart['kind'], keys: ReadonlySet<string>): Answer {
   if (!Array.isArray(reply)) throw brokenAnswer('the ports are not a list')
   const ports: NeutronPort[] = []
   const broken = new Map<string | undefined, MetadataError>()
@@ -120,7 +124,10 @@ export class PartFetcher {
    * under way and left after `leftAfter`.
    * @throws MetadataError why it could not
    */
-  fetch(part: Part, { leftAfter }: { readonly leftAfter: MonotonicMilliseconds }): Promise<void> {
+  fetch(
+    part: CopyPart,
+    { leftAfter }: { readonly leftAfter: MonotonicMilliseconds },
+  ): Promise<void> {
     const key = `${part.kind}/${keyOf(part)}`
     const running = this.#running.get(key)
     if (running !== undefined && running.leftAt > leftAfter) return running.done.promise
@@ -208,7 +215,7 @@ export class PartFetcher {
     try {
       const reply = await getPorts(filtersFor(parts), timeout)
       const { ports, broken } = readAnswer(reply, kind, new Set(parts.map(keyOf)))
-      const errorFor = (part: Part): MetadataError | undefined =>
+      const errorFor = (part: CopyPart): MetadataError | undefined =>
         broken.get(keyOf(part)) ?? broken.get(undefined)
       const whole = parts.filter((part) => errorFor(part) === undefined)
       const keys = new Set(whole.map(keyOf))

@@ -18,7 +18,7 @@ import type {
 import type { NeutronRpcConfig } from '../config.ts'
 import type { NeutronRpcMetrics } from '../metrics.ts'
 import type { PartFetcher } from './part-fetcher.ts'
-import type { Part, PortCopy } from './port-copy.ts'
+import type { CopyPart, PortCopy } from './port-copy.ts'
 import type { PushTrust } from './push-trust.ts'
 import type { ServerProbe } from './server-probe.ts'
 import { within } from './within.ts'
@@ -70,7 +70,7 @@ export class PortAnswers {
     options: QueryOptions,
   ): InterfacesAnswer | Promise<InterfacesAnswer> {
     const { copy } = this.#options
-    const part: Part = { kind: 'router', routerId }
+    const part: CopyPart = { kind: 'router', routerId }
     const asOf = this.#asOf(part, options)
     if (asOf !== undefined) {
       this.#options.metrics.answered('copy')
@@ -107,7 +107,7 @@ export class PortAnswers {
     options: QueryOptions,
   ): Promise<PortsAnswer | undefined> {
     const { copy, clock } = this.#options
-    const part: Part = { kind: 'network', networkId }
+    const part: CopyPart = { kind: 'network', networkId }
     const put = clock.now()
     const isMissing = !this.#large.has(networkId) && this.#asOf(part, options) === undefined
     if (isMissing) await this.#brought([part], options)
@@ -138,14 +138,14 @@ export class PortAnswers {
   }
 
   /** Changes to what an answer rests on are reported while pushes keep all of it right; otherwise it ends with its age. */
-  #dated(parts: readonly Part[], asOf: MonotonicMilliseconds): Dates {
+  #dated(parts: readonly CopyPart[], asOf: MonotonicMilliseconds): Dates {
     const { copy, trust, config } = this.#options
     const isKeptRight = trust.isLive && parts.every((part) => copy.cover(part)?.era === trust.era)
     return isKeptRight ? { asOf } : { asOf, until: asOf + config.maxAge }
   }
 
   /** As of when the copy of a part is right, if that is good enough for the caller. */
-  #asOf(part: Part, options: QueryOptions): MonotonicMilliseconds | undefined {
+  #asOf(part: CopyPart, options: QueryOptions): MonotonicMilliseconds | undefined {
     const { copy, trust, clock, config } = this.#options
     const cover = copy.cover(part)
     // What was fetched before the broker was away, or before pushes were lost, must be fetched again.
@@ -161,7 +161,7 @@ export class PortAnswers {
   }
 
   /** Fetches a part while its copy is still in use. */
-  #refresh(part: Part): void {
+  #refresh(part: CopyPart): void {
     const { clock, fetcher, logger } = this.#options
     if (clock.now() < this.#noRefreshUntil) return
     fetcher.fetch(part, { leftAfter: -Infinity }).catch((thrown: unknown) => {
@@ -171,7 +171,7 @@ export class PortAnswers {
   }
 
   /** Fetches parts. Where that fails, and to whom an older answer will do, what is held may still serve. @returns which of the two */
-  async #brought(parts: readonly Part[], options: QueryOptions): Promise<AnswerOrigin> {
+  async #brought(parts: readonly CopyPart[], options: QueryOptions): Promise<AnswerOrigin> {
     const { trust, fetcher, probe, noBroker, clock, config } = this.#options
     const mayBeOld = options.freshness === 'cached'
     try {
@@ -198,7 +198,7 @@ export class PortAnswers {
    * As of when the copies of all these parts are right, at the latest when the query was put.
    * @throws MetadataError `directory_unavailable` when one is not held any more
    */
-  #heldAsOf(parts: readonly Part[], put: MonotonicMilliseconds): MonotonicMilliseconds {
+  #heldAsOf(parts: readonly CopyPart[], put: MonotonicMilliseconds): MonotonicMilliseconds {
     const { copy, trust } = this.#options
     let oldest = put
     for (const part of parts) {
@@ -212,7 +212,7 @@ export class PortAnswers {
     return oldest
   }
 
-  #isUsable(parts: readonly Part[]): boolean {
+  #isUsable(parts: readonly CopyPart[]): boolean {
     const { clock, copy, trust, config } = this.#options
     return parts.every((part) => {
       const cover = copy.cover(part)

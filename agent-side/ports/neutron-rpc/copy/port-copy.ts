@@ -8,12 +8,12 @@ import type {
   RouterInterface,
 } from '../../directory/port-directory.ts'
 import type { Cover } from './cover.ts'
-import { PortIndex } from './port-index.ts'
+import { NeutronPortIndex } from './port-index.ts'
 import { isOlder, PushMemory } from './push-memory.ts'
 import type { PortEvent } from '../bus/versioned-object.ts'
 
 /** What was fetched whole: a network, the interfaces of a router, or everything. */
-export type Part =
+export type CopyPart =
   | { readonly kind: 'network'; readonly networkId: NetworkId }
   | { readonly kind: 'router'; readonly routerId: RouterId }
   | { readonly kind: 'all' }
@@ -32,7 +32,7 @@ const mostPushes: Count = 100_000
 const noEra = -1
 const mostParts: Count = 50_000
 
-function partKey(part: Part): string {
+function partKey(part: CopyPart): string {
   if (part.kind === 'all') return 'all'
   return part.kind === 'network' ? `network/${part.networkId}` : `router/${part.routerId}`
 }
@@ -63,9 +63,9 @@ interface Row extends NeutronPort {
  */
 export class PortCopy {
   readonly #options: PortCopyOptions
-  readonly #index = new PortIndex<Row>()
+  readonly #index = new NeutronPortIndex<Row>()
   /** In the order of last use. */
-  readonly #covers = new Map<string, { readonly part: Part; readonly cover: Cover }>()
+  readonly #covers = new Map<string, { readonly part: CopyPart; readonly cover: Cover }>()
   readonly #pushes: PushMemory
   #lastOrder = 0
 
@@ -91,7 +91,7 @@ export class PortCopy {
   }
 
   /** The better of what is known of the part itself and of everything. Counts as use. */
-  cover(part: Part): Cover | undefined {
+  cover(part: CopyPart): Cover | undefined {
     const key = partKey(part)
     const own = this.#covers.get(key)
     if (own !== undefined) {
@@ -160,7 +160,7 @@ export class PortCopy {
    * @returns what has changed against what was held of parts that were covered before
    */
   merge(
-    parts: readonly Part[],
+    parts: readonly CopyPart[],
     fetched: readonly NeutronPort[],
     cover: Cover,
   ): { readonly changes: readonly DirectoryChange[]; readonly changedPorts: readonly PortId[] } {
@@ -209,7 +209,7 @@ export class PortCopy {
   }
 
   /** Stops to hold a part. */
-  drop(part: Part): void {
+  drop(part: CopyPart): void {
     const portIds = this.#portsOf(part)
     this.#covers.delete(partKey(part))
     for (const portId of portIds) {
@@ -218,7 +218,7 @@ export class PortCopy {
     }
   }
 
-  #coverOf(part: Part): Cover | undefined {
+  #coverOf(part: CopyPart): Cover | undefined {
     const own = this.#covers.get(partKey(part))
     const whole = this.#covers.get('all')
     if (own === undefined || whole === undefined) return (own ?? whole)?.cover
@@ -248,7 +248,7 @@ export class PortCopy {
     return isGone ? undefined : fetched
   }
 
-  #portsOf(part: Part): readonly PortId[] {
+  #portsOf(part: CopyPart): readonly PortId[] {
     if (part.kind === 'network') return this.#index.ofNetwork(part.networkId)
     if (part.kind === 'router') return this.#index.ofRouter(part.routerId)
     return [...this.#index.all()].map((port) => port.portId)
@@ -281,13 +281,13 @@ export class PortCopy {
 }
 
 /** The parts that a port is in, but for everything. */
-function partsOf(port: Port): readonly Part[] {
+function partsOf(port: Port): readonly CopyPart[] {
   const routerId = routerOfInterface(port)
   const network = { kind: 'network', networkId: port.networkId } as const
   return routerId === undefined ? [network] : [network, { kind: 'router', routerId }]
 }
 
-function isIn(port: Port, part: Part): boolean {
+function isIn(port: Port, part: CopyPart): boolean {
   if (part.kind === 'all') return true
   if (part.kind === 'network') return port.networkId === part.networkId
   return routerOfInterface(port) === part.routerId

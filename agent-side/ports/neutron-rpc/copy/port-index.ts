@@ -33,7 +33,7 @@ function removed<Key>(map: Map<Key, OneOrMore>, key: Key, portId: PortId): void 
 }
 
 /** Ports, found by id, by network with address or MAC, and by router. Each lookup takes the same time however many there are. */
-export class PortIndex<Row extends NeutronPort> {
+export class NeutronPortIndex<Row extends NeutronPort> {
   readonly #ports = new Map<PortId, Row>()
   readonly #networks = new Map<NetworkId, NetworkPorts>()
   readonly #routers = new Map<RouterId, OneOrMore>()

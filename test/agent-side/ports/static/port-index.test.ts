@@ -1,5 +1,5 @@
 import t from 'tap'
-import { PortIndex } from '../../../../agent-side/ports/static/port-index.ts'
+import { StaticPortIndex } from '../../../../agent-side/ports/static/port-index.ts'
 import type { Port, PortQuery } from '../../../../agent-side/ports/directory/port-directory.ts'
 import { SeededRandom } from '../../../support/random.ts'
 import { ip, mac, networkId, portId } from '../../../conformance/topology.ts'
@@ -31,7 +31,7 @@ t.test('PortIndex finds exactly what a look at every port finds', async (t) => {
       macAddress: mac(random(30)),
       fixedIps: Array.from({ length: random(4) }, address),
     }))
-    const index = new PortIndex(ports)
+    const index = new StaticPortIndex(ports)
     for (let question = 0; question < 100; question += 1) {
       const query: PortQuery = {
         networkIds: Array.from({ length: random(4) }, () => networkId(random(5))),
@@ -57,9 +57,9 @@ t.test('PortIndex notes shared addresses, and few of them', async (t) => {
     fixedIps: [ip('10.0.0.1'), ip('10.0.0.1')],
   }))
   t.strictSame(
-    new PortIndex(ports.slice(0, 1)).shared,
+    new StaticPortIndex(ports.slice(0, 1)).shared,
     [],
     'an address twice on one port is its own',
   )
-  t.equal(new PortIndex(ports).shared.length, 10)
+  t.equal(new StaticPortIndex(ports).shared.length, 10)
 })

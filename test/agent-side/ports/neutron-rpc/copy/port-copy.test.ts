@@ -2,15 +2,18 @@ import t from 'tap'
 import { parseInstanceId } from '../../../../../lib/identity/ids.ts'
 import { networksOf } from '../../../../../agent-side/ports/directory/port-directory.ts'
 import type { NeutronPort } from '../../../../../agent-side/ports/directory/neutron-port.ts'
-import { PortCopy, type Part } from '../../../../../agent-side/ports/neutron-rpc/copy/port-copy.ts'
+import {
+  PortCopy,
+  type CopyPart,
+} from '../../../../../agent-side/ports/neutron-rpc/copy/port-copy.ts'
 import type { Cover } from '../../../../../agent-side/ports/neutron-rpc/copy/cover.ts'
 import { guest, networks } from '../../../../conformance/overlapping-topology.ts'
 import { ip, routerId, portId, mac } from '../../../../conformance/topology.ts'
 import { FakeClock } from '../../../../support/fake-clock.ts'
 
-const plain: Part = { kind: 'network', networkId: networks.plain }
-const twin: Part = { kind: 'network', networkId: networks.twinOne }
-const router: Part = { kind: 'router', routerId: routerId(1) }
+const plain: CopyPart = { kind: 'network', networkId: networks.plain }
+const twin: CopyPart = { kind: 'network', networkId: networks.twinOne }
+const router: CopyPart = { kind: 'router', routerId: routerId(1) }
 
 function held(number: number, address: string, revision?: number): NeutronPort {
   return { port: guest(number, 'plain', address), ...(revision !== undefined && { revision }) }
