@@ -8,6 +8,8 @@ export interface UpstreamLimits {
   readonly delay?: Milliseconds
   /** Requests served at once; the rest wait, as they do in front of a small Nova. @default any number */
   readonly concurrency?: Count
+  /** Closes each connection after its answer and sends no length, as Debian's Nova behind uWSGI does. @default false */
+  readonly closes?: boolean
 }
 
 interface UpstreamOptions extends UpstreamLimits {
@@ -30,7 +32,7 @@ const endOfHead = Buffer.from('\r\n\r\n')
  * Does not check signatures; it is no stand-in for anything but time and bytes.
  */
 function startConstantUpstream(options: UpstreamOptions): Promise<UpstreamStarted> {
-  const { delay = 0, concurrency = Infinity } = options
+  const { delay = 0, concurrency = Infinity, closes = false } = options
   let running = 0
   const waiting: (() => void)[] = []
 
@@ -54,9 +56,10 @@ function startConstantUpstream(options: UpstreamOptions): Promise<UpstreamStarte
     const start = `{"uuid": "${id}", "padding": "`
     const body = `${start}${'x'.repeat(bodySize - start.length - 2)}"}`
     const send = (): void => {
-      socket.write(
-        `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
-      )
+      const length = closes ? '' : `Content-Length: ${body.length}\r\n`
+      const text = `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n${length}\r\n${body}`
+      if (closes) socket.end(text)
+      else socket.write(text)
     }
     if (delay === 0) {
       send()

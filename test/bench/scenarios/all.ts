@@ -4,13 +4,14 @@ import { bootStorm } from './boot-storm.ts'
 import { cold } from './cold.ts'
 import { resolver } from './resolver.ts'
 import { restart } from './restart.ts'
-import { warm, warmDirect } from './warm.ts'
+import { warm, warmClosing, warmDirect } from './warm.ts'
 import { workers } from './workers.ts'
 
 /** Everything that is measured of overlapd alone. Those that share a network stand together. */
 export const scenarios: readonly Scenario[] = [
   resolver,
   warm,
+  warmClosing,
   warmDirect,
   workers,
   restart,

@@ -1,4 +1,5 @@
 import { measureLoad, warmUp } from '../measured-load.ts'
+import type { UpstreamLimits } from '../constant-upstream.ts'
 import { OurSide, type Forwarding } from '../our-side.ts'
 import type { Scenario, ScenarioOptions } from '../scenario.ts'
 
@@ -19,9 +20,10 @@ async function runWarm(
   name: string,
   forwarding: Forwarding,
   { quick, progress, add, network: shared, teardown }: ScenarioOptions,
+  upstream: UpstreamLimits = {},
 ): Promise<void> {
   const network = await shared.get(warmNetwork)
-  const ours = await OurSide.start({ topology: network.topology, teardown, forwarding })
+  const ours = await OurSide.start({ topology: network.topology, teardown, forwarding, upstream })
   try {
     progress(`${name}: warming up`)
     await warmUp(network.targets(), quick ? 4_000 : 20_000)
@@ -42,6 +44,13 @@ export const warm: Scenario = {
   name: 'warm',
   what: 'requests on known identities, two hops; new connection each, and keep-alive',
   run: (options) => runWarm('warm', 'agent', options),
+}
+
+/** Two hops, with a compute service as Debian has it. */
+export const warmClosing: Scenario = {
+  name: 'warm-closing',
+  what: 'two hops to a compute service that closes each connection and sends no length',
+  run: (options) => runWarm('warm-closing', 'agent', options, { closes: true }),
 }
 
 /** One hop: worker, compute. */
