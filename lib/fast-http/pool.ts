@@ -9,7 +9,7 @@ import {
   type MonotonicMilliseconds,
 } from '../runtime/clock.ts'
 import { isPlainTarget, plainBlock, readPlainAnswer, type PlainFields } from './head.ts'
-import { ReadTurns, type ReadTurn } from './read-turns.ts'
+import { ReadTurns, type ReadTurn } from '../http/read-turns.ts'
 
 /** A GET without a body. */
 export interface PlainExchangeRequest {

@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net'
+import type { Readable } from 'node:stream'
 import type { Bytes, Count } from '../runtime/clock.ts'
 
 /** What a connection may give before the others have their turn. */
@@ -6,7 +6,7 @@ const mostAtOnce: Bytes = 64 * 1024
 /** Long answers that go on in one turn of the event loop: some milliseconds of work for as many as there may be. */
 const mostOfTurn: Count = 8
 
-/** One connection on which long answers come. */
+/** One connection, or answer, that long answers come on. */
 export interface ReadTurn {
   /** So many bytes of an answer came, and more will. */
   took(bytes: Bytes): void
@@ -20,17 +20,17 @@ export class ReadTurns {
   readonly #waiting = new Set<() => void>()
 
   /** @param isPaused for another reason, for which it is not read when its turn comes */
-  of(socket: Socket, isPaused: () => boolean): ReadTurn {
+  of(source: Pick<Readable, 'pause' | 'resume'>, isPaused: () => boolean): ReadTurn {
     let sum: Bytes = 0
     const resume = (): void => {
       sum = 0
-      if (!isPaused()) socket.resume()
+      if (!isPaused()) source.resume()
     }
     return {
       took: (bytes) => {
         sum += bytes
         if (sum < mostAtOnce) return
-        socket.pause()
+        source.pause()
         this.#wait(resume)
       },
     }

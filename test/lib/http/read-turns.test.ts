@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
-import { ReadTurns } from '../../../lib/fast-http/read-turns.ts'
+import { ReadTurns } from '../../../lib/http/read-turns.ts'
 
 class FakeSocket {
   isRead = true
