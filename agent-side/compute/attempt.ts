@@ -1,17 +1,21 @@
 /** One request to one upstream: streamed, cancellable, never followed, never decoded. */
 import type { Bytes } from '../../lib/runtime/clock.ts'
 import { readAnswerHead } from '../../lib/http/answer-head.ts'
-import type { RequestSink } from '../../lib/fast-http/origin-pool.ts'
-import type { PlainFields } from '../../lib/fast-http/head.ts'
-import type { AnswerHandler } from '../../lib/fast-http/pool.ts'
+import {
+  ExchangeTimeout,
+  type ExchangeListener,
+  type HttpExchange,
+} from '../../lib/http/http-client.ts'
 import { UnsizedAnswer } from '../../lib/http/unsized-answer.ts'
 import type { ReasonCode } from '../../lib/runtime/reason-codes.ts'
 import {
+  isRepeatable,
   type ComputeRequest,
   type Downstream,
   type FlatHeaders,
   type KeptAnswer,
 } from './exchange.ts'
+import type { Upstream } from './upstreams.ts'
 
 /** The reason codes of what can go wrong with compute. */
 export type ComputeFailure = Extract<
@@ -51,13 +55,8 @@ export interface AttemptOptions {
 /** Larger answers are never mistaken for the small error pages that a second try is about. */
 const mostKept: Bytes = 64 * 1024
 
-const timeoutCodes: ReadonlySet<unknown> = new Set([
-  'UND_ERR_HEADERS_TIMEOUT',
-  'UND_ERR_BODY_TIMEOUT',
-])
-
 /** How a connection that was closed under us shows. */
-const closedCodes: ReadonlySet<unknown> = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'])
+const closedCodes: ReadonlySet<unknown> = new Set(['ECONNRESET', 'EPIPE'])
 
 /** With TLS 1.3 a server that wants a certificate of ours may say so after our first request. */
 function isTlsAlert(code: unknown): boolean {
@@ -69,40 +68,22 @@ class GuestLeft extends Error {
 }
 
 /** Sends a request and hands its answer on. Never rejects. */
-export function attempt(sink: RequestSink, options: AttemptOptions): Promise<AttemptOutcome> {
+export function attempt(
+  upstream: Pick<Upstream, 'send'>,
+  options: AttemptOptions,
+): Promise<AttemptOutcome> {
   return new Promise((resolve) => {
-    const handler = new AttemptHandler(options, resolve)
-    if (options.downstream.isGone) {
-      resolve({ kind: 'left' })
-      return
-    }
-    const { method, target, body } = options.request
-    const { headers } = options
-    try {
-      sink.dispatch(
-        {
-          method,
-          path: target,
-          headers:
-            body === undefined
-              ? (headers as string[])
-              : [...headers, 'content-length', String(body.length)],
-          ...(body !== undefined && { body: body.content as unknown as null }),
-        },
-        handler,
-      )
-    } catch (cause) {
-      handler.onError(cause as Error)
-    }
+    if (options.downstream.isGone) resolve({ kind: 'left' })
+    else new Attempt(options, resolve).start(upstream)
   })
 }
 
-class AttemptHandler implements AnswerHandler {
+class Attempt implements ExchangeListener {
   readonly #options: AttemptOptions
   readonly #settle: (outcome: AttemptOutcome) => void
   readonly #stopListening: () => void
-  #abort: ((error?: Error) => void) | undefined
-  #resume: (() => void) | undefined
+  #exchange: HttpExchange | undefined
+  #isSent = false
   #status = 0
   #bytes: Bytes = 0
   #hasStarted = false
@@ -117,26 +98,31 @@ class AttemptHandler implements AnswerHandler {
     this.#stopListening = options.downstream.onGone(() => this.#leave())
   }
 
-  onConnect(abort: (error?: Error) => void): void {
-    this.#abort = abort
-    if (this.#isSettled) abort(new GuestLeft())
+  start(upstream: Pick<Upstream, 'send'>): void {
+    const { request, headers } = this.#options
+    const { method, target: path, body } = request
+    try {
+      this.#exchange = upstream.send({ method, path, headers, body }, isRepeatable(request), this)
+    } catch (cause) {
+      this.failed(cause as Error)
+    }
   }
 
-  onHeaders(status: number, fields: PlainFields | Buffer[], resume: () => void): boolean {
-    // Interim answers (RFC 9110 §15.2) are between us and the upstream.
-    if (status < 200 || this.#isSettled) return true
+  sent(): void {
+    this.#isSent = true
+  }
+
+  headCame(status: number, fields: readonly string[]): void {
     const head = readAnswerHead(status, fields, 'compute')
     if (head === undefined) throw new Error('The head of the answer is not usable')
     this.#status = status
-    this.#resume = resume
     const { request, keeps } = this.#options
     this.#unsized = UnsizedAnswer.of(request.method, status, head.headers)
     if (keeps(status)) this.#kept = { headers: head.headers, body: [] }
     else if (this.#unsized === undefined) this.#start(head.headers)
-    return true
   }
 
-  onData(chunk: Buffer): boolean {
+  dataCame(chunk: Buffer): boolean {
     if (this.#isSettled) return true
     this.#bytes += chunk.length
     const { downstream } = this.#options
@@ -158,11 +144,11 @@ class AttemptHandler implements AnswerHandler {
       for (const earlier of body) downstream.write(earlier)
     }
     if (downstream.write(chunk)) return true
-    downstream.onceDrained(() => this.#resume?.())
+    downstream.onceDrained(() => this.#exchange?.resume())
     return false
   }
 
-  onComplete(): void {
+  ended(): void {
     if (this.#isSettled) return
     if (this.#kept !== undefined) {
       const headers = this.#unsized?.sizedHeaders() ?? this.#kept.headers
@@ -178,9 +164,9 @@ class AttemptHandler implements AnswerHandler {
     this.#end({ kind: 'relayed', status: this.#status, bytes: this.#bytes })
   }
 
-  onError(cause: Error): void {
+  failed(cause: Error): void {
     if (this.#isSettled) return
-    const beforeSending = this.#abort === undefined
+    const beforeSending = !this.#isSent
     const isUnanswered =
       !beforeSending && this.#status === 0 && closedCodes.has((cause as NodeJS.ErrnoException).code)
     const code = this.#codeOf(cause, beforeSending || isUnanswered)
@@ -197,7 +183,7 @@ class AttemptHandler implements AnswerHandler {
 
   #codeOf(cause: Error, isUntaken: boolean): ComputeFailure {
     const { code } = cause as NodeJS.ErrnoException
-    if (timeoutCodes.has(code)) return 'compute_timeout'
+    if (this.#isSent && cause instanceof ExchangeTimeout) return 'compute_timeout'
     // A service that is being restarted closes connections it has just taken: no word was said, and guests shall come back.
     return isUntaken || (this.#status === 0 && isTlsAlert(code))
       ? 'compute_unreachable'
@@ -213,7 +199,7 @@ class AttemptHandler implements AnswerHandler {
   #leave(): void {
     if (this.#isSettled) return
     this.#end({ kind: 'left' })
-    this.#abort?.(new GuestLeft())
+    this.#exchange?.abort(new GuestLeft())
   }
 
   #end(outcome: AttemptOutcome): void {

@@ -240,7 +240,6 @@ export class ComputeClient implements Forwarder {
   ): Promise<AttemptOutcome> {
     const { request, downstream, identity } = call
     const headers = this.#options.signer.headersFor(identity, slot)
-    const sink = upstream.sink(isRepeatable(request))
     // While an upstream looks down, its answers say nothing about how much the others can take.
     const isUp = upstream.health.state === 'up'
     const once = async (): Promise<AttemptOutcome> => {
@@ -252,7 +251,7 @@ export class ComputeClient implements Forwarder {
         headAt = clock.now()
         return keeps(status)
       }
-      const outcome = await attempt(sink, { request, headers, downstream, keeps: keepsAt })
+      const outcome = await attempt(upstream, { request, headers, downstream, keeps: keepsAt })
       observer?.attempted(upstream.index, outcomeLabel(outcome), clock.now() - began)
       if (isUp) this.#noteLoad(request, outcome, began, headAt)
       return outcome

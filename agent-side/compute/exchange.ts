@@ -1,19 +1,12 @@
 /** What goes to the compute metadata API and where its answer goes, without saying who brought it. */
-import type { Bytes } from '../../lib/runtime/clock.ts'
 
 /** The part of a guest's request that reaches compute. */
 export interface ComputeRequest {
   readonly method: string
   /** The raw request-target as it was received, from its first slash on. */
   readonly target: string
-  readonly body?: RequestBody | undefined
-}
-
-/** A body of known length: WSGI servers do not all read chunks. */
-export interface RequestBody {
-  readonly length: Bytes
-  /** Must not close its source when it is left early: the answer still has to go back on the same connection. */
-  readonly content: AsyncIterable<Uint8Array>
+  /** Whole: WSGI servers do not all read chunks. */
+  readonly body?: Uint8Array | undefined
 }
 
 /** True when sending the request a second time changes nothing (RFC 9110 §9.2.2) and can be done. */
@@ -21,7 +14,7 @@ export function isRepeatable(request: ComputeRequest): boolean {
   return (request.method === 'GET' || request.method === 'HEAD') && request.body === undefined
 }
 
-/** Names and values in turn, as Node's and undici's fast paths take them. */
+/** Names and values in turn, as Node takes them. */
 export type FlatHeaders = readonly string[]
 
 /** Where an answer goes. Calls come in the order `start`, `write`…, then `end` or `destroy`. */

@@ -40,12 +40,7 @@ const longestPause: Milliseconds = 400
 const longestRestart: Milliseconds = 15_000
 
 /** Not listening yet, or no longer: what a restart looks like. A name that is unknown or a certificate that is wrong does not pass. */
-const passing: ReadonlySet<unknown> = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'EPIPE',
-  'UND_ERR_SOCKET',
-])
+const passing: ReadonlySet<unknown> = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE'])
 
 /** Decides whether a request is worth another try. */
 export class RestartPatience {

@@ -1,4 +1,3 @@
-import { Pool } from 'undici'
 import type {
   Clock,
   Count,
@@ -7,11 +6,14 @@ import type {
   MonotonicMilliseconds,
 } from '../../lib/runtime/clock.ts'
 import {
-  OriginPool,
-  type OriginPoolOptions,
-  type RequestSink,
-} from '../../lib/fast-http/origin-pool.ts'
-import { tolerantConnector } from '../../lib/fast-http/paused-end.ts'
+  HttpClient,
+  httpOrigin,
+  type ExchangeListener,
+  type HttpClientOptions,
+  type HttpClientRequest,
+  type HttpExchange,
+  type HttpOrigin,
+} from '../../lib/http/http-client.ts'
 import type { InstanceId } from '../../lib/identity/ids.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
 import { clientSecureContext } from '../../lib/files/tls-material.ts'
@@ -32,7 +34,7 @@ export interface UpstreamsOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly random?: () => number
-  /** @see PlainPoolOptions */
+  /** @see HttpClientOptions */
   readonly defect: (cause: unknown) => void
 }
 
@@ -60,49 +62,52 @@ export class Upstream {
   /** The instance whose request it cut off, if it has answered nobody since. */
   cutOffInstance: InstanceId | undefined
   lastFailure: { readonly why: string; readonly at: EpochMilliseconds } | undefined
-  readonly #pool: OriginPool
+  readonly #origin: HttpOrigin
+  readonly #client: HttpClient
   /** For requests that must not be sent twice: a connection kept alive may have been closed a moment ago. */
-  readonly #onceOnly: Pool
+  readonly #onceOnly: HttpClient
 
-  constructor(index: Count, url: string, health: UpstreamHealth, options: PoolOptions) {
+  constructor(index: Count, url: string, health: UpstreamHealth, options: ConnectionOptions) {
     this.index = index
     this.url = url
     this.health = health
-    this.#pool = new OriginPool({ ...options, url })
-    const { connections, timeoutHeaders, timeoutBody, connect } = options
-    this.#onceOnly = new Pool(url, {
-      connections,
-      pipelining: 0,
-      headersTimeout: timeoutHeaders,
-      bodyTimeout: timeoutBody,
-      connect: tolerantConnector(connect),
-    })
+    this.#origin = httpOrigin(url)
+    this.#client = new HttpClient({ ...options, keepsConnections: true })
+    this.#onceOnly = new HttpClient({ ...options, keepsConnections: false })
   }
 
-  sink(isRepeatable: boolean): RequestSink {
-    return isRepeatable ? this.#pool : this.#onceOnly
+  /** @throws TypeError when the request cannot be written as it is */
+  send(
+    request: Omit<HttpClientRequest, 'origin'>,
+    isRepeatable: boolean,
+    listener: ExchangeListener,
+  ): HttpExchange {
+    // A body behind the answer to HEAD, which has none, would be read as the next answer.
+    const client = isRepeatable && request.method === 'GET' ? this.#client : this.#onceOnly
+    return client.send({ ...request, origin: this.#origin }, listener)
   }
 
   /** Ends every connection, running requests included. */
-  async close(): Promise<void> {
-    await Promise.all([this.#pool.destroy(), this.#onceOnly.destroy()])
+  close(): void {
+    this.#client.close()
+    this.#onceOnly.close()
   }
 }
 
 const longestGap: Milliseconds = 30_000
 
-type PoolOptions = Omit<OriginPoolOptions, 'url'>
+type ConnectionOptions = Omit<HttpClientOptions, 'keepsConnections'>
 
-function poolOptions(options: UpstreamsOptions): PoolOptions {
-  const { tls } = options
-  const isTls = options.urls.some((url) => url.startsWith('https:'))
+function connectionOptions(options: UpstreamsOptions): ConnectionOptions {
+  const { tls, urls, connections, timeoutConnect, timeoutHeaders, timeoutBody, defect } = options
+  const isTls = urls.some((url) => url.startsWith('https:'))
   return {
-    connections: options.connections,
-    timeoutHeaders: options.timeoutHeaders,
-    timeoutBody: options.timeoutBody,
-    defect: options.defect,
-    connect: {
-      timeout: options.timeoutConnect,
+    connections,
+    timeoutConnect,
+    timeoutHeaders,
+    timeoutBody,
+    defect,
+    tls: {
       rejectUnauthorized: !tls.insecure,
       ...(isTls && {
         secureContext: clientSecureContext({
@@ -129,7 +134,7 @@ export class Upstreams {
   /** @throws Error naming a file that cannot be used */
   constructor(options: UpstreamsOptions) {
     this.#options = options
-    const pool = poolOptions(options)
+    const connections = connectionOptions(options)
     const health = {
       clock: options.clock,
       failuresToDown: 3,
@@ -138,7 +143,7 @@ export class Upstreams {
       random: options.random ?? Math.random,
     }
     this.all = options.urls.map(
-      (url, index) => new Upstream(index, url, new UpstreamHealth(health), pool),
+      (url, index) => new Upstream(index, url, new UpstreamHealth(health), connections),
     )
   }
 
@@ -206,8 +211,9 @@ export class Upstreams {
     return this.#isClosed
   }
 
-  async close(): Promise<void> {
+  /** Ends every connection, running requests included. */
+  close(): void {
     this.#isClosed = true
-    await Promise.all(this.all.map((upstream) => upstream.close()))
+    for (const upstream of this.all) upstream.close()
   }
 }

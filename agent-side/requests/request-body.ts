@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Bytes } from '../../lib/runtime/clock.ts'
 import { MetadataError } from '../../lib/runtime/errors.ts'
-import type { RequestBody } from '../compute/exchange.ts'
 
 function tooLarge(limit: Bytes): MetadataError {
   return new MetadataError('body_too_large', 'Cannot forward: the body is too large', {
@@ -9,7 +8,7 @@ function tooLarge(limit: Bytes): MetadataError {
   })
 }
 
-async function collected(request: IncomingMessage, limit: Bytes): Promise<RequestBody | undefined> {
+async function collected(request: IncomingMessage, limit: Bytes): Promise<Uint8Array | undefined> {
   const chunks: Uint8Array[] = []
   let length: Bytes = 0
   // The connection stays open when this is left early: the answer still has to go back on it.
@@ -19,13 +18,7 @@ async function collected(request: IncomingMessage, limit: Bytes): Promise<Reques
     if (length > limit) throw tooLarge(limit)
     chunks.push(chunk)
   }
-  if (length === 0) return undefined
-  return {
-    length,
-    content: (async function* content() {
-      yield* chunks
-    })(),
-  }
+  return length === 0 ? undefined : Buffer.concat(chunks)
 }
 
 /**
@@ -36,7 +29,7 @@ async function collected(request: IncomingMessage, limit: Bytes): Promise<Reques
 export function requestBody(
   request: IncomingMessage,
   limit: Bytes,
-): undefined | Promise<RequestBody | undefined> {
+): undefined | Promise<Uint8Array | undefined> {
   const length = Number(request.headers['content-length'] ?? 0)
   if (length > limit) throw tooLarge(limit)
   const hasBody = length > 0 || request.headers['transfer-encoding'] !== undefined

@@ -1,8 +1,14 @@
 // An answer that ends with its connection was paused, because its guest did not read, when the connection ended: an assertion in the HTTP
 // client ended the agent, or the worker. Right: the answer is delivered, and nobody else notices.
+import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
+import { HttpClient, httpOrigin } from '../../lib/http/http-client.ts'
 import { OriginPool } from '../../lib/fast-http/origin-pool.ts'
 import { WireUpstream } from '../support/wire-upstream.ts'
+
+async function turns(count: number): Promise<void> {
+  for (let done = 0; done < count; done += 1) await turn()
+}
 
 for (const size of [2_500, 200_000]) {
   t.test(`${size} bytes that end with the connection, to somebody who pauses`, async (t) => {
@@ -46,6 +52,42 @@ for (const size of [2_500, 200_000]) {
       })
       t.equal(got, size, way)
     }
+  })
+}
+
+for (const size of [2_500, 200_000]) {
+  t.test(`${size} bytes that end with the connection, to a guest of the agent`, async (t) => {
+    const upstream = await WireUpstream.start()
+    t.teardown(() => upstream.close())
+    upstream.answer = ({ socket }) => {
+      socket.end(`HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n${'x'.repeat(size)}`)
+    }
+    const client = new HttpClient({
+      keepsConnections: true,
+      connections: 1,
+      timeoutConnect: 10_000,
+      timeoutHeaders: 10_000,
+      timeoutBody: 10_000,
+      tls: { rejectUnauthorized: true },
+    })
+    t.teardown(() => client.close())
+    const got = await new Promise<number | Error>((resolve) => {
+      let bytes = 0
+      const request = { origin: httpOrigin(upstream.url), method: 'GET', path: '/', headers: [] }
+      const exchange = client.send(request, {
+        sent: () => undefined,
+        headCame: () => undefined,
+        dataCame(chunk) {
+          bytes += chunk.length
+          // Of the last part so late that the end of the connection comes during the pause.
+          void turns(bytes < size ? 1 : 50).then(() => exchange.resume())
+          return false
+        },
+        ended: () => resolve(bytes),
+        failed: resolve,
+      })
+    })
+    t.equal(got, size)
   })
 }
 

@@ -123,7 +123,7 @@ export class NeutronRestDirectory implements PortDirectory {
   async close(): Promise<void> {
     this.#closed.abort(new MetadataError('directory_unavailable', 'The directory is closed'))
     this.#changes.clear()
-    await this.#http.close()
+    this.#http.close()
     await this.#probing
     this.#networkCopies.clear()
     this.#routerCopies.clear()

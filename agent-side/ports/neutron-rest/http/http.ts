@@ -1,7 +1,11 @@
-import { Agent, request } from 'undici'
 import type { Bytes, Count, Milliseconds } from '../../../../lib/runtime/clock.ts'
 import { causeText, MetadataError } from '../../../../lib/runtime/errors.ts'
-import { tolerantConnector } from '../../../../lib/fast-http/paused-end.ts'
+import {
+  ExchangeTimeout,
+  HttpClient,
+  httpOrigin,
+  type ExchangeListener,
+} from '../../../../lib/http/http-client.ts'
 import { clientSecureContext } from '../../../../lib/files/tls-material.ts'
 
 /** Paths of PEM files; they are read when the directory starts. */
@@ -40,13 +44,6 @@ export interface HttpAnswer {
   readonly text: string
 }
 
-const timeouts = new Set([
-  'UND_ERR_CONNECT_TIMEOUT',
-  'UND_ERR_HEADERS_TIMEOUT',
-  'UND_ERR_BODY_TIMEOUT',
-  'ETIMEDOUT',
-])
-
 /** True when the error says that no usable answer came over the connection, so that another try can help. */
 export function isConnectionFailure(error: MetadataError): boolean {
   return error.details['connection'] === true
@@ -72,27 +69,27 @@ export type Exchanges = Pick<Http, 'exchange' | 'close'>
  * environment. Statuses are for the caller to judge; only a missing or unreadable answer is an error.
  */
 export class Http {
-  readonly #agent: Agent
+  readonly #client: HttpClient
   readonly #options: HttpOptions
 
   /** @throws Error when a certificate file cannot be read */
   constructor(options: HttpOptions) {
-    const { tls } = options
+    const { tls, connections, timeoutConnect, timeoutHeaders, timeoutBody } = options
     this.#options = options
-    this.#agent = new Agent({
-      connections: options.connections,
-      headersTimeout: options.timeoutHeaders,
-      bodyTimeout: options.timeoutBody,
-      maxRequestsPerClient: 1_000,
-      connect: tolerantConnector({
-        timeout: options.timeoutConnect,
+    this.#client = new HttpClient({
+      keepsConnections: true,
+      connections,
+      timeoutConnect,
+      timeoutHeaders,
+      timeoutBody,
+      tls: {
         rejectUnauthorized: !tls.insecure,
         secureContext: clientSecureContext({
           caFile: tls.caFile,
           certificateFile: tls.certFile,
           keyFile: tls.keyFile,
         }),
-      }),
+      },
     })
   }
 
@@ -100,37 +97,17 @@ export class Http {
    * @throws MetadataError `directory_timeout` or `directory_unavailable`; the signal's reason when it was aborted
    */
   async exchange(wanted: HttpRequest): Promise<HttpAnswer> {
+    const { url, signal } = wanted
     try {
-      const response = await request(wanted.url, {
-        dispatcher: this.#agent,
-        method: wanted.method,
-        headers: wanted.headers,
-        signal: wanted.signal,
-        ...(wanted.body !== undefined && { body: wanted.body }),
-      })
-      const chunks: Buffer[] = []
-      let bytes = 0
-      for await (const chunk of response.body) {
-        const piece = chunk as Buffer
-        bytes += piece.length
-        if (bytes > this.#options.bodyBytes) refuseOverlong(wanted.url, this.#options.bodyBytes)
-        chunks.push(piece)
-      }
-      return {
-        status: response.statusCode,
-        header: (name) => {
-          const value = response.headers[name]
-          return Array.isArray(value) ? value[0] : value
-        },
-        text: Buffer.concat(chunks).toString('utf8'),
-      }
+      return await this.#answerTo(wanted)
     } catch (cause) {
-      if (wanted.signal.aborted) throw wanted.signal.reason
+      if (signal.aborted) throw signal.reason
       if (cause instanceof MetadataError) throw cause
-      const code = (cause as NodeJS.ErrnoException).code ?? ''
-      const origin = originOf(wanted.url)
+      const origin = originOf(url)
+      const isSlow =
+        cause instanceof ExchangeTimeout || (cause as NodeJS.ErrnoException).code === 'ETIMEDOUT'
       throw new MetadataError(
-        timeouts.has(code) ? 'directory_timeout' : 'directory_unavailable',
+        isSlow ? 'directory_timeout' : 'directory_unavailable',
         `Cannot query "${origin}": ${causeText(cause)}`,
         { cause, details: { origin, connection: true, cause: causeText(cause) } },
       )
@@ -138,7 +115,81 @@ export class Http {
   }
 
   /** Ends every connection; callers that still wait get an error. May be called twice. */
-  async close(): Promise<void> {
-    await this.#agent.destroy()
+  close(): void {
+    this.#client.close()
+  }
+
+  async #answerTo({ url, method, headers, body, signal }: HttpRequest): Promise<HttpAnswer> {
+    signal.throwIfAborted()
+    const { pathname, search } = new URL(url)
+    const collector = new AnswerCollector(url, this.#options.bodyBytes)
+    const request = {
+      origin: httpOrigin(url),
+      method,
+      path: pathname + search,
+      headers: Object.entries(headers).flat(),
+      body: body === undefined ? undefined : Buffer.from(body),
+    }
+    const exchange = this.#client.send(request, collector)
+    const leave = (): void => exchange.abort(signal.reason as Error)
+    signal.addEventListener('abort', leave)
+    try {
+      return await collector.answer
+    } finally {
+      signal.removeEventListener('abort', leave)
+    }
+  }
+}
+
+/** Takes in one answer, up to a limit. */
+class AnswerCollector implements ExchangeListener {
+  readonly answer: Promise<HttpAnswer>
+  readonly #url: string
+  readonly #limit: Bytes
+  readonly #chunks: Buffer[] = []
+  readonly #headers = new Map<string, string>()
+  #bytes: Bytes = 0
+  #status = 0
+  #resolve: (answer: HttpAnswer) => void = () => undefined
+  #reject: (cause: Error) => void = () => undefined
+
+  constructor(url: string, limit: Bytes) {
+    this.#url = url
+    this.#limit = limit
+    this.answer = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+  }
+
+  sent(): void {
+    // Only the end counts.
+  }
+
+  headCame(status: number, fields: readonly string[]): void {
+    this.#status = status
+    for (let index = 0; index + 1 < fields.length; index += 2) {
+      const name = (fields[index] ?? '').toLowerCase()
+      if (!this.#headers.has(name)) this.#headers.set(name, fields[index + 1] ?? '')
+    }
+  }
+
+  dataCame(chunk: Buffer): boolean {
+    this.#bytes += chunk.length
+    if (this.#bytes > this.#limit) refuseOverlong(this.#url, this.#limit)
+    this.#chunks.push(chunk)
+    return true
+  }
+
+  ended(): void {
+    this.#resolve({
+      status: this.#status,
+      header: (name) => this.#headers.get(name),
+      text: Buffer.concat(this.#chunks).toString('utf8'),
+    })
+  }
+
+  failed(cause: Error): void {
+    this.#reject(cause)
   }
 }
