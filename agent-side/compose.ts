@@ -1,10 +1,11 @@
 /** How do the parts make an agent? The one file that knows all of them. */
-import { startable, type Part } from '../lib/runtime/lifecycle.ts'
+import { partOf, startable, type Part } from '../lib/runtime/lifecycle.ts'
 import { createRegistry } from '../lib/observe/metrics.ts'
 import { composeAdmin } from './admin/compose.ts'
 import { LimitMetrics } from './admin/limit-metrics.ts'
 import { AgentMetrics } from './admin/metrics.ts'
 import type { AgentStatus } from './admin/status.ts'
+import { ComputeProbe } from './compute/compute-probe.ts'
 import { composeCompute } from './compute/compose.ts'
 import type { AgentConfig } from './config/config.ts'
 import { reportedConfigurations } from './config/neutron-agent-report.ts'
@@ -67,7 +68,7 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
     observer: metrics,
   })
   const listeners = composeListeners(config, handler, fencing, around, metrics)
-  const { admin, status } = composeAdmin(config, around, {
+  const { admin, status, health } = composeAdmin(config, around, {
     ...computeParts,
     directory,
     resolver,
@@ -86,6 +87,8 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
   const parts: readonly Part[] = [
     admin,
     startable('compute upstreams', undefined, () => upstreams.close()),
+    partOf('compute probe', new ComputeProbe(upstreams, clock)),
+    partOf('health', health),
     startable(
       `port directory ${directory.kind}`,
       () => directory.start(),

@@ -100,7 +100,7 @@ export function composeProxy(around: ProxyDependencies): Proxy {
     hasLooked: () => reconciler.hasLooked,
     onGone: () => strays?.look(),
   })
-  const admin = composeAdmin(around, {
+  const { admin, health } = composeAdmin(around, {
     ...workers,
     listeners,
     interception,
@@ -109,6 +109,8 @@ export function composeProxy(around: ProxyDependencies): Proxy {
     announcer,
     holders,
     reconciler,
+    discovery,
+    rules,
     metrics,
   })
   const parts: readonly Part[] = [
@@ -142,6 +144,7 @@ export function composeProxy(around: ProxyDependencies): Proxy {
     ),
     partOf('ovn provisioning', ovnProvision),
     partOf('canary', canary),
+    partOf('health', health),
     takeover.following,
     partOf('control socket', haproxy),
     takeover.surviving,

@@ -14,7 +14,7 @@ import type { AgentStatus } from './status.ts'
 
 /** What the admin app asks the agent. */
 export interface AgentAdminOptions {
-  readonly readiness: AdminAppOptions['readiness']
+  readonly health: AdminAppOptions['health']
   readonly metrics: AdminAppOptions['metrics']
   readonly status: () => Promise<AgentStatus>
   readonly explainKey: (key: LookupKey) => Promise<Explanation>
@@ -108,8 +108,6 @@ export function createAgentAdminApp(options: AgentAdminOptions): Hono {
       isAuditing = false
     }
   })
-  app.get('/', async (context) =>
-    context.html(await statusPage(await options.status(), await options.readiness())),
-  )
+  app.get('/', async (context) => context.html(await statusPage(await options.status())))
   return app
 }

@@ -1,6 +1,7 @@
 /** How does a running agent stand, in one answer? */
 import { scopeText } from '../../lib/identity/scope.ts'
 import type { Clock, Count } from '../../lib/runtime/clock.ts'
+import type { HealthReport } from '../../lib/operator/health.ts'
 import { packageVersion } from '../../lib/runtime/package-version.ts'
 import type { ComputeParts } from '../compute/compose.ts'
 import type { Upstream } from '../compute/upstreams.ts'
@@ -32,6 +33,7 @@ export function statusOf(
   config: AgentConfig,
   clock: Clock,
   parts: ShownParts,
+  health: () => HealthReport,
 ): () => Promise<AgentStatus> {
   const began = clock.now()
   const { directory, resolver, upstreams, limit, gate, rateLimits, decisions } = parts
@@ -39,9 +41,11 @@ export function statusOf(
     const { rss, heapUsed } = process.memoryUsage()
     return {
       version: packageVersion(),
+      node: process.version,
       pid: process.pid,
       uptime: Math.round((clock.now() - began) / 1_000),
       memory: { rss, heapUsed },
+      health: health(),
       directory: { kind: directory.kind, ...directory.readiness() },
       sourceMac: config.source_mac,
       listeners: await Promise.all(parts.listeners.map(listenerStatus)),

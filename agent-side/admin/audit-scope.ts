@@ -1,5 +1,6 @@
 /** Whom would each address of a scope be answered as? The real policy decides, for every port that is there. */
-import type { AuditCode, AuditFinding } from '../../lib/operator/audit-findings.ts'
+import type { AuditFinding } from '../../lib/operator/audit-findings.ts'
+import type { DaemonCode } from '../../lib/operator/health.ts'
 import type { NetworkId } from '../../lib/identity/ids.ts'
 import type { IpAddress } from '../../lib/identity/ip-address.ts'
 import type { MacAddress } from '../../lib/identity/mac-address.ts'
@@ -173,7 +174,7 @@ class Audit implements ScopeAudit {
     })
   }
 
-  #find(code: AuditCode, of: string, what: string): void {
+  #find(code: DaemonCode, of: string, what: string): void {
     const text = `${code} ${of}`
     if (this.#said.has(text)) return
     this.#said.add(text)

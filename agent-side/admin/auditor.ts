@@ -2,10 +2,12 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import {
   certificateFindings,
+  healthFindings,
   type AuditFinding,
   type AuditReport,
   wholeFinding,
 } from '../../lib/operator/audit-findings.ts'
+import type { HealthReport } from '../../lib/operator/health.ts'
 import type { Clock, Count, EpochMilliseconds, Milliseconds } from '../../lib/runtime/clock.ts'
 import { causeText, MetadataError } from '../../lib/runtime/errors.ts'
 import type { NetworkId } from '../../lib/identity/ids.ts'
@@ -24,14 +26,13 @@ import { auditScope, type ScopeAnswer } from './audit-scope.ts'
 
 /** What an auditor looks at. */
 export interface AuditorParts extends IdentityRules {
+  readonly health: () => HealthReport
   readonly directory: PortDirectory
   readonly upstreams: {
     readonly all: readonly {
       readonly url: string
       readonly hasRefusedSecrets: boolean
       readonly secretSlot: 'current' | 'next'
-      readonly health: { readonly state: 'up' | 'due' | 'down' }
-      readonly lastFailure: { readonly why: string } | undefined
     }[]
   }
   readonly decisions: DecisionLog
@@ -87,8 +88,7 @@ export class Auditor {
 
   async audit(request: AuditRequest): Promise<AgentAuditReport> {
     const findings: AuditFinding[] = [
-      ...this.#directoryFindings(),
-      ...this.#upstreamFindings(),
+      ...this.#secretFindings(),
       ...this.#certificateFindings(),
       ...this.#refusalFindings(),
     ]
@@ -122,7 +122,7 @@ export class Auditor {
         upstreams: this.#parts.upstreams.all.length,
       },
       notes,
-      findings: findings.map(wholeFinding),
+      findings: [...findings, ...healthFindings(this.#parts.health(), findings)].map(wholeFinding),
       ...(request.withAnswers && { answers }),
     }
   }
@@ -251,28 +251,10 @@ export class Auditor {
     return { freshness: 'cached', signal: AbortSignal.timeout(this.#parts.timeout) }
   }
 
-  #directoryFindings(): readonly AuditFinding[] {
-    const { kind } = this.#parts.directory
-    const { ready, detail } = this.#parts.directory.readiness()
-    return ready ? [] : [{ code: 'directory_not_ready', about: kind, what: detail }]
-  }
-
-  #upstreamFindings(): readonly AuditFinding[] {
-    const { all } = this.#parts.upstreams
-    const isAnyUp = all.some(({ health }) => health.state === 'up')
-    return all.flatMap(({ url: about, health, hasRefusedSecrets, secretSlot, lastFailure }) => {
-      const findings: AuditFinding[] = []
-      if (health.state !== 'up') {
-        const what = lastFailure?.why ?? 'It does not answer'
-        findings.push({ code: isAnyUp ? 'compute_down' : 'no_compute', about, what })
-      }
-      if (hasRefusedSecrets) {
-        findings.push({ code: 'secret_refused', about, what: 'It refuses what we sign' })
-      } else if (secretSlot === 'next') {
-        findings.push({ code: 'secret_next', about, what: 'It takes the next secret' })
-      }
-      return findings
-    })
+  #secretFindings(): readonly AuditFinding[] {
+    return this.#parts.upstreams.all
+      .filter(({ hasRefusedSecrets, secretSlot }) => !hasRefusedSecrets && secretSlot === 'next')
+      .map(({ url: about }) => ({ code: 'secret_next', about, what: 'It takes the next secret' }))
   }
 
   #certificateFindings(): readonly AuditFinding[] {

@@ -8,8 +8,11 @@ import type { Leasing } from '../leases/compose.ts'
 import { untilPredecessorEnds } from '../listeners/succession.ts'
 import { TlsListener } from '../listeners/tls-listener.ts'
 import { identityRulesOf } from '../resolve/compose.ts'
+import { HealthWatch } from '../../lib/operator/health-watch.ts'
+import { watchHealth } from '../../lib/operator/health-metrics.ts'
 import { createAgentAdminApp } from './admin-app.ts'
 import { AdminPart } from './admin-part.ts'
+import { agentHealth, agentProof } from './agent-health.ts'
 import { statusOf, type ShownParts } from './agent-status.ts'
 import { Auditor } from './auditor.ts'
 import { Explainer } from './explain.ts'
@@ -25,6 +28,8 @@ export interface AskedParts extends ShownParts {
 export interface Administration {
   readonly admin: AdminPart
   readonly status: () => Promise<AgentStatus>
+  /** Looks on its own, for the log. */
+  readonly health: HealthWatch
 }
 
 /** Makes the admin app. It is not served yet. */
@@ -37,7 +42,15 @@ export function composeAdmin(
   const { timeout_resolve: timeout, timeout_drain: drain } = config.limits
   const { source_mac: sourceMac } = config
   const { socket } = config.admin
-  const status = statusOf(config, clock, parts)
+  const watched = leasing ? [...listeners, leasing.listener] : listeners
+  const health = new HealthWatch({
+    parts: () => agentHealth({ directory, upstreams, listeners: watched, fence, decisions, clock }),
+    served: () => agentProof(decisions),
+    clock,
+    logger,
+  })
+  watchHealth(registry, 'agent', () => health.report())
+  const status = statusOf(config, clock, parts, () => health.report())
   const explainer = new Explainer({
     resolver,
     sourceMac,
@@ -48,6 +61,7 @@ export function composeAdmin(
     timeout,
   })
   const auditor = new Auditor({
+    health: () => health.report(),
     directory,
     ...identityRulesOf(config),
     upstreams,
@@ -57,11 +71,7 @@ export function composeAdmin(
     timeout,
   })
   const app = createAgentAdminApp({
-    readiness: () => [
-      { name: 'directory', ...directory.readiness() },
-      ...listeners.map((one) => one.readiness()),
-      ...(leasing ? [leasing.listener.readiness()] : []),
-    ],
+    health: () => health.report(),
     metrics: registryMetrics(registry),
     status,
     explainKey: (key) => explainer.explainKey(key),
@@ -69,5 +79,5 @@ export function composeAdmin(
     audit: (request) => auditor.audit(request),
   })
   const untilFree = (): Promise<void> => untilPredecessorEnds(socket, drain + stopGrace, logger)
-  return { admin: new AdminPart(config.admin, untilFree, app), status }
+  return { admin: new AdminPart(config.admin, untilFree, app), status, health }
 }

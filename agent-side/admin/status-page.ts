@@ -1,11 +1,5 @@
 import { html } from 'hono/html'
-import {
-  adminPage,
-  emptyRow,
-  headingRow,
-  readinessLine,
-  type PartReadiness,
-} from '../../lib/http/admin-app.ts'
+import { adminPage, emptyRow, headingRow, healthLine } from '../../lib/http/admin-app.ts'
 import type { AgentStatus, RecentRefusal, UpstreamStatus } from './status.ts'
 
 type Html = ReturnType<typeof html>
@@ -53,10 +47,7 @@ function refusalRow(refusal: RecentRefusal): Html {
 }
 
 /** The status as a page: no script, nothing from elsewhere, everything escaped. */
-export async function statusPage(
-  status: AgentStatus,
-  parts: readonly PartReadiness[],
-): Promise<string> {
+export async function statusPage(status: AgentStatus): Promise<string> {
   const { directory, cache, compute, rateLimit, listeners, upstreams, recentRefusals } = status
   const body = await html`
     <p>
@@ -64,7 +55,7 @@ export async function statusPage(
       ${Math.round(status.memory.rss / 2 ** 20)} MiB. Source MAC policy:
       <code>${status.sourceMac}</code>.
     </p>
-    ${readinessLine(parts)}
+    ${healthLine(status.health)}
     <h2>Port directory</h2>
     <p class="${directory.ready ? '' : 'not-ready'}">
       <code>${directory.kind}</code>: ${directory.ready ? 'ready' : 'not ready'}.

@@ -1,12 +1,16 @@
 import type { FenceStatus } from '../served-scopes/fence.ts'
+import type { HealthReport } from '../../lib/operator/health.ts'
 import type { Bytes, Count, Milliseconds, Seconds } from '../../lib/runtime/clock.ts'
 
 /** The body of `/status`: how the agent stands. Names ports and projects, so it is for operators alone. */
 export interface AgentStatus {
   readonly version: string
+  /** Of Node: `v22.1.0`. */
+  readonly node: string
   readonly pid: number
   readonly uptime: Seconds
   readonly memory: { readonly rss: Bytes; readonly heapUsed: Bytes }
+  readonly health: HealthReport
   readonly directory: {
     readonly kind: string
     readonly ready: boolean

@@ -14,6 +14,7 @@ import {
   type KeptAnswer,
 } from './exchange.ts'
 import { documentKind } from './document-kind.ts'
+import { isGatewayStatus, noteHealth } from './note-health.ts'
 import { pauseUnlessGone, RestartPatience, type Waited } from './restart-retry.ts'
 import type { RequestSigner, SecretSlot, SignedIdentity } from './signed-headers.ts'
 import type { Upstream, Upstreams } from './upstreams.ts'
@@ -81,10 +82,6 @@ export type Forwarded = Tried &
 
 /** An operator who has not seen the first warning will not see the second sooner. */
 const mismatchLogPause: Milliseconds = 60_000
-
-function isGatewayStatus(status: number): boolean {
-  return status === 502 || status === 503 || status === 504
-}
 
 function isDoubtful(status: number): boolean {
   return status === 404 || status === 403
@@ -253,6 +250,7 @@ export class ComputeClient implements Forwarder {
       }
       const outcome = await attempt(upstream, { request, headers, downstream, keeps: keepsAt })
       observer?.attempted(upstream.index, outcomeLabel(outcome), clock.now() - began)
+      upstream.pace.note((headAt > began ? headAt : clock.now()) - began)
       if (isUp) this.#noteLoad(request, outcome, began, headAt)
       return outcome
     }
@@ -268,7 +266,7 @@ export class ComputeClient implements Forwarder {
         const isOfRequest = this.#options.upstreams.noteCutOff(upstream, identity.instanceId, why)
         return isOfRequest ? { ...outcome, code: 'compute_cut_off' } : outcome
       }
-      this.#noteHealth(upstream, outcome)
+      noteHealth(this.#options.upstreams, upstream, outcome)
       return outcome
     } finally {
       upstream.inFlight -= 1
@@ -290,19 +288,6 @@ export class ComputeClient implements Forwarder {
       limit.overloaded(began)
     } else {
       limit.answered(documentKind(request.target), headAt - began)
-    }
-  }
-
-  #noteHealth(upstream: Upstream, outcome: AttemptOutcome): void {
-    const { upstreams } = this.#options
-    if (outcome.kind === 'left') return
-    if (outcome.kind === 'failed') {
-      const how = outcome.code === 'compute_timeout' ? 'answer' : 'connect'
-      upstreams.noteFailure(upstream, how, `${outcome.code}: ${causeText(outcome.cause)}`)
-    } else if (isGatewayStatus(outcome.status)) {
-      upstreams.noteFailure(upstream, 'answer', `status ${outcome.status}`)
-    } else {
-      upstreams.noteSuccess(upstream)
     }
   }
 

@@ -19,6 +19,7 @@ import type { Logger } from '../../lib/runtime/log.ts'
 import { clientSecureContext } from '../../lib/files/tls-material.ts'
 import { UpstreamHealth, type UpstreamFailure } from '../../lib/admission/upstream-health.ts'
 import type { SecretSlot } from './signed-headers.ts'
+import { UpstreamPace } from './upstream-pace.ts'
 
 export interface UpstreamsOptions {
   /** Origins such as `http://192.0.2.10:8775`, the preferred one first. */
@@ -62,15 +63,25 @@ export class Upstream {
   /** The instance whose request it cut off, if it has answered nobody since. */
   cutOffInstance: InstanceId | undefined
   lastFailure: { readonly why: string; readonly at: EpochMilliseconds } | undefined
+  /** When a request to it ended last, well or not. */
+  heardAt: MonotonicMilliseconds = -Infinity
+  readonly pace: UpstreamPace
   readonly #origin: HttpOrigin
   readonly #client: HttpClient
   /** For requests that must not be sent twice: a connection kept alive may have been closed a moment ago. */
   readonly #onceOnly: HttpClient
 
-  constructor(index: Count, url: string, health: UpstreamHealth, options: ConnectionOptions) {
+  constructor(
+    index: Count,
+    url: string,
+    health: UpstreamHealth,
+    options: ConnectionOptions,
+    clock: Clock,
+  ) {
     this.index = index
     this.url = url
     this.health = health
+    this.pace = new UpstreamPace(clock)
     this.#origin = httpOrigin(url)
     this.#client = new HttpClient({ ...options, keepsConnections: true })
     this.#onceOnly = new HttpClient({ ...options, keepsConnections: false })
@@ -143,7 +154,8 @@ export class Upstreams {
       random: options.random ?? Math.random,
     }
     this.all = options.urls.map(
-      (url, index) => new Upstream(index, url, new UpstreamHealth(health), connections),
+      (url, index) =>
+        new Upstream(index, url, new UpstreamHealth(health), connections, options.clock),
     )
   }
 
@@ -169,6 +181,7 @@ export class Upstreams {
 
   noteSuccess(upstream: Upstream): void {
     upstream.answers += 1
+    upstream.heardAt = this.#options.clock.now()
     upstream.cutOffInstance = undefined
     this.#silentSince = undefined
     if (upstream.health.succeeded()) {
@@ -184,6 +197,7 @@ export class Upstreams {
       this.#silentSince = now
     }
     this.#failedAt = now
+    upstream.heardAt = now
     upstream.lastFailure = { why, at: this.#options.clock.wallTime() }
     if (upstream.health.failed(how)) {
       this.#options.logger.warn({ upstream: upstream.url, why }, 'Compute upstream looks down')

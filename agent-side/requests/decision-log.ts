@@ -51,6 +51,11 @@ export class DecisionLog {
     return this.#refused.find(isWanted) ?? this.#served.find(isWanted)
   }
 
+  /** The last that got what it wanted. */
+  latestServed(): Decision | undefined {
+    return this.#served.newest(1)[0]
+  }
+
   /** What went wrong lately, the newest first. */
   latestRefusals(count: Count): readonly Decision[] {
     return this.#refused.newest(count)

@@ -1,22 +1,10 @@
 import { Hono } from 'hono'
 import { html, raw } from 'hono/html'
 import type { Registry } from '../observe/metrics.ts'
-
-/** Can one part of a process do its work? The detail is for the operator and names no secret. */
-export interface PartReadiness {
-  readonly name: string
-  readonly ready: boolean
-  readonly detail: string
-}
-
-/** The body of `/ready`: `{"ready":false,"parts":[{"name":"directory","ready":false,"detail":"…"}]}`. */
-export interface ReadyReport {
-  readonly ready: boolean
-  readonly parts: readonly PartReadiness[]
-}
+import type { HealthReport } from '../operator/health.ts'
 
 export interface AdminAppOptions {
-  readonly readiness: () => readonly PartReadiness[] | Promise<readonly PartReadiness[]>
+  readonly health: () => HealthReport
   /** Text and its content type, in the exposition format of Prometheus. */
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>
   /** Anything that can be written as JSON; what `overlapd status` shows. */
@@ -29,7 +17,7 @@ export function registryMetrics(registry: Registry): AdminAppOptions['metrics'] 
 }
 
 /**
- * The routes that every daemon has on its admin socket: `/health` (alive), `/ready` (useful; 503 while not),
+ * The routes that every daemon has on its admin socket: `/health` (alive), `/ready` (the health; 503 while no guest can be served),
  * `/metrics` and `/status`. Each side adds its own to the returned app.
  */
 export function createAdminApp(options: AdminAppOptions): Hono {
@@ -42,9 +30,8 @@ export function createAdminApp(options: AdminAppOptions): Hono {
     context.header('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'")
   })
   app.get('/health', (context) => context.json({ status: 'ok' }))
-  app.get('/ready', async (context) => {
-    const parts = await options.readiness()
-    const report: ReadyReport = { ready: parts.every((part) => part.ready), parts }
+  app.get('/ready', (context) => {
+    const report = options.health()
     return context.json(report, report.ready ? 200 : 503)
   })
   app.get('/metrics', async () => {
@@ -69,14 +56,19 @@ export function emptyRow(columns: number): ReturnType<typeof html> {
   </tr>`
 }
 
-/** Ready, or each part that is not, and why. */
-export function readinessLine(parts: readonly PartReadiness[]): ReturnType<typeof html> {
-  const missing = parts.filter(({ ready }) => !ready)
-  return missing.length === 0
-    ? html`<p class="ready">Ready: guests get answers.</p>`
-    : html`<p class="not-ready">
-        Not ready: ${missing.map(({ name, detail }) => `${name} (${detail})`).join(', ')}.
-      </p>`
+/** Whether guests can be served, and each problem. */
+export function healthLine({ state, problems, served }: HealthReport): ReturnType<typeof html> {
+  if (problems.length === 0) {
+    const proof =
+      served.guest === undefined
+        ? 'No guest has been served yet.'
+        : `A guest was served at ${served.guest}.`
+    return html`<p class="ready">Ready. ${proof}</p>`
+  }
+  return html`<p class="not-ready">
+    ${state === 'degraded' ? 'Degraded' : 'Not ready'}:
+    ${problems.map(({ part, what }) => `${part} (${what})`).join(', ')}.
+  </p>`
 }
 
 /**

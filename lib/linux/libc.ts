@@ -111,6 +111,7 @@ const prototypes = {
   getpeername: 'int getpeername(int, void *, void *)',
   fcntl: 'int fcntl(int, int, int)',
   ioctl: 'int ioctl(int, unsigned long, void *)',
+  poll: 'int poll(void *, unsigned long, int)',
   unshare: 'int unshare(int)',
   mount: 'int mount(const char *, const char *, const char *, unsigned long, uint64_t)',
   umount2: 'int umount2(const char *, int)',
@@ -260,6 +261,23 @@ export function sendBytes(fd: number, bytes: Uint8Array): number {
 /** Never waits. @throws {SystemCallError} EAGAIN when nothing is there */
 export function receiveBytes(fd: number, into: Uint8Array): number {
   return bindings().call('recv', fd, into, into.length, linux.MSG_DONTWAIT)
+}
+
+/** @see poll(2) */
+const poll = { entryBytes: 8, eventsAt: 4, answerAt: 6, readable: 1 } as const
+
+/** Which of some descriptors have something to read, or an error, by their place. Never waits. */
+export function pollReadable(fds: readonly number[]): ReadonlySet<number> {
+  const entries = Buffer.alloc(fds.length * poll.entryBytes)
+  fds.forEach((fd, index) => {
+    entries.writeInt32LE(fd, index * poll.entryBytes)
+    entries.writeInt16LE(poll.readable, index * poll.entryBytes + poll.eventsAt)
+  })
+  if (fds.length === 0 || bindings().call('poll', entries, fds.length, 0) === 0) return new Set()
+  const places = fds.map((_fd, index) => index)
+  return new Set(
+    places.filter((index) => entries.readInt16LE(index * poll.entryBytes + poll.answerAt) !== 0),
+  )
 }
 
 /** Link header, IPv6 with extension headers, TCP with options: a first SYN is far smaller than this. */

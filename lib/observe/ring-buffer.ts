@@ -22,8 +22,12 @@ export class Latest<Value> {
 
   /** So many at most, the newest first. */
   newest(count: Count): readonly Value[] {
-    const newer = this.#values.slice(0, this.#next).toReversed()
-    const older = this.#values.slice(this.#next).toReversed()
-    return [...newer, ...older].slice(0, count)
+    const { length } = this.#values
+    const found: Value[] = []
+    for (let back = 1; back <= Math.min(count, length); back += 1) {
+      const value = this.#values[(this.#next - back + this.#size) % this.#size]
+      if (value !== undefined) found.push(value)
+    }
+    return found
   }
 }

@@ -16,8 +16,10 @@ export interface Finding {
   readonly about?: string
   /** How it stands, with the evidence. For operators alone: it names ports and instances of tenants. */
   readonly what: string
-  /** What the operator should do; absent where nothing is to be done. */
-  readonly remedy?: string
+  /** What it does to guests; absent where it does nothing. */
+  readonly effect?: string
+  /** What mends it, with the command; absent where nothing is to be done. */
+  readonly remedy?: string | undefined
 }
 
 /** What a check of doctor found; its code is the name of the check. */
@@ -25,7 +27,7 @@ export type Looked = Omit<Finding, 'code'>
 
 function readFinding(value: unknown): readonly Finding[] {
   if (!isMapping(value)) return []
-  const { code, about, what, remedy } = value
+  const { code, about, what, effect, remedy } = value
   const level = levels.find((one) => one === value['level'])
   if (level === undefined || typeof code !== 'string' || typeof what !== 'string') return []
   return [
@@ -34,6 +36,7 @@ function readFinding(value: unknown): readonly Finding[] {
       code,
       ...(typeof about === 'string' && { about }),
       what,
+      ...(typeof effect === 'string' && { effect }),
       ...(typeof remedy === 'string' && { remedy }),
     },
   ]
@@ -55,7 +58,11 @@ function kindText(found: readonly Finding[]): string {
     texts.length === 1
       ? `${heading}: ${texts[0]}\n`
       : `${heading} (${texts.length})\n${texts.map((text) => `      ${text}\n`).join('')}`
-  return first.remedy === undefined ? lines : `${lines}      → ${terminalText(first.remedy)}\n`
+  const after = [
+    ...(first.effect === undefined ? [] : [`Guests: ${first.effect}`]),
+    ...(first.remedy === undefined ? [] : [`→ ${first.remedy}`]),
+  ]
+  return `${lines}${after.map((text) => `      ${terminalText(text)}\n`).join('')}`
 }
 
 /** What is worst comes first; what is to be done is said once for all findings of a kind. */

@@ -1,7 +1,13 @@
 import { AdminUnreachableError, askAdminJson, type AdminAddress } from '../http/admin-client.ts'
-import { readReport, type DaemonReadiness } from './readiness.ts'
+import { readReport, type DaemonReadiness, type ReadProblem } from './readiness.ts'
 import { terminalText } from '../observe/text-table.ts'
-import type { CommandCall, CommandSpec, ExitCode, OptionSpec } from '../cli/command.ts'
+import {
+  UsageError,
+  type CommandCall,
+  type CommandSpec,
+  type ExitCode,
+  type OptionSpec,
+} from '../cli/command.ts'
 
 /** How one daemon is: it answered and said so, or it could not be asked. */
 export type DaemonHealth =
@@ -21,28 +27,70 @@ export async function askHealth(daemon: string, address: AdminAddress): Promise<
   }
 }
 
-/** 0 when all are ready, 1 when one is reachable but not ready, 2 when one could not be asked. */
-export function healthExitCode(healths: readonly DaemonHealth[]): number {
+/** 0 when all are ready or degraded, 1 when one is not ready, 2 when one could not be asked. */
+export function healthExitCode(healths: readonly DaemonHealth[], failOnDegraded = false): number {
   if (healths.some((health) => !health.reachable)) return 2
-  return healths.every((health) => health.reachable && health.ready) ? 0 : 1
+  const isWell = (health: DaemonHealth): boolean =>
+    health.reachable && (failOnDegraded ? health.state === 'ready' : health.ready)
+  return healths.every(isWell) ? 0 : 1
 }
 
-/** `agent: ready`, or what is not ready, a line each. */
+const stateWords = { ready: 'ready', degraded: 'degraded', not_ready: 'not ready' } as const
+
+/** `agent: ready`, or each problem with its effect and its remedy. */
 export function healthText(health: DaemonHealth): string {
   if (!health.reachable) return `${health.daemon}: ${health.why}\n`
-  if (health.ready) return `${health.daemon}: ready\n`
-  const missing = health.parts
-    .filter((part) => !part.ready)
-    .map((part) => `  ${terminalText(part.name)}: ${terminalText(part.detail)}\n`)
-  return `${health.daemon}: not ready\n${missing.join('')}`
+  const { daemon, state, parts, problems } = health
+  const lines = problems.flatMap(problemLines)
+  // One of another version has parts alone.
+  const missing = parts
+    .filter((part) => !part.ready && problems.every((one) => one.part !== part.name))
+    .map((part) => `  ${part.name}: ${part.detail}`)
+  const all = [...lines, ...missing].map((line) => `${terminalText(line)}\n`)
+  return `${daemon}: ${stateWords[state]}${servedText(health)}\n${all.join('')}`
+}
+
+function problemLines(problem: ReadProblem): readonly string[] {
+  const { part, code, what, howMany, of, since, effect, remedy } = problem
+  const counted = of > 1 ? `${howMany} of ${of}: ` : ''
+  const at = since.replace(/^.*T(.*)\..*$/, ', since $1 UTC')
+  return [
+    `  ${part}: ${counted}${what} (${code}${at})`,
+    ...(effect === '' ? [] : [`    Guests: ${effect}`]),
+    ...(remedy === '' ? [] : [`    → ${remedy}`]),
+  ]
+}
+
+/** That guests get answers is said only where one did, or the canary. */
+function servedText({ state, served }: DaemonReadiness): string {
+  const at = served.guest ?? served.canary
+  if (at === undefined) return state === 'ready' ? '; no guest has been served yet' : ''
+  const who = served.guest === undefined ? 'the canary was answered' : 'a guest was served'
+  return `; ${who} at ${at.replace(/\.\d+Z$/, 'Z')}`
 }
 
 /** What the exit codes of `health` mean. */
 export const healthExitCodes: readonly ExitCode[] = [
-  [0, 'alive and ready'],
-  [1, 'alive but not ready; the output names what is missing'],
-  [2, 'could not ask'],
+  [0, 'ready, or degraded: some guests cannot be served, and the output says which'],
+  [1, 'not ready: no guest can be served; with --fail-on degraded, degraded as well'],
+  [2, 'could not ask, or called wrongly'],
 ]
+
+/** From which state on `health` fails. */
+export const failOnOption: OptionSpec = {
+  flags: '--fail-on <state>',
+  help: 'degraded or not_ready: the state from which on the exit code is 1',
+  defaultText: 'not_ready',
+}
+
+/** @returns whether degraded is a failure. @throws {UsageError} */
+export function failsOnDegraded(call: CommandCall): boolean {
+  const state = call.options.text('failOn') ?? 'not_ready'
+  if (state !== 'degraded' && state !== 'not_ready') {
+    throw new UsageError('--fail-on must be degraded or not_ready')
+  }
+  return state === 'degraded'
+}
 
 /** Of the commands of one daemon. */
 export const adminSocketOption: OptionSpec = {
@@ -62,22 +110,28 @@ export function healthCommand(details: {
   const { program, daemon } = details
   return {
     name: 'health',
-    summary: `ask the running ${daemon} whether it is alive and ready`,
-    description: `Asks the running ${daemon} over its admin socket. "Alive" means that it answers; "ready" means that guests get
-answers. Restart what is not alive; wait for, or look into, what is not ready.`,
-    options: [adminSocketOption, ...details.options, { flags: '--json', help: 'print JSON' }],
+    summary: `ask the running ${daemon} whether guests can be served`,
+    description: `Asks the running ${daemon} over its admin socket. "Ready" means that every guest can be served, "degraded"
+that some cannot, "not ready" that none can. Each problem comes with its effect and with the command that mends it.`,
+    options: [
+      adminSocketOption,
+      ...details.options,
+      failOnOption,
+      { flags: '--json', help: 'print JSON' },
+    ],
     examples: [
       [`${program} health`, 'prints "ready", or what is not'],
       [`${program} health --json`, 'for programs'],
     ],
     exitCodes: healthExitCodes,
     async run(call) {
+      const isStrict = failsOnDegraded(call)
       const health = await askHealth(daemon, call.options.text('admin') ?? details.addressOf(call))
       const { terminal } = call
       if (call.options.flag('json')) terminal.out(`${JSON.stringify(health)}\n`)
       else if (health.reachable) terminal.out(healthText(health))
       else terminal.error(healthText(health))
-      return healthExitCode([health])
+      return healthExitCode([health], isStrict)
     },
   }
 }

@@ -5,6 +5,8 @@ import { adminAddress, adminOption, daemons } from '../cli/admin-sockets.ts'
 import type { Daemon } from '../config/defaults.ts'
 import {
   askHealth,
+  failOnOption,
+  failsOnDegraded,
   healthExitCode,
   healthExitCodes,
   healthText,
@@ -113,20 +115,25 @@ each part, namespaces served, port directory, compute upstreams, counters.`,
 export function hostHealthCommand(): CommandSpec {
   return {
     name: 'health',
-    summary: 'ask the proxy and the agent of this host whether they are ready',
-    description: `Asks both daemons of this host. "Ready" means that guests get answers; otherwise the parts that are not ready are
-named. For one daemon alone use "overlapd-proxy health" or "overlapd-agent health".`,
-    options: [...daemons.map(adminOption), { flags: '--json', help: 'print JSON' }],
-    examples: [['overlapd health', 'prints one line for each daemon']],
+    summary: 'ask the proxy and the agent of this host whether guests can be served',
+    description: `Asks both daemons of this host. "Ready" means that every guest can be served, "degraded" that some cannot, "not ready"
+that none can. Each problem comes with its effect and with the command that mends it. For one daemon alone use
+"overlapd-proxy health" or "overlapd-agent health".`,
+    options: [...daemons.map(adminOption), failOnOption, { flags: '--json', help: 'print JSON' }],
+    examples: [
+      ['overlapd health', 'one line for each daemon, and each problem'],
+      ['overlapd health --fail-on degraded', 'for checks that must find the smallest trouble'],
+    ],
     exitCodes: healthExitCodes,
     async run(call) {
+      const isStrict = failsOnDegraded(call)
       const all = await Promise.all(
         daemons.map((daemon) => askHealth(daemon, adminAddress(daemon, call))),
       )
       call.terminal.out(
         call.options.flag('json') ? `${JSON.stringify(all)}\n` : all.map(healthText).join(''),
       )
-      return healthExitCode(all)
+      return healthExitCode(all, isStrict)
     },
   }
 }

@@ -1,9 +1,10 @@
 /** What may an operator ask the running proxy? */
 import { packageVersion } from '../../lib/runtime/package-version.ts'
-import { createAdminApp, type PartReadiness } from '../../lib/http/admin-app.ts'
+import { createAdminApp } from '../../lib/http/admin-app.ts'
+import type { HealthReport } from '../../lib/operator/health.ts'
 import { serveAdmin, type Serving } from '../../lib/http/serve.ts'
 import type { Registry } from '../../lib/observe/metrics.ts'
-import { agentStatuses, type AgentStatus } from './agent-status.ts'
+import { agentStatuses } from './agent-status.ts'
 import { proxyPage } from './page.ts'
 import type { ProxyStatus } from './status.ts'
 import type { RefusedNamespace } from '../namespaces/plan-attachments.ts'
@@ -24,29 +25,17 @@ export interface ProxyAdminOptions {
   readonly listeners: Listeners
   readonly interception: Interception
   readonly canary?: Pick<Canary, 'stateOf'> | undefined
-  readonly ovnProvision?: Pick<OvnProvision, 'status' | 'readiness'> | undefined
+  readonly ovnProvision?: Pick<OvnProvision, 'status'> | undefined
   readonly announcer: Pick<Announcer, 'status'>
   readonly pool: WorkerPool
   readonly auditor: Pick<ProxyAuditor, 'audit'>
   readonly registry: Registry
   readonly refused: () => readonly RefusedNamespace[]
-  /** False until the namespaces were looked at for the first time. */
-  readonly hasLooked: () => boolean
+  readonly health: () => HealthReport
 }
 
 const unknownRequest =
   'no such request among the latest that went straight to compute; of all others the agent knows: overlapd-agent explain --request ID'
-
-/** One that answers is enough, of several agents and for one of the workers. */
-function agentsReadiness(agents: readonly AgentStatus[]): PartReadiness {
-  const reachable = agents.filter(({ up }) => up > 0)
-  const failures = agents.flatMap(({ agent, lastFailure }) =>
-    lastFailure === undefined ? [] : `${agent}: ${lastFailure}`,
-  )
-  const ready = reachable.length > 0
-  const counted = `${reachable.length} of ${agents.length} reachable`
-  return { name: 'agents', ready, detail: ready ? counted : [counted, ...failures].join('; ') }
-}
 
 /** The admin listener of the proxy. */
 export class ProxyAdmin {
@@ -61,11 +50,11 @@ export class ProxyAdmin {
   async start(): Promise<void> {
     const { config, auditor } = this.#options
     const app = createAdminApp({
-      readiness: () => this.readiness(),
+      health: () => this.#options.health(),
       metrics: () => this.#metrics(),
       status: () => this.status(),
     })
-    app.get('/', async (context) => context.html(await proxyPage(this.status(), this.readiness())))
+    app.get('/', async (context) => context.html(await proxyPage(this.status())))
     app.get('/explain', async (context) => {
       const requestId = context.req.query('request') ?? ''
       const record = await this.#options.pool.findRequest(requestId)
@@ -99,7 +88,9 @@ export class ProxyAdmin {
     const certificate = this.#certificate()
     return {
       version: this.#version,
+      node: process.version,
       pid: process.pid,
+      health: this.#options.health(),
       agents: agentStatuses(config, workers),
       servedScopes: this.#options.announcer.status,
       ...(certificate && { certificate }),
@@ -116,32 +107,6 @@ export class ProxyAdmin {
     const { expiresAt, refusal } = certificate
     const ends = new Date(expiresAt).toISOString()
     return { ends, ...(refusal !== undefined && { refusedFiles: refusal }) }
-  }
-
-  /** A namespace that cannot be served makes no other useless, so it is told and does not count. */
-  readiness(): readonly PartReadiness[] {
-    const { listeners, interception, ovnProvision, pool, hasLooked } = this.#options
-    const states = { opening: 0, serving: 0, failed: 0 }
-    listeners.count((_kind, state) => (states[state] += 1))
-    const workers = pool.status()
-    const ready = workers.filter(({ state }) => state === 'ready').length
-    const applying = interception.count('applying')
-    const notApplied = interception.count('failed')
-    return [
-      { name: 'workers', ready: ready > 0, detail: `${ready} of ${workers.length} ready` },
-      agentsReadiness(agentStatuses(this.#options.config, workers)),
-      {
-        name: 'namespaces',
-        ready: hasLooked() && states.opening === 0,
-        detail: `${states.serving} serving, ${states.opening} opening, ${states.failed} failed`,
-      },
-      {
-        name: 'interception',
-        ready: applying === 0,
-        detail: `${interception.count('applied')} applied, ${applying} applying, ${notApplied} failed`,
-      },
-      ...(ovnProvision === undefined ? [] : [ovnProvision.readiness()]),
-    ]
   }
 
   async #metrics(): Promise<{ contentType: string; text: string }> {

@@ -3,13 +3,15 @@ import { fstatSync } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import {
   certificateFindings,
+  healthFindings,
   type AuditFinding,
   type AuditReport,
   wholeFinding,
 } from '../../lib/operator/audit-findings.ts'
+import type { HealthReport } from '../../lib/operator/health.ts'
 import type { Clock, Milliseconds } from '../../lib/runtime/clock.ts'
 import { causeText } from '../../lib/runtime/errors.ts'
-import type { AgentStatus } from './agent-status.ts'
+import { causeCode } from './cause-code.ts'
 import type { RefusedNamespace } from '../namespaces/plan-attachments.ts'
 import type { Canary } from '../canary/canary.ts'
 import type { Interception } from '../interception/interception.ts'
@@ -22,14 +24,14 @@ import type { WorkerStatus } from '../supervisor/worker-pool.ts'
 
 /** What an auditor looks at. */
 export interface ProxyAuditorParts {
+  readonly health: () => HealthReport
   readonly listeners: Pick<Listeners, 'holdings'>
-  readonly interception: Pick<Interception, 'stateOf' | 'rulesNow'>
+  readonly interception: Pick<Interception, 'stateOf' | 'rulesNow' | 'troubled'>
   readonly canary: Pick<Canary, 'stateOf'> | undefined
   readonly holders: Pick<PortHolders, 'find'>
   readonly window: NamespaceWindow
   readonly refused: () => readonly RefusedNamespace[]
   readonly workers: () => readonly WorkerStatus[]
-  readonly agents: () => readonly AgentStatus[]
   readonly certificate: () =>
     { readonly expiresAt: number; readonly refusal?: string | undefined } | undefined
   readonly clock: Clock
@@ -55,8 +57,7 @@ export class ProxyAuditor {
   async audit(): Promise<ProxyAuditReport> {
     const { listeners, refused, clock } = this.#parts
     const findings: AuditFinding[] = [
-      ...this.#workerFindings(),
-      ...this.#agentFindings(),
+      ...this.#removalFindings(),
       ...this.#certificateFindings(),
       ...refused().map(
         ({ netns, why }) => ({ code: 'namespace_refused', about: netns, what: why }) as const,
@@ -81,7 +82,7 @@ export class ProxyAuditor {
         workers: this.#parts.workers().length,
       },
       notes,
-      findings: findings.map(wholeFinding),
+      findings: [...findings, ...healthFindings(this.#parts.health(), findings)].map(wholeFinding),
       scopes: [...new Set(namespaces.map(({ status }) => status.scope))],
     }
   }
@@ -92,10 +93,11 @@ export class ProxyAuditor {
     const findings: AuditFinding[] = []
     if (status.state !== 'serving') {
       const what = status.why ?? `No worker accepts in it yet (${status.state})`
-      findings.push({ code: 'namespace_not_served', about, what })
+      findings.push({ code: causeCode(status.why) ?? 'namespace_not_served', about, what })
     } else if (status.why !== undefined) {
-      findings.push({ code: 'listener_missing', about, what: status.why })
+      findings.push({ code: causeCode(status.why) ?? 'listener_missing', about, what: status.why })
     }
+    findings.push(...absentFindings(about, status.absent ?? []))
     try {
       findings.push(...this.#socketFindings(one), ...this.#ruleFindings(one))
     } catch (cause) {
@@ -129,7 +131,7 @@ export class ProxyAuditor {
       for (const tcpPort of new Set(foreign.map((row) => row.tcpPort))) {
         const others = holders.find(path, key, tcpPort).filter(({ pid }) => pid !== process.pid)
         const what = `TCP port ${tcpPort}: ${holdersText(others)}`
-        findings.push({ code: 'foreign_listener', about, what })
+        findings.push({ code: causeCode(what) ?? 'foreign_listener', about, what })
       }
       return findings
     } finally {
@@ -143,7 +145,8 @@ export class ProxyAuditor {
     const state = interception.stateOf(key)
     if (!intercept || state === undefined) return []
     if (state.state !== 'applied') {
-      return [{ code: 'rules_missing', about, what: state.why ?? 'They are being loaded' }]
+      const what = state.why ?? 'They are being loaded'
+      return [{ code: causeCode(state.why) ?? 'rules_missing', about, what }]
     }
     const findings: AuditFinding[] = []
     if (state.why !== undefined) {
@@ -151,33 +154,20 @@ export class ProxyAuditor {
     }
     const rules = interception.rulesNow(key)
     if (rules !== undefined && rules.found !== rules.expected) {
-      const what = `Our table has ${rules.found} rules instead of ${rules.expected}: somebody changed it`
+      const what = `Our table has ${rules.found} rules instead of ${rules.expected}: another program changed it just now`
       findings.push({ code: 'rules_missing', about, what })
     }
     return findings
   }
 
-  #workerFindings(): readonly AuditFinding[] {
-    return this.#parts
-      .workers()
-      .filter(({ state }) => state !== 'ready')
-      .map(({ pid, state }) => ({
-        code: 'worker_missing',
-        about: `worker ${pid}`,
-        what: `It is ${state}`,
-      }))
-  }
-
-  #agentFindings(): readonly AuditFinding[] {
-    const agents = this.#parts.agents()
-    const isAnyUp = agents.some(({ up }) => up > 0)
-    return agents
-      .filter(({ down }) => down > 0)
-      .map(({ agent, up, down, lastFailure }) => ({
-        code: isAnyUp ? 'agent_unreachable' : 'no_agent',
-        about: agent,
-        what: `${down} of ${up + down} workers cannot use it: ${lastFailure ?? 'unknown why'}`,
-      }))
+  /** Of the latest minutes; the rules are there again. */
+  #removalFindings(): readonly AuditFinding[] {
+    return this.#parts.interception.troubled().flatMap(({ netns, removals }) => {
+      const { count, by = 'an unknown program' } = removals
+      const times = count === 1 ? 'once' : `${count} times`
+      const what = `Removed ${times} in 10 minutes, last by ${by}`
+      return count === 0 ? [] : [{ code: 'rules_removed', about: netns, what } as const]
+    })
   }
 
   #certificateFindings(): readonly AuditFinding[] {
@@ -189,4 +179,12 @@ export class ProxyAuditor {
       this.#parts.clock.wallTime(),
     )
   }
+}
+
+function absentFindings(about: string, absent: readonly string[]): readonly AuditFinding[] {
+  return absent.map((address) => ({
+    code: address.startsWith('[') ? 'ipv6_address_missing' : 'address_missing',
+    about,
+    what: `No interface has the address of ${address}`,
+  }))
 }

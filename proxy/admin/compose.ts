@@ -1,8 +1,12 @@
 /** How does what operators ask come together with the parts that know it? */
+import { HealthWatch } from '../../lib/operator/health-watch.ts'
+import { watchHealth } from '../../lib/operator/health-metrics.ts'
 import type { Canary } from '../canary/canary.ts'
 import type { Surroundings } from '../config/surroundings.ts'
 import type { Interception } from '../interception/interception.ts'
 import type { Listeners } from '../namespaces/listeners.ts'
+import { isToBeServed, type AttachmentRules } from '../namespaces/plan-attachments.ts'
+import type { NamespaceDiscovery } from '../netns/discover.ts'
 import type { Reconciler } from '../namespaces/reconciler.ts'
 import type { PortHolders } from '../netns/port-holder.ts'
 import type { OvnProvision } from '../ovn-provision/ovn-provision.ts'
@@ -11,6 +15,8 @@ import type { Workers } from '../supervisor/compose.ts'
 import { ProxyAdmin } from './admin-server.ts'
 import { agentStatuses } from './agent-status.ts'
 import { ProxyAuditor } from './audit.ts'
+import { missingCapabilities } from './missing-capabilities.ts'
+import { ProxyHealth } from './proxy-health.ts'
 import type { ProxyMetrics } from './metrics.ts'
 
 /** Everything that can be asked. */
@@ -22,14 +28,23 @@ export interface AskedParts extends Workers {
   readonly announcer: Announcer
   readonly holders: PortHolders
   readonly reconciler: Reconciler
+  readonly discovery: Pick<NamespaceDiscovery, 'unmounted'>
+  readonly rules: AttachmentRules
   readonly metrics: ProxyMetrics
+}
+
+/** The admin listener, and the health that it shows. */
+export interface Administration {
+  readonly admin: ProxyAdmin
+  /** Looks on its own, for the log. */
+  readonly health: HealthWatch
 }
 
 /** Makes the admin listener, and has the gauges read off the parts whenever they are asked for. */
 export function composeAdmin(
-  { config, clock, window }: Surroundings,
-  { metrics, reconciler, holders, ...parts }: AskedParts,
-): ProxyAdmin {
+  { config, clock, window, logger }: Surroundings,
+  { metrics, reconciler, holders, discovery, rules, ...parts }: AskedParts,
+): Administration {
   const { pool, agentAddresses, listeners, interception, canary, ovnProvision, announcer } = parts
   const refused = (): Reconciler['refused'] => reconciler.refused
   metrics.watch({
@@ -51,7 +66,29 @@ export function composeAdmin(
       },
     }),
   })
+  const proxyHealth = new ProxyHealth({
+    listeners,
+    interception,
+    canary,
+    ovnProvision,
+    pool,
+    agents: () => agentStatuses(config, pool.status()),
+    refused,
+    unmounted: () => discovery.unmounted.filter((netns) => isToBeServed(netns, rules)),
+    hasLooked: () => reconciler.hasLooked,
+    missingCapabilities: missingCapabilities(rules),
+    certificateEnds: () => agentAddresses.certificate?.expiresAt,
+    wallTime: () => clock.wallTime(),
+  })
+  const health = new HealthWatch({
+    parts: () => proxyHealth.parts(),
+    served: () => proxyHealth.proof(),
+    clock,
+    logger,
+  })
+  watchHealth(metrics.registry, 'proxy', () => health.report())
   const auditor = new ProxyAuditor({
+    health: () => health.report(),
     listeners,
     interception,
     canary,
@@ -59,16 +96,16 @@ export function composeAdmin(
     window,
     refused,
     workers: () => pool.status(),
-    agents: () => agentStatuses(config, pool.status()),
     certificate: () => agentAddresses.certificate,
     clock,
   })
-  return new ProxyAdmin({
+  const admin = new ProxyAdmin({
     ...parts,
     config,
     auditor,
     registry: metrics.registry,
     refused,
-    hasLooked: () => reconciler.hasLooked,
+    health: () => health.report(),
   })
+  return { admin, health }
 }

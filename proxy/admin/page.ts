@@ -1,12 +1,6 @@
 /** How does a person see in a browser how this proxy stands? */
 import { html } from 'hono/html'
-import {
-  adminPage,
-  emptyRow,
-  headingRow,
-  readinessLine,
-  type PartReadiness,
-} from '../../lib/http/admin-app.ts'
+import { adminPage, emptyRow, headingRow, healthLine } from '../../lib/http/admin-app.ts'
 import type { ProxyStatus, ServedNamespace } from './status.ts'
 
 type Html = ReturnType<typeof html>
@@ -32,16 +26,13 @@ function namespaceRow(one: ServedNamespace): Html {
 }
 
 /** The status as a page: no script, nothing from elsewhere, everything escaped. */
-export async function proxyPage(
-  status: ProxyStatus,
-  parts: readonly PartReadiness[],
-): Promise<string> {
+export async function proxyPage(status: ProxyStatus): Promise<string> {
   const { version, pid, agents, certificate, namespaces, refused, workers } = status
   const sorted = [...namespaces.filter(hasTrouble), ...namespaces.filter((one) => !hasTrouble(one))]
   const shown = sorted.slice(0, shownNamespaces)
   const body = await html`
     <p>Version ${version}, process ${pid}.</p>
-    ${readinessLine(parts)}
+    ${healthLine(status.health)}
     <h2>Namespaces</h2>
     <p>
       ${namespaces.length} in all, ${namespaces.filter(hasTrouble).length} with trouble,

@@ -1,3 +1,4 @@
+import type { HealthReport } from '../../lib/operator/health.ts'
 import type { CanaryState } from '../canary/canary.ts'
 import type { InterceptionState } from '../interception/interception.ts'
 import type { NamespaceStatus } from '../namespaces/listener-status.ts'
@@ -18,7 +19,10 @@ export interface ServedNamespace extends Omit<NamespaceStatus, 'key'> {
 /** The body of `/status`. */
 export interface ProxyStatus {
   readonly version: string
+  /** Of Node: `v22.1.0`. */
+  readonly node: string
   readonly pid: number
+  readonly health: HealthReport
   readonly agents: readonly AgentStatus[]
   /** Which agents of this host receive what it serves. */
   readonly servedScopes: readonly ScopesLinkStatus[]

@@ -1,6 +1,13 @@
 /** Is each namespace really answered from, and how quickly? Asks now and then without being a guest. */
 import { closeSync } from 'node:fs'
-import type { Cancel, Clock, Count, Milliseconds, Seconds } from '../../lib/runtime/clock.ts'
+import type {
+  Cancel,
+  Clock,
+  Count,
+  EpochMilliseconds,
+  Milliseconds,
+  Seconds,
+} from '../../lib/runtime/clock.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
 import type { NamespaceKind } from '../namespaces/identity.ts'
 import { connectIn, type ConnectTarget } from '../netns/connect-in.ts'
@@ -40,6 +47,7 @@ export interface CanaryOptions {
 
 interface Known {
   readonly kind: NamespaceKind
+  readonly netns: string
   state: CanaryState
   why: string | undefined
   failures: Count
@@ -68,6 +76,7 @@ export class Canary {
   readonly #options: CanaryOptions
   readonly #known = new Map<NamespaceKey, Known>()
   readonly #waiting = new Map<number, (outcome: CanaryOutcome | undefined) => void>()
+  #lastAnswer: EpochMilliseconds | undefined
   #lastId = 0
   #cancelRound: Cancel | undefined
   #isClosed = false
@@ -94,6 +103,21 @@ export class Canary {
   stateOf(key: NamespaceKey): { readonly state: CanaryState; readonly why?: string } {
     const { state, why } = this.#known.get(key) ?? { state: 'unknown', why: undefined }
     return { state, ...(state === 'down' && why !== undefined && { why }) }
+  }
+
+  /** Those that do not answer, of how many. */
+  troubled(): {
+    readonly all: Count
+    readonly down: readonly { readonly netns: string; readonly why: string }[]
+  } {
+    const all = [...this.#known.values()]
+    const down = all.filter(({ state }) => state === 'down')
+    return { all: all.length, down: down.map(({ netns, why = '' }) => ({ netns, why })) }
+  }
+
+  /** When any was answered last; `undefined` while none was. */
+  get lastAnswer(): EpochMilliseconds | undefined {
+    return this.#lastAnswer
   }
 
   count(visit: (kind: NamespaceKind, state: CanaryState) => void): void {
@@ -172,12 +196,19 @@ export class Canary {
   }
 
   #note({ key, kind, netns }: CanaryPlace, why: string | undefined): void {
-    const known = this.#known.get(key) ?? { kind, state: 'unknown', why: undefined, failures: 0 }
+    const known = this.#known.get(key) ?? {
+      kind,
+      netns,
+      state: 'unknown',
+      why: undefined,
+      failures: 0,
+    }
     this.#known.set(key, known)
     const { logger } = this.#options
     known.why = why
     known.failures = why === undefined ? 0 : known.failures + 1
     if (why === undefined) {
+      this.#lastAnswer = this.#options.clock.wallTime()
       if (known.state === 'down') logger.info({ netns }, 'The canary is answered again')
       known.state = 'up'
     } else if (known.failures >= failuresToDown && known.state !== 'down') {

@@ -7,6 +7,9 @@ import { Backoff, jittered } from '../../lib/runtime/backoff.ts'
 import { namespaceKeyOf, type NamespaceKey } from '../netns/namespace-handle.ts'
 import type { RuleLoader } from './rule-loader.ts'
 import { SlicedQueue } from '../../lib/runtime/sliced-queue.ts'
+import type { ChangeAuthor } from '../netlink/table-events.ts'
+import { RuleRemovals, type Removals } from './rule-removals.ts'
+import { RuleWatch } from './rule-watch.ts'
 import { interceptionRuleset, ruleCountOf } from './ruleset.ts'
 
 /** How far the rules of one namespace are. */
@@ -42,6 +45,14 @@ interface Loaded {
   readonly withoutIpv6?: string
 }
 
+/** The rules of one namespace, when something is, or was lately, wrong with them. */
+export interface TroubledRules {
+  readonly netns: string
+  readonly state: InterceptionState
+  readonly why: string | undefined
+  readonly removals: Removals
+}
+
 const firstPause: Milliseconds = 500
 const longestPause: Milliseconds = 60_000
 /** Closing what loads left behind waits for the kernel, so it is done for many at once. */
@@ -54,6 +65,8 @@ export class Interception {
   /** What is to be done next in a namespace. Something newer replaces what was not yet begun. */
   readonly #due = new Map<NamespaceKey, () => void>()
   readonly #queue: SlicedQueue<NamespaceKey>
+  readonly #watch: RuleWatch
+  readonly #removals: RuleRemovals
   /** What became of loads inside a visit, until the visit is over and can be told of. */
   readonly #loadedInside = new Map<NamespaceKey, Loaded>()
   #cancelCheck: Cancel | undefined
@@ -69,6 +82,14 @@ export class Interception {
         work?.()
       },
     })
+    const { loader, clock, logger } = options
+    this.#removals = new RuleRemovals(clock)
+    this.#watch = new RuleWatch({
+      open: (target) => loader.events(target),
+      clock,
+      logger,
+      onChange: (key, { by }) => this.#checkSoon(key, by),
+    })
   }
 
   /** Begins to look after the rules; those of a namespace come with {@link add}. */
@@ -80,6 +101,7 @@ export class Interception {
       logger.info({ cause: causeText(cause) }, 'Rules are read anew for each namespace')
     }
     this.#scheduleCheck()
+    this.#watch.start()
   }
 
   /**
@@ -141,6 +163,8 @@ export class Interception {
     const entry = this.#entries.get(key)
     if (entry === undefined) return
     entry.cancelRetry?.()
+    this.#watch.remove(key)
+    this.#removals.forget(key)
     this.#entries.delete(key)
     this.#due.delete(key)
   }
@@ -172,6 +196,15 @@ export class Interception {
       expected: entry.rules,
       found: this.#options.loader.count(entry.attachment),
     }
+  }
+
+  /** Those that are not as they should be, or were not lately. Loading takes a moment, and is no trouble. */
+  troubled(): readonly TroubledRules[] {
+    return [...this.#entries].flatMap(([key, { attachment, state, why }]) => {
+      const removals = this.#removals.of(key)
+      if (state !== 'failed' && why === undefined && removals.count === 0) return []
+      return [{ netns: attachment.netns, state, why, removals }]
+    })
   }
 
   count(state: InterceptionState): Count {
@@ -213,6 +246,7 @@ export class Interception {
       return
     }
     entry.state = 'applied'
+    this.#watch.add(entry.attachment)
     // Known, not asked for: closing a socket right after a load waits until the kernel has freed what was replaced.
     entry.rules = rules
     if (withoutIpv6 === undefined) {
@@ -246,17 +280,21 @@ export class Interception {
   #scheduleCheck(): void {
     const { clock, checkEvery } = this.#options
     this.#cancelCheck = clock.schedule(jittered(checkEvery), () => {
-      for (const [key, entry] of this.#entries) {
-        if (entry.state !== 'applied' || this.#due.has(key)) continue
-        this.#enqueue(key, () => {
-          if (this.#isDisturbed(entry)) this.#load(entry)
-        })
-      }
+      for (const key of this.#entries.keys()) this.#checkSoon(key)
       this.#scheduleCheck()
     })
   }
 
-  #isDisturbed(entry: InterceptedNamespace): boolean {
+  /** @param by who has changed rules there, where that is known */
+  #checkSoon(key: NamespaceKey, by?: ChangeAuthor): void {
+    const entry = this.#entries.get(key)
+    if (entry?.state !== 'applied' || this.#due.has(key)) return
+    this.#enqueue(key, () => {
+      if (this.#isDisturbed(entry, by)) this.#load(entry)
+    })
+  }
+
+  #isDisturbed(entry: InterceptedNamespace, by: ChangeAuthor | undefined): boolean {
     const { loader, logger } = this.#options
     const { attachment, rules } = entry
     let now: Count
@@ -267,9 +305,10 @@ export class Interception {
       return false
     }
     if (now === rules) return false
+    const author = this.#removals.note(attachment.key, by)
     logger.warn(
-      { netns: attachment.netns, expected: rules, found: now },
-      'Our rules were changed by somebody, loading them again',
+      { netns: attachment.netns, expected: rules, found: now, ...(author && { by: author }) },
+      'Our rules were changed by another program, loading them again',
     )
     return true
   }
@@ -289,6 +328,7 @@ export class Interception {
   async close(removeRules: boolean): Promise<void> {
     const entries = [...this.#entries.values()]
     this.#cancelCheck?.()
+    this.#watch.close()
     for (const { attachment } of entries) {
       this.#forget(attachment.key)
       if (removeRules) this.#enqueue(attachment.key, () => this.#unload(attachment))

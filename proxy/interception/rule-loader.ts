@@ -10,6 +10,7 @@ import {
   TablePlayer,
   type TableRecording,
 } from '../netlink/table-recording.ts'
+import { TableEvents } from '../netlink/table-events.ts'
 import type { NamespaceWindow } from '../netns/window.ts'
 
 export interface RuleLoaderOptions {
@@ -84,6 +85,11 @@ export class RuleLoader {
   /** How many rules the table has there. @throws as {@link load} */
   count(target: RuleTarget): Count {
     return this.#runIn(target, () => countRules(this.#options.table))
+  }
+
+  /** Listens there to changes of rules, whoever makes them. @throws as {@link load} */
+  events(target: RuleTarget): TableEvents {
+    return this.#runIn(target, () => new TableEvents())
   }
 
   #runIn<Value>({ path, key }: RuleTarget, work: () => Value): Value {

@@ -27,6 +27,8 @@ export interface NamespaceStatus {
   readonly flavour: 'ml2' | 'ovn'
   readonly state: NamespaceState
   readonly listeners: readonly string[]
+  /** Addresses on which guests would ask, and that no interface of the namespace has. */
+  readonly absent?: readonly string[]
   /** What does not work, if anything, and what to do. */
   readonly why?: string
 }
@@ -53,6 +55,7 @@ export interface WantedNamespace {
   readonly held: Map<string, HeldSocket>
   readonly backoff: Backoff
   failures: readonly FailedListener[]
+  absent: readonly string[]
   trouble: string | undefined
   loggedWhy: string | undefined
   isOpened: boolean
@@ -74,6 +77,7 @@ export function wantedNamespace(
     held: new Map(),
     backoff: new Backoff(firstPause, longestPause),
     failures: [],
+    absent: [],
     trouble: undefined,
     loggedWhy: undefined,
     isOpened: false,
@@ -94,6 +98,7 @@ export function statusOf(entry: WantedNamespace): NamespaceStatus {
     flavour: identity.flavour,
     state: stateOf(entry),
     listeners: [...entry.held.values()].map(({ listener }) => listener.description.bound),
+    ...(entry.absent.length > 0 && { absent: entry.absent }),
     ...(why !== undefined && { why }),
   }
 }

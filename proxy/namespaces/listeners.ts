@@ -2,6 +2,7 @@
 import { closeSync, fstatSync } from 'node:fs'
 import type { Clock, Count, Milliseconds } from '../../lib/runtime/clock.ts'
 import { causeText } from '../../lib/runtime/errors.ts'
+import { tcpAddressText } from '../../lib/identity/tcp-address.ts'
 import { isLinkLocalIpv6 } from '../../lib/identity/ip-address.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
 import { scopeText } from '../../lib/identity/scope.ts'
@@ -50,6 +51,8 @@ export interface ListenersOptions extends ListeningOptions {
 
 /** Interfaces are replaced and addresses come late; this finds what no event reported. */
 const lookAgain: Milliseconds = 60_000
+/** Until a worker accepts. */
+const longestOpening: Milliseconds = 10_000
 
 /** Holds every listening socket of the host, by namespace, and keeps them in step with what is wanted. */
 export class Listeners {
@@ -108,7 +111,9 @@ export class Listeners {
       this.#release(entry, outcome.gone)
       this.#opened.push(...outcome.opened.map((one) => this.#hold(entry, one)))
       entry.failures = outcome.failed
-      isAbsent = outcome.absent.length > 0
+      const { absent, unreachable } = outcome
+      entry.absent = [...absent, ...unreachable].map(tcpAddressText)
+      isAbsent = entry.absent.length > 0
       entry.trouble = undefined
     } catch (cause) {
       entry.trouble = causeText(cause)
@@ -244,6 +249,17 @@ export class Listeners {
 
   status(): NamespaceStatus[] {
     return [...this.#entries.values()].map(statusOf)
+  }
+
+  /** Those that are not as they should be, and how many there are in all. Opening one takes a moment, and is no trouble. */
+  troubled(): { readonly all: Count; readonly troubled: readonly NamespaceStatus[] } {
+    const since = this.#options.clock.now() - longestOpening
+    const troubled = [...this.#entries.values()].filter((entry) => {
+      const isOpening = stateOf(entry) === 'opening' && entry.wantedAt >= since
+      if (isOpening && entry.trouble === undefined) return false
+      return stateOf(entry) !== 'serving' || entry.absent.length > 0 || whyText(entry) !== undefined
+    })
+    return { all: this.#entries.size, troubled: troubled.map(statusOf) }
   }
 
   /** @returns `undefined` for a namespace that is not wanted */

@@ -89,6 +89,13 @@ export function planAttachments(
   return { attachments, refused }
 }
 
+/** Whether a name is one of a namespace that should be served, whatever it stands for. */
+export function isToBeServed(netns: string, rules: AttachmentRules): boolean {
+  if (rules.mappings.some((mapping) => mapping.netns === netns)) return true
+  const identity = rules.discover ? identityFromName(netns) : undefined
+  return identity !== undefined && rules.kinds.includes(identity.kind)
+}
+
 interface Claim {
   readonly attachment: Attachment
   readonly isMapped: boolean

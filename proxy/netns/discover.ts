@@ -96,6 +96,11 @@ export class NamespaceDiscovery {
     this.#schedulePass()
   }
 
+  /** Names on which no namespace is mounted, and none came in some seconds. */
+  get unmounted(): readonly string[] {
+    return [...this.#reported]
+  }
+
   close(): void {
     this.#isClosed = true
     this.#watcher?.close()

@@ -58,8 +58,10 @@ export interface ListenOutcome {
   readonly failed: readonly FailedListener[]
   /** Of those that were open: the address left the namespace or its interface was replaced. */
   readonly gone: readonly string[]
-  /** Wanted, but no interface carries the address (yet). */
+  /** Wanted, but no interface carries the address (yet), so that it is not listened on. */
   readonly absent: readonly TcpAddress[]
+  /** Listened on, but no interface carries the address (yet), as far as that was looked at. */
+  readonly unreachable: readonly TcpAddress[]
 }
 
 export interface ListenOptions {
@@ -96,7 +98,8 @@ export function listenIn(
 ): ListenOutcome {
   return window.run(handle, () => {
     const failed: FailedListener[] = []
-    const { bindings, absent } = planBindings(wanted, addressesWhere(wanted, failed), failed)
+    const addresses = addressesWhere(wanted, failed)
+    const { bindings, absent } = planBindings(wanted, addresses ?? [], failed)
     const planned = new Set(bindings.map(({ bindingKey }) => bindingKey))
     const { opened, unwanted } = adopt(options, bindings)
     const held = new Set([...options.open, ...opened.map(({ bindingKey }) => bindingKey)])
@@ -125,7 +128,8 @@ export function listenIn(
       }
     }
     const gone = [...options.open].filter((bindingKey) => !planned.has(bindingKey))
-    return { opened, unwanted, failed, gone, absent }
+    const unreachable = addresses === undefined ? [] : unreachableOf(wanted, addresses)
+    return { opened, unwanted, failed, gone, absent, unreachable }
   })
 }
 
@@ -162,12 +166,28 @@ function isBoundAs(socket: ListeningDescriptor, binding: Binding): boolean {
   return isAddress && isZone && socket.tcpPort === binding.tcpPort
 }
 
-/** Netlink is asked only when a link-local address is wanted; most namespaces have none. */
+function unreachableOf(
+  wanted: readonly TcpAddress[],
+  addresses: readonly LinkAddress[],
+): readonly TcpAddress[] {
+  const carried = new Set(addresses.map(({ address }) => address))
+  return wanted.filter(
+    ({ address }) =>
+      !isLinkLocalIpv6(address) && !isEverywhere.has(address) && !carried.has(address),
+  )
+}
+
+const isEverywhere: ReadonlySet<string> = new Set(['::', '0.0.0.0', '::1', '127.0.0.1'])
+
+/**
+ * Netlink is asked only when a link-local address is wanted; most namespaces have none.
+ * @returns `undefined` when it was not asked
+ */
 function addressesWhere(
   wanted: readonly TcpAddress[],
   failed: FailedListener[],
-): readonly LinkAddress[] {
-  if (!wanted.some(({ address }) => isLinkLocalIpv6(address))) return []
+): readonly LinkAddress[] | undefined {
+  if (!wanted.some(({ address }) => isLinkLocalIpv6(address))) return undefined
   try {
     const socket = new NetlinkSocket()
     try {
@@ -177,7 +197,7 @@ function addressesWhere(
     }
   } catch (cause) {
     failed.push({ bound: 'link-local addresses', why: whyFailed(cause) })
-    return []
+    return undefined
   }
 }
 

@@ -2,7 +2,13 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Clock, Milliseconds } from '../../lib/runtime/clock.ts'
-import type { PartReadiness } from '../../lib/http/admin-app.ts'
+import {
+  partHealth,
+  problemOf,
+  reserveProblem,
+  someOf,
+  type PartHealth,
+} from '../../lib/operator/health.ts'
 import type { Logger, LogLevel } from '../../lib/runtime/log.ts'
 import type { FoundNamespace } from '../netns/discover.ts'
 import { whyNamesStayHere } from '../netns/named-namespace.ts'
@@ -131,17 +137,24 @@ export class OvnProvision {
   }
 
   /** Ready once all that is known to be needed was tried; a lost database makes nothing useless that is there. */
-  readiness(): PartReadiness {
-    const { networks, southbound, trouble } = this.status()
-    const counts = `${networks.done} provisioned, ${networks.pending} pending, ${networks.failed} failed`
+  health(): PartHealth {
+    const { networks, southbound, trouble, troubles } = this.status()
+    const { done, pending, failed } = networks
     const why =
       trouble ?? (this.#planner.report?.isSouthboundLive === true ? undefined : southbound)
-    const plan = this.#provisioner.hasPlan ? counts : 'no plan yet'
-    return {
-      name: 'ovn provisioning',
-      ready: this.#provisioner.isSettled,
-      detail: why === undefined ? plan : `${plan}; ${why}`,
-    }
+    const plan = this.#provisioner.hasPlan
+      ? `${done} provisioned, ${pending} pending, ${failed} failed`
+      : 'no plan yet'
+    const detail = why === undefined ? plan : `${plan}; ${why}`
+    const isStarting = !this.#provisioner.isSettled
+    const failures = someOf(troubles.map(({ netns, why: cause }) => `${netns}: ${cause}`))
+    return partHealth(
+      'ovn provisioning',
+      detail,
+      problemOf('starting', [isStarting ? 1 : 0, 1], detail),
+      problemOf('provision_failed', [failed, done + pending + failed], failures),
+      reserveProblem('database_away', [isStarting || why === undefined ? 0 : 1, 1], why ?? ''),
+    )
   }
 }
 

@@ -22,6 +22,7 @@ import {
   type WorkerState,
 } from './worker-process.ts'
 import type { UnprivilegedProgram } from '../privileges/start-unprivileged.ts'
+import { ServiceRecord } from './service-record.ts'
 import { WorkerMetricsSum } from './worker-metrics.ts'
 import type { Registry } from '../../lib/observe/metrics.ts'
 
@@ -98,6 +99,7 @@ export class WorkerPool implements ListenerSink {
   readonly #options: WorkerPoolOptions
   readonly #places: Place[] = []
   readonly #listeners = new Map<number, OpenListener>()
+  readonly record: ServiceRecord
   readonly #metrics = new WorkerMetricsSum()
   readonly #rounds = new Map<number, Round>()
   #lastRound = 0
@@ -109,6 +111,7 @@ export class WorkerPool implements ListenerSink {
   constructor(options: WorkerPoolOptions) {
     this.#options = options
     this.#config = options.config
+    this.record = new ServiceRecord(options.clock)
   }
 
   start(): void {
@@ -247,6 +250,7 @@ export class WorkerPool implements ListenerSink {
             if (this.#takeover !== undefined) worker.serveUntilTakeover(this.#takeover)
           },
           message: (worker, message) => this.#receive(worker, message),
+          served: (worker, count) => this.record.noteServed(worker.pid, count),
           breach: (worker, breach) => {
             this.#options.onBreach(breach)
             logger.error(
@@ -322,6 +326,7 @@ export class WorkerPool implements ListenerSink {
   #replace(place: Place, worker: WorkerProcess, why: string): void {
     const { clock, logger, onRestart } = this.#options
     place.worker = undefined
+    this.record.noteEnd(worker.pid)
     this.#options.onEnd?.()
     void this.#metrics.depart(worker.pid)
     for (const id of this.#rounds.keys()) this.#answered(id, worker)
@@ -330,6 +335,7 @@ export class WorkerPool implements ListenerSink {
       return
     }
     place.restarts += 1
+    this.record.noteDeath()
     onRestart()
     const age = clock.now() - worker.since
     logger.error({ worker: worker.pid, why, age: Math.round(age) }, 'Worker died, starting another')

@@ -32,11 +32,12 @@ export type WorkerState = 'starting' | 'ready' | 'draining' | 'gone'
 /** Why a worker was killed: what it did on its channel or to sockets that all share (`blocking`), or that it did nothing (`silent`). */
 export type WorkerBreach = ChannelBreach | 'silent' | 'blocking'
 
-/** Callbacks for whoever keeps the worker. */
+/** Callbacks for whoever keeps the worker. `served`: how many answers of status 2xx it has given until now. */
 export interface WorkerEvents {
   readonly ready: (worker: WorkerProcess) => void
   /** An answer to what was asked of it, or how it finds its agents. */
   readonly message: (worker: WorkerProcess, message: WorkerReport) => void
+  readonly served: (worker: WorkerProcess, count: Count) => void
   /** It is going to be killed. */
   readonly breach: (worker: WorkerProcess, breach: WorkerBreach) => void
   readonly gone: (worker: WorkerProcess, why: string) => void
@@ -229,6 +230,7 @@ export class WorkerProcess {
         return
       case 'pong':
         this.#heartbeat.answered(message.id)
+        events.served(this, message.served)
         return
       case 'listening': {
         const listenerIds = message.listenerIds.filter((one) => this.#unanswered.delete(one))
@@ -247,8 +249,8 @@ export class WorkerProcess {
         return
       case 'metrics':
       case 'direct-record':
-        if (this.#isExpected(`${message.kind} ${message.id}`, message))
-          events.message(this, message)
+        if (!this.#isExpected(`${message.kind} ${message.id}`, message)) return
+        events.message(this, message)
         return
       case 'agents':
         events.message(this, message)
@@ -263,9 +265,8 @@ export class WorkerProcess {
   #expect(question: string, fits: (message: FromWorker) => boolean = () => true): void {
     this.#questions.set(question, fits)
     const [oldest] = this.#questions.keys()
-    if (this.#questions.size > mostQuestions && oldest !== undefined) {
-      this.#questions.delete(oldest)
-    }
+    if (oldest === undefined || this.#questions.size <= mostQuestions) return
+    this.#questions.delete(oldest)
   }
 
   #isExpected(question: string, message: FromWorker): boolean {
@@ -322,7 +323,7 @@ export class WorkerProcess {
       return true
     } catch (cause) {
       // One that is gone is noticed by its exit.
-      if (isErrno(cause, 'EPIPE') || isErrno(cause, 'ECONNRESET')) return false
+      if (['EPIPE', 'ECONNRESET'].some((name) => isErrno(cause, name))) return false
       this.#waitingSince ??= clock.now()
       if (!isErrno(cause, 'EAGAIN') || clock.now() - this.#waitingSince > stuckAfter) {
         this.#child.fail(`cannot be given sockets: ${causeText(cause)}`)
@@ -343,7 +344,6 @@ export class WorkerProcess {
     this.#heartbeat.stop()
     this.#cancelSend?.()
     this.#unsent.clear()
-    this.#takeover = undefined
     this.#options.lifelines?.remove(this.#child.descriptorChannel)
     this.#options.events.gone(this, why)
   }

@@ -122,7 +122,7 @@ export class Worker {
         this.#options.tell({ kind: 'drained' })
         return
       case 'ping':
-        this.#options.tell({ kind: 'pong', id: message.id })
+        this.#options.tell({ kind: 'pong', id: message.id, served: this.#metrics.served })
         return
       case 'reconfigure-agents':
         this.#agents.reconfigure(message.addresses)

@@ -1,5 +1,5 @@
 import type { Milliseconds } from '../../lib/runtime/clock.ts'
-import type { ReadyReport } from '../../lib/http/admin-app.ts'
+import type { HealthReport } from '../../lib/operator/health.ts'
 import { AdminUnreachableError, askAdminJson } from '../../lib/http/admin-client.ts'
 
 /** How long a proxy took from the start of its program, until … */
@@ -25,7 +25,7 @@ export async function watchAttaching(adminSocket: string, signal: AbortSignal): 
     if (report !== undefined) {
       program ??= age
       if (isReady(report, 'namespaces')) listeners ??= age
-      if (listeners !== undefined && isReady(report, 'interception')) {
+      if (listeners !== undefined && isReady(report, 'rules')) {
         return { program, listeners, rules: age }
       }
     }
@@ -36,13 +36,13 @@ export async function watchAttaching(adminSocket: string, signal: AbortSignal): 
   }
 }
 
-function isReady({ parts }: ReadyReport, name: string): boolean {
+function isReady({ parts }: HealthReport, name: string): boolean {
   return parts.find((part) => part.name === name)?.ready === true
 }
 
-async function readyReport(adminSocket: string): Promise<ReadyReport | undefined> {
+async function readyReport(adminSocket: string): Promise<HealthReport | undefined> {
   try {
-    return (await askAdminJson(adminSocket, '/ready')).value as ReadyReport
+    return (await askAdminJson(adminSocket, '/ready')).value as HealthReport
   } catch (error) {
     if (error instanceof AdminUnreachableError) return undefined
     throw error

@@ -147,7 +147,7 @@ if (skipUnlessPrivileged(t)) {
     const worker = startWorkerAccount(t)
     const outside = await worker.ask(sockets.agent, [head(900)])
     t.strictSame(outside, ['200'], 'as long as no supervisor reports')
-    t.match(await askFence(sockets.admin), [{ level: 'warn', what: /the fence is open/ }])
+    t.match(await askFence(sockets.admin), [{ code: 'fence_open' }])
 
     const proxy = await startProxy()
     const accounts = (await proxy.status()).workers.map(({ pid }) => statSync(`/proc/${pid}`).uid)
@@ -210,7 +210,7 @@ if (skipUnlessPrivileged(t)) {
     await first.ended
     await isFenced(t, (heads) => worker.ask(sockets.agent, heads))
     t.match(await fence(), { state: 'closed', scopes: 2, supervisors: 0 })
-    t.match(await askFence(sockets.admin), [{ level: 'warn', what: /no supervisor is connected/ }])
+    t.match(await askFence(sockets.admin), [{ code: 'fence_closed' }])
 
     await startProxy()
     t.match(await fence(), { state: 'closed', scopes: 2, supervisors: 1 })
@@ -233,7 +233,7 @@ if (skipUnlessPrivileged(t)) {
     t.strictSame(await worker.ask(sockets.agent, [head(1), head(900)]), ['200', '200'])
     t.ok(Date.now() - began < 3_000)
     t.match(await fence(), { state: 'open', scopes: 0, supervisors: 0 })
-    t.match(await askFence(sockets.admin), [{ level: 'warn', what: /the fence is open/ }])
+    t.match(await askFence(sockets.admin), [{ code: 'fence_open' }])
   })
 
   t.test('the supervisor of the unit reports by its group', async (t) => {

@@ -17,7 +17,7 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import type { AgentStatus } from '../../agent-side/admin/status.ts'
 import { askAdmin, askAdminJson } from '../../lib/http/admin-client.ts'
-import type { ReadyReport } from '../../lib/http/admin-app.ts'
+import type { HealthReport } from '../../lib/operator/health.ts'
 import type { Milliseconds } from '../../lib/runtime/clock.ts'
 import { uniqueName } from '../support/netns.ts'
 import type { Cloud } from './cloud.ts'
@@ -84,8 +84,8 @@ class Program {
     return readFileSync(this.#log, 'utf8')
   }
 
-  async readiness(): Promise<ReadyReport> {
-    return (await askAdminJson(this.adminSocket, '/ready')).value as ReadyReport
+  async readiness(): Promise<HealthReport> {
+    return (await askAdminJson(this.adminSocket, '/ready')).value as HealthReport
   }
 
   /** The value of a metric, spelled with its labels: `overlapd_proxy_leases`. @returns 0 where it is not there */

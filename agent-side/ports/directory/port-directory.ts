@@ -89,6 +89,11 @@ export interface Readiness {
   readonly ready: boolean
   /** For the operator: what is missing, or how it stands. Names no secret. */
   readonly detail: string
+  /**
+   * What is wrong with a directory that is ready, and whether it names `some` guests nevertheless, or none at the moment. Absent
+   * when all is well.
+   */
+  readonly trouble?: { readonly names: 'some' | 'none'; readonly what: string } | undefined
 }
 
 /** The device owners of a router's own interfaces. @see neutron_lib constants ROUTER_INTERFACE_OWNERS */

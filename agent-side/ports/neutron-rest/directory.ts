@@ -1,9 +1,11 @@
 import type {
+  Cancel,
   Clock,
   Count,
   Milliseconds,
   MonotonicMilliseconds,
 } from '../../../lib/runtime/clock.ts'
+import { jittered } from '../../../lib/runtime/backoff.ts'
 import { causeText, MetadataError } from '../../../lib/runtime/errors.ts'
 import type { NetworkId, RouterId } from '../../../lib/identity/ids.ts'
 import type { Logger } from '../../../lib/runtime/log.ts'
@@ -44,6 +46,8 @@ export interface NeutronRestParts extends DirectoryParts {
 const cheapNetwork: Count = 200
 /** Waiting between attempts to reach Neutron when no guest sends requests; the hold-off comes on top. */
 const probePause: Milliseconds = 1_000
+/** Neutron is queried at least so often. Many agents do that, so it is not often. */
+const longestSilence: Milliseconds = 120_000
 
 const limitedView =
   'the user seems to see the ports of its own projects only; give it a role that may read all'
@@ -78,6 +82,7 @@ export class NeutronRestDirectory implements PortDirectory {
   readonly #addresses: AddressLookups
   readonly #closed = new AbortController()
   #probing: Promise<void> | undefined
+  #cancelWatch: Cancel | undefined
   #answeredAt: MonotonicMilliseconds | undefined
 
   /** @throws Error when a certificate cannot be read; TypeError when there is neither authentication nor endpoint */
@@ -118,10 +123,23 @@ export class NeutronRestDirectory implements PortDirectory {
 
   async start(): Promise<void> {
     this.#probe()
+    this.#watchSilence()
+  }
+
+  /** Without requests of guests nothing would show that Neutron is away. */
+  #watchSilence(): void {
+    if (this.#closed.signal.aborted) return
+    this.#cancelWatch = this.#clock.schedule(jittered(longestSilence), () => {
+      const { last } = this.#client.holdOff
+      const isSilent = this.#clock.now() - (this.#answeredAt ?? -Infinity) >= longestSilence / 2
+      if (isSilent && last === undefined) this.#probe()
+      this.#watchSilence()
+    })
   }
 
   async close(): Promise<void> {
     this.#closed.abort(new MetadataError('directory_unavailable', 'The directory is closed'))
+    this.#cancelWatch?.()
     this.#changes.clear()
     this.#http.close()
     await this.#probing
@@ -131,15 +149,23 @@ export class NeutronRestDirectory implements PortDirectory {
 
   readiness(): Readiness {
     const { failures, last } = this.#client.holdOff
-    const trouble = last && `${failures} failed in a row, last: ${causeText(last)}`
+    const trouble =
+      last === undefined ? undefined : `${failures} failed in a row, last: ${causeText(last)}`
     if (this.#answeredAt === undefined) {
       return { ready: false, detail: trouble ?? 'Neutron has not answered yet' }
     }
-    const seconds = Math.round((this.#clock.now() - this.#answeredAt) / 1_000)
-    const answered = `Neutron answered ${seconds} s ago`
+    const age = this.#clock.now() - this.#answeredAt
+    const answered = `Neutron answered ${Math.round(age / 1_000)} s ago`
     const limited = this.#routers.isViewLimited ? limitedView : undefined
     const detail = [answered, limited, trouble].filter((part) => part !== undefined).join('; ')
-    return { ready: true, detail }
+    // What is held may be used for so long; after that each query fails.
+    if (last !== undefined && age > this.#config.maxStale) return { ready: false, detail }
+    const what = trouble ?? limited
+    return {
+      ready: true,
+      detail,
+      trouble: what === undefined ? undefined : { names: 'some', what },
+    }
   }
 
   onChange(listener: (change: DirectoryChange) => void): () => void {

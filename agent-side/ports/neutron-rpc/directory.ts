@@ -175,7 +175,10 @@ export class NeutronRpcDirectory implements PortDirectory {
       return { ready: false, detail: `connected, but no Neutron server answers: ${why}` }
     }
     const held = `${this.#copy.size} ports of ${this.#copy.parts} networks and routers held`
-    return { ready: true, detail: `${pushText[this.#trust.state]}; ${held}` }
+    const { state } = this.#trust
+    const what = pushText[state]
+    const trouble = state === 'distrusted' ? ({ names: 'some', what } as const) : undefined
+    return { ready: true, detail: `${what}; ${held}`, trouble }
   }
 
   /** Whether there is a broker that pushes could come from, and a server that answers. */

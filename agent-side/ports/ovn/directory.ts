@@ -145,7 +145,8 @@ export class OvnDirectory implements PortDirectory, MonitorConsumer {
     }
     const verdict = isUsable ? 'still used' : 'guests get 503'
     const detail = `${held}, not confirmed for ${secondsText(age)} and ${verdict}: ${this.#whyUnconfirmed()}`
-    return { ready: isUsable || age <= this.#config.max_disconnected, detail }
+    const trouble = { names: isUsable ? 'some' : 'none', what: detail } as const
+    return { ready: isUsable || age <= this.#config.max_disconnected, detail, trouble }
   }
 
   /** Whether the copy is complete and a server keeps it in step at this moment. */

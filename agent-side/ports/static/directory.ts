@@ -32,6 +32,10 @@ interface LoadedFile {
   readonly index: StaticPortIndex
 }
 
+function unusedFile(file: string, when: string, refusal: string): Readiness['trouble'] {
+  return { names: 'some', what: `${file} is not used since ${when}: ${refusal}` }
+}
+
 /**
  * Answers from a file. It holds everything in memory, so it answers at once and never waits; once it has read a
  * good file it stays ready, whatever happens to the file.
@@ -93,7 +97,8 @@ export class StaticDirectory implements PortDirectory {
     const held = `${ports.length} ports of ${networks.size} networks and ${routers.size} routers, read at ${when}`
     const detail =
       refusal === undefined ? held : `${held}. The file as it is now is not used: ${refusal}`
-    return { ready: true, detail }
+    const trouble = refusal === undefined ? undefined : unusedFile(this.#file, when, refusal)
+    return { ready: true, detail, trouble }
   }
 
   interfacesOfRouter(routerId: RouterId): InterfacesAnswer {

@@ -65,6 +65,11 @@ export class WorkerMetrics {
     this.#answers[statusClass] = (this.#answers[statusClass] ?? 0) + 1
   }
 
+  /** Answers that gave guests what they wanted. */
+  get served(): Count {
+    return this.#answers[2] ?? 0
+  }
+
   /** A connection was accepted for which there is no room. */
   countRefusedConnection(limit: Shortage): void {
     this.#refusedConnections.set(limit, (this.#refusedConnections.get(limit) ?? 0) + 1)

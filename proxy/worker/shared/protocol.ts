@@ -184,7 +184,8 @@ export type FromWorker =
       readonly kind: 'listen-failed'
       readonly failures: readonly { readonly listenerId: number; readonly cause: string }[]
     }
-  | { readonly kind: 'pong'; readonly id: number }
+  /** With how many answers of status 2xx it has given to guests. */
+  | { readonly kind: 'pong'; readonly id: number; readonly served: Count }
   | { readonly kind: 'metrics'; readonly id: number; readonly metrics: readonly MetricJson[] }
   /** In order of preference, whenever something has changed. */
   | { readonly kind: 'agents'; readonly agents: readonly AgentReport[] }

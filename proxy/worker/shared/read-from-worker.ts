@@ -32,7 +32,7 @@ export function readFromWorker(value: unknown): FromWorker | undefined {
     case 'drained':
       return { kind: sent['kind'] }
     case 'pong':
-      return withKind('pong', { id: readId(sent['id']) })
+      return withKind('pong', { id: readId(sent['id']), served: readId(sent['served']) })
     case 'listening':
       return withKind('listening', {
         listenerIds: readList(sent['listenerIds'], mostListeners, readId),

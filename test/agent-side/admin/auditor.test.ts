@@ -1,4 +1,7 @@
 import t from 'tap'
+import { agentHealth, type WatchedUpstream } from '../../../agent-side/admin/agent-health.ts'
+import { HealthWatch } from '../../../lib/operator/health-watch.ts'
+import { silentLogger } from '../../../lib/runtime/log.ts'
 import { Auditor, type AuditorParts } from '../../../agent-side/admin/auditor.ts'
 import { DecisionLog, type Decision } from '../../../agent-side/requests/decision-log.ts'
 import type { Port, PortDirectory } from '../../../agent-side/ports/directory/port-directory.ts'
@@ -33,7 +36,9 @@ function port(number: number, onNetwork: number, address: string): Port {
   }
 }
 
-function subject(parts: Partial<AuditorParts> = {}): {
+function subject(
+  parts: Partial<AuditorParts> & { readonly watched?: readonly WatchedUpstream[] } = {},
+): {
   readonly clock: FakeClock
   readonly directory: ScriptedDirectory
   readonly decisions: DecisionLog
@@ -48,7 +53,23 @@ function subject(parts: Partial<AuditorParts> = {}): {
   directory.setPorts(port(1, 1, '10.0.0.1'), port(2, 2, '10.0.0.1'), port(3, 3, '10.0.0.1'))
   directory.remember()
   const decisions = new DecisionLog(100)
+  const { watched = [], ...own } = parts
+  const health = new HealthWatch({
+    parts: () =>
+      agentHealth({
+        directory,
+        upstreams: { all: watched },
+        listeners: [],
+        fence: undefined,
+        decisions,
+        clock,
+      }),
+    served: () => ({}),
+    clock,
+    logger: silentLogger,
+  })
   const auditor = new Auditor({
+    health: () => health.report(),
     directory,
     sourceMac: 'prefer',
     upstreams: { all: [] },
@@ -56,7 +77,7 @@ function subject(parts: Partial<AuditorParts> = {}): {
     certificates: () => [],
     clock,
     timeout: 1_000,
-    ...parts,
+    ...own,
   })
   return {
     clock,
@@ -115,7 +136,7 @@ t.test('audit() tells “could not ask” from “unknown”', async (t) => {
   ])
   directory.state = { ready: false, detail: 'Waiting for the first dump' }
   const unready = await audit([router(1)])
-  t.match(unready.findings, [{ code: 'directory_not_ready', what: 'Waiting for the first dump' }])
+  t.match(unready.findings, [{ code: 'directory_not_ready', what: /Waiting for the first dump/ }])
   t.match(unready.notes, [/not looked at/])
 })
 
@@ -158,16 +179,17 @@ t.test('audit() tells what Nova and certificates are about to break', async (t) 
     hasRefusedSecrets: false,
     secretSlot: 'current' as const,
     lastFailure: state === 'down' ? { why: 'ECONNREFUSED' } : undefined,
+    pace: { slowness: undefined },
     ...changes,
   })
+  const all = [
+    upstream('http://a', 'up', { hasRefusedSecrets: true }),
+    upstream('http://b', 'down'),
+    upstream('http://c', 'up', { secretSlot: 'next' as const }),
+  ]
   const { audit } = subject({
-    upstreams: {
-      all: [
-        upstream('http://a', 'up', { hasRefusedSecrets: true }),
-        upstream('http://b', 'down'),
-        upstream('http://c', 'up', { secretSlot: 'next' }),
-      ],
-    },
+    upstreams: { all },
+    watched: all,
     certificates: () => [
       { address: 'over', certificate: { expiresAt: clock.wallTime() - 1 } },
       { address: 'soon', certificate: { expiresAt: clock.wallTime() + 13 * day } },
@@ -178,14 +200,14 @@ t.test('audit() tells what Nova and certificates are about to break', async (t) 
     ],
   })
   t.match((await audit([])).findings, [
-    { code: 'secret_refused', about: 'http://a' },
-    { code: 'compute_down', about: 'http://b', what: 'ECONNREFUSED' },
     { code: 'secret_next', about: 'http://c' },
     { code: 'certificate_over', about: 'over' },
     { code: 'certificate_ends', about: 'soon' },
     { code: 'certificate_refused', about: 'fine', what: 'no key' },
+    { code: 'compute_down', about: 'compute', what: 'http://b: ECONNREFUSED' },
+    { code: 'secret_refused', about: 'secret', what: /^http:\/\/a answered 403/ },
   ])
-  const dark = subject({ upstreams: { all: [upstream('http://b', 'down')] } })
+  const dark = subject({ watched: [upstream('http://b', 'down')] })
   t.match((await dark.audit([])).findings, [{ code: 'no_compute' }])
 })
 

@@ -3,9 +3,10 @@ import t, { type Test } from 'tap'
 import type { Hono } from 'hono'
 import { runProgram } from '../../../lib/cli/command.ts'
 import { operatorProgram } from '../../../deploy/overlapd/operator-program.ts'
-import { createAdminApp, type PartReadiness } from '../../../lib/http/admin-app.ts'
+import { createAdminApp } from '../../../lib/http/admin-app.ts'
 import { serveApp } from '../../../lib/http/serve.ts'
 import { reasonCodes } from '../../../lib/runtime/reason-codes.ts'
+import { madeHealth, type MadePart } from '../../support/made-health.ts'
 import { FakeTerminal } from '../../support/fake-terminal.ts'
 import { scratchFolder } from '../../support/scratch-folder.ts'
 
@@ -20,7 +21,7 @@ async function run(...argv: string[]) {
 }
 
 interface Daemon {
-  readonly parts?: readonly PartReadiness[]
+  readonly parts?: readonly MadePart[]
   readonly status?: unknown
   readonly explanations?: Readonly<Record<string, unknown>>
   /** Of an audit of all scopes that it is sent. */
@@ -30,7 +31,7 @@ interface Daemon {
 /** A daemon's admin socket as the contract has it. */
 async function startDaemon(t: Test, daemon: Daemon): Promise<string> {
   const app: Hono = createAdminApp({
-    readiness: () => daemon.parts ?? [{ name: 'listener', ready: true, detail: '' }],
+    health: () => madeHealth(daemon.parts),
     metrics: async () => ({ contentType: 'text/plain', text: '' }),
     status: () => daemon.status ?? {},
   })
@@ -54,17 +55,26 @@ async function startDaemon(t: Test, daemon: Daemon): Promise<string> {
 
 const waiting = { name: 'directory', ready: false, detail: 'waits for \u001b[31mNeutron' }
 
+const unproven = '; no guest has been served yet'
+
 t.test('overlapd health ends with 0, 1 or 2 and names what is not ready', async (t) => {
   const ready = await startDaemon(t, {})
   const notReady = await startDaemon(t, { parts: [waiting] })
   t.strictSame(await run('health', '--proxy', ready, '--agent', ready), {
     exitCode: 0,
-    out: 'proxy: ready\nagent: ready\n',
+    out: `proxy: ready${unproven}\nagent: ready${unproven}\n`,
     error: '',
   })
   t.strictSame(await run('health', '--proxy', ready, '--agent', notReady), {
     exitCode: 1,
-    out: 'proxy: ready\nagent: not ready\n  directory: waits for \\u001b[31mNeutron\n',
+    out: [
+      `proxy: ready${unproven}`,
+      'agent: not ready',
+      '  directory: waits for \\u001b[31mNeutron (directory_not_ready, since 03:04:05 UTC)',
+      '    Guests: Every guest gets 503 and waits.',
+      '    → Start or reach the source of ports that is named; the agent connects by itself.',
+      '',
+    ].join('\n'),
     error: '',
   })
   const gone = `${scratchFolder(t)}/none.sock`
@@ -89,7 +99,7 @@ t.test('overlapd status prints what both daemons say, in full as JSON', async (t
   })
   const { exitCode, out } = await run('status', '--proxy', proxy, '--agent', agent)
   t.equal(exitCode, 1)
-  t.match(out, /^proxy: ready\n {2}workers +2\n/)
+  t.match(out, /^proxy: ready.*\n {2}workers +2\n/)
   t.match(out, /listeners +0, 1, 2, .* 19, … and 5 more, see --json\n\nagent: not ready\n/)
   t.match(out, /directory\.kind +static\n$/)
   const json = JSON.parse(

@@ -1,18 +1,14 @@
 import { html } from 'hono/html'
 import t from 'tap'
-import {
-  adminPage,
-  createAdminApp,
-  registryMetrics,
-  type PartReadiness,
-} from '../../../lib/http/admin-app.ts'
+import { adminPage, createAdminApp, registryMetrics } from '../../../lib/http/admin-app.ts'
+import { madeHealth, type MadePart } from '../../support/made-health.ts'
 import { createRegistry, Gauge } from '../../../lib/observe/metrics.ts'
 
-function app(parts: readonly PartReadiness[]) {
+function app(parts: readonly MadePart[]) {
   const registry = createRegistry()
   new Gauge({ name: 'overlapd_test_things', help: 'Things.', registers: [registry] }).set(4)
   return createAdminApp({
-    readiness: () => parts,
+    health: () => madeHealth(parts),
     metrics: registryMetrics(registry),
     status: () => ({ workers: 2 }),
   })
@@ -27,13 +23,18 @@ t.test('/health says that the process is alive, ready or not', async (t) => {
   t.strictSame(await answer.json(), { status: 'ok' })
 })
 
-t.test('/ready is 200 only when each part is ready, and names the parts', async (t) => {
+t.test('/ready is 503 only when no guest can be served, and has the whole health', async (t) => {
   const ready = await app([listener]).request('/ready')
   t.equal(ready.status, 200)
-  t.strictSame(await ready.json(), { ready: true, parts: [listener] })
+  t.match(await ready.json(), { state: 'ready', ready: true, parts: [listener] })
   const waiting = await app([listener, directory]).request('/ready')
   t.equal(waiting.status, 503)
-  t.strictSame(await waiting.json(), { ready: false, parts: [listener, directory] })
+  t.match(await waiting.json(), {
+    state: 'not_ready',
+    ready: false,
+    parts: [listener, directory],
+    problems: [{ code: 'directory_not_ready', what: directory.detail }],
+  })
 })
 
 t.test('/metrics and /status give what they were given', async (t) => {

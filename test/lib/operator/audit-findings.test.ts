@@ -1,15 +1,17 @@
 import t from 'tap'
-import { auditCodes, certificateFindings } from '../../../lib/operator/audit-findings.ts'
+import { certificateFindings } from '../../../lib/operator/audit-findings.ts'
+import { daemonCodes } from '../../../lib/operator/finding-codes.ts'
 import { sourceFiles } from '../../support/source-files.ts'
 
-t.test('each code of an audit says what to do, and somebody finds it', async (t) => {
+t.test('each code says what it does to guests and what to do, and somebody finds it', async (t) => {
   const text = sourceFiles(['proxy', 'agent-side', 'lib'])
     .map((file) => file.text)
     .join('\n')
-  for (const [code, { remedy }] of Object.entries(auditCodes)) {
+  for (const [code, { effect, remedy }] of Object.entries(daemonCodes)) {
     t.match(code, /^[a-z]+(?:_[a-z]+)*$/)
-    t.match(remedy, /^[A-Z][^]{10,}[.?]$/)
-    t.match(text, `'${code}'`)
+    t.match(effect, /^[A-Z][^]{10,}\.$/)
+    t.match(remedy, /^[A-Z"][^]{10,}[."]$/)
+    t.ok(text.includes(`'${code}'`), `${code} is found by somebody`)
   }
 })
 

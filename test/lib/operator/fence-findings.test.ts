@@ -9,19 +9,17 @@ const findings = (servedScopes: unknown) => fenceFindings({ servedScopes })
 
 t.test('fenceFindings tell how far a broken worker reaches, and what to do', async (t) => {
   t.strictSame(findings(closed), [
-    { level: 'ok', what: 'the fence is closed around 3 scopes of this host' },
+    { level: 'ok', code: 'fence', what: 'closed around 3 scopes of this host' },
   ])
   t.match(findings({ ...closed, state: 'open' }), [
-    { level: 'warn', what: /^the fence is open/, remedy: /^Update overlapd-proxy/ },
+    { level: 'warn', code: 'fence_open', remedy: /^Update overlapd-proxy/ },
   ])
-  t.match(findings({ state: 'off' }), [
-    { level: 'warn', what: /^the fence is open/, remedy: /"automatic"/ },
-  ])
+  t.match(findings({ state: 'off' }), [{ level: 'warn', code: 'fence_off', remedy: /"automatic"/ }])
   t.match(findings({ ...closed, supervisors: 0 }), [
-    { level: 'warn', what: /no supervisor is connected/, remedy: /restart the agent/ },
+    { level: 'fail', code: 'fence_closed', remedy: /restart overlapd-proxy/ },
   ])
   t.match(findings({ ...closed, areWorkersApart: false }), [
-    { level: 'warn', what: /an account that may report/, remedy: /workers.user/ },
+    { level: 'warn', code: 'fence_breachable', remedy: /workers.user/ },
   ])
 })
 

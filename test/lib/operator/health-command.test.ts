@@ -28,7 +28,10 @@ async function daemon(t: Test, status: number, body: unknown): Promise<string> {
 
 t.test('health asks the address of the configuration, or the one it is told', async (t) => {
   const ready = await daemon(t, 200, { ready: true, parts: [] })
-  t.match(await run(() => ready), { exitCode: 0, out: 'agent: ready\n' })
+  t.match(await run(() => ready), {
+    exitCode: 0,
+    out: /^agent: ready; no guest has been served yet\n$/,
+  })
   const unasked = () => {
     throw new Error('the configuration was read')
   }
@@ -46,7 +49,7 @@ t.test('health ends with 1 when the daemon is not ready', async (t) => {
     out: 'agent: not ready\n  a: why\n',
     error: '',
   })
-  t.strictSame(JSON.parse((await run(() => socket, '--json')).out), {
+  t.match(JSON.parse((await run(() => socket, '--json')).out), {
     daemon: 'agent',
     reachable: true,
     ready: false,

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { madeHealth } from '../../support/made-health.ts'
 import { proxyPage } from '../../../proxy/admin/page.ts'
 import type { ProxyStatus } from '../../../proxy/admin/status.ts'
 
@@ -15,6 +16,8 @@ const namespace = (netns: string, changes: object = {}): ProxyStatus['namespaces
 
 const status: ProxyStatus = {
   version: '1.2.3',
+  node: 'v22.0.0',
+  health: madeHealth([{ name: 'agents', ready: false, detail: '0 of <1>' }]),
   pid: 17,
   agents: [
     { agent: '/run/agent.sock', up: 1, down: 1, answering: 0, lastFailure: 'connect EACCES' },
@@ -31,9 +34,9 @@ const status: ProxyStatus = {
 }
 
 t.test('the page of the proxy shows trouble first, and escapes what others wrote', async (t) => {
-  const page = await proxyPage(status, [{ name: 'agents', ready: false, detail: '0 of <1>' }])
+  const page = await proxyPage(status)
   t.match(page, /2 in all, 1 with trouble,\s+1 refused/)
-  t.match(page, 'Not ready: agents (0 of &lt;1&gt;)')
+  t.match(page, /Not ready:\s+agents \(0 of &lt;1&gt;\)/)
   t.match(page, 'qrouter-&lt;b&gt;ill&lt;/b&gt;')
   t.match(page, 'held by &lt;i&gt;1, haproxy&lt;/i&gt;')
   t.match(page, 'connect EACCES')
@@ -49,9 +52,10 @@ t.test('the page of the proxy shows trouble first, and escapes what others wrote
 
 t.test('the page of the proxy cuts long lists and says what none is', async (t) => {
   const many = Array.from({ length: 600 }, (_, number) => namespace(`qrouter-${number}`))
-  const page = await proxyPage({ ...status, refused: [], namespaces: many }, [])
+  const well = { ...status, health: madeHealth(), refused: [] }
+  const page = await proxyPage({ ...well, namespaces: many })
   t.match(page, 'The first 500 are shown')
   t.equal(page.split('qrouter-').length - 1, 500)
-  t.match(page, 'Ready: guests get answers.')
-  t.match(await proxyPage({ ...status, refused: [], namespaces: [] }, []), 'None.')
+  t.match(page, 'Ready. No guest has been served yet.')
+  t.match(await proxyPage({ ...well, namespaces: [] }), 'None.')
 })

@@ -34,7 +34,7 @@ t.test('readFromWorker reads whatever a worker reports', async (t) => {
   const messages: readonly FromWorker[] = [
     { kind: 'ready' },
     { kind: 'drained' },
-    { kind: 'pong', id: 7 },
+    { kind: 'pong', id: 7, served: 3 },
     { kind: 'listening', listenerIds: [1, 2] },
     { kind: 'listen-failed', failures: [{ listenerId: 3, cause: 'listen EADDRINUSE' }] },
     { kind: 'metrics', id: 1, metrics: counted() },
@@ -78,6 +78,7 @@ t.test('readFromWorker refuses everything else', async (t) => {
     { kind: 'listen-failed', failures: [null] },
     { kind: 'listen-failed', failures: [{ listenerId: 1, cause: 'x'.repeat(1_001) }] },
     { kind: 'pong' },
+    { kind: 'pong', id: 7 },
     { kind: 'agents', agents: 5 },
     { kind: 'agents', agents: [{ agent: '/a', state: 'toString', isAnswering: true }] },
     { kind: 'agents', agents: [{ agent: '/a', state: 'up', isAnswering: 1 }] },
