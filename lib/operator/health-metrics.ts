@@ -5,28 +5,27 @@ import { healthStates, type HealthReport } from './health.ts'
 
 /** Adds the gauges of a daemon's health, read off whenever they are asked for. */
 export function watchHealth(registry: Registry, daemon: Daemon, health: () => HealthReport): void {
-  const named = (rest: string): string => `${metricNamespace}_${daemon}_${rest}`
   registry.registerMetric(
     new Gauge({
-      name: named('health_state'),
+      name: `${metricNamespace}_health_state`,
       help: '1 for the state that the daemon is in: ready, degraded (some guests cannot be served), not_ready (none can).',
-      labelNames: ['state'],
+      labelNames: ['daemon', 'state'],
       registers: [],
       collect() {
         const { state } = health()
-        for (const one of healthStates) this.set({ state: one }, one === state ? 1 : 0)
+        for (const one of healthStates) this.set({ daemon, state: one }, one === state ? 1 : 0)
       },
     }),
   )
   registry.registerMetric(
     new Gauge({
-      name: named('health_problems'),
+      name: `${metricNamespace}_health_problems`,
       help: 'How many namespaces, workers, endpoints or guests a problem of the health concerns, by its code.',
-      labelNames: ['code'],
+      labelNames: ['daemon', 'code'],
       registers: [],
       collect() {
         this.reset()
-        for (const { code, howMany } of health().problems) this.inc({ code }, howMany)
+        for (const { code, howMany } of health().problems) this.inc({ daemon, code }, howMany)
       },
     }),
   )

@@ -33,7 +33,8 @@ t.test('/ready names what is missing and /health does not mind', async (t) => {
   t.equal(answer.status, 503)
   t.match(JSON.parse(answer.body), {
     ready: false,
-    parts: [{ name: 'directory', ready: false, detail: 'Waiting for the first dump' }],
+    state: 'not_ready',
+    problems: [{ code: 'directory_not_ready', what: /Waiting for the first dump/ }],
   })
   t.equal((await askAdmin(agent.admin, '/health')).status, 200)
 })

@@ -8,7 +8,7 @@ t.test('each code says what it does to guests and what to do, and somebody finds
     .map((file) => file.text)
     .join('\n')
   for (const [code, { effect, remedy }] of Object.entries(daemonCodes)) {
-    t.match(code, /^[a-z]+(?:_[a-z]+)*$/)
+    t.match(code, /^[a-z0-9]+(?:_[a-z0-9]+)*$/)
     t.match(effect, /^[A-Z][^]{10,}\.$/)
     t.match(remedy, /^[A-Z"][^]{10,}[."]$/)
     t.ok(text.includes(`'${code}'`), `${code} is found by somebody`)
