@@ -6,7 +6,7 @@ import {
   loadForCommand,
   referenceCommand,
 } from '../lib/cli/config-command.ts'
-import { explainDirectCommand } from '../lib/operator/explain-command.ts'
+import { explainRequestCommand } from '../lib/operator/explain-command.ts'
 import { healthCommand } from '../lib/operator/health-command.ts'
 import { stopGrace } from '../lib/config/defaults.ts'
 import { systemClock } from '../lib/runtime/clock.ts'
@@ -48,7 +48,7 @@ It holds no secret; the agent holds no privilege.`,
       addressOf,
     }),
     listCommand({ options, addressOf }),
-    explainDirectCommand(),
+    explainRequestCommand(),
     adoptCommand({
       options,
       settingsOf: (call) => {

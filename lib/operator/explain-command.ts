@@ -72,13 +72,14 @@ host sent straight to compute is known to the proxy, which is asked when the age
   }
 }
 
-/** `explain` of the proxy: what became of a request that the agent was not asked about? */
-export function explainDirectCommand(): CommandSpec {
+/** `explain` of the proxy: what became of a request, as far as its worker knows? */
+export function explainRequestCommand(): CommandSpec {
   return {
     name: 'explain',
-    summary: 'show what became of a request that went straight to compute',
-    description: `Finds a past request by the id that the guest has, among the latest that the workers of this host sent straight to
-compute under a lease. The agent never saw these, and knows all others: overlapd-agent explain.`,
+    summary: 'show what became of a request, as far as its worker knows',
+    description: `Finds a past request by the id that the guest has, among the latest of the workers of this host: those that they
+refused by themselves, those that went straight to compute under a lease, and those that the agent answered, about which
+overlapd-agent explain says more.`,
     options: [
       { flags: '--request <id>', help: 'the id of a request that was answered: X-Request-ID' },
       adminOption('proxy'),

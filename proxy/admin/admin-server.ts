@@ -11,7 +11,7 @@ import type { RefusedNamespace } from '../namespaces/plan-attachments.ts'
 import type { ProxyAuditor } from './audit.ts'
 import type { ProxyConfig } from '../config/config.ts'
 import type { Canary } from '../canary/canary.ts'
-import { explainedRequest } from './explain-direct.ts'
+import { explainedRequest } from './explain-request.ts'
 import type { Interception } from '../interception/interception.ts'
 import type { Listeners } from '../namespaces/listeners.ts'
 import type { AgentAddresses } from '../supervisor/agent-addresses.ts'
@@ -35,7 +35,7 @@ export interface ProxyAdminOptions {
 }
 
 const unknownRequest =
-  'no such request among the latest that went straight to compute; of all others the agent knows: overlapd-agent explain --request ID'
+  'no such request among the latest of the workers; the agent remembers its own: overlapd-agent explain --request ID'
 
 /** The admin listener of the proxy. */
 export class ProxyAdmin {

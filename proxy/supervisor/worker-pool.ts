@@ -9,7 +9,8 @@ import type { ListenerSink } from '../namespaces/listeners.ts'
 import type {
   AgentAddress,
   AgentReport,
-  DirectRecord,
+  RecentRequests,
+  RequestRecord,
   WorkerConfig,
   CanaryOutcome,
 } from '../worker/shared/protocol.ts'
@@ -24,6 +25,7 @@ import {
 import type { UnprivilegedProgram } from '../privileges/start-unprivileged.ts'
 import { ServiceRecord } from './service-record.ts'
 import { WorkerMetricsSum } from './worker-metrics.ts'
+import { WorkerQuestions } from './worker-questions.ts'
 import type { Registry } from '../../lib/observe/metrics.ts'
 
 /** How one worker is, for status. */
@@ -57,6 +59,9 @@ export interface WorkerPoolOptions {
   readonly lifelines?: Lifelines | undefined
 }
 
+/** All but the first. */
+type Tail<All extends readonly unknown[]> = All extends [unknown, ...infer Rest] ? Rest : never
+
 interface Place {
   worker: WorkerProcess | undefined
   restarts: Count
@@ -68,8 +73,6 @@ interface Place {
 const grownUp: Milliseconds = 5_000
 const firstPause: Milliseconds = 100
 const longestPause: Milliseconds = 10_000
-/** Whoever asks all workers does not wait for one that is busy. */
-const answerLimit: Milliseconds = 1_000
 
 /** For the operator who reads why a worker was killed. */
 const breachAdvice: Readonly<Record<WorkerBreach, string>> = {
@@ -84,13 +87,6 @@ const breachAdvice: Readonly<Record<WorkerBreach, string>> = {
     'It did not answer for 5 s. Look at the load of the host, and whether somebody stopped the process.',
 }
 
-/** One question to all workers. */
-interface Round {
-  readonly waiting: Set<WorkerProcess>
-  readonly finish: () => void
-  readonly onRecord: (record: DirectRecord) => void
-}
-
 /**
  * Keeps a number of workers running, each with a copy of every listening socket. The supervisor's own copies stay open, so that the
  * kernel goes on accepting into their queues while a worker is replaced.
@@ -101,8 +97,7 @@ export class WorkerPool implements ListenerSink {
   readonly #listeners = new Map<number, OpenListener>()
   readonly record: ServiceRecord
   readonly #metrics = new WorkerMetricsSum()
-  readonly #rounds = new Map<number, Round>()
-  #lastRound = 0
+  readonly #questions: WorkerQuestions
   #takeover: TakeoverPlace | undefined
   #config: WorkerConfig
   #drainLimit: Milliseconds | undefined
@@ -112,6 +107,7 @@ export class WorkerPool implements ListenerSink {
     this.#options = options
     this.#config = options.config
     this.record = new ServiceRecord(options.clock)
+    this.#questions = new WorkerQuestions(options.clock)
   }
 
   start(): void {
@@ -174,41 +170,50 @@ export class WorkerPool implements ListenerSink {
 
   /** The sums over all workers. One that does not answer in time counts with what it said last. */
   async metrics(): Promise<Registry> {
-    await this.#askAll((worker, id) => worker.askMetrics(id))
+    await this.#ask(
+      (_, id) => ({ kind: 'metrics', id }),
+      ({ pid }, answer) => {
+        if (answer.kind === 'metrics') this.#metrics.record(pid, answer.metrics)
+      },
+    )
     return this.#metrics.sum()
   }
 
-  /** What became of a request that a worker sent straight to compute; `undefined` when none of them knows. */
-  async findRequest(requestId: string): Promise<DirectRecord | undefined> {
-    let found: DirectRecord | undefined
-    await this.#askAll(
-      (worker, id) => worker.findRequest(id, requestId),
-      (record) => (found ??= record),
+  /** What became of a request of a guest; `undefined` when no worker knows it. */
+  async findRequest(requestId: string): Promise<RequestRecord | undefined> {
+    let found: RequestRecord | undefined
+    await this.#ask(
+      (_, id) => ({ kind: 'find-request', id, requestId }),
+      (_, answer) => {
+        if (answer.kind === 'request-record') found ??= answer.record
+      },
     )
     return found
   }
 
-  /** Asks every worker that can be asked; resolves when all have answered, or when waiting makes no sense any more. */
-  async #askAll(
-    ask: (worker: WorkerProcess, id: number) => void,
-    onRecord: (record: DirectRecord) => void = () => undefined,
-  ): Promise<void> {
-    const waiting = new Set(
-      this.#places.flatMap(({ worker }) => (worker?.state === 'ready' ? [worker] : [])),
+  /**
+   * Requests that are over since the workers were last asked.
+   * @param known what each said then, by its process; one that is not there only says what to begin with
+   */
+  async recentRequests(
+    known: ReadonlyMap<number, Count>,
+  ): Promise<ReadonlyMap<number, RecentRequests>> {
+    const answers = new Map<number, RecentRequests>()
+    await this.#ask(
+      ({ pid }, id) => {
+        const after = known.get(pid)
+        return { kind: 'list-requests', id, ...(after !== undefined && { after }) }
+      },
+      ({ pid }, answer) => {
+        if (answer.kind === 'recent-requests') answers.set(pid, answer.requests)
+      },
     )
-    if (waiting.size === 0) return
-    this.#lastRound += 1
-    const id = this.#lastRound
-    await new Promise<void>((resolve) => {
-      const cancel = this.#options.clock.schedule(answerLimit, resolve)
-      const finish = (): void => {
-        cancel()
-        resolve()
-      }
-      this.#rounds.set(id, { waiting, finish, onRecord })
-      for (const worker of waiting) ask(worker, id)
-    })
-    this.#rounds.delete(id)
+    return answers
+  }
+
+  #ask(...question: Tail<Parameters<WorkerQuestions['ask']>>): Promise<void> {
+    const workers = this.#places.flatMap(({ worker }) => worker ?? [])
+    return this.#questions.ask(workers, ...question)
   }
 
   /** Lets every worker finish what it is doing, for so long; resolves when all are gone. */
@@ -300,12 +305,9 @@ export class WorkerPool implements ListenerSink {
         }
         break
       case 'metrics':
-        this.#metrics.record(worker.pid, message.metrics)
-        this.#answered(message.id, worker)
-        break
-      case 'direct-record':
-        if (message.record !== undefined) this.#rounds.get(message.id)?.onRecord(message.record)
-        this.#answered(message.id, worker)
+      case 'request-record':
+      case 'recent-requests':
+        this.#questions.answered(worker, message)
         break
       case 'agents':
         worker.agents = message.agents
@@ -318,18 +320,13 @@ export class WorkerPool implements ListenerSink {
     }
   }
 
-  #answered(id: number, worker: WorkerProcess): void {
-    const round = this.#rounds.get(id)
-    if (round?.waiting.delete(worker) === true && round.waiting.size === 0) round.finish()
-  }
-
   #replace(place: Place, worker: WorkerProcess, why: string): void {
     const { clock, logger, onRestart } = this.#options
     place.worker = undefined
     this.record.noteEnd(worker.pid)
     this.#options.onEnd?.()
     void this.#metrics.depart(worker.pid)
-    for (const id of this.#rounds.keys()) this.#answered(id, worker)
+    this.#questions.gone(worker)
     if (this.#drainLimit !== undefined) {
       if (this.#places.every((one) => one.worker === undefined)) this.#drained?.()
       return

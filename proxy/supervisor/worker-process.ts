@@ -22,6 +22,7 @@ import type {
   WorkerConfig,
 } from '../worker/shared/protocol.ts'
 import { readFromWorker } from '../worker/shared/read-from-worker.ts'
+import { answerKey, fitsQuestion, type WorkerQuestion } from './worker-question.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { SupervisedChild } from './supervised-child.ts'
 import type { UnprivilegedProgram } from '../privileges/start-unprivileged.ts'
@@ -165,21 +166,11 @@ export class WorkerProcess {
     this.#tell({ kind: 'reconfigure-agents', addresses })
   }
 
-  askMetrics(id: number): void {
+  /** What it answers reaches whoever keeps it as a message with the same id. */
+  ask(question: WorkerQuestion): void {
     if (this.#state !== 'ready') return
-    this.#expect(`metrics ${id}`)
-    this.#tell({ kind: 'metrics', id })
-  }
-
-  findRequest(id: number, requestId: string): void {
-    if (this.#state !== 'ready') return
-    this.#expect(
-      `direct-record ${id}`,
-      (message) =>
-        message.kind === 'direct-record' &&
-        (message.record === undefined || message.record.requestId === requestId),
-    )
-    this.#tell({ kind: 'find-request', id, requestId })
+    this.#expect(answerKey(question), (answer) => fitsQuestion(question, answer))
+    this.#tell(question)
   }
 
   /** Lets it ask over a socket that is connecting. @returns false when it cannot take it now */
@@ -248,7 +239,8 @@ export class WorkerProcess {
         if (this.#isExpected(`canary ${message.canaryId}`, message)) events.message(this, message)
         return
       case 'metrics':
-      case 'direct-record':
+      case 'request-record':
+      case 'recent-requests':
         if (!this.#isExpected(`${message.kind} ${message.id}`, message)) return
         events.message(this, message)
         return

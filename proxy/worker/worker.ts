@@ -5,7 +5,6 @@ import type { Logger } from '../../lib/runtime/log.ts'
 import { AgentClient } from './agent/agent-client.ts'
 import { askCanary } from './guest/canary.ts'
 import { DirectClient } from './forwarding/direct-client.ts'
-import { DirectLog } from './forwarding/direct-log.ts'
 import { Forwarder, type DirectPath } from './forwarding/forwarder.ts'
 import type { ListeningPlace } from './guest/guest-listeners.ts'
 import { GuestServer } from './guest/guest-server.ts'
@@ -17,6 +16,7 @@ import { WorkerMetrics } from './shared/metrics.ts'
 import type { FromWorker, ListenerDescription, ToWorker, WorkerConfig } from './shared/protocol.ts'
 import { RefusalLog } from '../../lib/observe/refusal-log.ts'
 import { RequestIds } from './guest/request-ids.ts'
+import { RequestLog } from './guest/request-log.ts'
 
 /** Of the text that the supervisor gets. */
 const longestCause: Count = 200
@@ -45,11 +45,13 @@ export class Worker {
   readonly #forwarder: Forwarder
   readonly #ledger: Ledger
   readonly #server: GuestServer
+  readonly #requests: RequestLog
 
   constructor(options: WorkerOptions) {
     const { config, clock, logger } = options
     this.#options = options
     const log = new RefusalLog(logger, clock)
+    this.#requests = new RequestLog(clock)
     const defect = (cause: unknown): void => {
       this.#metrics.defects += 1
       log.write('internal_error', () => describeDefect(cause))
@@ -82,6 +84,7 @@ export class Worker {
         metrics: this.#metrics,
         log,
         requestIds: new RequestIds(),
+        requests: this.#requests,
         ledger: this.#ledger,
         clock,
       },
@@ -135,8 +138,13 @@ export class Worker {
         this.#options.tell({ kind: 'metrics', id: message.id, metrics: this.#metrics.toJson() })
         return
       case 'find-request': {
-        const record = this.#forwarder.findDirect(message.requestId)
-        this.#options.tell({ kind: 'direct-record', id: message.id, ...(record && { record }) })
+        const record = this.#requests.find(message.requestId)
+        this.#options.tell({ kind: 'request-record', id: message.id, ...(record && { record }) })
+        return
+      }
+      case 'list-requests': {
+        const requests = this.#requests.since(message.after)
+        this.#options.tell({ kind: 'recent-requests', id: message.id, requests })
         return
       }
       default:
@@ -198,5 +206,5 @@ function directPath(
     logger,
     onConcurrency: (concurrency) => client.setConcurrency(concurrency),
   })
-  return { clock, log: new DirectLog(clock), store, channel, client }
+  return { store, channel, client }
 }

@@ -3,7 +3,7 @@ import { systemClock } from '../../lib/runtime/clock.ts'
 import { causeText } from '../../lib/runtime/errors.ts'
 import { JsonLineChannel } from '../../lib/wire/json-line-channel.ts'
 import { agentStatuses } from '../../proxy/admin/agent-status.ts'
-import { explainedRequest } from '../../proxy/admin/explain-direct.ts'
+import { explainedRequest } from '../../proxy/admin/explain-request.ts'
 import { WorkerMetricsSum } from '../../proxy/supervisor/worker-metrics.ts'
 import { WorkerMetrics } from '../../proxy/worker/shared/metrics.ts'
 import { readFromWorker } from '../../proxy/worker/shared/read-from-worker.ts'
@@ -73,7 +73,10 @@ function use(value: unknown, onRead: () => void): void {
     } as const
     JSON.stringify(agentStatuses(config, [worker]))
   }
-  if (message.kind === 'direct-record' && message.record !== undefined) {
+  if (message.kind === 'recent-requests') {
+    for (const record of message.requests.records) JSON.stringify(explainedRequest(record))
+  }
+  if (message.kind === 'request-record' && message.record !== undefined) {
     JSON.stringify(explainedRequest(message.record))
   }
 }
@@ -91,7 +94,7 @@ const valid: readonly unknown[] = [
   { kind: 'canary', canaryId: 1, outcome: { ok: true, latency: 1 } },
   { kind: 'canary', canaryId: 1, outcome: { ok: false, why: 'x' } },
   {
-    kind: 'direct-record',
+    kind: 'request-record',
     id: 1,
     record: {
       requestId: 'r',
@@ -104,6 +107,7 @@ const valid: readonly unknown[] = [
       instanceId: 'i',
       projectId: 'p',
       upstream: 'u',
+      answeredBy: 'compute',
       outcome: 'relayed',
       status: 200,
       span: 1,

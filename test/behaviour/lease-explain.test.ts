@@ -45,7 +45,9 @@ t.test('what the agent was asked in the end is told by the agent', async (t) => 
   const id = String(answer.field('x-request-id'))
 
   t.equal(await worker.direct(), 1)
-  t.equal(await worker.findRequest(id), undefined)
+  const record = await worker.findRequest(id)
+  t.match(record, { answeredBy: 'agent', outcome: 'relayed', status: 404 })
+  t.notOk(record && 'instanceId' in record)
   t.match(await agent.json(`/explain?request=${id}`), { verdict: { status: 404 } })
 })
 

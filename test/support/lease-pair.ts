@@ -7,7 +7,7 @@ import { silentLogger } from '../../lib/runtime/log.ts'
 import type { Milliseconds } from '../../lib/runtime/clock.ts'
 import { ipAddressBytes } from '../../lib/identity/ip-address.ts'
 import type {
-  DirectRecord,
+  RequestRecord,
   FromWorker,
   ListenerDescription,
 } from '../../proxy/worker/shared/protocol.ts'
@@ -181,11 +181,11 @@ export class LeaseWorker {
   }
 
   /** What the worker tells of a request that went straight to compute. */
-  async findRequest(requestId: string): Promise<DirectRecord | undefined> {
+  async findRequest(requestId: string): Promise<RequestRecord | undefined> {
     this.#state.told.length = 0
     await this.worker.handle({ kind: 'find-request', id: 1, requestId })
     const [told] = this.#state.told
-    return told?.kind === 'direct-record' ? told.record : undefined
+    return told?.kind === 'request-record' ? told.record : undefined
   }
 
   async metric(name: string): Promise<number> {

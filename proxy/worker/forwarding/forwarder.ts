@@ -1,17 +1,15 @@
 /** Which way does a request go: over the agent, or straight to compute under a lease? */
-import type { Clock, Count, MonotonicMilliseconds } from '../../../lib/runtime/clock.ts'
+import type { Count } from '../../../lib/runtime/clock.ts'
 import type { MetadataError } from '../../../lib/runtime/errors.ts'
-import { reasonRow, type ReasonCode } from '../../../lib/runtime/reason-codes.ts'
+import type { ReasonCode } from '../../../lib/runtime/reason-codes.ts'
 import { wireHeaders } from '../../../lib/wire/wire-headers.ts'
 import type { AgentClient } from '../agent/agent-client.ts'
 import type { AnswerReceiver } from '../agent/agent-exchange.ts'
 import type { DirectClient, DirectReceiver, DirectUpstream } from './direct-client.ts'
-import type { DirectLog } from './direct-log.ts'
 import type { GuestIdentity } from '../shared/guest-identity.ts'
 import { guestPlace, type GuestPlace, type Lease, type LeaseStore } from './lease-store.ts'
 import type { LeaseChannel } from './lease-channel.ts'
 import type { WorkerMetrics } from '../shared/metrics.ts'
-import type { DirectRecord } from '../shared/protocol.ts'
 
 /** A request that is judged and has its body. */
 export interface ForwardedRequest {
@@ -22,8 +20,16 @@ export interface ForwardedRequest {
   readonly requestId: string
 }
 
+/** Under what a request goes straight to compute. */
+export interface Leased {
+  readonly lease: Lease
+  readonly upstream: { readonly url: string }
+}
+
 /** A request on its way. */
 export interface Forwarding {
+  /** Absent where the agent is asked. */
+  readonly leased?: Leased | undefined
   /** The receiver can take more. */
   resume(): void
   /** Nobody waits for the answer any more; the receiver hears nothing. */
@@ -32,8 +38,6 @@ export interface Forwarding {
 
 /** What a worker that may hold leases has. */
 export interface DirectPath {
-  readonly clock: Clock
-  readonly log: DirectLog
   readonly store: LeaseStore
   readonly channel: LeaseChannel
   readonly client: DirectClient
@@ -145,11 +149,6 @@ export class Forwarder {
     this.#metrics.directHandedBack += 1
   }
 
-  /** What became of a request that went straight to compute; `undefined` when it is not among the latest. */
-  findDirect(requestId: string): DirectRecord | undefined {
-    return this.#direct?.log.find(requestId)
-  }
-
   async close(): Promise<void> {
     this.#direct?.channel.close()
     await Promise.all([this.#direct?.client.close(), this.#agent.close()])
@@ -169,21 +168,21 @@ class DirectForwarding implements Forwarding, DirectReceiver {
   readonly #forwarder: Forwarder
   readonly #direct: DirectPath
   readonly #attempt: DirectAttempt
-  readonly #began: MonotonicMilliseconds
   #current: Forwarding | undefined
-  #status = 0
-  /** Nothing more is to be told of it here: it is over, or the agent's. */
-  #isRecorded = false
+  #isHandedBack = false
   #isCancelled = false
 
   constructor(forwarder: Forwarder, direct: DirectPath, attempt: DirectAttempt) {
     this.#forwarder = forwarder
     this.#direct = direct
     this.#attempt = attempt
-    this.#began = direct.clock.now()
     const sent = direct.client.send(attempt.upstream, attempt.request, attempt.lease.project, this)
     // It may have failed, and gone another way, before it came back to us.
     this.#current ??= sent
+  }
+
+  get leased(): Leased | undefined {
+    return this.#isHandedBack ? undefined : this.#attempt
   }
 
   resume(): void {
@@ -192,7 +191,6 @@ class DirectForwarding implements Forwarding, DirectReceiver {
 
   cancel(): void {
     this.#isCancelled = true
-    this.#record('left')
     this.#current?.cancel()
   }
 
@@ -200,13 +198,12 @@ class DirectForwarding implements Forwarding, DirectReceiver {
     const { request, guest, receiver, lease } = this.#attempt
     if (status === 403 || status === 404) this.#direct.channel.stale(lease)
     if (this.#isCancelled) return
-    this.#isRecorded = true
+    this.#isHandedBack = true
     this.#forwarder.noteHandedBack()
     this.#current = this.#forwarder.sendToAgent(request, guest, receiver)
   }
 
   answerHead(status: number, headers: string[], reason: ReasonCode | undefined): void {
-    this.#status = status
     this.#attempt.receiver.answerHead(status, headers, reason)
   }
 
@@ -215,31 +212,11 @@ class DirectForwarding implements Forwarding, DirectReceiver {
   }
 
   answerEnd(): void {
-    this.#record('relayed')
     this.#attempt.receiver.answerEnd()
   }
 
   answerFailed(failure: MetadataError): void {
-    const isCutOff = this.#status > 0
-    if (!isCutOff) this.#status = reasonRow(failure.code).status
-    this.#record(isCutOff ? 'cut_off' : 'refused', failure.code)
     this.#attempt.receiver.answerFailed(failure)
-  }
-
-  #record(outcome: DirectRecord['outcome'], reason?: ReasonCode): void {
-    if (this.#isRecorded) return
-    this.#isRecorded = true
-    const { request, guest, lease, upstream } = this.#attempt
-    this.#direct.log.add({
-      request,
-      guest,
-      lease,
-      upstream,
-      began: this.#began,
-      outcome,
-      status: this.#status,
-      reason,
-    })
   }
 }
 

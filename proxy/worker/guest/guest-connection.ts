@@ -6,7 +6,8 @@ import type { PlainIncoming } from '../../../lib/fast-http/incoming.ts'
 import type { PlainResponse } from '../../../lib/fast-http/response.ts'
 import type { ConnectionReader } from '../../../lib/fast-http/reader.ts'
 import type { ReasonCode } from '../../../lib/runtime/reason-codes.ts'
-import { GuestExchange, type ExchangeConnection } from './guest-exchange.ts'
+import type { ExchangeConnection } from './exchange-connection.ts'
+import { GuestExchange } from './guest-exchange.ts'
 import type { GuestResponse } from './guest-response.ts'
 import { describeGuest, type GuestIdentity } from '../shared/guest-identity.ts'
 import { describeDefect } from '../../../lib/runtime/defects.ts'
@@ -31,7 +32,7 @@ export type Retirement =
   | 'final'
 
 /** A connection of a guest, with the identity its listener gave it. */
-export class GuestConnection implements ExchangeConnection, Holder {
+export class GuestConnection implements ExchangeConnection<GuestExchange>, Holder {
   readonly identity: GuestIdentity
   readonly socket: Socket
   /** Absent while it is not counted: then its first request is refused. */
@@ -166,12 +167,22 @@ export class GuestConnection implements ExchangeConnection, Holder {
       isHead: request?.method === 'HEAD',
     })
     metrics.countAnswer(answer.status)
+    if (exchange === undefined) this.#logUnread(answer.status, code)
+    else exchange.refused(answer.status, code)
     log.write(code, () => ({ ...this.describe(), requestId }))
     this.#endExchange()
     // Node's response object would end the connection with unread bytes in it, and the reset that the kernel then
     // sends can overtake the refusal.
     if (this.reader === undefined) this.socket.end(answer.bytes)
     else this.reader.refused(answer.bytes)
+  }
+
+  /** Refused before there was a request that could be read. */
+  #logUnread(status: number, code: ReasonCode): void {
+    const { requests, clock } = this.#services
+    const unread = { requestId: '', method: '', target: '', began: clock.now() }
+    const request = { ...unread, lease: undefined, upstream: undefined }
+    requests.add(request, this.identity, 'worker', 'refused', status, code)
   }
 
   exchangeDone(): void {

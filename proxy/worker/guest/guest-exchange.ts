@@ -1,7 +1,7 @@
 /** What happens to one request of a guest, from its head to the last byte of its answer? */
 import { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Bytes } from '../../../lib/runtime/clock.ts'
+import type { Bytes, MonotonicMilliseconds } from '../../../lib/runtime/clock.ts'
 import { causeText, type MetadataError } from '../../../lib/runtime/errors.ts'
 import { errorResponse } from '../../../lib/http/error-response.ts'
 import type { PlainIncoming } from '../../../lib/fast-http/incoming.ts'
@@ -10,46 +10,25 @@ import type { ReasonCode } from '../../../lib/runtime/reason-codes.ts'
 import { wireHeaders } from '../../../lib/wire/wire-headers.ts'
 import type { AnswerReceiver } from '../agent/agent-exchange.ts'
 import type { Forwarding } from '../forwarding/forwarder.ts'
-import type { GuestIdentity } from '../shared/guest-identity.ts'
+import type { Lease } from '../forwarding/lease-store.ts'
+import type { RequestRecord } from '../shared/protocol.ts'
 import type { GuestServices } from './worker-context.ts'
-import type { Shortage } from './accounts.ts'
+import type { ExchangeConnection } from './exchange-connection.ts'
 import type { GuestResponse } from './guest-response.ts'
-import type { Holding } from './ledger.ts'
 import { RequestBody } from './request-body.ts'
 import type { RequestHead } from './request-head.ts'
-
-/** What an exchange needs of the connection it is on. */
-export interface ExchangeConnection {
-  readonly socket: Socket
-  /** Who the guest is. */
-  readonly identity: GuestIdentity
-  /** Answers with a refusal, drops what is left of the request, and ends the connection. */
-  refuse(code: ReasonCode, exchange: GuestExchange): void
-  /** The answer is out: the next request may start. */
-  exchangeDone(): void
-  /** What the connection holds; `undefined` once nothing counts any more. */
-  readonly holding: Holding | undefined
-  /** @returns false when the exchange has to wait for its turn */
-  takeTurn(exchange: GuestExchange): boolean
-  /** Ends the connection so that the guest cannot take what it got for a whole answer. */
-  reset(): void
-  /** Ends the connection for the sake of others. */
-  giveWay(shortage: Shortage): void
-  /** Ends the connection for a defect of ours. */
-  failed(cause: unknown): void
-  /** Fields for a log line. */
-  describe(): Record<string, unknown>
-}
+import type { LoggedRequest } from './request-log.ts'
 
 type ExchangeState = 'queued' | 'collecting' | 'waiting' | 'asking' | 'answering' | 'over'
 
 /** One request of a guest and the answer to it. */
-export class GuestExchange implements AnswerReceiver {
+export class GuestExchange implements AnswerReceiver, LoggedRequest {
   readonly requestId: string
+  readonly began: MonotonicMilliseconds
   readonly request: IncomingMessage | PlainIncoming
   readonly response: GuestResponse | PlainResponse
   readonly head: RequestHead
-  readonly #connection: ExchangeConnection
+  readonly #connection: ExchangeConnection<GuestExchange>
   readonly #services: GuestServices
   readonly #awaitsContinue: boolean
   #state: ExchangeState = 'queued'
@@ -57,6 +36,8 @@ export class GuestExchange implements AnswerReceiver {
   #body: RequestBody | undefined
   #upstream: Forwarding | undefined
   #status = 0
+  #reason: ReasonCode | undefined
+  #isLogged = false
   #answerHeaders: string[] = []
   /** What the answer's Content-Length says; -1 when it says nothing. */
   #expectedBytes: Bytes = -1
@@ -65,7 +46,7 @@ export class GuestExchange implements AnswerReceiver {
   #isStalled = false
 
   constructor(
-    connection: ExchangeConnection,
+    connection: ExchangeConnection<GuestExchange>,
     services: GuestServices,
     request: IncomingMessage | PlainIncoming,
     response: GuestResponse | PlainResponse,
@@ -80,6 +61,23 @@ export class GuestExchange implements AnswerReceiver {
     this.#refusal = head.refusal
     this.#awaitsContinue = awaitsContinue
     this.requestId = services.requestIds.next()
+    this.began = services.clock.now()
+  }
+
+  get method(): string {
+    return this.request.method ?? ''
+  }
+
+  get target(): string {
+    return this.head.target
+  }
+
+  get lease(): Lease | undefined {
+    return this.#upstream?.leased?.lease
+  }
+
+  get upstream(): string | undefined {
+    return this.#upstream?.leased?.upstream.url
   }
 
   /** True while bytes of the request are still to come. */
@@ -109,6 +107,7 @@ export class GuestExchange implements AnswerReceiver {
   /** The connection is gone or ends here: the agent need not go on. */
   abandon(): void {
     if (this.#state === 'over') return
+    this.#log('nobody', 'left', this.#status)
     if (this.#state === 'asking' || this.#state === 'answering') {
       this.#services.metrics.guestDisconnects += 1
     }
@@ -146,6 +145,7 @@ export class GuestExchange implements AnswerReceiver {
     try {
       this.#state = 'answering'
       this.#status = status
+      this.#reason = reason
       if (reason !== undefined) this.#services.metrics.countAgentRefusal(reason)
       if (status < 300) this.#services.forwarder.noteServed(this.#connection.identity)
       for (let index = 0; index < headers.length; index += 2) {
@@ -171,6 +171,7 @@ export class GuestExchange implements AnswerReceiver {
 
   answerEnd(): void {
     try {
+      this.#log(this.lease ? 'compute' : 'agent', 'relayed', this.#status, this.#reason)
       this.#moves()
       this.#writeHead()
       if (!this.response.writableEnded) this.response.end()
@@ -243,6 +244,7 @@ export class GuestExchange implements AnswerReceiver {
       ...failure.details,
     }))
     if (this.response.headersSent) {
+      this.#log('worker', 'cut_off', this.#status, failure.code)
       this.#state = 'over'
       this.#connection.reset()
       return
@@ -250,10 +252,29 @@ export class GuestExchange implements AnswerReceiver {
     const { accept } = this.request.headers
     const answer = errorResponse(failure.code, { requestId: this.requestId, accept })
     this.#state = 'answering'
+    this.#log('worker', 'refused', answer.status, failure.code)
     metrics.countAnswer(answer.status)
     this.response.writeHead(answer.status, { ...answer.headers })
     this.response.end(answer.body)
     this.#limitUnread()
+  }
+
+  /** The connection answers in its place. */
+  refused(status: number, code: ReasonCode): void {
+    this.#log('worker', 'refused', status, code)
+  }
+
+  /** What becomes of it later changes nothing of what it came to. */
+  #log(
+    answeredBy: RequestRecord['answeredBy'],
+    outcome: RequestRecord['outcome'],
+    status: number,
+    reason?: ReasonCode,
+  ): void {
+    if (this.#isLogged) return
+    this.#isLogged = true
+    const { identity } = this.#connection
+    this.#services.requests.add(this, identity, answeredBy, outcome, status, reason)
   }
 
   /** One source may have so many requests under way; this one may have to wait for its turn. */

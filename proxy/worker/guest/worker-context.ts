@@ -5,6 +5,7 @@ import type { WorkerMetrics } from '../shared/metrics.ts'
 import type { WorkerConfig } from '../shared/protocol.ts'
 import type { RefusalLog } from '../../../lib/observe/refusal-log.ts'
 import type { RequestIds } from './request-ids.ts'
+import type { RequestLog } from './request-log.ts'
 
 /** What every connection and request of a worker shares. */
 export interface GuestServices {
@@ -13,6 +14,7 @@ export interface GuestServices {
   readonly metrics: WorkerMetrics
   readonly log: RefusalLog
   readonly requestIds: RequestIds
+  readonly requests: RequestLog
   /** For all that guests make this worker hold. */
   readonly ledger: Ledger
   readonly clock: Clock

@@ -125,8 +125,10 @@ export type ToWorker =
   /** Answered by `pong`, at once. */
   | { readonly kind: 'ping'; readonly id: number }
   | { readonly kind: 'metrics'; readonly id: number }
-  /** Say what is known of a request that went straight to compute. Answered by `direct-record`. */
+  /** Answered by `request-record`. */
   | { readonly kind: 'find-request'; readonly id: number; readonly requestId: string }
+  /** Answered by `recent-requests`. Without a number: which one to ask with the next time. */
+  | { readonly kind: 'list-requests'; readonly id: number; readonly after?: Count }
   /** Ask over a connecting socket, whose descriptor was sent before this message. Answered by `canary`. */
   | { readonly kind: 'ask-canary'; readonly canaryId: number }
 
@@ -142,8 +144,9 @@ export interface ServeUntil {
   readonly takeover?: { readonly owner: number }
 }
 
-/** What became of a request that a worker sent straight to compute. */
-export interface DirectRecord {
+/** What became of one request of a guest. Holds nothing that is signed. */
+export interface RequestRecord {
+  /** Empty when the request could not be read. */
   readonly requestId: string
   readonly at: EpochMilliseconds
   readonly method: string
@@ -152,20 +155,34 @@ export interface DirectRecord {
   /** As `scopeText` writes it. */
   readonly scope: string
   readonly sourceIp: string
-  readonly sourceMac: string
+  readonly sourceMac?: string
   /** In a router's namespace: the port by which the connection came, or `other`. */
   readonly ingressPort?: IngressPort
-  /** Whom the lease was for. */
-  readonly instanceId: string
-  readonly projectId: string
-  /** Origin of the endpoint. */
-  readonly upstream: string
+  /** Under a lease: whom it was for, and the origin of the endpoint. */
+  readonly instanceId?: string
+  readonly projectId?: string
+  readonly upstream?: string
+  /** `compute`: under a lease. `worker`: it refused by itself. `nobody`: the guest left before. */
+  readonly answeredBy: 'agent' | 'compute' | 'worker' | 'nobody'
   /** `cut_off`: the answer broke off in the middle. `left`: the guest did not wait. */
   readonly outcome: 'relayed' | 'refused' | 'cut_off' | 'left'
   /** What the guest got; 0 when nothing. */
   readonly status: number
   readonly reason?: ReasonCode
+  /** From the whole head to the end of the answer. */
   readonly span: Milliseconds
+}
+
+/** In one answer; a line has its bound. */
+export const mostRecentRequests: Count = 300
+
+/** Requests that are over since a worker was last asked, the oldest first. */
+export interface RecentRequests {
+  /** To ask with the next time. */
+  readonly last: Count
+  /** Those that are forgotten already, or too many for one answer. */
+  readonly missed: Count
+  readonly records: readonly RequestRecord[]
 }
 
 /** Why a canary was not answered by a worker of this supervisor: one of another supervisor got it. That says nothing about guests. */
@@ -191,5 +208,6 @@ export type FromWorker =
   | { readonly kind: 'agents'; readonly agents: readonly AgentReport[] }
   | { readonly kind: 'canary'; readonly canaryId: number; readonly outcome: CanaryOutcome }
   /** Without a record when the request is not among the latest of this worker. */
-  | { readonly kind: 'direct-record'; readonly id: number; readonly record?: DirectRecord }
+  | { readonly kind: 'request-record'; readonly id: number; readonly record?: RequestRecord }
+  | { readonly kind: 'recent-requests'; readonly id: number; readonly requests: RecentRequests }
   | { readonly kind: 'drained' }

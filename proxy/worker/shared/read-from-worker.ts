@@ -1,5 +1,4 @@
 /** What may a worker report? It reads what guests write, so each field is read as if a guest had written it. */
-import { parseIngressPort } from '../../../lib/identity/ingress-port.ts'
 import {
   allRead,
   readAmount,
@@ -10,17 +9,14 @@ import {
   readWord,
   type Fields,
 } from '../../../lib/wire/message-fields.ts'
-import { isReasonCode } from '../../../lib/runtime/reason-codes.ts'
-import type { AgentReport, CanaryOutcome, DirectRecord, FromWorker } from './protocol.ts'
+import type { AgentReport, CanaryOutcome, FromWorker } from './protocol.ts'
 import { readWorkerMetrics } from './read-metrics.ts'
+import { readRecentRequests, readRequestRecord } from './read-request-record.ts'
 
 const mostId = 2 ** 40
 const mostListeners = 65_536
 const mostAgents = 64
-/** The last millisecond that a date can name. */
-const endOfTime = 8.64e15
 const longestSpan = 1e9
-const mostStatus = 999
 const longest = { word: 200, text: 1_000 } as const
 
 /** @returns `undefined` for what is none of {@link FromWorker} */
@@ -53,8 +49,13 @@ export function readFromWorker(value: unknown): FromWorker | undefined {
         canaryId: readId(sent['canaryId']),
         outcome: readCanaryOutcome(sent['outcome']),
       })
-    case 'direct-record':
-      return readDirectAnswer(sent)
+    case 'request-record':
+      return readRecordAnswer(sent)
+    case 'recent-requests':
+      return withKind('recent-requests', {
+        id: readId(sent['id']),
+        requests: readRecentRequests(sent['requests']),
+      })
     default:
       return undefined
   }
@@ -104,41 +105,10 @@ function readCanaryOutcome(value: unknown): CanaryOutcome | undefined {
   return ok === false ? read && { ok, ...read } : undefined
 }
 
-function readDirectAnswer(sent: Fields): FromWorker | undefined {
+function readRecordAnswer(sent: Fields): FromWorker | undefined {
   const id = readId(sent['id'])
   if (id === undefined) return undefined
-  if (sent['record'] === undefined) return { kind: 'direct-record', id }
-  const record = readDirectRecord(sent['record'])
-  return record && { kind: 'direct-record', id, record }
-}
-
-function readDirectRecord(value: unknown): DirectRecord | undefined {
-  const sent = readFields(value)
-  if (sent === undefined) return undefined
-  const word = (name: string): string | undefined => readText(sent[name], longest.word)
-  const read = allRead({
-    requestId: word('requestId'),
-    at: readAmount(sent['at'], endOfTime),
-    method: word('method'),
-    target: readText(sent['target'], longest.text),
-    scope: word('scope'),
-    sourceIp: word('sourceIp'),
-    sourceMac: word('sourceMac'),
-    instanceId: word('instanceId'),
-    projectId: word('projectId'),
-    upstream: readText(sent['upstream'], longest.text),
-    outcome: readWord(sent['outcome'], ['relayed', 'refused', 'cut_off', 'left']),
-    status: readCount(sent['status'], mostStatus),
-    span: readAmount(sent['span'], longestSpan),
-  })
-  const { reason } = sent
-  const ingressPort = parseIngressPort(sent['ingressPort'])
-  if (read === undefined) return undefined
-  if (reason !== undefined && !isReasonCode(reason)) return undefined
-  if (sent['ingressPort'] !== undefined && ingressPort === undefined) return undefined
-  return {
-    ...read,
-    ...(ingressPort !== undefined && { ingressPort }),
-    ...(reason !== undefined && { reason }),
-  }
+  if (sent['record'] === undefined) return { kind: 'request-record', id }
+  const record = readRequestRecord(sent['record'])
+  return record && { kind: 'request-record', id, record }
 }

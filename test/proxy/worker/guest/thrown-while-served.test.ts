@@ -9,6 +9,7 @@ import type { AnswerReceiver } from '../../../../proxy/worker/agent/agent-exchan
 import type { ForwardedRequest } from '../../../../proxy/worker/forwarding/forwarder.ts'
 import { GuestServer } from '../../../../proxy/worker/guest/guest-server.ts'
 import { Ledger, workerBudgets } from '../../../../proxy/worker/guest/ledger.ts'
+import { RequestLog } from '../../../../proxy/worker/guest/request-log.ts'
 import { RequestIds } from '../../../../proxy/worker/guest/request-ids.ts'
 import type { GuestServices } from '../../../../proxy/worker/guest/worker-context.ts'
 import { WorkerMetrics } from '../../../../proxy/worker/shared/metrics.ts'
@@ -92,6 +93,7 @@ async function start(t: Test): Promise<Started> {
     metrics: trap.around('metrics', metrics),
     log: trap.around('log', new RefusalLog({ ...silentLogger, isLevelEnabled: () => true }, clock)),
     requestIds: trap.around('requestIds', new RequestIds()),
+    requests: trap.around('requests', new RequestLog(clock)),
     ledger: trap.around(
       'ledger',
       new Ledger({ ...workerBudgets, connectionsPerNamespace: 100, requestsPerSource: 100 }),

@@ -1,9 +1,9 @@
 import t from 'tap'
 import { WorkerMetrics, type MetricJson } from '../../../../proxy/worker/shared/metrics.ts'
-import type { DirectRecord, FromWorker } from '../../../../proxy/worker/shared/protocol.ts'
+import type { RequestRecord, FromWorker } from '../../../../proxy/worker/shared/protocol.ts'
 import { readFromWorker } from '../../../../proxy/worker/shared/read-from-worker.ts'
 
-const record: DirectRecord = {
+const record: RequestRecord = {
   requestId: 'req-1',
   at: 1_000,
   method: 'GET',
@@ -14,6 +14,20 @@ const record: DirectRecord = {
   instanceId: 'i',
   projectId: 'p',
   upstream: 'http://192.0.2.1:8775',
+  answeredBy: 'compute',
+  outcome: 'relayed',
+  status: 200,
+  span: 3.5,
+}
+
+const byAgent: RequestRecord = {
+  requestId: 'req-2',
+  at: 1_000,
+  method: 'GET',
+  target: '/',
+  scope: 'router/x',
+  sourceIp: '10.0.0.1',
+  answeredBy: 'agent',
   outcome: 'relayed',
   status: 200,
   span: 3.5,
@@ -45,10 +59,17 @@ t.test('readFromWorker reads whatever a worker reports', async (t) => {
     },
     { kind: 'canary', canaryId: 1, outcome: { ok: true, latency: 1.5 } },
     { kind: 'canary', canaryId: 1, outcome: { ok: false, why: 'no answer in time' } },
-    { kind: 'direct-record', id: 1 },
-    { kind: 'direct-record', id: 1, record },
-    { kind: 'direct-record', id: 1, record: { ...record, reason: 'agent_unreachable' } },
-    { kind: 'direct-record', id: 1, record: { ...record, ingressPort: 'other' } },
+    { kind: 'request-record', id: 1 },
+    { kind: 'request-record', id: 1, record },
+    { kind: 'request-record', id: 1, record: { ...record, reason: 'agent_unreachable' } },
+    { kind: 'request-record', id: 1, record: { ...record, ingressPort: 'other' } },
+    { kind: 'request-record', id: 1, record: byAgent },
+    { kind: 'recent-requests', id: 1, requests: { last: 0, missed: 0, records: [] } },
+    {
+      kind: 'recent-requests',
+      id: 1,
+      requests: { last: 9, missed: 7, records: [record, byAgent] },
+    },
   ]
   for (const message of messages) {
     t.strictSame(readFromWorker(JSON.parse(JSON.stringify(message))), message, message.kind)
@@ -85,12 +106,23 @@ t.test('readFromWorker refuses everything else', async (t) => {
     { kind: 'canary', canaryId: 1, outcome: null },
     { kind: 'canary', canaryId: 1, outcome: { ok: true, latency: -1 } },
     { kind: 'canary', canaryId: 1, outcome: { ok: 1, why: 'x' } },
-    { kind: 'direct-record', id: 1, record: null },
-    { kind: 'direct-record', id: 1, record: { at: 'x' } },
-    { kind: 'direct-record', id: 1, record: { ...record, at: 9e15 } },
-    { kind: 'direct-record', id: 1, record: { ...record, reason: 'made_up' } },
-    { kind: 'direct-record', id: 1, record: { ...record, ingressPort: 'qr-1' } },
-    { kind: 'direct-record', id: 1, record: { ...record, outcome: 'won' } },
+    { kind: 'request-record', id: 1, record: null },
+    { kind: 'request-record', id: 1, record: { at: 'x' } },
+    { kind: 'request-record', id: 1, record: { ...record, at: 9e15 } },
+    { kind: 'request-record', id: 1, record: { ...record, reason: 'made_up' } },
+    { kind: 'request-record', id: 1, record: { ...record, ingressPort: 'qr-1' } },
+    { kind: 'request-record', id: 1, record: { ...record, outcome: 'won' } },
+    { kind: 'request-record', id: 1, record: { ...record, answeredBy: 'me' } },
+    { kind: 'request-record', id: 1, record: { ...record, sourceMac: 5 } },
+    { kind: 'request-record', id: 1, record: { ...record, upstream: 'x'.repeat(1_001) } },
+    { kind: 'recent-requests', id: 1, requests: null },
+    { kind: 'recent-requests', id: 1, requests: { last: -1, missed: 0, records: [] } },
+    { kind: 'recent-requests', id: 1, requests: { last: 1, missed: 0, records: [null] } },
+    {
+      kind: 'recent-requests',
+      id: 1,
+      requests: { last: 1, missed: 0, records: Array.from({ length: 301 }, () => record) },
+    },
     { kind: 'metrics', id: 1, metrics: [null] },
     { kind: 'metrics', id: 1, metrics: [counted()[0], counted()[0]] },
     metric({ name: 'overlapd_proxy_namespaces' }),

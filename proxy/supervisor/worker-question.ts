@@ -1,0 +1,25 @@
+/** What can all workers be asked, and what is an answer to it? */
+import type { FromWorker, ToWorker } from '../worker/shared/protocol.ts'
+
+const answerKinds = {
+  metrics: 'metrics',
+  'find-request': 'request-record',
+  'list-requests': 'recent-requests',
+} as const
+
+export type WorkerQuestion = Extract<ToWorker, { kind: keyof typeof answerKinds }>
+export type WorkerAnswer = Extract<
+  FromWorker,
+  { kind: (typeof answerKinds)[keyof typeof answerKinds] }
+>
+
+/** What stands for the answer while it is awaited: `metrics 7`. */
+export function answerKey({ kind, id }: WorkerQuestion): string {
+  return `${answerKinds[kind]} ${id}`
+}
+
+/** Whether an answer is about what was asked. */
+export function fitsQuestion(question: WorkerQuestion, answer: FromWorker): boolean {
+  if (question.kind !== 'find-request' || answer.kind !== 'request-record') return true
+  return answer.record === undefined || answer.record.requestId === question.requestId
+}
