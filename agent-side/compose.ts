@@ -4,6 +4,7 @@ import { createRegistry } from '../lib/observe/metrics.ts'
 import { composeAdmin } from './admin/compose.ts'
 import { LimitMetrics } from './admin/limit-metrics.ts'
 import { AgentMetrics } from './admin/metrics.ts'
+import { RequestFeed } from './admin/request-feed.ts'
 import type { AgentStatus } from './admin/status.ts'
 import { ComputeProbe } from './compute/compute-probe.ts'
 import { composeCompute } from './compute/compose.ts'
@@ -41,6 +42,7 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
   const metrics = new AgentMetrics(registry)
   const limitMetrics = new LimitMetrics(registry)
   const reported = { reportedConfigurations: reportedConfigurations(config) }
+  const feed = new RequestFeed({ clock, metrics })
   const directory =
     around.directory ?? (await createDirectory(config.ports, { ...around, registry, ...reported }))
   const resolver = composeResolver(config, clock, directory, metrics)
@@ -65,7 +67,7 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
     rateLimits,
     leases: leasing?.issuer,
     isReady: () => directory.readiness().ready,
-    observer: metrics,
+    observer: feed,
   })
   const listeners = composeListeners(config, handler, fencing, around, metrics)
   const { admin, status, health } = composeAdmin(config, around, {
@@ -78,6 +80,7 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
     listeners,
     leasing,
     registry,
+    feed: feed.events,
   })
   const tlsListeners = listeners.filter((one) => one instanceof TlsListener)
   metrics.watch({ resolver, upstreams, directory })

@@ -2,6 +2,9 @@ import type { Explanation } from '../../lib/operator/explanation.ts'
 import type { Hono } from 'hono'
 import { isMapping } from '../../lib/config/entry.ts'
 import { createAdminApp, type AdminAppOptions } from '../../lib/http/admin-app.ts'
+import type { EventFeed } from '../../lib/http/event-feed.ts'
+import { addEventsRoute } from '../../lib/http/events-route.ts'
+import type { RequestEvent } from '../../lib/operator/request-event.ts'
 import { parseNetworkId, parseRouterId } from '../../lib/identity/ids.ts'
 import { parseIngressPort } from '../../lib/identity/ingress-port.ts'
 import { parseIpAddress } from '../../lib/identity/ip-address.ts'
@@ -20,6 +23,7 @@ export interface AgentAdminOptions {
   readonly explainKey: (key: LookupKey) => Promise<Explanation>
   readonly explainRequest: (requestId: string) => Explanation | undefined
   readonly audit: (request: AuditRequest) => Promise<AgentAuditReport>
+  readonly feed: EventFeed<RequestEvent>
 }
 
 const unknownRequest =
@@ -76,7 +80,7 @@ function auditRequestOf(body: unknown): AuditRequest | string {
     : 'a scope is router/ID or network/ID'
 }
 
-/** The agent's admin app: the common routes, `/explain`, `/audit` and a page for people at `/`. */
+/** The agent's admin app: the common routes, `/explain`, `/events`, `/audit` and a page for people at `/`. */
 export function createAgentAdminApp(options: AgentAdminOptions): Hono {
   const app = createAdminApp(options)
   app.get('/explain', async (context) => {
@@ -92,6 +96,7 @@ export function createAgentAdminApp(options: AgentAdminOptions): Hono {
       ? context.json({ message: key }, 400)
       : context.json(await options.explainKey(key))
   })
+  addEventsRoute(app, options.feed)
   let isAuditing = false
   app.post('/audit', async (context) => {
     // Pages of other origins can send anything but this.

@@ -9,16 +9,19 @@ export class AdminPart implements Part {
   readonly #config: AgentConfig['admin']
   readonly #untilFree: () => Promise<void>
   readonly #app: ReturnType<typeof createAgentAdminApp>
+  readonly #feed: { close(): void }
   #serving: Serving | undefined
 
   constructor(
     config: AgentConfig['admin'],
     untilFree: () => Promise<void>,
     app: ReturnType<typeof createAgentAdminApp>,
+    feed: { close(): void },
   ) {
     this.#config = config
     this.#untilFree = untilFree
     this.#app = app
+    this.#feed = feed
   }
 
   get addresses(): readonly string[] {
@@ -31,6 +34,8 @@ export class AdminPart implements Part {
   }
 
   async close(): Promise<void> {
+    // A stream has no end of its own.
+    this.#feed.close()
     await this.#serving?.close()
   }
 }

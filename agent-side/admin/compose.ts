@@ -1,6 +1,9 @@
 /** How does what operators ask come together with the parts that know it? */
 import { stopGrace } from '../../lib/config/defaults.ts'
 import { registryMetrics } from '../../lib/http/admin-app.ts'
+import type { EventFeed } from '../../lib/http/event-feed.ts'
+import { measureFeed } from '../../lib/http/feed-metrics.ts'
+import type { RequestEvent } from '../../lib/operator/request-event.ts'
 import type { Registry } from '../../lib/observe/metrics.ts'
 import type { AgentConfig } from '../config/config.ts'
 import type { Surroundings } from '../config/surroundings.ts'
@@ -22,6 +25,7 @@ import type { AgentStatus } from './status.ts'
 export interface AskedParts extends ShownParts {
   readonly leasing: Leasing | undefined
   readonly registry: Registry
+  readonly feed: EventFeed<RequestEvent>
 }
 
 /** The admin sockets, and the status that they show. */
@@ -38,7 +42,8 @@ export function composeAdmin(
   { clock, logger }: Surroundings,
   parts: AskedParts,
 ): Administration {
-  const { directory, resolver, fence, upstreams, decisions, listeners, leasing, registry } = parts
+  const { directory, resolver, fence, upstreams, decisions, listeners, leasing, registry, feed } =
+    parts
   const { timeout_resolve: timeout, timeout_drain: drain } = config.limits
   const { source_mac: sourceMac } = config
   const { socket } = config.admin
@@ -70,6 +75,7 @@ export function composeAdmin(
     clock,
     timeout,
   })
+  measureFeed(registry, 'agent', feed)
   const app = createAgentAdminApp({
     health: () => health.report(),
     metrics: registryMetrics(registry),
@@ -77,7 +83,8 @@ export function composeAdmin(
     explainKey: (key) => explainer.explainKey(key),
     explainRequest: (requestId) => explainer.explainRequest(requestId),
     audit: (request) => auditor.audit(request),
+    feed,
   })
   const untilFree = (): Promise<void> => untilPredecessorEnds(socket, drain + stopGrace, logger)
-  return { admin: new AdminPart(config.admin, untilFree, app), status, health }
+  return { admin: new AdminPart(config.admin, untilFree, app, feed), status, health }
 }

@@ -113,12 +113,13 @@ export class Explainer {
   }
 }
 
-/** A decision as steps. Only their order and the total time are known afterwards. */
+/** A decision as steps, with the time at which each was over. */
 function explainedDecision(decision: Decision, upstreams: Upstreams): Explanation {
   const { key, resolution, upstream, reason, status, span, outcome } = decision
+  const { resolvedAfter = 0, signingAfter = 0, askedAfter } = decision
   const steps: ExplainStep[] = []
   const note = (step: string, detail: ExplainStep['detail'], ms: Milliseconds): void => {
-    steps.push({ step, detail, ms })
+    steps.push({ step, detail, ms: rounded(ms) })
   }
   note(
     'received',
@@ -139,10 +140,16 @@ function explainedDecision(decision: Decision, upstreams: Upstreams): Explanatio
     0,
   )
   if (resolution !== undefined) {
-    note('resolved', { age: decision.mappingAge, ...shownVerdict(resolution) }, 0)
+    note('resolved', { age: decision.mappingAge, ...shownVerdict(resolution) }, resolvedAfter)
+  }
+  if (askedAfter !== undefined) {
+    // Waiting for a turn at compute, then signing; a request that others had asked already does neither.
+    const waited = rounded(signingAfter - resolvedAfter)
+    note('signature', { waited, took: rounded(askedAfter - signingAfter) }, askedAfter)
   }
   if (upstream !== undefined) {
-    note('compute', { upstream: upstreams.all[upstream]?.url, attempts: decision.attempts }, 0)
+    const { attempts } = decision
+    note('compute', { upstream: upstreams.all[upstream]?.url, attempts }, span)
   }
   note('answered', { outcome, status, ...(reason && { reason }) }, span)
   const verdict = {
@@ -152,4 +159,8 @@ function explainedDecision(decision: Decision, upstreams: Upstreams): Explanatio
     status,
   }
   return { steps, verdict }
+}
+
+function rounded(ms: Milliseconds): Milliseconds {
+  return Math.round(ms * 1_000) / 1_000
 }

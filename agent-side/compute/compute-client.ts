@@ -11,6 +11,7 @@ import {
   relayKept,
   type ComputeRequest,
   type Downstream,
+  type ForwardTimes,
   type KeptAnswer,
 } from './exchange.ts'
 import { documentKind } from './document-kind.ts'
@@ -51,6 +52,7 @@ export interface ForwardCall {
   readonly isBooting: boolean
   /** Keeps a 200 back, unless it is too large, for those who want the same. */
   readonly keepsGood?: boolean
+  readonly times?: ForwardTimes | undefined
 }
 
 /** Whatever gets an answer for a request whose sender is known. */
@@ -235,13 +237,15 @@ export class ComputeClient implements Forwarder {
     keeps: (status: number) => boolean,
     mayRepeat: boolean,
   ): Promise<AttemptOutcome> {
-    const { request, downstream, identity } = call
+    const { request, downstream, identity, times } = call
+    if (times !== undefined) times.signingAt = this.#options.clock.now()
     const headers = this.#options.signer.headersFor(identity, slot)
     // While an upstream looks down, its answers say nothing about how much the others can take.
     const isUp = upstream.health.state === 'up'
     const once = async (): Promise<AttemptOutcome> => {
       const { clock, observer } = this.#options
       const began = clock.now()
+      if (times !== undefined) times.askedAt = began
       // A guest that reads slowly must not make compute look slow: what counts is the head.
       let headAt = began
       const keepsAt = (status: number): boolean => {

@@ -1,4 +1,5 @@
 /** What goes to the compute metadata API and where its answer goes, without saying who brought it. */
+import type { MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
 
 /** The part of a guest's request that reaches compute. */
 export interface ComputeRequest {
@@ -16,6 +17,12 @@ export function isRepeatable(request: ComputeRequest): boolean {
 
 /** Names and values in turn, as Node takes them. */
 export type FlatHeaders = readonly string[]
+
+/** When what happened to a request, written into what the caller has anyway. The latest attempt counts. */
+export interface ForwardTimes {
+  signingAt: MonotonicMilliseconds
+  askedAt: MonotonicMilliseconds
+}
 
 /** Where an answer goes. Calls come in the order `start`, `write`…, then `end` or `destroy`. */
 export interface Downstream {

@@ -1,14 +1,19 @@
 /** What happens to a request: who sent it, which instance is that, and what does compute say? */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { BootWatch } from '../../lib/admission/boot-detector.ts'
-import type { Bytes, Clock, MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
+import type { Bytes, Clock, Milliseconds, MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
 import { causeText, MetadataError } from '../../lib/runtime/errors.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
 import { reasonRow, type ReasonCode } from '../../lib/runtime/reason-codes.ts'
 import type { RefusalLog } from '../../lib/observe/refusal-log.ts'
 import { wireHeaders } from '../../lib/wire/wire-headers.ts'
 import type { Forwarded, Forwarder } from '../compute/compute-client.ts'
-import { isRepeatable, relayKept, type ComputeRequest } from '../compute/exchange.ts'
+import {
+  isRepeatable,
+  relayKept,
+  type ComputeRequest,
+  type ForwardTimes,
+} from '../compute/exchange.ts'
 import type { Decision, DecisionLog } from './decision-log.ts'
 import { PeerResponse, PeerLeft } from './peer-response.ts'
 import type { GuestRateLimits } from './guest-rate-limits.ts'
@@ -51,12 +56,14 @@ export interface RequestHandlerOptions {
 type Found = Resolution & { readonly kind: 'found' }
 
 /** What is known so far about the request being served. */
-interface Serving {
+interface Serving extends ForwardTimes {
   readonly peer: Peer
   readonly request: IncomingMessage
   readonly response: PeerResponse
   readonly requestId: string
   readonly began: MonotonicMilliseconds
+  /** 0 before; so are the times of forwarding. */
+  resolvedAt: MonotonicMilliseconds
   key?: LookupKey
   resolution?: Resolution
   isBooting: boolean
@@ -93,7 +100,17 @@ export class RequestHandler {
     const requestId = readRequestId(peer, request.headers)
     const response = this.#responseOn(raw, peer, requestId)
     const began = this.#options.clock.now()
-    const serving: Serving = { peer, request, response, requestId, began, isBooting: false }
+    const serving: Serving = {
+      peer,
+      request,
+      response,
+      requestId,
+      began,
+      resolvedAt: 0,
+      signingAt: 0,
+      askedAt: 0,
+      isBooting: false,
+    }
     try {
       await this.#serve(serving)
     } catch (thrown) {
@@ -169,6 +186,7 @@ export class RequestHandler {
     const computeRequest = await this.#computeRequest(request)
     const resolving = this.#options.resolver.resolve(key, response)
     const resolution = resolving instanceof Promise ? await resolving : resolving
+    serving.resolvedAt = this.#options.clock.now()
     serving.resolution = resolution
     if (resolution.kind !== 'found') {
       rateLimits.noteUnresolved(key)
@@ -204,7 +222,7 @@ export class RequestHandler {
     const { response: downstream, isBooting } = serving
     let { identity } = resolution
     const mayReconsider = isRepeatable(request) && this.#doubt.isDue(resolution)
-    const call = { request, downstream, isBooting }
+    const call = { request, downstream, isBooting, times: serving }
     let forwarded = await compute.forward({ ...call, identity, mayReconsider })
     if (forwarded.kind === 'kept') {
       const { answer } = forwarded
@@ -266,6 +284,9 @@ export class RequestHandler {
       reason: refusal?.code ?? (isUnread ? 'answer_unread' : undefined),
       upstream: forwarded?.upstream,
       attempts: forwarded?.attempts ?? 0,
+      resolvedAfter: after(serving, serving.resolvedAt),
+      signingAfter: after(serving, serving.signingAt),
+      askedAfter: after(serving, serving.askedAt),
       span: clock.now() - serving.began,
     }
     decisions.add(decision)
@@ -295,6 +316,10 @@ export class RequestHandler {
       logger.error({ requestId, stack: thrown.stack }, 'Defect while serving a request')
     }
   }
+}
+
+function after({ began }: Serving, at: MonotonicMilliseconds): Milliseconds | undefined {
+  return at === 0 ? undefined : at - began
 }
 
 function isSameInstance(one: Resolution, other: Found): boolean {

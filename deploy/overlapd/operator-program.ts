@@ -1,5 +1,6 @@
 import { auditCommand } from '../../lib/operator/audit-command.ts'
 import type { ProgramSpec } from '../../lib/cli/command.ts'
+import { watchCommand } from '../../lib/operator/watch-command.ts'
 import { demoCommand } from './demo-command.ts'
 import { doctorCommand } from '../../lib/operator/doctor-command.ts'
 import { explainCommand } from '../../lib/operator/explain-command.ts'
@@ -15,6 +16,7 @@ and network. This is the operator's program; the daemons are overlapd-proxy and 
     commands: [
       demoCommand(),
       explainCommand('overlapd'),
+      watchCommand(),
       statusCommand(),
       hostHealthCommand(),
       doctorCommand(),

@@ -47,7 +47,11 @@ function reasonText(code: string | undefined, cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause)
 }
 
-function target(address: AdminAddress, path: string): { socketPath: string; path: string } | URL {
+/** Where a request for a path goes, in the words of `node:http`. */
+export function adminTarget(
+  address: AdminAddress,
+  path: string,
+): { readonly socketPath: string; readonly path: string } | URL {
   if (/^https?:/.test(address)) return new URL(path, address)
   return { socketPath: address.replace(/^unix:(?:\/\/)?/, ''), path }
 }
@@ -84,7 +88,7 @@ function ask(
       'content-length': Buffer.byteLength(body),
     }
     const headers = { host: 'admin', accept: 'application/json', connection: 'close', ...sent }
-    const where = target(address, path)
+    const where = adminTarget(address, path)
     const method = body === undefined ? 'GET' : 'POST'
     const settings = { method, headers, signal, agent: false } as const
     const outgoing =

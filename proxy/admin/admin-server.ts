@@ -2,6 +2,9 @@
 import { packageVersion } from '../../lib/runtime/package-version.ts'
 import { createAdminApp } from '../../lib/http/admin-app.ts'
 import type { HealthReport } from '../../lib/operator/health.ts'
+import type { EventFeed } from '../../lib/http/event-feed.ts'
+import { addEventsRoute } from '../../lib/http/events-route.ts'
+import type { RequestEvent } from '../../lib/operator/request-event.ts'
 import { serveAdmin, type Serving } from '../../lib/http/serve.ts'
 import type { Registry } from '../../lib/observe/metrics.ts'
 import { agentStatuses } from './agent-status.ts'
@@ -30,6 +33,7 @@ export interface ProxyAdminOptions {
   readonly pool: WorkerPool
   readonly auditor: Pick<ProxyAuditor, 'audit'>
   readonly registry: Registry
+  readonly feed: EventFeed<RequestEvent>
   readonly refused: () => readonly RefusedNamespace[]
   readonly health: () => HealthReport
 }
@@ -62,11 +66,14 @@ export class ProxyAdmin {
         ? context.json({ message: unknownRequest }, 404)
         : context.json(explainedRequest(record))
     })
+    addEventsRoute(app, this.#options.feed)
     app.get('/audit', async (context) => context.json(await auditor.audit()))
     this.#serving = await serveAdmin(app, config.admin)
   }
 
   async close(): Promise<void> {
+    // A stream has no end of its own.
+    this.#options.feed.close()
     await this.#serving?.close()
   }
 

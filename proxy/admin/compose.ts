@@ -1,6 +1,9 @@
 /** How does what operators ask come together with the parts that know it? */
 import { HealthWatch } from '../../lib/operator/health-watch.ts'
 import { watchHealth } from '../../lib/operator/health-metrics.ts'
+import { EventFeed } from '../../lib/http/event-feed.ts'
+import { measureFeed } from '../../lib/http/feed-metrics.ts'
+import type { RequestEvent } from '../../lib/operator/request-event.ts'
 import type { Canary } from '../canary/canary.ts'
 import type { Surroundings } from '../config/surroundings.ts'
 import type { Interception } from '../interception/interception.ts'
@@ -18,6 +21,7 @@ import { ProxyAuditor } from './audit.ts'
 import { missingCapabilities } from './missing-capabilities.ts'
 import { ProxyHealth } from './proxy-health.ts'
 import type { ProxyMetrics } from './metrics.ts'
+import { RequestPoll } from './request-poll.ts'
 
 /** Everything that can be asked. */
 export interface AskedParts extends Workers {
@@ -99,8 +103,12 @@ export function composeAdmin(
     certificate: () => agentAddresses.certificate,
     clock,
   })
+  const feed = new EventFeed<RequestEvent>({ clock, onWatched: (isOn) => poll.turn(isOn) })
+  const poll: RequestPoll = new RequestPoll({ pool, feed, clock })
+  measureFeed(metrics.registry, 'proxy', feed)
   const admin = new ProxyAdmin({
     ...parts,
+    feed,
     config,
     auditor,
     registry: metrics.registry,

@@ -82,7 +82,7 @@ t.test('/explain finds a request by its id, answered or refused', async (t) => {
 
   const explain = (requestId?: string) => agent.json(`/explain?request=${requestId ?? ''}`)
   const explained = await explain(good?.field('x-request-id'))
-  t.strictSame(stepsOf(explained), ['received', 'resolved', 'compute', 'answered'])
+  t.strictSame(stepsOf(explained), ['received', 'resolved', 'signature', 'compute', 'answered'])
   t.match(explained, { verdict: { kind: 'found', status: 200, outcome: 'relayed' } })
   t.match(await explain(bad?.field('x-request-id')), {
     verdict: { kind: 'refused', reason: 'no_port', status: 404 },

@@ -1,0 +1,73 @@
+/** What does one request look like to whoever watches? Both daemons send the same form. */
+import { isReasonCode } from '../runtime/reason-codes.ts'
+import type { Milliseconds } from '../runtime/clock.ts'
+
+/** One request that is over, on `/events` of either daemon. Holds nothing that is signed. */
+export interface RequestEvent {
+  /** When it began, in ISO 8601. */
+  readonly at: string
+  readonly requestId: string
+  readonly method: string
+  /** The request-target, cut where it becomes long. */
+  readonly target: string
+  /** `router/ID` or `network/ID`; absent where the request did not say. */
+  readonly scope?: string
+  readonly sourceIp?: string
+  readonly sourceMac?: string
+  readonly ingressPort?: string
+  /** Of the instance, where it is known. */
+  readonly networkId?: string
+  readonly instanceId?: string
+  readonly projectId?: string
+  /** `compute`: the worker sent it there itself, under a lease. `nobody`: the guest left before. */
+  readonly answeredBy: 'agent' | 'compute' | 'worker' | 'nobody'
+  /** `cut_off`: the answer broke off in the middle. `left`: the guest did not wait. */
+  readonly outcome: 'relayed' | 'refused' | 'cut_off' | 'left'
+  /** What the guest got; 0 when nothing. */
+  readonly status: number
+  readonly reason?: string
+  readonly span: Milliseconds
+}
+
+/** Which requests somebody wants to see: those that fit everything that is given. */
+export interface EventFilter {
+  readonly router?: string | undefined
+  readonly network?: string | undefined
+  readonly instance?: string | undefined
+  readonly reason?: string | undefined
+  /** `refused` stands for whatever was not relayed, or not with a good status. */
+  readonly only?: 'refused' | undefined
+}
+
+/** The names of a filter in a query, which are those of the command's options. */
+export const filterNames = ['router', 'network', 'instance', 'reason', 'only'] as const
+
+/** @returns what is wrong with a query, in words, when it is no filter */
+export function readEventFilter(
+  query: Readonly<Record<string, string | undefined>>,
+): EventFilter | string {
+  const { router, network, instance, reason, only } = query
+  const unknown = Object.keys(query).find((name) => !filterNames.some((known) => known === name))
+  if (unknown !== undefined) return `unknown filter ${JSON.stringify(unknown)}`
+  if (reason !== undefined && !isReasonCode(reason)) {
+    return `there is no reason code ${JSON.stringify(reason)}`
+  }
+  if (only !== undefined && only !== 'refused') return 'only takes refused'
+  return { router, network, instance, reason, only }
+}
+
+/** Whether an event fits a filter. */
+export function fitsFilter(filter: EventFilter, event: RequestEvent): boolean {
+  const { router, network, instance, reason, only } = filter
+  if (router !== undefined && event.scope !== `router/${router}`) return false
+  if (
+    network !== undefined &&
+    event.scope !== `network/${network}` &&
+    event.networkId !== network
+  ) {
+    return false
+  }
+  if (instance !== undefined && event.instanceId !== instance) return false
+  if (reason !== undefined && event.reason !== reason) return false
+  return only === undefined || event.outcome !== 'relayed' || event.status >= 400
+}

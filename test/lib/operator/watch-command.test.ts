@@ -1,0 +1,151 @@
+import t, { type Test } from 'tap'
+import { runProgram } from '../../../lib/cli/command.ts'
+import { createAdminApp } from '../../../lib/http/admin-app.ts'
+import { EventFeed } from '../../../lib/http/event-feed.ts'
+import { addEventsRoute } from '../../../lib/http/events-route.ts'
+import { serveApp } from '../../../lib/http/serve.ts'
+import type { RequestEvent } from '../../../lib/operator/request-event.ts'
+import { eventLine, watchCommand } from '../../../lib/operator/watch-command.ts'
+import { WatchedRequests } from '../../../lib/operator/watched-requests.ts'
+import { FakeClock } from '../../support/fake-clock.ts'
+import { FakeTerminal } from '../../support/fake-terminal.ts'
+import { scratchFolder } from '../../support/scratch-folder.ts'
+
+const event: RequestEvent = {
+  at: '2026-01-01T14:02:11.503Z',
+  requestId: 'r-1',
+  method: 'GET',
+  target: '/latest/\u001b[2J',
+  scope: 'router/r',
+  sourceIp: '10.0.0.10',
+  instanceId: 'i-1',
+  answeredBy: 'agent',
+  outcome: 'relayed',
+  status: 200,
+  span: 1.54,
+}
+
+interface Daemon {
+  readonly socket: string
+  readonly feed: EventFeed<RequestEvent>
+}
+
+async function startDaemon(t: Test): Promise<Daemon> {
+  const feed = new EventFeed<RequestEvent>({ clock: new FakeClock() })
+  const app = createAdminApp({
+    readiness: () => [],
+    metrics: async () => ({ contentType: 'text/plain', text: '' }),
+    status: () => ({}),
+  })
+  addEventsRoute(app, feed)
+  const socket = `${scratchFolder(t)}/admin.sock`
+  const serving = await serveApp({ app, listen: [{ socket, mode: 0o600 }] })
+  t.teardown(async () => {
+    feed.close()
+    await serving.close()
+  })
+  return { socket, feed }
+}
+
+function watch(terminal: FakeTerminal, ...argv: string[]): Promise<number> {
+  const program = { name: 'overlapd', description: '', commands: [watchCommand()] }
+  return runProgram(program, ['watch', ...argv], terminal)
+}
+
+async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await new Promise(setImmediate)
+}
+
+t.test(
+  'watch prints a line for each request, once, with nothing that a terminal obeys',
+  async (t) => {
+    const proxy = await startDaemon(t)
+    const agent = await startDaemon(t)
+    const terminal = new FakeTerminal()
+    const sockets = ['--proxy', proxy.socket, '--agent', agent.socket]
+    const watching = watch(terminal, ...sockets, '--count', '3')
+    await until(() => proxy.feed.isWatched && agent.feed.isWatched)
+    agent.feed.publish(event)
+    await until(() => terminal.written().out.includes('r-1'))
+    proxy.feed.publish(event)
+    proxy.feed.publish({
+      ...event,
+      requestId: 'r-2',
+      answeredBy: 'nobody',
+      outcome: 'left',
+      status: 0,
+    })
+    proxy.feed.publish({
+      ...event,
+      requestId: 'r-3',
+      answeredBy: 'worker',
+      outcome: 'refused',
+      status: 503,
+      reason: 'agent_unreachable',
+    })
+    t.equal(await watching, 0)
+    const lines = terminal.written().out.trimEnd().split('\n')
+    t.equal(
+      lines[0],
+      '14:02:11.503  200  10.0.0.10        router/r  i-1  1.5 ms  GET /latest/\\u001b[2J  r-1',
+    )
+    t.match(lines[1], /^14:02:11\.503 {2}--- .* left i-1 .* r-2$/)
+    t.match(lines[2], / 503 .* agent_unreachable i-1 .* r-3$/)
+    t.equal(lines.length, 3)
+  },
+)
+
+t.test('watch ends quietly once nobody reads it, and says how many it has missed', async (t) => {
+  const proxy = await startDaemon(t)
+  const agent = await startDaemon(t)
+  const terminal = new FakeTerminal()
+  const watching = watch(terminal, '--proxy', proxy.socket, '--agent', agent.socket, '--json')
+  await until(() => proxy.feed.isWatched && agent.feed.isWatched)
+  agent.feed.publish(event)
+  proxy.feed.missed(7)
+  await until(() => terminal.written().out !== '' && terminal.written().error !== '')
+  terminal.close()
+  t.equal(await watching, 0)
+  t.strictSame(JSON.parse(terminal.written().out), event)
+  t.equal(terminal.written().error, 'proxy: 7 requests are not shown\n')
+  await until(() => !proxy.feed.isWatched && !agent.feed.isWatched)
+})
+
+t.test(
+  'watch goes on with one daemon, and ends with 1 when that ends, 2 without any',
+  async (t) => {
+    const agent = await startDaemon(t)
+    const none = `${scratchFolder(t)}/none`
+    const terminal = new FakeTerminal()
+    const watching = watch(terminal, '--proxy', none, '--agent', agent.socket)
+    await until(() => agent.feed.isWatched)
+    agent.feed.close()
+    t.equal(await watching, 1)
+    t.match(
+      terminal.written().error,
+      /^proxy: not watched\. Cannot ask .*\nagent: ended the stream\n$/,
+    )
+    const alone = new FakeTerminal()
+    t.equal(await watch(alone, '--proxy', none, '--agent', none), 2)
+    t.match(alone.written().error, /\nTry "overlapd doctor"\.\n$/)
+    const wrong = new FakeTerminal()
+    t.equal(await watch(wrong, '--reason', 'made_up'), 2)
+    t.match(wrong.written().error, /there is no reason code "made_up"\nTry "overlapd watch --help"/)
+  },
+)
+
+t.test(
+  'watch shows requests that the agent answered from the proxy where no agent is watched',
+  async (t) => {
+    const requests = new WatchedRequests()
+    t.equal(requests.isNew('proxy', { ...event }), true)
+    requests.watches('agent')
+    t.equal(requests.isNew('proxy', { ...event }), false)
+    requests.leaves('agent')
+    t.equal(requests.isNew('proxy', { ...event }), true)
+  },
+)
+
+t.test('eventLine() shows whatever a daemon of another version sends', async (t) => {
+  t.equal(eventLine({ at: 5 }), '              ---                     -  ? ms')
+})
