@@ -6,6 +6,7 @@ import { addEventsRoute } from '../../../lib/http/events-route.ts'
 import { serveApp } from '../../../lib/http/serve.ts'
 import type { RequestEvent } from '../../../lib/operator/request-event.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
+import { madeHealth } from '../../support/made-health.ts'
 import { scratchFolder } from '../../support/scratch-folder.ts'
 
 const event: RequestEvent = {
@@ -26,7 +27,7 @@ const refused: RequestEvent = { ...event, requestId: 'r-2', status: 404, reason:
 
 async function served(t: Test, feed: EventFeed<RequestEvent>): Promise<string> {
   const app = createAdminApp({
-    readiness: () => [],
+    health: () => madeHealth(),
     metrics: async () => ({ contentType: 'text/plain', text: '' }),
     status: () => ({}),
   })

@@ -8,6 +8,7 @@ import type { RequestEvent } from '../../../lib/operator/request-event.ts'
 import { eventLine, watchCommand } from '../../../lib/operator/watch-command.ts'
 import { WatchedRequests } from '../../../lib/operator/watched-requests.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
+import { madeHealth } from '../../support/made-health.ts'
 import { FakeTerminal } from '../../support/fake-terminal.ts'
 import { scratchFolder } from '../../support/scratch-folder.ts'
 
@@ -33,7 +34,7 @@ interface Daemon {
 async function startDaemon(t: Test): Promise<Daemon> {
   const feed = new EventFeed<RequestEvent>({ clock: new FakeClock() })
   const app = createAdminApp({
-    readiness: () => [],
+    health: () => madeHealth(),
     metrics: async () => ({ contentType: 'text/plain', text: '' }),
     status: () => ({}),
   })
