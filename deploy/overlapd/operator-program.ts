@@ -1,7 +1,9 @@
 import { auditCommand } from '../../lib/operator/audit-command.ts'
 import type { ProgramSpec } from '../../lib/cli/command.ts'
 import { watchCommand } from '../../lib/operator/watch-command.ts'
+import { bugreportCommand } from './bugreport-command.ts'
 import { demoCommand } from './demo-command.ts'
+import { testCommand } from './test-command.ts'
 import { doctorCommand } from '../../lib/operator/doctor-command.ts'
 import { explainCommand } from '../../lib/operator/explain-command.ts'
 import { reasonsCommand } from '../../lib/operator/reasons-command.ts'
@@ -16,17 +18,20 @@ and network. This is the operator's program; the daemons are overlapd-proxy and 
     commands: [
       demoCommand(),
       explainCommand('overlapd'),
+      testCommand(),
       watchCommand(),
       statusCommand(),
       hostHealthCommand(),
       doctorCommand(),
       auditCommand(),
       reasonsCommand(),
+      bugreportCommand(operatorProgram),
     ],
     examples: [
       ['overlapd demo', 'try it on this machine'],
       ['overlapd doctor', 'is this host fit, and what is to be done?'],
       ['overlapd explain --router ID --ip 10.0.0.10', 'why did that guest get a 404?'],
+      ['overlapd watch --refused', 'what goes wrong right now?'],
       ['overlapd status', 'how do the daemons of this host stand?'],
       ['overlapd audit', 'would every guest of this host get its own metadata?'],
     ],

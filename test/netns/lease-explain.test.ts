@@ -54,17 +54,16 @@ if (skipUnlessPrivileged(t)) {
       return { exitCode, ...terminal.written() }
     }
     const first = await visit(sockets, guest)
-    t.match(await explain(String(first.requestId)), {
-      exitCode: 2,
-      error: /overlapd-agent explain/,
-    })
+    t.match(await explain(String(first.requestId)), { exitCode: 0, out: /\n {2}basis: agent\n/ })
+    t.match(await explain('none'), { exitCode: 2, error: /overlapd-agent explain/ })
     let told = await explain('none')
-    for (let tries = 0; tries < mostTries && told.exitCode !== 0; tries += 1) {
+    for (let tries = 0; tries < mostTries && !told.out.includes('basis: lease'); tries += 1) {
       const { whose, requestId } = await visit(sockets, guest)
       t.equal(whose, 'asker')
       told = await explain(String(requestId))
     }
     t.equal(told.exitCode, 0, told.error)
+    t.match(told.out, '\n  basis: lease\n')
     t.match(told.out, `scope=router/${router}`)
     t.match(told.out, `sourceMac=${guestMac}`)
     t.match(told.out, 'projectId: project-of-tests')

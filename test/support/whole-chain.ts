@@ -126,6 +126,10 @@ export class WholeChain {
     return (await askAdminJson(adminSocket, `/explain?request=${requestId}`)).value
   }
 
+  get agentAdmin(): string {
+    return this.#places.adminSocket
+  }
+
   async agentMetrics(): Promise<string> {
     return (await askAdmin(this.#places.adminSocket, '/metrics')).body
   }
