@@ -1,73 +1,16 @@
-import { isMapping } from '../config/entry.ts'
-import { AdminUnreachableError, askAdminJson, type AskOptions } from '../http/admin-client.ts'
-import { mappings, textOf, texts } from './answer-fields.ts'
-import { findingsText, levels, readFindings, type Finding } from './finding.ts'
+import { textOf } from './answer-fields.ts'
+import { askAudits, isAsked, type DaemonAudit, type Unasked } from './audit-query.ts'
+import { findingsText, levels, type Finding } from './finding.ts'
+import {
+  failingLevels,
+  failOnLevelOption,
+  findingsExitCode,
+  findingsExitCodes,
+} from './findings-exit-code.ts'
 import { headedTable, terminalText } from '../observe/text-table.ts'
-import { adminAddress, adminOption, daemons } from '../cli/admin-sockets.ts'
+import { adminOption, daemons } from '../cli/admin-sockets.ts'
 import type { Daemon } from '../config/defaults.ts'
 import { UsageError, type CommandCall, type CommandSpec } from '../cli/command.ts'
-
-/** Many scopes of a busy cloud, asked one network after the other. */
-const longestAudit = 300_000
-
-/** What one daemon answered on `/audit`. */
-interface DaemonAudit {
-  readonly daemon: Daemon
-  readonly checked: Readonly<Record<string, unknown>>
-  readonly notes: readonly string[]
-  readonly findings: readonly Finding[]
-  readonly scopes: readonly string[]
-  readonly answers: readonly Readonly<Record<string, unknown>>[]
-}
-
-/** A daemon that could not be asked, or one that answered something else. */
-interface Unasked {
-  readonly daemon: Daemon
-  readonly why: string
-}
-
-async function ask(
-  daemon: Daemon,
-  call: CommandCall,
-  options: AskOptions,
-): Promise<DaemonAudit | Unasked> {
-  try {
-    const address = adminAddress(daemon, call)
-    const limits = { timeLimit: longestAudit, bodyLimit: 64 * 1024 * 1024 }
-    const { status, value } = await askAdminJson(address, '/audit', { ...limits, ...options })
-    if (status === 200 && isMapping(value) && Array.isArray(value['findings'])) {
-      return {
-        daemon,
-        checked: isMapping(value['checked']) ? value['checked'] : {},
-        notes: texts(value['notes']),
-        findings: readFindings(value['findings']),
-        scopes: texts(value['scopes']),
-        answers: mappings(value['answers']),
-      }
-    }
-    const said = isMapping(value) ? value['message'] : undefined
-    return { daemon, why: typeof said === 'string' ? said : `it answered with status ${status}` }
-  } catch (thrown) {
-    if (!(thrown instanceof AdminUnreachableError)) throw thrown
-    return { daemon, why: thrown.message }
-  }
-}
-
-function isAsked(one: DaemonAudit | Unasked): one is DaemonAudit {
-  return 'findings' in one
-}
-
-async function askAll(
-  wanted: readonly Daemon[],
-  call: CommandCall,
-): Promise<readonly (DaemonAudit | Unasked)[]> {
-  const proxy = wanted.includes('proxy') ? await ask('proxy', call, {}) : undefined
-  const asked = proxy === undefined ? [] : [proxy]
-  if (!wanted.includes('agent')) return asked
-  const scopes = proxy !== undefined && isAsked(proxy) ? proxy.scopes : undefined
-  const json = { answers: call.options.flag('answers'), ...(scopes && { scopes }) }
-  return [...asked, await ask('agent', call, { json })]
-}
 
 function answersText(answers: DaemonAudit['answers']): string {
   const columns = ['scope', 'address', 'macAddress', 'instanceId', 'reason']
@@ -118,21 +61,20 @@ refuse our secret, refusals of the last hour. Changes nothing, and no guest wait
         help: 'proxy or agent; with a central agent elsewhere the proxy is all there is here',
       },
       { flags: '--answers', help: 'list whom each address would be answered as' },
+      failOnLevelOption,
       { flags: '--json', help: 'print JSON' },
     ],
     examples: [
       ['sudo overlapd audit', 'is all well on this host?'],
+      ['sudo overlapd audit --fail-on warn', 'for a timer that reports the smallest trouble'],
       ['sudo overlapd audit --answers', 'who would get whose metadata?'],
       ['sudo overlapd audit --only proxy', 'where the agents are on other hosts'],
     ],
-    exitCodes: [
-      [0, 'nothing found'],
-      [1, 'something found'],
-      [2, 'could not ask, or called wrongly'],
-    ],
+    exitCodes: findingsExitCodes,
     async run(call) {
       const { terminal, options } = call
-      const all = await askAll(wantedDaemons(call), call)
+      const failLevels = failingLevels(call)
+      const all = await askAudits(wantedDaemons(call), call, options.flag('answers'))
       const asked = all.filter(isAsked)
       const unasked = all.filter((one): one is Unasked => !isAsked(one))
       const findings = asked.flatMap((one) => one.findings)
@@ -157,7 +99,7 @@ refuse our secret, refusals of the last hour. Changes nothing, and no guest wait
         if (unasked.length === 0) terminal.out(summary(findings))
       }
       if (unasked.length > 0) return 2
-      return findings.length > 0 ? 1 : 0
+      return findingsExitCode(findings, failLevels)
     },
   }
 }

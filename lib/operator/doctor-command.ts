@@ -1,36 +1,91 @@
-import { defaultConfigFiles, netnsFolder } from '../config/defaults.ts'
+import { release } from 'node:os'
+import { adminAddress, adminOption, daemons } from '../cli/admin-sockets.ts'
+import { defaultConfigFiles, netnsFolder, type Daemon } from '../config/defaults.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { causeText } from '../runtime/errors.ts'
-import { adminAddress, adminOption, daemons } from '../cli/admin-sockets.ts'
-import { doctorChecks, type DoctorCheck, type DoctorContext } from './doctor-checks.ts'
+import { askAudits, isAsked } from './audit-query.ts'
+import { doctorChecks, type DoctorCheck } from './doctor-checks.ts'
 import { findingsText, type Finding } from './finding.ts'
-import type { CommandSpec } from '../cli/command.ts'
+import {
+  failingLevels,
+  failOnLevelOption,
+  findingsExitCode,
+  findingsExitCodes,
+} from './findings-exit-code.ts'
+import { hostFinding } from './host-codes.ts'
+import { daemonFacts, type DaemonFacts, type HostFacts } from './host-facts.ts'
+import { UsageError, type CommandCall, type CommandSpec } from '../cli/command.ts'
 
 async function examine(
   checks: readonly DoctorCheck[],
-  context: DoctorContext,
+  facts: HostFacts,
 ): Promise<readonly Finding[]> {
   const found: Finding[] = []
   for (const check of checks) {
     try {
-      for (const finding of await check.run(context)) found.push({ code: check.name, ...finding })
+      found.push(...(await check.run(facts)))
     } catch (cause) {
       // One check that cannot run must not hide what the others find.
-      found.push({ code: check.name, level: 'fail', what: `Cannot check: ${causeText(cause)}` })
+      found.push(hostFinding('check_failed', check.name, causeText(cause)))
     }
   }
   return found
+}
+
+/** What the daemons find about themselves. One that cannot be asked is the finding of a check. */
+async function audited(facts: HostFacts, call: CommandCall): Promise<readonly Finding[]> {
+  const wanted = facts.daemons.map(({ daemon }) => daemon)
+  const audits = (await askAudits(wanted, call, false)).filter(isAsked)
+  const silent = facts.daemons.filter(({ daemon }) => !audits.some((one) => one.daemon === daemon))
+  return [...audits.flatMap(({ findings }) => findings), ...silent.flatMap(problemsOf)]
+}
+
+/** Of one that gave no audit, as it may be busy with another. */
+function problemsOf({ health }: DaemonFacts): readonly Finding[] {
+  if (!health.reachable) return []
+  return health.problems.map(({ code, part, what, state, effect, remedy }) => ({
+    level: state === 'not_ready' ? 'fail' : 'warn',
+    code,
+    about: part,
+    what,
+    effect,
+    remedy,
+  }))
+}
+
+/** Of several findings about one thing the first stays: a check that has looked itself knows more than the daemon. */
+function withoutRepetition(findings: readonly Finding[]): readonly Finding[] {
+  const known = new Set<string>()
+  return findings.filter(({ code, about, level }) => {
+    const key = `${code} ${about}`
+    const isKnown = level !== 'ok' && known.has(key)
+    known.add(key)
+    return !isKnown
+  })
+}
+
+function wantedDaemons(call: CommandCall): readonly Daemon[] {
+  const only = call.options.text('only')
+  if (only === undefined) return daemons
+  const named = daemons.find((daemon) => daemon === only)
+  if (named === undefined) throw new UsageError('--only must be proxy or agent')
+  return [named]
 }
 
 /** `doctor`: is this host fit for service, and what is to be done? */
 export function doctorCommand(checks: readonly DoctorCheck[] = doctorChecks): CommandSpec {
   return {
     name: 'doctor',
-    summary: 'look over this host and say what to do',
-    description: `Looks at what the daemons need on this host and prints a line for each: ok, warn or fail, with what to do. Changes
-nothing. Run it as the user of the daemons, or as root.`,
+    summary: 'look over this host and its daemons, and say what mends each problem',
+    description: `The one command at night: everything that "check" and "audit" find, and what is around the daemons: processes,
+capabilities, sockets, ports, namespaces, mounts, kernel, libraries, clock, disks, leftovers. Each line says what is wrong, what it does
+to guests, and the command that mends it. Changes nothing. Run it as root: others cannot see everything.`,
     options: [
       ...daemons.map(adminOption),
+      {
+        flags: '--only <daemon>',
+        help: 'proxy or agent, where the other one is on another host',
+      },
       {
         flags: '--config <file>',
         help: 'configuration file to look at',
@@ -38,26 +93,37 @@ nothing. Run it as the user of the daemons, or as root.`,
         defaultText: '/etc/overlapd/proxy.yaml and agent.yaml',
       },
       { flags: '--netns <folder>', help: 'where namespaces are named', defaultText: netnsFolder },
+      failOnLevelOption,
       { flags: '--json', help: 'print JSON' },
     ],
-    examples: [['sudo overlapd doctor', 'what is wrong here?']],
-    exitCodes: [
-      [0, 'nothing failed; there may be warnings'],
-      [1, 'something failed'],
-      [2, 'called wrongly'],
+    examples: [
+      ['sudo overlapd doctor', 'what is wrong here, and what mends it?'],
+      ['sudo overlapd doctor --only proxy', 'where the agents are on other hosts'],
+      ['sudo overlapd doctor --fail-on warn --json', 'for a check of the deployment'],
     ],
+    exitCodes: findingsExitCodes,
     async run(call) {
-      const named = call.options.list('config')
-      const found = await examine(checks, {
-        addressOf: (daemon) => adminAddress(daemon, call),
-        configFiles: named.length > 0 ? named : Object.values(defaultConfigFiles),
-        netnsFolder: call.options.text('netns') ?? netnsFolder,
+      const { options, terminal } = call
+      const failing = failingLevels(call)
+      const named = options.list('config')
+      const wanted = wantedDaemons(call)
+      const facts: HostFacts = {
+        daemons: await Promise.all(
+          wanted.map((daemon) =>
+            daemonFacts(daemon, adminAddress(daemon, call), terminal.environment),
+          ),
+        ),
+        configFiles: named.length > 0 ? named : wanted.map((daemon) => defaultConfigFiles[daemon]),
+        netnsFolder: options.text('netns') ?? netnsFolder,
         wallTime: systemClock.wallTime(),
-      })
-      call.terminal.out(
-        call.options.flag('json') ? `${JSON.stringify(found)}\n` : findingsText(found),
-      )
-      return found.some((finding) => finding.level === 'fail') ? 1 : 0
+        kernel: release(),
+      }
+      const found = withoutRepetition([
+        ...(await examine(checks, facts)),
+        ...(await audited(facts, call)),
+      ])
+      terminal.out(options.flag('json') ? `${JSON.stringify(found)}\n` : findingsText(found))
+      return findingsExitCode(found, failing)
     },
   }
 }

@@ -49,7 +49,13 @@ export async function neutronRestSubject(t: Test, options: SubjectOptions = {}):
   }
   const { logger = silentLogger } = options
   const registry = createRegistry()
-  const directory = new NeutronRestDirectory(config, { clock, logger, registry, random: () => 0.5 })
+  const directory = new NeutronRestDirectory(config, {
+    clock,
+    logger,
+    registry,
+    random: () => 0.5,
+    longestSilence: Infinity,
+  })
   const changes: DirectoryChange[] = []
   directory.onChange((change) => changes.push(change))
   t.teardown(async () => {

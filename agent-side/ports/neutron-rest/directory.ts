@@ -38,6 +38,8 @@ import { RouterLookups } from './lookups/router-lookups.ts'
 export interface NeutronRestParts extends DirectoryParts {
   /** From 0 to 1; `Math.random` outside tests. */
   readonly random?: () => number
+  /** Neutron is queried at least so often, without requests of guests as well. @default 2 min: many agents do that */
+  readonly longestSilence?: Milliseconds
   /** @default connections made by the configuration */
   readonly http?: Exchanges
 }
@@ -46,8 +48,7 @@ export interface NeutronRestParts extends DirectoryParts {
 const cheapNetwork: Count = 200
 /** Waiting between attempts to reach Neutron when no guest sends requests; the hold-off comes on top. */
 const probePause: Milliseconds = 1_000
-/** Neutron is queried at least so often. Many agents do that, so it is not often. */
-const longestSilence: Milliseconds = 120_000
+const usualSilence: Milliseconds = 120_000
 
 const limitedView =
   'the user seems to see the ports of its own projects only; give it a role that may read all'
@@ -82,12 +83,14 @@ export class NeutronRestDirectory implements PortDirectory {
   readonly #addresses: AddressLookups
   readonly #closed = new AbortController()
   #probing: Promise<void> | undefined
+  readonly #longestSilence: Milliseconds
   #cancelWatch: Cancel | undefined
   #answeredAt: MonotonicMilliseconds | undefined
 
   /** @throws Error when a certificate cannot be read; TypeError when there is neither authentication nor endpoint */
   constructor(config: NeutronRestConfig, parts: NeutronRestParts) {
-    const { clock, logger, registry, random = Math.random } = parts
+    const { clock, logger, registry, random = Math.random, longestSilence = usualSilence } = parts
+    this.#longestSilence = longestSilence
     this.#config = config
     this.#clock = clock
     this.#logger = logger
@@ -129,9 +132,10 @@ export class NeutronRestDirectory implements PortDirectory {
   /** Without requests of guests nothing would show that Neutron is away. */
   #watchSilence(): void {
     if (this.#closed.signal.aborted) return
-    this.#cancelWatch = this.#clock.schedule(jittered(longestSilence), () => {
+    this.#cancelWatch = this.#clock.schedule(jittered(this.#longestSilence), () => {
       const { last } = this.#client.holdOff
-      const isSilent = this.#clock.now() - (this.#answeredAt ?? -Infinity) >= longestSilence / 2
+      const isSilent =
+        this.#clock.now() - (this.#answeredAt ?? -Infinity) >= this.#longestSilence / 2
       if (isSilent && last === undefined) this.#probe()
       this.#watchSilence()
     })

@@ -290,7 +290,10 @@ t.test('overlapd doctor finds what is wrong and says what to do', async (t) => {
     ...netns,
   )
   t.equal(well.exitCode, 0)
-  t.match(well.out, /(?:^|\n)ok {4}daemons \(2\)\n {6}proxy is ready\n {6}agent is ready\n/)
+  t.match(
+    well.out,
+    /(?:^|\n)ok {4}daemons \(2\)\n {6}proxy answers, ready; no guest .*\n {6}agent answers/,
+  )
   t.match(well.out, /ok {4}configuration: .*good\.yaml can be read\n/)
   t.match(well.out, /ok {4}clock: the clock says 20/)
   const notReady = await startDaemon(t, { parts: [waiting] })
@@ -300,11 +303,11 @@ t.test('overlapd doctor finds what is wrong and says what to do', async (t) => {
   t.equal(bad.exitCode, 1)
   t.match(
     bad.out,
-    /\nwarn {2}daemons: proxy is not ready: directory \(waits for \\u001b\[31mNeutron\)\n {6}→ Wait/,
+    /fail {2}directory_not_ready: directory: waits for \\u001b\[31mNeutron\n {6}Guests: Every guest/,
   )
-  t.match(bad.out, /^fail {2}daemons: Cannot ask ".*none"/)
-  t.match(bad.out, /\nfail {2}configuration: .*bad\.yaml:/)
-  t.match(bad.out, /\nwarn {2}namespaces: No namespaces can be seen: ENOENT/)
+  t.match(bad.out, /^fail {2}agent_down: agent: Cannot ask ".*none"/)
+  t.match(bad.out, /\nfail {2}config_invalid: .*bad\.yaml:/)
+  t.match(bad.out, /\nwarn {2}namespaces_unseen: .*none: ENOENT/)
   const json = await run('doctor', '--json', '--proxy', ready, '--agent', ready)
   t.ok((JSON.parse(json.out) as unknown[]).length >= 6)
 })

@@ -1,0 +1,73 @@
+/** How are the audits of both daemons asked for? The agent is asked about what the proxy serves. */
+import { adminAddress } from '../cli/admin-sockets.ts'
+import type { CommandCall } from '../cli/command.ts'
+import { isMapping } from '../config/entry.ts'
+import type { Daemon } from '../config/defaults.ts'
+import { AdminUnreachableError, askAdminJson, type AskOptions } from '../http/admin-client.ts'
+import { mappings, texts } from './answer-fields.ts'
+import { readFindings, type Finding } from './finding.ts'
+
+/** Many scopes of a busy cloud, asked one network after the other. */
+const longestAudit = 300_000
+
+/** What one daemon answered on `/audit`. */
+export interface DaemonAudit {
+  readonly daemon: Daemon
+  readonly checked: Readonly<Record<string, unknown>>
+  readonly notes: readonly string[]
+  readonly findings: readonly Finding[]
+  readonly scopes: readonly string[]
+  readonly answers: readonly Readonly<Record<string, unknown>>[]
+}
+
+/** A daemon that could not be asked, or one that answered something else. */
+export interface Unasked {
+  readonly daemon: Daemon
+  readonly why: string
+}
+
+async function ask(
+  daemon: Daemon,
+  call: CommandCall,
+  options: AskOptions,
+): Promise<DaemonAudit | Unasked> {
+  try {
+    const address = adminAddress(daemon, call)
+    const limits = { timeLimit: longestAudit, bodyLimit: 64 * 1024 * 1024 }
+    const { status, value } = await askAdminJson(address, '/audit', { ...limits, ...options })
+    if (status === 200 && isMapping(value) && Array.isArray(value['findings'])) {
+      return {
+        daemon,
+        checked: isMapping(value['checked']) ? value['checked'] : {},
+        notes: texts(value['notes']),
+        findings: readFindings(value['findings']),
+        scopes: texts(value['scopes']),
+        answers: mappings(value['answers']),
+      }
+    }
+    const said = isMapping(value) ? value['message'] : undefined
+    return { daemon, why: typeof said === 'string' ? said : `it answered with status ${status}` }
+  } catch (thrown) {
+    if (!(thrown instanceof AdminUnreachableError)) throw thrown
+    return { daemon, why: thrown.message }
+  }
+}
+
+/** Whether a daemon has answered. */
+export function isAsked(one: DaemonAudit | Unasked): one is DaemonAudit {
+  return 'findings' in one
+}
+
+/** Asks one daemon after the other. @param withAnswers whether each answer is to be listed */
+export async function askAudits(
+  wanted: readonly Daemon[],
+  call: CommandCall,
+  withAnswers: boolean,
+): Promise<readonly (DaemonAudit | Unasked)[]> {
+  const proxy = wanted.includes('proxy') ? await ask('proxy', call, {}) : undefined
+  const asked = proxy === undefined ? [] : [proxy]
+  if (!wanted.includes('agent')) return asked
+  const scopes = proxy !== undefined && isAsked(proxy) ? proxy.scopes : undefined
+  const json = { answers: withAnswers, ...(scopes && { scopes }) }
+  return [...asked, await ask('agent', call, { json })]
+}
