@@ -7,10 +7,31 @@ import {
 } from '../runtime/reason-codes.ts'
 import { closest } from '../config/suggestion.ts'
 import { textTable } from '../observe/text-table.ts'
+import { findingCodes } from './host-codes.ts'
 import { UsageError, type CommandSpec } from '../cli/command.ts'
 
 function allCodes(): readonly ReasonCode[] {
   return Object.keys(reasonCodes).filter(isReasonCode)
+}
+
+type FindingCode = keyof typeof findingCodes
+
+function isFindingCode(text: string): text is FindingCode {
+  return Object.hasOwn(findingCodes, text)
+}
+
+function allFindings(): readonly FindingCode[] {
+  return Object.keys(findingCodes).filter(isFindingCode)
+}
+
+/** Everything about one code of health, doctor or audit, for a terminal. */
+function findingText(code: FindingCode): string {
+  const { level, effect, remedy } = findingCodes[code]
+  return `${code}
+  level          ${level}
+  for guests     ${effect}
+  what to do     ${remedy}
+`
 }
 
 /** Everything about one code, for a terminal. */
@@ -62,7 +83,25 @@ queried and has no such port.
 | who must act | what that means |
 | --- | --- |
 ${words.join('')}
-${table}`
+${table}
+${findingsMarkdown()}`
+}
+
+/** What \`health\`, \`doctor\` and \`audit\` report: one Markdown row for each code. */
+function findingsMarkdown(): string {
+  const rows = allFindings().map((code) => {
+    const { level, effect, remedy } = findingCodes[code]
+    const cells = [`\`${code}\``, level, effect, remedy]
+    return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |\n`
+  })
+  return `## What health, doctor and audit report
+
+The codes of \`overlapd health\`, \`overlapd doctor\`, \`overlapd audit\`, of \`problems\` on \`/ready\` and of the label \`code\` of
+\`overlapd_health_problems\`. \`fail\`: guests get no answer, or a wrong one, now. \`warn\`: they may, or soon will.
+
+| code | level | what it does to guests | what mends it |
+| --- | --- | --- | --- |
+${rows.join('')}`
 }
 
 /** The error reference: one Markdown row for each code. */
@@ -83,7 +122,8 @@ export function reasonsMarkdown(): string {
 export function reasonsCommand(): CommandSpec {
   return {
     name: 'reasons',
-    summary: 'explain the reason codes of refused requests',
+    summary:
+      'explain the reason codes of refused requests, and the codes of health, doctor and audit',
     description: `Every answer that overlapd refuses carries a reason code, in the X-Overlapd-Reason header, in the body and in the
 log. This prints what each one means, what the guest reads and what to do about it.`,
     arguments: [{ name: '[code]', help: 'one code; all of them otherwise' }],
@@ -101,8 +141,16 @@ log. This prints what each one means, what the guest reads and what to do about 
       [2, 'there is no such code'],
     ],
     run({ arguments: [code], options, terminal }) {
+      if (code !== undefined && isFindingCode(code)) {
+        terminal.out(
+          options.flag('json')
+            ? `${JSON.stringify({ [code]: findingCodes[code] })}\n`
+            : findingText(code),
+        )
+        return 0
+      }
       if (code !== undefined && !isReasonCode(code)) {
-        const near = closest(code, allCodes())
+        const near = closest(code, [...allCodes(), ...allFindings()])
         const hint = near === undefined ? '' : `; did you mean ${near}?`
         throw new UsageError(`there is no reason code ${JSON.stringify(code)}${hint}`)
       }
