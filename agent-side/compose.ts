@@ -1,6 +1,7 @@
 /** How do the parts make an agent? The one file that knows all of them. */
 import { partOf, startable, type Part } from '../lib/runtime/lifecycle.ts'
 import { createRegistry } from '../lib/observe/metrics.ts'
+import { EventLoopWatch, watchProcess } from '../lib/observe/process-metrics.ts'
 import { composeAdmin } from './admin/compose.ts'
 import { LimitMetrics } from './admin/limit-metrics.ts'
 import { AgentMetrics } from './admin/metrics.ts'
@@ -39,6 +40,7 @@ export interface Agent {
 export async function composeAgent(config: AgentConfig, around: Surroundings): Promise<Agent> {
   const { clock } = around
   const registry = createRegistry()
+  watchProcess(registry, 'agent', clock)
   const metrics = new AgentMetrics(registry)
   const limitMetrics = new LimitMetrics(registry)
   const reported = { reportedConfigurations: reportedConfigurations(config) }
@@ -92,6 +94,7 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
     startable('compute upstreams', undefined, () => upstreams.close()),
     partOf('compute probe', new ComputeProbe(upstreams, clock)),
     partOf('health', health),
+    partOf('event loop watch', new EventLoopWatch(registry, 'agent', clock)),
     startable(
       `port directory ${directory.kind}`,
       () => directory.start(),

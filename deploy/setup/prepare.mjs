@@ -39,6 +39,16 @@ const testTools = [
   ['ovn-central', 'ovn-northd'],
   ['ovn-host', 'ovn-controller'],
   ['openvswitch-switch', 'ovs-vswitchd'],
+  ['prometheus', 'promtool'],
+  ['systemd', 'systemd-analyze'],
+  ['man-db', 'man'],
+]
+
+/** What makes clean machines for the package, and judges it. */
+const packageTools = [
+  ['debootstrap', 'debootstrap'],
+  ['systemd-container', 'systemd-nspawn'],
+  ['lintian', 'lintian'],
 ]
 
 function say(text) {
@@ -158,4 +168,5 @@ requireNode()
 installPackages()
 if (wanted.has('--system')) installSystemTools(systemTools)
 if (wanted.has('--tests')) installSystemTools([...systemTools, ...testTools])
+if (wanted.has('--packages')) installSystemTools([...systemTools, ...packageTools])
 if (wanted.has('--build')) build()

@@ -117,7 +117,7 @@ function metricsOf({ path, text }: SourceFile): readonly Metric[] {
       /^(?:Counter|Gauge|Histogram)$/.test(node.expression.getText())
     ) {
       const [settings] = node.arguments ?? []
-      const name = property(settings, 'name')
+      const name = property(settings, 'name') ?? shorthand(settings, 'name')
       const help = property(settings, 'help') ?? shorthand(settings, 'help')
       const isPlain = name !== undefined && evaluated(name, words) !== undefined
       const calls = isPlain ? [] : callsAround(node, file, words)
@@ -152,7 +152,8 @@ t.test('each metric is named overlapd_<area>_<noun>_<unit>[_total], in base unit
   t.ok(metrics.length > 0)
   for (const { where, kind, name } of metrics) {
     const shown = `${where} ${name ?? 'has a name that cannot be read off the code'}`
-    t.match(name, /^overlapd(?:_[a-z][a-z0-9]*){2,}$/, shown)
+    // Prometheus' clients call what every process has by these names.
+    t.match(name, /^(?:overlapd(?:_[a-z][a-z0-9]*){2,}|process(?:_[a-z]+)+)$/, shown)
     t.notMatch(
       name,
       /_(?:ms|millis|milliseconds|minutes|hours|kb|kib|mb|mib|percent)(?:_|$)/,

@@ -1,23 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { LimitMetrics } from '../../agent-side/admin/limit-metrics.ts'
-import { AgentMetrics } from '../../agent-side/admin/metrics.ts'
-import { NeutronRestMetrics } from '../../agent-side/ports/neutron-rest/metrics.ts'
-import { NeutronRpcMetrics } from '../../agent-side/ports/neutron-rpc/metrics.ts'
-import { OvnMetrics } from '../../agent-side/ports/ovn/metrics.ts'
-import { StaticMetrics } from '../../agent-side/ports/static/metrics.ts'
-import { createRegistry } from '../../lib/observe/metrics.ts'
 import { isReasonCode } from '../../lib/runtime/reason-codes.ts'
 import { parseYaml } from '../../lib/files/yaml.ts'
-import { createProxyMetrics } from '../../proxy/admin/metrics.ts'
-import { WorkerMetrics } from '../../proxy/worker/shared/metrics.ts'
+import { exportedMetrics, type Exported } from '../support/exported-metrics.ts'
+import { rulesOf } from '../support/monitoring-rules.ts'
 import { projectPaths, projectRoot } from '../support/source-files.ts'
-
-interface Exported {
-  readonly type: string
-  readonly labels: ReadonlySet<string>
-}
 
 interface Expression {
   readonly where: string
@@ -26,91 +14,9 @@ interface Expression {
 
 const read = (path: string): string => readFileSync(join(projectRoot, path), 'utf8')
 
-/** Every metric that either daemon can export, from the registries they use. */
-function exportedMetrics(): ReadonlyMap<string, Exported> {
-  const agent = createRegistry()
-  const resolver = { cacheSize: { found: 0, refused: 0 }, openQueries: 0 }
-  const metrics = new AgentMetrics(agent)
-  metrics.watch({
-    resolver,
-    upstreams: { all: [] },
-    directory: { readiness: () => ({ ready: true }) },
-  })
-  metrics.watchCertificates([])
-  const fence = {
-    state: 'open',
-    scopes: 0,
-    supervisors: 0,
-    areWorkersApart: true,
-    waiting: 0,
-  } as const
-  metrics.watchFence({ status: fence })
-  new LimitMetrics(agent).watch({
-    limit: { value: 1 },
-    gate: { running: 0, waiting: 0 },
-    turns: { waiting: 0 },
-    rateLimits: { size: 0 },
-  })
-  const directory = { readiness: () => ({ ready: true, detail: '' }) }
-  const held = (): { ports: number; networks: number } => ({ ports: 0, networks: 0 })
-  const directories = [StaticMetrics, OvnMetrics, NeutronRpcMetrics, NeutronRestMetrics].map(
-    (Metrics) => {
-      const registry = createRegistry()
-      const own = new Metrics(registry)
-      own.watch(directory, held)
-      if (own instanceof OvnMetrics) own.watchSkipped(() => [])
-      return registry
-    },
-  )
-  const supervisor = createProxyMetrics()
-  supervisor.watch({
-    countNamespaces: () => undefined,
-    countInterceptions: () => 0,
-    workerStates: () => [],
-    countCanaries: () => undefined,
-    refusedNamespaces: () => 0,
-    scopesLinks: () => [{ socket: 'a', state: 'accepted', scopes: 1 }],
-    certificateEnd: () => 0,
-    ovnProvision: { countNetworks: () => undefined, isLive: () => true },
-  })
-  const known = new Map<string, Exported>()
-  for (const registry of [agent, supervisor.registry, ...directories]) {
-    for (const metric of registry.getMetricsAsArray()) {
-      // prom-client keeps the names of labels where its types do not show them.
-      const { labelNames = [] } = metric as unknown as { readonly labelNames?: readonly string[] }
-      const type = metric.constructor.name.toLowerCase()
-      known.set(metric.name, { type, labels: new Set(labelNames) })
-    }
-  }
-  const worker = new WorkerMetrics()
-  worker.countRefusal('no_port')
-  worker.countAgentRefusal('no_port')
-  worker.countAgentAnswer(0)
-  worker.agents = [{ state: 'up' }]
-  for (const { name, type, values } of worker.toJson()) {
-    known.set(name, { type, labels: new Set(values.flatMap(({ labels }) => Object.keys(labels))) })
-  }
-  return known
-}
-
 const exported = exportedMetrics()
 /** What Prometheus adds to each series. */
 const added = ['job', 'instance']
-
-interface Rule {
-  readonly record?: string
-  readonly alert?: string
-  readonly expr: string
-  readonly labels?: Readonly<Record<string, string>>
-  readonly annotations?: Readonly<Record<string, string>>
-}
-
-function rulesOf(path: string): readonly Rule[] {
-  const { groups } = parseYaml(read(path), path).value as {
-    readonly groups: readonly { readonly name: string; readonly rules: readonly Rule[] }[]
-  }
-  return groups.flatMap(({ rules }) => rules)
-}
 
 const recording = rulesOf('deploy/prometheus/recording-rules.yaml')
 const alerts = rulesOf('deploy/prometheus/alerts.yaml')
@@ -238,6 +144,8 @@ t.test('each alert says how bad it is, what happened and what to do', async (t) 
     t.match(labels?.['severity'], /^(?:critical|warning|info)$/, `${alert}`)
     t.match(annotations?.['summary'], /^\S[^]+[^.]$/, `${alert}`)
     t.match(annotations?.['action'], /^\S[^]+[."]$/, `${alert}`)
+    const page = '/usr/share/doc/overlapd/deploy/prometheus/RUNBOOK.md'
+    t.equal(annotations?.['runbook_url'], `${page}#${alert?.toLowerCase()}`)
     const labelsUsed = [
       ...Object.values(annotations ?? {})
         .join(' ')

@@ -1,0 +1,173 @@
+/** What an operator does with a package, from installing to purging it, in a clean machine. */
+import { fileURLToPath } from 'node:url'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Machine } from './machine.ts'
+import { fourLines, instance, networkCommands, portsFile, routerNetns } from './scene.ts'
+import type { Steps } from './steps.ts'
+
+const load = fileURLToPath(new URL('request-load.mjs', import.meta.url))
+const rate = 200
+const url = 'http://169.254.169.254/openstack/latest/meta_data.json'
+const apt = 'DEBIAN_FRONTEND=noninteractive apt-get -q -y'
+const node = '/usr/lib/overlapd/bin/node'
+const ask = `${node} -e 'fetch("${url}").then(async r=>console.log(r.status,await r.text()),e=>console.log(0,e.cause.code))'`
+
+/** All that may differ when a package was there once: logs, caches and the memory of dpkg itself. */
+const volatile = [
+  '/proc',
+  '/sys',
+  '/dev',
+  '/run',
+  '/tmp',
+  '/root',
+  '/var/log',
+  '/var/cache',
+  '/var/lib/apt',
+  '/var/lib/dpkg',
+]
+
+function snapshot(machine: Machine): ReadonlySet<string> {
+  const pruned = volatile.map((path) => `-path ${path}`).join(' -o ')
+  const files = machine.must(`find / \\( ${pruned} \\) -prune -o -print`)
+  const accounts = machine.must("cat /etc/passwd /etc/group | cut -d: -f1 | sed 's/^/account /'")
+  return new Set([...files.split('\n'), ...accounts.split('\n')])
+}
+
+/** The guest asks until it gets its own metadata. @returns what it got last */
+async function untilServed(machine: Machine, limit: number): Promise<string> {
+  let got = ''
+  for (let tries = 0; tries < limit; tries += 1) {
+    got = machine.run(`ip netns exec guest ${ask}`).output
+    if (got.startsWith('200') && got.includes(instance)) return got
+    await delay(200)
+  }
+  throw new Error(`the guest got ${got}`)
+}
+
+function write(machine: Machine, path: string, text: string): void {
+  machine.must(`cat > ${path} <<'END'\n${text}END`)
+}
+
+/** Runs something while a guest asks all the time. */
+async function underLoad(machine: Machine, work: () => void): Promise<string> {
+  machine.must('rm -f /root/stop')
+  const asking = machine.start(
+    `ip netns exec guest ${node} /root/request-load.mjs ${rate} /root/stop ${instance}`,
+  )
+  await delay(3_000)
+  work()
+  await delay(5_000)
+  machine.must('touch /root/stop')
+  const { output } = await asking
+  const counts = JSON.parse(output) as {
+    readonly asked: number
+    readonly good: number
+    readonly failures: Readonly<Record<string, number>>
+    readonly seconds: number
+  }
+  const failed = counts.asked - counts.good
+  const text = `${counts.asked} requests in ${counts.seconds.toFixed(1)} s, ${failed} failed ${failed > 0 ? JSON.stringify(counts.failures) : ''}`
+  if (failed > 0) throw new Error(text)
+  if (counts.asked / counts.seconds < rate * 0.9) throw new Error(`too slow to count: ${text}`)
+  return text
+}
+
+/**
+ * @param first the package to begin with
+ * @param second a later one
+ */
+export async function operatorDay(
+  machine: Machine,
+  steps: Steps,
+  first: string,
+  second: string,
+): Promise<void> {
+  machine.copy(first, '/root/first.deb')
+  machine.copy(second, '/root/second.deb')
+  machine.copy(load, '/root/request-load.mjs')
+  machine.must('apt-get -q update')
+  const before = snapshot(machine)
+  const typed = Date.now()
+
+  await steps.run('apt install ./overlapd.deb', () => {
+    machine.must(`${apt} install /root/first.deb`)
+    return machine.must('overlapd --version').trim()
+  })
+  await steps.run('installing starts nothing', () => {
+    const { output } = machine.run('systemctl is-active overlapd-agent overlapd-proxy')
+    if (output !== 'inactive\ninactive\n') throw new Error(output)
+  })
+  await steps.run('four lines of configuration, and a guest is served', async () => {
+    machine.must(networkCommands)
+    write(machine, '/etc/overlapd/ports.yaml', portsFile)
+    write(machine, '/etc/overlapd/agent.yaml', fourLines)
+    machine.must(
+      'echo only-for-tests | install -m 0600 -o overlapd /dev/stdin /etc/overlapd/shared-secret',
+    )
+    const files = '--file /etc/overlapd/ports.yaml --shared-secret-file /etc/overlapd/shared-secret'
+    machine.must(`systemd-run --unit=stand-in overlapd-agent serve-dev-compute ${files}`)
+    machine.must('overlapd-agent check --quiet && overlapd-proxy check --quiet')
+    machine.must('systemctl enable --now overlapd-agent overlapd-proxy overlapd-audit.timer')
+    await untilServed(machine, 100)
+    const seconds = (Date.now() - typed) / 1_000
+    const text = `${seconds.toFixed(1)} s after "apt install" was typed`
+    if (seconds > 60) throw new Error(text)
+    return text
+  })
+  await steps.run('health and doctor find nothing wrong', () => {
+    const doctor = machine.must('overlapd health && overlapd doctor')
+    return doctor
+      .split('\n')
+      .filter((line) => !/^(?:ok| {6}|$)/.test(line))
+      .join('; ')
+  })
+  await steps.run('the audit runs as its unit does', () => {
+    machine.must('systemctl start overlapd-audit.service')
+  })
+  await steps.run(`upgrade under ${rate} requests/s`, () =>
+    underLoad(machine, () => {
+      machine.must(`${apt} install /root/second.deb`)
+    }),
+  )
+  await steps.run('the new version runs', () => {
+    for (const unit of ['overlapd-agent', 'overlapd-proxy']) {
+      machine.must(`systemctl is-active ${unit}`)
+      const since = machine.must(`systemctl show -p NRestarts,ActiveEnterTimestamp ${unit}`)
+      if (!since.includes('NRestarts=0')) throw new Error(since)
+    }
+    return machine.must('overlapd --version').trim()
+  })
+  await steps.run(
+    'an upgrade with a configuration that is refused leaves what serves',
+    async () => {
+      write(machine, '/etc/overlapd/agent.yaml', 'no_such_key: 1\n')
+      const pid = machine.must('systemctl show -p MainPID --value overlapd-agent')
+      const said = machine.must(`${apt} install --allow-downgrades /root/first.deb`)
+      if (!said.includes('overlapd-agent was not restarted')) throw new Error(said)
+      if (machine.must('systemctl show -p MainPID --value overlapd-agent') !== pid) {
+        throw new Error('the agent was restarted')
+      }
+      await untilServed(machine, 1)
+      write(machine, '/etc/overlapd/agent.yaml', fourLines)
+    },
+  )
+  await steps.run('purge leaves nothing', () => {
+    machine.must('systemctl stop stand-in')
+    machine.must(`${apt} purge overlapd`)
+    const rules = machine.must(`ip netns exec ${routerNetns} nft list tables`)
+    if (rules.includes('overlapd')) throw new Error(`in the router: ${rules}`)
+    const left = machine.run(
+      [
+        'readlink /proc/[0-9]*/exe | grep overlapd',
+        'ls -d /run/overlapd 2>/dev/null',
+        'systemctl list-units --all --no-legend "overlapd*"',
+        'systemctl list-unit-files --no-legend "overlapd*"',
+      ].join('; '),
+    ).output
+    if (left !== '') throw new Error(left)
+    machine.must(`${apt} autoremove --purge`)
+    const after = snapshot(machine)
+    const added = [...after].filter((path) => !before.has(path))
+    if (added.length > 0) throw new Error(`left: ${added.slice(0, 20).join(', ')}`)
+  })
+}
