@@ -15,6 +15,7 @@ t.teardown(async () => {
 const cases: readonly (readonly [field: string, isKept: boolean])[] = [
   ['Proxy-Connection: keep-alive', false],
   ['Proxy-Connection: keep-alive\r\nConnection: x', false],
+  ['Connection: \u00a0keep-alive', false],
   ['Connection: Keep-Alive', true],
   ['Connection: x, keep-alive', true],
   ['Connection: keep-alive\r\nProxy-Connection: keep-alive', true],

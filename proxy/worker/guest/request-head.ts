@@ -164,10 +164,13 @@ export function inspectHead(
   }
 }
 
+/** With what surrounds it in a list (RFC 9110 §5.6.1): other white space than this does not. */
+const keepAlive = /^[ \t]*keep-alive[ \t]*$/i
+
 /** For HTTP/1.0 only Connection counts (RFC 9112 §9.3). Node's parser takes Proxy-Connection for it. */
 function asksToPersist({ headers }: IncomingMessage): boolean {
   const options = headers.connection?.split(',') ?? []
-  return options.some((option) => option.trim().toLowerCase() === 'keep-alive')
+  return options.some((option) => keepAlive.test(option))
 }
 
 /** Takes our own name off a target in absolute form; all others stay as they are, and are refused. */

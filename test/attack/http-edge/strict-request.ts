@@ -60,7 +60,7 @@ export function readStrictly(text: string, requestLine = strictRequestLine): Str
   const body = framingOf(valuesOf('content-length'), valuesOf('transfer-encoding'), minor)
   if (body === undefined) return invalid('framing')
   const options = valuesOf('connection').flatMap((value) =>
-    value.split(',').map((option) => option.trim().toLowerCase()),
+    value.split(',').map((option) => option.replaceAll(/^[ \t]+|[ \t]+$/g, '').toLowerCase()),
   )
   const isLast = options.includes('close') || (minor === 0 && !options.includes('keep-alive'))
   const { length, hasBareLf } = lines
