@@ -1,7 +1,7 @@
 /** Which Node comes with the packages, and from where? */
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** Machines for which packages are made, by Debian's names. */
@@ -46,4 +46,5 @@ export function fetchNode(architecture: Architecture, folder: string): void {
   if (found !== integrity) throw new Error(`${archive} is ${found}, not the pinned ${integrity}`)
   const members = ['package/bin/node', 'package/LICENSE']
   execFileSync('tar', ['-xzf', archive, '-C', folder, '--strip-components=1', ...members])
+  rmSync(archive)
 }
