@@ -41,6 +41,27 @@ t.test('each link of the documents leads somewhere', async (t) => {
   for (const path of documents) t.strictSame(brokenLinks(path, read(path)), [], path)
 })
 
+/** Paths in backticks: from the root, or from the folder of the page. Capitals stand for a name to be chosen. */
+function missingPaths(path: string, text: string): readonly string[] {
+  const named = text.matchAll(/`((?:[\w.-]+\/)+[\w.-]*)`/g)
+  const isThere = (name: string): boolean =>
+    [name, posix.join(posix.dirname(path), name)].some((each) =>
+      existsSync(join(projectRoot, each)),
+    )
+  return Array.from(named, ([, name = '']) => name).filter(
+    (name) => /\/./.test(name) && !/[A-Z]{3}/.test(name) && !isThere(name),
+  )
+}
+
+t.test('each path that the maps of the project name is there', async (t) => {
+  for (const path of ['CONTRIBUTING.md', 'test/README.md']) {
+    t.strictSame(missingPaths(path, read(path)), [], path)
+  }
+  t.strictSame(missingPaths('test/README.md', '`lib/gone.ts`, `support/until.ts`, `lib/`'), [
+    'lib/gone.ts',
+  ])
+})
+
 t.test('a link that leads nowhere would be noticed', async (t) => {
   t.strictSame(brokenLinks('deploy/x.md', 'see [a](none.md) and [b](../README.md#nothing)'), [
     '](none.md): there is no deploy/none.md',
