@@ -62,11 +62,11 @@ function serveCommand(): CommandSpec {
   return {
     name: 'serve',
     isDefault: true,
-    summary: 'serve proxies until told to stop (the default)',
+    summary: 'serve proxies until SIGTERM or SIGINT (the default)',
     description: `Starts the port directory, listens for proxies, and serves until SIGTERM or SIGINT; then lets running requests
 end. Needs no privilege: run it as a user of its own that may read the secret.`,
     options,
-    examples: [[`${program} serve --set log.level=debug`, 'say more']],
+    examples: [[`${program} serve --set log.level=debug`, 'log more']],
     run: serve,
   }
 }

@@ -69,12 +69,12 @@ function serveCommand(): CommandSpec {
   return {
     name: 'serve',
     isDefault: true,
-    summary: 'serve guests until told to stop (the default)',
+    summary: 'serve guests until SIGTERM or SIGINT (the default)',
     description: `Finds the namespaces of this host, listens in each, and serves guests until SIGTERM or SIGINT; then lets
 running requests end. SIGUSR2 ends the supervisor alone: its workers serve until the next one does. Needs CAP_SYS_ADMIN, CAP_NET_ADMIN and CAP_NET_BIND_SERVICE, and CAP_SETUID, CAP_SETGID and CAP_SETPCAP to
 give its workers none of them.`,
     options,
-    examples: [[`${program} serve --set log.level=debug`, 'say more']],
+    examples: [[`${program} serve --set log.level=debug`, 'log more']],
     run: serve,
   }
 }

@@ -56,7 +56,7 @@ export function composeProxy(around: ProxyDependencies): Proxy {
     script: around.workerScript,
     onListening: (listenerIds) => listeners.markListening(listenerIds),
     onRefused: (listenerId, cause) => listeners.markRefused(listenerId, cause),
-    onCanary: (canaryId, outcome) => canary?.told(canaryId, outcome),
+    onCanary: (canaryId, outcome) => canary?.report(canaryId, outcome),
     onEnd: () => strays?.look(),
   })
   const { pool, agentAddresses } = workers
@@ -118,7 +118,7 @@ export function composeProxy(around: ProxyDependencies): Proxy {
   const parts: readonly Part[] = [
     partOf('admin socket', admin),
     partOf('certificate for agents', agentAddresses),
-    // To the end of the workers: what they may ask for is kept for as long.
+    // To the end of the workers: what they may send requests for is kept for as long.
     partOf('served scopes', announcer),
     startable(
       'workers',

@@ -280,7 +280,7 @@ export class AgentMetrics implements ResolverObserver, ComputeObserver, FenceObs
     this.#cache.inc({ outcome: 'hit' })
   }
 
-  asked(query: 'networks' | 'ports', freshness: Freshness): void {
+  queried(query: 'networks' | 'ports', freshness: Freshness): void {
     this.#queries.inc({ query, freshness })
   }
 

@@ -49,7 +49,7 @@ function weightOf(mediaType: string, ranges: readonly string[]): number {
   return 0
 }
 
-/** Which of WebOb's three forms does an `Accept` ask for? */
+/** Which of WebOb's three forms does an `Accept` want? */
 function formOf(accept: string | undefined): 'html' | 'json' | 'plain' {
   const ranges = (accept ?? '').toLowerCase().split(',')
   const asHtml = weightOf('text/html', ranges)
@@ -59,7 +59,7 @@ function formOf(accept: string | undefined): 'html' | 'json' | 'plain' {
 }
 
 /**
- * An error as WebOb renders it, down to its spaces: guests behind an agent that asks with any `Accept` see the page.
+ * An error as WebOb renders it, down to its spaces: guests behind an agent that sends any `Accept` see the page.
  * The JSON form carries the page's line breaks inside its message, as the real one does.
  */
 export function refusalAnswer(refusal: NovaRefusal, accept: string | undefined): Answer {

@@ -6,7 +6,7 @@ import type { InstanceEntry } from '../ports/static/instance-schema.ts'
 import type { StaticInstance, StaticTopology } from '../ports/static/topology.ts'
 import { networkData } from './network-data.ts'
 
-/** All that both trees say about one instance. Built once per instance and cache lifetime, as Nova's is. */
+/** All that both trees hold about one instance. Built once per instance and cache lifetime, as Nova's is. */
 export interface InstanceMetadata {
   readonly uuid: InstanceId
   readonly projectId: ProjectId
@@ -54,7 +54,7 @@ function vendorDataOf(
   }
 }
 
-/** @param password what was posted to `password`, or what the file says */
+/** @param password what was posted to `password`, or what the file has */
 export function instanceMetadata(
   instance: StaticInstance,
   topology: StaticTopology,

@@ -23,7 +23,7 @@ function contentLength(headers: IncomingHttpHeaders): number | undefined {
 }
 
 /**
- * Answers one request as Nova's handler does: `/` for anybody, then who, then what. The method counts for `password` only.
+ * Answers one request as Nova's handler does: `/` without identification, then who, then what. The method counts for `password` only.
  * @throws {NovaRefusal}
  * @see nova/api/metadata/handler.py MetadataRequestHandler
  */

@@ -28,7 +28,7 @@ function routesOf(subnet: Subnet): readonly Document[] {
   return [...fallback, ...own]
 }
 
-/** The network of one address; where its subnet is not in the file, the guest is told to ask DHCP. */
+/** The network of one address; where its subnet is not in the file, the guest is to use DHCP. */
 function networkOf(
   address: IpAddress,
   subnet: Subnet | undefined,
@@ -53,7 +53,7 @@ function networkOf(
 }
 
 /**
- * `network_data.json` from the ports and what the file says of their subnets: a link per port that has an address,
+ * `network_data.json` from the ports and what the file has of their subnets: a link per port that has an address,
  * and at most one IPv4 and one IPv6 network on each.
  * @see nova/virt/netutils.py get_network_metadata
  */
@@ -73,7 +73,7 @@ export function networkData(
       id: link,
       vif_id: port.portId,
       type: 'ovs',
-      // Not told when a subnet has a DHCP server, which tells it itself.
+      // Left out when a subnet has a DHCP server, which sends it itself.
       mtu: subnets.some((subnet) => subnet.enable_dhcp) ? null : (network?.mtu ?? 1500),
       ethernet_mac_address: port.macAddress,
     })

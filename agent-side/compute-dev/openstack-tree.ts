@@ -42,9 +42,9 @@ function devicesOf(devices: readonly Device[], version: OpenstackVersion): reado
       ...rest,
       ...(vlan !== undefined && isSince(version, '2017-02-22') && { vlan }),
     }
-    // Before Rocky a card was only worth telling of for its tags or its VLAN.
-    const isTold = isSince(version, '2018-08-27') || 'tags' in shown || 'vlan' in shown
-    return isTold ? [shown] : []
+    // Before Rocky a card was only listed for its tags or its VLAN.
+    const isListed = isSince(version, '2018-08-27') || 'tags' in shown || 'vlan' in shown
+    return isListed ? [shown] : []
   })
 }
 

@@ -15,7 +15,7 @@ export interface RecordedRequest {
   readonly status: number
 }
 
-/** The last requests, so that tests and the demo can tell what reached the compute service. */
+/** The last requests, so that tests and the demo see what reached the compute service. */
 export class RequestRecord {
   readonly #limit: Count
   #requests: RecordedRequest[] = []

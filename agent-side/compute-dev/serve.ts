@@ -181,7 +181,7 @@ class DevComputeServer implements DevCompute {
 
   async #metadata(request: IncomingMessage, names: readonly string[]): Promise<Answer> {
     const { method = 'GET', headers } = request
-    const asked = {
+    const received = {
       method,
       names,
       headers,
@@ -189,7 +189,7 @@ class DevComputeServer implements DevCompute {
       readBody: () => readBody(request, longestPassword),
     }
     try {
-      return await handleMetadata(asked, this.#instances, this.#secret())
+      return await handleMetadata(received, this.#instances, this.#secret())
     } catch (cause) {
       if (!(cause instanceof NovaRefusal)) throw cause
       // The CORS filter before Nova takes every OPTIONS that the application refuses for a preflight.
@@ -201,7 +201,7 @@ class DevComputeServer implements DevCompute {
 
 /**
  * Starts a compute metadata API for development: Nova's trees, checks and oddities, served from the file that also
- * tells the `static` directory its ports. It checks signatures as Nova does; there is no way around them.
+ * gives the `static` directory its ports. It checks signatures as Nova does; there is no way around them.
  * @throws {StaticFileError} when the file cannot be used or no secret is known
  */
 export async function startDevCompute(options: DevComputeOptions): Promise<DevCompute> {

@@ -6,7 +6,7 @@ import { secretFile } from '../../lib/config/secret-file.ts'
 import { list, optional, section } from '../../lib/config/structure.ts'
 import { clientTlsProblem } from '../../lib/files/tls-material.ts'
 
-/** Nova's address alone: a path would be put before what guests ask for. */
+/** Nova's address alone: a path would be put before the targets of guests. */
 const upstreamUrl = leafOption<string>(
   {
     type: 'URL',
@@ -35,10 +35,10 @@ export const compute = section({
     help: "The key that identities are signed with: Nova's metadata_proxy_shared_secret.",
   }),
   next_shared_secret: secretFile({
-    help: 'While the key is being changed: the other one. An endpoint that refuses one is asked with the other.',
+    help: 'While the key is being changed: the other one. After a 403 a request is signed with the other key and sent again.',
   }),
   allow_empty_secret: flag({
-    help: 'Sign with an empty key. Anybody who reaches Nova can then be any instance.',
+    help: 'Sign with an empty key. Whoever reaches Nova can then be any instance.',
     default: false,
   }),
   tls: section({
@@ -61,7 +61,7 @@ export const compute = section({
     max: '1m',
   }),
   timeout_restart: duration({
-    help: 'How long a GET waits for endpoints that all refuse connections, before the guest is told to come back: older cloud-init asks only once. Only in the first 15 seconds of an outage. 0s: not at all.',
+    help: 'How long a GET waits for endpoints that all refuse connections, before the guest gets a 503: older cloud-init sends one request only. Only in the first 15 seconds of an outage. 0s: not at all.',
     default: '3s',
     min: '0s',
     max: '8s',
@@ -107,7 +107,7 @@ export const compute = section({
     unit: 'requests',
   }),
   queue: integer({
-    help: 'Requests that may wait for their turn; more are told to come back, first those of whoever has most waiting.',
+    help: 'Requests that may wait for their turn; more get a 503 with Retry-After, first those of the project that has most waiting.',
     default: 4_096,
     min: 1,
     max: 1_000_000,
@@ -133,7 +133,7 @@ export const compute = section({
     max: '1m',
   }),
   coalesce: duration({
-    help: 'How long an answer may be given again to the same instance that asks the same: user_data, network_data.json, vendor_data.json, vendor_data2.json and the EC2 tree. 0s: never.',
+    help: 'How long an answer is reused for the same request of the same instance: user_data, network_data.json, vendor_data.json, vendor_data2.json and the EC2 tree. 0s: never.',
     default: '0s',
     min: '0s',
     max: '1m',
@@ -153,7 +153,7 @@ export function computeProblems(config: ValueOf<typeof compute>): readonly Confi
   if (!hasSecret && !config.allow_empty_secret) {
     problems.push({
       path: 'compute.shared_secret_file',
-      message: 'must be given; without a secret anybody who reaches Nova can be any instance',
+      message: 'must be given; without a secret whoever reaches Nova can be any instance',
     })
   }
   if (hasSecret && config.allow_empty_secret) {

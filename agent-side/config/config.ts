@@ -24,7 +24,7 @@ const cache = section({
     unit: 'identities',
   }),
   ttl: duration({
-    help: 'How old a remembered identity may be, counted from when the source said so. A change that the source tells of ends it at once, a new MAC address too.',
+    help: 'How old a remembered identity may be, counted from when it was looked up. A change that the source reports ends it at once, a new MAC address too.',
     default: '10s',
     min: '0s',
     max: '1h',
@@ -44,7 +44,7 @@ const cache = section({
     unit: 'refusals',
   }),
   ttl_negative: duration({
-    help: 'How long to remember a refusal. Very short: a guest may ask before its port is known.',
+    help: 'How long to remember a refusal. Very short: a guest may send requests before its port is known.',
     default: '1s',
     min: '0s',
     max: '1m',
@@ -96,7 +96,7 @@ const limits = section({
     unit: 'connections',
   }),
   questions: integer({
-    help: 'Addresses that the port directory may be asked about at the same time.',
+    help: 'Addresses that are looked up in the port directory at the same time.',
     default: 10_000,
     min: 1,
     max: 1_000_000,
@@ -139,7 +139,7 @@ const table = {
   compute,
   leases: section(leasesTable),
   served_scopes: section(servedScopesTable, {
-    help: 'Which scopes the workers of this host may ask for: a worker that was broken into gets no answer for others.',
+    help: 'Which scopes the workers of this host may send requests for: a worker that was broken into gets no answer for others.',
   }),
   boot: section(bootTable),
   rate_limit: section(rateLimitTable),
@@ -168,7 +168,7 @@ function problemsOf(config: AgentConfig): readonly ConfigProblem[] {
   }
   const { tcp } = config.admin
   if (tcp !== undefined && !/^(?:127\.|::1$)/.test(tcp.address)) {
-    const message = `${tcp.address} is not a loopback address: there is no authentication, and it tells ports and projects of every tenant`
+    const message = `${tcp.address} is not a loopback address: there is no authentication, and it shows ports and projects of every tenant`
     problems.push({ path: 'admin.tcp', message })
   }
   problems.push(...listenerProblems(listeners))

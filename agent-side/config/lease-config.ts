@@ -11,11 +11,11 @@ export const leasesTable = {
     default: false,
   }),
   socket: path({
-    help: 'UNIX socket on which workers ask for leases.',
+    help: 'UNIX socket on which workers request leases.',
     default: defaultSockets.leases,
   }),
   mode: fileMode({
-    help: 'Who may ask: permission bits of the socket.',
+    help: 'Who may request leases: permission bits of the socket.',
     default: '0660',
     isForFew: true,
   }),
@@ -24,7 +24,7 @@ export const leasesTable = {
     text({ help: 'Group of the socket file; otherwise overlapd-proxy where that group exists.' }),
   ),
   ttl: duration({
-    help: 'How long a lease lasts, and never longer than the identity is remembered (cache.ttl). Changes that the port directory tells of end it at once.',
+    help: 'How long a lease lasts, and never longer than the identity is remembered (cache.ttl). Changes that the port directory reports end it at once.',
     default: '5s',
     min: '100ms',
     max: '1m',
@@ -45,7 +45,7 @@ interface Leasing {
   readonly source_mac: string
 }
 
-/** Why leases could never be given, though they are asked for. */
+/** Why leases could never be given, though they are enabled. */
 export function leaseProblems({ leases, compute, source_mac }: Leasing): ConfigProblem[] {
   if (!leases.enabled) return []
   const problems: ConfigProblem[] = []

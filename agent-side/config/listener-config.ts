@@ -25,7 +25,7 @@ const socketMode = leafOption<SocketMode>(
     plain: (mode) => (typeof mode === 'number' ? fileModeText(mode) : mode),
   },
   {
-    help: 'Who may connect, which is who may say where a request came from: permission bits, or a word as in metadata_proxy_socket_mode.',
+    help: 'Who may connect, which is who may state where a request came from: permission bits, or a word as in metadata_proxy_socket_mode.',
     default: '0660',
   },
 )
@@ -79,7 +79,7 @@ export function listenerProblems(
       problems.push({
         path: `listeners[${index}].mode`,
         message:
-          'lets every user of the host say which instance it is; name the group of the proxies instead',
+          'lets every user of the host claim to be any instance; name the group of the proxies instead',
       })
     }
   }

@@ -10,12 +10,12 @@ export interface ReportedConfigurations {
   readonly nova_metadata_host: string
   readonly nova_metadata_port: number
   readonly log_agent_heartbeats: false
-  /** Tells it from Neutron's own agent, which has the same type and name. */
+  /** Distinguishes it from Neutron's own agent, which has the same type and name. */
   readonly overlapd_version: string
 }
 
 /**
- * What the agent tells Neutron of itself, in the words of Neutron's own agent, for the tools that read them.
+ * What the agent reports to Neutron about itself, in the words of Neutron's own agent, for the tools that read them.
  * @see neutron/agent/metadata/agent.py, `agent_state`
  */
 export function reportedConfigurations({

@@ -1,4 +1,4 @@
-/** Which requests are a boot's, and how often may an instance ask besides? */
+/** Which requests are a boot's, and how many others may an instance send? */
 import type { Table } from '../../lib/config/entry.ts'
 import { duration, flag, integer } from '../../lib/config/option.ts'
 
@@ -28,10 +28,10 @@ export const bootTable = {
 /** What Neutron's own default is: both windows alike. */
 const windowDefaults = { duration: '10s', limit: 10 } as const
 
-/** How often an instance may ask, in the words of Neutron's `[metadata_rate_limiting]`. */
+/** How many requests an instance may send, in the words of Neutron's `[metadata_rate_limiting]`. */
 export const rateLimitTable = {
   enabled: flag({
-    help: 'Limit how often one instance may ask. Who asks too often gets 429 and when to try again; what was refused does not count. SIGHUP changes it and the options beside it while the agent runs, but for instances.',
+    help: 'Limit the requests of each instance. Requests above the limit get a 429 with Retry-After, and do not count. SIGHUP changes it and the options beside it while the agent runs, but for instances.',
     default: false,
   }),
   dry_run: flag({

@@ -63,21 +63,21 @@ export function tcpListenerProblems(
     return [{ path, message: 'has tls or proxies, which need tcp beside them' }]
   }
   const problems: ConfigProblem[] = [...proxyListProblems(proxies, `${path}.proxies`)]
-  const tell = (key: string, message: string): void => {
+  const report = (key: string, message: string): void => {
     problems.push({ path: `${path}.${key}`, message })
   }
-  if (kind !== 'overlapd') tell('kind', 'must be overlapd with tcp: haproxy shows no certificate')
+  if (kind !== 'overlapd') report('kind', 'must be overlapd with tcp: haproxy shows no certificate')
   if (socket !== defaultSockets.agent)
-    tell('socket', 'does not work together with tcp; list two listeners')
-  if (files === undefined) tell('tls', 'must be given with tcp: proxies must show certificates')
-  if (!isListed) tell('proxies', 'names no proxy, so nobody could connect')
+    report('socket', 'does not work together with tcp; list two listeners')
+  if (files === undefined) report('tls', 'must be given with tcp: proxies must show certificates')
+  if (!isListed) report('proxies', 'names no proxy, so nobody could connect')
   if (proxies.length > 0 && file !== undefined) {
-    tell('proxies_file', 'and proxies cannot both be given')
+    report('proxies_file', 'and proxies cannot both be given')
   }
   if (file !== undefined) problems.push(...proxyFileProblems(file, `${path}.proxies_file`))
   if (files !== undefined) {
     const problem = tlsFilesProblem(mutualTlsFiles(files), systemClock.wallTime())
-    if (problem !== undefined) tell('tls', problem)
+    if (problem !== undefined) report('tls', problem)
   }
   return problems
 }

@@ -1,4 +1,4 @@
-/** How do leases come together with what they say of a guest and of compute? */
+/** How do leases come together with what they hold about a guest and compute? */
 import { proxyAccount } from '../../lib/files/accounts.ts'
 import { concurrencyOf, type ComputeParts } from '../compute/compose.ts'
 import { leaseTerms } from '../compute/lease-terms.ts'
@@ -25,7 +25,7 @@ export interface LeasedParts {
   readonly observer: ConnectionRefusalsOptions['observer']
 }
 
-/** Who grants leases, and where workers ask for them. */
+/** Who grants leases, and where workers request them. */
 export interface Leasing {
   readonly issuer: LeaseIssuer
   readonly listener: LeaseListener

@@ -27,7 +27,7 @@ import type { Fence } from '../served-scopes/fence.ts'
 
 /** What the issuer needs of the resolver. */
 export interface LeasedVerdicts {
-  /** What is remembered and true at this moment; asks nobody. */
+  /** What is remembered and true at this moment, without a query. */
   remembered(key: LookupKey): Resolution | undefined
   /** Calls with a lookup key whose remembered identity was given up or replaced. */
   onForgotten(listener: (key: LookupKey) => void): () => void
@@ -36,15 +36,15 @@ export interface LeasedVerdicts {
 export interface LeaseIssuerOptions {
   readonly verdicts: LeasedVerdicts
   readonly directory: Pick<PortDirectory, 'onChange' | 'isConfirmed'>
-  /** Absent where workers may ask for every scope. */
+  /** Absent where workers may request every scope. */
   readonly fence?: Pick<Fence, 'admits' | 'onNarrowed'> | undefined
   /** Where requests of an identity may go and with which headers; empty when nowhere. */
   readonly upstreamsFor: (identity: Identity) => readonly LeaseUpstream[]
-  /** How many requests all workers together may have on their way to compute. Each is told its part. */
+  /** How many requests all workers together may have on their way to compute. Each gets its part. */
   readonly concurrency: LeasedConcurrency
   readonly clock: Clock
   readonly ttl: Milliseconds
-  /** Counted from when the source of ports said who it is: the age limit of the resolver's memory. */
+  /** Counted from when the port was looked up: the age limit of the resolver's memory. */
   readonly oldest: Milliseconds
   /** Leases of one holder at a time. */
   readonly maxPerHolder: Count
@@ -52,7 +52,7 @@ export interface LeaseIssuerOptions {
 
 /** One connected worker. */
 export interface LeaseHolder {
-  ask(ask: number, key: LeaseKey): void
+  request(requestNumber: number, key: LeaseKey): void
   /** Compute refused a request under the lease. */
   stale(lease: number): void
   /** The worker is gone, and its leases with it. */
@@ -71,15 +71,15 @@ interface IssuedLease {
 }
 
 interface Holder {
-  readonly tell: (news: LeaseNews) => void
+  readonly send: (news: LeaseNews) => void
   readonly leases: Set<IssuedLease>
 }
 
 /**
  * Grants leases of identities that the resolver remembers as found by address *and* MAC, and takes them back when anything that
- * made them true may have changed. An ask never causes a question to the port directory: the request before it did.
+ * made them true may have changed. A request for a lease never causes a query of the port directory: the guest's request before it did.
  *
- * A lease says no more than the resolver's memory would for the same time: it ends with that memory, at a change told by the
+ * A lease grants no more than the resolver's memory would for the same time: it ends with that memory, at a change reported by the
  * directory, at another MAC for the address, when this host serves the scope no longer, and when compute refuses the identity.
  */
 export class LeaseIssuer {
@@ -108,14 +108,14 @@ export class LeaseIssuer {
     return this.#holders.size
   }
 
-  /** A worker has connected. It hears a heartbeat at once. */
-  open(tell: (news: LeaseNews) => void): LeaseHolder {
-    const holder: Holder = { tell, leases: new Set() }
+  /** A worker has connected. It gets a heartbeat at once. */
+  open(send: (news: LeaseNews) => void): LeaseHolder {
+    const holder: Holder = { send, leases: new Set() }
     this.#holders.add(holder)
-    tell(this.#heartbeat())
+    send(this.#heartbeat())
     this.#beat ??= this.#scheduleBeat()
     return {
-      ask: (ask, key) => this.#answer(holder, ask, key),
+      request: (requestNumber, key) => this.#answer(holder, requestNumber, key),
       stale: (id) => {
         const lease = this.#leases.get(id)
         if (lease?.holder === holder) this.#revoke(this.#at(lease.keyPlace))
@@ -136,7 +136,7 @@ export class LeaseIssuer {
   /** For what concerns every identity: other secrets, other endpoints, the end of the agent. */
   revokeAll(): void {
     for (const lease of this.#leases.values()) this.#forget(lease)
-    for (const holder of this.#holders) holder.tell({ kind: 'revoke_all' })
+    for (const holder of this.#holders) holder.send({ kind: 'revoke_all' })
   }
 
   close(): void {
@@ -147,13 +147,13 @@ export class LeaseIssuer {
     this.#beat = undefined
   }
 
-  #answer(holder: Holder, ask: number, key: LeaseKey): void {
+  #answer(holder: Holder, requestNumber: number, key: LeaseKey): void {
     // The verdict is looked at and the lease entered in one go: a change cannot come between.
-    const granted = this.#grant(holder, ask, key)
-    holder.tell(granted ?? { kind: 'refused', ask })
+    const granted = this.#grant(holder, requestNumber, key)
+    holder.send(granted ?? { kind: 'refused', request: requestNumber })
   }
 
-  #grant(holder: Holder, ask: number, key: LeaseKey): LeaseNews | undefined {
+  #grant(holder: Holder, requestNumber: number, key: LeaseKey): LeaseNews | undefined {
     const { verdicts, directory, fence, clock, upstreamsFor, ttl, oldest, maxPerHolder } =
       this.#options
     if (holder.leases.size >= maxPerHolder || !this.#holders.has(holder)) return undefined
@@ -169,7 +169,7 @@ export class LeaseIssuer {
     if (upstreams.length === 0) return undefined
     const id = (this.#lastId += 1)
     this.#enter(leaseOf(id, holder, key, resolution, now + span))
-    return { kind: 'lease', ask, lease: id, ttl: span, upstreams }
+    return { kind: 'lease', request: requestNumber, lease: id, ttl: span, upstreams }
   }
 
   #forgotten(key: LookupKey): void {
@@ -199,7 +199,7 @@ export class LeaseIssuer {
     }
     for (const [holder, ids] of byHolder) {
       for (let from = 0; from < ids.length; from += leasesPerRevocation) {
-        holder.tell({ kind: 'revoke', leases: ids.slice(from, from + leasesPerRevocation) })
+        holder.send({ kind: 'revoke', leases: ids.slice(from, from + leasesPerRevocation) })
       }
     }
   }
@@ -242,11 +242,11 @@ export class LeaseIssuer {
       const now = clock.now()
       for (const lease of this.#leases.values()) if (lease.endsAt <= now) this.#forget(lease)
       const heartbeat = this.#heartbeat()
-      for (const holder of this.#holders) holder.tell(heartbeat)
+      for (const holder of this.#holders) holder.send(heartbeat)
     })
   }
 
-  /** A worker that comes is told its part at once, the others theirs within a second. */
+  /** A worker that connects gets its part at once, the others theirs within a second. */
   #heartbeat(): LeaseNews {
     const part = (count: Count): Count => Math.max(1, Math.floor(count / this.#holders.size))
     const { min, max } = this.#options.concurrency
@@ -257,7 +257,7 @@ export class LeaseIssuer {
 
 type Found = Resolution & { readonly kind: 'found' }
 
-/** True when the MAC took part in the verdict: by itself, an address may be anybody's tomorrow. */
+/** True when the MAC took part in the verdict: an address alone may belong to another port tomorrow. */
 function isAgreed(resolution: Resolution): resolution is Found {
   return (
     resolution.kind === 'found' &&

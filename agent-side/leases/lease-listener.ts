@@ -23,10 +23,10 @@ export interface LeaseListenerOptions {
 /** More workers than one host runs. */
 const mostConnections: Count = 256
 
-/** A worker that does not read what is revoked is cut off, and then it has to believe that everything is. */
+/** A worker that does not read what is revoked is cut off, and then has to take everything for revoked. */
 const mostUnread: Bytes = 256 * 1024
 
-/** The socket at which this host's workers ask for leases. */
+/** The socket at which this host's workers request leases. */
 export class LeaseListener implements Part {
   readonly name: string
   readonly #options: LeaseListenerOptions
@@ -82,7 +82,7 @@ export class LeaseListener implements Part {
           const request = readLeaseRequest(value)
           if (request === undefined) throw new TypeError('A message means nothing')
           if (request.kind === 'stale') holder.stale(request.lease)
-          else holder.ask(request.ask, request)
+          else holder.request(request.request, request)
         }
       } catch (cause) {
         refusals.note('lease_message', this.#options.socket.path, causeText(cause))

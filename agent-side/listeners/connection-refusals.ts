@@ -25,10 +25,10 @@ export interface ConnectionRefusalsOptions {
 /** Strangers can cause them without end, so of each sort one line is enough in this time. */
 const window: Milliseconds = 10_000
 
-/** Counts refused connections and tells some of them. */
+/** Counts refused connections and logs some of them. */
 export class ConnectionRefusals {
   readonly #options: ConnectionRefusalsOptions
-  readonly #told = new Map<ConnectionRefusal, { at: MonotonicMilliseconds; suppressed: Count }>()
+  readonly #logged = new Map<ConnectionRefusal, { at: MonotonicMilliseconds; suppressed: Count }>()
 
   constructor(options: ConnectionRefusalsOptions) {
     this.#options = options
@@ -38,12 +38,12 @@ export class ConnectionRefusals {
     const { clock, logger, observer } = this.#options
     observer?.refusedConnection(why)
     const now = clock.now()
-    const last = this.#told.get(why)
+    const last = this.#logged.get(why)
     if (last && now - last.at < window) {
       last.suppressed += 1
       return
     }
-    this.#told.set(why, { at: now, suppressed: 0 })
+    this.#logged.set(why, { at: now, suppressed: 0 })
     const suppressed = last?.suppressed ?? 0
     logger.warn(
       { why, remoteAddress, cause, ...(suppressed > 0 && { suppressed }) },

@@ -20,7 +20,7 @@ export interface ListenerLimits {
   readonly drain: Milliseconds
 }
 
-/** Counts requests that are refused before anybody looks at what they ask. */
+/** Counts requests that are refused before their target is read. */
 export interface UnreadableObserver {
   unreadable(code: ReasonCode): void
 }
@@ -73,11 +73,11 @@ export class ServedConnection {
    * The peer may have the whole answer while Node still waits for room to write its end, which is no byte at all: so one request may come
    * behind an answer that is only written, and no second one.
    */
-  get mayAsk(): boolean {
+  get mayRequest(): boolean {
     return this.isIdle || (this.#response?.writableEnded === true && isOver(this.#before))
   }
 
-  /** What is under way is not asked again by a proxy that loses its answer. */
+  /** What is under way is not sent again by a proxy that loses its answer. */
   get isOnlyChance(): boolean {
     return !this.#isRepeatable && !this.isIdle
   }
@@ -89,12 +89,12 @@ export class ServedConnection {
     return new Promise((resolve) => response.once('close', resolve))
   }
 
-  /** @param method RFC 9110 §9.2.2: asking twice with some changes nothing */
+  /** @param method RFC 9110 §9.2.2: sending some twice changes nothing */
   begin(response: ServerResponse, method: string | undefined): void {
     this.#before = this.#response
     this.#response = response
     this.#isRepeatable = method === 'GET' || method === 'HEAD'
-    // Said in the head, so that the peer sends nothing after this.
+    // Stated in the head, so that the peer sends nothing after this.
     if (this.#isEnding) response.shouldKeepAlive = false
   }
 
@@ -137,7 +137,7 @@ class PeerRequest extends IncomingMessage {
   constructor(socket: ServedSocket) {
     super(socket)
     const connection = socket[ofSocket]
-    this.#isPipelined = connection?.mayAsk === false
+    this.#isPipelined = connection?.mayRequest === false
     if (this.#isPipelined) connection?.refusePipelined()
   }
 
@@ -151,7 +151,7 @@ class PeerRequest extends IncomingMessage {
   }
 }
 
-/** Reads requests from connections that a listener has accepted, and says why where it cannot. */
+/** Reads requests from connections that a listener has accepted, and answers with the reason where it cannot. */
 export class AgentServer<HttpServer extends Server = Server> {
   /** To be given accepted connections, by its event `connection`. */
   readonly http: HttpServer
@@ -165,7 +165,7 @@ export class AgentServer<HttpServer extends Server = Server> {
     this.http = this.#create()
   }
 
-  /** Requests on the socket come from the peer, whatever they say. Call it before anything is read. */
+  /** Requests on the socket come from the peer, whatever their headers claim. Call it before anything is read. */
   open(socket: Socket, peer: Peer): ServedConnection {
     const connection = new ServedConnection(peer, socket, (code) => this.#count(code))
     const served: ServedSocket = socket
@@ -188,7 +188,7 @@ export class AgentServer<HttpServer extends Server = Server> {
     }
   }
 
-  /** Serves on, until what is under way now is answered, and what came since that nobody asks twice, or has had its time. */
+  /** Serves on, until what is under way now is answered, and what came since that no proxy sends twice, or has had its time. */
   async settle(): Promise<void> {
     const answered = this.#answered()
     let late: NodeJS.Timeout | undefined
@@ -283,7 +283,7 @@ export class AgentServer<HttpServer extends Server = Server> {
   }
 }
 
-/** How many connections a listener has; 0 while that cannot be told. */
+/** How many connections a listener has; 0 while that is unknown. */
 export function connectionsOf(listener: NetServer): Promise<Count> {
   return new Promise((resolve) => {
     listener.getConnections((error, count) => resolve(error ? 0 : count))

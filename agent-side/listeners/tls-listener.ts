@@ -1,4 +1,4 @@
-/** Where the proxies of other hosts connect: TCP, always with TLS, always with a certificate that says which proxy it is. */
+/** Where the proxies of other hosts connect: TCP, always with TLS, always with a certificate that names the proxy. */
 import type { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:https'
@@ -247,7 +247,7 @@ export class TlsListener implements Part {
     }
     const recognised = grants.recognise(certificate)
     if (recognised.kind !== 'known') {
-      // Node's types do not say that an empty subject is none.
+      // Node's types do not show that an empty subject is none.
       const { subject, subjectAltName } = certificate as Partial<X509Certificate>
       const shown = `${subject ?? ''} ${subjectAltName ?? ''}`.replaceAll('\n', ', ').slice(0, 500)
       if (recognised.kind === 'unknown') {

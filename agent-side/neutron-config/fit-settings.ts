@@ -22,7 +22,7 @@ function entryAt(table: Table, [first, ...rest]: Keys): Entry<unknown> | undefin
 }
 
 /**
- * Moves numbers that Neutron takes and our options do not to the nearest that they do. What a file of Neutron says must not keep
+ * Moves numbers that Neutron takes and our options do not to the nearest that they do. A file of Neutron must not keep
  * the agent from starting, only because Neutron draws the line elsewhere.
  */
 export function fitSettings(

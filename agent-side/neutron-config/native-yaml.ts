@@ -1,7 +1,7 @@
 import { isMapping, pathText } from '../../lib/config/entry.ts'
 import { Secret } from '../../lib/runtime/secret.ts'
 
-/** Where the printed configuration says that secrets are. */
+/** Where secrets are by the printed configuration. */
 const secretsFolder = '/etc/overlapd/secrets'
 
 function scalar(value: unknown): string {

@@ -20,7 +20,7 @@ export interface NeutronFiles {
   readonly table: Table
 }
 
-/** What they say, for the program and for its operator. */
+/** Their content, for the program and for its operator. */
 export interface NeutronReading {
   /** For `loadConfig()`. It holds the secrets. */
   readonly document: GivenDocument
@@ -30,7 +30,7 @@ export interface NeutronReading {
 }
 
 /**
- * Reads Neutron's own files as its metadata agents do, and says in our words what they say.
+ * Reads Neutron's own files as its metadata agents do, and translates them into our options.
  * @throws `OsloFileError`, `OsloParseError`, `OsloValueError` or {@link NeutronConfigError}
  */
 export function readNeutronConfig(given: NeutronFiles): NeutronReading {

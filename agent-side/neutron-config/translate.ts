@@ -12,7 +12,7 @@ export type Flavour = 'ml2' | 'ovn'
 /** The port directories that Neutron's files can configure. */
 export type NeutronDirectory = 'neutron-rpc' | 'neutron-rest' | 'ovn'
 
-/** What the files alone do not say. */
+/** What is not in the files. */
 export interface TranslateOptions {
   readonly flavour: Flavour
   /** What answers instead of the flavour's own: `neutron-rpc` for ml2, `ovn` for ovn. */
@@ -35,7 +35,7 @@ export function flavourOf(config: OsloConfig, files: readonly string[]): Flavour
   return isOvn ? 'ovn' : 'ml2'
 }
 
-/** How often our own side asks at least; Neutron's own interval only says when to give up. */
+/** How often our own side sends at least; Neutron's own interval is the time to give up. */
 const longestProbe: Milliseconds = 2_000
 /** The default of `cache.ttl`. */
 const ownCacheTime: Seconds = 10
@@ -79,7 +79,8 @@ function computeOf(translation: Translation): void {
   const url = `${protocol}://${hostText(host)}:${String(port)}`
   translation.set(['compute', 'upstreams'], [url], 'novaHost', 'novaPort', 'novaProtocol')
   if (protocol === 'https') computeTlsOf(translation)
-  else for (const option of novaTlsOptions) translation.leave(option, 'Nova is asked over http')
+  else
+    for (const option of novaTlsOptions) translation.leave(option, 'requests go to Nova over http')
   const shared = secret(translation.text('sharedSecret'))
   translation.set(['compute', 'shared_secret'], shared, 'sharedSecret')
 }
@@ -249,7 +250,7 @@ function restOf(translation: Translation): void {
 }
 
 /**
- * Says in our words what the files say in Neutron's.
+ * Translates what the files hold into our options.
  * @throws {NeutronConfigError} or `OsloValueError`
  */
 export function translate(config: OsloConfig, options: TranslateOptions): Translation {

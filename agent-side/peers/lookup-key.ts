@@ -74,10 +74,10 @@ function scopeOf(lines: Lines): Scope {
   const named = scopeHeaders.filter((name) => lines.has(name))
   const [header] = named
   if (header === undefined) {
-    throw new MetadataError('identity_missing', 'Cannot tell the scope: no identity header')
+    throw new MetadataError('identity_missing', 'Unknown scope: no identity header')
   }
   if (named.length > 1) {
-    throw new MetadataError('identity_conflict', 'Cannot tell the scope: several kinds of id', {
+    throw new MetadataError('identity_conflict', 'Unknown scope: several kinds of id', {
       details: { headers: named },
     })
   }
@@ -89,7 +89,7 @@ function scopeOf(lines: Lines): Scope {
     const networkId = parseNetworkId(text)
     if (networkId !== undefined) return { kind: 'network', networkId }
   }
-  throw new MetadataError('identity_malformed', 'Cannot tell the scope: the id is malformed', {
+  throw new MetadataError('identity_malformed', 'Unknown scope: the id is malformed', {
     details: { header },
   })
 }
@@ -97,14 +97,14 @@ function scopeOf(lines: Lines): Scope {
 function sourceIpOf(lines: Lines): IpAddress {
   const line = lines.get(wireHeaders.forwardedFor)
   if (line === undefined) {
-    throw new MetadataError('source_address_missing', 'Cannot tell the source: no X-Forwarded-For')
+    throw new MetadataError('source_address_missing', 'Unknown source: no X-Forwarded-For')
   }
   // Exactly one address: in a list, nobody knows which part a guest wrote.
   const sourceIp = parseIpAddress(line.value)
   if (sourceIp !== undefined) return sourceIp
   throw new MetadataError(
     'source_address_malformed',
-    'Cannot tell the source: X-Forwarded-For is not one address',
+    'Unknown source: X-Forwarded-For is not one address',
   )
 }
 
@@ -113,7 +113,7 @@ function sourceMacOf(lines: Lines): MacAddress | undefined {
   if (line === undefined) return undefined
   const sourceMac = parseMacAddress(line.value)
   if (sourceMac !== undefined) return sourceMac
-  throw new MetadataError('source_address_malformed', 'Cannot tell the source: malformed MAC')
+  throw new MetadataError('source_address_malformed', 'Unknown source: malformed MAC')
 }
 
 /** What is malformed is refused beside every kind of id; what is well-formed counts beside a router's only. */
@@ -122,7 +122,7 @@ function ingressPortOf(lines: Lines, scope: Scope): IngressPort | undefined {
   if (line === undefined) return undefined
   const ingressPort = parseIngressPort(line.value)
   if (ingressPort !== undefined) return scope.kind === 'router' ? ingressPort : undefined
-  throw new MetadataError('identity_malformed', 'Cannot tell the scope: malformed ingress port', {
+  throw new MetadataError('identity_malformed', 'Unknown scope: malformed ingress port', {
     details: { header: wireHeaders.ingressPort },
   })
 }
@@ -138,7 +138,7 @@ export function readLookupKey(peer: Peer, rawHeaders: RawHeaders): LookupKey {
   if (peer.kind === 'neutron') return { scope: scopeOf(lines), sourceIp: sourceIpOf(lines) }
   for (const [header, { count }] of lines) {
     if (count === 1) continue
-    throw new MetadataError('identity_repeated', 'Cannot tell the origin: a header is repeated', {
+    throw new MetadataError('identity_repeated', 'Unknown origin: a header is repeated', {
       details: { header, count },
     })
   }
@@ -159,7 +159,7 @@ export function readLookupKey(peer: Peer, rawHeaders: RawHeaders): LookupKey {
  */
 export function requireSourceMac(policy: SourceMacPolicy, peer: Peer, key: LookupKey): void {
   if (policy !== 'verify' || peer.kind !== 'overlapd' || key.sourceMac !== undefined) return
-  throw new MetadataError('source_mac_missing', 'Cannot tell the source: no source MAC is known')
+  throw new MetadataError('source_mac_missing', 'Unknown source: no source MAC is known')
 }
 
 /** The id under which a request is logged: our proxy's, or a new one. Guests' ids behind haproxy do not count. */

@@ -1,5 +1,5 @@
 /**
- * Which scopes may the proxy on the other end of a connection speak for? Its certificate says who it is, the operator's list says what
+ * Which scopes may the proxy on the other end of a connection speak for? Its certificate names it, the operator's list holds what
  * that allows, and nothing that it sends can widen it.
  */
 import type { X509Certificate } from 'node:crypto'
@@ -25,7 +25,7 @@ export function parseScopeGrant(text: unknown): ScopeGrant | undefined {
 /** What a name in the list may be: the letters of host names and `_`. A star or a leading dot would read like a pattern, and there is none. */
 export const proxyNamePattern = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/
 
-/** One proxy, told by its certificate when it connected. */
+/** One proxy, named by its certificate when it connected. */
 export interface KnownProxy {
   readonly name: string
   /** By the list as it is now, also when it has changed since the connection was made. */
@@ -36,12 +36,12 @@ export interface KnownProxy {
 export type Recognised =
   | { readonly kind: 'known'; readonly proxy: KnownProxy }
   | { readonly kind: 'unknown' }
-  /** It bears several names of the list: which of them connects cannot be told. */
+  /** It bears several names of the list: which of them connects is unknown. */
   | { readonly kind: 'several'; readonly names: readonly string[] }
 
 /**
  * Compares names the way certificates define them and in no other way: whole, without regard to case, without wildcards, DNS names
- * alone when there are any (an authority that checks those may leave the common name to whoever asks), otherwise the common name.
+ * alone when there are any (an authority that checks those may leave the common name to the applicant), otherwise the common name.
  * @see RFC 9525 §6.3, X509_check_host(3)
  */
 function bears(certificate: X509Certificate, name: string): boolean {
@@ -95,7 +95,7 @@ export class ProxyGrants {
 }
 
 /**
- * Everything that a proxy asks for a scope goes through here.
+ * Every request of a proxy for a scope goes through here.
  * @param proxy `undefined` on a socket of this host, where the file's mode decides who speaks
  * @throws {MetadataError} scope_not_allowed
  */

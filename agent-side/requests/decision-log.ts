@@ -32,7 +32,7 @@ export interface Decision {
 
 /**
  * The latest decisions, so that `explain --request ID` finds them. Refusals have room of their own: a boot storm of good
- * answers must not push out the one that somebody asks about.
+ * answers must not push out the one that an operator looks for.
  */
 export class DecisionLog {
   readonly #served: Latest<Decision>

@@ -1,7 +1,7 @@
 /**
- * Which refusals must not be the first answer a guest gets? cloud-init and Ignition ask over IPv6 and IPv4 at nearly the same time,
+ * Which refusals must not be the first answer a guest gets? cloud-init and Ignition send requests over IPv6 and IPv4 at nearly the same time,
  * and take whichever answer comes first for the only one, a 404 too. A link-local address that does not hold the MAC of its
- * interface (RFC 7217, RFC 8981) identifies nobody behind haproxy, which tells no MAC: without this such a guest would be
+ * interface (RFC 7217, RFC 8981) identifies nobody behind haproxy, which sends no MAC: without this such a guest would be
  * refused over IPv6 while its question over IPv4 was on its way to a good answer.
  *
  * Behind overlapd-proxy the MAC is known, unless source_mac is off or the kernel kept none. There few wait: whoever does holds one
@@ -13,7 +13,7 @@ import { reasonRow, type ReasonCode } from '../../lib/runtime/reason-codes.ts'
 import type { Peer } from '../peers/lookup-key.ts'
 import type { LookupKey } from '../resolve/resolution.ts'
 
-/** cloud-init begins to ask over IPv4 150 ms after IPv6, and that answer may have to wait for a port directory. */
+/** cloud-init begins over IPv4 150 ms after IPv6, and that answer may have to wait for a port directory. */
 const headStart: Milliseconds = 1_000
 /** More are refused at once: waiting costs a connection, which haproxy has one of for each request. */
 const mostWaiting = { neutron: 1_000, overlapd: 8 } as const satisfies Record<Peer['kind'], Count>

@@ -1,11 +1,11 @@
 /**
- * How much may one instance ask? Its requests are counted under its instance id, after it is known who asks: over IPv4 and
+ * How many requests may one instance send? Its requests are counted under its instance id, after the instance is known: over IPv4 and
  * IPv6, every NIC and every network together. Before that nothing is known but the scope and the source MAC (the address
  * where there is no MAC), and there the same limits hold for requests that turn out to come from nobody: each of
- * those costs a question to the port directory, and who sends many can be told so without asking again.
+ * those costs a query of the port directory, and a source of many is refused without another one.
  *
  * Requests of a boot are exempt and not counted: cloud-init makes 28 in a second or two and takes a 429 for final. What a
- * boot is, `BootWatch` says. Refused requests are not counted either, so a steady poller gets its share.
+ * boot is, `BootDetector` decides. Refused requests are not counted either, so a steady poller gets its share.
  */
 import type { Clock, Count, Milliseconds } from '../../lib/runtime/clock.ts'
 import { MetadataError } from '../../lib/runtime/errors.ts'
@@ -40,7 +40,7 @@ export interface RateLimitObserver {
   exempted(): void
 }
 
-/** Scopes in which somebody unknown has asked lately, and sources in each: a guest can invent those, but not scopes. */
+/** Scopes in which an unknown source has sent requests lately, and sources in each: a guest can invent those, but not scopes. */
 const maxScopes: Count = 1_024
 const maxSourcesPerScope: Count = 256
 
@@ -83,7 +83,7 @@ export class GuestRateLimits {
     return this.#instances.offenders(count)
   }
 
-  /** To be called before anybody is asked who the source is. @throws {MetadataError} rate_limited */
+  /** To be called before the source is looked up. @throws {MetadataError} rate_limited */
   checkSource(key: LookupKey): void {
     if (!this.#settings.isEnabled) return
     const wait = this.#sources.get(scopeText(key.scope))?.waitOf(sourceText(key)) ?? 0
@@ -121,10 +121,14 @@ export class GuestRateLimits {
       return
     }
     observer?.limited(subject)
-    throw new MetadataError('rate_limited', `Cannot serve: the ${subject} asks too often`, {
-      // Whole seconds, the next ones: earlier it would be refused again.
-      retryAfter: Math.ceil(wait / 1_000),
-      details: { subject, wait },
-    })
+    throw new MetadataError(
+      'rate_limited',
+      `Cannot serve: the ${subject} sends too many requests`,
+      {
+        // Whole seconds, the next ones: earlier it would be refused again.
+        retryAfter: Math.ceil(wait / 1_000),
+        details: { subject, wait },
+      },
+    )
   }
 }

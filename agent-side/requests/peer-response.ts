@@ -20,7 +20,7 @@ export interface GuestResponseOptions {
   readonly requestId: string
   readonly holder: RequestHolder
   readonly unread: UnreadAnswers
-  /** Hears that the answer was broken off since it was not read, which can be long after everything was written. */
+  /** Called when the answer was broken off since it was not read, which can be long after everything was written. */
   readonly onCutOff: (why: CutOffReason, unreadBytes: Bytes) => void
 }
 

@@ -2,7 +2,7 @@ import type { Clock, Milliseconds, MonotonicMilliseconds } from '../../lib/runti
 import type { Identity, Resolution } from '../resolve/resolution.ts'
 
 /**
- * How old an identity must be before a 404 makes us ask again. A guest can make Nova answer 404 whenever it likes, by asking
+ * How old an identity must be before a 404 leads to another lookup. A guest can make Nova answer 404 whenever it likes, by requesting
  * for a path that does not exist, and each boot does so several times.
  */
 const youngestDoubtful: Milliseconds = 2_000
@@ -29,7 +29,7 @@ export class IdentityDoubt {
     return vouchedAt === undefined || now - vouchedAt > vouchedFor
   }
 
-  /** Nova answers the root without looking at who asks, so only deeper targets count. */
+  /** Nova answers the root whatever the instance, so only deeper targets count. */
   noteAnswer(identity: Identity, target: string, status: number): void {
     if (status !== 200) return
     if (!/^\/+(?:openstack|latest|\d{4}-\d\d-\d\d|1\.0)(?:[/?]|$)/.test(target)) return

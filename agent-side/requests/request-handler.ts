@@ -1,4 +1,4 @@
-/** What happens to a request: who sent it, which instance is that, and what does compute say? */
+/** What happens to a request: who sent it, which instance is that, and what does compute answer? */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { BootWatch } from '../../lib/admission/boot-detector.ts'
 import type { Bytes, Clock, Milliseconds, MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
@@ -37,11 +37,11 @@ export interface RequestHandlerOptions {
   readonly compute: Forwarder
   /** For those who show certificates; the others are all of this host. */
   readonly turns: ProxyTurns
-  /** For processes of this host. Absent where they may ask for every scope. */
+  /** For processes of this host. Absent where they may send requests for every scope. */
   readonly fence?: Pick<Fence, 'require'> | undefined
   readonly boots: BootWatch
   readonly rateLimits: GuestRateLimits
-  /** Hears of every key, since a new MAC for an address ends leases. */
+  /** Called with every key, since a new MAC for an address ends leases. */
   readonly leases?: { noteKey(key: LookupKey): void } | undefined
   readonly decisions: DecisionLog
   readonly clock: Clock
@@ -128,7 +128,7 @@ export class RequestHandler {
     this.#conclude(serving)
   }
 
-  /** Our proxy's workers build headers from nothing, so no guest can ask this. */
+  /** Our proxy's workers build headers from nothing, so no guest can send this. */
   #answerCanary(raw: ServerResponse, request: IncomingMessage): void {
     request.resume()
     if (this.#options.isReady?.() ?? true) raw.writeHead(204, []).end()

@@ -6,7 +6,7 @@ import type { LookupKey } from '../resolve/resolution.ts'
 export interface RequestHolder {
   /** The name of a certificate, or one word for all who connect on this host. */
   readonly peer: string
-  /** Empty before the request has told it, as `source` is. */
+  /** Empty before the request has named it, as `source` is. */
   readonly scope: string
   readonly source: string
 }

@@ -35,7 +35,7 @@ export class UnreadAnswers {
   readonly #clock: Clock
   readonly #most: Bytes
   readonly #mostOfOne: Bytes
-  /** As they were when they were last looked at: they only grow when somebody says so. */
+  /** As they were when they were last looked at: they only grow by a call. */
   readonly #held = new Map<UnreadAnswer, Bytes>()
   #total: Bytes = 0
 

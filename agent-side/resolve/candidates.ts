@@ -23,14 +23,14 @@ export interface CandidatesOptions extends IdentityRules {
 /** Callbacks for metrics. */
 export interface DirectoryObserver {
   /** One question to the directory, of either method. */
-  asked(question: 'networks' | 'ports', freshness: Freshness): void
+  queried(question: 'networks' | 'ports', freshness: Freshness): void
 }
 
 /** Something that was read at a time. */
 export interface DatedPlace {
   readonly place: Place
   readonly asOf: MonotonicMilliseconds
-  /** Infinite or absent where the directory tells of changes. */
+  /** Infinite or absent where the directory reports changes. */
   readonly until?: MonotonicMilliseconds
 }
 
@@ -47,7 +47,7 @@ export function after<From, To>(
   return value instanceof Promise ? value.then(use) : use(value)
 }
 
-/** Asks the port directory. It answers at once, without a promise, when the directory does. */
+/** Queries the port directory. It answers at once, without a promise, when the directory does. */
 export class CandidatePorts {
   readonly #options: CandidatesOptions
 
@@ -59,7 +59,7 @@ export class CandidatePorts {
   find(
     key: LookupKey,
     freshness: Freshness,
-    asker: Cancellable,
+    caller: Cancellable,
     trace: Trace | undefined,
   ): Candidates | Promise<Candidates> {
     const { clock } = this.#options
@@ -67,14 +67,14 @@ export class CandidatePorts {
     // A fresh answer is as new as its question, even when a pushed copy stamps it with the last push.
     const dated = (asOf: MonotonicMilliseconds): MonotonicMilliseconds =>
       freshness === 'fresh' ? Math.max(asOf, began) : Math.min(asOf, clock.now())
-    return after(this.#place(key, freshness, asker), (found) => {
+    return after(this.#place(key, freshness, caller), (found) => {
       const { place } = found
       trace?.note('networks', { scope: scopeText(key.scope), ...shownPlace(key, place), freshness })
       const asOf = dated(found.asOf)
-      // Never ask about no networks: a source could take that for all of them.
+      // Never query no networks: a source could take that for all of them.
       const { until = Infinity } = found
       if (place.onLink.length === 0) return { place, ports: [], asOf, until }
-      return after(this.#ports(key, place, freshness, asker), (answers) => {
+      return after(this.#ports(key, place, freshness, caller), (answers) => {
         const ports = answers.flatMap((answer) => answer.ports)
         trace?.note('ports', { freshness, candidates: ports.map(shownPort) })
         const oldest = Math.min(asOf, ...answers.map((answer) => dated(answer.asOf)))
@@ -87,14 +87,14 @@ export class CandidatePorts {
   #place(
     key: LookupKey,
     freshness: Freshness,
-    asker: Cancellable,
+    caller: Cancellable,
   ): DatedPlace | Promise<DatedPlace> {
     const { scope, ingressPort } = key
     if (scope.kind === 'network') return { place: placeOf([scope.networkId]), asOf: Infinity }
     const { directory, observer, routed } = this.#options
-    observer?.asked('networks', freshness)
+    observer?.queried('networks', freshness)
     return after(
-      directory.interfacesOfRouter(scope.routerId, new Question(freshness, asker)),
+      directory.interfacesOfRouter(scope.routerId, new Question(freshness, caller)),
       ({ interfaces, ...dates }) => ({
         place:
           ingressPort === undefined
@@ -109,12 +109,12 @@ export class CandidatePorts {
     key: LookupKey,
     place: Place,
     freshness: Freshness,
-    asker: Cancellable,
+    caller: Cancellable,
   ): readonly PortsOf[] | Promise<readonly PortsOf[]> {
     const { directory, observer, sourceMac } = this.#options
     const answers = portQueries(sourceMac, key, networksOfPlace(place)).map((query) => {
-      observer?.asked('ports', freshness)
-      return directory.findPorts(query, new Question(freshness, asker))
+      observer?.queried('ports', freshness)
+      return directory.findPorts(query, new Question(freshness, caller))
     })
     const isAtOnce = answers.every((answer) => !(answer instanceof Promise))
     return isAtOnce
@@ -128,14 +128,14 @@ type PortsOf = Awaited<ReturnType<PortDirectory['findPorts']>>
 /** Hands the signal on only when the directory looks at it. */
 class Question {
   readonly freshness: Freshness
-  readonly #asker: Cancellable
+  readonly #caller: Cancellable
 
-  constructor(freshness: Freshness, asker: Cancellable) {
+  constructor(freshness: Freshness, caller: Cancellable) {
     this.freshness = freshness
-    this.#asker = asker
+    this.#caller = caller
   }
 
   get signal(): AbortSignal {
-    return this.#asker.signal
+    return this.#caller.signal
   }
 }

@@ -61,7 +61,7 @@ export class Deliberation {
       return this.none('port_without_instance', `${why} The port belongs to no instance.`)
     }
     if (projectId === undefined) {
-      return this.none('port_without_project', `${why} The port does not say whose it is.`)
+      return this.none('port_without_project', `${why} The port names no project.`)
     }
     return {
       kind: 'found',
@@ -79,7 +79,7 @@ export class Deliberation {
       : this.oneOf(ports, 'routed', `${why} A routed guest: the address decides.`)
   }
 
-  /** Nobody on the link has the address. Somebody further away may have it, if that was declared. */
+  /** Nobody on the link has the address. A guest further away may have it, if that was declared. */
   fromBehind(why: string): Verdict {
     const { behind, elsewhere } = this.#considered
     const [ingress] = this.#place.onLink

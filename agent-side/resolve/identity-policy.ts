@@ -1,4 +1,4 @@
-/** Given the ports that could be meant, which one is it? A pure decision: no question is asked from here. */
+/** Given the ports that could be meant, which one is it? A pure decision: no query starts here. */
 import type { NetworkId } from '../../lib/identity/ids.ts'
 import { isLinkLocalIpv6, macFromEui64 } from '../../lib/identity/ip-address.ts'
 import type { MacAddress } from '../../lib/identity/mac-address.ts'
@@ -70,7 +70,7 @@ function isSamePort(one: Port, other: Port): boolean {
   )
 }
 
-/** Each port once. Two versions of one port that name different instances both stay: nobody can say which is true. */
+/** Each port once. Two versions of one port that name different instances both stay: which is true is unknown. */
 function distinct(ports: readonly Port[]): readonly Port[] {
   if (ports.length < 2) return ports
   return ports.filter(

@@ -8,23 +8,23 @@ import { ScopedMemory } from './scoped-clock-cache.ts'
 /** Longer than a machine whose port was deleted stays plugged in. */
 const remembered: Milliseconds = 60 * 60 * 1_000
 
-/** Machines ask at their boot and rarely after it. */
+/** Machines send requests at their boot and rarely after it. */
 const rememberedOnLink: Milliseconds = 24 * remembered
 
 /**
- * What has been seen of the MACs of a scope not long ago, which tells routed guests from machines that only look so.
+ * What has been seen of the MACs of a scope not long ago, which distinguishes routed guests from machines that only look so.
  *
  * A MAC that was a port's is no routed guest when its port is gone: it is the machine of a deleted port, still plugged in, and its
- * address may be another instance's by now. A port that was heard with its own MAC is on the link and not routed: another MAC that
- * no port has is somebody in its place. That holds in whatever scope it was heard: who joins a router of his own to a shared network
- * has a scope in which nobody was heard yet, and the routes of that router to himself.
+ * address may be another instance's by now. A port that was seen with its own MAC is on the link and not routed: another MAC that
+ * no port has is another machine in its place. That holds in whatever scope it was seen: who joins a router of his own to a shared network
+ * has a scope in which no port was seen yet, and the routes of that router to himself.
  */
 export class MacMemory {
   readonly #macs: ScopedMemory<true>
-  /** Ports that were heard with their own MAC. */
+  /** Ports that were seen with their own MAC. */
   readonly #onLink: LRUCache<PortId, true>
 
-  /** Where the source MAC counts for nothing, it is no reason to refuse anybody either. */
+  /** Where the source MAC counts for nothing, it is no reason to refuse a guest either. */
   readonly #isOff: boolean
 
   constructor(clock: Clock, max: Count, policy: SourceMacPolicy) {
@@ -67,7 +67,7 @@ export class MacMemory {
       return 'The source MAC belongs or belonged to another port of the scope, so nobody routes with it.'
     }
     return this.#onLink.has(portId)
-      ? 'The source MAC belongs to no port, and the port of the address was heard with its own MAC: it is not routed.'
+      ? 'The source MAC belongs to no port, and the port of the address was seen with its own MAC: it is not routed.'
       : undefined
   }
 }

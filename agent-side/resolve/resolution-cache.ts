@@ -8,12 +8,12 @@ import { ScopedMemory } from './scoped-clock-cache.ts'
 export interface CacheLimits {
   /** How many found identities. */
   readonly max: Count
-  /** How old a found identity may be, counted from when the source of ports said so. */
+  /** How old a found identity may be, counted from when it was looked up. */
   readonly ttl: Milliseconds
   /** How many refusals, and how many of one scope: a guest that tries addresses must not push out its neighbours. */
   readonly maxNegative: Count
   readonly maxNegativePerScope: Count
-  /** Very short: a guest can ask before its port is known. */
+  /** Very short: a guest can send requests before its port is known. */
   readonly ttlNegative: Milliseconds
 }
 
@@ -40,7 +40,7 @@ interface Owner {
 
 /**
  * Remembers verdicts by whole lookup key. Three things end one: its age, a change at the source to what it rests on, and,
- * when its address was believed without a source MAC that agrees, newer news that the address has another owner.
+ * when its address was used without a source MAC that agrees, newer news that the address has another owner.
  */
 export class ResolutionCache {
   readonly #clock: Clock
@@ -85,8 +85,8 @@ export class ResolutionCache {
     return undefined
   }
 
-  /** @param askedAt the latest change when the question began */
-  store(key: LookupKey, resolution: Resolution, askedAt: ChangeNumber): void {
+  /** @param requestedAt the latest change when the question began */
+  store(key: LookupKey, resolution: Resolution, requestedAt: ChangeNumber): void {
     this.#noteOwner(key, resolution)
     this.forget(key)
     const isFound = resolution.kind === 'found'
@@ -99,7 +99,7 @@ export class ResolutionCache {
     const isByAddress =
       resolution.kind === 'found' &&
       (resolution.basis === 'address' || resolution.basis === 'routed')
-    const entry: CachedResolution = { resolution, key, isByAddress, checkedAt: askedAt }
+    const entry: CachedResolution = { resolution, key, isByAddress, checkedAt: requestedAt }
     if (isFound) {
       this.#found.set(scope, sourceIp, detail, entry, from)
       return
@@ -112,7 +112,7 @@ export class ResolutionCache {
     const { scope, sourceIp } = key
     const detail = detailOf(key)
     if (this.#found.delete(scope, sourceIp, detail)) {
-      for (const told of this.#forgottenListeners) told(key)
+      for (const listener of this.#forgottenListeners) listener(key)
     }
     this.#refused.delete(scope, sourceIp, detail)
   }

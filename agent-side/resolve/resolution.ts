@@ -1,4 +1,4 @@
-/** Which instance does an address inside a scope belong to, and on what grounds do we say so? */
+/** Which instance does an address inside a scope belong to, and on what grounds? */
 import type { MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
 import type { InstanceId, NetworkId, PortId, ProjectId } from '../../lib/identity/ids.ts'
 import type { IngressPort } from '../../lib/identity/ingress-port.ts'
@@ -7,7 +7,7 @@ import type { MacAddress } from '../../lib/identity/mac-address.ts'
 import { scopeText, type Scope } from '../../lib/identity/scope.ts'
 import type { Freshness, Port } from '../ports/directory/port-directory.ts'
 
-/** All that a request says about where it came from. Nothing less may be the key of a cache. */
+/** All that is known of where a request came from. Nothing less may be the key of a cache. */
 export interface LookupKey {
   readonly scope: Scope
   readonly sourceIp: IpAddress
@@ -31,7 +31,7 @@ export function addressText(key: LookupKey): string {
   return `${scopeText(key.scope)} ${key.sourceIp} ${key.ingressPort ?? '-'}`
 }
 
-/** What the compute metadata API is told. One object per verdict, so that what is made from it can be kept beside it. */
+/** What is sent to the compute metadata API. One object per verdict, so that what is made from it can be kept beside it. */
 export interface Identity {
   readonly instanceId: InstanceId
   readonly projectId: ProjectId
@@ -45,7 +45,7 @@ export interface Identity {
  * - `address_and_mac`: address and source MAC name the same port.
  * - `mac`: a link-local address; the source MAC names the port.
  * - `eui64`: a link-local address; the MAC inside it names the port.
- * - `address`: the address alone, since no source MAC was there to ask.
+ * - `address`: the address alone, since there was no source MAC.
  * - `same_instance`: the source MAC names a port on the link, the address another port of that port's instance.
  * - `routed`: the address alone, for a guest that is on the link with no port of its own, as behind another VM.
  */
@@ -100,10 +100,10 @@ export type Verdict =
 
 /** A verdict and its age. */
 export type Resolution = Verdict & {
-  /** When the source of ports said so; ages are counted from here. */
+  /** When it was looked up; ages are counted from here. */
   readonly asOf: MonotonicMilliseconds
-  /** Until when it may be remembered where the source does not tell of changes. */
+  /** Until when it may be remembered where the source does not report changes. */
   readonly until?: MonotonicMilliseconds
-  /** How the port directory was asked. */
+  /** How the port directory was queried. */
   readonly freshness: Freshness
 }

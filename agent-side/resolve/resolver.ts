@@ -44,16 +44,16 @@ export interface ResolverObserver extends DirectoryObserver {
 }
 
 /** What goes with a resolution: until when it is wanted, and who records the steps. */
-export interface Asking extends Cancellable {
+export interface ResolveOptions extends Cancellable {
   /** `fresh` uses nothing remembered, and joins only questions that do not either. @default 'cached' */
   readonly freshness?: Freshness
   readonly trace?: Trace | undefined
 }
 
-/** Changes come faster than answers only when a source is being rebuilt; then the guest is told to wait. */
+/** Changes come faster than answers only when a source is being rebuilt; then the guest gets a 503. */
 const mostAttempts = 3
 
-/** More networks and routers than this change rarely within one `ttl`; beyond, old answers are merely asked again. */
+/** More networks and routers than this change rarely within one `ttl`; beyond, old answers are merely looked up again. */
 const rememberedChanges = 65_536
 
 function isSameAnswer(one: Verdict, other: Verdict): boolean {
@@ -84,8 +84,8 @@ function dated(
 /**
  * Resolves lookup keys. Answers at once, without a promise, when the cache or a directory with its own copy knows.
  *
- * A verdict is believed when the ports it rests on did not change while they were asked for. One that a reused address
- * would also look like (unknown or conflicting MAC, no port, several) is believed only from a fresh answer.
+ * A verdict is used when the ports it rests on did not change while they were looked up. One that a reused address
+ * would also look like (unknown or conflicting MAC, no port, several) is used only from a fresh answer.
  */
 export class Resolver {
   readonly #options: ResolverOptions
@@ -123,18 +123,18 @@ export class Resolver {
 
   /**
    * @throws {MetadataError} directory_unavailable, directory_timeout, directory_not_ready, mapping_changed, overloaded;
-   * also by a rejected promise. The reason of `asking.signal` when it is aborted.
+   * also by a rejected promise. The reason of `options.signal` when it is aborted.
    */
-  resolve(key: LookupKey, asking: Asking): Resolution | Promise<Resolution> {
-    return this.#resolveAsOf(key, asking, this.#options.clock.now())
+  resolve(key: LookupKey, options: ResolveOptions): Resolution | Promise<Resolution> {
+    return this.#resolveAsOf(key, options, this.#options.clock.now())
   }
 
   #resolveAsOf(
     key: LookupKey,
-    asking: Asking,
+    options: ResolveOptions,
     began: MonotonicMilliseconds,
   ): Resolution | Promise<Resolution> {
-    const { trace, freshness = 'cached' } = asking
+    const { trace, freshness = 'cached' } = options
     if (freshness === 'cached') {
       const known = this.remembered(key)
       if (trace !== undefined) this.#noteCache(trace, key, known)
@@ -146,25 +146,25 @@ export class Resolver {
     const answer = this.#flights.join(
       () => {
         const keyText = lookupKeyText(key)
-        // A traced question is asked by itself, or its steps would be in another one's record.
+        // A traced query runs by itself, or its steps would be in another one's record.
         const flight = trace === undefined ? `${freshness} ${keyText}` : Symbol(keyText)
         return { flight, group: scopeText(key.scope) }
       },
-      asking,
+      options,
       (cancellation) =>
         this.#within(cancellation, (cancellation) =>
           this.#attempt(key, freshness, cancellation, trace, 1),
         ),
     )
-    // Only a question that somebody else had put before can be too old.
+    // Only a query that another request began can be too old.
     return after(answer, (resolution) =>
       this.#isVerified(resolution, began)
         ? resolution
-        : this.#resolveAsOf(key, { ...asking, freshness: 'fresh' }, began),
+        : this.#resolveAsOf(key, { ...options, freshness: 'fresh' }, began),
     )
   }
 
-  /** With `verify` an answer that no change would have ended is believed only from a question put after the request came. */
+  /** With `verify` an answer that no change would have ended is used only from a query sent after the request came. */
   #isVerified(
     { asOf, until = Infinity }: { readonly asOf: number; readonly until?: number },
     began: MonotonicMilliseconds,
@@ -172,11 +172,11 @@ export class Resolver {
     return this.#options.sourceMac !== 'verify' || until === Infinity || asOf >= began
   }
 
-  /** What is remembered for the key and still true; asks nobody. */
+  /** What is remembered for the key and still true, without a query. */
   remembered(key: LookupKey): Resolution | undefined {
     const known = this.#cache.get(key)
     if (known === undefined || this.#macs.withoutImpostors(key, known) === known) return known
-    // It was believed before its port was heard, and must not fare better than one that comes after.
+    // It was accepted before its port was seen, and must not fare better than one that comes after.
     this.#cache.forget(key)
     return undefined
   }
@@ -229,18 +229,18 @@ export class Resolver {
   #attempt(
     key: LookupKey,
     freshness: Freshness,
-    asker: Cancellable,
+    caller: Cancellable,
     trace: Trace | undefined,
     attempt: Count,
   ): Resolution | Promise<Resolution> {
-    const askedAt = this.#changes.latest
-    return after(this.#ask(key, freshness, asker, trace), (resolution) => {
+    const requestedAt = this.#changes.latest
+    return after(this.#query(key, freshness, caller, trace), (resolution) => {
       const { networkIds } = resolution.evidence
-      if (this.#changes.isUnchanged(askedAt, { scope: key.scope, networkIds })) {
-        if (this.#isVerified(resolution, Infinity)) this.#cache.store(key, resolution, askedAt)
+      if (this.#changes.isUnchanged(requestedAt, { scope: key.scope, networkIds })) {
+        if (this.#isVerified(resolution, Infinity)) this.#cache.store(key, resolution, requestedAt)
         return resolution
       }
-      trace?.note('changed', { attempt, detail: 'The directory told of a change meanwhile' })
+      trace?.note('changed', { attempt, detail: 'The directory reported a change meanwhile' })
       if (attempt >= mostAttempts) {
         throw new MetadataError(
           'mapping_changed',
@@ -250,20 +250,20 @@ export class Resolver {
           },
         )
       }
-      return this.#attempt(key, freshness, asker, trace, attempt + 1)
+      return this.#attempt(key, freshness, caller, trace, attempt + 1)
     })
   }
 
-  /** Asks and decides; asks again, afresh, what a remembered answer cannot settle. */
-  #ask(
+  /** Queries and decides; queries again, past the cache, what a remembered answer cannot settle. */
+  #query(
     key: LookupKey,
     freshness: Freshness,
-    asker: Cancellable,
+    caller: Cancellable,
     trace: Trace | undefined,
   ): Resolution | Promise<Resolution> {
     const { clock, observer } = this.#options
     const began = clock.now()
-    return after(this.#candidates.find(key, freshness, asker, trace), (candidates) => {
+    return after(this.#candidates.find(key, freshness, caller, trace), (candidates) => {
       const { place, ports, asOf } = candidates
       const decided = decideIdentity(this.#options, key, place, ports)
       const verdict = this.#macs.withoutImpostors(key, decided)
@@ -272,7 +272,7 @@ export class Resolver {
       trace?.note('decide', { freshness, age, ...shownVerdict(verdict) })
       const isGoodEnough = isOrdinary(verdict) && this.#isVerified(candidates, began)
       if (freshness === 'fresh' || isGoodEnough) return dated(verdict, candidates, freshness)
-      return after(this.#ask(key, 'fresh', asker, trace), (fresh) => {
+      return after(this.#query(key, 'fresh', caller, trace), (fresh) => {
         if (verdict.kind === 'found' && !isSameAnswer(verdict, fresh)) observer?.staleAnswerFenced()
         return fresh
       })

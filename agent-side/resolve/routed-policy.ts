@@ -1,7 +1,7 @@
 import type { NetworkId } from '../../lib/identity/ids.ts'
 
 /**
- * What becomes of a guest that no port on the link can be told to be, as behind a VM that routes.
+ * What becomes of a guest that matches no port on the link, as behind a VM that routes.
  * - `refuse`: nothing.
  * - `by_address`: its address decides, among the ports of the network it came in through and of those declared behind it.
  */
@@ -28,7 +28,7 @@ export interface NetworkPolicyEntry {
   readonly behind: readonly NetworkId[]
 }
 
-/** What holds where nothing is said: as before there were rules. */
+/** What holds without a setting: as before there were rules. */
 export const routedByAddress: RoutedRules = routedRules('by_address', [])
 
 /** Rules from the configuration: one policy for all, and networks with one of their own. The last entry of a network counts. */

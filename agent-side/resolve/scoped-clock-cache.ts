@@ -1,4 +1,4 @@
-/** What is remembered of a place in a scope? Asked for every request, so it makes no text to ask by. */
+/** What is remembered of a place in a scope? Read for every request, so it makes no text as a key. */
 import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
 import type { Scope } from '../../lib/identity/scope.ts'
 
@@ -6,7 +6,7 @@ export interface ScopedMemoryOptions<Value> {
   readonly clock: Clock
   readonly max: Count
   readonly ttl: Milliseconds
-  /** Hears of each value that is no longer there, for whatever reason but another in its place. */
+  /** Called with each value that is no longer there, for whatever reason but another in its place. */
   readonly onGone?: (value: Value) => void
 }
 
@@ -29,7 +29,7 @@ type Places<Value> = Map<string, Slot<Value>>
 
 /**
  * Values by scope, place in it and a detail of that place, such as an address and the MAC it was seen with. It holds at most `max`,
- * each for `ttl`, and gives up first what was not asked for lately: a hand goes round and takes the next value that nobody wanted since
+ * each for `ttl`, and gives up first what was not used lately: a hand goes round and takes the next value that was not used since
  * it came by last. Unlike a list in order of use, that costs a look-up nothing but a mark.
  */
 export class ScopedMemory<Value> {
@@ -52,7 +52,7 @@ export class ScopedMemory<Value> {
     this.#onGone = onGone
   }
 
-  /** Counts values that are too old as well, until somebody asks for them. */
+  /** Counts values that are too old as well, until they are looked up. */
   get size(): Count {
     return this.#ring.length
   }

@@ -18,15 +18,15 @@ export interface FlightName {
 /** How many questions may be open at once. */
 export interface SingleFlightLimits {
   readonly max: Count
-  /** Of one group, so that a group that asks for ever new keys leaves room for the others. */
+  /** Of one group, so that a group with ever new keys leaves room for the others. */
   readonly maxPerGroup: Count
 }
 
-/** Who is turned away is told to come back in 1 to so many seconds, so that they do not all come at once. */
+/** Retry-After of refused callers is 1 to so many seconds, so that they do not all come at once. */
 const longestRetryAfter = 3
 
 /**
- * One question per key, however many ask at the same time. Each caller leaves when its own signal is aborted; the
+ * One query per key, however many callers need it at the same time. Each caller leaves when its own signal is aborted; the
  * question itself is given up when nobody waits for it any more.
  */
 export class SingleFlight<Value> {
@@ -43,18 +43,18 @@ export class SingleFlight<Value> {
   }
 
   /**
-   * @param nameOf asked only while there is, or comes to be, something to wait for
+   * @param nameOf called only while there is, or comes to be, something to wait for
    * @throws {MetadataError} overloaded when too many questions are open
    */
   join(
     nameOf: () => FlightName,
-    asker: Cancellable,
+    caller: Cancellable,
     start: (cancellation: Cancellation) => Value | Promise<Value>,
   ): Value | Promise<Value> {
     if (this.#flights.size > 0) {
       const { flight, group } = nameOf()
       const open = this.#flights.get(flight)
-      if (open !== undefined) return this.#wait(flight, open, asker.signal)
+      if (open !== undefined) return this.#wait(flight, open, caller.signal)
       this.#checkRoom(group)
     }
     const cancellation = new Cancellation()
@@ -67,7 +67,7 @@ export class SingleFlight<Value> {
     this.#openOf.set(group, (this.#openOf.get(group) ?? 0) + 1)
     const landed = (): void => this.#remove(key, flight)
     promise.then(landed, landed)
-    return this.#wait(key, flight, asker.signal)
+    return this.#wait(key, flight, caller.signal)
   }
 
   async #wait(key: string | symbol, flight: Flight<Value>, signal: AbortSignal): Promise<Value> {
@@ -87,10 +87,14 @@ export class SingleFlight<Value> {
     const { max, maxPerGroup } = this.#limits
     const ofGroup = this.#openOf.get(group) ?? 0
     if (this.#flights.size < max && ofGroup < maxPerGroup) return
-    throw new MetadataError('overloaded', 'Cannot ask the port directory: too many questions', {
-      retryAfter: 1 + Math.floor(Math.random() * longestRetryAfter),
-      details: { openQueries: this.#flights.size, group, ofGroup },
-    })
+    throw new MetadataError(
+      'overloaded',
+      'Cannot query the port directory: too many queries are open',
+      {
+        retryAfter: 1 + Math.floor(Math.random() * longestRetryAfter),
+        details: { openQueries: this.#flights.size, group, ofGroup },
+      },
+    )
   }
 
   #remove(key: string | symbol, flight: Flight<Value>): void {

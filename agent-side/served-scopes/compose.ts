@@ -21,7 +21,7 @@ export interface Fencing {
   readonly listener: ScopesListener
 }
 
-/** @returns `undefined` where no worker of this host connects, or they may ask for every scope */
+/** @returns `undefined` where no worker of this host connects, or they may send requests for every scope */
 export function composeFencing(
   config: AgentConfig,
   { clock, logger }: { readonly clock: Clock; readonly logger: Logger },

@@ -1,4 +1,4 @@
-/** What can an operator decide about the scopes that workers may ask for? */
+/** What can an operator decide about the scopes that workers may send requests for? */
 import { userIdOf } from '../../lib/files/accounts.ts'
 import type { ConfigProblem, Table } from '../../lib/config/entry.ts'
 import { fileMode, oneOf, path, text } from '../../lib/config/option.ts'

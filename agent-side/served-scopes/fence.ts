@@ -1,4 +1,4 @@
-/** Which scopes may the workers of this host ask for? Those that their supervisor reports, and no other. */
+/** Which scopes may the workers of this host send requests for? Those that their supervisor reports, and no other. */
 import type {
   Cancel,
   Clock,
@@ -83,7 +83,7 @@ const mostWaiting: Count = 256
 /** A supervisor connects again within a second. */
 const startSpan: Milliseconds = 5_000
 
-/** Says for each scope whether this host serves it, once a supervisor has said which ones it does. */
+/** Decides for each scope whether this host serves it, once a supervisor has reported its scopes. */
 export class Fence {
   readonly #options: FenceOptions
   readonly #lists = new Set<ServedList>()
@@ -135,13 +135,13 @@ export class Fence {
     return false
   }
 
-  /** True when workers of this host may ask for the scope now. */
+  /** True when workers of this host may send requests for the scope now. */
   admits(scope: ScopeText): boolean {
     return !this.#isClosed || this.serves(scope)
   }
 
   /**
-   * Everything that a process of this host asks for a scope goes through here.
+   * Every request of a process of this host goes through here.
    * @returns a promise only where the scope may still be reported
    * @throws {MetadataError} scope_not_served
    */

@@ -13,14 +13,14 @@ const tolerance = 2
 /** How long answers are watched before the limit moves, and how many it takes. */
 const window: Milliseconds = 1_000
 const windowSamples: Count = 10
-/** What is left after a window of slow answers, and after an answer that says "overloaded". */
+/** What is left after a window of slow answers, and after an "overloaded" answer. */
 const slowFactor = 0.9
 const overloadedFactor = 0.7
 /** How fast "usual" follows: quickly down, since a service shows its real speed only when it is not busy; slowly up. */
 const followDown = 1 / 16
 const followUp = 1 / 512
 
-/** A service that has too much to do, or a proxy before it, says so with one of these. */
+/** A service that has too much to do, or a proxy before it, answers with one of these. */
 export function isOverloadStatus(status: number): boolean {
   return status === 429 || status === 503 || status === 504
 }
@@ -32,8 +32,8 @@ interface Usual {
 }
 
 /**
- * How many requests a service can take at the same time, found out by asking it: additive increase while more are wanted
- * and answers come as fast as usual, multiplicative decrease when they slow down or the service says that it is
+ * How many requests a service can take at the same time, found out by sending them: additive increase while more are wanted
+ * and answers come as fast as usual, multiplicative decrease when they slow down or the service answers that it is
  * overloaded. What is usual is known for each kind of request by itself, since a mix of quick and slow ones
  * would look like a service that changes its speed.
  * @see https://www.rfc-editor.org/rfc/rfc5681 §3.1, for increase and decrease
@@ -65,13 +65,13 @@ export class AdaptiveLimit {
     return this.#value
   }
 
-  /** Somebody had to wait: more would be used if it were allowed. */
+  /** A request had to wait: more would be used if it were allowed. */
   wanted(): void {
     this.#isWanted = true
   }
 
   /**
-   * A request was answered in a way that tells how busy the service is.
+   * A request was answered in a way that shows how busy the service is.
    * @param kind one of a small closed set
    * @param span from sending it to the head of its answer
    */
@@ -83,7 +83,7 @@ export class AdaptiveLimit {
     const isSlow = this.#ratios / this.#samples > tolerance
     const isWanted = this.#isWanted
     this.#beginWindow(now)
-    // A limit that nobody reaches tells nothing, in either direction.
+    // A limit that no load reaches shows nothing, in either direction.
     if (!isWanted) return
     if (isSlow) this.#set(this.#exact * slowFactor)
     else this.#set(this.#exact + Math.max(1, Math.sqrt(this.#exact)))

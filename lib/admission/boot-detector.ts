@@ -20,11 +20,11 @@ interface Seen {
 }
 
 /**
- * Tells requests of a boot from those of an instance that has been up for a while: the first so many within so much
- * time after the instance was first heard of, or heard of again after a long silence. What is asked for plays no part,
- * since every guest can ask for what booting guests ask for.
+ * Distinguishes requests of a boot from those of an instance that has been up for a while: the first so many within so much
+ * time after the instance was first seen, or seen again after a long silence. The target plays no part,
+ * since every guest can send what booting guests send.
  *
- * Right after a start every instance is new; for one `period` the distinction then says little.
+ * Right after a start every instance is new; for one `period` the distinction then means little.
  */
 export class BootWatch {
   readonly #options: BootWatchOptions

@@ -13,18 +13,18 @@ import { FairQueue, type FairQueueOptions, type Seat } from './fair-queue.ts'
 
 export interface FairGateOptions extends FairQueueOptions {
   readonly clock: Clock
-  /** How many may run, looked at whenever one starts; `wanted` hears when somebody has to wait. */
+  /** How many may run, looked at whenever one starts; `wanted` is called when a caller has to wait. */
   readonly limit: { readonly value: Count; wanted(): void }
-  /** How long anybody waits. */
+  /** How long a caller waits at most. */
   readonly longestWait: Milliseconds
-  /** Who is turned away is told to come back in 1 to so many seconds, so that they do not all come at once. */
+  /** Retry-After of refused callers is 1 to so many seconds, so that they do not all come at once. */
   readonly longestRetryAfter: Seconds
   /** From 0 to 1. */
   readonly random: () => number
   readonly observer?: FairGateObserver
 }
 
-/** Why somebody did not get in. */
+/** Why a caller did not get in. */
 export type ShedReason = 'queue_full' | 'waited_too_long'
 
 /** Callbacks for metrics. */
@@ -34,7 +34,7 @@ export interface FairGateObserver {
   shed(why: ShedReason): void
 }
 
-/** Tells that nobody wants the answer any more. */
+/** Reports that the answer is not wanted any more. */
 export interface Leaving {
   /** @returns the function that ends the subscription */
   onGone(left: () => void): () => void

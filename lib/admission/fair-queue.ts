@@ -19,7 +19,7 @@ export interface FairQueueOptions {
   readonly preference: Count
 }
 
-/** Where an instance's requests stand in the queue, running and waiting ones. Ask for it anew for each request. */
+/** Where an instance's requests stand in the queue, running and waiting ones. Get it anew for each request. */
 export interface Seat {
   /** Requests of the same project and lane that run. */
   readonly projectRunning: Count
@@ -31,7 +31,7 @@ const idleSeats: Count = 4_096
 class Place<Item> implements Seat, Running {
   readonly project: Project<Item>
   running: Count = 0
-  /** In the order in which they came; made when somebody first has to wait. */
+  /** In the order in which they came; made when a request first has to wait. */
   items: Set<Item> | undefined
 
   constructor(project: Project<Item>) {
@@ -85,7 +85,7 @@ export class FairQueue<Item> {
   readonly #options: FairQueueOptions
   readonly #preferred = new Lane<Item>()
   readonly #ordinary = new Lane<Item>()
-  /** How often the preferred lane had its turn while somebody waited in the other. */
+  /** How often the preferred lane had its turn while a request waited in the other. */
   #turns: Count = 0
   #seats: Count = 0
   #sweepAt: Count = idleSeats
@@ -120,7 +120,7 @@ export class FairQueue<Item> {
 
   /**
    * Lets an item wait.
-   * @returns what had to give way: somebody else's item, or this one itself when there is no room for it
+   * @returns what had to give way: another item, or this one itself when there is no room for it
    */
   add(seat: Seat, item: Item): Item | undefined {
     const place = seat as Place<Item>
@@ -149,7 +149,7 @@ export class FairQueue<Item> {
 
   /**
    * Takes out the item whose turn it is.
-   * @param mayStart says no to a seat that must not have a slot now; then the other lane is asked
+   * @param mayStart says no to a seat that must not have a slot now; then the other lane has its turn
    */
   next(mayStart: (seat: Seat) => boolean): Item | undefined {
     const [first, second] = this.#lanesInTurn()

@@ -1,6 +1,6 @@
 import type { Count } from '../runtime/clock.ts'
 
-/** Somebody for whom work runs. */
+/** A server for which work runs. */
 export interface Running {
   running: Count
 }

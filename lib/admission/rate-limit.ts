@@ -20,7 +20,7 @@ export interface RateLimiterOptions {
   readonly max: Count
 }
 
-/** Somebody who was refused. */
+/** A key that was refused. */
 export interface Offender {
   readonly key: string
   /** Refusals since it was first remembered. */
@@ -43,7 +43,7 @@ class Passed {
     return this.#times[(this.#next - n + length) % length]
   }
 
-  /** @param most how many of them anybody will ask about */
+  /** @param most how many of them a caller will read */
   add(time: MonotonicMilliseconds, most: Count): void {
     if (this.#count === this.#times.length && this.#times.length < most) this.#grow(most)
     this.#times[this.#next] = time
@@ -62,7 +62,7 @@ class Passed {
 
 /**
  * Lets so many requests of a key through in any window of time, exactly: it knows when each of the last ones passed, so
- * the wait it tells is the true one. Only requests that pass count. Neutron's haproxy counts refused ones too, which locks
+ * the wait it returns is the true one. Only requests that pass count. Neutron's haproxy counts refused ones too, which locks
  * out for ever whoever polls steadily a little too fast; here such a poller gets its share.
  *
  * A key costs 8 bytes for each request that the larger limit allows, at most.
@@ -112,7 +112,7 @@ export class RateLimiter {
     return wait
   }
 
-  /** Who was refused most often, among those remembered. Looks at every key: for people who ask. */
+  /** Who was refused most often, among those remembered. Looks at every key: for operators. */
   offenders(count: Count): readonly Offender[] {
     const refused: Offender[] = []
     for (const [key, passed] of this.#passed.entries()) {

@@ -16,7 +16,7 @@ export interface HealthOptions {
 export type UpstreamFailure = 'connect' | 'answer'
 
 /**
- * What requests have shown of one upstream. Nothing is asked just to find out: when its pause is over, one request at a
+ * What requests have shown of one upstream. No request is sent just to find out: when its pause is over, one request at a
  * time is sent to see.
  */
 export class UpstreamHealth {

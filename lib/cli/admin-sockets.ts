@@ -14,7 +14,7 @@ export function adminOption(daemon: Daemon): OptionSpec {
   }
 }
 
-/** The admin socket of a daemon, as a command was told. */
+/** The admin socket of a daemon, as given to a command. */
 export function adminAddress(daemon: Daemon, call: CommandCall): AdminAddress {
   return call.options.text(daemon) ?? defaultSockets.admin[daemon]
 }

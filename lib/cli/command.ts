@@ -66,7 +66,7 @@ export interface CommandSpec {
   readonly name: string
   /** One line for the list of commands. */
   readonly summary: string
-  /** What the command's own help says, wrapped anew; the summary unless there is more. */
+  /** The text of the command's own help, wrapped anew; the summary unless there is more. */
   readonly description?: string
   /** `[code]` may be left out, `<code>` may not. */
   readonly arguments?: readonly { readonly name: string; readonly help: string }[]
@@ -150,7 +150,7 @@ function buildProgram(program: ProgramSpec, terminal: Terminal, outcome: Outcome
 }
 
 /**
- * Runs a program with its arguments and tells how it went. Never throws: what went wrong is on standard error as
+ * Runs a program with its arguments and returns its exit code. Never throws: what went wrong is on standard error as
  * `overlapd-proxy: …` with the command that helps, and in the exit code.
  * @param argv what follows the program's name
  */

@@ -15,7 +15,7 @@ export interface ForeignFiles {
   read(call: CommandCall, table: Table): ForeignReading | undefined
 }
 
-/** What such files say. */
+/** The content of such files. */
 export interface ForeignReading {
   readonly document: GivenDocument
   /** What became of each of their options, and the same configuration in our own form, without secrets. */

@@ -7,7 +7,7 @@ export interface Terminal {
   readonly columns: Count | undefined
   /** Aborts once nobody reads standard output any more, as after `| head`: a command that goes on printing ends then. */
   readonly closed: AbortSignal
-  /** Writes what was asked for. */
+  /** Writes the result. */
   out(text: string): void
   /** Writes what went wrong, and warnings. */
   error(text: string): void

@@ -1,4 +1,4 @@
-/** Where is everything, and under which port, when the operator does not say? */
+/** Where is everything, and under which port, without a setting? */
 import type { Milliseconds } from '../runtime/clock.ts'
 
 /** The daemons that have an admin socket. */

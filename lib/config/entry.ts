@@ -18,7 +18,7 @@ export interface Source {
   readonly directory: string
 }
 
-/** A value somebody gave, before it was read. */
+/** A value that was given, before it was read. */
 export interface Given {
   readonly value: unknown
   readonly keys: Keys
@@ -48,7 +48,7 @@ export interface ConfigRow {
   readonly help: string
 }
 
-/** What reading has to say and may ask. */
+/** What reading reports, and what it may look up. */
 export interface ReadContext {
   readonly keys: Keys
   at(key: string | number): ReadContext

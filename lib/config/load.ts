@@ -40,7 +40,7 @@ export interface LoadOptions<T extends Table> {
   readonly environmentPrefix: string
   /** What `--set` gave: `admin.socket=/run/x.sock`. */
   readonly set?: readonly string[] | undefined
-  /** What no single option can know, asked once everything else is right. */
+  /** What no single option can know, checked once everything else is right. */
   check?(config: ConfigOf<T>): readonly ConfigProblem[]
 }
 

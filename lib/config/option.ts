@@ -3,7 +3,7 @@ import type { Bytes, Count, Milliseconds } from '../runtime/clock.ts'
 import { bytesText, durationText, parseBytes, parseDuration } from './quantity.ts'
 import { invalid, shownInput, type Entry, type Given } from './entry.ts'
 
-/** What every option is told. The default is written as in the file: `'30s'`, `'64KiB'`, `true`. */
+/** What every option is made with. The default is written as in the file: `'30s'`, `'64KiB'`, `true`. */
 export interface OptionDetails<Input> {
   /** One or two sentences for the operator. */
   readonly help: string
@@ -74,7 +74,7 @@ function nonEmptyText(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' && !value.includes('\0') ? value : undefined
 }
 
-/** An option of free text. With a pattern, `expected` must say in words what the pattern takes. */
+/** An option of free text. With a pattern, `expected` must describe what the pattern takes. */
 export function text(
   details: OptionDetails<string> & { readonly pattern?: RegExp; readonly expected?: string },
 ): Entry<string> {

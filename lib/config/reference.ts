@@ -38,7 +38,7 @@ function cell(text: string): string {
   return text.replaceAll('|', '\\|').replaceAll('\n', ' ')
 }
 
-/** What is said of one option. */
+/** The description of one option. */
 export interface OptionText {
   /** `limits.body_bytes` */
   readonly key: string

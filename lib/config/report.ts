@@ -4,7 +4,7 @@ import type { ConfigRow } from './entry.ts'
 import type { LoadedConfig } from './load.ts'
 import type { Table } from './entry.ts'
 
-/** What does a process run with, and who said so? */
+/** What does a process run with, and where does each value come from? */
 
 function rowText(row: ConfigRow): string {
   const text = terminalText(row.text)
@@ -18,7 +18,7 @@ export function configReport(loaded: Pick<LoadedConfig<Table>, 'rows' | 'warning
   return `${textTable([['OPTION', 'VALUE', 'FROM'], ...lines])}${warnings.join('')}`
 }
 
-/** What {@link configReport} says, for programs. `value` is in base units: milliseconds and bytes. */
+/** The same as {@link configReport}, for programs. `value` is in base units: milliseconds and bytes. */
 export interface ConfigReport {
   readonly files: readonly string[]
   readonly options: readonly {

@@ -11,7 +11,7 @@ import {
   type ReadContext,
 } from './entry.ts'
 
-/** Nobody's password is longer; whoever names a log file by mistake should hear about it. */
+/** No password is longer; whoever names a log file by mistake should get an error. */
 const longestSecret = 64 * 1024
 
 function readSecret(file: string, given: Given, context: ReadContext): Secret | Invalid {
@@ -34,7 +34,7 @@ function readSecret(file: string, given: Given, context: ReadContext): Secret | 
   return invalid
 }
 
-/** Says what is wrong with the text of a secret without repeating any of it. */
+/** Describes what is wrong with the text of a secret without repeating any of it. */
 type SecretCheck = (text: string) => string | undefined
 
 function checked(

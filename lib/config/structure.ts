@@ -21,7 +21,7 @@ function decoded(given: Given, expected: string, context: ReadContext): Given | 
   try {
     return { ...given, value: JSON.parse(String(given.value)) as unknown, fromText: false }
   } catch {
-    // The text itself is not repeated: somebody may have put a secret into it.
+    // The text itself is not repeated: it may hold a secret.
     context.problem(`the text is not JSON; expected ${expected}, written as JSON`, given)
     return invalid
   }

@@ -1,4 +1,4 @@
-/** Which user or group does a name in the configuration mean, and which is meant without one? Read from the system's files; no service is asked. */
+/** Which user or group does a name in the configuration mean, and which is meant without one? Read from the system's files, without a name service. */
 import { readFileSync } from 'node:fs'
 
 /** The columns of `/etc/passwd` and `/etc/group` that matter; the last one only a user has. */

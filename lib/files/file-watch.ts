@@ -7,7 +7,7 @@ export interface FileWatchOptions {
   readonly clock: Clock
   /** How long nothing may happen before the file is looked at: an editor and a rollout make several events of one change. */
   readonly debounce: Milliseconds
-  /** How often it is looked at anyway, since some file systems tell nothing. */
+  /** How often it is looked at anyway, since some file systems report nothing. */
   readonly pollInterval: Milliseconds
   /** Looks whether the file has changed. Never called twice at once. */
   readonly look: () => Promise<void>
@@ -17,7 +17,7 @@ export interface FileWatchOptions {
 const longestDebounce = 10
 
 /**
- * Has a file looked at whenever its directory tells of a change, and every now and then anyway. The directory is
+ * Has a file looked at whenever its directory reports a change, and every now and then anyway. The directory is
  * watched instead of the file: editors put a new file in its place, and Kubernetes turns a symbolic link beside it.
  */
 export class FileWatch {
@@ -68,7 +68,7 @@ export class FileWatch {
       watcher.on('error', () => watcher.close())
       this.#watcher = watcher
     } catch {
-      // As above: not being told is no failure while the poll looks.
+      // As above: a missing report is no failure while the poll looks.
       this.#watcher = undefined
     }
   }

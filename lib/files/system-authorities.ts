@@ -1,4 +1,4 @@
-/** Which authorities does this machine trust? Node by itself asks its own built-in list, whatever the machine's administrator added. */
+/** Which authorities does this machine trust? Node by itself uses its own built-in list, whatever the machine's administrator added. */
 import { readFileSync } from 'node:fs'
 
 /** Where distributions keep the bundle that their tools maintain: Debian and Alpine, Red Hat, SUSE, the BSDs and Alpine. */

@@ -28,7 +28,7 @@ export interface TlsMaterial {
   readonly expiresAt: EpochMilliseconds
 }
 
-/** Bundles of authorities are long; whoever names a log file by mistake should hear about it. */
+/** Bundles of authorities are long; whoever names a log file by mistake should get an error. */
 const longestFile: Bytes = 1024 * 1024
 
 const certificatePattern = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
@@ -94,7 +94,7 @@ function checkTogether(
 }
 
 /**
- * What is wrong with the files, for a check of the configuration. Not being allowed to read them is nothing wrong: an operator who asks
+ * What is wrong with the files, for a check of the configuration. Not being allowed to read them is nothing wrong: an operator who checks
  * how a daemon is need not be able to read its key.
  */
 export function tlsFilesProblem(files: TlsFiles, wallTime: EpochMilliseconds): string | undefined {
@@ -112,7 +112,7 @@ function problemOf(read: () => unknown): string | undefined {
   }
 }
 
-/** Paths of PEM files with which we ask a server; each may be absent. */
+/** Paths of PEM files for connections to a server; each may be absent. */
 export interface ClientTlsFiles {
   /** The authorities whose word counts about the server; those of the system otherwise. */
   readonly caFile?: string | undefined
@@ -167,7 +167,7 @@ export function clientSecureContext(files: ClientTlsFiles): SecureContext {
   })
 }
 
-/** What is wrong with the files, as {@link tlsFilesProblem} says it. */
+/** What is wrong with the files, as {@link tlsFilesProblem} describes it. */
 export function clientTlsProblem(files: ClientTlsFiles): string | undefined {
   return problemOf(() => readClientTls(files))
 }

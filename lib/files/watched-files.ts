@@ -83,7 +83,7 @@ export class WatchedFiles<Value> {
       this.#refusal = undefined
     } catch (thrown) {
       const cause = causeText(thrown)
-      // The same bad files are told once, not at every look.
+      // The same bad files are logged once, not at every look.
       if (cause === this.#refusal) return
       this.#refusal = cause
       logger.error({ what, cause }, 'Changed files cannot be used, the old ones are kept')

@@ -10,7 +10,7 @@ export interface YamlDocument {
   lineOf(keys: readonly (string | number)[]): number | undefined
 }
 
-/** A YAML text that could not be read. The message says where: `ports.yaml:12: Map keys must be unique`. */
+/** A YAML text that could not be read. The message has the line: `ports.yaml:12: Map keys must be unique`. */
 export class YamlError extends Error {
   override readonly name = 'YamlError'
   readonly file: string

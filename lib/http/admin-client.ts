@@ -21,7 +21,7 @@ export interface AskOptions {
   readonly signal?: AbortSignal
 }
 
-/** Nobody answered on an admin socket. The message says which one and why, fit for the operator. */
+/** No daemon answered on an admin socket. The message has the socket and the reason, fit for the operator. */
 export class AdminUnreachableError extends Error {
   override readonly name = 'AdminUnreachableError'
   readonly address: AdminAddress
@@ -31,7 +31,7 @@ export class AdminUnreachableError extends Error {
   constructor(address: AdminAddress, cause: unknown) {
     const code = (cause as NodeJS.ErrnoException | undefined)?.code
     // Without the cause, which the message has put into the operator's words.
-    super(`Cannot ask "${address}": ${reasonText(code, cause)}`)
+    super(`Cannot get an answer from "${address}": ${reasonText(code, cause)}`)
     this.address = address
     this.code = code
   }
@@ -57,7 +57,7 @@ export function adminTarget(
 }
 
 /**
- * Asks a daemon over its admin socket with GET, or with POST where there is something to send.
+ * Sends a request to a daemon over its admin socket with GET, or with POST where there is something to send.
  * @throws {AdminUnreachableError} when there is no whole answer within the limits; every status is an answer
  */
 export async function askAdmin(
@@ -69,13 +69,13 @@ export async function askAdmin(
   const signal = options.signal === undefined ? limit : AbortSignal.any([limit, options.signal])
   try {
     const body = options.json === undefined ? undefined : JSON.stringify(options.json)
-    return await ask(address, path, body, signal, options.bodyLimit ?? 16 * 1024 * 1024)
+    return await send(address, path, body, signal, options.bodyLimit ?? 16 * 1024 * 1024)
   } catch (cause) {
     throw new AdminUnreachableError(address, signal.aborted ? signal.reason : cause)
   }
 }
 
-function ask(
+function send(
   address: AdminAddress,
   path: string,
   body: string | undefined,
@@ -121,7 +121,7 @@ function ask(
   })
 }
 
-/** Asks and reads JSON. @throws {AdminUnreachableError} also when the answer is no JSON */
+/** Sends a request and reads JSON. @throws {AdminUnreachableError} also when the answer is no JSON */
 export async function askAdminJson(
   address: AdminAddress,
   path: string,

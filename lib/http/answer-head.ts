@@ -5,7 +5,7 @@ import { relayedResponseHeaders, wireHeaders } from '../wire/wire-headers.ts'
 export interface AnswerHead {
   /** Names as they were spelled and values, in turn. */
   readonly headers: string[]
-  /** Why the agent refused, when it says so. */
+  /** The agent's reason for a refusal, if it sent one. */
   readonly reason: ReasonCode | undefined
 }
 
@@ -15,7 +15,7 @@ const fieldValue = /^[\t\x20-\x7e\x80-\xff]*$/
 /**
  * Takes from an answer what a guest may see.
  * @param fields names and values in turn, as bytes or as Latin-1
- * @param from a reason code of compute's would be somebody else's word under our name, and is dropped
+ * @param from a reason code of compute's would be a foreign word under our name, and is dropped
  * @returns `undefined` when no guest could be given such an answer
  */
 export function readAnswerHead(

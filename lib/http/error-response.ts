@@ -1,7 +1,7 @@
 import { reasonRow, type ReasonCode } from '../runtime/reason-codes.ts'
 import { wireHeaders } from '../wire/wire-headers.ts'
 
-/** What to write to whoever asked; nothing in it depends on a server library. */
+/** What to write to the client; nothing in it depends on a server library. */
 export interface ErrorResponse {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
@@ -10,7 +10,7 @@ export interface ErrorResponse {
 
 export interface ErrorResponseOptions {
   readonly requestId?: string | undefined
-  /** The guest's `Accept`; JSON is given only to those who ask for it by name. */
+  /** The guest's `Accept`; JSON is sent only where it is named. */
   readonly accept?: string | undefined
   /** Seconds; replaces the table's figure where the sender knows better. */
   readonly retryAfter?: number | undefined

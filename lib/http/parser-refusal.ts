@@ -1,6 +1,6 @@
 import type { ReasonCode } from '../runtime/reason-codes.ts'
 
-/** What Node's HTTP server says of a connection that it cannot read on. */
+/** What Node's HTTP server reports of a connection that it cannot read on. */
 export interface ParserError extends Error {
   readonly code?: string
   /** The parser's own words, where it is the parser that complains. */
@@ -27,7 +27,7 @@ export function parserRefusal(error: ParserError): ReasonCode | undefined {
       return error.reason?.includes('Transfer-Encoding') === true
         ? 'ambiguous_framing'
         : 'malformed_request'
-    // RFC 9113 §3.3: what a client of HTTP/2 begins with when it does not ask first.
+    // RFC 9113 §3.3: what a client of HTTP/2 begins with when it does not negotiate first.
     case 'HPE_PAUSED_H2_UPGRADE':
       return 'http_version_unsupported'
     case 'HPE_INVALID_URL':

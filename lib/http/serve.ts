@@ -70,7 +70,7 @@ export async function closeServer(server: Server, limit: Milliseconds): Promise<
 
 /**
  * Serves an app on UNIX sockets and TCP addresses. For operators' traffic, not for guests: every byte is trusted to come
- * from somebody who may open the socket.
+ * from a process that may open the socket.
  * @throws Error when one of them cannot be listened on; then none is
  */
 export async function serveApp(options: ServeOptions): Promise<Serving> {
@@ -102,7 +102,7 @@ export async function serveApp(options: ServeOptions): Promise<Serving> {
   return { addresses, close }
 }
 
-/** Serves an operator's app where the section `admin` of the configuration says. @throws Error as {@link serveApp} */
+/** Serves an operator's app by the section `admin` of the configuration. @throws Error as {@link serveApp} */
 export function serveAdmin(
   app: FetchApp,
   { socket, mode, tcp }: ConfigOf<ReturnType<typeof adminTable>>,

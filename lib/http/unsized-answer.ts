@@ -1,4 +1,4 @@
-/** How does an answer of which nobody has said how long it is get a length, so that guests need not read its framing? */
+/** How does an answer without a length get one, so that guests need not read its framing? */
 import type { Bytes } from '../runtime/clock.ts'
 
 /** Longer ones go on as they come. */
@@ -14,7 +14,7 @@ export class UnsizedAnswer {
     this.headers = headers
   }
 
-  /** @returns `undefined` for an answer that says its length, or has no body (RFC 9110 §8.6) */
+  /** @returns `undefined` for an answer that has its length, or has no body (RFC 9110 §8.6) */
   static of(method: string, status: number, headers: readonly string[]): UnsizedAnswer | undefined {
     if (method === 'HEAD' || status === 204 || status === 304) return undefined
     for (let index = 0; index < headers.length; index += 2) {

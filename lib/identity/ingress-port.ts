@@ -5,7 +5,7 @@ declare const brand: unique symbol
 export type RouterPortPrefix = string & { readonly [brand]: 'RouterPortPrefix' }
 
 /**
- * What the proxy knows of a connection's ingress interface, told beside a router's id only.
+ * What the proxy knows of a connection's ingress interface, sent beside a router's id only.
  * `other`: the connection came in through an interface that is no router port's.
  */
 export type IngressPort = RouterPortPrefix | 'other'

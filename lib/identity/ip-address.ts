@@ -20,11 +20,11 @@ const mappedPrefix = '::ffff:'
  */
 export function parseIpAddress(text: unknown): IpAddress | undefined {
   if (typeof text !== 'string' || text.length === 0 || text.length > longestText) return undefined
-  // Asked about an IPv6 text, the library throws and catches an error inside, which takes longer than all the rest.
+  // Given an IPv6 text, the library throws and catches an error inside, which takes longer than all the rest.
   if (!text.includes(':')) {
     return ipaddr.IPv4.isValidFourPartDecimal(text) ? (text as IpAddress) : undefined
   }
-  // What a socket for both families says of an IPv4 peer, on every connection.
+  // What a socket for both families gives for an IPv4 peer, on every connection.
   if (text.startsWith(mappedPrefix)) {
     const inner = text.slice(mappedPrefix.length)
     if (ipaddr.IPv4.isValidFourPartDecimal(inner)) return inner as IpAddress
@@ -56,7 +56,7 @@ function isMapped(parts: readonly number[]): boolean {
   return parts[5] === 0xffff && parts.slice(0, 5).every((part) => part === 0)
 }
 
-/** True for `fe80::/10`, whose addresses say nothing about a fixed IP and are resolved by MAC. */
+/** True for `fe80::/10`, whose addresses do not lead to a fixed IP and are resolved by MAC. */
 export function isLinkLocalIpv6(address: IpAddress): boolean {
   return /^fe[89ab][0-9a-f]:/.test(address)
 }
@@ -119,12 +119,12 @@ export function compileCidr(text: string): CidrMatcher | undefined {
   }
 }
 
-/** A subnet's prefix with what documents say about it. Plain data, which goes from thread to thread. */
+/** A subnet's prefix with what documents hold about it. Plain data, which goes from thread to thread. */
 export interface Cidr {
   /** Canonical text, host bits cleared: `10.0.0.0/24`. */
   readonly text: string
   readonly netmask: IpAddress
-  /** The first address after the network's own, where Neutron puts a gateway unless told otherwise. */
+  /** The first address after the network's own, where Neutron puts a gateway by default. */
   readonly firstAddress: IpAddress
   readonly ipv6: boolean
 }

@@ -234,7 +234,7 @@ export function setSocketOption(fd: number, level: number, option: number, value
   bindings().call('setsockopt', fd, level, option, bytes, 4)
 }
 
-/** Binds to a `sockaddr`. @throws {SystemCallError} EADDRINUSE when somebody has it */
+/** Binds to a `sockaddr`. @throws {SystemCallError} EADDRINUSE when another socket has it */
 export function bindSocket(fd: number, address: Uint8Array): void {
   bindings().call('bind', fd, address, address.length)
 }
@@ -285,7 +285,7 @@ const savedSynBytes = 512
 
 /**
  * The SYN that began an accepted connection, from its Ethernet header on (`TCP_SAVE_SYN` = 2 on the listener). The kernel
- * frees it at the first read, so ask once. The bytes are valid until the next call.
+ * frees it at the first read, so read it once. The bytes are valid until the next call.
  * @returns `undefined` when the kernel has none: SYN cookies, old kernels, sockets of another kind
  */
 export function savedSyn(fd: number): Uint8Array | undefined {

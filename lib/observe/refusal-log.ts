@@ -25,7 +25,7 @@ export class RefusalLog {
     this.#clock = clock
   }
 
-  /** @param describe makes the fields, asked only when the line is written */
+  /** @param describe makes the fields, called only when the line is written */
   write(code: ReasonCode, describe: () => LogFields): void {
     const { logLevel } = reasonRow(code)
     if (!this.#logger.isLevelEnabled(logLevel)) return

@@ -27,7 +27,7 @@ export class OsloValueError extends Error {
   }
 }
 
-/** Something that stands in a file and that no option asks for. */
+/** Something that stands in a file and that no option reads. */
 export interface UnknownSetting {
   readonly group: string
   readonly name: string
@@ -64,7 +64,7 @@ function optionKey({ group, name }: Named): string {
 }
 
 /**
- * Several files and the options that somebody knows. Later files win over earlier ones, the last assignment within a
+ * Several files and the options that the caller knows. Later files win over earlier ones, the last assignment within a
  * file over those before, except for options that may be given several times.
  * @see oslo_config/cfg.py
  */

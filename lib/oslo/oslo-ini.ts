@@ -1,4 +1,4 @@
-/** What does an oslo.config file say, before anybody asks for an option? */
+/** What does an oslo.config file hold, before an option is read? */
 
 /** One assignment: its value with continuation lines joined by line ends, and the line it began on, from 1. */
 export interface OsloAssignment {
@@ -16,7 +16,7 @@ export interface OsloFile {
   readonly sections: ReadonlyMap<string, OsloSection>
 }
 
-/** A file that oslo.config would refuse. The message says where: `neutron.conf:12: …`. */
+/** A file that oslo.config would refuse. The message has the line: `neutron.conf:12: …`. */
 export class OsloParseError extends Error {
   override readonly name = 'OsloParseError'
   readonly file: string

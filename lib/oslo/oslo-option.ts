@@ -4,7 +4,7 @@ import { stripped } from './oslo-ini.ts'
 interface OptionNames {
   readonly group: string
   readonly name: string
-  /** Older names, each in the same group unless it says another. */
+  /** Older names, each in the same group unless it names another. */
   readonly deprecated?: readonly { readonly group?: string; readonly name?: string }[]
   /** As it would stand in a file; `$` substitutes in it too. */
   readonly default?: string

@@ -1,4 +1,4 @@
-/** Is this server to be used? It is connected to and asked, and nothing is copied from it yet. */
+/** Is this server to be used? It is connected to and queried, and nothing is copied from it yet. */
 import type { Duplex } from 'node:stream'
 import type { Clock, Milliseconds, MonotonicMilliseconds } from '../runtime/clock.ts'
 import { causeText } from '../runtime/errors.ts'
@@ -9,13 +9,13 @@ import type { ClusterPosition } from './server-status.ts'
 import { ServerWatch } from './server-watch.ts'
 import { OvsdbSession } from './session.ts'
 
-/** Who hears of the session. */
+/** Callbacks for the session. */
 export interface CandidateListener {
   /** The furthest state of the cluster that was seen anywhere. */
   seen(): ClusterPosition | undefined
   notify(candidate: Candidate, method: string, params: unknown): void
-  /** The server answered an echo that was asked for then. */
-  echoed(candidate: Candidate, askedAt: MonotonicMilliseconds): void
+  /** The server answered an echo that was requested then. */
+  echoed(candidate: Candidate, requestedAt: MonotonicMilliseconds): void
 }
 
 /** A server that serves the database as it should, and a session with it. */
@@ -28,11 +28,11 @@ export interface Candidate {
 }
 
 /**
- * Connects to a server and asks what it is to the database.
+ * Connects to a server and queries its role for the database.
  * @param patience how long each of its first answers may take
  * @throws OvsdbError when it cannot be reached or is not to be used; also when the signal ends the attempt
  */
-export async function askServer(
+export async function queryServer(
   endpoint: OvsdbEndpoint,
   options: OvsdbClientOptions,
   patience: Milliseconds,
@@ -51,7 +51,7 @@ export async function askServer(
     probeTimeout: limits.probeTimeout,
     messageTimeout: Math.max(limits.copy, limits.probeTimeout),
     onNotification: (method, params) => listener.notify(candidate, method, params),
-    onEcho: (askedAt) => listener.echoed(candidate, askedAt),
+    onEcho: (requestedAt) => listener.echoed(candidate, requestedAt),
     onSilence: (isSilent) => candidate.onSilence(isSilent),
   })
   const candidate: Candidate = { endpoint, session, watch, onSilence: () => undefined }

@@ -9,7 +9,7 @@ export interface OvsdbClientOptions {
   readonly tls?: OvsdbTlsFiles
   /**
    * Connects in another way, for a process that may not open sockets or files by itself. The signal ends the attempt.
-   * @default by what the endpoint says, with `tls`
+   * @default by the endpoint, with `tls`
    */
   readonly connect?: (endpoint: OvsdbEndpoint, signal: AbortSignal) => Promise<Duplex>
   readonly database: string

@@ -1,6 +1,6 @@
 import type { Milliseconds, MonotonicMilliseconds } from '../runtime/clock.ts'
 import { causeText } from '../runtime/errors.ts'
-import { askServer, type Candidate, type CandidateListener } from './candidate.ts'
+import { queryServer, type Candidate, type CandidateListener } from './candidate.ts'
 import { ovsdbEndpointText, type OvsdbEndpoint } from './endpoint.ts'
 import { Monitor, type CopyKind, type MonitorSpec } from './monitor.ts'
 import type { OvsdbClientOptions } from './client-options.ts'
@@ -20,7 +20,7 @@ export type OvsdbState =
   | { readonly kind: 'closed' }
 
 /**
- * Keeps one session with one of several OVSDB servers, and copies of what its monitors ask for. It reconnects for
+ * Keeps one session with one of several OVSDB servers, and copies of what its monitors select. It reconnects for
  * as long as it is open and gives up on nothing: how old a copy may become is decided by whoever answers from it.
  */
 export class OvsdbClient implements CandidateListener {
@@ -69,7 +69,7 @@ export class OvsdbClient implements CandidateListener {
   }
 
   /**
-   * Until when the copies are known to be right: when the echo was asked for that a live server answered last, after all
+   * Until when the copies are known to be right: when the echo was requested that a live server answered last, after all
    * that it knew then. `undefined` before the first one.
    */
   get confirmedAt(): MonotonicMilliseconds | undefined {
@@ -81,7 +81,7 @@ export class OvsdbClient implements CandidateListener {
     return this.#monitors.some((monitor) => monitor.isBusy)
   }
 
-  /** Tells of each change of {@link state}. @returns the function that ends the subscription */
+  /** Reports each change of {@link state}. @returns the function that ends the subscription */
   onState(listener: (state: OvsdbState) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
@@ -144,7 +144,7 @@ export class OvsdbClient implements CandidateListener {
     return [...order.filter((one) => one !== last), ...order.filter((one) => one === last)]
   }
 
-  /** Asks one server after the other until one may be used. @returns `undefined` when none may, or the signal came */
+  /** Tries one server after the other until one may be used. @returns `undefined` when none may, or the signal came */
   async #search(
     endpoints: readonly OvsdbEndpoint[],
     { nominal }: Backoff,
@@ -157,7 +157,7 @@ export class OvsdbClient implements CandidateListener {
     for (const endpoint of endpoints) {
       if (signal.aborted) return undefined
       try {
-        return await askServer(endpoint, this.#options, patience, this, signal)
+        return await queryServer(endpoint, this.#options, patience, this, signal)
       } catch (thrown) {
         this.#noteProblem(endpoint, thrown)
       }
@@ -249,9 +249,9 @@ export class OvsdbClient implements CandidateListener {
   }
 
   /** Called by a session. What came before an echo but is not in the copies yet is not confirmed. */
-  echoed(candidate: Candidate, askedAt: MonotonicMilliseconds): void {
+  echoed(candidate: Candidate, requestedAt: MonotonicMilliseconds): void {
     if (candidate !== this.#current || this.isBehind) return
-    this.#confirmedAt = Math.max(this.#confirmedAt ?? -Infinity, askedAt)
+    this.#confirmedAt = Math.max(this.#confirmedAt ?? -Infinity, requestedAt)
   }
 
   #noteProblem(server: OvsdbEndpoint, thrown: unknown, wasLive = false): void {

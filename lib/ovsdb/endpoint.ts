@@ -18,7 +18,7 @@ export interface OvsdbTlsFiles {
   readonly certificate?: string | undefined
   readonly caCertificate?: string | undefined
   /**
-   * Whether the server's certificate must name the host of the endpoint. Open vSwitch's own tools never ask for
+   * Whether the server's certificate must name the host of the endpoint. Open vSwitch's own tools never require
    * that, and the certificates that `ovs-pki` makes name no host: the chain to the private CA is the proof.
    */
   readonly verifyHost: boolean

@@ -31,9 +31,9 @@ export interface MonitorSpec {
   /** Unique among the monitors of a client. */
   readonly name: string
   readonly database: string
-  /** Read at the beginning of each session. When it says something else than before, the copy is brought whole. */
+  /** Read at the beginning of each session. When it differs from before, the copy is brought whole. */
   readonly tables: MonitoredTables
-  /** What is asked instead of a server that refuses `tables`: its schema is older. */
+  /** What is requested instead from a server that refuses `tables`: its schema is older. */
   readonly older?: MonitoredTables
   readonly consumer: MonitorConsumer
   /** A server that refuses it is used all the same. */
@@ -92,9 +92,9 @@ export class Monitor {
     this.#session = session
     this.#waiting = []
     this.#isBusy = true
-    const asked = JSON.stringify(tables)
-    if (asked !== this.#copied) this.forget()
-    this.#copied = asked
+    const selected = JSON.stringify(tables)
+    if (selected !== this.#copied) this.forget()
+    this.#copied = selected
     for (const method of methods) {
       this.#method = method
       try {

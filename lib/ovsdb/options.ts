@@ -34,7 +34,7 @@ export const southboundServers = {
     path({ help: "PEM file with the CA that signed the servers' certificates." }),
   ),
   verify_server_name: flag({
-    help: "Whether a server's certificate must name the host it was reached at. OVN's own tools do not ask for that, and certificates made by ovs-pki name no host.",
+    help: "Whether a server's certificate must name the host it was reached at. OVN's own tools do not require that, and certificates made by ovs-pki name no host.",
     default: false,
   }),
 } as const satisfies Table
@@ -54,7 +54,7 @@ export const ovsdbTimes = {
     max: '1h',
   }),
   ovsdb_probe_interval: duration({
-    help: 'Time between two echoes that the server is asked for. The copy is confirmed by their answers. A server that sends nothing for twice as long is silent: the other servers are tried beside it.',
+    help: 'Time between two echo requests to the server. The copy is confirmed by their answers. A server that sends nothing for twice as long is silent: the other servers are tried beside it.',
     default: '2s',
     min: '100ms',
     max: '10m',

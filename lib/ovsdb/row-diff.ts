@@ -1,5 +1,5 @@
 /**
- * What a "modify" of monitor_cond says is a difference, not the new value (ovsdb-server(7) §4.1.14): for sets
+ * What a "modify" of monitor_cond holds is a difference, not the new value (ovsdb-server(7) §4.1.14): for sets
  * what is in exactly one of old and new, for maps the pairs that came, went (with their old value) or changed (with the
  * new one), for single values the new value.
  */

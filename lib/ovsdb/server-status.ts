@@ -1,7 +1,7 @@
 import { OvsdbError } from './ovsdb-error.ts'
 import type { Row } from './notation.ts'
 
-/** What of `_Server`'s table Database is asked for. @see ovsdb-server(5) */
+/** What of `_Server`'s table Database is read. @see ovsdb-server(5) */
 export const serverStatusColumns = ['name', 'model', 'connected', 'leader', 'cid', 'index'] as const
 
 /** Does this server serve the database as it should? One row of Database, put together from updates. */
@@ -42,7 +42,7 @@ export function readServerStatus(row: Row): ServerStatus {
 /**
  * Why the server is not to be used, or `undefined` when it is. A server that lost its cluster may serve old
  * data for ever, and one that lags behind what another has shown would take us back in time.
- * A relay is never a leader; whether it is connected to its source is all there is to ask.
+ * A relay is never a leader; whether it is connected to its source is all there is to know.
  */
 export function whyUnsuitable(
   status: ServerStatus | undefined,

@@ -20,7 +20,7 @@ export interface ServerWatchOptions {
 const watchName = '_Server'
 
 /**
- * Asks a server what it is to the database, and ends the session when that changes for the worse: another leader, a lost
+ * Queries a server's role for the database, and ends the session when that changes for the worse: another leader, a lost
  * cluster, a database that was removed. Servers before 2.9 have no such table and are taken as they are.
  */
 export class ServerWatch {
@@ -40,14 +40,14 @@ export class ServerWatch {
   /** @throws OvsdbError `unsuitable` when the server is not to be used */
   async begin(session: OvsdbSession): Promise<void> {
     this.#session = session
-    await this.#ask('set_db_change_aware', [true])
+    await this.#call('set_db_change_aware', [true])
     const columns = serverStatusColumns
     const where = [['name', '==', this.#options.database]]
     const conditional = { Database: [{ columns, where }] }
-    let answer = await this.#ask('monitor_cond', [watchName, watchName, conditional])
+    let answer = await this.#call('monitor_cond', [watchName, watchName, conditional])
     if (answer === undefined) {
       this.#updateMethod = 'update'
-      answer = await this.#ask('monitor', [watchName, watchName, { Database: [{ columns }] }])
+      answer = await this.#call('monitor', [watchName, watchName, { Database: [{ columns }] }])
     }
     if (answer === undefined) return
     this.#isKnown = true
@@ -67,14 +67,14 @@ export class ServerWatch {
     return true
   }
 
-  /** How far the cluster is, as this server last told. */
+  /** How far the cluster is, as this server last reported. */
   get position(): ClusterPosition | undefined {
     const { clusterId, index } = this.#status() ?? {}
     return clusterId === undefined || index === undefined ? undefined : { clusterId, index }
   }
 
   /** @returns `undefined` when the server does not know the method or the `_Server` database */
-  async #ask(method: string, params: readonly unknown[]): Promise<unknown> {
+  async #call(method: string, params: readonly unknown[]): Promise<unknown> {
     try {
       return await this.#session?.request(method, params, this.#options.answerLimit)
     } catch (thrown) {

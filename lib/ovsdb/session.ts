@@ -8,7 +8,7 @@ import { readRpcMessage, type JsonRpcMessage } from './rpc-message.ts'
 export interface OvsdbSessionOptions {
   readonly clock: Clock
   readonly messageBytes: Bytes
-  /** How long after one echo was asked for, and answered, the next one is. */
+  /** How long after one echo was requested, and answered, the next one is. */
   readonly probeInterval: Milliseconds
   /** After this long without a byte the session is given up. */
   readonly probeTimeout: Milliseconds
@@ -17,10 +17,10 @@ export interface OvsdbSessionOptions {
   /** Called in order of arrival; what it throws ends the session. */
   readonly onNotification: (method: string, params: unknown) => void
   /**
-   * The server answered an echo. All that it knew at `askedAt` has arrived: messages come in the order in which they were
+   * The server answered an echo. All that it knew at `requestedAt` has arrived: messages come in the order in which they were
    * sent. Any other message may have been on its way for long.
    */
-  readonly onEcho?: (askedAt: MonotonicMilliseconds) => void
+  readonly onEcho?: (requestedAt: MonotonicMilliseconds) => void
   /** Not a byte came for two probe intervals, or one came again. */
   readonly onSilence?: (isSilent: boolean) => void
 }
@@ -45,10 +45,10 @@ export class OvsdbSession {
   #nextId = 1
   #lastByte: MonotonicMilliseconds
   #lastMessage: MonotonicMilliseconds
-  /** When the echo was asked for that was answered last; at first, when the session began. */
+  /** When the echo was requested that was answered last; at first, when the session began. */
   #answeredAt: MonotonicMilliseconds
-  /** When the echo was asked for that is not answered yet. */
-  #askedAt: MonotonicMilliseconds | undefined
+  /** When the echo was requested that is not answered yet. */
+  #requestedAt: MonotonicMilliseconds | undefined
   #isSilent = false
   #cancelTimer: Cancel = () => undefined
   #end: OvsdbError | undefined
@@ -77,7 +77,7 @@ export class OvsdbSession {
   }
 
   /**
-   * Asks and waits. The result may be `LongJson`.
+   * Sends a request and waits. The result may be `LongJson`.
    * @throws OvsdbError `refused` for an error in the reply, `timeout`, or why the session ended
    */
   request(method: string, params: readonly unknown[], limit: Milliseconds): Promise<unknown> {
@@ -97,16 +97,16 @@ export class OvsdbSession {
     })
   }
 
-  /** Asks for an echo out of turn and waits for it. @throws OvsdbError `timeout`, or why the session ended */
+  /** Requests an echo out of turn and waits for it. @throws OvsdbError `timeout`, or why the session ended */
   async confirm(limit: Milliseconds): Promise<void> {
-    const askedAt = this.#options.clock.now()
+    const requestedAt = this.#options.clock.now()
     try {
       await this.request('echo', [], limit)
     } catch (thrown) {
       // A refusal comes in its turn as well.
       if (!(thrown instanceof OvsdbError) || thrown.failure !== 'refused') throw thrown
     }
-    this.#noteEcho(askedAt)
+    this.#noteEcho(requestedAt)
   }
 
   /** Ends the session for a reason; the first one counts. */
@@ -124,7 +124,7 @@ export class OvsdbSession {
   }
 
   #send(message: Readonly<Record<string, unknown>>): void {
-    // A server that does not read while it asks for echoes would have us fill our memory.
+    // A server that does not read while it requests echoes would have us fill our memory.
     if (this.#stream.writableLength > this.#options.messageBytes) {
       this.fail(new OvsdbError('overflow', 'The server does not read what is sent to it'))
       return
@@ -190,17 +190,17 @@ export class OvsdbSession {
   }
 
   #answered(): void {
-    const askedAt = this.#askedAt
-    // Nobody asked: a server that talks to itself confirms nothing.
-    if (askedAt === undefined) return
-    this.#askedAt = undefined
-    this.#noteEcho(askedAt)
+    const requestedAt = this.#requestedAt
+    // No echo was requested: a server that talks to itself confirms nothing.
+    if (requestedAt === undefined) return
+    this.#requestedAt = undefined
+    this.#noteEcho(requestedAt)
     if (!this.#end) this.#watch()
   }
 
-  #noteEcho(askedAt: MonotonicMilliseconds): void {
-    this.#answeredAt = Math.max(this.#answeredAt, askedAt)
-    this.#options.onEcho?.(askedAt)
+  #noteEcho(requestedAt: MonotonicMilliseconds): void {
+    this.#answeredAt = Math.max(this.#answeredAt, requestedAt)
+    this.#options.onEcho?.(requestedAt)
   }
 
   #noteSilence(): void {
@@ -219,17 +219,17 @@ export class OvsdbSession {
     const silenceEnds = this.#lastByte + probeTimeout
     const messageEnds = this.#lastMessage + messageTimeout
     if (now >= silenceEnds || now >= messageEnds) {
-      this.fail(new OvsdbError('timeout', 'Nothing was heard from the server for too long'))
+      this.fail(new OvsdbError('timeout', 'The server sent nothing for too long'))
       return
     }
-    if (this.#askedAt === undefined && now >= this.#answeredAt + probeInterval) {
-      this.#askedAt = now
+    if (this.#requestedAt === undefined && now >= this.#answeredAt + probeInterval) {
+      this.#requestedAt = now
       this.#send({ method: 'echo', params: [], id: probeId })
     }
     this.#noteSilence()
     if (this.#end) return
     const next = [silenceEnds, messageEnds]
-    if (this.#askedAt === undefined) next.push(this.#answeredAt + probeInterval)
+    if (this.#requestedAt === undefined) next.push(this.#answeredAt + probeInterval)
     if (!this.#isSilent) next.push(this.#lastByte + 2 * probeInterval)
     // A timer that fires a little early must not find the same thing not yet due over and over.
     const span = Math.max(1, Math.min(...next) - now)

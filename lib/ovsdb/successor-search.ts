@@ -25,7 +25,7 @@ export class SuccessorSearch {
     return this.#found
   }
 
-  /** The server fell silent, or was heard again, or its session ended for whatever reason. */
+  /** The server fell silent, or sent again, or its session ended for whatever reason. */
   note(isSilent: boolean): void {
     this.#running?.abort()
     this.#running = undefined

@@ -1,10 +1,10 @@
-/** What hands out a signal when somebody needs one. */
+/** What hands out a signal when a caller needs one. */
 export interface Cancellable {
   readonly signal: AbortSignal
 }
 
 /**
- * An `AbortController` that is made when its signal is first asked for: most requests are answered without anyone
+ * An `AbortController` that is made when its signal is first read: most requests are answered without anyone
  * having to wait, and then none is needed.
  */
 export class Cancellation implements Cancellable {

@@ -12,7 +12,7 @@ export type Bytes = number
 export type Count = number
 
 /**
- * What logic asks for the time and for waiting, so that tests need not sleep and a jump of the wall clock cannot
+ * Where logic gets the time and waits, so that tests need not sleep and a jump of the wall clock cannot
  * make an old mapping young again.
  */
 export interface Clock {

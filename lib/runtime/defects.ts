@@ -9,7 +9,7 @@ export function describeDefect(cause: unknown): Record<string, unknown> {
   }
 }
 
-/** What tells of exceptions that nobody caught: the process, or a test. */
+/** What reports uncaught exceptions: the process, or a test. */
 type ExceptionSource = Pick<NodeJS.EventEmitter, 'on'>
 
 /**

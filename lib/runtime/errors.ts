@@ -27,7 +27,7 @@ export class MetadataError extends Error {
   }
 }
 
-/** What a caught value says, with its chain of causes, for one line of a log. A cause that the message has named already is not repeated. */
+/** The text of a caught value, with its chain of causes, for one line of a log. A cause that the message has named already is not repeated. */
 export function causeText(thrown: unknown): string {
   if (!(thrown instanceof Error)) return String(thrown)
   const code = (thrown as NodeJS.ErrnoException).code

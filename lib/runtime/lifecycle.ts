@@ -101,7 +101,7 @@ type SignalSource = Pick<NodeJS.EventEmitter, 'on'>
 const sameStop: Milliseconds = 2_000
 
 /**
- * Resolves with the name of the first signal that asks the process to stop. What follows at once belongs to the same stop and changes
+ * Resolves with the name of the first signal that stops the process. What follows at once belongs to the same stop and changes
  * nothing. A later one, while the process is still stopping, ends it at once, for the operator who does not want to wait.
  */
 export function stopSignal(
@@ -110,13 +110,13 @@ export function stopSignal(
   end: () => void = () => process.exit(1),
 ): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
-    let askedAt: MonotonicMilliseconds | undefined
-    const ask = (signal: NodeJS.Signals): void => {
-      if (askedAt !== undefined && clock.now() - askedAt >= sameStop) end()
-      askedAt ??= clock.now()
+    let stoppedAt: MonotonicMilliseconds | undefined
+    const stop = (signal: NodeJS.Signals): void => {
+      if (stoppedAt !== undefined && clock.now() - stoppedAt >= sameStop) end()
+      stoppedAt ??= clock.now()
       resolve(signal)
     }
-    source.on('SIGTERM', ask)
-    source.on('SIGINT', ask)
+    source.on('SIGTERM', stop)
+    source.on('SIGINT', stop)
   })
 }

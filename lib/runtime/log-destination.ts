@@ -6,7 +6,7 @@ import { causeText } from './errors.ts'
 
 /** What takes lines, each with its line end. */
 export interface LineSink {
-  /** @throws what the system said, when the line was not taken whole */
+  /** @throws the system's error, when the line was not taken whole */
   write(line: string): void
 }
 
@@ -63,7 +63,7 @@ export function standardOutputSink(): LineSink {
 
 /**
  * Gives lines to a sink. Lines that the sink cannot take are dropped and counted; the first line that goes through again comes
- * after one that says how many are missing. Never throws.
+ * after one that has the number of those missing. Never throws.
  */
 export class LogDestination {
   readonly #sink: LineSink

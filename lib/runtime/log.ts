@@ -5,7 +5,7 @@ import { LogDestination, standardOutputSink } from './log-destination.ts'
 export type LogFields = Readonly<Record<string, unknown>>
 
 /**
- * What code may say to the operator. The message is static, so that equal events can be counted; what varies goes
+ * How code reports to the operator. The message is static, so that equal events can be counted; what varies goes
  * into the fields.
  */
 export interface Logger {
@@ -68,7 +68,7 @@ function standardOutput(component: string): LogDestination {
 
 const silence = (): void => undefined
 
-/** A logger that says nothing, for parts that are used without a process around them. */
+/** A logger that writes nothing, for parts that are used without a process around them. */
 export const silentLogger: Logger = {
   debug: silence,
   info: silence,

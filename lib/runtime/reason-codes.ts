@@ -7,7 +7,7 @@ import { upstreamReasons } from './reasons/upstreams.ts'
 /** Who has to act when a request is refused. It is a metric label and picks the log level. */
 export type Fault = 'guest' | 'proxy' | 'directory' | 'compute' | 'config' | 'bug'
 
-/** What is said and done about one reason code. */
+/** What one reason code means, and what is done about it. */
 export interface ReasonRow {
   /** HTTP status of the answer. */
   readonly status: number
@@ -25,7 +25,7 @@ export interface ReasonRow {
  * Every reason for which we ourselves answer with something other than 2xx. The codes are stable: they stand in
  * `X-Overlapd-Reason`, in logs, in metrics and in the error reference, which is made from this table.
  *
- * "Could not ask" is always 503 with `Retry-After`, because cloud-init waits for that and takes every other 5xx as final.
+ * A query that failed is always 503 with `Retry-After`, because cloud-init waits for that and takes every other 5xx as final.
  */
 export const reasonCodes = {
   ...guestRequestReasons,

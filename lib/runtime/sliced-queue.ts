@@ -13,7 +13,7 @@ export interface SlicedQueueOptions<Item> {
 /** One turn of the loop goes on for about so long before others get theirs. */
 const slice: Milliseconds = 10
 
-/** Visits items one after the other, a thousand namespaces say, without holding the process up. Each waits at most once. */
+/** Visits items one after the other, such as a thousand namespaces, without holding the process up. Each waits at most once. */
 export class SlicedQueue<Item> {
   readonly #options: SlicedQueueOptions<Item>
   readonly #due = new Set<Item>()

@@ -2,21 +2,21 @@
 import type { Socket } from 'node:net'
 
 /**
- * The other side's address; empty when it cannot be told. Node makes a name of the zone of a link-local address, and throws `ENXIO` when
+ * The other side's address; empty when it is not known. Node makes a name of the zone of a link-local address, and throws `ENXIO` when
  * the interface is gone.
  */
 export function peerAddress(socket: Socket): string {
-  return told(() => socket.remoteAddress)
+  return orEmpty(() => socket.remoteAddress)
 }
 
-/** The other side's TCP port as text; empty when it cannot be told. */
+/** The other side's TCP port as text; empty when it is not known. */
 export function peerPort(socket: Socket): string {
-  return told(() => socket.remotePort?.toString())
+  return orEmpty(() => socket.remotePort?.toString())
 }
 
-function told(ask: () => string | undefined): string {
+function orEmpty(read: () => string | undefined): string {
   try {
-    return ask() ?? ''
+    return read() ?? ''
   } catch {
     return ''
   }

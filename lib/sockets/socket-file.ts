@@ -98,7 +98,7 @@ export function isForRootAlone(path: string): boolean {
  * Listens on a socket file. The socket is made under another name that only we can open, gets its owner and mode, and is then
  * renamed: whoever finds it finds it finished. A socket that a dead process left is replaced.
  * @returns the function that removes the file, if it is still ours
- * @throws Error when somebody answers on the path, or the directory cannot be written
+ * @throws Error when a process answers on the path, or the directory cannot be written
  */
 export async function listenOnSocketFile(
   server: Server,

@@ -4,7 +4,7 @@ import type { Bytes, Clock, Count, Milliseconds } from '../runtime/clock.ts'
 import { JsonLines } from './json-lines.ts'
 
 /**
- * What the other side did that none of ours does: `nonsense` is no JSON or too long a line, `flood` more than anybody has to report,
+ * What the other side did that none of ours does: `nonsense` is no JSON or too long a line, `flood` more than any of ours has to report,
  * `unread` means that it does not read what is sent to it.
  */
 export type ChannelBreach = 'nonsense' | 'flood' | 'unread'

@@ -1,5 +1,5 @@
 /**
- * What an agent and the workers of its host say to each other about leases: one JSON object a line over a UNIX socket of its own.
+ * Messages of an agent and the workers of its host about leases: one JSON object a line over a UNIX socket of its own.
  * Both read what they get field by field, since either may be of another version.
  */
 import type { Bytes, Count, Milliseconds } from '../runtime/clock.ts'
@@ -16,10 +16,10 @@ export const longestLeaseLine: { readonly ofWorker: Bytes; readonly ofAgent: Byt
   ofAgent: 16_384,
 }
 
-/** How often the agent says that it is there. */
+/** How often the agent sends a heartbeat. */
 export const heartbeatInterval: Milliseconds = 1_000
 
-/** A worker that heard nothing for so long believes no lease any more: it would not hear of a revocation either. */
+/** A worker that received nothing for so long uses no lease any more: it would not receive a revocation either. */
 export const longestSilence: Milliseconds = 3_000
 
 /** Leases that one revocation may name, so that it fits a line. */
@@ -42,9 +42,9 @@ export interface LeaseUpstream {
   readonly caFile?: string
   /** Do not verify the server's certificate. */
   readonly insecure: boolean
-  /** From the request being sent to the head of its answer; absent from an agent that does not say. */
+  /** From the request being sent to the head of its answer; absent from an agent that does not send it. */
   readonly timeoutHeaders?: Milliseconds
-  /** Between two parts of a body; absent from an agent that does not say. */
+  /** Between two parts of a body; absent from an agent that does not send it. */
   readonly timeoutBody?: Milliseconds
   /** Names and values in turn, exactly {@link leasedHeaderNames}. */
   readonly headers: readonly string[]
@@ -66,7 +66,7 @@ export interface LeasedConcurrency {
 
 /** Worker → agent. */
 export type LeaseRequest =
-  | ({ readonly kind: 'ask'; readonly ask: number } & LeaseKey)
+  | ({ readonly kind: 'request'; readonly request: number } & LeaseKey)
   /** Compute refused a request under this lease, so the worker has dropped it. */
   | { readonly kind: 'stale'; readonly lease: number }
 
@@ -75,19 +75,19 @@ export type LeaseNews =
   /** Also the first thing on each connection. */
   | {
       readonly kind: 'heartbeat'
-      /** Absent from an agent that does not say. */
+      /** Absent from an agent that does not send it. */
       readonly concurrency?: LeasedConcurrency
     }
   | {
       readonly kind: 'lease'
-      readonly ask: number
+      readonly request: number
       readonly lease: number
-      /** Counted by the worker from when it asked, so that it never ends later than the agent meant. */
+      /** Counted by the worker from its request, so that it never ends later than the agent meant. */
       readonly ttl: Milliseconds
       /** The preferred one first. */
       readonly upstreams: readonly LeaseUpstream[]
     }
-  | { readonly kind: 'refused'; readonly ask: number }
+  | { readonly kind: 'refused'; readonly request: number }
   | { readonly kind: 'revoke'; readonly leases: readonly number[] }
   | { readonly kind: 'revoke_all' }
 
@@ -103,7 +103,7 @@ export function leaseLine(message: LeaseRequest | LeaseNews): string {
   return `${JSON.stringify(message)}\n`
 }
 
-/** Reads what a worker said. @returns `undefined` when it means nothing */
+/** Reads a message of a worker. @returns `undefined` when it means nothing */
 export function readLeaseRequest(value: unknown): LeaseRequest | undefined {
   if (!isObject(value)) return undefined
   if (value['kind'] === 'stale') {
@@ -113,28 +113,29 @@ export function readLeaseRequest(value: unknown): LeaseRequest | undefined {
   const scope = readScope(value['scope'])
   const sourceIp = parseIpAddress(value['sourceIp'])
   const sourceMac = parseMacAddress(value['sourceMac'])
-  const ask = value['ask']
-  if (value['kind'] !== 'ask' || !isNumber(ask)) return undefined
+  const request = value['request']
+  if (value['kind'] !== 'request' || !isNumber(request)) return undefined
   if (scope === undefined || sourceIp === undefined || sourceMac === undefined) return undefined
-  if (value['ingressPort'] === undefined) return { kind: 'ask', ask, scope, sourceIp, sourceMac }
+  if (value['ingressPort'] === undefined)
+    return { kind: 'request', request, scope, sourceIp, sourceMac }
   const ingressPort = parseIngressPort(value['ingressPort'])
   if (ingressPort === undefined) return undefined
   return scope.kind === 'router'
-    ? { kind: 'ask', ask, scope, sourceIp, sourceMac, ingressPort }
-    : { kind: 'ask', ask, scope, sourceIp, sourceMac }
+    ? { kind: 'request', request, scope, sourceIp, sourceMac, ingressPort }
+    : { kind: 'request', request, scope, sourceIp, sourceMac }
 }
 
-/** Reads what an agent said. @returns `undefined` when it means nothing */
+/** Reads a message of an agent. @returns `undefined` when it means nothing */
 export function readLeaseNews(value: unknown): LeaseNews | undefined {
   if (!isObject(value)) return undefined
-  const { kind, ask } = value
+  const { kind, request } = value
   switch (kind) {
     case 'heartbeat':
       return readHeartbeat(value)
     case 'revoke_all':
       return { kind }
     case 'refused':
-      return isNumber(ask) ? { kind, ask } : undefined
+      return isNumber(request) ? { kind, request } : undefined
     case 'revoke': {
       const { leases } = value
       return Array.isArray(leases) && leases.every(isNumber) ? { kind, leases } : undefined
@@ -155,8 +156,8 @@ function readHeartbeat({ concurrency }: Fields): LeaseNews | undefined {
 }
 
 function readLease(value: Fields): LeaseNews | undefined {
-  const { ask, lease, ttl, upstreams } = value
-  if (!isNumber(ask) || !isNumber(lease)) return undefined
+  const { request, lease, ttl, upstreams } = value
+  if (!isNumber(request) || !isNumber(lease)) return undefined
   if (typeof ttl !== 'number' || !(ttl > 0) || ttl > 3_600_000) return undefined
   if (!Array.isArray(upstreams) || upstreams.length === 0 || upstreams.length > mostUpstreams) {
     return undefined
@@ -164,7 +165,7 @@ function readLease(value: Fields): LeaseNews | undefined {
   const read = upstreams.map(readUpstream)
   const whole = read.filter((upstream) => upstream !== undefined)
   return whole.length === read.length
-    ? { kind: 'lease', ask, lease, ttl, upstreams: whole }
+    ? { kind: 'lease', request, lease, ttl, upstreams: whole }
     : undefined
 }
 

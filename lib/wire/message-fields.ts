@@ -2,7 +2,7 @@
 import type { Count } from '../runtime/clock.ts'
 import { terminalText } from '../observe/text-table.ts'
 
-/** What a message says, by name. */
+/** What a message holds, by name. */
 export type Fields = Readonly<Record<string, unknown>>
 
 /** @returns `undefined` for lists and everything else that has no names */

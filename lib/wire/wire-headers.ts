@@ -16,7 +16,7 @@ export const wireHeaders = {
   sourceMac: 'x-overlapd-source-mac',
   /** our proxy → our agent, beside a router's id: the router's port through which the connection came in, or `other`. */
   ingressPort: 'x-overlapd-ingress-port',
-  /** our proxy → our agent: nobody is asked for; is the agent ready? @see proxy/canary/README.md */
+  /** our proxy → our agent: for no guest; is the agent ready? @see proxy/canary/README.md */
   canary: 'x-overlapd-canary',
   /** our proxy → our agent, and back to the guest on every answer. */
   requestId: 'x-request-id',
@@ -38,7 +38,7 @@ export const scopeHeaders = [
 ] as const
 
 /**
- * How the names begin that only we may say, by the word under which a guest's copies are counted. A guest's headers never
+ * How the names begin that only we may send, by the word under which a guest's copies are counted. A guest's headers never
  * travel on, so this decides nothing: it makes attempts visible.
  */
 export const forgeableHeaders = {

@@ -44,11 +44,11 @@ process that waits stands for haproxy before Neutron's process monitor, and hapr
     options: [
       { flags: '--stop-haproxy', help: 'take over, and let haproxy end' },
       { flags: '--all', help: 'all that can be taken over' },
-      { flags: '--dry-run', help: 'only say what would be done' },
+      { flags: '--dry-run', help: 'only print what would be done' },
       ...options,
     ],
     examples: [
-      ['overlapd-proxy adopt', 'say what there is'],
+      ['overlapd-proxy adopt', 'print what there is'],
       ['overlapd-proxy adopt --stop-haproxy qdhcp-0b1e...', 'take one namespace over'],
     ],
     exitCodes: [
@@ -64,7 +64,7 @@ process that waits stands for haproxy before Neutron's process monitor, and hapr
       const isAll = call.options.flag('all')
       const stops = call.options.flag('stopHaproxy')
       if (stops && !isAll && named.length === 0) {
-        throw new UsageError('say which to take over, or --all')
+        throw new UsageError('name the namespaces to take over, or use --all')
       }
       checkNames(named, haproxies, doubtful)
       const chosen = (one: NeutronHaproxy): boolean =>

@@ -40,7 +40,7 @@ export interface DoubtfulHaproxy {
 const configPattern = /^\/(?:[^\p{Cc}]*\/)?(?:ns|ovn)-metadata-proxy\/[^/\p{Cc}]+\.conf$/u
 
 /**
- * Looks at every process that says it is haproxy with such a file. A name is easily taken on, so the file and the file with the process's
+ * Looks at every process that claims to be haproxy with such a file. A name is easily taken on, so the file and the file with the process's
  * number, which only root and Neutron write, must agree with it.
  */
 export function findNeutronHaproxies(found: readonly FoundNamespace[]): {

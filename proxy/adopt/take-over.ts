@@ -4,7 +4,7 @@ import type { Clock, Milliseconds } from '../../lib/runtime/clock.ts'
 import { attachmentFolderOf, prepareAttachmentFolder } from '../haproxy-shim/attachment-folder.ts'
 import { recordName, type AttachmentRecord } from '../haproxy-shim/attachment-record.ts'
 import { endWaiting, leaveWaiting } from '../haproxy-shim/attach-waiting.ts'
-import { askProxy } from '../haproxy-shim/control-client.ts'
+import { requestProxy } from '../haproxy-shim/control-client.ts'
 import { writePidFile } from '../haproxy-shim/stand-in.ts'
 import { listeningSocketOf } from '../netns/listening-socket.ts'
 import { openNamespace } from '../netns/namespace-handle.ts'
@@ -104,7 +104,7 @@ async function handOver(
     const done = handSockets(controlSocket, copies)
     try {
       const name = recordName(record.identity)
-      const answer = await askProxy(controlSocket, { kind: 'adopt', name })
+      const answer = await requestProxy(controlSocket, { kind: 'adopt', name })
       if (!answer.ok) throw new Error(answer.why)
     } finally {
       done()

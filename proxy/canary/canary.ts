@@ -1,4 +1,4 @@
-/** Is each namespace really answered from, and how quickly? Asks now and then without being a guest. */
+/** Is each namespace really answered from, and how quickly? Sends a request now and then without being a guest. */
 import { closeSync } from 'node:fs'
 import type {
   Cancel,
@@ -17,7 +17,7 @@ import type { NamespaceWindow } from '../netns/window.ts'
 import { jittered } from '../../lib/runtime/backoff.ts'
 import { notOurs, type CanaryOutcome } from '../worker/shared/protocol.ts'
 
-/** A namespace that is served, and where its guests would ask. */
+/** A namespace that is served, and where its guests would connect. */
 export interface CanaryPlace {
   readonly key: NamespaceKey
   readonly netns: string
@@ -26,19 +26,19 @@ export interface CanaryPlace {
   readonly targets: readonly ConnectTarget[]
 }
 
-/** `unknown` until it was asked for the first time. */
+/** `unknown` until the first request. */
 export type CanaryState = 'up' | 'down' | 'unknown'
 
 export interface CanaryOptions {
   readonly window: NamespaceWindow
   readonly places: () => readonly CanaryPlace[]
-  /** Gives a connecting socket to a worker, which asks over it. @returns false when none could take it */
+  /** Gives a connecting socket to a worker, which sends the request. @returns false when none could take it */
   readonly send: (canaryId: number, fd: number) => boolean
   /** From the end of one round to the next, give or take a quarter. */
   readonly interval: Milliseconds
   /** For one answer; the worker keeps it. */
   readonly timeout: Milliseconds
-  /** Namespaces asked at the same time. */
+  /** Namespaces that are checked at the same time. */
   readonly parallel: Count
   readonly clock: Clock
   readonly logger: Logger
@@ -55,7 +55,7 @@ interface Known {
 
 /** One may be lost to a worker that is being replaced. */
 const failuresToDown: Count = 2
-/** For a worker that ends before it has told. */
+/** For a worker that ends before it has reported. */
 const grace: Milliseconds = 2_000
 
 const adviceOnRules =
@@ -69,8 +69,8 @@ function whatToDo(why: string): string {
 }
 
 /**
- * Asks through each namespace's own listeners, rules and workers, up to the agent. The supervisor makes the sockets and reads nothing from
- * them; a worker asks. What it proves and what not stands in README.md.
+ * Sends requests through each namespace's own listeners, rules and workers, up to the agent. The supervisor makes the sockets and reads nothing from
+ * them; a worker sends. What it proves and what not stands in README.md.
  */
 export class Canary {
   readonly #options: CanaryOptions
@@ -96,7 +96,7 @@ export class Canary {
   }
 
   /** What a worker found out. */
-  told(canaryId: number, outcome: CanaryOutcome): void {
+  report(canaryId: number, outcome: CanaryOutcome): void {
     this.#waiting.get(canaryId)?.(outcome)
   }
 
@@ -141,16 +141,16 @@ export class Canary {
     const work = async (): Promise<void> => {
       for (const place of next) {
         if (this.#isClosed) return
-        await this.#askPlace(place)
+        await this.#checkPlace(place)
       }
     }
     await Promise.all(Array.from({ length: this.#options.parallel }, work))
   }
 
   /** Up when each of its addresses answers. */
-  async #askPlace(place: CanaryPlace): Promise<void> {
+  async #checkPlace(place: CanaryPlace): Promise<void> {
     for (const target of place.targets) {
-      const outcome = await this.#ask(place, target)
+      const outcome = await this.#check(place, target)
       if (outcome === undefined || (!outcome.ok && outcome.why === notOurs)) return
       if (!outcome.ok) {
         this.#note(place, `${target.address}: ${outcome.why}`)
@@ -162,7 +162,7 @@ export class Canary {
   }
 
   /** @returns `undefined` when nothing was found out */
-  async #ask(place: CanaryPlace, target: ConnectTarget): Promise<CanaryOutcome | undefined> {
+  async #check(place: CanaryPlace, target: ConnectTarget): Promise<CanaryOutcome | undefined> {
     const { window, send, clock, timeout } = this.#options
     let fd: number
     try {

@@ -1,4 +1,4 @@
-/** How does the canary come together with what it asks? */
+/** How does the canary come together with the namespaces that it checks? */
 import type { ProxyMetrics } from '../admin/metrics.ts'
 import type { Surroundings } from '../config/surroundings.ts'
 import type { Listeners } from '../namespaces/listeners.ts'
@@ -18,7 +18,7 @@ export function composeCanary(
     window,
     places: () =>
       listeners.served().map(({ attachment, bindingKeys }) => canaryPlace(attachment, bindingKeys)),
-    send: (canaryId, fd) => pool.askCanary(canaryId, fd),
+    send: (canaryId, fd) => pool.sendCanary(canaryId, fd),
     interval: config.canary.interval,
     timeout: config.canary.timeout_answer,
     parallel: config.canary.concurrency,

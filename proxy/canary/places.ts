@@ -1,4 +1,4 @@
-/** Where would the guests of a namespace ask, seen from inside it? */
+/** Where would the guests of a namespace connect, seen from inside it? */
 import { parseIpAddress, isIpv6, type IpAddress } from '../../lib/identity/ip-address.ts'
 import { metadataIpv4, metadataTcpPort } from '../../lib/wire/metadata-address.ts'
 import type { Attachment } from '../namespaces/plan-attachments.ts'

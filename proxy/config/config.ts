@@ -39,8 +39,8 @@ const interfacePattern = {
 const mapping = section({
   netns: text({ help: 'Name of the namespace, or an absolute path.' }),
   router: id('The router it belongs to.'),
-  network: id('The network it belongs to, said as the DHCP agent does.'),
-  ovn_network: id('The network it belongs to, said as the OVN agents do.'),
+  network: id('The network it belongs to, sent as haproxy of the DHCP agent does.'),
+  ovn_network: id('The network it belongs to, sent as haproxy of the OVN agents does.'),
   listen: optional(
     list(listenOption, { help: 'Where to listen instead of the usual addresses.', max: 16 }),
   ),
@@ -71,7 +71,7 @@ const table = {
     default: [],
   }),
   poll_interval: duration({
-    help: 'How often every namespace is looked at although no change was heard.',
+    help: 'How often all namespaces are read anew without a reported change.',
     default: '30s',
     min: '1s',
   }),
@@ -221,7 +221,7 @@ const table = {
   ovn_provision: ovnProvisionOption,
   canary: section({
     enabled: flag({
-      help: 'Ask each served namespace from its inside now and then, and tell how that went. It asks neither Nova nor for any guest.',
+      help: 'Check each served namespace from its inside now and then, and report the result. The check sends nothing to Nova and belongs to no guest.',
       default: false,
     }),
     interval: duration({
@@ -231,21 +231,21 @@ const table = {
     }),
     timeout_answer: duration({ help: 'For one answer.', default: '5s', min: '100ms', max: '1m' }),
     concurrency: integer({
-      help: 'Namespaces asked at the same time.',
+      help: 'Namespaces that are checked at the same time.',
       unit: 'namespaces',
       default: 4,
       min: 1,
       max: 64,
     }),
-    ask_agent: flag({
-      help: "Ask up to the agent. Not with Neutron's own, which would log an error each time.",
+    check_agent: flag({
+      help: "Send the check on to the agent. Not with Neutron's own, which would log an error each time.",
       default: true,
     }),
   }),
   admin: section(adminTable(defaultSockets.admin.proxy)),
   control: section({
     socket: path({
-      help: 'UNIX socket, root only, over which overlapd-haproxy and "overlapd-proxy adopt" have namespaces served. Beside it a folder "attachments" says which.',
+      help: 'UNIX socket, root only, over which overlapd-haproxy and "overlapd-proxy adopt" have namespaces served. Beside it lies a folder "attachments" with their records.',
       default: defaultSockets.control,
     }),
   }),

@@ -20,13 +20,13 @@ export function workerConfig(
       timeoutConnect: agent.timeout_connect,
       timeoutHeaders: agent.timeout_headers,
       timeoutBody: agent.timeout_body,
-      asksHealth: canary.ask_agent,
+      checksHealth: canary.check_agent,
     },
     ...(canary.enabled && {
       canary: {
         target: `/canary/${randomBytes(canaryTokenBytes).toString('hex')}`,
         timeout: canary.timeout_answer,
-        asksAgent: canary.ask_agent,
+        checksAgent: canary.check_agent,
       },
     }),
     ...(leases.enabled && {

@@ -1,4 +1,4 @@
-/** How does a namespace get its record and its waiting process, whoever asks for it? */
+/** How does a namespace get its record and its waiting process, whoever requests it? */
 import type { NamespaceKey } from '../netns/namespace-handle.ts'
 import { workerAccount } from '../privileges/accounts.ts'
 import { startTimeOf } from '../linux/process-identity.ts'

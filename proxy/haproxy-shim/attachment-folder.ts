@@ -80,7 +80,7 @@ export function listAttachmentFolder(folder: string): {
 }
 
 /**
- * @throws {ForeignFileError} when it is not root's or our own file, or says something else than its name;
+ * @throws {ForeignFileError} when it is not root's or our own file, or does not match its name;
  * NodeJS.ErrnoException when there is none; SyntaxError when it is no record
  */
 export function readRecord(folder: string, name: string): AttachmentRecord {

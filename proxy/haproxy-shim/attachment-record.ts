@@ -19,7 +19,7 @@ export interface AttachmentRecord {
   readonly namespace: NamespaceKey
   /** The waiting process. While it lives the namespace does, so its key cannot come to mean another one. */
   readonly pid: number
-  /** When it started, in the kernel's ticks: tells it from a later process with the same number. */
+  /** When it started, in the kernel's ticks: distinguishes it from a later process with the same number. */
   readonly startTime: string
   /** File name of the FIFO that it holds open. */
   readonly fifo: string

@@ -47,7 +47,7 @@ export class HaproxyAttachments {
     this.#options = options
   }
 
-  /** Finds again what was given before; removes what has ended meanwhile, and tells what is not ours. */
+  /** Finds again what was given before; removes what has ended meanwhile, and logs what is not ours. */
   start(): void {
     const { folder, logger } = this.#options
     if (!hasAttachmentFolder(folder)) prepareAttachmentFolder(folder)
@@ -63,7 +63,7 @@ export class HaproxyAttachments {
         logger.warn({ name, cause: causeText(cause) }, 'Cannot use the record of a namespace')
       }
     }
-    for (const file of foreign) logger.warn({ folder, file }, 'File of somebody else is left alone')
+    for (const file of foreign) logger.warn({ folder, file }, 'File of another owner is left alone')
     for (const fifo of fifos) if (!known.has(fifo)) this.#removeLeftover(fifo)
   }
 
@@ -76,7 +76,7 @@ export class HaproxyAttachments {
       closeSync(fd)
       if (!isInUse) rmSync(join(folder, fifo))
     } catch (cause) {
-      logger.warn({ fifo, cause: causeText(cause) }, 'File of somebody else is left alone')
+      logger.warn({ fifo, cause: causeText(cause) }, 'File of another owner is left alone')
     }
   }
 
@@ -86,7 +86,7 @@ export class HaproxyAttachments {
 
   /**
    * Takes the namespace of a record that overlapd-haproxy has just written.
-   * @throws Error when the record cannot be used, or its process does not live where it says
+   * @throws Error when the record cannot be used, or its process does not live in the recorded namespace
    */
   attach(name: string): AttachmentRecord {
     const record = readRecord(this.#options.folder, name)
@@ -121,7 +121,7 @@ export class HaproxyAttachments {
 
   /** @throws Error when nobody holds the other end any more */
   #watch(fd: number, onEnd: () => void): Socket {
-    // Only a reader that has seen the holder is told when it goes, so this look is needed.
+    // Only a reader that has seen the holder is notified when it goes, so this look is needed.
     if (!isHeld(fd)) {
       closeSync(fd)
       throw new Error('the process that should wait has ended')
@@ -129,7 +129,7 @@ export class HaproxyAttachments {
     const fifo = new Socket({ fd, readable: true, writable: false })
     fifo.on('end', onEnd)
     fifo.on('error', onEnd)
-    // Nothing is ever said on it; the end alone counts.
+    // No byte ever comes over it; the end alone counts.
     fifo.resume()
     fifo.unref()
     return fifo
@@ -158,14 +158,14 @@ function fieldsOf({ identity, pid, configFile }: AttachmentRecord): Record<strin
   return { scope: scopeText(identity.scope), pid, configFile }
 }
 
-/** @throws Error when the process is another one, or lives in another namespace than its record says */
+/** @throws Error when the process is another one, or lives in another namespace than recorded */
 function checkProcess(record: AttachmentRecord): void {
   if (startTimeOf(record.pid) !== record.startTime) {
     throw new Error(`process ${record.pid} is not the one that should wait`)
   }
   const namespace = namespaceOf(record.pid)
   if (namespace !== undefined && namespace !== record.namespace) {
-    throw new Error(`process ${record.pid} lives in another namespace than its record says`)
+    throw new Error(`process ${record.pid} lives in another namespace than recorded`)
   }
 }
 

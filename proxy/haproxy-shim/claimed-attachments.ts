@@ -1,4 +1,4 @@
-/** Which namespaces are served because Neutron asked for it, and where does that contradict what else is known of them? */
+/** Which namespaces are served because Neutron requested it, and where does that contradict what else is known of them? */
 import { scopeText } from '../../lib/identity/scope.ts'
 import type {
   Attachment,
@@ -11,13 +11,13 @@ import type { TcpAddress } from '../../lib/identity/tcp-address.ts'
 import type { NamespaceKey } from '../netns/namespace-handle.ts'
 import type { AttachmentRecord } from './attachment-record.ts'
 
-/** What to serve because somebody asked for it, and what was refused. */
+/** What to serve on request, and what was refused. */
 export interface AttachmentPlan {
   readonly attachments: readonly Attachment[]
   readonly refused: readonly RefusedNamespace[]
 }
 
-/** A plan with what records had to say, and for which namespaces they were refused. */
+/** A plan with what records hold, and for which namespaces they were refused. */
 export interface ClaimedPlan extends AttachmentPlan {
   readonly refusedClaims: ReadonlyMap<NamespaceKey, string>
 }
@@ -26,7 +26,7 @@ export interface ClaimedPlan extends AttachmentPlan {
 export type ClaimRules = Pick<AttachmentRules, 'mappings' | 'tcpPort' | 'intercept' | 'homeKey'>
 
 /**
- * Adds what overlapd-haproxy was started for to a plan made from names and mappings. A record says for certain in which namespace
+ * Adds what overlapd-haproxy was started for to a plan made from names and mappings. A record holds for certain in which namespace
  * its process lives, and only Neutron writes it; still, where it contradicts the name of the namespace, the operator or another record,
  * the namespace is served as neither.
  */
@@ -85,18 +85,18 @@ function whyNot(
   known: readonly FoundNamespace[],
   rules: ClaimRules,
 ): string | undefined {
-  const said = `overlapd-haproxy was started for ${scopeText(identity.scope)}`
-  if (key === rules.homeKey) return `${said} in the namespace of the proxy itself`
+  const claim = `overlapd-haproxy was started for ${scopeText(identity.scope)}`
+  if (key === rules.homeKey) return `${claim} in the namespace of the proxy itself`
   const other = others.find((one) => !isSameIdentity(one.identity, identity))
-  if (other !== undefined) return `${said} and for ${scopeText(other.identity.scope)}`
+  if (other !== undefined) return `${claim} and for ${scopeText(other.identity.scope)}`
   if (mapped !== undefined && !isSameIdentity(mapped.identity, identity)) {
-    return `${said}, the configuration maps it to ${scopeText(mapped.identity.scope)}`
+    return `${claim}, the configuration maps it to ${scopeText(mapped.identity.scope)}`
   }
   if (mapped !== undefined) return undefined
   const contradicting = known
     .map(({ netns }) => identityFromName(netns))
     .find((named) => named !== undefined && !canStandFor(named, identity))
-  return contradicting && `${said}, its name stands for ${scopeText(contradicting.scope)}`
+  return contradicting && `${claim}, its name stands for ${scopeText(contradicting.scope)}`
 }
 
 /**

@@ -22,7 +22,7 @@ Usage: overlapd-haproxy -f FILE [-D] [-q] [--control SOCKET]
 
 Exit codes:
   0  served, or waiting for overlapd-proxy to start
-  1  failed; standard error says why
+  1  failed; the reason is on standard error
 `
 
 interface Options {
@@ -52,7 +52,7 @@ export async function runStandIn(argv: readonly string[], terminal: Terminal): P
       terminal.out('Configuration file is valid\n')
       return 0
     }
-    if (process.geteuid?.() !== 0) throw new Error('Cannot be run by anybody but root')
+    if (process.geteuid?.() !== 0) throw new Error('Cannot be run by another user than root')
     return await standInForHaproxy({ configFile, controlSocket, terminal })
   } catch (cause) {
     terminal.error(`[ALERT]    (${process.pid}) : ${terminalText(causeText(cause))}\n`)

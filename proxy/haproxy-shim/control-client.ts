@@ -1,4 +1,4 @@
-/** How is the running proxy asked for something? */
+/** How does a command send a request to the running proxy? */
 import { connect } from 'node:net'
 import type { Milliseconds } from '../../lib/runtime/clock.ts'
 import { causeText } from '../../lib/runtime/errors.ts'
@@ -18,10 +18,10 @@ export class ProxyAbsentError extends Error {
 const answerLimit: Milliseconds = 20_000
 
 /**
- * Asks over the control socket, which only root may open.
- * @throws {ProxyAbsentError} when no proxy runs; Error when it does not answer, or this user may not ask
+ * Sends a request over the control socket, which only root may open.
+ * @throws {ProxyAbsentError} when no proxy runs; Error when it does not answer, or this user may not connect
  */
-export function askProxy(socketPath: string, request: ControlRequest): Promise<ControlAnswer> {
+export function requestProxy(socketPath: string, request: ControlRequest): Promise<ControlAnswer> {
   return new Promise((resolve, reject) => {
     const socket = connect(socketPath)
     const lines = new JsonLines(longestLine)
@@ -29,7 +29,7 @@ export function askProxy(socketPath: string, request: ControlRequest): Promise<C
       socket.destroy()
       const code = (cause as NodeJS.ErrnoException).code
       const isAbsent = code === 'ENOENT' || code === 'ECONNREFUSED'
-      const text = `Cannot ask overlapd-proxy at "${socketPath}": ${causeText(cause)}`
+      const text = `Cannot get an answer from overlapd-proxy at "${socketPath}": ${causeText(cause)}`
       reject(isAbsent ? new ProxyAbsentError(text, { cause }) : new Error(text, { cause }))
     }
     socket.setTimeout(answerLimit, () => fail(new Error('no answer in time')))

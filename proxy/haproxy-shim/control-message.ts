@@ -1,4 +1,4 @@
-/** What do overlapd-haproxy and `overlapd-proxy adopt` say to the running proxy, and what does it answer? */
+/** What do overlapd-haproxy and `overlapd-proxy adopt` send to the running proxy, and what does it answer? */
 import { readFields } from '../../lib/wire/message-fields.ts'
 import { isRecordName } from './attachment-record.ts'
 

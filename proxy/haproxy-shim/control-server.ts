@@ -19,15 +19,15 @@ import {
 export interface ControlServerOptions {
   readonly path: string
   readonly logger: Logger
-  /** Never rejects for what the asker did; that is an answer. */
+  /** Never rejects for what the caller did; that is an answer. */
   readonly answer: (request: ControlRequest, peer: PeerCredentials) => Promise<ControlAnswer>
 }
 
-/** As many processes of Neutron's agents may ask at a time; others wait in the backlog. */
+/** As many processes of Neutron's agents may connect at a time; others wait in the backlog. */
 const mostConnections = 256
 const requestLimit: Milliseconds = 5_000
 
-/** Listens for requests of one line. The socket is root's alone, and who connects is asked of the kernel all the same. */
+/** Listens for requests of one line. The socket is root's alone, and the kernel names who connects all the same. */
 export class ControlServer {
   readonly #options: ControlServerOptions
   readonly #sockets = new Set<Socket>()
@@ -98,7 +98,7 @@ export class ControlServer {
 
   #end(socket: Socket, answer: ControlAnswer): void {
     socket.end(`${JSON.stringify(answer)}\n`)
-    // What the other side still says is not read.
+    // What the other side still sends is not read.
     socket.resume()
     socket.on('finish', () => socket.destroy())
   }

@@ -32,13 +32,13 @@ export interface NamespaceGrantsOptions {
   readonly backlog: Count
   readonly clock: Clock
   readonly logger: Logger
-  /** Makes a new plan now; it asks {@link NamespaceGrants.claim}. */
+  /** Makes a new plan now; it calls {@link NamespaceGrants.claim}. */
   readonly planAgain: () => void
 }
 
 /** A namespace is served some milliseconds after it is wanted; this is for a host that is very busy. */
 const servingLimit: Milliseconds = 10_000
-const askAgain: Milliseconds = 5
+const pollPause: Milliseconds = 5
 
 /** Takes requests, keeps the records, and adds them to each plan. */
 export class NamespaceGrants {
@@ -82,7 +82,7 @@ export class NamespaceGrants {
     await this.#server.close()
   }
 
-  /** Adds what Neutron wants to what names and mappings say. */
+  /** Adds what Neutron wants to the plan of names and mappings. */
   claim(plan: AttachmentPlan, found: readonly FoundNamespace[]): AttachmentPlan {
     this.#plan = claimAttachments(plan, found, this.#attachments.records(), this.#options.rules)
     return this.#plan
@@ -129,7 +129,7 @@ export class NamespaceGrants {
     return this.#plan?.attachments.find((one) => one.key === key)
   }
 
-  /** A socket of another namespace would answer another tenant's guests, so the kernel is asked whose it is. */
+  /** A socket of another namespace would answer another tenant's guests, so the kernel names its namespace. */
   #openedOf(
     attachment: Attachment,
     record: AttachmentRecord,
@@ -168,7 +168,7 @@ export class NamespaceGrants {
       if (state === 'serving' || clock.now() >= end) {
         return { ok: true, state, listeners: status.listeners, ...(why !== undefined && { why }) }
       }
-      await clock.sleep(askAgain, this.#closed.signal)
+      await clock.sleep(pollPause, this.#closed.signal)
     }
   }
 }

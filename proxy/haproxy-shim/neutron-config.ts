@@ -3,7 +3,7 @@ import { parseIpAddress } from '../../lib/identity/ip-address.ts'
 import { tcpAddressText, type TcpAddress } from '../../lib/identity/tcp-address.ts'
 import { identityOf, isSameIdentity, type NamespaceIdentity } from '../namespaces/identity.ts'
 
-/** What one configuration file of Neutron says, as far as it matters to a namespace's proxy. */
+/** What one configuration file of Neutron holds, as far as it matters to a namespace's proxy. */
 export interface NeutronHaproxyConfig {
   readonly identity: NamespaceIdentity
   readonly listen: readonly TcpAddress[]
@@ -47,9 +47,9 @@ type SingleWord = 'pidfile' | 'user' | 'group' | 'log-tag' | 'server'
 
 /**
  * Reads a configuration as Neutron's drivers write it. Nothing but the plain words that they use is understood: no quotes, no
- * escapes, no variables. Whatever says who the guests are, or where to listen, must be understood to the last sign; what says
+ * escapes, no variables. Whatever defines who the guests are, or where to listen, must be understood to the last sign; what defines
  * something else is listed as ignored.
- * @throws SyntaxError saying which line cannot be used
+ * @throws SyntaxError with the line that cannot be used
  */
 export function parseNeutronHaproxyConfig(text: string): NeutronHaproxyConfig {
   if (text.length > longestConfig) throw new SyntaxError('the configuration is too long')
@@ -161,7 +161,7 @@ function readHttpRequest(draft: Draft, words: readonly string[]): void {
 function finished({ identities, listen, ignored, single }: Draft): NeutronHaproxyConfig {
   const [identity, ...others] = identities
   if (identity === undefined) {
-    throw new SyntaxError('no header says which router or network this is')
+    throw new SyntaxError('no header names the router or network')
   }
   if (others.some((other) => !isSameIdentity(other, identity))) {
     throw new SyntaxError('the headers name more than one router or network')

@@ -7,7 +7,7 @@ import { namespaceKeyOf } from '../netns/namespace-handle.ts'
 import { attachmentFolderOf, prepareAttachmentFolder } from './attachment-folder.ts'
 import { recordName } from './attachment-record.ts'
 import { endWaiting, leaveWaiting } from './attach-waiting.ts'
-import { askProxy, ProxyAbsentError } from './control-client.ts'
+import { requestProxy, ProxyAbsentError } from './control-client.ts'
 import type { ControlAnswer } from './control-message.ts'
 import {
   longestConfig,
@@ -22,7 +22,7 @@ export interface StandInCall {
   readonly terminal: Terminal
 }
 
-/** Reads a configuration of Neutron's from its file. @throws Error saying what is wrong with it */
+/** Reads a configuration of Neutron's from its file. @throws Error with what is wrong in it */
 export function readNeutronHaproxyConfig(path: string): NeutronHaproxyConfig {
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
   try {
@@ -38,7 +38,7 @@ export function readNeutronHaproxyConfig(path: string): NeutronHaproxyConfig {
  * Has the running proxy serve the namespace this process is in, leaves a process behind that waits in haproxy's place, and comes back as
  * haproxy does once it has gone to the background.
  *
- * Without a running proxy it says so and succeeds all the same: Neutron's agents do not try a second time, so a failure would
+ * Without a running proxy it warns and succeeds all the same: Neutron's agents do not try a second time, so a failure would
  * leave the guests without metadata for good, whereas the proxy finds what waits for it when it starts.
  * @returns the exit code
  * @throws Error when the namespace cannot be served
@@ -54,25 +54,25 @@ export async function standInForHaproxy(call: StandInCall): Promise<number> {
   const folder = attachmentFolderOf(controlSocket)
   prepareAttachmentFolder(folder)
   const key = namespaceKeyOf('/proc/self/ns/net')
-  if (key === undefined) throw new Error('Cannot tell the network namespace: is /proc mounted?')
+  if (key === undefined) throw new Error('Cannot find the network namespace: is /proc mounted?')
   const processTag = readProcessTag(terminal.environment['PROCESS_TAG'])
   const record = await leaveWaiting({ folder, config, configFile, key, processTag })
   try {
     const name = recordName(config.identity)
-    const answer = await askOrWarn(controlSocket, name, warn)
+    const answer = await requestOrWarn(controlSocket, name, warn)
     if (answer?.ok === false) throw new Error(answer.why)
     if (answer?.why !== undefined) warn(answer.why)
     writePidFile(config.pidFile, record.pid)
   } catch (cause) {
     endWaiting(folder, record)
-    throw new Error(`Cannot serve ${scopeText(config.identity.scope)} as "${configFile}" says`, {
+    throw new Error(`Cannot serve ${scopeText(config.identity.scope)} by "${configFile}"`, {
       cause,
     })
   }
   return 0
 }
 
-/** What is said of directives that have no effect; `undefined` when there are none. */
+/** The warning about directives that have no effect; `undefined` when there are none. */
 export function ignoredText(directives: readonly string[]): string | undefined {
   if (directives.length === 0) return undefined
   const isLimiting = directives.includes('stick-table')
@@ -85,13 +85,13 @@ function readProcessTag(tag: string | undefined): string | undefined {
   return tag !== undefined && /^[\w.:-]{1,255}$/.test(tag) ? tag : undefined
 }
 
-async function askOrWarn(
+async function requestOrWarn(
   controlSocket: string,
   name: string,
   warn: (text: string) => void,
 ): Promise<ControlAnswer | undefined> {
   try {
-    return await askProxy(controlSocket, { kind: 'attach', name })
+    return await requestProxy(controlSocket, { kind: 'attach', name })
   } catch (cause) {
     if (!(cause instanceof ProxyAbsentError)) throw cause
     warn(`${cause.message}; the namespace is served as soon as it runs`)

@@ -21,7 +21,7 @@ export interface WaitingProcessOptions {
 
 /**
  * The shell reads from a FIFO whose other end it holds itself, so it waits for ever. When it ends, however it ends, the
- * kernel closes the FIFO, and the proxy, which reads it too, is told by that. haproxy takes SIGHUP as "say how you are" and lives on;
+ * kernel closes the FIFO, and the proxy, which reads it too, learns it by that. haproxy takes SIGHUP as "print your state" and lives on;
  * SIGTERM, SIGINT and SIGUSR1 end it.
  */
 const waitScript = 'trap "" HUP PIPE USR2; read -r never <&3'

@@ -19,7 +19,7 @@ export interface InterceptionOptions {
   readonly interface: string
   readonly tcpPort: number
   readonly loader: RuleLoader
-  /** Whether a canary asks from inside. */
+  /** Whether a canary connects from inside. */
   readonly canary?: boolean
   /** How often rules are looked for that others may have removed. */
   readonly checkEvery: Milliseconds
@@ -67,7 +67,7 @@ export class Interception {
   readonly #queue: SlicedQueue<NamespaceKey>
   readonly #watch: RuleWatch
   readonly #removals: RuleRemovals
-  /** What became of loads inside a visit, until the visit is over and can be told of. */
+  /** What became of loads inside a visit, until the visit is over and they can be logged. */
   readonly #loadedInside = new Map<NamespaceKey, Loaded>()
   #cancelCheck: Cancel | undefined
   #cancelRelease: Cancel | undefined
@@ -106,7 +106,7 @@ export class Interception {
 
   /**
    * Loads the rules while the caller is inside the namespace, before its port accepts: then there is no moment in which the port
-   * can be reached directly. System calls only; what is to be said is said by {@link add}, which has to follow.
+   * can be reached directly. System calls only; what is to be logged is logged by {@link add}, which has to follow.
    */
   loadInside(attachment: Attachment): void {
     const { loader } = this.#options
@@ -185,7 +185,7 @@ export class Interception {
   }
 
   /**
-   * How many rules our table has and should have, asked of the kernel.
+   * How many rules our table has and should have, by the kernel.
    * @returns `undefined` where nothing is loaded
    * @throws Error when the namespace cannot be entered
    */
@@ -247,7 +247,7 @@ export class Interception {
     }
     entry.state = 'applied'
     this.#watch.add(entry.attachment)
-    // Known, not asked for: closing a socket right after a load waits until the kernel has freed what was replaced.
+    // Known, without a query: closing a socket right after a load waits until the kernel has freed what was replaced.
     entry.rules = rules
     if (withoutIpv6 === undefined) {
       entry.why = undefined
@@ -301,7 +301,7 @@ export class Interception {
     try {
       now = loader.count(attachment)
     } catch {
-      // A namespace that is going away is somebody else's news.
+      // A namespace that is going away is reported elsewhere.
       return false
     }
     if (now === rules) return false

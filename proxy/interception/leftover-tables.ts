@@ -30,7 +30,7 @@ export class LeftoverTables {
     this.#options = options
   }
 
-  /** Removes our table where it leads to nobody; where somebody listens, another proxy may be at work, and it is only told. */
+  /** Removes our table where no process listens behind it; where one does, another proxy may be at work, and it is only logged. */
   async clean(found: readonly FoundNamespace[], served: ReadonlySet<NamespaceKey>): Promise<void> {
     const { clock, logger } = this.#options
     let end = clock.now() + slice
@@ -54,7 +54,7 @@ export class LeftoverTables {
     const { netns, key } = one
     if (key === window.homeKey || loader.count(one) === 0) return
     if (this.#isListenedIn(one)) {
-      const message = 'Rules in a namespace that somebody else serves are left alone'
+      const message = 'Rules in a namespace that another process serves are left alone'
       logger.warn({ netns, tcpPort }, message)
       return
     }

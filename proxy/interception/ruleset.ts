@@ -8,7 +8,7 @@ export interface RulesetOptions {
   /** Where our listener is. */
   readonly tcpPort: number
   readonly families: readonly ('ip' | 'ip6')[]
-  /** Redirect what asks from inside over loopback, as the canary does. */
+  /** Redirect connections from inside over loopback, as the canary does. */
   readonly canary?: boolean
 }
 

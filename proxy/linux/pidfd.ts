@@ -1,4 +1,4 @@
-/** How is another process held on to, its descriptors copied, and told to stop, without mistaking a later one for it? */
+/** How is another process held on to, its descriptors copied, and signalled, without mistaking a later one for it? */
 import { closeSync } from 'node:fs'
 import { callLibc } from '../../lib/linux/libc.ts'
 import { startTimeOf } from './process-identity.ts'
@@ -39,7 +39,7 @@ export class ProcessDescriptor {
 
 /**
  * Kills the process that has a number and started at a time. It is held on to first: whatever has that start time then is the one meant.
- * @param startTime as {@link startTimeOf} says
+ * @param startTime as {@link startTimeOf} returns it
  * @returns false when it has ended
  */
 export function killProcess(pid: number, startTime: string): boolean {

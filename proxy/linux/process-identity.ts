@@ -1,9 +1,9 @@
-/** Which process is this, told apart from a later one with the same number? */
+/** Which process is this, distinguished from a later one with the same number? */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 /**
  * When a process started, in the kernel's clock ticks since boot.
- * @returns `undefined` when there is no such process, or it has ended and only its parent has not asked how
+ * @returns `undefined` when there is no such process, or it has ended and only its parent has not waited for it
  * @see proc(5), fields 3 and 22 of /proc/PID/stat
  */
 export function startTimeOf(pid: number): string | undefined {

@@ -2,11 +2,11 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { descriptorsOf } from './process-identity.ts'
 
-/** What the kernel says of a process to everybody. @see proc(5), /proc/PID/status */
+/** What the kernel shows of a process to every user. @see proc(5), /proc/PID/status */
 export interface ProcessStatus {
   readonly pid: number
   readonly parent: number
-  /** It has ended, and its parent has not asked how. */
+  /** It has ended, and its parent has not waited for it. */
   readonly isZombie: boolean
   /** Real, effective, saved and that for files. */
   readonly userIds: readonly number[]

@@ -15,7 +15,7 @@ export function handedSocketsPath(controlSocket: string): string {
 const backlog: Count = 16
 
 /**
- * Where descriptors arrive. They are sent first and told of on the control socket after that, so whatever is told of is here
+ * Where descriptors arrive. They are sent first and announced on the control socket after that, so whatever is announced is here
  * already and nothing is waited for.
  */
 export class HandedSockets {
@@ -34,7 +34,7 @@ export class HandedSockets {
     this.#fd = listenForDescriptors(this.#path, backlog)
   }
 
-  /** Takes what this process has sent; what others sent, without telling of it, is closed. They are the caller's to close. */
+  /** Takes what this process has sent; what others sent, without announcing it, is closed. They are the caller's to close. */
   take(fromPid: number): readonly number[] {
     const taken: number[] = []
     for (let count = 0; count < backlog; count += 1) {
@@ -46,7 +46,7 @@ export class HandedSockets {
         if (peer.userId === 0 && peer.pid === fromPid) taken.push(...fds)
         else for (const fd of fds) closeSync(fd)
       } catch {
-        // It said nothing.
+        // It sent nothing.
       } finally {
         closeSync(connection)
       }
@@ -73,7 +73,7 @@ export class HandedSockets {
 
 /**
  * Sends copies of descriptors to the running proxy.
- * @returns what must be called after the proxy was told of them and answered
+ * @returns what must be called after the proxy got the announcement and answered
  * @throws {SystemCallError} when no proxy listens
  */
 export function handSockets(controlSocket: string, fds: readonly number[]): () => void {

@@ -1,4 +1,4 @@
-/** Whose namespace is this? Said by the name Neutron's agents give it, or by the operator. */
+/** Whose namespace is this? Given by the name of Neutron's agents, or by the operator. */
 import { parseNetworkId, parseRouterId } from '../../lib/identity/ids.ts'
 import type { Scope } from '../../lib/identity/scope.ts'
 
@@ -46,7 +46,7 @@ export function identityOf(kind: NamespaceKind, id: unknown): NamespaceIdentity 
   )
 }
 
-/** True when both stand for the same scope, said to the agent in the same header. */
+/** True when both stand for the same scope, sent to the agent in the same header. */
 export function isSameIdentity(one: NamespaceIdentity, other: NamespaceIdentity): boolean {
   return one.kind === other.kind && scopeId(one.scope) === scopeId(other.scope)
 }

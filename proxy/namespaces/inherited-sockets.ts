@@ -6,14 +6,14 @@ import { closeReceived } from '../netns/close-received.ts'
 import { listeningSocketOf, type ListeningSocket } from '../netns/listening-socket.ts'
 import type { NamespaceKey } from '../netns/namespace-handle.ts'
 
-/** A socket that listens already, and what the kernel says of it. */
+/** A socket that listens already, and what the kernel knows of it. */
 export interface InheritedSocket extends ListeningSocket {
   readonly fd: number
 }
 
 /**
- * Listening sockets of a proxy that was here before. What they are is asked of the kernel, one by one: nothing that came beside
- * them, neither name nor order, says whose guests they serve.
+ * Listening sockets of a proxy that was here before. The kernel names what they are, one by one: nothing that came beside
+ * them, neither name nor order, decides whose guests they serve.
  */
 export class InheritedSockets {
   readonly #byNamespace = new Map<NamespaceKey, InheritedSocket[]>()
@@ -33,7 +33,7 @@ export class InheritedSockets {
   /** Takes descriptors. One that is no listening TCP socket is closed. */
   add(fds: readonly number[]): void {
     for (const fd of fds) {
-      const socket = this.#ask(fd)
+      const socket = this.#inspect(fd)
       if (socket === undefined) {
         this.#close(fd)
         continue
@@ -44,13 +44,13 @@ export class InheritedSockets {
     }
   }
 
-  #ask(fd: number): ListeningSocket | undefined {
+  #inspect(fd: number): ListeningSocket | undefined {
     try {
       const socket = listeningSocketOf(fd)
       if (socket === undefined) this.#logger.warn({ fd }, 'Inherited what is no listening socket')
       return socket
     } catch (cause) {
-      this.#logger.warn({ fd, cause: causeText(cause) }, 'Cannot tell where a socket belongs')
+      this.#logger.warn({ fd, cause: causeText(cause) }, 'Cannot find the namespace of a socket')
       return undefined
     }
   }

@@ -12,7 +12,7 @@ import {
   type NamespaceKind,
 } from './identity.ts'
 
-/** A namespace of the operator's own naming; it wins over what the name would say. */
+/** A namespace of the operator's own naming; it wins over the name. */
 export interface NamespaceMapping {
   /** A name in the directory of namespaces, or an absolute path. */
   readonly netns: string
@@ -43,7 +43,7 @@ export interface RefusedNamespace {
 
 /** What decides how a namespace is served. */
 export interface AttachmentRules {
-  /** Whether names say what a namespace is; otherwise only mappings count. */
+  /** Whether names decide what a namespace is; otherwise only mappings count. */
   readonly discover: boolean
   readonly kinds: readonly NamespaceKind[]
   readonly mappings: readonly NamespaceMapping[]
@@ -101,7 +101,7 @@ interface Claim {
   readonly isMapped: boolean
 }
 
-/** All that claim one namespace; where the operator has spoken, only what the operator said. */
+/** All that claim one namespace; where the operator has a mapping, only that mapping. */
 function groupByKey(claims: readonly Claim[]): [Attachment, ...Attachment[]][] {
   const mapped = new Set(claims.filter((one) => one.isMapped).map((one) => one.attachment.key))
   const groups = new Map<NamespaceKey, [Attachment, ...Attachment[]]>()

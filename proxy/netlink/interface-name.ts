@@ -1,4 +1,4 @@
-/** What is this interface of the current namespace called? System calls only, so it may be asked inside a window. */
+/** What is this interface of the current namespace called? System calls only, so it may run inside a window. */
 import { callLibc } from '../../lib/linux/libc.ts'
 
 /** IFNAMSIZ, the terminating zero included. */

@@ -1,4 +1,4 @@
-/** How does the kernel list what it has, and change it? By netlink, asked inside the namespace in question, without a program. */
+/** How does the kernel list what it has, and change it? By netlink, inside the namespace in question, without a program. */
 import { closeSync } from 'node:fs'
 import {
   linux,
@@ -12,7 +12,7 @@ import {
 const headerBytes = 16
 const type = { error: 2, done: 3 } as const
 const requestDump = 0x1 | 0x300
-/** The kernel answers when it has done what it was asked. */
+/** The kernel answers when it has done what was requested. */
 export const acknowledged = 0x4
 const requestAcknowledged = 0x1 | acknowledged
 
@@ -34,7 +34,7 @@ export interface NetlinkQuestion {
 export type VisitMessage = (type: number, payload: Buffer) => void
 
 /**
- * Asks for a list in the namespace the calling thread is in. System calls only, so it may run inside a window.
+ * Requests a list in the namespace the calling thread is in. System calls only, so it may run inside a window.
  * @throws {SystemCallError} when netlink refuses, Error when the kernel answers with one
  */
 export function listByNetlink(question: NetlinkQuestion, visit: VisitMessage): void {
@@ -52,7 +52,7 @@ const changeFlags: Readonly<Record<NetlinkChange, number>> = { create: 0x200 | 0
 
 /**
  * A netlink socket of the namespace that the calling thread is in when it is made, for several requests. The kernel has done what it was
- * asked when sending returns, so nothing ever waits.
+ * queried when sending returns, so nothing ever waits.
  */
 export class NetlinkSocket {
   readonly #fd: number
@@ -81,7 +81,7 @@ export class NetlinkSocket {
   }
 
   /**
-   * Changes something, or asks about one thing.
+   * Changes something, or reads one thing.
    * @param name for errors: `RTM_NEWLINK`
    * @throws {SystemCallError} with the kernel's word
    */
@@ -103,7 +103,7 @@ export class NetlinkSocket {
   }
 
   /**
-   * Sends messages that belong together, of which the last asks to be acknowledged.
+   * Sends messages that belong together, of which the last requests an acknowledgement.
    * @param name for errors
    * @throws {SystemCallError} with the kernel's first word against them; Error when it did not answer
    */

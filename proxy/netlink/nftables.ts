@@ -22,7 +22,7 @@ interface Functions {
 const netfilterProtocol = 12
 /** Each holds a netlink socket and some memory. */
 const mostContexts: Count = 64
-/** Of what the library has to say; one bad rule can be quoted many times. */
+/** Of the library's error text; one bad rule can be quoted many times. */
 const mostErrorText = 2_000
 
 /** libnftables. It is loaded into this process when it is first needed. */

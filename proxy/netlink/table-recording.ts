@@ -30,7 +30,7 @@ const netfilter = {
 const flags = { request: 0x1, create: 0x400, append: 0x800 } as const
 
 /**
- * The attributes by which a chain and a rule are made. The kernel tells others besides, such as handles and counters: those belong to
+ * The attributes by which a chain and a rule are made. The kernel sends others besides, such as handles and counters: those belong to
  * one namespace.
  */
 const made = {

@@ -12,7 +12,7 @@ export interface ConnectTarget {
   readonly tcpPort: number
   /** The zone of a link-local address; 0 without one. */
   readonly interfaceIndex: number
-  /** IPv4 alone: over loopback whatever the routes say, so that nothing can leave the namespace. */
+  /** IPv4 alone: over loopback whatever the routes are, so that nothing can leave the namespace. */
   readonly overLoopback: boolean
 }
 

@@ -59,7 +59,7 @@ export interface DiscoveryOptions {
   readonly paths: readonly string[]
   readonly clock: Clock
   readonly logger: Logger
-  /** How often everything is looked at although nothing was heard. */
+  /** How often everything is looked at without a reported change. */
   readonly fullPass: Milliseconds
   /** Called after each look with all there is. */
   readonly onScan: (found: readonly FoundNamespace[]) => void
@@ -157,7 +157,7 @@ export class NamespaceDiscovery {
     if (this.#isClosed) return
     const { directory, clock, logger } = this.#options
     try {
-      this.#watcher = watch(directory, { persistent: false }, () => this.#heard())
+      this.#watcher = watch(directory, { persistent: false }, () => this.#changed())
     } catch {
       this.#cancelWatch = clock.schedule(watchAgain, () => {
         this.#watch()
@@ -175,7 +175,7 @@ export class NamespaceDiscovery {
     })
   }
 
-  #heard(): void {
+  #changed(): void {
     this.#lookAgain = firstLookAgain
     this.#lookIn(settle)
   }

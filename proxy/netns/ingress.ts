@@ -1,4 +1,4 @@
-/** Through which interface of its namespace did an accepted connection come in? Asked of the kernel, which knows with SYN cookies too. */
+/** Through which interface of its namespace did an accepted connection come in? By the kernel, which knows with SYN cookies too. */
 import type { Bytes } from '../../lib/runtime/clock.ts'
 import { isIpv6 } from '../../lib/identity/ip-address.ts'
 import { callLibc, linux, setSocketOption, SystemCallError } from '../../lib/linux/libc.ts'
@@ -19,7 +19,7 @@ const controlBytes = 256
 const request = { bytes: 40, nameBytes: 16 } as const
 
 /**
- * Lets connections of a listening socket say by which interface they came, if they are of IPv4. Those that the socket accepts take it
+ * Makes connections of a listening socket keep by which interface they came, if they are of IPv4. Those that the socket accepts take it
  * over, which saves {@link IngressReader} a call for each.
  * @throws {SystemCallError}
  */
@@ -66,7 +66,7 @@ export class IngressReader {
   #ofIpv4(fd: number): number {
     const index = this.#packetInformation(fd)
     if (index !== 0) return index
-    // A listener that was made by somebody else. What is read was written down at the handshake whether it was asked for or not.
+    // A listener that another process made. What is read was written down at the handshake whether it was requested or not.
     reportIngress(fd)
     return this.#packetInformation(fd)
   }

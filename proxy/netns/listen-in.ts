@@ -180,8 +180,8 @@ function unreachableOf(
 const isEverywhere: ReadonlySet<string> = new Set(['::', '0.0.0.0', '::1', '127.0.0.1'])
 
 /**
- * Netlink is asked only when a link-local address is wanted; most namespaces have none.
- * @returns `undefined` when it was not asked
+ * Netlink is queried only when a link-local address is wanted; most namespaces have none.
+ * @returns `undefined` when it was not queried
  */
 function addressesWhere(
   wanted: readonly TcpAddress[],

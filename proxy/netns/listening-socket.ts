@@ -1,4 +1,4 @@
-/** What does this listening socket listen on, and in which namespace? Asked of the kernel about a descriptor from elsewhere. */
+/** What does this listening socket listen on, and in which namespace? By the kernel, for a descriptor from elsewhere. */
 import { closeSync, fstatSync } from 'node:fs'
 import type { IpAddress } from '../../lib/identity/ip-address.ts'
 import { callLibc, linux } from '../../lib/linux/libc.ts'
@@ -19,7 +19,7 @@ const getSocketNamespace = 0x894c
 
 /**
  * @returns `undefined` for everything that is no listening TCP socket
- * @throws {SystemCallError} when the namespace may not be asked for: that takes CAP_NET_ADMIN
+ * @throws {SystemCallError} when the namespace may not be read: that takes CAP_NET_ADMIN
  */
 export function listeningSocketOf(fd: number): ListeningSocket | undefined {
   if (!isListening(fd)) return undefined

@@ -23,7 +23,7 @@ const detachWithoutFollowing = 2 | 8
  * @throws NodeJS.ErrnoException EEXIST when the name is taken, {SystemCallError} for what the kernel refuses
  */
 export function makeNamedNamespace(window: NamespaceWindow, folder: string, path: string): void {
-  // Whatever the mask of this process says, others are to see names of namespaces.
+  // Whatever the mask of this process, others are to see names of namespaces.
   if (mkdirSync(folder, { recursive: true }) !== undefined) chmodSync(folder, 0o755)
   share(folder)
   closeSync(openSync(path, 'wx', 0o000))
@@ -92,7 +92,7 @@ function share(folder: string): void {
 
 /**
  * Why names that are made here would not be seen by the rest of the host: this process lives in a mount namespace that only receives.
- * @returns `undefined` when they are seen, as far as can be told
+ * @returns `undefined` when they are seen, as far as is known
  * @see mount_namespaces(7)
  */
 export function whyNamesStayHere(folder: string, mountInfo?: string): string | undefined {

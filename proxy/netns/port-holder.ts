@@ -1,4 +1,4 @@
-/** Which process listens where we wanted to? Asked when a bind fails, so that the operator need not search. */
+/** Which process listens where we wanted to? Looked up when a bind fails, so that the operator need not search. */
 import { closeSync, openSync, readSync } from 'node:fs'
 import type { Clock, Milliseconds } from '../../lib/runtime/clock.ts'
 import { terminalText } from '../../lib/observe/text-table.ts'

@@ -1,5 +1,5 @@
 /**
- * Which addresses has this socket? Asked of the kernel by number: Node turns the zone of a link-local address into the name of an
+ * Which addresses has this socket? By the kernel, as numbers: Node turns the zone of a link-local address into the name of an
  * interface of its own namespace and throws where there is none, which is the rule for sockets of other namespaces.
  */
 import { ipAddressFromBytes, type IpAddress } from '../../lib/identity/ip-address.ts'

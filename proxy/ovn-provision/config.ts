@@ -27,7 +27,7 @@ export const ovnProvisionOption = section(
     }),
     ...ovsdbTimes,
     ovsdb_connection: ovsdbEndpointOption({
-      help: 'Local Open vSwitch database: it says which chassis this host is, and metadata ports are plugged in there.',
+      help: 'Local Open vSwitch database: it names the chassis of this host, and metadata ports are plugged in there.',
       default: openVswitchDatabase,
     }),
     integration_bridge: text({

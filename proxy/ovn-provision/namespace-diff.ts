@@ -92,7 +92,7 @@ export function isUnchanged(changes: NetworkChanges): boolean {
   )
 }
 
-/** Each says which interface the other end is, by its number in the other's namespace. */
+/** Each gives the other end by its number in the other's namespace. */
 function isPair(outside: Link | undefined, inside: Link | undefined): boolean {
   if (outside === undefined || inside === undefined) return false
   return outside.peerIndex === inside.index && inside.peerIndex === outside.index

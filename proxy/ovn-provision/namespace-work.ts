@@ -59,7 +59,7 @@ export class UnmountedNameError extends Error {
 }
 
 /**
- * Makes a network's namespace what the plan says, whatever is there already.
+ * Makes a network's namespace what the plan holds, whatever is there already.
  * @throws UnmountedNameError, Error or {SystemCallError} with what is in the way
  */
 export function provisionNetwork(
@@ -169,7 +169,7 @@ function isThere(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false }) !== undefined
 }
 
-/** What it leads to is somebody else's. */
+/** What it leads to is not ours. */
 function refuseLink(path: string): void {
   if (lstatSync(path).isSymbolicLink()) throw new Error(`"${path}" is a link to elsewhere`)
 }

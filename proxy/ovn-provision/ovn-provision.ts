@@ -65,7 +65,7 @@ export class OvnProvision {
       clock,
       logger,
       fullPass,
-      onCables: (networkIds, present) => this.#planner.tellCables(networkIds, present),
+      onCables: (networkIds, present) => this.#planner.reportCables(networkIds, present),
       onChanged: options.onChanged,
       onProvisioned: options.onProvisioned,
       onFailure: options.onFailure,

@@ -1,4 +1,4 @@
-/** How is the planner started, given what it may have, believed no more than is right, and replaced when it dies? */
+/** How is the planner started, given what it may have, trusted no more than is right, and replaced when it dies? */
 import { closeSync } from 'node:fs'
 import type {
   Bytes,
@@ -53,7 +53,7 @@ const longestPause: Milliseconds = 10_000
 /** A child that ran this long did not fail at start: its back-off is reset. */
 const grownUp: Milliseconds = 60_000
 
-/** Keeps one planner running. What it said stays in force while it is replaced. */
+/** Keeps one planner running. What it reported stays in force while it is replaced. */
 export class PlannerProcess {
   readonly #options: PlannerProcessOptions
   readonly #backoff = new Backoff(firstPause, longestPause)
@@ -82,7 +82,7 @@ export class PlannerProcess {
       })
       const running: Running = { child, isTrusted: false, report: undefined }
       this.#running = running
-      this.#tell(running, { kind: 'configure', config })
+      this.#send(running, { kind: 'configure', config })
     } catch (cause) {
       logger.error({ cause: causeText(cause) }, 'Cannot start the planner')
       this.#startLater()
@@ -106,7 +106,7 @@ export class PlannerProcess {
     this.#running?.child.kill()
   }
 
-  /** `undefined` while none runs or none has said anything. */
+  /** `undefined` while none runs or none has reported anything. */
   get report(): PlannerReport | undefined {
     return this.#running?.report
   }
@@ -115,9 +115,9 @@ export class PlannerProcess {
     return this.#running?.child.pid
   }
 
-  tellCables(networkIds: readonly NetworkId[], present: boolean): void {
+  reportCables(networkIds: readonly NetworkId[], present: boolean): void {
     if (this.#running?.isTrusted === true) {
-      this.#tell(this.#running, { kind: 'cables', networkIds, present })
+      this.#send(this.#running, { kind: 'cables', networkIds, present })
     }
   }
 
@@ -131,7 +131,7 @@ export class PlannerProcess {
     running.isTrusted = true
     const networkIds = this.#options.cables()
     if (networkIds.length > 0) {
-      this.#tell(running, { kind: 'cables', networkIds, present: true })
+      this.#send(running, { kind: 'cables', networkIds, present: true })
     }
   }
 
@@ -154,7 +154,7 @@ export class PlannerProcess {
         return
       case 'open':
         void this.#open(running, message.place).then((opened) =>
-          this.#tell(running, { kind: 'opened', id: message.id, opened }),
+          this.#send(running, { kind: 'opened', id: message.id, opened }),
         )
         return
       default:
@@ -162,7 +162,7 @@ export class PlannerProcess {
     }
   }
 
-  /** The trouble is told when it is another. */
+  /** The trouble is logged when it is another. */
   #note(running: Running, report: PlannerReport): void {
     const before = running.report?.trouble
     running.report = report
@@ -193,7 +193,7 @@ export class PlannerProcess {
     }
   }
 
-  #tell({ child }: Running, message: ToPlanner): void {
+  #send({ child }: Running, message: ToPlanner): void {
     child.send(message)
   }
 }

@@ -39,7 +39,7 @@ export interface ProvisionerOptions {
   readonly hostHasIpv6: boolean
   readonly clock: Clock
   readonly logger: Logger
-  /** How often everything is looked at although nothing was heard. */
+  /** How often everything is looked at without a reported change. */
   readonly fullPass: Milliseconds
   /** The cables of these networks are there, or not any more. */
   readonly onCables: (networkIds: readonly NetworkId[], present: boolean) => void
@@ -71,7 +71,7 @@ const firstPause: Milliseconds = 100
 const longestPause: Milliseconds = 30_000
 /** Cables cut in one go; each takes a part of a millisecond before the wait that all share. */
 const mostCut: Count = 64
-/** A name without a mount is being made by somebody, or was left behind: after so long it is the latter. */
+/** A name without a mount is being made by another process, or was left behind: after so long it is the latter. */
 const brokenAfter: Milliseconds = 2_000
 
 /**
@@ -86,7 +86,7 @@ export class Provisioner {
   #gone: NetworkId[] = []
   /** Names without a mount that were so at the last look too. */
   #unmounted: ReadonlySet<string> = new Set()
-  /** Namespaces that could not be removed because of what others put into them, told once. */
+  /** Namespaces that could not be removed because of what others put into them, logged once. */
   readonly #kept = new Set<NetworkId>()
   #isComplete = false
   #cancelPass: Cancel | undefined
@@ -232,7 +232,7 @@ export class Provisioner {
         batch.map(({ networkId }) => networkId),
       )
     } catch (cause) {
-      // Each visit tries by itself, and tells.
+      // Each visit tries by itself, and logs.
       this.#options.logger.debug({ cause: causeText(cause) }, 'Cannot cut many cables at once')
     }
   }
@@ -248,7 +248,7 @@ export class Provisioner {
       if (cause instanceof UnmountedNameError && this.#removeBroken(entry)) return
       entry.state = 'failed'
       onFailure()
-      this.#tell(entry, causeText(cause))
+      this.#log(entry, causeText(cause))
       entry.cancelRetry = clock.schedule(entry.backoff.next(), () => this.#visitSoon(entry))
     }
   }
@@ -269,7 +269,7 @@ export class Provisioner {
       if (before === done.key) logger.debug({ netns }, 'Metadata namespace is changed')
       else logger.info({ netns }, 'Metadata namespace is provisioned')
     }
-    if (done.trouble !== undefined || !done.isDetecting) this.#tell(entry, done.trouble)
+    if (done.trouble !== undefined || !done.isDetecting) this.#log(entry, done.trouble)
     if (entry.wantedAt !== undefined) onProvisioned(clock.now() - entry.wantedAt)
     entry.wantedAt = undefined
   }
@@ -299,7 +299,7 @@ export class Provisioner {
   }
 
   /** The first time, and whenever it is something else. */
-  #tell(entry: ProvisionedNetwork, why: string | undefined): void {
+  #log(entry: ProvisionedNetwork, why: string | undefined): void {
     if (why === entry.why) return
     entry.why = why
     const netns = netnsOfNetwork(entry.networkId)

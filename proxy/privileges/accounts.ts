@@ -1,4 +1,4 @@
-/** Which user and group are meant? Names are read from the system's files, so that no service is asked in a privileged process. */
+/** Which user and group are meant? Names are read from the system's files, so that a privileged process uses no name service. */
 import { readFileSync } from 'node:fs'
 import { groupIdOf, primaryGroupOf, proxyAccount, userIdOf } from '../../lib/files/accounts.ts'
 
@@ -8,7 +8,7 @@ export interface Account {
   readonly groupId: number
 }
 
-/** What nobody is called where the files do not say. */
+/** The account `nobody` where the files lack it. */
 const nobody: Account = { userId: 65_534, groupId: 65_534 }
 
 /** Where names are looked up. */

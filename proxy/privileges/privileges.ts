@@ -27,7 +27,7 @@ export const mostOfWorkers = ofStartingWorkers.reduce((bits, one) => bits | (1n 
  * inheritable, none by files (`no_new_privs`). The supervisor itself keeps what it has. Call it on the main thread before the first
  * child is started.
  *
- * Where workers change their user, the bounding set says what a child gets by being root: three capabilities, none of which lets it
+ * Where workers change their user, the bounding set decides what a child gets by being root: three capabilities, none of which lets it
  * touch the network. Ambient capabilities would not do: they must be inheritable, and of that set a process of several threads can
  * empty its own thread's alone. Where workers stay who they are, being root gives a child nothing at all (`SECBIT_NOROOT`).
  * @param workersChangeUser whether workers begin as root, read their program wherever it lies, and become another user by themselves
@@ -86,7 +86,7 @@ export interface WantedAccount {
 }
 
 /**
- * Asks the kernel about every thread of a process, because each has privileges of its own. The supervisor does so before it trusts
+ * Reads every thread of a process, because each has privileges of its own. The supervisor does so before it trusts
  * a worker with a socket.
  * @param account absent when the process may be whoever it is; capabilities it may not have in any case
  * @returns why the process is not to be trusted, `undefined` when it is without privileges

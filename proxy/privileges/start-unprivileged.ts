@@ -73,7 +73,7 @@ export function startUnprivileged({
   }
 }
 
-/** Why a program that says it is ready is not to be trusted. @returns `undefined` when it is without privileges */
+/** Why a program that reports ready is not to be trusted. @returns `undefined` when it is without privileges */
 export function whyNotTrusted(pid: number, account: Account | undefined): string | undefined {
   try {
     return whyPrivileged(pid, account)

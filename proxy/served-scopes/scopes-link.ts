@@ -139,7 +139,8 @@ export class ScopesLink {
     this.#accepted = undefined
     if (breach !== undefined) this.#lost('refused', breach)
     else if (wasAccepted) this.#lost('absent', 'the agent has ended the connection')
-    else this.#lost('refused', 'the agent takes no report from this account; its log says why')
+    else
+      this.#lost('refused', 'the agent takes no report from this account; the reason is in its log')
   }
 
   #lost(state: 'absent' | 'refused', why: string): void {

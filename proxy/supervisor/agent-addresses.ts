@@ -15,7 +15,7 @@ export interface AgentAddressesOptions {
   readonly config: AgentPlacesConfig
   readonly clock: Clock
   readonly logger: Logger
-  /** Hears the addresses with a new certificate. */
+  /** Called with the addresses and a new certificate. */
   readonly onChange: (addresses: readonly AgentAddress[]) => void
 }
 

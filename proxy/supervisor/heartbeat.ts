@@ -12,7 +12,7 @@ const interval: Milliseconds = 1_000
 const mostMissed: Count = 5
 
 /**
- * Asks once a second. Silence is counted in questions and not in seconds: when this process itself was stopped, or the machine, no
+ * Sends one ping a second. Silence is counted in pings and not in seconds: when this process itself was stopped, or the machine, no
  * question went unanswered meanwhile.
  */
 export class Heartbeat {

@@ -36,9 +36,9 @@ interface Snapshot {
 
 /** A process that is to end can go on starting others until it has. */
 const mostScans: Count = 20
-/** Sees what got away, and asks the ended how they ended. */
+/** Sees what got away, and waits for those that ended. */
 const lookAgain: Milliseconds = 2_000
-/** Many namespaces may be taken at once, and each asks. */
+/** Many namespaces may be taken at once, and each looks. */
 const staleAfter: Milliseconds = 1_000
 /** The process that becomes the parent of those that have lost theirs, where nobody else does. */
 const init = 1
@@ -48,7 +48,7 @@ const longestCommand = 100
 
 /**
  * Ends processes of the workers' account that no supervisor started. Workers cannot start any (`RLIMIT_NPROC`), so one that is there was
- * started by somebody who broke into a worker in spite of that.
+ * started by an attacker inside a worker in spite of that.
  *
  * Whatever descends from this process is found by that alone. What is left from the time of a supervisor before has no parent any more,
  * and the bounds of a worker's privileges, which no other program has; and it holds our sockets. Where these cannot be seen (that takes
@@ -202,7 +202,7 @@ function looksLikeWorker(
   return hasNoNewPrivileges && isRestricted && boundingSet === bounds
 }
 
-/** It is our child because its parent has ended, and stays in the list until it is asked how it ended. */
+/** It is our child because its parent has ended, and stays in the list until it is waited for. */
 function forget(pid: number): void {
   try {
     callLibc('waitpid', pid, Buffer.alloc(4), doNotWait)

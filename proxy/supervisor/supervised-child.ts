@@ -82,7 +82,7 @@ export class SupervisedChild<Message> {
     sendDescriptors(this.#started.channel, fds)
   }
 
-  /** It says that it is ready. @returns false, and kills it, when it has kept a privilege */
+  /** It reports that it is ready. @returns false, and kills it, when it has kept a privilege */
   isTrustworthy(): boolean {
     this.#cancelReadyLimit()
     const why = whyNotTrusted(this.pid, this.#options.program.account)

@@ -5,7 +5,7 @@ import type { MetricJson } from '../worker/shared/metrics.ts'
 type MetricsJson = Parameters<typeof AggregatorRegistry.aggregate>[0][number]
 
 /**
- * Adds up the metrics of workers. What a worker had counted when it was last asked stays in the sum after its end, because a sum that
+ * Adds up the metrics of workers. What a worker had counted when it was last read stays in the sum after its end, because a sum that
  * falls looks like a restart of everything and would be counted twice.
  */
 export class WorkerMetricsSum {
@@ -19,7 +19,7 @@ export class WorkerMetricsSum {
     this.#latest.set(worker, metrics)
   }
 
-  /** The worker is gone. Gauges say how things are, so its gauges go with it. */
+  /** The worker is gone. Gauges are of the moment, so its gauges go with it. */
   async depart(worker: number): Promise<void> {
     const last = this.#latest.get(worker)
     this.#latest.delete(worker)

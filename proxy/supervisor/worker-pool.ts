@@ -36,7 +36,7 @@ export interface WorkerStatus {
   readonly since: string
   /** How many took this place before it. */
   readonly restarts: Count
-  /** How it finds the agents; empty until it has asked one. */
+  /** How it finds the agents; empty until it has used one. */
   readonly agents: readonly AgentReport[]
 }
 
@@ -81,10 +81,10 @@ const breachAdvice: Readonly<Record<WorkerBreach, string>> = {
   nonsense:
     'It sent what no worker sends. Look for a guest that has broken into it, and report a bug.',
   flood:
-    'It sent more than any worker has to say. Look for a guest that has broken into it, and report a bug.',
+    'It sent more than any worker has to report. Look for a guest that has broken into it, and report a bug.',
   unread: 'It did not read what it was sent. Report a bug.',
   silent:
-    'It did not answer for 5 s. Look at the load of the host, and whether somebody stopped the process.',
+    'It did not answer for 5 s. Look at the load of the host, and whether the process was stopped.',
 }
 
 /**
@@ -147,10 +147,10 @@ export class WorkerPool implements ListenerSink {
     for (const { worker } of this.#places) worker?.serveUntilTakeover(takeover)
   }
 
-  /** Lets one of the workers ask, each in its turn. @returns false when none can */
-  askCanary(canaryId: number, fd: number): boolean {
+  /** Has one of the workers check, each in its turn. @returns false when none can */
+  sendCanary(canaryId: number, fd: number): boolean {
     const ready = this.#places.flatMap(({ worker }) => (worker?.state === 'ready' ? worker : []))
-    return ready[canaryId % ready.length]?.askCanary(canaryId, fd) ?? false
+    return ready[canaryId % ready.length]?.sendCanary(canaryId, fd) ?? false
   }
 
   /** Of the processes that run, however they are. */
@@ -168,9 +168,9 @@ export class WorkerPool implements ListenerSink {
     }))
   }
 
-  /** The sums over all workers. One that does not answer in time counts with what it said last. */
+  /** The sums over all workers. One that does not answer in time counts with its last report. */
   async metrics(): Promise<Registry> {
-    await this.#ask(
+    await this.#query(
       (_, id) => ({ kind: 'metrics', id }),
       ({ pid }, answer) => {
         if (answer.kind === 'metrics') this.#metrics.record(pid, answer.metrics)
@@ -182,7 +182,7 @@ export class WorkerPool implements ListenerSink {
   /** What became of a request of a guest; `undefined` when no worker knows it. */
   async findRequest(requestId: string): Promise<RequestRecord | undefined> {
     let found: RequestRecord | undefined
-    await this.#ask(
+    await this.#query(
       (_, id) => ({ kind: 'find-request', id, requestId }),
       (_, answer) => {
         if (answer.kind === 'request-record') found ??= answer.record
@@ -192,14 +192,14 @@ export class WorkerPool implements ListenerSink {
   }
 
   /**
-   * Requests that are over since the workers were last asked.
-   * @param known what each said then, by its process; one that is not there only says what to begin with
+   * Requests that are over since the workers were last queried.
+   * @param known what each answered then, by its process; one that is not there only answers what to begin with
    */
   async recentRequests(
     known: ReadonlyMap<number, Count>,
   ): Promise<ReadonlyMap<number, RecentRequests>> {
     const answers = new Map<number, RecentRequests>()
-    await this.#ask(
+    await this.#query(
       ({ pid }, id) => {
         const after = known.get(pid)
         return { kind: 'list-requests', id, ...(after !== undefined && { after }) }
@@ -211,9 +211,9 @@ export class WorkerPool implements ListenerSink {
     return answers
   }
 
-  #ask(...question: Tail<Parameters<WorkerQuestions['ask']>>): Promise<void> {
+  #query(...question: Tail<Parameters<WorkerQuestions['query']>>): Promise<void> {
     const workers = this.#places.flatMap(({ worker }) => worker ?? [])
-    return this.#questions.ask(workers, ...question)
+    return this.#questions.query(workers, ...question)
   }
 
   /** Lets every worker finish what it is doing, for so long; resolves when all are gone. */
@@ -274,7 +274,7 @@ export class WorkerPool implements ListenerSink {
     }
   }
 
-  /** One of the workers can make accept(2) wait in all of them. Which one it was nobody can say, so all are replaced. */
+  /** One of the workers can make accept(2) wait in all of them. Which one it was is unknown, so all are replaced. */
   #endBlocking(): void {
     const { logger, onBreach } = this.#options
     // From then on the supervisor's own copies are closed, and their numbers may stand for something else.

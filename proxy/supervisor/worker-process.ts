@@ -27,7 +27,7 @@ import { Heartbeat } from './heartbeat.ts'
 import { SupervisedChild } from './supervised-child.ts'
 import type { UnprivilegedProgram } from '../privileges/start-unprivileged.ts'
 
-/** `starting` until it says that it is ready, `draining` once asked to stop. */
+/** `starting` until it reports that it is ready, `draining` once it has the order to stop. */
 export type WorkerState = 'starting' | 'ready' | 'draining' | 'gone'
 
 /** Why a worker was killed: what it did on its channel or to sockets that all share (`blocking`), or that it did nothing (`silent`). */
@@ -36,7 +36,7 @@ export type WorkerBreach = ChannelBreach | 'silent' | 'blocking'
 /** Callbacks for whoever keeps the worker. `served`: how many answers of status 2xx it has given until now. */
 export interface WorkerEvents {
   readonly ready: (worker: WorkerProcess) => void
-  /** An answer to what was asked of it, or how it finds its agents. */
+  /** An answer to a query, or how it finds its agents. */
   readonly message: (worker: WorkerProcess, message: WorkerReport) => void
   readonly served: (worker: WorkerProcess, count: Count) => void
   /** It is going to be killed. */
@@ -78,7 +78,7 @@ const sendAgain: Milliseconds = 5
 const stuckAfter: Milliseconds = 10_000
 /** Metrics of all series are far smaller, and the reports of many listeners as well. */
 const longestLine: Bytes = 2 ** 20
-/** Questions under way; who asks does not wait long. */
+/** Queries under way; their callers do not wait long. */
 const mostQuestions: Count = 1_024
 
 /** One worker process: what it was given, how it is, and its end. */
@@ -95,7 +95,7 @@ export class WorkerProcess {
   readonly #unsent = new Map<number, OpenListener>()
   /** Listeners that it was given and has not answered for. */
   readonly #unanswered = new Set<number>()
-  /** Questions that it was asked and has not answered, with what an answer must fit. */
+  /** Queries that it has not answered, with what an answer must fit. */
   readonly #questions = new Map<string, (message: FromWorker) => boolean>()
   #takeover: TakeoverPlace | undefined
   #state: WorkerState = 'starting'
@@ -120,13 +120,13 @@ export class WorkerProcess {
     })
     this.#heartbeat = new Heartbeat({
       clock,
-      ping: (id) => this.#tell({ kind: 'ping', id }),
+      ping: (id) => this.#send({ kind: 'ping', id }),
       onSilent: () => {
         events.breach(this, 'silent')
         this.kill()
       },
     })
-    this.#tell({ kind: 'configure', config: options.config })
+    this.#send({ kind: 'configure', config: options.config })
   }
 
   /** 0 when the process could not be started. */
@@ -144,37 +144,37 @@ export class WorkerProcess {
     for (const listener of listeners) {
       this.#unsent.set(listener.description.listenerId, listener)
     }
-    this.#send()
+    this.#sendListeners()
   }
 
   /** Lets it close its copies. */
   remove(listenerIds: readonly number[]): void {
     const sent = listenerIds.filter((listenerId) => !this.#unsent.delete(listenerId))
     for (const listenerId of sent) this.#unanswered.delete(listenerId)
-    if (sent.length > 0) this.#tell({ kind: 'close-listeners', listenerIds: sent })
+    if (sent.length > 0) this.#send({ kind: 'close-listeners', listenerIds: sent })
   }
 
   /** Lets it serve without this process, until the next one takes over. @param takeover `undefined`: it ends soon after this process */
   serveUntilTakeover(takeover: TakeoverPlace | undefined): void {
     if (this.#state !== 'ready') return
     this.#takeover = takeover
-    if (takeover === undefined) this.#tell({ kind: 'serve-until', order: { deadline: 0 } })
-    else this.#send()
+    if (takeover === undefined) this.#send({ kind: 'serve-until', order: { deadline: 0 } })
+    else this.#sendListeners()
   }
 
   reconfigureAgents(addresses: readonly AgentAddress[]): void {
-    this.#tell({ kind: 'reconfigure-agents', addresses })
+    this.#send({ kind: 'reconfigure-agents', addresses })
   }
 
   /** What it answers reaches whoever keeps it as a message with the same id. */
-  ask(question: WorkerQuestion): void {
+  query(question: WorkerQuestion): void {
     if (this.#state !== 'ready') return
     this.#expect(answerKey(question), (answer) => fitsQuestion(question, answer))
-    this.#tell(question)
+    this.#send(question)
   }
 
-  /** Lets it ask over a socket that is connecting. @returns false when it cannot take it now */
-  askCanary(canaryId: number, fd: number): boolean {
+  /** Has it check over a socket that is connecting. @returns false when it cannot take it now */
+  sendCanary(canaryId: number, fd: number): boolean {
     if (this.#state !== 'ready') return false
     try {
       this.#child.sendDescriptors([fd])
@@ -182,19 +182,19 @@ export class WorkerProcess {
       return false
     }
     this.#expect(`canary ${canaryId}`)
-    this.#tell({ kind: 'ask-canary', canaryId })
+    this.#send({ kind: 'check-canary', canaryId })
     return true
   }
 
-  /** Asks it to finish what it is doing; it is gone when it has, or when the limit is over. */
+  /** Orders it to finish what it is doing; it is gone when it has, or when the limit is over. */
   drain(limit: Milliseconds): void {
     if (this.#state === 'gone') return
     this.#becomeDraining()
-    this.#tell({ kind: 'drain', limit })
+    this.#send({ kind: 'drain', limit })
     this.#options.clock.schedule(limit + 1_000, () => this.kill())
   }
 
-  /** Lets it go on by itself, as it was told; this process does not wait for its end. */
+  /** Lets it go on by itself, by its order; this process does not wait for its end. */
   leave(): void {
     if (this.#state === 'gone') return
     this.#becomeDraining()
@@ -212,7 +212,7 @@ export class WorkerProcess {
     this.#takeover = undefined
   }
 
-  /** Nothing counts that was not asked for, so a worker can report as much as it was asked and no more. */
+  /** Only answers to queries count, so a worker can report as much as was queried and no more. */
   #receive(message: FromWorker): void {
     const { events } = this.#options
     switch (message.kind) {
@@ -275,18 +275,18 @@ export class WorkerProcess {
     const { lifelines } = this.#options
     if (lifelines !== undefined) {
       lifelines.add(this.#child.descriptorChannel)
-      this.#tell({ kind: 'serve-until', order: { deadline: lifelines.deadline } })
+      this.#send({ kind: 'serve-until', order: { deadline: lifelines.deadline } })
     }
     this.#options.events.ready(this)
   }
 
-  #send(): void {
+  #sendListeners(): void {
     this.#cancelSend?.()
     this.#cancelSend = undefined
     while (this.#unsent.size > 0 && this.#state === 'ready') {
       const batch = [...this.#unsent.values()].slice(0, descriptorsPerMessage)
       if (!this.#sendDescriptors(batch.map(({ fd }) => fd))) return
-      this.#tell({ kind: 'listeners', listeners: batch.map(({ description }) => description) })
+      this.#send({ kind: 'listeners', listeners: batch.map(({ description }) => description) })
       for (const { description } of batch) {
         this.#unsent.delete(description.listenerId)
         this.#unanswered.add(description.listenerId)
@@ -303,7 +303,7 @@ export class WorkerProcess {
     this.#takeover = undefined
     const owner = process.geteuid?.() ?? 0
     const { deadline } = takeover
-    this.#tell({ kind: 'serve-until', order: { deadline, takeover: { owner } } })
+    this.#send({ kind: 'serve-until', order: { deadline, takeover: { owner } } })
   }
 
   /** @returns false when they cannot be sent now; that is seen to */
@@ -320,13 +320,13 @@ export class WorkerProcess {
       if (!isErrno(cause, 'EAGAIN') || clock.now() - this.#waitingSince > stuckAfter) {
         this.#child.fail(`cannot be given sockets: ${causeText(cause)}`)
       } else {
-        this.#cancelSend = clock.schedule(sendAgain, () => this.#send())
+        this.#cancelSend = clock.schedule(sendAgain, () => this.#sendListeners())
       }
       return false
     }
   }
 
-  #tell(message: ToWorker): void {
+  #send(message: ToWorker): void {
     this.#child.send(message)
   }
 

@@ -1,4 +1,4 @@
-/** What can all workers be asked, and what is an answer to it? */
+/** What can all workers be queried for, and what is an answer? */
 import type { FromWorker, ToWorker } from '../worker/shared/protocol.ts'
 
 const answerKinds = {
@@ -18,7 +18,7 @@ export function answerKey({ kind, id }: WorkerQuestion): string {
   return `${answerKinds[kind]} ${id}`
 }
 
-/** Whether an answer is about what was asked. */
+/** Whether an answer fits the query. */
 export function fitsQuestion(question: WorkerQuestion, answer: FromWorker): boolean {
   if (question.kind !== 'find-request' || answer.kind !== 'request-record') return true
   return answer.record === undefined || answer.record.requestId === question.requestId

@@ -10,7 +10,7 @@ interface Round {
   readonly onAnswer: (worker: WorkerProcess, answer: WorkerAnswer) => void
 }
 
-/** Whoever asks all workers does not wait for one that is busy. */
+/** A query of all workers does not wait for one that is busy. */
 const answerLimit: Milliseconds = 1_000
 
 /** The questions that are under way. */
@@ -23,8 +23,8 @@ export class WorkerQuestions {
     this.#clock = clock
   }
 
-  /** Asks every worker that is ready; resolves when all have answered, or when waiting makes no sense any more. */
-  async ask(
+  /** Queries every worker that is ready; resolves when all have answered, or when waiting makes no sense any more. */
+  async query(
     workers: readonly WorkerProcess[],
     question: (worker: WorkerProcess, id: number) => WorkerQuestion,
     onAnswer: Round['onAnswer'],
@@ -40,7 +40,7 @@ export class WorkerQuestions {
         resolve()
       }
       this.#rounds.set(id, { waiting, finish, onAnswer })
-      for (const worker of waiting) worker.ask(question(worker, id))
+      for (const worker of waiting) worker.query(question(worker, id))
     })
     this.#rounds.delete(id)
   }

@@ -79,7 +79,7 @@ export interface LeftWorkersOptions {
 /** They finish what is under way in 10 s. */
 const drainLimit: Milliseconds = 11_000
 const endLimit: Milliseconds = 2_000
-const askAgain: Milliseconds = 10
+const pollPause: Milliseconds = 10
 
 /** Ends workers of a supervisor before this one that do not end by themselves. */
 export class LeftWorkers {
@@ -91,7 +91,7 @@ export class LeftWorkers {
   }
 
   /**
-   * Call when they were told to end.
+   * Call when they have the order to end.
    * @param areReleased false when one did not obey: it may listen wherever we must, so it is not waited for
    */
   async seeOff(areReleased: boolean): Promise<void> {
@@ -112,7 +112,7 @@ export class LeftWorkers {
     for (const _worker of workers) onKill()
     logger.error({ workers }, 'Killed workers of the supervisor before that did not end')
     const end = clock.now() + endLimit
-    while (record.left().length > 0 && clock.now() < end) await clock.sleep(askAgain)
+    while (record.left().length > 0 && clock.now() < end) await clock.sleep(pollPause)
     onGone()
   }
 }

@@ -9,7 +9,7 @@ import { notifyService } from '../../lib/linux/sd-notify.ts'
 /** Where descriptors of a service manager begin. */
 const firstDescriptor = 3
 
-/** What the service manager says in the environment. */
+/** What the service manager puts into the environment. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /** What the service manager kept. */
@@ -76,7 +76,7 @@ const sendAgain: Milliseconds = 5
 /** Keeps the service manager's store in step with the sockets that are open. */
 export class ServiceStore {
   readonly #options: ServiceStoreOptions
-  /** What is to be said, by name; a later word replaces an earlier one. */
+  /** What is to be sent, by name; a later message replaces an earlier one. */
   readonly #unsaid = new Map<string, number | undefined>()
   readonly #stored = new Map<number, string>()
   #cancelSend: Cancel | undefined
@@ -101,7 +101,7 @@ export class ServiceStore {
     this.#send()
   }
 
-  /** Says what is still unsaid no more. */
+  /** Drops what is not sent yet. */
   close(): void {
     this.#cancelSend?.()
     this.#unsaid.clear()

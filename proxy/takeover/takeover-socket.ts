@@ -1,4 +1,4 @@
-/** Where do workers hear the next supervisor, should this one die without a word? */
+/** Where do workers wait for the next supervisor, should this one crash? */
 import { closeSync, lstatSync, renameSync, rmSync, unlinkSync } from 'node:fs'
 import type { Clock, Count, Milliseconds } from '../../lib/runtime/clock.ts'
 import { causeText } from '../../lib/runtime/errors.ts'
@@ -45,7 +45,7 @@ export class TakeoverSocket {
 
   /**
    * We serve: workers outlive this process from now on, and those of a dead one are released. In this order the next supervisor finds
-   * somebody who serves, whenever this one dies. The admin socket must be this process's own by now. Does nothing when called again.
+   * a process that serves, whenever this one dies. The admin socket must be this process's own by now. Does nothing when called again.
    * @returns false when one of those before does not obey
    */
   async start(): Promise<boolean> {

@@ -20,7 +20,7 @@ export interface LeftWorkersSocket {
 
 const takeLimit: Milliseconds = 3_000
 const releaseLimit: Milliseconds = 5_000
-const askAgain: Milliseconds = 5
+const pollPause: Milliseconds = 5
 /** Nobody has so many; one who was broken into may send without end. */
 const mostSockets: Count = 65_536
 /** What this process opens besides. What it could not hold the kernel would close in its name, however long that takes. */
@@ -33,9 +33,9 @@ function mostTaken(): Count {
 }
 
 /**
- * Takes the sockets once, from whichever worker answers first: all hold the same. Nothing that comes this way is believed: workers read
+ * Takes the sockets once, from whichever worker answers first: all hold the same. Nothing that comes this way is trusted: workers read
  * what guests write, and one of them may belong to a guest by now. What it can do is not to answer; that costs some seconds.
- * @returns what they say their listening sockets are, not yet asked what they really are, for the caller to close. They go on serving
+ * @returns their listening sockets as they claim them, not yet inspected, for the caller to close. They go on serving
  * until {@link releaseLeftWorkers}. `undefined` when there are no such workers
  */
 export async function takeFromLeftWorkers(
@@ -53,7 +53,7 @@ export async function takeFromLeftWorkers(
   try {
     const { userId, pid } = credentialsOfDescriptor(connection)
     if (userId !== process.geteuid?.()) {
-      logger.warn({ path, userId }, 'Took no sockets from somebody who is not this user')
+      logger.warn({ path, userId }, 'Took no sockets from a process of another user')
       return undefined
     }
     sendBytes(connection, Buffer.of(takeoverWords.take))
@@ -61,7 +61,7 @@ export async function takeFromLeftWorkers(
     logger.info({ pid, sockets: fds.length }, 'The supervisor before left its workers serving')
     return fds
   } catch (cause) {
-    logger.warn({ path, cause: causeText(cause) }, 'Cannot ask workers of the supervisor before')
+    logger.warn({ path, cause: causeText(cause) }, 'Cannot reach workers of the supervisor before')
     return undefined
   } finally {
     clearInterval(alive)
@@ -105,7 +105,7 @@ async function next(
       return batch.fds.length === 0 && batch.count === 0 ? undefined : batch
     } catch (cause) {
       if (!isErrno(cause, 'EAGAIN')) return undefined
-      await clock.sleep(askAgain)
+      await clock.sleep(pollPause)
     }
   }
   return { count: 0, fds: [] }
@@ -113,7 +113,7 @@ async function next(
 
 /**
  * We serve: lets each of them accept no more. Each closes its end then, so none is left when nobody listens. Resolves when that is so, or
- * says in the log that it is not. Where there are none, what they left is removed.
+ * logs that it is not. Where there are none, what they left is removed.
  * @returns false when one does not obey
  */
 export async function releaseLeftWorkers({
@@ -122,15 +122,15 @@ export async function releaseLeftWorkers({
   logger,
 }: LeftWorkersSocket): Promise<boolean> {
   const end = clock.now() + releaseLimit
-  let hasAsked = false
+  let hasTried = false
   while (clock.now() < end) {
     const connection = connected(path)
     if (connection === undefined) {
       if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true) unlinkSync(path)
-      if (hasAsked) logger.info({}, 'Took over from workers of the supervisor before')
+      if (hasTried) logger.info({}, 'Took over from workers of the supervisor before')
       return true
     }
-    hasAsked = true
+    hasTried = true
     if (connection !== 'later') {
       try {
         sendBytes(connection, Buffer.of(takeoverWords.release))
@@ -141,7 +141,7 @@ export async function releaseLeftWorkers({
         closeConversation(connection)
       }
     }
-    await clock.sleep(askAgain)
+    await clock.sleep(pollPause)
   }
   logger.error({}, 'Workers of the supervisor before do not stop: they are going to be killed')
   return false
@@ -154,11 +154,11 @@ async function closed(connection: number, end: MonotonicMilliseconds, clock: Clo
     } catch (cause) {
       if (!isErrno(cause, 'EAGAIN')) return
     }
-    await clock.sleep(askAgain)
+    await clock.sleep(pollPause)
   }
 }
 
-/** Whether workers of a dead supervisor wait there. One of them hears a connection that ends without a word. */
+/** Whether workers of a dead supervisor wait there. One of them accepts a connection that ends without a byte. */
 export function isListenedAt(path: string): boolean {
   const connection = connected(path)
   if (typeof connection === 'number') closeConversation(connection)

@@ -10,14 +10,14 @@ export interface ServingOptions {
 
 /** Workers are started and given their sockets in less than a second on an idle host. */
 const servingLimit: Milliseconds = 60_000
-const askAgain: Milliseconds = 5
+const pollPause: Milliseconds = 5
 
 /** @returns false when that took too long */
 export async function untilServing({ isServing, clock }: ServingOptions): Promise<boolean> {
   const begin = clock.now()
   while (!isServing()) {
     if (clock.now() - begin > servingLimit) return false
-    await clock.sleep(askAgain)
+    await clock.sleep(pollPause)
   }
   return true
 }

@@ -16,7 +16,7 @@ import type { FromWorker, ServeUntil, ToWorker } from './shared/protocol.ts'
 import { childDescriptors, openSupervisorChannel } from './shared/supervisor-channel.ts'
 import { Worker } from './worker.ts'
 
-/** How long answers may still take when the supervisor is gone and nobody can say. */
+/** How long answers may still take when the supervisor is gone. */
 const leftDrainLimit: Milliseconds = 10_000
 
 interface Order extends ServeUntil {
@@ -26,7 +26,7 @@ interface Order extends ServeUntil {
 
 const nothing = (): void => undefined
 
-/** What this process was told, and how it ends. */
+/** What this process was given, and how it ends. */
 class WorkerProgram {
   #logger: Logger = createLogger({ component: 'worker', level: 'info' })
   #worker: Worker | undefined
@@ -51,12 +51,12 @@ class WorkerProgram {
     process.exit(1)
   }
 
-  /** Somebody wants this process to end. The supervisor decides when workers stop, as long as there is one. */
+  /** A signal to end came. The supervisor decides when workers stop, as long as there is one. */
   readonly mayEnd = (): void => {
     this.#isToEnd = true
   }
 
-  #tell(message: FromWorker): void {
+  #send(message: FromWorker): void {
     this.#channel.send(message)
   }
 
@@ -70,9 +70,9 @@ class WorkerProgram {
         savedSyn,
         ingressPort: ingressPortReader(new IngressReader(), systemClock),
         nextDescriptor: () => this.#descriptors.next(),
-        tell: (said) => this.#tell(said),
+        send: (message) => this.#send(message),
       })
-      this.#tell({ kind: 'ready' })
+      this.#send({ kind: 'ready' })
       return
     }
     if (message.kind === 'serve-until') {
@@ -128,7 +128,7 @@ class WorkerProgram {
   }
 }
 
-// Nothing of a guest is read, and no descriptor taken, by anybody but the account that serves guests.
+// Nothing of a guest is read, and no descriptor taken, by another account than the one that serves guests.
 await preload()
 becomeAccount(process.argv.slice(2))
 const program = new WorkerProgram()

@@ -3,7 +3,7 @@ import { causeText } from '../../lib/runtime/errors.ts'
 import type { Clock, Count } from '../../lib/runtime/clock.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
 import { AgentClient } from './agent/agent-client.ts'
-import { askCanary } from './guest/canary.ts'
+import { checkAsCanary } from './guest/canary.ts'
 import { DirectClient } from './forwarding/direct-client.ts'
 import { Forwarder, type DirectPath } from './forwarding/forwarder.ts'
 import type { ListeningPlace } from './guest/guest-listeners.ts'
@@ -29,7 +29,7 @@ export interface WorkerOptions {
   readonly ingressPort: ReadIngressPort
   /** Takes the next descriptor that the supervisor sent; `undefined` for one that could not be received. */
   readonly nextDescriptor: () => number | undefined
-  readonly tell: (message: FromWorker) => void
+  readonly send: (message: FromWorker) => void
 }
 
 interface Opening {
@@ -37,7 +37,7 @@ interface Opening {
   readonly place: ListeningPlace | undefined
 }
 
-/** Carries out what the supervisor says, from the first listener to the last answer. */
+/** Carries out the supervisor's orders, from the first listener to the last answer. */
 export class Worker {
   readonly #options: WorkerOptions
   readonly #metrics = new WorkerMetrics()
@@ -62,7 +62,7 @@ export class Worker {
       logger,
       metrics: this.#metrics,
       defect,
-      onChange: (agents) => options.tell({ kind: 'agents', agents }),
+      onChange: (agents) => options.send({ kind: 'agents', agents }),
       onCrowded: () => this.#ledger.endStalled(),
     })
     this.#agents.meetAgents()
@@ -116,16 +116,16 @@ export class Worker {
       case 'close-listeners':
         this.#server.closeListeners(message.listenerIds)
         return
-      case 'ask-canary':
-        await this.#askCanary(message.canaryId)
+      case 'check-canary':
+        await this.#checkAsCanary(message.canaryId)
         return
       case 'drain':
         await this.#server.drain(message.limit)
         await this.#forwarder.close()
-        this.#options.tell({ kind: 'drained' })
+        this.#options.send({ kind: 'drained' })
         return
       case 'ping':
-        this.#options.tell({ kind: 'pong', id: message.id, served: this.#metrics.served })
+        this.#options.send({ kind: 'pong', id: message.id, served: this.#metrics.served })
         return
       case 'reconfigure-agents':
         this.#agents.reconfigure(message.addresses)
@@ -135,16 +135,16 @@ export class Worker {
         this.#metrics.heldBytes = this.#ledger.bytes
         this.#metrics.leases = this.#forwarder.leases
         this.#metrics.directLoad = this.#forwarder.directLoad
-        this.#options.tell({ kind: 'metrics', id: message.id, metrics: this.#metrics.toJson() })
+        this.#options.send({ kind: 'metrics', id: message.id, metrics: this.#metrics.toJson() })
         return
       case 'find-request': {
         const record = this.#requests.find(message.requestId)
-        this.#options.tell({ kind: 'request-record', id: message.id, ...(record && { record }) })
+        this.#options.send({ kind: 'request-record', id: message.id, ...(record && { record }) })
         return
       }
       case 'list-requests': {
         const requests = this.#requests.since(message.after)
-        this.#options.tell({ kind: 'recent-requests', id: message.id, requests })
+        this.#options.send({ kind: 'recent-requests', id: message.id, requests })
         return
       }
       default:
@@ -152,11 +152,11 @@ export class Worker {
     }
   }
 
-  async #askCanary(canaryId: number): Promise<void> {
-    const { config, clock, nextDescriptor, tell } = this.#options
+  async #checkAsCanary(canaryId: number): Promise<void> {
+    const { config, clock, nextDescriptor, send } = this.#options
     const fd = nextDescriptor()
     if (config.canary === undefined || fd === undefined) return
-    tell({ kind: 'canary', canaryId, outcome: await askCanary(fd, config.canary, clock) })
+    send({ kind: 'canary', canaryId, outcome: await checkAsCanary(fd, config.canary, clock) })
   }
 
   /** Takes all descriptors before the first wait: their order is the order of messages. */
@@ -168,7 +168,7 @@ export class Worker {
   }
 
   async #listen(openings: readonly Opening[]): Promise<void> {
-    const { tell, logger } = this.#options
+    const { send, logger } = this.#options
     const failures: { listenerId: number; cause: string }[] = []
     const outcomes = await Promise.all(
       openings.map(async ({ description, place }) => {
@@ -186,8 +186,8 @@ export class Worker {
       }),
     )
     const listenerIds = outcomes.filter((listenerId) => listenerId !== undefined)
-    if (listenerIds.length > 0) tell({ kind: 'listening', listenerIds })
-    if (failures.length > 0) tell({ kind: 'listen-failed', failures })
+    if (listenerIds.length > 0) send({ kind: 'listening', listenerIds })
+    if (failures.length > 0) send({ kind: 'listen-failed', failures })
   }
 }
 

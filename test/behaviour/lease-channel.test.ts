@@ -25,7 +25,7 @@ async function stage(t: Test): Promise<Stage> {
   const upstream = await RecordingUpstream.start()
   t.teardown(() => upstream.close())
   giver.answer = (request) => {
-    if (request.kind === 'ask') giver.say(leaseFor(request, [upstream.url]))
+    if (request.kind === 'request') giver.say(leaseFor(request, [upstream.url]))
   }
   const worker = await LeaseWorker.start(t, {
     clock,
@@ -105,7 +105,7 @@ t.test('a lease that comes after another MAC was seen is not taken', async (t) =
   const { giver, worker, upstream } = await stage(t)
   let late: (() => void) | undefined
   giver.answer = (request) => {
-    if (request.kind === 'ask') late = () => giver.say(leaseFor(request, [upstream.url]))
+    if (request.kind === 'request') late = () => giver.say(leaseFor(request, [upstream.url]))
   }
   await worker.ask(guest)
   while (late === undefined) await ioTurns()
@@ -118,8 +118,8 @@ t.test('a lease that comes after another MAC was seen is not taken', async (t) =
 t.test('an answer nobody asked for is no lease', async (t) => {
   const { giver, worker, upstream } = await stage(t)
   giver.answer = (request) => {
-    if (request.kind !== 'ask') return
-    giver.say(leaseFor({ ...request, ask: request.ask + 7 }, [upstream.url]))
+    if (request.kind !== 'request') return
+    giver.say(leaseFor({ ...request, request: request.request + 7 }, [upstream.url]))
   }
   await worker.ask(guest)
   await ioTurns()
@@ -128,7 +128,7 @@ t.test('an answer nobody asked for is no lease', async (t) => {
 
 const valid = {
   kind: 'lease',
-  ask: 2,
+  request: 2,
   lease: 9,
   ttl: 5_000,
   upstreams: [
@@ -218,7 +218,7 @@ t.test('a worker holds no more leases than it may, and gives up the oldest', asy
   const agent = await RecordingAgent.start()
   t.teardown(() => agent.close())
   giver.answer = (request) => {
-    if (request.kind === 'ask') giver.say(leaseFor(request, ['http://127.0.0.1:1']))
+    if (request.kind === 'request') giver.say(leaseFor(request, ['http://127.0.0.1:1']))
   }
   const worker = await LeaseWorker.start(t, {
     clock,

@@ -12,7 +12,7 @@ import { skipUnlessPrivileged } from '../support/netns.ts'
 import { startWorker } from '../support/start-worker.ts'
 
 function canaryOf(letter: string) {
-  return { target: `/canary/${letter.repeat(64)}`, timeout: 5_000, asksAgent: false }
+  return { target: `/canary/${letter.repeat(64)}`, timeout: 5_000, checksAgent: false }
 }
 
 if (skipUnlessPrivileged(t)) {
@@ -47,7 +47,7 @@ if (skipUnlessPrivileged(t)) {
         },
       ],
       send: (canaryId, fd) => {
-        own.tellOf([fd], { kind: 'ask-canary', canaryId })
+        own.tellOf([fd], { kind: 'check-canary', canaryId })
         return true
       },
       interval: 1_000,
@@ -62,7 +62,7 @@ if (skipUnlessPrivileged(t)) {
     const round = async () => {
       await clock.advance(1_250)
       const { canaryId, outcome } = await own.told('canary')
-      canary.told(canaryId, outcome)
+      canary.report(canaryId, outcome)
       await clock.advance(0)
       return { ...outcome, state: canary.stateOf(home.key).state }
     }

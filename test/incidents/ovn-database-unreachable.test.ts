@@ -79,7 +79,7 @@ async function stage(t: Test): Promise<Stage> {
       }
     },
     lease: () => {
-      holder.ask(news.length, key)
+      holder.request(news.length, key)
       return news.at(-1)
     },
   }

@@ -51,7 +51,7 @@ async function startChain(t: Test) {
   t.teardown(() => agent.stop('SIGKILL'))
   const worker = await startWorker({
     agentSocket: sockets.agent,
-    agent: { asksHealth: true, timeoutHeaders: 60_000 },
+    agent: { checksHealth: true, timeoutHeaders: 60_000 },
     identities: [networkIdentity],
   })
   t.teardown(() => worker.stop())

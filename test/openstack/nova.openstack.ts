@@ -46,7 +46,7 @@ class Load {
   readonly #all: Promise<void>
 
   constructor(agent: OurAgent, width: number) {
-    const askAgain = async (index: number): Promise<void> => {
+    const pollPause = async (index: number): Promise<void> => {
       const guest = guests[index % guests.length]
       if (guest === undefined) return
       while (!this.#isOver) {
@@ -59,7 +59,7 @@ class Load {
         this.statuses.set(key, (this.statuses.get(key) ?? 0) + 1)
       }
     }
-    this.#all = Promise.all(Array.from({ length: width }, (_, index) => askAgain(index))).then(
+    this.#all = Promise.all(Array.from({ length: width }, (_, index) => pollPause(index))).then(
       () => undefined,
     )
   }

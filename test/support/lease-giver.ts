@@ -80,16 +80,16 @@ export class LeaseGiver {
 
 /** A lease for whoever asked, of instance `number`. */
 export function leaseFor(
-  ask: Extract<LeaseRequest, { kind: 'ask' }>,
+  request: Extract<LeaseRequest, { kind: 'request' }>,
   urls: readonly string[],
   number = 1,
 ): Extract<LeaseNews, { kind: 'lease' }> {
-  const values = [ask.sourceIp, instanceId(number), projectId(1), 'f'.repeat(64)]
+  const values = [request.sourceIp, instanceId(number), projectId(1), 'f'.repeat(64)]
   const headers = leasedHeaderNames.flatMap((name, index) => [name, values[index]!])
   return {
     kind: 'lease',
-    ask: ask.ask,
-    lease: ask.ask + 1_000,
+    request: request.request,
+    lease: request.request + 1_000,
     ttl: 5_000,
     upstreams: urls.map((url) => ({ url, insecure: false, headers })),
   }

@@ -93,7 +93,7 @@ export class LeaseWorker {
           timeoutConnect: limit,
           timeoutHeaders: options.timeoutHeaders ?? limit,
           timeoutBody: limit,
-          asksHealth: false,
+          checksHealth: false,
         },
         forwarding: {
           leaseSocket: options.leaseSocket,
@@ -117,7 +117,7 @@ export class LeaseWorker {
       savedSyn: () => state.guest && synFrom(state.guest),
       ingressPort: () => undefined,
       nextDescriptor: () => undefined,
-      tell: (message) => void state.told.push(message),
+      send: (message) => void state.told.push(message),
     })
     const scopes = options.scopes ?? [{ kind: 'network', networkId: networkId(1) } as const]
     const tcpPorts = await Promise.all(scopes.map(() => freeTcpPort()))

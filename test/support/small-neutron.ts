@@ -20,18 +20,18 @@ export const secondNetwork = networkId(2)
 export const onlyRouter = routerId(1)
 
 /** What is asked of a network: one address and one MAC, which ports give on to each other. */
-export const askedFor = { fixedIp: ip('10.0.0.10'), macAddress: mac(10) }
+export const selectedFor = { fixedIp: ip('10.0.0.10'), macAddress: mac(10) }
 
 export function queryOf(network: typeof firstNetwork): PortQuery {
-  return { networkIds: [network], ...askedFor }
+  return { networkIds: [network], ...selectedFor }
 }
 
 function guestRow(number: number, owner: string, network = firstNetwork): PortRow {
   return {
     id: portId(number),
     network_id: network,
-    mac_address: askedFor.macAddress,
-    fixed_ips: [{ subnet_id: 's', ip_address: askedFor.fixedIp }],
+    mac_address: selectedFor.macAddress,
+    fixed_ips: [{ subnet_id: 's', ip_address: selectedFor.fixedIp }],
     device_id: owner,
     device_owner: 'compute:nova',
     project_id: projectId(1),
@@ -145,7 +145,7 @@ export class SmallNeutron {
   ): string | undefined {
     for (const id of new Set(this.#commits.map((commit) => commit.portId))) {
       const states = this.#statesSince(id, known).map((row) =>
-        row?.['network_id'] === network && row['mac_address'] === askedFor.macAddress
+        row?.['network_id'] === network && row['mac_address'] === selectedFor.macAddress
           ? row['device_id']
           : undefined,
       )

@@ -51,7 +51,7 @@ const defaultAgent: Omit<WorkerConfig['agent'], 'addresses'> = {
   timeoutConnect: 100,
   timeoutHeaders: 10_000,
   timeoutBody: 10_000,
-  asksHealth: false,
+  checksHealth: false,
 }
 
 const defaultLimits: WorkerConfig['limits'] = {

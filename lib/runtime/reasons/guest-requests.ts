@@ -32,7 +32,7 @@ export const guestRequestReasons = {
     logLevel: 'debug',
     fault: 'guest',
     operatorAction:
-      'A client of the guest speaks HTTP/2 without asking first (prior knowledge). Configure it for HTTP/1.1.',
+      'A client of the guest speaks HTTP/2 without negotiation (prior knowledge). Configure it for HTTP/1.1.',
   },
   host_invalid: {
     status: 400,

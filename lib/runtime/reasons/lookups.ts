@@ -31,7 +31,7 @@ export const lookupReasons = {
     logLevel: 'warn',
     fault: 'directory',
     operatorAction:
-      'The source does not say which project the port belongs to. With OVN, let Neutron repair the row (neutron-ovn-db-sync-util).',
+      'The source does not name the project of the port. With OVN, let Neutron repair the row (neutron-ovn-db-sync-util).',
   },
   ambiguous_port: {
     status: 404,
@@ -39,7 +39,7 @@ export const lookupReasons = {
     logLevel: 'warn',
     fault: 'directory',
     operatorAction:
-      'Several ports match and nothing tells them apart. "overlapd audit" names them; remove the duplicate in Neutron or OVN.',
+      'Several ports match and nothing distinguishes them. "overlapd audit" names them; remove the duplicate in Neutron or OVN.',
   },
   source_mac_conflict: {
     status: 404,
@@ -59,7 +59,7 @@ export const lookupReasons = {
   },
   source_mac_missing: {
     status: 503,
-    publicText: 'The interface that sent this request cannot be told, try again',
+    publicText: 'The interface that sent this request is not known, try again',
     retryAfter: 2,
     logLevel: 'warn',
     fault: 'guest',
@@ -81,7 +81,7 @@ export const lookupReasons = {
     logLevel: 'warn',
     fault: 'guest',
     operatorAction:
-      'The connection came in through another interface of the router than guests of that address use: somebody on one network uses an address of another, or a VM routes between them. "overlapd explain" names both networks.',
+      'The connection came in through another interface of the router than guests of that address use: a guest on one network uses an address of another, or a VM routes between them. "overlapd explain" names both networks.',
   },
   routed_refused: {
     status: 404,
@@ -106,7 +106,7 @@ export const lookupReasons = {
     logLevel: 'warn',
     fault: 'directory',
     operatorAction:
-      'The port directory has not seen its source whole yet. "overlapd status" tells which part is missing.',
+      'The port directory has not seen its source whole yet. "overlapd status" shows which part is missing.',
   },
   directory_unavailable: {
     status: 503,
@@ -115,7 +115,7 @@ export const lookupReasons = {
     logLevel: 'error',
     fault: 'directory',
     operatorAction:
-      'The port directory could not be asked. Check the address, credentials and health of Neutron, RabbitMQ or OVN; the log has the cause.',
+      'The port directory could not be queried. Check the address, credentials and health of Neutron, RabbitMQ or OVN; the log has the cause.',
   },
   directory_timeout: {
     status: 503,
@@ -132,6 +132,6 @@ export const lookupReasons = {
     logLevel: 'info',
     fault: 'directory',
     operatorAction:
-      'Ports of this network changed again and again while the question was asked. Nothing, unless it lasts.',
+      'Ports of this network changed again and again during the query. Nothing, unless it lasts.',
   },
 } as const

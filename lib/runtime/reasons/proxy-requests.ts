@@ -4,7 +4,7 @@
 export const proxyRequestReasons = {
   identity_missing: {
     status: 400,
-    publicText: 'The request does not say which network it came through',
+    publicText: 'The request does not name the network it came through',
     logLevel: 'warn',
     fault: 'proxy',
     operatorAction:
@@ -16,7 +16,7 @@ export const proxyRequestReasons = {
     logLevel: 'warn',
     fault: 'proxy',
     operatorAction:
-      'Two kinds of identity header arrived. Behind haproxy, check that it deletes the other kind; otherwise somebody is forging them.',
+      'Two kinds of identity header arrived. Behind haproxy, check that it deletes the other kind; otherwise a process is forging them.',
   },
   identity_repeated: {
     status: 400,
@@ -36,7 +36,7 @@ export const proxyRequestReasons = {
   },
   source_address_missing: {
     status: 400,
-    publicText: 'The request does not say which address it came from',
+    publicText: 'The request does not name the address it came from',
     logLevel: 'warn',
     fault: 'proxy',
     operatorAction:
@@ -65,6 +65,6 @@ export const proxyRequestReasons = {
     logLevel: 'warn',
     fault: 'proxy',
     operatorAction:
-      'A worker of this host asked for a router or network that its supervisor does not report as served. Nothing if the namespace is new or just gone. Otherwise "overlapd status" shows who reports: an older overlapd-proxy that took the place of one that did needs a restart of the agent, and a worker that asks for many others was broken into.',
+      'A worker of this host sent a request for a router or network that its supervisor does not report as served. Nothing if the namespace is new or just gone. Otherwise "overlapd status" shows who reports: an older overlapd-proxy that took the place of one that did needs a restart of the agent, and a worker that sends requests for many others was broken into.',
   },
 } as const

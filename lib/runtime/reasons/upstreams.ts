@@ -80,8 +80,7 @@ export const upstreamReasons = {
     retryAfter: 1,
     logLevel: 'info',
     fault: 'config',
-    operatorAction:
-      'Nothing: the process was asked to stop and the request came in the last moment.',
+    operatorAction: 'Nothing: the process was stopped and the request came in the last moment.',
   },
   internal_error: {
     status: 500,

@@ -1,4 +1,4 @@
-/** What does the Open vSwitch of this host say, and how is a cable plugged in? */
+/** What does the Open vSwitch of this host hold, and how is a cable plugged in? */
 import { OvsdbClient, type OvsdbState } from '../../../lib/ovsdb/client.ts'
 import type { OvsdbClientOptions } from '../../../lib/ovsdb/client-options.ts'
 import { RowCopy } from '../../../lib/ovsdb/row-copy.ts'

@@ -18,22 +18,22 @@ import {
   type ToPlanner,
 } from '../shared/protocol.ts'
 
-/** What the supervisor was asked for and has not answered yet. */
+/** Requests that the supervisor has not answered yet. */
 class Requests {
   readonly #waiting = new Map<number, (opened: Opened) => void>()
-  readonly #tell: (message: FromPlanner) => void
+  readonly #send: (message: FromPlanner) => void
   #lastId = 0
 
-  constructor(tell: (message: FromPlanner) => void) {
-    this.#tell = tell
+  constructor(send: (message: FromPlanner) => void) {
+    this.#send = send
   }
 
-  ask(place: ServerPlace): Promise<Opened> {
+  open(place: ServerPlace): Promise<Opened> {
     this.#lastId += 1
     const id = this.#lastId
     return new Promise((resolve) => {
       this.#waiting.set(id, resolve)
-      this.#tell({ kind: 'open', id, place })
+      this.#send({ kind: 'open', id, place })
     })
   }
 
@@ -45,8 +45,8 @@ class Requests {
 
 function run(): void {
   let logger: Logger = createLogger({ component: 'planner', level: 'info' })
-  const tell = (message: FromPlanner): void => channel.send(message)
-  const requests = new Requests(tell)
+  const send = (message: FromPlanner): void => channel.send(message)
+  const requests = new Requests(send)
   const descriptors = new DescriptorQueue(() => receiveDescriptors(childDescriptors.descriptors))
   let planner: Planner | undefined
 
@@ -68,7 +68,7 @@ function run(): void {
     const endpoint = place === 'local' ? config.local : config.southbound[place]
     if (endpoint === undefined) throw new RangeError(`There is no server ${place}`)
     if (endpoint.kind === 'tcp') return connectOvsdbEndpoint(endpoint, undefined, signal)
-    const opened = await requests.ask(place)
+    const opened = await requests.open(place)
     if (opened.kind === 'failed') throw new Error(opened.why)
     if (opened.kind === 'tls') {
       return connectOvsdbEndpoint(endpoint, async () => opened.tls, signal)
@@ -91,7 +91,7 @@ function run(): void {
           logger,
           random: Math.random,
           connect: (place, signal) => connect(config, place, signal),
-          tell,
+          send,
         })
         planner.start()
         return
@@ -110,7 +110,7 @@ function run(): void {
     (message) => handle(message as ToPlanner),
     () => process.exit(0),
   )
-  tell({ kind: 'ready' })
+  send({ kind: 'ready' })
 }
 
 bindLibc()

@@ -78,7 +78,7 @@ function networkOf(datapath: DatapathBinding | undefined): NetworkId | undefined
   return parseNetworkUuid(name.slice(switchPrefix.length))
 }
 
-/** `MAC IP IP…`; a port that may have any address says `unknown` beside or instead. */
+/** `MAC IP IP…`; a port that may have any address has `unknown` beside or instead. */
 function addressesIn(macs: readonly string[]): IpAddress[] {
   return macs.flatMap((text) => {
     const [first, ...words] = text.trim().split(/\s+/)

@@ -109,8 +109,8 @@ function plugging({ networkId, link, logicalPort }: WantedPlug, known: Known): u
   }
   const uuid = known.interfaces.get(link)
   const before = uuid === undefined ? undefined : rows.interfaces.get(uuid)?.external_ids
-  const isTold = Object.entries(ids).every(([key, value]) => before?.get(key) === value)
-  if (!isTold) {
+  const isSet = Object.entries(ids).every(([key, value]) => before?.get(key) === value)
+  if (!isSet) {
     const mutations = [
       // An "insert" into a map leaves keys alone that are there, so the old values go first.
       ['external_ids', 'delete', writeStringSet(Object.keys(ids))],

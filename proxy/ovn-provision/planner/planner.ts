@@ -1,4 +1,4 @@
-/** Which namespaces and cables does this host need, as the two databases say now? The logic of the planner process. */
+/** Which namespaces and cables does this host need, by the two databases as they are? The logic of the planner process. */
 import type { Socket } from 'node:net'
 import type { Cancel, Clock, Milliseconds } from '../../../lib/runtime/clock.ts'
 import { causeText } from '../../../lib/runtime/errors.ts'
@@ -19,7 +19,7 @@ export interface PlannerOptions {
   readonly logger: Logger
   readonly random: () => number
   readonly connect: (place: ServerPlace, signal: AbortSignal) => Promise<Socket>
-  readonly tell: (message: FromPlanner) => void
+  readonly send: (message: FromPlanner) => void
 }
 
 /** Changes come in bursts; one plan serves all of a burst. */
@@ -30,15 +30,15 @@ const firstPause: Milliseconds = 500
 const longestPause: Milliseconds = 30_000
 
 /**
- * Tells the supervisor what is needed, and plugs what the supervisor has made. Nothing is given up before both databases were seen whole, or
+ * Reports to the supervisor what is needed, and plugs what the supervisor has made. Nothing is given up before both databases were seen whole, or
  * while they cannot be reached, or while this host has no row in OVN.
  */
 export class Planner {
   readonly #options: PlannerOptions
   readonly #southbound: Southbound
   readonly #local: LocalSwitch
-  /** The last report to the supervisor, as text to compare with. */
-  #told: Map<NetworkId, string> | undefined
+  /** What the supervisor has, as text to compare with. */
+  #sentPlans: Map<NetworkId, string> | undefined
   #planned = new Map<NetworkId, PlannedNetwork>()
   /** Networks that are to be given up, and when they are. */
   readonly #leaving = new Map<NetworkId, Cancel>()
@@ -118,25 +118,25 @@ export class Planner {
     if (rows !== undefined && identity !== undefined) {
       const planned = planNetworks(rows, identity.isUserspace)
       this.#planned = new Map(planned.map((one) => [one.plan.networkId, one]))
-      this.#tell()
+      this.#sendPlans()
     }
     void this.#plug()
     this.#report()
   }
 
-  #tell(): void {
-    const { tell, clock } = this.#options
+  #sendPlans(): void {
+    const { send, clock } = this.#options
     const plans = [...this.#planned.values()].map(({ plan }) => plan)
-    if (this.#told === undefined) {
-      this.#told = new Map(plans.map((plan) => [plan.networkId, JSON.stringify(plan)]))
-      tell({ kind: 'complete', networks: plans })
+    if (this.#sentPlans === undefined) {
+      this.#sentPlans = new Map(plans.map((plan) => [plan.networkId, JSON.stringify(plan)]))
+      send({ kind: 'complete', networks: plans })
       return
     }
-    const told = this.#told
-    const put = plans.filter((plan) => told.get(plan.networkId) !== JSON.stringify(plan))
-    for (const plan of put) told.set(plan.networkId, JSON.stringify(plan))
-    if (put.length > 0) tell({ kind: 'change', put, gone: [] })
-    for (const networkId of told.keys()) {
+    const sent = this.#sentPlans
+    const put = plans.filter((plan) => sent.get(plan.networkId) !== JSON.stringify(plan))
+    for (const plan of put) sent.set(plan.networkId, JSON.stringify(plan))
+    if (put.length > 0) send({ kind: 'change', put, gone: [] })
+    for (const networkId of sent.keys()) {
       if (this.#planned.has(networkId)) {
         this.#leaving.get(networkId)?.()
         this.#leaving.delete(networkId)
@@ -151,8 +151,8 @@ export class Planner {
 
   #giveUp(networkId: NetworkId): void {
     this.#leaving.delete(networkId)
-    this.#told?.delete(networkId)
-    this.#options.tell({ kind: 'change', put: [], gone: [networkId] })
+    this.#sentPlans?.delete(networkId)
+    this.#options.send({ kind: 'change', put: [], gone: [networkId] })
   }
 
   /** Plugs and pulls what is to be, in one transaction where that works. */
@@ -185,7 +185,7 @@ export class Planner {
 
   #plugChanges(): PlugChange[] {
     const { identity } = this.#local
-    if (this.#told === undefined || identity === undefined) return []
+    if (this.#sentPlans === undefined || identity === undefined) return []
     const wanted = [...this.#cables].flatMap((networkId) => {
       const logicalPort = this.#planned.get(networkId)?.logicalPort
       const { outside: link } = linksOfNetwork(networkId)
@@ -220,7 +220,7 @@ export class Planner {
   }
 
   #report(): void {
-    const { tell } = this.#options
+    const { send } = this.#options
     const identity = this.#local.identity
     const chassis = this.#options.config.chassis ?? identity?.chassis
     const trouble = this.#trouble()
@@ -236,7 +236,7 @@ export class Planner {
     const text = JSON.stringify(report)
     if (text === this.#reported) return
     this.#reported = text
-    tell({ kind: 'report', report })
+    send({ kind: 'report', report })
   }
 
   #trouble(): string | undefined {

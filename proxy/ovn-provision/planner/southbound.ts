@@ -1,4 +1,4 @@
-/** What does OVN say of this host? A copy of the few rows of the southbound database that concern it. */
+/** What does OVN hold for this host? A copy of the few rows of the southbound database that concern it. */
 import { OvsdbClient, type OvsdbState } from '../../../lib/ovsdb/client.ts'
 import type { OvsdbClientOptions } from '../../../lib/ovsdb/client-options.ts'
 import type { MonitoredTables } from '../../../lib/ovsdb/monitor.ts'
@@ -11,8 +11,8 @@ const chassisColumns = { Chassis: { name: 'text' } } as const
 
 /**
  * Keeps the rows of the ports that are bound to this host or on their way to it, of all metadata ports, and of all networks. The server
- * leaves the others out, so that a host's copy does not grow with the cloud; to ask for that it must know the host's
- * row of Chassis first. When that row is another one, everything is asked again.
+ * leaves the others out, so that a host's copy does not grow with the cloud; to select that it must know the host's
+ * row of Chassis first. When that row is another one, everything is read again.
  */
 export class Southbound {
   readonly #client: OvsdbClient
@@ -20,8 +20,8 @@ export class Southbound {
   readonly #bindings = new RowCopy(southboundColumns, () => this.#copied())
   readonly #changed: () => void
   #name: string | undefined
-  /** The row that the bindings were asked for, and that the copy in use is for; `''` stands for none. */
-  #askedFor: string | undefined
+  /** The row that the bindings were selected for, and that the copy in use is for; `''` stands for none. */
+  #selectedFor: string | undefined
   #copiedFor: string | undefined
 
   constructor(options: Omit<OvsdbClientOptions, 'database'>, changed: () => void) {
@@ -53,7 +53,7 @@ export class Southbound {
     this.#client.onState(() => this.#chassisChanged())
   }
 
-  /** Says which chassis this host is; the first call connects. */
+  /** Sets the chassis of this host; the first call connects. */
   follow(name: string): void {
     if (name === this.#name) return
     this.#name = name
@@ -93,7 +93,7 @@ export class Southbound {
 
   #bindingsOf(columns: readonly string[]): MonitoredTables {
     const chassis = this.#rowOfChassis()
-    this.#askedFor = chassis
+    this.#selectedFor = chassis
     const own = ['uuid', chassis]
     const here = [
       ['chassis', '==', own],
@@ -109,13 +109,13 @@ export class Southbound {
   }
 
   #chassisChanged(): void {
-    const isAnother = this.#askedFor !== undefined && this.#askedFor !== this.#rowOfChassis()
+    const isAnother = this.#selectedFor !== undefined && this.#selectedFor !== this.#rowOfChassis()
     if (isAnother && this.#client.state.kind === 'live') this.#client.renew()
     this.#changed()
   }
 
   #copied(): void {
-    this.#copiedFor = this.#askedFor
+    this.#copiedFor = this.#selectedFor
     this.#changed()
   }
 }

@@ -1,4 +1,4 @@
-/** What is a network's metadata namespace to look like? Said by the planner, checked and carried out by the supervisor. */
+/** What is a network's metadata namespace to look like? Planned by the planner, checked and carried out by the supervisor. */
 import { parseNetworkId, type NetworkId } from '../../../lib/identity/ids.ts'
 import {
   isIpv6,
@@ -61,7 +61,7 @@ export function linksOfNetwork(networkId: NetworkId): {
 /** Smaller ones carry no IPv4, larger ones no veth. */
 const smallestMtu = 68
 const largestMtu = 65_535
-/** More subnets than a network has; what the planner says is not taken on trust. */
+/** More subnets than a network has; what the planner sends is not trusted. */
 const mostAddresses = 1_024
 
 /** Reads `10.0.0.2/24` or `fd00::2/64`. @returns `undefined` for anything else */

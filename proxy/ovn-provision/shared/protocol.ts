@@ -66,33 +66,33 @@ export type FromPlanner =
       readonly gone: readonly NetworkId[]
     }
 
-/** Networks on one host; a planner that says more is not right in its head. */
+/** Networks on one host; a planner that sends more is broken. */
 const mostNetworks: Count = 50_000
 const longestText = 500
 
 /**
- * Reads what a planner said. It parses what comes from the network, so nothing of it is taken on trust.
+ * Reads a message of a planner. The planner parses what comes from the network, so nothing of it is trusted.
  * @returns `undefined` for what is none of {@link FromPlanner}
  */
 export function readFromPlanner(value: unknown): FromPlanner | undefined {
   if (typeof value !== 'object' || value === null) return undefined
-  const said = value as Readonly<Record<string, unknown>>
-  switch (said['kind']) {
+  const message = value as Readonly<Record<string, unknown>>
+  switch (message['kind']) {
     case 'ready':
       return { kind: 'ready' }
     case 'open':
-      return readOpen(said)
+      return readOpen(message)
     case 'report': {
-      const report = readReport(said['report'])
+      const report = readReport(message['report'])
       return report && { kind: 'report', report }
     }
     case 'complete': {
-      const networks = readList(said['networks'], readNetworkPlan)
+      const networks = readList(message['networks'], readNetworkPlan)
       return networks && { kind: 'complete', networks }
     }
     case 'change': {
-      const put = readList(said['put'], readNetworkPlan)
-      const gone = readList(said['gone'], parseNetworkUuid)
+      const put = readList(message['put'], readNetworkPlan)
+      const gone = readList(message['gone'], parseNetworkUuid)
       return put && gone && { kind: 'change', put, gone }
     }
     default:

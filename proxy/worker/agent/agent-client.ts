@@ -178,8 +178,8 @@ export class AgentClient {
     const { clock } = this.#options
     if (this.#endpoints.count < 2) return
     const before = clock.now() - silence
-    for (const { endpoint, askedAt } of this.#waiting) {
-      if (endpoint === undefined || askedAt > before || endpoint.heardAt > before) continue
+    for (const { endpoint, requestedAt } of this.#waiting) {
+      if (endpoint === undefined || requestedAt > before || endpoint.heardAt > before) continue
       if (!this.#endpoints.hasOther(endpoint)) continue
       endpoint.probe(clock, (cause) => {
         this.#endpoints.noteFailure(endpoint, 'connect', `silent: ${causeText(cause)}`)

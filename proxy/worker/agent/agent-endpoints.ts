@@ -55,7 +55,7 @@ export class AgentEndpoints {
   meet(endpoints = this.#all): void {
     for (const endpoint of endpoints) {
       this.#meet(endpoint)
-      if (this.#options.config.asksHealth) this.#watch(endpoint)
+      if (this.#options.config.checksHealth) this.#watch(endpoint)
     }
   }
 

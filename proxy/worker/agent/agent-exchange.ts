@@ -88,8 +88,8 @@ export class AgentExchange implements Leaving {
   }
 
   /** When that one was asked. */
-  get askedAt(): MonotonicMilliseconds {
-    return this.#attempt?.askedAt ?? this.startedAt
+  get requestedAt(): MonotonicMilliseconds {
+    return this.#attempt?.requestedAt ?? this.startedAt
   }
 
   /** Its turn has come. The seat is given back when the exchange is over. */
@@ -293,7 +293,7 @@ export class AgentExchange implements Leaving {
 class AgentAttempt implements AnswerHandler {
   readonly endpoint: AgentEndpoint
   readonly isAfresh: boolean
-  readonly askedAt: MonotonicMilliseconds
+  readonly requestedAt: MonotonicMilliseconds
   isSent = false
   hasAnswerBegun = false
   /** Then the receiver may have sent it on. */
@@ -308,12 +308,12 @@ class AgentAttempt implements AnswerHandler {
     exchange: AgentExchange,
     endpoint: AgentEndpoint,
     isAfresh: boolean,
-    askedAt: MonotonicMilliseconds,
+    requestedAt: MonotonicMilliseconds,
   ) {
     this.#exchange = exchange
     this.endpoint = endpoint
     this.isAfresh = isAfresh
-    this.askedAt = askedAt
+    this.requestedAt = requestedAt
     this.#probeEnded = endpoint.health.begin()
   }
 

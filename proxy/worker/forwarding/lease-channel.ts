@@ -35,8 +35,8 @@ export interface LeaseChannelOptions {
   readonly onConcurrency?: (concurrency: LeasedConcurrency) => void
 }
 
-interface Asked {
-  readonly ask: number
+interface RequestedLease {
+  readonly request: number
   readonly place: GuestPlace
   readonly key: LeaseKey
   readonly at: MonotonicMilliseconds
@@ -45,7 +45,7 @@ interface Asked {
 /** Where these values stand in a header set. */
 const instancePlace = leasedHeaderNames.indexOf(wireHeaders.instanceId) * 2 + 1
 const projectPlace = leasedHeaderNames.indexOf(wireHeaders.tenantId) * 2 + 1
-const mostAsksInFlight: Count = 64
+const mostRequestsInFlight: Count = 64
 const mostRefusals: Count = 1_024
 /** How long a refusal is taken for an answer to the same guest. */
 const refusalHolds: Milliseconds = 1_000
@@ -56,12 +56,12 @@ const longestPause: Milliseconds = 10_000
 export class LeaseChannel {
   readonly #options: LeaseChannelOptions
   /** By place: two MACs at one address are a reason to wait, not to ask twice. */
-  readonly #asked = new Map<GuestPlace, Asked>()
+  readonly #requested = new Map<GuestPlace, RequestedLease>()
   /** By place and MAC. */
   readonly #refusedUntil = new Map<string, MonotonicMilliseconds>()
   #socket: Socket | undefined
   readonly #backoff = new Backoff(firstPause, longestPause)
-  #lastAsk = 0
+  #lastRequest = 0
   #timer: Cancel | undefined
   #isClosed = false
 
@@ -73,20 +73,25 @@ export class LeaseChannel {
   /** Wishes for a lease. Whether it comes is not said; the request at hand goes another way. */
   ask(place: GuestPlace, key: LeaseKey): void {
     const { store, clock } = this.#options
-    if (!store.isHearing || this.#asked.size >= mostAsksInFlight || this.#asked.has(place)) return
+    if (
+      !store.isHearing ||
+      this.#requested.size >= mostRequestsInFlight ||
+      this.#requested.has(place)
+    )
+      return
     const at = clock.now()
     const refusedUntil = this.#refusedUntil.get(`${place} ${key.sourceMac}`)
     if (refusedUntil !== undefined && at < refusedUntil) return
-    const ask = (this.#lastAsk += 1)
-    this.#asked.set(place, { ask, place, key, at })
-    this.#tell({ kind: 'ask', ask, ...key })
+    const request = (this.#lastRequest += 1)
+    this.#requested.set(place, { request, place, key, at })
+    this.#tell({ kind: 'request', request, ...key })
   }
 
   /** A guest has connected from this place: what was asked for another MAC there must not become a lease any more. */
   noteGuest(place: GuestPlace, sourceMac: MacAddress): void {
     this.#options.store.noteGuest(place, sourceMac)
-    if (this.#asked.size === 0) return
-    if (this.#asked.get(place)?.key.sourceMac !== sourceMac) this.#asked.delete(place)
+    if (this.#requested.size === 0) return
+    if (this.#requested.get(place)?.key.sourceMac !== sourceMac) this.#requested.delete(place)
   }
 
   /** Compute refused a request under the lease: it ends here and at the agent. */
@@ -151,10 +156,10 @@ export class LeaseChannel {
   #answered(news: Extract<LeaseNews, { kind: 'lease' | 'refused' }>): void {
     const { store, clock } = this.#options
     // There are few at a time, so that looking through them costs less than a second index.
-    const asked = [...this.#asked.values()].find(({ ask }) => ask === news.ask)
+    const asked = [...this.#requested.values()].find(({ request }) => request === news.request)
     if (asked === undefined) return
     const { place, key, at } = asked
-    this.#asked.delete(place)
+    this.#requested.delete(place)
     if (news.kind === 'refused') {
       if (this.#refusedUntil.size >= mostRefusals) this.#refusedUntil.clear()
       this.#refusedUntil.set(`${place} ${key.sourceMac}`, clock.now() + refusalHolds)
@@ -175,7 +180,7 @@ export class LeaseChannel {
     const socket = this.#socket
     if (socket === undefined || socket.destroyed) return
     socket.write(leaseLine(request))
-    if (socket.writableLength > mostAsksInFlight * longestLeaseLine.ofWorker) this.#lost(socket)
+    if (socket.writableLength > mostRequestsInFlight * longestLeaseLine.ofWorker) this.#lost(socket)
   }
 
   /** A connection on which nothing comes any more is as good as broken. */
@@ -192,7 +197,7 @@ export class LeaseChannel {
     this.#socket = undefined
     socket.destroy()
     this.#options.store.lost()
-    this.#asked.clear()
+    this.#requested.clear()
     this.#refusedUntil.clear()
     this.#timer?.()
     if (this.#isClosed) return

@@ -7,7 +7,7 @@ export type Shortage = 'source' | 'namespace' | 'process' | 'agent'
 
 /** Whoever holds: a connection. */
 export interface Holder {
-  /** Nothing was asked, or all that was asked is answered. */
+  /** No request came, or all that came are answered. */
   readonly isIdle: boolean
   /** Ends now, and holds nothing from then on. */
   giveWay(shortage: Shortage): void

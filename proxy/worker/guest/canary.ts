@@ -1,4 +1,4 @@
-/** How does a worker ask as the canary, and how does it know the canary when it is asked? */
+/** How does a worker send a request as the canary, and how does it recognise one? */
 import { timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
@@ -19,8 +19,12 @@ const canaryTarget = /^\/canary\/[0-9a-f]{64}$/
 /** Our own answer is a fraction of that. */
 const longestAnswer: Bytes = 4_096
 
-/** Asks over a socket that is connecting. Never rejects. */
-export function askCanary(fd: number, config: CanaryConfig, clock: Clock): Promise<CanaryOutcome> {
+/** Sends a request over a socket that is connecting. Never rejects. */
+export function checkAsCanary(
+  fd: number,
+  config: CanaryConfig,
+  clock: Clock,
+): Promise<CanaryOutcome> {
   const began = clock.now()
   const socket = new Socket({ fd, readable: true, writable: true })
   return new Promise((resolve) => {
@@ -62,15 +66,15 @@ export function isFromInside(fd: number): boolean {
   return peer !== undefined && peer.address === ownEnd(fd)?.address
 }
 
-/** Asks the agent whether it is ready, for nobody in particular. */
-export type AskReady = (receiver: AnswerReceiver) => void
+/** Queries whether the agent is ready, for no guest. */
+export type CheckReady = (receiver: AnswerReceiver) => void
 
 /** Answers the canary, and closes the connection of whoever else is inside. */
 export function answerCanary(
   request: IncomingMessage,
   response: ServerResponse,
   config: CanaryConfig,
-  askReady: AskReady,
+  checkReady: CheckReady,
 ): void {
   const target = request.url ?? ''
   if (!isSameText(target, config.target)) {
@@ -87,7 +91,7 @@ export function answerCanary(
     else response.writeHead(reasonRow(reason).status, { [wireHeaders.reason]: reason }).end()
   }
   response.on('error', () => undefined)
-  if (config.asksAgent) askReady(new ReadyReceiver(answer))
+  if (config.checksAgent) checkReady(new ReadyReceiver(answer))
   else answer()
 }
 

@@ -24,11 +24,11 @@ export const lastWords: Milliseconds = 250
 
 /** How much longer a connection may go on. */
 export type Retirement =
-  /** One that waits between two requests may ask once more, since the next may be on its way already. */
+  /** One that waits between two requests may bring one more request, since the next may be on its way already. */
   | 'patient'
-  /** One that has not asked anything yet may ask once. */
+  /** One that has brought no request yet may bring one. */
   | 'prompt'
-  /** Only what was asked is answered. */
+  /** Only requests under way are answered. */
   | 'final'
 
 /** A connection of a guest, with the identity its listener gave it. */
@@ -228,7 +228,7 @@ export class GuestConnection implements ExchangeConnection<GuestExchange>, Holde
   }
 
   /**
-   * Asks the connection to end soon: at once when it waits between two requests, otherwise after what is under way.
+   * Ends the connection soon: at once when it waits between two requests, otherwise after what is under way.
    */
   retire(how: Retirement): void {
     this.#isRetiring = true

@@ -19,7 +19,7 @@ import { RequestBody } from './request-body.ts'
 import type { RequestHead } from './request-head.ts'
 import type { LoggedRequest } from './request-log.ts'
 
-type ExchangeState = 'queued' | 'collecting' | 'waiting' | 'asking' | 'answering' | 'over'
+type ExchangeState = 'queued' | 'collecting' | 'waiting' | 'sent' | 'answering' | 'over'
 
 /** One request of a guest and the answer to it. */
 export class GuestExchange implements AnswerReceiver, LoggedRequest {
@@ -39,7 +39,7 @@ export class GuestExchange implements AnswerReceiver, LoggedRequest {
   #reason: ReasonCode | undefined
   #isLogged = false
   #answerHeaders: string[] = []
-  /** What the answer's Content-Length says; -1 when it says nothing. */
+  /** The answer's Content-Length; -1 without one. */
   #expectedBytes: Bytes = -1
   #answeredBytes: Bytes = 0
   /** The rest of the answer waits in the agent, or at compute. */
@@ -95,7 +95,7 @@ export class GuestExchange implements AnswerReceiver, LoggedRequest {
     this.response.listener = this
     if (this.#refusal !== undefined) this.#connection.refuse(this.#refusal, this)
     else if (this.head.hasBody) this.#collect()
-    else this.#ask()
+    else this.#wait()
   }
 
   /** The rest of the request cannot be read. */
@@ -108,7 +108,7 @@ export class GuestExchange implements AnswerReceiver, LoggedRequest {
   abandon(): void {
     if (this.#state === 'over') return
     this.#log('nobody', 'left', this.#status)
-    if (this.#state === 'asking' || this.#state === 'answering') {
+    if (this.#state === 'sent' || this.#state === 'answering') {
       this.#services.metrics.guestDisconnects += 1
     }
     this.#state = 'over'
@@ -207,7 +207,7 @@ export class GuestExchange implements AnswerReceiver, LoggedRequest {
     return false
   }
 
-  /** Says how much of the answer the guest has not taken. @returns false when no more may be taken in for it */
+  /** Counts how much of the answer the guest has not taken. @returns false when no more may be taken in for it */
   #holdUnread(): boolean {
     return this.#connection.holding?.holdAnswer(this.response.writableLength) ?? false
   }
@@ -278,7 +278,7 @@ export class GuestExchange implements AnswerReceiver, LoggedRequest {
   }
 
   /** One source may have so many requests under way; this one may have to wait for its turn. */
-  #ask(): void {
+  #wait(): void {
     this.#state = 'waiting'
     if (this.#connection.takeTurn(this)) this.#send()
   }
@@ -292,7 +292,7 @@ export class GuestExchange implements AnswerReceiver, LoggedRequest {
   }
 
   #send(): void {
-    this.#state = 'asking'
+    this.#state = 'sent'
     const body = this.#body?.content ?? null
     const { requestId } = this
     const { target } = this.head
@@ -316,7 +316,7 @@ export class GuestExchange implements AnswerReceiver, LoggedRequest {
       limit: this.#services.limits.bodyBytes,
       onEnd: (bytes) => {
         this.#services.metrics.requestBodyBytes += bytes
-        this.#ask()
+        this.#wait()
       },
       refuse: (code) => connection.refuse(code, this),
       failed: (cause) => connection.failed(cause),

@@ -38,7 +38,7 @@ export class GuestListeners {
   }
 
   /**
-   * Accepts on a socket. Connections carry the description's scope, whatever their requests say.
+   * Accepts on a socket. Connections carry the description's scope, whatever their requests claim.
    * @throws when the descriptor is no listening socket, or the address cannot be bound
    */
   async listen(description: ListenerDescription, place: ListeningPlace): Promise<void> {

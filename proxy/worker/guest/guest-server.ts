@@ -23,7 +23,7 @@ import { sourceIpv4OfSyn, sourceMacOfSyn } from './source-mac.ts'
 /** A guest that keeps its connection may have sent its next request before it can see that this one ends. */
 const patience: Milliseconds = 500
 
-/** Connections beyond what may be open that are told so. More are reset: they must not cost what the limits are there to save. */
+/** Connections beyond what may be open that get a refusal. More are reset: they must not cost what the limits are there to save. */
 const mostRefused: Count = 128
 
 /** Where a connection's identity hangs. A symbol of ours: no byte of a guest can become one. */
@@ -283,7 +283,7 @@ export class GuestServer {
 }
 
 function cannotRead(error: ParserError, socket: GuestSocket): void {
-  // More bytes after a request that said it was the last: the answer under way ends the connection anyway.
+  // More bytes after a request that was marked as the last: the answer under way ends the connection anyway.
   if (error.code === 'HPE_CLOSED_CONNECTION') return
   const code = parserRefusal(error)
   if (code === undefined || socket[canaryAnswer] !== undefined) socket.destroy()

@@ -120,7 +120,7 @@ export class Ledger {
     this.forget(namespace)
   }
 
-  /** Makes room for more. @returns false when there is none, and nobody holds more than the one who asks */
+  /** Makes room for more. @returns false when there is none, and none holds more than the caller */
   hasRoom(holding: Holding, bytes: Bytes): boolean {
     return this.#makeRoom(holding, bytes, false) === undefined
   }
@@ -141,7 +141,7 @@ export class Ledger {
     this.#stalled.delete(holding)
   }
 
-  /** Somebody waits for a connection to the agent: no answer may hold one because its guest does not read. */
+  /** A request waits for a connection to the agent: no answer may hold one because its guest does not read. */
   endStalled(): void {
     for (const holding of this.#stalled) this.#end(holding, 'agent')
   }
@@ -154,35 +154,35 @@ export class Ledger {
     }
   }
 
-  #makeRoom(asker: Holding, bytes: Bytes, isNew: boolean): Shortage | undefined {
-    const { namespace } = asker
+  #makeRoom(caller: Holding, bytes: Bytes, isNew: boolean): Shortage | undefined {
+    const { namespace } = caller
     const { limits } = this
     const isFull = (): Shortage | undefined => {
       if (isNew && namespace.connections >= limits.connectionsPerNamespace) return 'namespace'
       if (namespace.bytes + bytes > limits.namespaceBytes) return 'namespace'
       return this.#bytes + bytes > limits.processBytes ? 'process' : undefined
     }
-    if (weightOf(asker) + bytes > limits.sourceBytes) {
-      if (!isNew || !this.#endIdle(asker, 'source')) return 'source'
+    if (weightOf(caller) + bytes > limits.sourceBytes) {
+      if (!isNew || !this.#endIdle(caller, 'source')) return 'source'
     }
     for (let full = isFull(); full !== undefined; full = isFull()) {
       const greediest = full === 'namespace' ? namespace : this.#greediestNamespace()
       const source = greediest && greediestSource(greediest)
       if (source === undefined) return full
-      const isOwn = source === asker.byAddress || source === asker.byMac
-      const isGreedier = source.bytes - bytes >= weightOf(asker)
+      const isOwn = source === caller.byAddress || source === caller.byMac
+      const isGreedier = source.bytes - bytes >= weightOf(caller)
       if (!isOwn && (greediest !== namespace || isGreedier)) {
         const oldest = oldestOf(source)
         if (oldest === undefined) return full
         this.#end(oldest, full)
-      } else if (!isNew || !this.#endIdle(asker, full)) {
+      } else if (!isNew || !this.#endIdle(caller, full)) {
         return full
       }
     }
     return undefined
   }
 
-  /** @returns false when nothing of the asker's own source is idle */
+  /** @returns false when nothing of the caller's own source is idle */
   #endIdle({ byAddress, byMac }: Holding, shortage: Shortage): boolean {
     const source = byMac !== undefined && byMac.bytes > byAddress.bytes ? byMac : byAddress
     const oldest = oldestOf(source)
@@ -236,7 +236,7 @@ export class Holding implements CountedConnection {
   }
 
   /**
-   * Says how many bytes of its requests are held now: heads, and what was sent ahead.
+   * Counts how many bytes of its requests are held now: heads, and what was sent ahead.
    * @returns false when that is too much, and the connection has to stop holding them
    */
   holdInput(bytes: Bytes): boolean {
@@ -270,8 +270,8 @@ export class Holding implements CountedConnection {
   }
 
   /**
-   * Asks for a turn to have a request served.
-   * @param turn hears of it later, when it is not the source's turn now
+   * Requests a turn to have a request served.
+   * @param turn called later, when it is not the source's turn now
    * @returns true when it is
    */
   enter(turn: Turn): boolean {

@@ -1,4 +1,4 @@
-/** What does the head of a guest's request ask for, and is it a request we answer at all? */
+/** What does the head of a guest's request want, and is it a request we answer at all? */
 import type { IncomingMessage } from 'node:http'
 import type { Bytes, Count } from '../../../lib/runtime/clock.ts'
 import type { PlainIncoming } from '../../../lib/fast-http/incoming.ts'
@@ -17,7 +17,7 @@ export interface RequestHead {
   readonly isLast: boolean
 }
 
-/** How a head came over the wire, where the parser does not say it. */
+/** How a head came over the wire, where the parser does not report it. */
 export interface HeadOnWire {
   /** Some lines ended in LF alone. */
   readonly isBare: boolean
@@ -87,7 +87,7 @@ export function inspectHead(
   let length = 0
   let encodings = 0
   let isChunked = false
-  let asksUpgrade = false
+  let wantsUpgrade = false
   let isExpectationKnown = true
   let isNameBroken = false
   let isLengthBroken = false
@@ -126,7 +126,7 @@ export function inspectHead(
         }
         break
       case 0x75 /* u */:
-        if (name.length === 7 && name.toLowerCase() === 'upgrade') asksUpgrade = true
+        if (name.length === 7 && name.toLowerCase() === 'upgrade') wantsUpgrade = true
         break
       default:
     }
@@ -137,7 +137,7 @@ export function inspectHead(
     refusal: judge(),
     hasBody: encodings > 0 || length > 0 || isLengthBroken,
     target,
-    isLast: asksUpgrade || wire.isBare || (isHttp10 && !asksToPersist(request)),
+    isLast: wantsUpgrade || wire.isBare || (isHttp10 && !wantsToPersist(request)),
   }
 
   function judge(): ReasonCode | undefined {
@@ -159,7 +159,7 @@ export function inspectHead(
   /** RFC 9112 §2.2 allows a bare LF. Where other bytes follow, two readers could see the head end at two places. */
   function mayBeBare(): boolean {
     const { method } = request
-    const framesBody = lengths > 0 || encodings > 0 || asksUpgrade || wire.isFollowed
+    const framesBody = lengths > 0 || encodings > 0 || wantsUpgrade || wire.isFollowed
     return (method === 'GET' || method === 'HEAD') && !framesBody
   }
 }
@@ -168,7 +168,7 @@ export function inspectHead(
 const keepAlive = /^[ \t]*keep-alive[ \t]*$/i
 
 /** For HTTP/1.0 only Connection counts (RFC 9112 §9.3). Node's parser takes Proxy-Connection for it. */
-function asksToPersist({ headers }: IncomingMessage): boolean {
+function wantsToPersist({ headers }: IncomingMessage): boolean {
   const options = headers.connection?.split(',') ?? []
   return options.some((option) => keepAlive.test(option))
 }

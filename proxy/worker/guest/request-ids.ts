@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 
 /**
  * Makes the ids by which a guest's complaint finds its line in the log: 20 characters, unique in this process and, by the
- * random part, among all others. The counter is scrambled so that one guest's ids do not tell how busy the others are.
+ * random part, among all others. The counter is scrambled so that one guest's ids do not show how busy the others are.
  */
 export class RequestIds {
   #prefix = ''

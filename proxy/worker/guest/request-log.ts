@@ -64,7 +64,7 @@ class Slots {
   }
 }
 
-/** The latest requests, for the supervisor that asks for one by its id, or for those since it last asked. */
+/** The latest requests, for a query of the supervisor by id, or for those since its last query. */
 export class RequestLog {
   readonly #clock: Clock
   readonly #served = new Slots()

@@ -8,7 +8,7 @@ export interface Turn {
 /** Lets so many requests of one source be under way at once. First come, first served. */
 export class SourceTurns {
   #serving: Count = 0
-  /** Made when somebody first has to wait. */
+  /** Made when a request first has to wait. */
   #waiting: Set<Turn> | undefined
 
   /** @returns false when the turn comes later */

@@ -9,7 +9,7 @@ import { callLibc, linux, receiveBytes, SystemCallError } from '../../../lib/lin
 import { credentialsOfDescriptor } from '../../../lib/linux/peer-credentials.ts'
 
 /**
- * All that the next supervisor says to a worker of a dead one, one byte on a connection. `take`: send me your listening sockets.
+ * All that the next supervisor sends to a worker of a dead one, one byte on a connection. `take`: send me your listening sockets.
  * `release`: accept no more. The answer to both ends with the connection.
  */
 export const takeoverWords = { take: 1, release: 2 } as const
@@ -23,21 +23,21 @@ export interface OutlivingOptions {
    * there while the supervisor lives.
    */
   readonly socket: number
-  /** Who may ask there, by number: the supervisor's user. */
+  /** Who may connect there, by number: the supervisor's user. */
   readonly owner: number
   /** The listening sockets of this moment. */
   readonly descriptors: () => readonly number[]
-  /** Looked at now and then: somebody wants this process to end. */
+  /** Looked at now and then: a signal to end came. */
   readonly isToEnd: () => boolean
 }
 
-const askAgain: Milliseconds = 20
-/** The next supervisor says its word at once, and takes what it is sent at once. */
+const pollPause: Milliseconds = 20
+/** The next supervisor sends its order at once, and takes what it is sent at once. */
 const talkLimit: Milliseconds = 2_000
 const talkAgain: Milliseconds = 2
 
 /**
- * Answers the next supervisor until it says that it serves, or until the limit has passed.
+ * Answers the next supervisor until it reports that it serves, or until the limit has passed.
  * @returns what is to be called when nothing is accepted here any more
  */
 export async function outlived(options: OutlivingOptions): Promise<() => void> {
@@ -46,10 +46,10 @@ export async function outlived(options: OutlivingOptions): Promise<() => void> {
   while (clock.now() < end && !isToEnd()) {
     const connection = accepted(socket)
     if (connection === undefined) {
-      await clock.sleep(askAgain)
+      await clock.sleep(pollPause)
       continue
     }
-    const word = isOf(owner, connection) ? await heard(connection, clock) : undefined
+    const word = isOf(owner, connection) ? await received(connection, clock) : undefined
     if (word === takeoverWords.release) {
       return () => {
         // In this order: when the other side sees the end, this process is none of those that listen there.
@@ -79,10 +79,10 @@ function isOf(owner: number, connection: number): boolean {
   }
 }
 
-async function heard(connection: number, clock: Clock): Promise<number | undefined> {
+async function received(connection: number, clock: Clock): Promise<number | undefined> {
   const byte = Buffer.alloc(1)
-  const isHeard = await untilDone(clock, () => receiveBytes(connection, byte))
-  return isHeard ? byte[0] : undefined
+  const isReceived = await untilDone(clock, () => receiveBytes(connection, byte))
+  return isReceived ? byte[0] : undefined
 }
 
 async function give(connection: number, fds: readonly number[], clock: Clock): Promise<void> {

@@ -10,12 +10,12 @@ export interface LingeringOptions {
   readonly receive: () => DescriptorBatch
 }
 
-const askAgain: Milliseconds = 50
+const pollPause: Milliseconds = 50
 
 /** Resolves when nobody holds the other end of the descriptor channel any more, or when the limit has passed. */
 export async function lingered({ clock, limit, receive }: LingeringOptions): Promise<void> {
   const begin = clock.now()
-  while (clock.now() - begin < limit && !isEnded(receive)) await clock.sleep(askAgain)
+  while (clock.now() - begin < limit && !isEnded(receive)) await clock.sleep(pollPause)
 }
 
 function isEnded(receive: () => DescriptorBatch): boolean {
@@ -25,7 +25,7 @@ function isEnded(receive: () => DescriptorBatch): boolean {
     for (const fd of fds) closeSync(fd)
     return count === 0
   } catch {
-    // Nothing is there, and somebody could still send.
+    // Nothing is there, and a process could still send.
     return false
   }
 }

@@ -17,7 +17,7 @@ export interface GuestListener {
   isClosed: boolean
   /** Shared by all listeners of the scope. */
   readonly account: NamespaceAccount
-  /** Name and value of the one header that says the scope. */
+  /** Name and value of the one header that holds the scope. */
   readonly scopeHeader: readonly [name: string, value: string]
 }
 
@@ -44,7 +44,7 @@ export interface GuestIdentity {
   readonly sourceMac: MacAddress | undefined
   /** In a router's namespace, the port by which the connection came, where the kernel knew it. */
   readonly ingressPort: IngressPort | undefined
-  /** Names and values in turn: the headers that tell the agent all of this. */
+  /** Names and values in turn: the headers that carry all of this to the agent. */
   readonly headers: readonly string[]
 }
 

@@ -23,13 +23,13 @@ export interface MetricValue {
 
 const statusClasses = [2, 3, 4, 5] as const
 
-/** A worker's counters, plain numbers until somebody scrapes them. */
+/** A worker's counters, plain numbers until they are scraped. */
 export class WorkerMetrics {
   connectionsOpen: Count = 0
   connectionsAccepted: Count = 0
   /** Exceptions that ended one connection. */
   defects: Count = 0
-  /** By guests, when the metrics were last asked for. */
+  /** By guests, when the metrics were last read. */
   heldBytes: Bytes = 0
   acceptFailures: Count = 0
   sourceMacKnown: Count = 0
@@ -37,14 +37,14 @@ export class WorkerMetrics {
   guestDisconnects: Count = 0
   agentRetries: Count = 0
   agentFailovers: Count = 0
-  /** How they stood when the metrics were last asked for. */
+  /** How they stood when the metrics were last read. */
   agents: readonly { readonly state: 'up' | 'down' }[] = []
-  /** CountedConnection when the metrics were last asked for. */
+  /** Held when the metrics were last read. */
   leases: Count = 0
   directRequests: Count = 0
   directHandedBack: Count = 0
   directCrowded: Count = 0
-  /** How it stood when the metrics were last asked for. */
+  /** How it stood when the metrics were last read. */
   directLoad: { readonly running: Count; readonly limit: Count } = { running: 0, limit: 0 }
   requestBodyBytes: Bytes = 0
   responseBodyBytes: Bytes = 0
@@ -201,12 +201,12 @@ export class WorkerMetrics {
       },
       counter(
         'overlapd_proxy_agent_failovers_total',
-        'Requests that were asked of another agent because the one before could not answer.',
+        'Requests that were sent to another agent because the one before could not answer.',
         [plain(this.agentFailovers)],
       ),
       counter(
         'overlapd_proxy_agent_retries_total',
-        'Requests asked again because the agent closed the connection before it had answered.',
+        'Requests sent again because the agent closed the connection before it had answered.',
         [plain(this.agentRetries)],
       ),
       {
@@ -222,7 +222,7 @@ export class WorkerMetrics {
       ),
       counter(
         'overlapd_proxy_direct_handed_back_total',
-        'Requests under a lease that were asked again over the agent.',
+        'Requests under a lease that were sent again over the agent.',
         [plain(this.directHandedBack)],
       ),
       counter(

@@ -10,7 +10,7 @@ export interface ListenerDescription {
   /** Unique for the life of the supervisor; never used again. */
   readonly listenerId: number
   readonly scope: Scope
-  /** `ovn` says the network id in `X-OVN-Network-ID`, `ml2` in Neutron's two headers. */
+  /** `ovn` sends the network id in `X-OVN-Network-ID`, `ml2` in Neutron's two headers. */
   readonly flavour: 'ml2' | 'ovn'
   /** Name of the namespace, for logs only: names are reused, identities are not. */
   readonly netns: string
@@ -69,8 +69,8 @@ export interface WorkerConfig {
     readonly timeoutHeaders: Milliseconds
     /** Between two parts of an answer's body. */
     readonly timeoutBody: Milliseconds
-    /** Whether they are asked now and then if they still answer. */
-    readonly asksHealth: boolean
+    /** Whether they are checked now and then. */
+    readonly checksHealth: boolean
   }
   /** Absent: every request goes over the agent. */
   readonly forwarding?: {
@@ -88,7 +88,7 @@ export interface WorkerConfig {
     /** Path with the token that only workers of this supervisor know. */
     readonly target: string
     readonly timeout: Milliseconds
-    readonly asksAgent: boolean
+    readonly checksAgent: boolean
   }
   readonly limits: {
     readonly headBytes: Bytes
@@ -127,10 +127,10 @@ export type ToWorker =
   | { readonly kind: 'metrics'; readonly id: number }
   /** Answered by `request-record`. */
   | { readonly kind: 'find-request'; readonly id: number; readonly requestId: string }
-  /** Answered by `recent-requests`. Without a number: which one to ask with the next time. */
+  /** Answered by `recent-requests`. Without a number: which one to query with the next time. */
   | { readonly kind: 'list-requests'; readonly id: number; readonly after?: Count }
-  /** Ask over a connecting socket, whose descriptor was sent before this message. Answered by `canary`. */
-  | { readonly kind: 'ask-canary'; readonly canaryId: number }
+  /** Check over a connecting socket, whose descriptor was sent before this message. Answered by `canary`. */
+  | { readonly kind: 'check-canary'; readonly canaryId: number }
 
 /** Until when a worker serves that has no supervisor any more: until it is replaced, or the deadline has passed. */
 export interface ServeUntil {
@@ -176,19 +176,19 @@ export interface RequestRecord {
 /** In one answer; a line has its bound. */
 export const mostRecentRequests: Count = 300
 
-/** Requests that are over since a worker was last asked, the oldest first. */
+/** Requests that are over since a worker was last queried, the oldest first. */
 export interface RecentRequests {
-  /** To ask with the next time. */
+  /** To query with the next time. */
   readonly last: Count
   /** Those that are forgotten already, or too many for one answer. */
   readonly missed: Count
   readonly records: readonly RequestRecord[]
 }
 
-/** Why a canary was not answered by a worker of this supervisor: one of another supervisor got it. That says nothing about guests. */
+/** Why a canary was not answered by a worker of this supervisor: one of another supervisor got it. That means nothing for guests. */
 export const notOurs = 'answered by a worker of another supervisor'
 
-/** What came of asking as the canary. `why` is a reason code, the kernel's word, or a few words. */
+/** What came of a check as the canary. `why` is a reason code, the kernel's word, or a few words. */
 export type CanaryOutcome =
   | { readonly ok: true; readonly latency: Milliseconds }
   | { readonly ok: false; readonly why: string }

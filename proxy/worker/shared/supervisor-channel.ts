@@ -1,4 +1,4 @@
-/** How does a program without privileges hear its supervisor, and report to it? */
+/** How does a program without privileges receive messages of its supervisor, and send its own? */
 import { Socket } from 'node:net'
 import { systemClock, type Bytes } from '../../../lib/runtime/clock.ts'
 import { JsonLineChannel } from '../../../lib/wire/json-line-channel.ts'

@@ -66,15 +66,15 @@ const kinds = (news: readonly LeaseNews[]): readonly string[] => news.map(({ kin
 t.test('LeaseIssuer asks the directory nothing: who is not remembered is refused', async (t) => {
   const { directory, resolve, holder } = stage(t)
   const worker = holder()
-  worker.ask(1, keyOf(1))
+  worker.request(1, keyOf(1))
   t.strictSame(worker.news, [
     { kind: 'heartbeat', concurrency },
-    { kind: 'refused', ask: 1 },
+    { kind: 'refused', request: 1 },
   ])
   t.equal(directory.asked.length, 0)
   await resolve(keyOf(1))
-  worker.ask(2, keyOf(1))
-  t.match(worker.news.at(-1), { kind: 'lease', ask: 2, lease: 1, ttl: 5_000 })
+  worker.request(2, keyOf(1))
+  t.match(worker.news.at(-1), { kind: 'lease', request: 2, lease: 1, ttl: 5_000 })
 })
 
 t.test('LeaseIssuer leases for no longer than the identity is remembered', async (t) => {
@@ -82,10 +82,10 @@ t.test('LeaseIssuer leases for no longer than the identity is remembered', async
   const worker = holder()
   await resolve(keyOf(1))
   clock.pass(7_500)
-  worker.ask(1, keyOf(1))
+  worker.request(1, keyOf(1))
   t.match(worker.news.at(-1), { kind: 'lease', ttl: 2_500 })
   clock.pass(2_500)
-  worker.ask(2, keyOf(1))
+  worker.request(2, keyOf(1))
   t.match(worker.news.at(-1), { kind: 'refused' })
 })
 
@@ -94,7 +94,7 @@ t.test('LeaseIssuer leases nothing that the directory told of meanwhile', async 
   const worker = holder()
   await resolve(keyOf(1))
   directory.tell({ kind: 'network', networkId: networkId(1) })
-  worker.ask(1, keyOf(1))
+  worker.request(1, keyOf(1))
   t.match(worker.news.at(-1), { kind: 'refused' })
 })
 
@@ -104,7 +104,7 @@ t.test(
     const { directory, resolver, resolve, holder } = stage(t)
     const worker = holder()
     await resolve(keyOf(1))
-    worker.ask(1, keyOf(1))
+    worker.request(1, keyOf(1))
     directory.setPorts(
       guestPort(9, { portId: portId(1), macAddress: mac(1), fixedIps: [ip('10.0.0.1')] }),
     )
@@ -119,9 +119,9 @@ t.test('LeaseIssuer takes a lease back when another MAC has its address', async 
   const [one, other] = [holder(), holder()]
   await resolve(keyOf(1))
   await resolve(keyOf(2))
-  one.ask(1, keyOf(1))
-  other.ask(1, keyOf(1))
-  other.ask(2, keyOf(2))
+  one.request(1, keyOf(1))
+  other.request(1, keyOf(1))
+  other.request(2, keyOf(2))
   issuer.noteKey(keyOf(1))
   issuer.noteKey({ scope, sourceIp: ip('10.0.0.1') })
   t.equal(issuer.size, 3, 'the same MAC, or none, says nothing')
@@ -136,9 +136,9 @@ t.test("LeaseIssuer lets a worker end a guest's leases, its own and the others'"
   const [one, other] = [holder(), holder()]
   await resolve(keyOf(1))
   await resolve(keyOf(2))
-  one.ask(1, keyOf(1))
-  other.ask(1, keyOf(1))
-  other.ask(2, keyOf(2))
+  one.request(1, keyOf(1))
+  other.request(1, keyOf(1))
+  other.request(2, keyOf(2))
   one.stale(3)
   t.equal(issuer.size, 3, 'not those of a guest that it has no lease for')
   one.stale(1)
@@ -151,12 +151,12 @@ t.test('LeaseIssuer gives a worker so many leases and no more, until some are ov
   const worker = holder()
   for (let number = 1; number <= 4; number += 1) {
     await resolve(keyOf(number))
-    worker.ask(number, keyOf(number))
+    worker.request(number, keyOf(number))
   }
   t.strictSame(kinds(worker.news), ['heartbeat', 'lease', 'lease', 'lease', 'refused'])
   await clock.advance(5_000)
   t.equal(issuer.size, 0)
-  worker.ask(5, keyOf(4))
+  worker.request(5, keyOf(4))
   t.equal(worker.news.at(-1)?.kind, 'lease')
 })
 
@@ -165,13 +165,13 @@ t.test('LeaseIssuer says each second that it is there, while anybody listens', a
   t.equal(clock.waiting, 0)
   const worker = holder()
   await resolve(keyOf(1))
-  worker.ask(1, keyOf(1))
+  worker.request(1, keyOf(1))
   await clock.advance(3_000)
   t.equal(kinds(worker.news).filter((kind) => kind === 'heartbeat').length, 4)
   worker.close()
   t.equal(issuer.size, 0)
   t.equal(clock.waiting, 0)
-  worker.ask(2, keyOf(1))
+  worker.request(2, keyOf(1))
   t.equal(worker.news.at(-1)?.kind, 'refused', 'nobody is there to hold it')
 })
 
@@ -179,7 +179,7 @@ t.test('LeaseIssuer names many revoked leases in lines of bounded length', async
   const { directory, resolve, holder } = stage(t, { maxPerHolder: 1_000 })
   const worker = holder()
   await resolve(keyOf(1))
-  for (let ask = 1; ask <= leasesPerRevocation + 1; ask += 1) worker.ask(ask, keyOf(1))
+  for (let ask = 1; ask <= leasesPerRevocation + 1; ask += 1) worker.request(ask, keyOf(1))
   directory.tell({ kind: 'network', networkId: networkId(1) })
   const revoked = worker.news.flatMap((one) => (one.kind === 'revoke' ? [one.leases.length] : []))
   t.strictSame(revoked, [leasesPerRevocation, 1])
@@ -189,7 +189,7 @@ t.test('LeaseIssuer revokes everything when it closes', async (t) => {
   const { issuer, resolve, holder } = stage(t)
   const worker = holder()
   await resolve(keyOf(1))
-  worker.ask(1, keyOf(1))
+  worker.request(1, keyOf(1))
   issuer.close()
   t.strictSame(worker.news.at(-1), { kind: 'revoke_all' })
   t.equal(issuer.size, 0)
@@ -229,11 +229,11 @@ t.test('LeaseIssuer leases nothing of one ingress port to another', async (t) =>
   const own = parseIngressPort(portOfRouter?.slice(0, 11))
   await resolve(through(own))
   for (const foreign of [parseIngressPort(ofOther?.slice(0, 11)), 'other', undefined] as const) {
-    worker.ask(1, through(foreign))
+    worker.request(1, through(foreign))
     t.match(worker.news.at(-1), { kind: 'refused' }, foreign ?? 'not known')
   }
-  worker.ask(2, through(own))
-  t.match(worker.news.at(-1), { kind: 'lease', ask: 2 })
+  worker.request(2, through(own))
+  t.match(worker.news.at(-1), { kind: 'lease', request: 2 })
 })
 
 t.test(
@@ -252,10 +252,10 @@ t.test(
     })
     const worker = holder()
     await resolve(keyOf(1))
-    worker.ask(1, keyOf(1))
-    t.match(worker.news.at(-1), { kind: 'refused', ask: 1 })
+    worker.request(1, keyOf(1))
+    t.match(worker.news.at(-1), { kind: 'refused', request: 1 })
     served.add(`network/${networkId(1)}`)
-    worker.ask(2, keyOf(1))
+    worker.request(2, keyOf(1))
     t.match(worker.news.at(-1), { kind: 'lease', lease: 1 })
     narrow()
     t.match(worker.news.at(-1), { kind: 'lease' }, 'it is served as before')

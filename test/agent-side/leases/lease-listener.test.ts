@@ -47,8 +47,8 @@ t.test('LeaseListener lets nobody else in by its file', async (t) => {
 for (const [what, bytes] of [
   ['no JSON', 'GET / HTTP/1.1\r\n\r\n'],
   [
-    'an ask without a MAC',
-    '{"kind":"ask","ask":1,"scope":{"kind":"router","routerId":"r"},"sourceIp":"10.0.0.1"}\n',
+    'a request without a MAC',
+    '{"kind":"request","request":1,"scope":{"kind":"router","routerId":"r"},"sourceIp":"10.0.0.1"}\n',
   ],
   ['a line without an end', 'x'.repeat(longestLeaseLine.ofWorker + 1)],
 ] as const) {

@@ -378,7 +378,7 @@ t.test('resolve() counts a remembered answer that would have been wrong', async 
   let fenced = 0
   const observer = {
     answeredFromCache: () => undefined,
-    asked: () => undefined,
+    queried: () => undefined,
     resolved: () => undefined,
     staleAnswerFenced: () => (fenced += 1),
   }

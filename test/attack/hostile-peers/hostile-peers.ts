@@ -251,7 +251,7 @@ class PeerAttack {
     const connection = RawConnection.wrap(connect(this.#chain.sockets.lease))
     for (let count = 1 + random.below(8); count > 0; count -= 1) {
       report.tried()
-      const kind = random.pick(['lease', 'ask', 'hello', 'guest', 'stale', '__proto__'])
+      const kind = random.pick(['lease', 'request', 'hello', 'guest', 'stale', '__proto__'])
       const key = {
         scope: random.pick([
           { kind: 'router', routerId: routerId(seat.router) },

@@ -14,7 +14,7 @@ class Guest implements Leaving {
       this.#left = undefined
     }
   }
-  get isHeard(): boolean {
+  get isReceived(): boolean {
     return this.#left !== undefined
   }
   leave(): void {
@@ -123,12 +123,12 @@ t.test('FairGate lets go of a guest that leaves, at once', async (t) => {
   const { seat } = ask('first', 'p')
   const { guest } = ask('second', 'p')
   ask('third', 'p')
-  t.ok(guest.isHeard)
+  t.ok(guest.isReceived)
   guest.leave()
   t.equal(gate.waiting, 1)
   await Promise.resolve()
   t.equal(events.at(-1), 'second left')
-  t.notOk(guest.isHeard)
+  t.notOk(guest.isReceived)
   gate.leave(seat)
   await Promise.resolve()
   t.equal(events.at(-1), 'third entered')

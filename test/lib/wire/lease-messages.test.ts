@@ -6,9 +6,9 @@ import {
   readLeaseRequest,
 } from '../../../lib/wire/lease-messages.ts'
 
-const ask = {
-  kind: 'ask',
-  ask: 1,
+const whole = {
+  kind: 'request',
+  request: 1,
   scope: { kind: 'router', routerId: 'r1' },
   sourceIp: '10.0.0.10',
   sourceMac: 'fa:16:3e:00:00:01',
@@ -16,10 +16,10 @@ const ask = {
 
 t.test('readLeaseRequest reads what leaseLine wrote', async (t) => {
   for (const request of [
-    ask,
-    { ...ask, scope: { kind: 'network', networkId: 'n1' }, sourceIp: 'fe80::1' },
-    { ...ask, ingressPort: '4d2a7c11-9e' },
-    { ...ask, ingressPort: 'other' },
+    whole,
+    { ...whole, scope: { kind: 'network', networkId: 'n1' }, sourceIp: 'fe80::1' },
+    { ...whole, ingressPort: '4d2a7c11-9e' },
+    { ...whole, ingressPort: 'other' },
     { kind: 'stale', lease: 3 },
   ]) {
     const read = readLeaseRequest(request)
@@ -30,32 +30,32 @@ t.test('readLeaseRequest reads what leaseLine wrote', async (t) => {
 })
 
 t.test('readLeaseRequest takes no key that is less than whole', async (t) => {
-  const { sourceMac, ...withoutMac } = ask
+  const { sourceMac, ...withoutMac } = whole
   t.ok(sourceMac)
   for (const request of [
     withoutMac,
-    { ...ask, sourceMac: 'fa:16:3e:00:00' },
-    { ...ask, sourceIp: '10.0.0' },
-    { ...ask, sourceIp: ['10.0.0.10'] },
-    { ...ask, scope: { kind: 'router', networkId: 'n1' } },
-    { ...ask, scope: { kind: 'all', routerId: 'r1' } },
-    { ...ask, scope: { kind: 'router', routerId: 'r1\r\nx' } },
-    { ...ask, ingressPort: '4D2A7C11-9E' },
-    { ...ask, ingressPort: null },
-    { ...ask, ask: '1' },
-    { ...ask, ask: 1.5 },
-    { ...ask, kind: 'lease' },
+    { ...whole, sourceMac: 'fa:16:3e:00:00' },
+    { ...whole, sourceIp: '10.0.0' },
+    { ...whole, sourceIp: ['10.0.0.10'] },
+    { ...whole, scope: { kind: 'router', networkId: 'n1' } },
+    { ...whole, scope: { kind: 'all', routerId: 'r1' } },
+    { ...whole, scope: { kind: 'router', routerId: 'r1\r\nx' } },
+    { ...whole, ingressPort: '4D2A7C11-9E' },
+    { ...whole, ingressPort: null },
+    { ...whole, request: '1' },
+    { ...whole, request: 1.5 },
+    { ...whole, kind: 'lease' },
     { kind: 'stale' },
-    [ask],
+    [whole],
     null,
-    'ask',
+    'request',
   ]) {
     t.equal(readLeaseRequest(request), undefined, JSON.stringify(request))
   }
 })
 
 t.test('readLeaseRequest knows an ingress port beside a router alone', async (t) => {
-  const ofNetwork = { ...ask, scope: { kind: 'network', networkId: 'n1' } }
+  const ofNetwork = { ...whole, scope: { kind: 'network', networkId: 'n1' } }
   t.strictSame(readLeaseRequest({ ...ofNetwork, ingressPort: 'other' }), ofNetwork)
 })
 
@@ -72,12 +72,12 @@ t.test('readLeaseNews reads what an agent says', async (t) => {
   const upstream = { url: 'http://192.0.2.1:8775', insecure: false, headers }
   const patient = { ...upstream, timeoutHeaders: 60_000, timeoutBody: 600_000 }
   for (const one of [upstream, patient]) {
-    const lease = { kind: 'lease', ask: 1, lease: 2, ttl: 5_000, upstreams: [one] }
+    const lease = { kind: 'lease', request: 1, lease: 2, ttl: 5_000, upstreams: [one] }
     t.strictSame(readLeaseNews(lease), lease)
   }
   for (const wrong of [0, -1, 1.5, 600_001, '60s', null]) {
     const upstreams = [{ ...patient, timeoutHeaders: wrong }]
-    const lease = { kind: 'lease', ask: 1, lease: 2, ttl: 5_000, upstreams }
+    const lease = { kind: 'lease', request: 1, lease: 2, ttl: 5_000, upstreams }
     t.equal(readLeaseNews(lease), undefined, JSON.stringify(wrong))
   }
   t.strictSame(readLeaseNews({ kind: 'revoke', leases: [1, 2] }), {

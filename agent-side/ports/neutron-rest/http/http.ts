@@ -44,7 +44,7 @@ export interface HttpAnswer {
   readonly text: string
 }
 
-/** True when the error says that no usable answer came over the connection, so that another try can help. */
+/** True when the error means that no usable answer came over the connection, so that another try can help. */
 export function isConnectionFailure(error: MetadataError): boolean {
   return error.details['connection'] === true
 }

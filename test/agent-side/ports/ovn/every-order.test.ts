@@ -287,7 +287,7 @@ class World implements OrderedWorld {
       if (named !== this.#truth(key)) wrong = `${key.sourceIp} is named ${named}`
       this.#ask += 1
       this.#asks.set(this.#ask, { key, instance: named })
-      this.#holder.ask(this.#ask, key)
+      this.#holder.request(this.#ask, key)
     }
     return wrong
   }
@@ -295,7 +295,7 @@ class World implements OrderedWorld {
   #noteLease(news: LeaseNews): void {
     if (news.kind === 'revoke_all') this.#leases.clear()
     if (news.kind === 'revoke') for (const id of news.leases) this.#leases.delete(id)
-    const asked = news.kind === 'lease' ? this.#asks.get(news.ask) : undefined
+    const asked = news.kind === 'lease' ? this.#asks.get(news.request) : undefined
     if (news.kind === 'lease' && asked !== undefined) this.#leases.set(news.lease, asked)
   }
 }

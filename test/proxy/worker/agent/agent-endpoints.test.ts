@@ -29,7 +29,7 @@ t.test(
         timeoutConnect: 1_000,
         timeoutHeaders: 1_000,
         timeoutBody: 1_000,
-        asksHealth: false,
+        checksHealth: false,
       },
       clock,
       logger: createLogger({
