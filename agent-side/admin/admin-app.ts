@@ -15,7 +15,7 @@ import type { LookupKey } from '../resolve/resolution.ts'
 import { statusPage } from './status-page.ts'
 import type { AgentStatus } from './status.ts'
 
-/** What the admin app asks the agent. */
+/** What the admin app needs of the agent. */
 export interface AgentAdminOptions {
   readonly health: AdminAppOptions['health']
   readonly metrics: AdminAppOptions['metrics']
@@ -66,7 +66,7 @@ function scopeFrom(text: unknown): Scope | undefined {
   return kind === undefined ? undefined : scopeOf({ [kind]: id ?? '' })
 }
 
-/** @returns what is wrong with the body, in words, when it asks for nothing that can be done */
+/** @returns what is wrong with the body, in words, when it requests nothing that can be done */
 function auditRequestOf(body: unknown): AuditRequest | string {
   if (!isMapping(body)) return 'send a JSON object'
   const { scopes, answers } = body

@@ -14,7 +14,7 @@ import type { Verdict } from '../resolve/resolution.ts'
 export interface ScopeContents {
   readonly scope: Scope
   readonly networkIds: readonly NetworkId[]
-  /** Of a router. Those that name their port tell through which network a guest of theirs comes in. */
+  /** Of a router. Those that name their port determine through which network a guest of theirs comes in. */
   readonly interfaces?: readonly RouterInterface[] | undefined
   readonly ports: readonly Port[]
 }
@@ -56,12 +56,12 @@ function group<Key>(
   return groups
 }
 
-/** Ports of Neutron's own, such as those of routers and DHCP servers, ask for nothing. */
+/** Ports of Neutron's own, such as those of routers and DHCP servers, send no requests. */
 function isGuest({ deviceOwner, instanceId }: Port): boolean {
   return instanceId !== undefined && deviceOwner?.startsWith('network:') !== true
 }
 
-/** Asks the policy about every address of every guest, as if each asked now: with its MAC, and without. */
+/** Applies the policy to every address of every guest, as if each sent a request now: with its MAC, and without. */
 export function auditScope(rules: IdentityRules, contents: ScopeContents): ScopeAudit {
   const audit = new Audit(rules, contents)
   audit.lookAtInterfaces()
@@ -123,13 +123,13 @@ class Audit implements ScopeAudit {
       const what = `${address} of ${shown(port)} would be answered as instance ${instanceId}`
       this.#find('wrong_instance', address, what)
     }
-    // As foreign proxies ask, which know neither.
+    // As foreign proxies send requests, which know neither.
     const anywhere = placeOf(this.#contents.networkIds)
     if (this.#decide(port, address, undefined, anywhere).kind === 'found') return
     this.#find('ambiguous_without_mac', address, this.#ownersText(address))
   }
 
-  /** Where a guest with this port comes in, as our own proxy tells it. */
+  /** Where a guest with this port comes in, as our own proxy reports it. */
   #placeOf({ networkId }: Port): Place {
     const { networkIds, interfaces = [] } = this.#contents
     const isTold = interfaces.some((one) => one.networkId === networkId && one.portId !== undefined)

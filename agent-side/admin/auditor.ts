@@ -1,4 +1,4 @@
-/** Is what this agent would answer what it should? Looks at everything it knows, before a guest asks. */
+/** Is what this agent would answer what it should? Looks at everything it knows, before a guest sends a request. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import {
   certificateFindings,
@@ -155,7 +155,7 @@ export class Auditor {
     }
     const known = await this.#networksOf(scopes, findings)
     const wanted = new Set(known.flatMap(({ networkIds }) => networkIds))
-    const ports = (await this.#held(wanted, turn)) ?? (await this.#asked(wanted, findings, notes))
+    const ports = (await this.#held(wanted, turn)) ?? (await this.#queried(wanted, findings, notes))
     for (const { scope, networkIds } of known) {
       if (scope.kind !== 'network' || (ports.get(scope.networkId)?.length ?? 1) > 0) continue
       findings.push({
@@ -179,7 +179,7 @@ export class Auditor {
       try {
         const { interfaces } = await this.#parts.directory.interfacesOfRouter(
           routerId,
-          this.#asking(),
+          this.#reading(),
         )
         const networkIds = networksOf(interfaces)
         if (networkIds.length > 0) known.set(scope, { scope, networkIds, interfaces })
@@ -211,7 +211,7 @@ export class Auditor {
     return held
   }
 
-  async #asked(
+  async #queried(
     wanted: ReadonlySet<NetworkId>,
     findings: AuditFinding[],
     notes: string[],
@@ -221,7 +221,7 @@ export class Auditor {
     const unlisted: NetworkId[] = []
     await this.#each([...wanted], async (networkId) => {
       try {
-        const answer = await directory.portsOfNetwork?.(networkId, this.#asking())
+        const answer = await directory.portsOfNetwork?.(networkId, this.#reading())
         if (answer === undefined) unlisted.push(networkId)
         else ports.set(networkId, answer.ports)
       } catch (cause) {
@@ -233,7 +233,7 @@ export class Auditor {
     if (unlisted.length > 0) {
       const some = unlisted.slice(0, 5).join(', ')
       notes.push(
-        `${directory.kind} asks address by address about ${unlisted.length} networks, whose ports were not looked at: ${some}`,
+        `${directory.kind} is queried address by address about ${unlisted.length} networks, whose ports were not looked at: ${some}`,
       )
     }
     return ports
@@ -247,7 +247,7 @@ export class Auditor {
     await Promise.all(Array.from({ length: parallelQuestions }, worker))
   }
 
-  #asking(): { readonly freshness: 'cached'; readonly signal: AbortSignal } {
+  #reading(): { readonly freshness: 'cached'; readonly signal: AbortSignal } {
     return { freshness: 'cached', signal: AbortSignal.timeout(this.#parts.timeout) }
   }
 
@@ -301,7 +301,7 @@ function isTelling(reason: ReasonCode | undefined): reason is ReasonCode {
   return /^(?:source_mac|ingress)_/.test(reason) || reasonRow(reason).fault !== 'guest'
 }
 
-/** When somebody else should have the processor. */
+/** When another task should have the processor. */
 class Turn {
   readonly #clock: Clock
   #end: number

@@ -1,4 +1,4 @@
-/** How does what operators ask come together with the parts that know it? */
+/** How do the operator's queries reach the parts that answer them? */
 import { stopGrace } from '../../lib/config/defaults.ts'
 import { registryMetrics } from '../../lib/http/admin-app.ts'
 import type { EventFeed } from '../../lib/http/event-feed.ts'
@@ -21,8 +21,8 @@ import { Auditor } from './auditor.ts'
 import { Explainer } from './explain.ts'
 import type { AgentStatus } from './status.ts'
 
-/** Everything that can be asked. */
-export interface AskedParts extends ShownParts {
+/** Everything that answers queries. */
+export interface AgentParts extends ShownParts {
   readonly leasing: Leasing | undefined
   readonly registry: Registry
   readonly feed: EventFeed<RequestEvent>
@@ -40,7 +40,7 @@ export interface Administration {
 export function composeAdmin(
   config: AgentConfig,
   { clock, logger }: Surroundings,
-  parts: AskedParts,
+  parts: AgentParts,
 ): Administration {
   const { directory, resolver, fence, upstreams, decisions, listeners, leasing, registry, feed } =
     parts

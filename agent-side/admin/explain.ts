@@ -18,7 +18,7 @@ import type { Fence } from '../served-scopes/fence.ts'
 export interface ExplainerOptions {
   readonly resolver: Resolver
   readonly sourceMac: SourceMacPolicy
-  /** Absent where workers may ask for every scope. */
+  /** Absent where workers may send requests for every scope. */
   readonly fence?: Pick<Fence, 'serves' | 'admits'> | undefined
   readonly upstreams: Upstreams
   readonly decisions: DecisionLog
@@ -58,7 +58,7 @@ export class Explainer {
     this.#options = options
   }
 
-  /** Resolves a key as for a guest, caches included, and says which upstream would be asked. */
+  /** Resolves a key as for a guest, caches included, and adds which upstream would be used. */
   async explainKey(key: LookupKey): Promise<Explanation> {
     const { resolver, upstreams, clock, timeout } = this.#options
     const trace = new Trace(clock)
@@ -68,7 +68,7 @@ export class Explainer {
       sourceMac: key.sourceMac ?? 'not known',
       ingressPort: key.ingressPort ?? 'not known',
     })
-    // Who names an ingress asks about a request of our own proxy, without one about one of a foreign proxy.
+    // With an ingress it is a request of our own proxy, without one a request of a foreign proxy.
     const peer: Peer =
       key.ingressPort === undefined ? { kind: 'neutron', flavour: 'ml2' } : { kind: 'overlapd' }
     const { fence } = this.#options
@@ -87,8 +87,8 @@ export class Explainer {
         throw new MetadataError('scope_not_served', 'This host does not serve the scope')
       }
       requireSourceMac(this.#options.sourceMac, peer, key)
-      const asking = { signal: cancellation.signal, trace }
-      const resolution = await resolver.resolve(key, asking)
+      const options = { signal: cancellation.signal, trace }
+      const resolution = await resolver.resolve(key, options)
       if (resolution.kind === 'found') {
         const [first] = upstreams.inOrder()
         trace.note('compute', {

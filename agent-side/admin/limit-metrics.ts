@@ -10,7 +10,7 @@ import {
 } from '../../lib/observe/metrics.ts'
 import type { RateLimitObserver, RateLimitSubject } from '../requests/guest-rate-limits.ts'
 
-/** What is looked at when somebody reads the metrics. */
+/** What is looked at when the metrics are read. */
 export interface LimitedParts {
   readonly limit: { readonly value: Count }
   readonly gate: { readonly running: Count; readonly waiting: Count }
@@ -21,7 +21,7 @@ export interface LimitedParts {
 const prefix = `${metricNamespace}_agent`
 const milliseconds = 1_000
 
-/** Every metric about who had to wait, was sent away or asks too often. */
+/** Every metric about waiting, refused and too many requests. */
 export class LimitMetrics implements FairGateObserver, RateLimitObserver {
   readonly #registry: Registry
   readonly #waitSeconds: Histogram<'outcome'>
@@ -43,7 +43,7 @@ export class LimitMetrics implements FairGateObserver, RateLimitObserver {
     })
     this.#shed = new Counter({
       name: `${prefix}_compute_shed_total`,
-      help: 'Requests that were told to come back because too many waited or they waited too long.',
+      help: 'Requests refused with Retry-After because too many waited or they waited too long.',
       labelNames: ['why'],
       registers,
     })
@@ -54,7 +54,7 @@ export class LimitMetrics implements FairGateObserver, RateLimitObserver {
     })
     this.#limited = new Counter({
       name: `${prefix}_rate_limit_limited_total`,
-      help: 'Requests refused because an instance, or a source that is none, asks too often.',
+      help: 'Requests refused because an instance, or a source that is none, sends too many.',
       labelNames: ['subject'],
       registers,
     })
@@ -76,7 +76,7 @@ export class LimitMetrics implements FairGateObserver, RateLimitObserver {
     }
   }
 
-  /** Adds the gauges, which ask the parts when they are read. */
+  /** Adds the gauges, which read the parts when they are read. */
   watch({ limit, gate, turns, rateLimits }: LimitedParts): void {
     const gauge = (name: string, help: string, value: () => number): void => {
       const made: Gauge = new Gauge({

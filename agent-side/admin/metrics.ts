@@ -17,7 +17,7 @@ import type { ResolverObserver } from '../resolve/resolver.ts'
 import type { CutOffReason } from '../requests/unread-answers.ts'
 import type { FenceObserver, FenceStatus, WaitOutcome } from '../served-scopes/fence.ts'
 
-/** What is looked at when somebody reads the metrics. */
+/** What is looked at when the metrics are read. */
 export interface MeasuredParts {
   readonly resolver: {
     readonly cacheSize: { readonly found: Count; readonly refused: Count }
@@ -128,7 +128,7 @@ export class AgentMetrics implements ResolverObserver, ComputeObserver, FenceObs
     })
     this.#fenced = new Counter({
       name: `${prefix}_stale_answers_fenced_total`,
-      help: 'Remembered answers that would have named another instance and were not believed.',
+      help: 'Remembered answers that would have named another instance and were not used.',
       registers,
     })
     this.#age = new Histogram({
@@ -157,7 +157,7 @@ export class AgentMetrics implements ResolverObserver, ComputeObserver, FenceObs
     for (const why of ['most_held', 'stalled'] as const) this.#unreadCutOff.inc({ why }, 0)
   }
 
-  /** Adds the gauges, which ask the parts when they are read. */
+  /** Adds the gauges, which read the parts when they are read. */
   watch(parts: MeasuredParts): void {
     const registers = [this.#registry]
     const gauge = <Label extends string>(
@@ -179,7 +179,7 @@ export class AgentMetrics implements ResolverObserver, ComputeObserver, FenceObs
       made.set({ kind: 'found' }, found)
       made.set({ kind: 'refused' }, refused)
     })
-    gauge('open_queries', 'Lookup keys that the port directory is being asked about.', [], (made) =>
+    gauge('open_queries', 'Lookup keys that the port directory is being queried for.', [], (made) =>
       made.set(parts.resolver.openQueries),
     )
     gauge('directory_ready', '1 when the port directory is ready.', [], (made) =>

@@ -27,7 +27,7 @@ export interface AgentStatus {
     /** Why changed files of certificates or proxies are not used. */
     readonly refusedFiles?: string
   }[]
-  /** Which scopes workers of this host may ask for. Absent where no worker of this host connects. */
+  /** Which scopes workers of this host may send requests for. Absent where no worker of this host connects. */
   readonly servedScopes?: FenceStatus | { readonly state: 'off' }
   readonly upstreams: readonly UpstreamStatus[]
   readonly cache: { readonly found: Count; readonly refused: Count; readonly openQueries: Count }

@@ -2,7 +2,7 @@
 import { ConfigError } from '../config/config-error.ts'
 import { causeText } from '../runtime/errors.ts'
 
-/** A command was called in a way it cannot be; the message tells what to do instead. Ends with exit code 2. */
+/** A command was called in a way it cannot be; the message has what to do instead. Ends with exit code 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'
 }

@@ -1,4 +1,4 @@
-/** What may an operator ask the running proxy? */
+/** What may an operator query of the running proxy? */
 import { packageVersion } from '../../lib/runtime/package-version.ts'
 import { createAdminApp } from '../../lib/http/admin-app.ts'
 import type { HealthReport } from '../../lib/operator/health.ts'

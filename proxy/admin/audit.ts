@@ -1,4 +1,4 @@
-/** Is every namespace of this host served as it should be? Compares what we believe with what the kernel says. */
+/** Is every namespace of this host served as it should be? Compares our state with the kernel's. */
 import { fstatSync } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import {
@@ -39,7 +39,7 @@ export interface ProxyAuditorParts {
 
 /** The body of the proxy's `/audit`. */
 export interface ProxyAuditReport extends AuditReport {
-  /** What is served, so that an agent can be asked about it: `["router/ID"]`. */
+  /** What is served, so that an agent can be queried for it: `["router/ID"]`. */
   readonly scopes: readonly string[]
 }
 

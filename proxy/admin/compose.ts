@@ -1,4 +1,4 @@
-/** How does what operators ask come together with the parts that know it? */
+/** How do the operator's queries reach the parts that answer them? */
 import { HealthWatch } from '../../lib/operator/health-watch.ts'
 import { watchHealth } from '../../lib/operator/health-metrics.ts'
 import { EventFeed } from '../../lib/http/event-feed.ts'
@@ -23,8 +23,8 @@ import { ProxyHealth } from './proxy-health.ts'
 import type { ProxyMetrics } from './metrics.ts'
 import { RequestPoll } from './request-poll.ts'
 
-/** Everything that can be asked. */
-export interface AskedParts extends Workers {
+/** Everything that answers queries. */
+export interface ProxyParts extends Workers {
   readonly listeners: Listeners
   readonly interception: Interception
   readonly canary: Canary | undefined
@@ -44,10 +44,10 @@ export interface Administration {
   readonly health: HealthWatch
 }
 
-/** Makes the admin listener, and has the gauges read off the parts whenever they are asked for. */
+/** Makes the admin listener, and has the gauges read off the parts whenever they are read. */
 export function composeAdmin(
   { config, clock, window, logger }: Surroundings,
-  { metrics, reconciler, holders, discovery, rules, ...parts }: AskedParts,
+  { metrics, reconciler, holders, discovery, rules, ...parts }: ProxyParts,
 ): Administration {
   const { pool, agentAddresses, listeners, interception, canary, ovnProvision, announcer } = parts
   const refused = (): Reconciler['refused'] => reconciler.refused

@@ -19,7 +19,7 @@ export function listCommand(details: {
     options: [adminSocketOption, ...details.options, { flags: '--json', help: 'print JSON' }],
     exitCodes: [
       [0, 'all are served'],
-      [1, 'one is not, or the proxy could not be asked'],
+      [1, 'one is not, or the proxy did not answer'],
       [2, 'called wrongly, or the configuration cannot be used'],
     ],
     async run(call) {

@@ -1,4 +1,4 @@
-/** Every metric of the supervisor. What workers count is added to these when somebody asks. */
+/** Every metric of the supervisor. What workers count is added to these when they are read. */
 import {
   Counter,
   createRegistry,
@@ -40,7 +40,7 @@ export interface OvnProvisionGauges {
 /** The supervisor's own metrics, and what is counted as it happens. */
 export interface ProxyMetrics {
   readonly registry: Registry
-  /** Has gauges read off whenever they are asked for. */
+  /** Has gauges read off whenever they are read. */
   watch(gauges: ProxyGauges): void
   readonly workerRestarts: Counter
   readonly workerBreaches: Counter
@@ -101,7 +101,7 @@ export function createProxyMetrics(): ProxyMetrics {
     }),
     provisionSeconds: new Histogram({
       name: named('ovn_provision_seconds'),
-      help: 'From hearing that an OVN network needs a metadata namespace, or another, to its being there.',
+      help: 'From the report that an OVN network needs a metadata namespace, or another, to its being there.',
       buckets: attachBuckets,
       registers,
     }),

@@ -1,4 +1,4 @@
-/** In which namespaces has somebody else changed rules just now? */
+/** In which namespaces has another program changed rules just now? */
 import { SlicedQueue } from '../../lib/runtime/sliced-queue.ts'
 import type { Cancel, Clock, Milliseconds } from '../../lib/runtime/clock.ts'
 import { causeText } from '../../lib/runtime/errors.ts'

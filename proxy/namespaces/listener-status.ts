@@ -27,7 +27,7 @@ export interface NamespaceStatus {
   readonly flavour: 'ml2' | 'ovn'
   readonly state: NamespaceState
   readonly listeners: readonly string[]
-  /** Addresses on which guests would ask, and that no interface of the namespace has. */
+  /** Addresses that guests use, and that no interface of the namespace has. */
   readonly absent?: readonly string[]
   /** What does not work, if anything, and what to do. */
   readonly why?: string

@@ -1,0 +1,36 @@
+/** Do comments, texts and names use the field's words for what machines do? */
+import t from 'tap'
+import { sourceFiles } from '../support/source-files.ts'
+
+/** Machines report, log, send, query, receive and trust. A guest is a guest, a process a process: never somebody. */
+const wrong =
+  /\b(?:tell|tells|telling|told|ask|asks|asked|asking|asker|hear|hears|heard|hearing|believe|believes|believed|somebody|anybody)\b/gi
+
+/** Folders that still use such words. A row goes when the folder is rewritten. */
+const unwritten: readonly string[] = [
+  'lib/fast-http/',
+  'lib/http/http-client.ts',
+  'lib/operator/',
+  'agent-side/compute/',
+  'proxy/worker/agent/',
+  'proxy/worker/forwarding/',
+]
+
+t.test('the words of people are found', async (t) => {
+  t.strictSame('Asks somebody // told'.match(wrong), ['Asks', 'somebody', 'told'])
+  t.equal('task, foretell, heartbeat, askew'.match(wrong), null)
+})
+
+t.test('machines do not tell, ask, hear or believe', async (t) => {
+  const found = sourceFiles(['lib', 'proxy', 'agent-side']).flatMap(({ path, text }) =>
+    text
+      .split('\n')
+      .flatMap((line, index) =>
+        (line.match(wrong) ?? []).map((word) => `${path}:${index + 1} ${word}`),
+      ),
+  )
+  t.strictSame(
+    found.filter((one) => !unwritten.some((folder) => one.startsWith(folder))),
+    [],
+  )
+})
