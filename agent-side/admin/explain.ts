@@ -143,7 +143,7 @@ function explainedDecision(decision: Decision, upstreams: Upstreams): Explanatio
     note('resolved', { age: decision.mappingAge, ...shownVerdict(resolution) }, resolvedAfter)
   }
   if (askedAfter !== undefined) {
-    // Waiting for a turn at compute, then signing; a request that others had asked already does neither.
+    // Waiting for a turn at compute, then signing; a request whose answer was shared does neither.
     const waited = rounded(signingAfter - resolvedAfter)
     note('signature', { waited, took: rounded(askedAfter - signingAfter) }, askedAfter)
   }

@@ -23,7 +23,7 @@ export interface Decision {
   readonly reason: ReasonCode | undefined
   readonly upstream: Count | undefined
   readonly attempts: Count
-  /** Since the request began: when it was known whose it is, when its headers were to be signed, when compute was asked. */
+  /** Since the request began: when it was known whose it is, when its headers were to be signed, when it went to compute. */
   readonly resolvedAfter?: Milliseconds | undefined
   readonly signingAfter?: Milliseconds | undefined
   readonly askedAfter?: Milliseconds | undefined

@@ -4,7 +4,7 @@ import { request as requestOverHttps } from 'node:https'
 import type { EpochMilliseconds, Milliseconds } from '../runtime/clock.ts'
 
 /**
- * Asks an HTTP service for its `Date` (RFC 9110 §6.6.1), which has whole seconds. Nothing but that is believed, so its certificate is
+ * Requests the `Date` of an HTTP service (RFC 9110 §6.6.1), which has whole seconds. Nothing but that is used, so its certificate is
  * not verified.
  * @returns `undefined` when it does not answer, or without a date
  */

@@ -5,7 +5,7 @@ export interface EventFeedOptions {
   readonly clock: Clock
   /** Streams at one time. @default 16 */
   readonly most?: Count
-  /** Hears that the first watcher came, or the last one left. */
+  /** Called when the first watcher came, or the last one left. */
   readonly onWatched?: (isWatched: boolean) => void
 }
 
@@ -59,7 +59,7 @@ export class EventFeed<Event> {
     }
   }
 
-  /** Says that so many events could not be sent to anybody. */
+  /** Reports that so many events could not be sent to a watcher. */
   missed(count: Count): void {
     const chunk = this.#chunk('missed', { count })
     for (const watcher of this.#watchers) this.#send(watcher, chunk)

@@ -3,7 +3,7 @@ import { Counter, Gauge, metricNamespace, type Registry } from '../observe/metri
 import type { Daemon } from '../config/defaults.ts'
 import type { EventFeed } from './event-feed.ts'
 
-/** Has both read off a feed whenever the metrics are asked for. */
+/** Has both read off a feed whenever the metrics are read. */
 export function measureFeed(
   registry: Registry,
   daemon: Daemon,

@@ -3,9 +3,9 @@ import type { ExplainStep, Explanation } from '../../lib/operator/explanation.ts
 import type { RequestRecord } from '../worker/shared/protocol.ts'
 
 const whyOf: Readonly<Record<RequestRecord['answeredBy'], string>> = {
-  agent: 'The agent answered: "overlapd explain --request" asks it for the rest.',
+  agent: 'The agent answered: "overlapd explain --request" reads the rest from it.',
   compute:
-    'The agent had leased the headers of this instance for this scope, address, MAC and port of the router; it was not asked again.',
+    'The agent had leased the headers of this instance for this scope, address, MAC and port of the router; it was not queried again.',
   worker: 'The worker refused by itself.',
   nobody: 'The guest left before it had its answer.',
 }

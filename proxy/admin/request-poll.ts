@@ -15,8 +15,8 @@ export interface RequestPollOptions {
 const pause: Milliseconds = 200
 
 /**
- * Asks the workers for their latest requests while somebody watches. Workers remember these anyway, so that watching costs guests nothing,
- * and a worker reports no more than it is asked for.
+ * Queries the workers for their latest requests while a watcher is connected. Workers remember these anyway, so that watching costs guests nothing,
+ * and a worker reports no more than it is queried for.
  */
 export class RequestPoll {
   readonly #options: RequestPollOptions

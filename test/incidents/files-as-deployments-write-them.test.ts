@@ -126,18 +126,21 @@ t.test('numbers beyond our ranges are moved into them and reported', async (t) =
   t.match(ovn.out, /ovsdb_connection_timeout, as 1h, because/)
 })
 
-t.test('certificates for https count for nothing while Nova is asked over http', async (t) => {
-  const { code, out } = await check(t, [
-    '[DEFAULT]',
-    broker,
-    secret,
-    'auth_ca_cert = /nowhere/ca.pem',
-    'nova_client_cert = /nowhere/cert.pem',
-    'nova_client_priv_key = /nowhere/key.pem',
-  ])
-  t.equal(code, 0)
-  t.match(out, /auth_ca_cert +Nova is asked over http/)
-})
+t.test(
+  'certificates for https count for nothing while requests go to Nova over http',
+  async (t) => {
+    const { code, out } = await check(t, [
+      '[DEFAULT]',
+      broker,
+      secret,
+      'auth_ca_cert = /nowhere/ca.pem',
+      'nova_client_cert = /nowhere/cert.pem',
+      'nova_client_priv_key = /nowhere/key.pem',
+    ])
+    t.equal(code, 0)
+    t.match(out, /auth_ca_cert +requests go to Nova over http/)
+  },
+)
 
 t.test('a wrong address of Nova blames its own option, with file and line', async (t) => {
   const port = await check(t, ['[DEFAULT]', broker, secret, 'nova_metadata_port ='])

@@ -251,7 +251,7 @@ if (skipUnlessPrivileged(t)) {
       t.match(await tables(used.netns), 'table inet overlapd')
       await proxy.stop()
       t.match(proxy.log(), 'Rules of an earlier proxy are removed')
-      t.match(proxy.log(), 'Rules in a namespace that somebody else serves are left alone')
+      t.match(proxy.log(), 'Rules in a namespace that another process serves are left alone')
     },
   )
 
@@ -283,7 +283,7 @@ if (skipUnlessPrivileged(t)) {
         t.match(await adopt(), { code: 0, stdout: /can be taken over/ })
         t.match(await adopt('--stop-haproxy'), {
           code: 2,
-          stderr: /say which to take over, or --all/,
+          stderr: /name the namespaces to take over, or use --all/,
         })
         t.match(await adopt('--stop-haproxy', 'other'), {
           code: 2,

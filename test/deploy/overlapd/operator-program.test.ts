@@ -80,7 +80,7 @@ t.test('overlapd health ends with 0, 1 or 2 and names what is not ready', async 
   const gone = `${scratchFolder(t)}/none.sock`
   t.match(await run('health', '--proxy', gone, '--agent', notReady), {
     exitCode: 2,
-    out: /^proxy: Cannot ask ".*none\.sock": the socket does not exist/,
+    out: /^proxy: Cannot get an answer from ".*none\.sock": the socket does not exist/,
   })
   const json = await run('health', '--json', '--proxy', ready, '--agent', gone)
   t.match(JSON.parse(json.out), [
@@ -181,7 +181,7 @@ t.test('overlapd explain prints each step and the verdict, and what to do', asyn
   const json = await run('explain', '--agent', agent, '--request', 'q-1', '--json')
   t.match(JSON.parse(json.out), { verdict: { reason: 'directory_unavailable' } })
   const gone = await run('explain', '--agent', `${scratchFolder(t)}/none`, '--request', 'q')
-  t.match(gone, { exitCode: 2, error: /^Cannot ask / })
+  t.match(gone, { exitCode: 2, error: /^Cannot get an answer from / })
 })
 
 t.test('overlapd explain finds an address in all scopes, and an instance', async (t) => {
@@ -229,7 +229,7 @@ t.test('overlapd explain finds an address in all scopes, and an instance', async
     exitCode: 2,
     out: '',
     error:
-      /^Cannot ask ".*none": the socket does not exist; is the daemon running\?\nTry "overlapd doctor"\.\n$/,
+      /^Cannot get an answer from ".*none": the socket does not exist; is the daemon running\?\nTry "overlapd doctor"\.\n$/,
   })
 })
 
@@ -305,7 +305,7 @@ t.test('overlapd doctor finds what is wrong and says what to do', async (t) => {
     bad.out,
     /fail {2}directory_not_ready: directory: waits for \\u001b\[31mNeutron\n {6}Guests: Every guest/,
   )
-  t.match(bad.out, /^fail {2}agent_down: agent: Cannot ask ".*none"/)
+  t.match(bad.out, /^fail {2}agent_down: agent: Cannot get an answer from ".*none"/)
   t.match(bad.out, /\nfail {2}config_invalid: .*bad\.yaml:/)
   t.match(bad.out, /\nwarn {2}namespaces_unseen: .*none: ENOENT/)
   const json = await run('doctor', '--json', '--proxy', ready, '--agent', ready)

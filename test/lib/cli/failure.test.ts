@@ -13,7 +13,7 @@ t.test('failure() says what is wrong once, and which command helps', async (t) =
   const missing = Object.assign(new Error('connect ENOENT /run/x.sock'), { code: 'ENOENT' })
   t.strictSame(failure(called, new AdminUnreachableError('/run/x.sock', missing)), {
     exitCode: 1,
-    text: 'overlapd-proxy: Cannot ask "/run/x.sock": the socket does not exist; is the daemon running? (ENOENT)\nTry "overlapd doctor".\n',
+    text: 'overlapd-proxy: Cannot get an answer from "/run/x.sock": the socket does not exist; is the daemon running? (ENOENT)\nTry "overlapd doctor".\n',
   })
   t.strictSame(failure(called, new UsageError('give one name')), {
     exitCode: 2,

@@ -32,7 +32,7 @@ t.test('askAdmin() says why nobody answered', async (t) => {
   await t.rejects(askAdmin(`${folder}/none.sock`, '/'), {
     name: 'AdminUnreachableError',
     code: 'ENOENT',
-    message: `Cannot ask "${folder}/none.sock": the socket does not exist; is the daemon running?`,
+    message: `Cannot get an answer from "${folder}/none.sock": the socket does not exist; is the daemon running?`,
   })
   const closed = createTcpServer().listen(0, '127.0.0.1')
   await once(closed, 'listening')

@@ -107,7 +107,7 @@ t.test('overlapd audit ends with 2 where somebody could not be asked', async (t)
   const old = await startDaemon(t, {}, 404)
   const none = `${scratchFolder(t)}/none`
   for (const [agent, why] of [
-    [none, /^agent: not audited\. Cannot ask ".*none": the socket does not exist/],
+    [none, /^agent: not audited\. Cannot get an answer from ".*none": the socket does not exist/],
     [busy.socket, /^agent: not audited\. an audit is under way\n/],
     [old.socket, /^agent: not audited\. it answered with status 404\n/],
   ] as const) {

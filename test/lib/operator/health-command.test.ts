@@ -58,7 +58,11 @@ t.test('health ends with 1 when the daemon is not ready', async (t) => {
 })
 
 t.test('health ends with 2 when it could not ask, or was told something else', async (t) => {
-  t.match(await run(() => '/nowhere/a.sock'), { exitCode: 2, out: '', error: /^agent: Cannot ask/ })
+  t.match(await run(() => '/nowhere/a.sock'), {
+    exitCode: 2,
+    out: '',
+    error: /^agent: Cannot get an answer/,
+  })
   for (const body of ['no', { ready: 'yes', parts: [] }, { ready: true }, null]) {
     const socket = await daemon(t, 200, body)
     t.match(await run(() => socket), { exitCode: 2, error: /gave no readiness report/ })

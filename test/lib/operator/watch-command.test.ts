@@ -124,7 +124,7 @@ t.test(
     t.equal(await watching, 1)
     t.match(
       terminal.written().error,
-      /^proxy: not watched\. Cannot ask .*\nagent: ended the stream\n$/,
+      /^proxy: not watched\. Cannot get an answer from .*\nagent: ended the stream\n$/,
     )
     const alone = new FakeTerminal()
     t.equal(await watch(alone, '--proxy', none, '--agent', none), 2)

@@ -267,7 +267,7 @@ t.test('OvsdbClient answers echo and gives up a silent server', async (t) => {
   await until(() => recording.states.some(({ kind }) => kind === 'connecting'))
   t.match(
     recording.states.find(({ kind }) => kind === 'connecting'),
-    { lastProblem: /Nothing was heard/ },
+    { lastProblem: /The server sent nothing/ },
   )
 })
 

@@ -79,7 +79,7 @@ t.test('parseNeutronHaproxyConfig() takes an address in brackets', async (t) => 
 
 const header = `http-request set-header X-Neutron-Router-ID ${id}`
 const hostile: readonly (readonly [what: string, from: string, to: string, why: RegExp])[] = [
-  ['no identity', header, '', /no header says which/],
+  ['no identity', header, '', /no header names the router/],
   ['two identities', header, `${header}\n${header.replace('6a4f', '7b5f')}`, /more than one/],
   [
     'two kinds',
@@ -127,6 +127,6 @@ t.test(
   'parseNeutronHaproxyConfig() takes identity and addresses of the listen section alone',
   async (t) => {
     const text = fixture('neutron-21-router').replace('listen listener', 'frontend listener')
-    t.throws(() => parseNeutronHaproxyConfig(text), /no header says which/)
+    t.throws(() => parseNeutronHaproxyConfig(text), /no header names the router/)
   },
 )

@@ -387,7 +387,7 @@ if (process.platform !== 'linux') {
     const leftWorkers = await takeFromLeftWorkers({ path, clock: systemClock, logger })
 
     t.equal(leftWorkers, undefined)
-    t.match(said, ['Took no sockets from somebody who is not this user'])
+    t.match(said, ['Took no sockets from a process of another user'])
     await over
   })
 
