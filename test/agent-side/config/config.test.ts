@@ -64,7 +64,7 @@ t.test('unsafe or impossible combinations do not start', async (t) => {
     [{ compute: { ...compute, upstreams: ['http://nova/prefix'] } }, /without a path/],
     [{ compute: { ...compute, upstreams: ['ftp://nova'] } }, /http or https/],
     [{ listeners: [] }, /names no listener/],
-    [{ listeners: [{ mode: '0666' }] }, /lets every user of the host claim which instance/],
+    [{ listeners: [{ mode: '0666' }] }, /lets every user of the host claim to be any instance/],
     [{ listeners: [{ socket: '/a' }, { socket: '/a', kind: 'neutron' }] }, /used for two sockets/],
     [{ ports: { kind: 'ovn' } }, /ports.ovn: must be given/],
     [
