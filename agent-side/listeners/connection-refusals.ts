@@ -1,4 +1,4 @@
-import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
+import type { Clock, Count, Milliseconds } from '../../lib/runtime/clock.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
 
 /**
@@ -25,10 +25,10 @@ export interface ConnectionRefusalsOptions {
 /** Strangers can cause them without end, so of each sort one line is enough in this time. */
 const window: Milliseconds = 10_000
 
-/** Counts refused connections and logs some of them. */
+/** Counts refused connections, and logs some of them. */
 export class ConnectionRefusals {
   readonly #options: ConnectionRefusalsOptions
-  readonly #logged = new Map<ConnectionRefusal, { at: MonotonicMilliseconds; suppressed: Count }>()
+  readonly #logged = new Map<ConnectionRefusal, { suppressed: Count }>()
 
   constructor(options: ConnectionRefusalsOptions) {
     this.#options = options
@@ -37,17 +37,21 @@ export class ConnectionRefusals {
   note(why: ConnectionRefusal, remoteAddress: string, cause: string): void {
     const { clock, logger, observer } = this.#options
     observer?.refusedConnection(why)
-    const now = clock.now()
     const last = this.#logged.get(why)
-    if (last && now - last.at < window) {
+    if (last !== undefined) {
       last.suppressed += 1
       return
     }
-    this.#logged.set(why, { at: now, suppressed: 0 })
-    const suppressed = last?.suppressed ?? 0
-    logger.warn(
-      { why, remoteAddress, cause, ...(suppressed > 0 && { suppressed }) },
-      'Connection of a proxy refused',
-    )
+    this.#logged.set(why, { suppressed: 0 })
+    clock.schedule(window, () => this.#sumUp(why))
+    logger.warn({ why, remoteAddress, cause }, 'Connection of a proxy refused')
+  }
+
+  #sumUp(why: ConnectionRefusal): void {
+    const { suppressed } = this.#logged.get(why) ?? { suppressed: 0 }
+    this.#logged.delete(why)
+    if (suppressed === 0) return
+    const seconds = window / 1_000
+    this.#options.logger.warn({ why, suppressed, seconds }, 'More connections of proxies refused')
   }
 }

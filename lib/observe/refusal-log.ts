@@ -1,4 +1,4 @@
-import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../runtime/clock.ts'
+import type { Clock, Count, Milliseconds } from '../runtime/clock.ts'
 import type { LogFields, Logger } from '../runtime/log.ts'
 import { reasonRow, type ReasonCode } from '../runtime/reason-codes.ts'
 
@@ -6,7 +6,6 @@ const window: Milliseconds = 10_000
 const linesPerWindow: Count = 20
 
 interface CodeWindow {
-  startedAt: MonotonicMilliseconds
   lines: Count
   suppressed: Count
 }
@@ -29,26 +28,30 @@ export class RefusalLog {
   write(code: ReasonCode, describe: () => LogFields): void {
     const { logLevel } = reasonRow(code)
     if (!this.#logger.isLevelEnabled(logLevel)) return
-    const now = this.#clock.now()
-    let current = this.#windows.get(code)
-    if (current === undefined) {
-      current = { startedAt: now, lines: 0, suppressed: 0 }
-      this.#windows.set(code, current)
-    }
-    if (now - current.startedAt >= window) {
-      current.startedAt = now
-      current.lines = 0
-    }
+    const current = this.#windowOf(code)
     if (current.lines >= linesPerWindow) {
       current.suppressed += 1
       return
     }
     current.lines += 1
-    const { suppressed } = current
-    current.suppressed = 0
-    this.#logger[logLevel](
-      { reason: code, ...describe(), ...(suppressed > 0 && { suppressed }) },
-      'Request refused',
-    )
+    this.#logger[logLevel]({ reason: code, ...describe() }, 'Request refused')
+  }
+
+  #windowOf(code: ReasonCode): CodeWindow {
+    const known = this.#windows.get(code)
+    if (known !== undefined) return known
+    const made: CodeWindow = { lines: 0, suppressed: 0 }
+    this.#windows.set(code, made)
+    this.#clock.schedule(window, () => this.#end(code, made))
+    return made
+  }
+
+  /** What was left out is reported when the window ends, whether or not more comes. */
+  #end(code: ReasonCode, { suppressed }: CodeWindow): void {
+    this.#windows.delete(code)
+    if (suppressed === 0) return
+    const { logLevel } = reasonRow(code)
+    const seconds = window / 1_000
+    this.#logger[logLevel]({ reason: code, suppressed, seconds }, 'More requests refused')
   }
 }

@@ -26,6 +26,8 @@ export type OvsdbState =
 export class OvsdbClient implements CandidateListener {
   readonly #options: OvsdbClientOptions
   readonly #monitors: Monitor[] = []
+  /** Why each server could not be used, as it was logged. */
+  readonly #reported = new Map<string, string>()
   readonly #stopping = new AbortController()
   readonly #listeners = new Set<(state: OvsdbState) => void>()
   #state: OvsdbState = { kind: 'connecting', lastProblem: 'no attempt was made yet' }
@@ -260,13 +262,22 @@ export class OvsdbClient implements CandidateListener {
     const cause = causeText(thrown)
     const { logger } = this.#options
     if (wasLive) logger.warn({ endpoint, cause }, 'OVSDB session ended, reconnecting')
-    else logger.debug({ endpoint, cause }, 'OVSDB server cannot be used')
+    else this.#reportUnusable(endpoint, cause)
     // Another server that is looked at beside a session changes nothing for the session.
     if (this.#current !== undefined) return
     this.#become({ kind: 'connecting', lastProblem: `${endpoint}: ${cause}` })
   }
 
+  /** A server that is away is news once, until there is a session again; one that is looked at beside a session is none. */
+  #reportUnusable(endpoint: string, cause: string): void {
+    const { logger } = this.#options
+    const isNews = this.#current === undefined && this.#reported.get(endpoint) !== cause
+    if (isNews) this.#reported.set(endpoint, cause)
+    logger[isNews ? 'warn' : 'debug']({ endpoint, cause }, 'OVSDB server cannot be used')
+  }
+
   #become(state: OvsdbState): void {
+    if (state.kind === 'live') this.#reported.clear()
     if (this.#state.kind === 'closed') return
     this.#state = state
     for (const listener of this.#listeners) listener(state)

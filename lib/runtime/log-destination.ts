@@ -3,6 +3,7 @@ import { fstatSync, writeSync } from 'node:fs'
 import type { Writable } from 'node:stream'
 import type { Bytes, Count } from './clock.ts'
 import { causeText } from './errors.ts'
+import { isReadByJournal, prioritized } from './journal.ts'
 
 /** What takes lines, each with its line end. */
 export interface LineSink {
@@ -55,8 +56,15 @@ class StreamSink implements LineSink {
   }
 }
 
-/** Standard output: Node's stream where it is a pipe or a socket, so that the descriptor has one user. */
+/** Standard output as it is, or with the priority of each line where the journal reads it. */
 export function standardOutputSink(): LineSink {
+  const sink = plainOutputSink()
+  if (!isReadByJournal(1)) return sink
+  return { write: (line) => sink.write(prioritized(line)) }
+}
+
+/** Node's stream where it is a pipe or a socket, so that the descriptor has one user. */
+function plainOutputSink(): LineSink {
   const status = fstatSync(1)
   return status.isFIFO() || status.isSocket() ? new StreamSink(process.stdout) : new FileSink(1)
 }

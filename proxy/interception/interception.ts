@@ -1,6 +1,7 @@
 /** In which routers are packets to the metadata address redirected to us, and where did that fail? */
 import type { Cancel, Clock, Count, Milliseconds } from '../../lib/runtime/clock.ts'
 import { causeText } from '../../lib/runtime/errors.ts'
+import { CauseLog } from '../../lib/observe/cause-log.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
 import type { Attachment } from '../namespaces/plan-attachments.ts'
 import { Backoff, jittered } from '../../lib/runtime/backoff.ts'
@@ -67,6 +68,7 @@ export class Interception {
   readonly #queue: SlicedQueue<NamespaceKey>
   readonly #watch: RuleWatch
   readonly #removals: RuleRemovals
+  readonly #failures: CauseLog
   /** What became of loads inside a visit, until the visit is over and they can be logged. */
   readonly #loadedInside = new Map<NamespaceKey, Loaded>()
   #cancelCheck: Cancel | undefined
@@ -84,6 +86,7 @@ export class Interception {
     })
     const { loader, clock, logger } = options
     this.#removals = new RuleRemovals(clock)
+    this.#failures = new CauseLog(logger, clock, 'error', 'Cannot redirect metadata requests')
     this.#watch = new RuleWatch({
       open: (target) => loader.events(target),
       clock,
@@ -236,9 +239,7 @@ export class Interception {
     const { netns } = entry.attachment
     this.#releaseSoon()
     if (failure !== undefined) {
-      if (failure !== entry.why) {
-        logger.error({ netns, cause: failure }, 'Cannot redirect metadata requests')
-      }
+      if (failure !== entry.why) this.#failures.note(netns, failure)
       entry.state = 'failed'
       entry.why = failure
       onFailure()

@@ -4,6 +4,7 @@ import type { Clock, Count, Milliseconds } from '../../lib/runtime/clock.ts'
 import { causeText } from '../../lib/runtime/errors.ts'
 import { tcpAddressText } from '../../lib/identity/tcp-address.ts'
 import { isLinkLocalIpv6 } from '../../lib/identity/ip-address.ts'
+import { CauseLog } from '../../lib/observe/cause-log.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
 import { scopeText } from '../../lib/identity/scope.ts'
 import type { Attachment } from './plan-attachments.ts'
@@ -63,12 +64,15 @@ export class Listeners {
     { readonly entry: WantedNamespace; readonly held: HeldSocket }
   >()
   readonly #queue: SlicedQueue<WantedNamespace>
+  readonly #failures: CauseLog
   #opened: OpenListener[] = []
   #lastListenerId = 0
   #isClosed = false
 
   constructor(options: ListenersOptions) {
     this.#options = options
+    const { logger, clock } = options
+    this.#failures = new CauseLog(logger, clock, 'warn', 'Cannot listen in namespace as wanted')
     this.#queue = new SlicedQueue({
       clock: options.clock,
       visit: (entry) => {
@@ -169,9 +173,9 @@ export class Listeners {
     if (why === entry.loggedWhy) return
     entry.loggedWhy = why
     const { netns, identity } = entry.attachment
-    const fields = { netns, scope: scopeText(identity.scope), why }
-    if (why === undefined) this.#options.logger.info(fields, 'Namespace recovered')
-    else this.#options.logger.warn(fields, 'Cannot listen in namespace as wanted')
+    const scope = scopeText(identity.scope)
+    if (why === undefined) this.#options.logger.info({ netns, scope }, 'Namespace recovered')
+    else this.#failures.note(netns, why)
   }
 
   /** A worker accepts on these. */

@@ -23,7 +23,7 @@ const netfilterProtocol = 12
 /** Each holds a netlink socket and some memory. */
 const mostContexts: Count = 64
 /** Of the library's error text; one bad rule can be quoted many times. */
-const mostErrorText = 2_000
+const mostErrorText = 300
 
 /** libnftables. It is loaded into this process when it is first needed. */
 export class NftLibrary {
@@ -84,7 +84,7 @@ export class NftLibrary {
     this.#contexts.add(context)
     keepErrors(context)
     if (run(context, commands) !== 0) {
-      throw new Error(`nftables refused: ${(errors(context) ?? '').trim().slice(0, mostErrorText)}`)
+      throw new Error(nftFailure(errors(context) ?? ''))
     }
   }
 
@@ -93,6 +93,26 @@ export class NftLibrary {
     this.#contexts.closeAll()
     this.#low.refill()
   }
+}
+
+/** What mends an error of the kernel, by its words. */
+const remedies: readonly (readonly [RegExp, string])[] = [
+  [/Operation not permitted/, 'CAP_NET_ADMIN is missing'],
+  [
+    /No such file or directory|Operation not supported|Protocol not supported/,
+    'the kernel lacks a module: modprobe nf_tables nft_chain_nat nft_redir nft_ct nft_fib_inet',
+  ],
+]
+
+/** The library quotes each rule that failed and points at it; one line says as much. */
+export function nftFailure(text: string): string {
+  const first = text.split('\n').find((line) => line.includes('Error')) ?? text
+  const error = first
+    .replace(/^.*?Error:\s*/, '')
+    .trim()
+    .slice(0, mostErrorText)
+  const remedy = remedies.find(([pattern]) => pattern.test(text))?.[1]
+  return remedy === undefined ? `nftables: ${error}` : `${remedy} (nftables: ${error})`
 }
 
 /** Without a socket the library ends the process, so one is tried first. */

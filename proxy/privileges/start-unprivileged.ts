@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { closeSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { causeText } from '../../lib/runtime/errors.ts'
+import { journalEnvironment } from '../../lib/runtime/journal.ts'
 import { openPipe, openSocketPair, stopReceiving } from '../../lib/linux/libc.ts'
 import type { Account } from './accounts.ts'
 import { whyPrivileged } from './privileges.ts'
@@ -57,7 +58,7 @@ export function startUnprivileged({
     const [input, theirOutput] = open(openPipe)
     const child = spawn(process.execPath, [...nodeOptions, script, ...ids], {
       stdio: ['ignore', 'inherit', 'inherit', theirInput, theirChannel, theirOutput],
-      env: {},
+      env: journalEnvironment(),
       cwd: '/',
     })
     for (const fd of [theirInput, theirChannel, theirOutput]) closeSync(fd)

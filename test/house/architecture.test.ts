@@ -270,10 +270,14 @@ t.test('Node is imported by its node: names', async (t) => {
   t.strictSame(bare, [])
 })
 
-/** OpenSSL's own variable counts wherever a connection is secured, as it does for every other program of the machine. */
+/**
+ * OpenSSL's own variable counts wherever a connection is secured, as it does for every other program of the machine; systemd's says whose
+ * standard output is, to whatever logs.
+ */
 const readersOfEnvironment: ReadonlySet<string> = new Set([
   'lib/cli/terminal.ts',
   'lib/files/system-authorities.ts',
+  'lib/runtime/journal.ts',
 ])
 
 t.test('nothing but the terminal and the system authorities read the environment', async (t) => {

@@ -34,10 +34,13 @@ t.test(
     log.write('ambiguous_port', () => ({}))
     t.equal(lines.length, limit + 1, 'each code has its own share')
     await clock.advance(10_000)
-    log.write('no_port', () => ({}))
-    t.match(lines.at(-1), { reason: 'no_port', suppressed: 500 - limit })
+    t.match(lines.at(-1), { reason: 'no_port', suppressed: 500 - limit, seconds: 10 })
+    t.equal(lines.length, limit + 2, 'of the other code nothing was left out')
     log.write('no_port', () => ({}))
     t.notOk('suppressed' in (lines.at(-1) ?? {}))
+    await clock.advance(10_000)
+    t.equal(lines.length, limit + 3)
+    t.equal(clock.waiting, 0)
   },
 )
 
