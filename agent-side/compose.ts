@@ -92,7 +92,7 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
   const parts: readonly Part[] = [
     admin,
     startable('compute upstreams', undefined, () => upstreams.close()),
-    partOf('compute probe', new ComputeProbe(upstreams, clock)),
+    partOf('compute probe', new ComputeProbe(upstreams, clock, config.compute.probe_interval)),
     partOf('health', health),
     partOf('event loop watch', new EventLoopWatch(registry, 'agent', clock)),
     startable(

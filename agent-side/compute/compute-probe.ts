@@ -9,8 +9,6 @@ import type { Upstream, Upstreams } from './upstreams.ts'
 /** After the start guests may be the first to ask. */
 const firstLook: Milliseconds = 3_000
 const interval: Milliseconds = 5_000
-/** An endpoint of which nothing was heard for so long is asked. Thousands of agents do so, so it is not often. */
-const longestSilence: Milliseconds = 60_000
 
 /** Takes an answer that nobody waits for. */
 const nobody: Downstream = {
@@ -24,23 +22,26 @@ const nobody: Downstream = {
 }
 
 /**
- * Asks each endpoint for \`/\`, which Nova answers to everybody without a signature, when nothing was heard of it for a minute, or when
+ * Asks each endpoint for \`/\`, which Nova answers to everybody without a signature, when nothing was heard of it for long, or when
  * it looked down and its pause is over. So health is true without guests, and an endpoint that is back is known.
  * @see nova/api/metadata/handler.py MetadataRequestHandler
  */
 export class ComputeProbe {
   readonly #upstreams: Upstreams
   readonly #clock: Clock
+  readonly #longestSilence: Milliseconds
   readonly #asked = new Set<Upstream>()
   #cancel: Cancel | undefined
 
-  constructor(upstreams: Upstreams, clock: Clock) {
+  /** @param longestSilence after which an endpoint is asked; 0: none is */
+  constructor(upstreams: Upstreams, clock: Clock, longestSilence: Milliseconds) {
     this.#upstreams = upstreams
     this.#clock = clock
+    this.#longestSilence = longestSilence
   }
 
   start(): void {
-    this.#lookIn(firstLook)
+    if (this.#longestSilence > 0) this.#lookIn(firstLook)
   }
 
   close(): void {
@@ -56,7 +57,7 @@ export class ComputeProbe {
 
   #look(upstream: Upstream): void {
     const { state } = upstream.health
-    const isSilent = this.#clock.now() - upstream.heardAt >= longestSilence
+    const isSilent = this.#clock.now() - upstream.heardAt >= this.#longestSilence
     if (this.#asked.has(upstream) || state === 'down' || (state === 'up' && !isSilent)) return
     this.#asked.add(upstream)
     void this.#ask(upstream).finally(() => this.#asked.delete(upstream))

@@ -66,6 +66,12 @@ export const compute = section({
     min: '0s',
     max: '8s',
   }),
+  probe_interval: duration({
+    help: 'How long an endpoint may be silent before the agent asks it for /, which Nova answers to everybody. Without it, an endpoint that went away is noticed at the next request of a guest. 0s: never.',
+    default: '60s',
+    min: '0s',
+    max: '1h',
+  }),
   timeout_headers: duration({
     help: 'How long Nova may take to begin its answer. Dynamic vendordata needs time.',
     default: '60s',

@@ -104,11 +104,15 @@ export class ProxyAuditor {
       // Usually on its way out: the next look at the namespaces settles it.
       notes.push(`${about} could not be looked into: ${causeText(cause)}`)
     }
+    // Of two about one thing the later one knows more.
+    const last = findings.filter(
+      ({ code }, index) => findings.findLastIndex((other) => other.code === code) === index,
+    )
     const bird = this.#parts.canary?.stateOf(attachment.key)
     if (bird?.state === 'down') {
-      findings.push({ code: 'canary_down', about, what: bird.why ?? 'It was not answered' })
+      last.push({ code: 'canary_down', about, what: bird.why ?? 'It was not answered' })
     }
-    return findings
+    return last
   }
 
   #socketFindings({ attachment, fds }: NamespaceHoldings): readonly AuditFinding[] {

@@ -59,6 +59,8 @@ export class AgentProgram {
       rate_limit: { enabled: false },
       admin: { socket: sockets.admin },
       ...config,
+      // What compute got is counted.
+      compute: { probe_interval: '0s', ...(config['compute'] as object | undefined) },
     }
     writeFileSync(configFile, JSON.stringify(whole))
     // By way of env, or the test runner adds its own loaders to the program.

@@ -104,6 +104,8 @@ export async function startAgent(t: Test, options: StartAgentOptions): Promise<R
       shared_secret_file: 'secret',
       // A test that stops compute means it, and its clock may stand still.
       timeout_restart: '0s',
+      // What compute got is counted.
+      probe_interval: '0s',
       ...(nextSecret !== undefined && { next_shared_secret_file: 'next' }),
       ...(compute as object | undefined),
     },

@@ -169,6 +169,8 @@ async function startAgentProgram(
       networks: places.networks,
       compute: {
         upstreams: [places.computeUrl],
+        // What compute got is counted.
+        probe_interval: '0s',
         shared_secret_file: join(folder, 'secret'),
       },
       leases: {

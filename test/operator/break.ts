@@ -1,0 +1,65 @@
+/** One way to break a host: what each command says of it, and what mends it. */
+import type { Test } from 'tap'
+import type { HealthState } from '../../lib/operator/health.ts'
+import type { OperatorHost } from './operator-host.ts'
+
+/** How a host is broken, and what has to be said of it. */
+export interface Break {
+  readonly name: string
+  /** Whose health shows it. */
+  readonly daemon: 'proxy' | 'agent'
+  readonly code: string
+  readonly state: HealthState
+  /** The code of doctor and audit, where they know more. @default that of the health */
+  readonly finding?: string
+  /** Some that come with it, and are no other break. */
+  readonly besides?: readonly string[]
+  /** The daemon's log has to say it. @default the line of its health */
+  readonly log?: RegExp
+  /** What doctor or the audit has to name, such as a process. */
+  readonly names?: RegExp
+  breakIt(t: Test): Promise<void>
+  /**
+   * Does what the remedy says.
+   * @param remedy as doctor printed it
+   */
+  mend(remedy: string, t: Test): Promise<void>
+}
+
+/** Breaks, looks with each command, mends, and looks again. */
+export async function tryBreak(t: Test, host: OperatorHost, one: Break): Promise<void> {
+  const { daemon, code, state, finding = code } = one
+  await one.breakIt(t)
+  const report = await host.untilProblem(daemon, code)
+  t.equal(report.state, state, '/ready has the state')
+  t.equal(report.ready, state !== 'not_ready')
+  const problem = report.problems.find((each) => each.code === code)
+  t.match(problem, { effect: /\S/, remedy: /\S/, since: /^20/, howMany: Number })
+  t.match(await host.metrics(daemon), `overlapd_health_problems{daemon="${daemon}",code="${code}"}`)
+
+  const health = await host.command('health')
+  t.match(health.out, `(${code}, since `, 'health names it')
+  t.match(health.out, `→ ${problem?.remedy}`)
+  if (state === 'not_ready') t.not(health.exitCode, 0)
+  t.notMatch(health.out, new RegExp(`^${daemon}: ready`, 'm'))
+
+  const doctor = await host.doctor()
+  const found = doctor.findings.filter((each) => each.code === finding)
+  t.match(found, [{ effect: /\S/, remedy: /\S/ }], 'doctor names it')
+  t.equal(doctor.exitCode, doctor.findings.some(({ level }) => level === 'fail') ? 1 : 0)
+  const audit = await host.audit()
+  t.ok(
+    audit.findings.some((each) => each.code === finding),
+    'the audit names it',
+  )
+  if (one.names) t.match(JSON.stringify([...found, ...audit.findings]), one.names)
+
+  const wanted = one.log ?? new RegExp(`"message":"Health: .*|"code":"${code}"`)
+  const begun = Date.now()
+  while (!wanted.test(host.log(daemon)) && Date.now() - begun < 5_000) await host.report(daemon)
+  t.match(host.log(daemon), wanted, 'the log says it')
+
+  await one.mend(found[0]?.remedy ?? '', t)
+  await host.untilWell(...(one.besides ?? []))
+  t.pass('the remedy mends it')
+}
