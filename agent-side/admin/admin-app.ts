@@ -3,6 +3,7 @@ import type { Hono } from 'hono'
 import { isMapping } from '../../lib/config/entry.ts'
 import { createAdminApp, type AdminAppOptions } from '../../lib/http/admin-app.ts'
 import type { EventFeed } from '../../lib/http/event-feed.ts'
+import { addAuditRoutes } from '../../lib/http/audit-routes.ts'
 import { addEventsRoute } from '../../lib/http/events-route.ts'
 import type { RequestEvent } from '../../lib/operator/request-event.ts'
 import { parseNetworkId, parseRouterId } from '../../lib/identity/ids.ts'
@@ -97,21 +98,10 @@ export function createAgentAdminApp(options: AgentAdminOptions): Hono {
       : context.json(await options.explainKey(key))
   })
   addEventsRoute(app, options.feed)
-  let isAuditing = false
-  app.post('/audit', async (context) => {
-    // Pages of other origins can send anything but this.
-    if (context.req.header('content-type') !== 'application/json') {
-      return context.json({ message: 'send application/json' }, 415)
-    }
-    const request = auditRequestOf(await context.req.json().catch(() => undefined))
-    if (typeof request === 'string') return context.json({ message: request }, 400)
-    if (isAuditing) return context.json({ message: 'an audit is under way' }, 503)
-    isAuditing = true
-    try {
-      return context.json(await options.audit(request))
-    } finally {
-      isAuditing = false
-    }
+  addAuditRoutes(app, {
+    everything: { scopes: undefined, withAnswers: false },
+    readRequest: auditRequestOf,
+    audit: options.audit,
   })
   app.get('/', async (context) => context.html(await statusPage(await options.status())))
   return app

@@ -1,6 +1,7 @@
 import { auditCommand } from '../../lib/operator/audit-command.ts'
 import type { ProgramSpec } from '../../lib/cli/command.ts'
 import { watchCommand } from '../../lib/operator/watch-command.ts'
+import { apiCommand } from './api-command.ts'
 import { bugreportCommand } from './bugreport-command.ts'
 import { demoCommand } from './demo-command.ts'
 import { testCommand } from './test-command.ts'
@@ -25,6 +26,7 @@ and network. This is the operator's program; the daemons are overlapd-proxy and 
       doctorCommand(),
       auditCommand(),
       reasonsCommand(),
+      apiCommand(),
       bugreportCommand(operatorProgram),
     ],
     examples: [

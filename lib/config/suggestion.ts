@@ -1,18 +1,26 @@
 /** How many single letters must be typed, dropped or swapped to get from one word to the other? */
 function editDistance(from: string, to: string): number {
+  let before: readonly number[] = []
   let previous = Array.from({ length: to.length + 1 }, (_, index) => index)
   for (let row = 1; row <= from.length; row += 1) {
     const current = [row]
     for (let column = 1; column <= to.length; column += 1) {
       const change = from[row - 1] === to[column - 1] ? 0 : 1
+      const isSwapped =
+        row > 1 &&
+        column > 1 &&
+        from[row - 1] === to[column - 2] &&
+        from[row - 2] === to[column - 1]
       current.push(
         Math.min(
           (previous[column] ?? 0) + 1,
           (current[column - 1] ?? 0) + 1,
           (previous[column - 1] ?? 0) + change,
+          isSwapped ? (before[column - 2] ?? 0) + 1 : Infinity,
         ),
       )
     }
+    before = previous
     previous = current
   }
   return previous[to.length] ?? 0

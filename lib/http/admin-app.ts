@@ -1,5 +1,6 @@
 import { Hono } from 'hono'
 import { html, raw } from 'hono/html'
+import { adminApiVersion } from './admin-api-version.ts'
 import type { Registry } from '../observe/metrics.ts'
 import type { HealthReport } from '../operator/health.ts'
 
@@ -24,6 +25,7 @@ export function createAdminApp(options: AdminAppOptions): Hono {
   const app = new Hono()
   app.use(async (context, next) => {
     await next()
+    context.header('x-overlapd-api', adminApiVersion)
     context.header('cache-control', 'no-store')
     context.header('x-content-type-options', 'nosniff')
     // Names of ports and networks are written by tenants; nothing on these pages may run.

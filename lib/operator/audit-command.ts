@@ -1,3 +1,4 @@
+import { doctorHint } from '../cli/failure.ts'
 import { textOf } from './answer-fields.ts'
 import { askAudits, isAsked, type DaemonAudit, type Unasked } from './audit-query.ts'
 import { findingsText, levels, type Finding } from './finding.ts'
@@ -96,7 +97,8 @@ refuse our secret, refusals of the last hour. Changes nothing, and no guest wait
         for (const { daemon, why } of unasked) {
           terminal.error(`${daemon}: not audited. ${terminalText(why)}\n`)
         }
-        if (unasked.length === 0) terminal.out(summary(findings))
+        if (unasked.length > 0) terminal.error(doctorHint)
+        else terminal.out(summary(findings))
       }
       if (unasked.length > 0) return 2
       return findingsExitCode(findings, failLevels)

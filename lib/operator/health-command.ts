@@ -1,3 +1,4 @@
+import { doctorHint } from '../cli/failure.ts'
 import { AdminUnreachableError, askAdminJson, type AdminAddress } from '../http/admin-client.ts'
 import { readReport, type DaemonReadiness, type ReadProblem } from './readiness.ts'
 import { terminalText } from '../observe/text-table.ts'
@@ -130,7 +131,7 @@ that some cannot, "not ready" that none can. Each problem comes with its effect 
       const { terminal } = call
       if (call.options.flag('json')) terminal.out(`${JSON.stringify(health)}\n`)
       else if (health.reachable) terminal.out(healthText(health))
-      else terminal.error(healthText(health))
+      else terminal.error(`${healthText(health)}${doctorHint}`)
       return healthExitCode([health], isStrict)
     },
   }

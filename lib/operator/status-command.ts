@@ -1,3 +1,4 @@
+import { doctorHint } from '../cli/failure.ts'
 import { AdminUnreachableError, askAdminJson } from '../http/admin-client.ts'
 import { isMapping } from '../config/entry.ts'
 import { headedTable, terminalText, textTable } from '../observe/text-table.ts'
@@ -105,6 +106,7 @@ each part, namespaces served, port directory, compute upstreams, counters.`,
         terminal.out(`${JSON.stringify(byDaemon, undefined, 2)}\n`)
       } else {
         terminal.out(all.map(statusText).join('\n'))
+        if (all.some(({ health }) => !health.reachable)) terminal.error(doctorHint)
       }
       return healthExitCode(all.map((one) => one.health))
     },
@@ -130,9 +132,11 @@ that none can. Each problem comes with its effect and with the command that mend
       const all = await Promise.all(
         daemons.map((daemon) => askHealth(daemon, adminAddress(daemon, call))),
       )
-      call.terminal.out(
-        call.options.flag('json') ? `${JSON.stringify(all)}\n` : all.map(healthText).join(''),
-      )
+      if (call.options.flag('json')) call.terminal.out(`${JSON.stringify(all)}\n`)
+      else {
+        call.terminal.out(all.map(healthText).join(''))
+        if (all.some(({ reachable }) => !reachable)) call.terminal.error(doctorHint)
+      }
       return healthExitCode(all, isStrict)
     },
   }

@@ -1,8 +1,10 @@
 /** What may an operator query of the running proxy? */
+import { isMapping } from '../../lib/config/entry.ts'
 import { packageVersion } from '../../lib/runtime/package-version.ts'
 import { createAdminApp } from '../../lib/http/admin-app.ts'
 import type { HealthReport } from '../../lib/operator/health.ts'
 import type { EventFeed } from '../../lib/http/event-feed.ts'
+import { addAuditRoutes } from '../../lib/http/audit-routes.ts'
 import { addEventsRoute } from '../../lib/http/events-route.ts'
 import type { RequestEvent } from '../../lib/operator/request-event.ts'
 import { serveAdmin, type Serving } from '../../lib/http/serve.ts'
@@ -67,7 +69,11 @@ export class ProxyAdmin {
         : context.json(explainedRequest(record))
     })
     addEventsRoute(app, this.#options.feed)
-    app.get('/audit', async (context) => context.json(await auditor.audit()))
+    addAuditRoutes(app, {
+      everything: {},
+      readRequest: (body) => (isMapping(body) ? {} : 'send a JSON object'),
+      audit: () => auditor.audit(),
+    })
     this.#serving = await serveAdmin(app, config.admin)
   }
 

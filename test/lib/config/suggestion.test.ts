@@ -13,4 +13,5 @@ t.test('closest() finds the word that was meant', async (t) => {
   t.equal(closest('socket', []), undefined)
   t.equal(closest('foo', ['log', 'admin']), undefined)
   t.equal(closest('lok', ['log', 'admin']), 'log')
+  t.equal(closest('lgo', ['log', 'admin']), 'log')
 })

@@ -1,0 +1,35 @@
+/** How is a daemon asked to look itself over? The same on both. */
+import type { Hono } from 'hono'
+
+export interface AuditRoutes<Request> {
+  /** What is asked for without a body. */
+  readonly everything: Request
+  /** @returns what is wrong with a body, in words, when it asks for nothing that can be done */
+  readonly readRequest: (body: unknown) => Request | string
+  readonly audit: (request: Request) => Promise<object>
+}
+
+/** Adds `GET /audit`, and `POST /audit` for what a JSON body says. One audit at a time. */
+export function addAuditRoutes<Request>(app: Hono, routes: AuditRoutes<Request>): void {
+  let isAuditing = false
+  const audit = async (request: Request): Promise<Response> => {
+    if (isAuditing) return Response.json({ message: 'an audit is under way' }, { status: 503 })
+    isAuditing = true
+    try {
+      return Response.json(await routes.audit(request))
+    } finally {
+      isAuditing = false
+    }
+  }
+  app.get('/audit', () => audit(routes.everything))
+  app.post('/audit', async (context) => {
+    // Pages of other origins can send anything but this.
+    if (context.req.header('content-type') !== 'application/json') {
+      return context.json({ message: 'send application/json' }, 415)
+    }
+    const request = routes.readRequest(await context.req.json().catch(() => undefined))
+    return typeof request === 'string'
+      ? context.json({ message: request }, 400)
+      : await audit(request)
+  })
+}

@@ -1,0 +1,109 @@
+/** What does the agent answer on its admin socket? */
+import { z } from '../../files/schema.ts'
+import { commonEndpoints, type ApiEndpoint } from './endpoint.ts'
+import {
+  auditReport,
+  count,
+  explanation,
+  health,
+  message,
+  milliseconds,
+  reason,
+  scope,
+  time,
+} from './shared.ts'
+
+const status = z.strictObject({
+  version: z.string(),
+  node: z.string(),
+  pid: count,
+  uptime: count,
+  memory: z.strictObject({ rss: count, heapUsed: count }),
+  health,
+  directory: z.strictObject({ kind: z.string(), ready: z.boolean(), detail: z.string() }),
+  sourceMac: z.string(),
+  listeners: z.array(
+    z.strictObject({
+      socket: z.string(),
+      kind: z.string(),
+      connections: count,
+      certificateEnds: time.optional(),
+      refusedFiles: z.string().optional(),
+    }),
+  ),
+  servedScopes: z
+    .union([
+      z.strictObject({ state: z.literal('off') }),
+      z.strictObject({
+        state: z.enum(['open', 'starting', 'closed']),
+        scopes: count,
+        supervisors: count,
+        areWorkersApart: z.boolean(),
+        waiting: count,
+      }),
+    ])
+    .optional(),
+  upstreams: z.array(
+    z.strictObject({
+      url: z.string(),
+      state: z.enum(['up', 'due', 'down']),
+      inFlight: count,
+      answers: count,
+      failures: count,
+      lastFailure: z.strictObject({ why: z.string(), at: time }).optional(),
+      secret: z.enum(['current', 'next']),
+      refusesSecrets: z.boolean(),
+    }),
+  ),
+  cache: z.strictObject({ found: count, refused: count, openQueries: count }),
+  compute: z.strictObject({ limit: z.number(), running: count, waiting: count }),
+  rateLimit: z.strictObject({
+    enabled: z.boolean(),
+    dryRun: z.boolean(),
+    offenders: z.array(z.strictObject({ instanceId: z.string(), refused: count })),
+  }),
+  recentRefusals: z.array(
+    z.strictObject({
+      at: time,
+      requestId: z.string(),
+      outcome: z.string(),
+      status: count,
+      reason: reason.optional(),
+      scope: scope.optional(),
+      sourceIp: z.string().optional(),
+      sourceMac: z.string().optional(),
+      ingressPort: z.string().optional(),
+      target: z.string(),
+      span: milliseconds,
+    }),
+  ),
+})
+
+const answers = z.array(
+  z.strictObject({
+    scope,
+    address: z.string(),
+    macAddress: z.string(),
+    instanceId: z.string().optional(),
+    reason: reason.optional(),
+  }),
+)
+
+/** Every endpoint of the agent. */
+export const agentApi: readonly ApiEndpoint[] = [
+  ...commonEndpoints({
+    status,
+    audit: z.strictObject({ ...auditReport, answers: answers.optional() }),
+    auditRequest: z.strictObject({
+      scopes: z.array(scope).optional(),
+      answers: z.boolean().optional(),
+    }),
+  }),
+  {
+    method: 'get',
+    path: '/explain',
+    summary: 'Why does a guest get what it gets? Of one address, or of one past request.',
+    query: ['router', 'network', 'ip', 'mac', 'ingress_port', 'request'],
+    answers: { 200: explanation, 400: message, 404: message },
+  },
+]
