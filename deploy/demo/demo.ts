@@ -1,3 +1,4 @@
+import { jsonText } from '../../lib/cli/json-output.ts'
 import { writeFile } from 'node:fs/promises'
 import type { Count } from '../../lib/runtime/clock.ts'
 import { causeText } from '../../lib/runtime/errors.ts'
@@ -70,7 +71,7 @@ async function play(stage: Stage, options: DemoOptions): Promise<number> {
     )
   }
   const right = visits.every((visit) => visit.verdict === 'own metadata')
-  if (options.json) options.out(`${JSON.stringify(jsonReport(visits), undefined, 2)}\n`)
+  if (options.json) options.out(jsonText({ visits: jsonReport(visits) }))
   else options.out(`${introduction(stage)}\n\n${visitReport(visits)}\n`)
   if (!options.once) {
     if (!options.json) options.out(`\n${outlook(stage)}\n`)

@@ -14,6 +14,7 @@ export const hopNames = [
   'compute',
 ] as const
 
+/** One of {@link hopNames}. */
 export type HopName = (typeof hopNames)[number]
 
 /** One hop of a request. Times are of the hop alone, so that they add up. */

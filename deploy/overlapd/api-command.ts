@@ -5,20 +5,25 @@ import { UsageError, type CommandSpec } from '../../lib/cli/command.ts'
 export function apiCommand(): CommandSpec {
   return {
     name: 'api',
-    summary: 'describe the admin socket of a daemon as OpenAPI',
+    summary: 'describe what daemons and commands answer to programs',
     description: `Prints the OpenAPI description of everything that a daemon answers on its admin socket: endpoints, queries, bodies, and the
-form of each answer. It is made from the schemas that the tests hold the daemons to.`,
-    arguments: [{ name: '<daemon>', help: 'proxy or agent' }],
+form of each answer. Or prints the JSON Schema of what each command prints with --json. Both are made from the schemas
+that the tests hold daemons and commands to.`,
+    arguments: [{ name: '<whose>', help: 'proxy, agent, or commands' }],
     examples: [
       ['overlapd api agent > agent.json', 'for generators of clients'],
       ['overlapd api proxy | jq .paths', 'which endpoints are there?'],
+      ['overlapd api commands', 'what does --json print?'],
     ],
     async run({ arguments: [named], terminal }) {
       const daemon = daemons.find((one) => one === named)
-      if (daemon === undefined) throw new UsageError('name proxy or agent')
+      if (daemon === undefined && named !== 'commands') {
+        throw new UsageError('name proxy, agent, or commands')
+      }
       // The schemas are read by this command alone.
-      const { openApi } = await import('../../lib/operator/api/openapi.ts')
-      terminal.out(`${JSON.stringify(openApi(daemon), undefined, 2)}\n`)
+      const { commandSchemas, openApi } = await import('../../lib/operator/api/openapi.ts')
+      const described = daemon === undefined ? commandSchemas() : openApi(daemon)
+      terminal.out(`${JSON.stringify(described, undefined, 2)}\n`)
       return 0
     },
   }

@@ -1,3 +1,4 @@
+import { jsonText } from '../../lib/cli/json-output.ts'
 import { adminOption, daemons } from '../../lib/cli/admin-sockets.ts'
 import type { CommandSpec } from '../../lib/cli/command.ts'
 import { netnsFolder } from '../../lib/config/defaults.ts'
@@ -45,9 +46,7 @@ taken from the status of the proxy. Needs root, to enter the namespace.`,
       const { testGuest } = await import('../guest-test/test-guest.ts')
       const { testExitCode, testText } = await import('../guest-test/test-report.ts')
       const report = await testGuest(call)
-      call.terminal.out(
-        call.options.flag('json') ? `${JSON.stringify(report, undefined, 2)}\n` : testText(report),
-      )
+      call.terminal.out(call.options.flag('json') ? jsonText(report) : testText(report))
       return testExitCode(report)
     },
   }

@@ -1,3 +1,4 @@
+import { jsonText } from './json-output.ts'
 import { configReport, configReportData } from '../config/report.ts'
 import { loadConfig, type GivenDocument, type LoadedConfig } from '../config/load.ts'
 import { referenceMarkdown, sampleYaml } from '../config/reference.ts'
@@ -109,9 +110,7 @@ effective value with the place it came from. Reports every problem at once. Secr
       const lacking = missing(loaded.config) ?? []
       const report = { ...loaded, warnings: loaded.warnings.concat(lacking) }
       call.terminal.out(
-        call.options.flag('json')
-          ? `${JSON.stringify(configReportData(report), undefined, 2)}\n`
-          : configReport(report),
+        call.options.flag('json') ? jsonText(configReportData(report)) : configReport(report),
       )
       return 0
     },

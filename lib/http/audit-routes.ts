@@ -1,6 +1,7 @@
 /** How is a daemon asked to look itself over? The same on both. */
 import type { Hono } from 'hono'
 
+/** What an audit of a daemon can be asked for, and who does it. */
 export interface AuditRoutes<Request> {
   /** What is asked for without a body. */
   readonly everything: Request

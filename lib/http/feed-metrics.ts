@@ -9,21 +9,27 @@ export function measureFeed(
   daemon: Daemon,
   feed: Pick<EventFeed<unknown>, 'watchers' | 'dropped'>,
 ): void {
-  const registers = [registry]
-  const prefix = `${metricNamespace}_${daemon}_event_streams`
-  const open: Gauge = new Gauge({
-    name: prefix,
-    help: 'Streams of requests that are open on the admin socket.',
-    registers,
-    collect: () => open.set(feed.watchers),
-  })
-  const dropped: Counter = new Counter({
-    name: `${prefix}_dropped_total`,
-    help: 'Streams of requests that were ended since their reader was too slow.',
-    registers,
-    collect() {
-      dropped.reset()
-      dropped.inc(feed.dropped)
-    },
-  })
+  registry.registerMetric(
+    new Gauge({
+      name: `${metricNamespace}_event_streams`,
+      help: 'Streams of requests that are open on the admin socket.',
+      labelNames: ['daemon'],
+      registers: [],
+      collect() {
+        this.set({ daemon }, feed.watchers)
+      },
+    }),
+  )
+  registry.registerMetric(
+    new Counter({
+      name: `${metricNamespace}_event_streams_dropped_total`,
+      help: 'Streams of requests that were ended since their reader was too slow.',
+      labelNames: ['daemon'],
+      registers: [],
+      collect() {
+        this.reset()
+        this.inc({ daemon }, feed.dropped)
+      },
+    }),
+  )
 }

@@ -1,3 +1,4 @@
+import { jsonText } from '../cli/json-output.ts'
 import { doctorHint } from '../cli/failure.ts'
 import { textOf } from './answer-fields.ts'
 import { askAudits, isAsked, type DaemonAudit, type Unasked } from './audit-query.ts'
@@ -86,7 +87,7 @@ refuse our secret, refusals of the last hour. Changes nothing, and no guest wait
           ? { answers: asked.flatMap((one) => one.answers) }
           : {}
         const report = { findings, notes, checked, unasked, ...answers }
-        terminal.out(`${JSON.stringify(report, undefined, 2)}\n`)
+        terminal.out(jsonText(report))
       } else {
         terminal.out(asked.map((one) => answersText(one.answers)).join(''))
         terminal.out(findingsText(findings))

@@ -1,3 +1,4 @@
+import { jsonLine } from '../cli/json-output.ts'
 import { release } from 'node:os'
 import { adminAddress, adminOption, daemons } from '../cli/admin-sockets.ts'
 import { defaultConfigFiles, netnsFolder, type Daemon } from '../config/defaults.ts'
@@ -122,7 +123,7 @@ to guests, and the command that mends it. Changes nothing. Run it as root: other
         ...(await examine(checks, facts)),
         ...(await audited(facts, call)),
       ])
-      terminal.out(options.flag('json') ? `${JSON.stringify(found)}\n` : findingsText(found))
+      terminal.out(options.flag('json') ? jsonLine({ findings: found }) : findingsText(found))
       return findingsExitCode(found, failing)
     },
   }

@@ -1,3 +1,4 @@
+import { jsonLine } from '../cli/json-output.ts'
 import { AdminUnreachableError, askAdminJson } from '../http/admin-client.ts'
 import { isMapping } from '../config/entry.ts'
 import { isReasonCode, reasonRow } from '../runtime/reason-codes.ts'
@@ -115,7 +116,7 @@ async function explainedGuests(
   }
   if (options.flag('json')) {
     const explained = answers.map(({ guest, answer }) => ({ ...guest, explanation: answer.value }))
-    terminal.out(`${JSON.stringify({ scopes, found: guests.length, guests: explained })}\n`)
+    terminal.out(jsonLine({ scopes, found: guests.length, guests: explained }))
   } else {
     for (const { guest, answer } of answers) {
       const { scope, address, macAddress } = guest
@@ -155,9 +156,7 @@ async function explained(
     const answer = await ask(call, daemon, query)
     if (typeof answer !== 'string') {
       call.terminal.out(
-        call.options.flag('json')
-          ? `${JSON.stringify(answer.value)}\n`
-          : explanationText(answer.explanation),
+        call.options.flag('json') ? jsonLine(answer.value) : explanationText(answer.explanation),
       )
       return exitCodeOf(answer.explanation)
     }
@@ -167,7 +166,8 @@ async function explained(
 }
 
 interface Answer {
-  readonly value: unknown
+  /** As the daemon sent it. */
+  readonly value: object
   readonly explanation: Explanation
 }
 
@@ -181,7 +181,7 @@ async function ask(
     const path = `/explain?${query.toString()}`
     const { value } = await askAdminJson(adminAddress(daemon, call), path, { timeLimit: 30_000 })
     const explanation = readExplanation(value)
-    if (explanation !== undefined) return { value, explanation }
+    if (explanation !== undefined && isMapping(value)) return { value, explanation }
     const isSaid = isMapping(value) && typeof value['message'] === 'string'
     const why = isSaid ? String(value['message']) : 'no explanation'
     return `The ${daemon} answered: ${terminalText(why)}`

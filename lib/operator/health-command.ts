@@ -1,3 +1,4 @@
+import { jsonLine } from '../cli/json-output.ts'
 import { doctorHint } from '../cli/failure.ts'
 import { AdminUnreachableError, askAdminJson, type AdminAddress } from '../http/admin-client.ts'
 import { readReport, type DaemonReadiness, type ReadProblem } from './readiness.ts'
@@ -129,7 +130,7 @@ that some cannot, "not ready" that none can. Each problem comes with its effect 
       const isStrict = failsOnDegraded(call)
       const health = await askHealth(daemon, call.options.text('admin') ?? details.addressOf(call))
       const { terminal } = call
-      if (call.options.flag('json')) terminal.out(`${JSON.stringify(health)}\n`)
+      if (call.options.flag('json')) terminal.out(jsonLine(health))
       else if (health.reachable) terminal.out(healthText(health))
       else terminal.error(`${healthText(health)}${doctorHint}`)
       return healthExitCode([health], isStrict)

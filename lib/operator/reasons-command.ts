@@ -1,3 +1,4 @@
+import { jsonLine } from '../cli/json-output.ts'
 import {
   isReasonCode,
   reasonCodes,
@@ -158,7 +159,7 @@ log. This prints what each one means, what the guest reads and what to do about 
       else if (options.flag('markdown')) terminal.out(reasonsMarkdown())
       else if (options.flag('json')) {
         terminal.out(
-          `${JSON.stringify(code === undefined ? reasonCodes : { [code]: reasonRow(code) })}\n`,
+          jsonLine({ reasons: code === undefined ? reasonCodes : { [code]: reasonRow(code) } }),
         )
       } else if (code !== undefined) terminal.out(reasonText(code))
       else {

@@ -1,3 +1,4 @@
+import { jsonLine, jsonText } from '../cli/json-output.ts'
 import { doctorHint } from '../cli/failure.ts'
 import { AdminUnreachableError, askAdminJson } from '../http/admin-client.ts'
 import { isMapping } from '../config/entry.ts'
@@ -103,7 +104,7 @@ each part, namespaces served, port directory, compute upstreams, counters.`,
       const { terminal } = call
       if (call.options.flag('json')) {
         const byDaemon = Object.fromEntries(all.map((one) => [one.health.daemon, one]))
-        terminal.out(`${JSON.stringify(byDaemon, undefined, 2)}\n`)
+        terminal.out(jsonText(byDaemon))
       } else {
         terminal.out(all.map(statusText).join('\n'))
         if (all.some(({ health }) => !health.reachable)) terminal.error(doctorHint)
@@ -132,7 +133,7 @@ that none can. Each problem comes with its effect and with the command that mend
       const all = await Promise.all(
         daemons.map((daemon) => askHealth(daemon, adminAddress(daemon, call))),
       )
-      if (call.options.flag('json')) call.terminal.out(`${JSON.stringify(all)}\n`)
+      if (call.options.flag('json')) call.terminal.out(jsonLine({ daemons: all }))
       else {
         call.terminal.out(all.map(healthText).join(''))
         if (all.some(({ reachable }) => !reachable)) call.terminal.error(doctorHint)

@@ -1,4 +1,5 @@
 /** What do guests ask right now, and what do they get? */
+import { jsonLine } from '../cli/json-output.ts'
 import { adminAddress, adminOption, daemons } from '../cli/admin-sockets.ts'
 import { UsageError, type CommandCall, type CommandSpec } from '../cli/command.ts'
 import { doctorHint } from '../cli/failure.ts'
@@ -133,7 +134,7 @@ class Printer {
   #print(event: Readonly<Record<string, unknown>>): void {
     if (this.#most !== undefined && this.#printed >= this.#most) return
     const { terminal, options } = this.#call
-    terminal.out(options.flag('json') ? `${JSON.stringify(event)}\n` : `${eventLine(event)}\n`)
+    terminal.out(options.flag('json') ? jsonLine(event) : `${eventLine(event)}\n`)
     this.#printed += 1
     if (this.#printed === this.#most) this.#enough()
   }

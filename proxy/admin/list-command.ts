@@ -1,4 +1,5 @@
 /** Which namespaces are served, and which are not and why? The status as a table. */
+import { jsonText } from '../../lib/cli/json-output.ts'
 import type { CommandCall, CommandSpec, OptionSpec } from '../../lib/cli/command.ts'
 import { isMapping } from '../../lib/config/entry.ts'
 import { askAdminJson, type AdminAddress } from '../../lib/http/admin-client.ts'
@@ -29,7 +30,7 @@ export function listCommand(details: {
       const rows = rowsOf(isMapping(value) ? value : {})
       terminal.out(
         options.flag('json')
-          ? `${JSON.stringify(value, undefined, 2)}\n`
+          ? jsonText(isMapping(value) ? value : {})
           : textTable([['NAMESPACE', 'SCOPE', 'STATE', 'LISTENERS', 'WHY'], ...rows]),
       )
       return rows.every(([, , state]) => state === 'serving') ? 0 : 1

@@ -7,7 +7,9 @@ const answerKinds = {
   'list-requests': 'recent-requests',
 } as const
 
+/** A question to every worker. */
 export type WorkerQuestion = Extract<ToWorker, { kind: keyof typeof answerKinds }>
+/** The answer to one. */
 export type WorkerAnswer = Extract<
   FromWorker,
   { kind: (typeof answerKinds)[keyof typeof answerKinds] }

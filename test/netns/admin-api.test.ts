@@ -1,7 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
+import { agentProgram } from '../../agent-side/cli.ts'
+import { operatorProgram } from '../../deploy/overlapd/operator-program.ts'
+import { runProgram, type ProgramSpec } from '../../lib/cli/command.ts'
+import { commandForms } from '../../lib/operator/api/command-forms.ts'
+import { proxyProgram } from '../../proxy/cli.ts'
 import { checkAdminApi, checkEvents } from '../support/admin-api-check.ts'
 import { GuestSockets } from '../support/connect-from.ts'
+import { FakeTerminal } from '../support/fake-terminal.ts'
 import { visit } from '../support/guest-visit.ts'
 import { routerPortBehind } from '../support/made-links.ts'
 import { makeEmptyNamespaces, skipUnlessPrivileged, uniqueName } from '../support/netns.ts'
@@ -58,6 +64,47 @@ if (skipUnlessPrivileged(t)) {
       ['get', '/events?only=good', 400],
     ])
     await checkEvents(t, 'proxy', adminSocket, () => visit(sockets, guest))
+
+    const check = async (program: ProgramSpec, command: string, ...argv: string[]) => {
+      const terminal = new FakeTerminal({ PATH: process.env['PATH'] })
+      await runProgram(program, [command, '--json', ...argv], terminal)
+      const { out, error } = terminal.written()
+      const name = `${program.name} ${command}`
+      const problems = commandForms[name]?.safeParse(JSON.parse(out || error)).error?.message
+      t.equal(problems, undefined, [name, ...argv].join(' '))
+    }
+    const operator = operatorProgram()
+    const both = ['--proxy', adminSocket, '--agent', chain.agentAdmin]
+    await check(operator, 'health', ...both)
+    await check(operator, 'health', '--proxy', '/nowhere', '--agent', '/nowhere')
+    await check(operator, 'status', ...both)
+    await check(operator, 'audit', ...both, '--answers')
+    await check(operator, 'doctor', ...both)
+    await check(operator, 'explain', ...both, '--ip', '10.0.0.10')
+    await check(operator, 'explain', ...both, '--request', String(requestId))
+    await check(operator, 'reasons')
+    await check(operator, 'test', ...both, '--netns', guest.netns)
+    await check(agentProgram, 'explain', ...both, '--router', router, '--ip', '10.0.0.10')
+    await check(agentProgram, 'health', '--admin', chain.agentAdmin)
+    await check(
+      agentProgram,
+      'check',
+      '--set',
+      'compute.allow_empty_secret=true',
+      '--set',
+      'ports={"kind":"static","static":{"file":"/x"}}',
+    )
+    await check(proxyProgram, 'explain', '--proxy', adminSocket, '--request', String(requestId))
+    await check(proxyProgram, 'health', '--admin', adminSocket)
+    await check(proxyProgram, 'list', '--admin', adminSocket)
+    await check(proxyProgram, 'check')
+    const watching = check(operator, 'watch', ...both, '--count', '1')
+    while (!(await chain.agentMetrics()).includes('overlapd_event_streams{daemon="agent"} 1')) {
+      await new Promise(setImmediate)
+    }
+    await visit(sockets, guest)
+    await watching
+
     await chain.stopAgent()
     await checkEvents(t, 'proxy', adminSocket, () => visit(sockets, guest))
   })

@@ -6,6 +6,7 @@ import { NeutronRpcMetrics } from '../../agent-side/ports/neutron-rpc/metrics.ts
 import { OvnMetrics } from '../../agent-side/ports/ovn/metrics.ts'
 import { StaticMetrics } from '../../agent-side/ports/static/metrics.ts'
 import type { Daemon } from '../../lib/config/defaults.ts'
+import { measureFeed } from '../../lib/http/feed-metrics.ts'
 import { AggregatorRegistry, createRegistry, type Registry } from '../../lib/observe/metrics.ts'
 import { EventLoopWatch, watchProcess } from '../../lib/observe/process-metrics.ts'
 import { watchHealth } from '../../lib/operator/health-metrics.ts'
@@ -51,6 +52,7 @@ function watchEveryDaemon(registry: Registry, daemon: Daemon): void {
   watchHealth(registry, daemon, () => {
     return { state: 'ready', ready: true, parts: [], problems: [], served: {} }
   })
+  measureFeed(registry, daemon, { watchers: 0, dropped: 0 })
 }
 
 function directoryRegistries(): readonly Registry[] {

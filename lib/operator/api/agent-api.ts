@@ -13,7 +13,8 @@ import {
   time,
 } from './shared.ts'
 
-const status = z.strictObject({
+/** How the agent stands. */
+export const agentStatus = z.strictObject({
   version: z.string(),
   node: z.string(),
   pid: count,
@@ -92,7 +93,7 @@ const answers = z.array(
 /** Every endpoint of the agent. */
 export const agentApi: readonly ApiEndpoint[] = [
   ...commonEndpoints({
-    status,
+    status: agentStatus,
     audit: z.strictObject({ ...auditReport, answers: answers.optional() }),
     auditRequest: z.strictObject({
       scopes: z.array(scope).optional(),

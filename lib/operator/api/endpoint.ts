@@ -6,6 +6,7 @@ import { alive, health, message, requestEvent } from './shared.ts'
 /** What an answer is: JSON of a form, or text of a content type. */
 export type ApiAnswer = z.ZodType | { readonly contentType: string; readonly of?: z.ZodType }
 
+/** One method of one path. */
 export interface ApiEndpoint {
   readonly method: 'get' | 'post'
   readonly path: string

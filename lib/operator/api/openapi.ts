@@ -4,9 +4,11 @@ import { z } from '../../files/schema.ts'
 import { packageVersion } from '../../runtime/package-version.ts'
 import { adminApiVersion } from '../../http/admin-api-version.ts'
 import { agentApi } from './agent-api.ts'
+import { commandForms } from './command-forms.ts'
 import type { ApiAnswer, ApiEndpoint } from './endpoint.ts'
 import { proxyApi } from './proxy-api.ts'
 
+/** The endpoints of each daemon. */
 export const apis: Readonly<Record<Daemon, readonly ApiEndpoint[]>> = {
   proxy: proxyApi,
   agent: agentApi,
@@ -27,6 +29,12 @@ export function openApi(daemon: Daemon): unknown {
     },
     paths,
   }
+}
+
+/** The form of what each command prints with `--json`, as JSON Schema by the name of program and command. */
+export function commandSchemas(): unknown {
+  const schemas = Object.entries(commandForms).map(([name, form]) => [name, jsonSchema(form)])
+  return { api: adminApiVersion, commands: Object.fromEntries(schemas) }
 }
 
 function operation({ summary, query = [], body, answers }: ApiEndpoint): unknown {

@@ -12,7 +12,8 @@ const agentReport = z.strictObject({
   lastFailure: z.string().optional(),
 })
 
-const status = z.strictObject({
+/** How the proxy stands. */
+export const proxyStatus = z.strictObject({
   version: z.string(),
   node: z.string(),
   pid: count,
@@ -65,7 +66,7 @@ const status = z.strictObject({
 /** Every endpoint of the proxy. */
 export const proxyApi: readonly ApiEndpoint[] = [
   ...commonEndpoints({
-    status,
+    status: proxyStatus,
     audit: z.strictObject({ ...auditReport, scopes: z.array(scope) }),
     auditRequest: z.strictObject({}),
   }),

@@ -3,20 +3,26 @@ import { z } from '../../files/schema.ts'
 import { isReasonCode } from '../../runtime/reason-codes.ts'
 import { healthStates } from '../health.ts'
 
+/** A whole number of things. */
 export const count = z.int().min(0)
+/** A span of time. */
 export const milliseconds = z.number().min(0)
 /** ISO 8601. */
 export const time = z.iso.datetime()
 /** `router/ID` or `network/ID` */
 export const scope = z.string().regex(/^(?:router|network)\/./)
+/** A reason code of the error reference. */
 export const reason = z.string().refine(isReasonCode)
 
+/** Why there is no other answer. */
 export const message = z.strictObject({ message: z.string() })
 
+/** The process answers. */
 export const alive = z.strictObject({ status: z.literal('ok') })
 
 const healthState = z.enum(healthStates)
 
+/** Whether guests can be served, with each problem. */
 export const health = z.strictObject({
   state: healthState,
   ready: z.boolean(),
@@ -44,6 +50,7 @@ export const health = z.strictObject({
   served: z.strictObject({ guest: time.optional(), canary: time.optional() }),
 })
 
+/** Each step that led to an answer, and the verdict. */
 export const explanation = z.strictObject({
   steps: z.array(
     z.strictObject({
@@ -55,6 +62,7 @@ export const explanation = z.strictObject({
   verdict: z.looseObject({ kind: z.string(), reason: reason.optional() }),
 })
 
+/** One thing that is not as it should be. */
 export const finding = z.looseObject({
   code: z.string(),
   level: z.enum(['ok', 'warn', 'fail']),
@@ -63,6 +71,7 @@ export const finding = z.looseObject({
   remedy: z.string().optional(),
 })
 
+/** One request of a guest that is over. */
 export const requestEvent = z.strictObject({
   at: time,
   requestId: z.string(),
@@ -82,6 +91,7 @@ export const requestEvent = z.strictObject({
   span: milliseconds,
 })
 
+/** The fields of what an audit found. */
 export const auditReport = {
   checked: z.record(z.string(), count),
   notes: z.array(z.string()),

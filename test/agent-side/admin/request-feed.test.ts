@@ -33,7 +33,7 @@ t.test('the agent sends each request to whoever watches, with whose it is', asyn
     },
   })
   const metrics = await agent.text('/metrics')
-  t.match(metrics, /^overlapd_agent_event_streams 1$/m)
-  t.match(metrics, /^overlapd_agent_event_streams_dropped_total 0$/m)
+  t.match(metrics, /^overlapd_event_streams\{daemon="agent"\} 1$/m)
+  t.match(metrics, /^overlapd_event_streams_dropped_total\{daemon="agent"\} 0$/m)
   ending.abort()
 })

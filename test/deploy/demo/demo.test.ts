@@ -72,7 +72,7 @@ t.test('demo --json prints what each guest got', async (t) => {
 
   const demo = await runDemo(['--once', '--json'], bin)
 
-  const visits = JSON.parse(demo.out) as { verdict: string; status: number }[]
+  const visits = (JSON.parse(demo.out) as { visits: { verdict: string; status: number }[] }).visits
   t.equal(visits.length, 2)
   t.ok(visits.every(({ verdict, status }) => verdict === 'own metadata' && status === 200))
 })

@@ -3,6 +3,7 @@ import { agentConfig } from '../../../agent-side/config/config.ts'
 import { agentProgram } from '../../../agent-side/cli.ts'
 import { operatorProgram } from '../../../deploy/overlapd/operator-program.ts'
 import { runProgram, type ProgramSpec } from '../../../lib/cli/command.ts'
+import { commandForms } from '../../../lib/operator/api/command-forms.ts'
 import { pathText, type Table } from '../../../lib/config/entry.ts'
 import { tableNames } from '../../../lib/config/table-names.ts'
 import { proxyConfig } from '../../../proxy/config/config.ts'
@@ -25,6 +26,18 @@ async function run(program: ProgramSpec, argv: readonly string[], columns?: numb
 function words(text: string): readonly string[] {
   return text.split(/\s+/)
 }
+
+t.test('what each command prints with --json is described, and nothing else is', async (t) => {
+  const printing = programs.flatMap(({ program }) =>
+    program.commands
+      .filter(({ options }) => options?.some(({ flags }) => flags === '--json'))
+      .map(({ name }) => `${program.name} ${name}`),
+  )
+  t.strictSame(Object.keys(commandForms).toSorted(), printing.toSorted())
+  const { out } = await run(operatorProgram(), ['api', 'commands'])
+  const { commands } = JSON.parse(out) as { commands: object }
+  t.strictSame(Object.keys(commands), Object.keys(commandForms))
+})
 
 for (const { program, table } of programs) {
   const { name, commands } = program

@@ -14,6 +14,10 @@ function instanceId(n: number): string {
   return `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`
 }
 
+function reasonsOf({ out }: { readonly out: string }): object {
+  return (JSON.parse(out) as { reasons: object }).reasons
+}
+
 async function run(...argv: string[]) {
   const terminal = new FakeTerminal({ PATH: '/nowhere' })
   const exitCode = await runProgram(operatorProgram(), argv, terminal)
@@ -43,7 +47,7 @@ async function startDaemon(t: Test, daemon: Daemon): Promise<string> {
       : context.json(found as object)
   })
   app.post('/audit', async (context) => {
-    const { scopes } = await context.req.json<{ scopes: unknown[] }>()
+    const { scopes = [] } = await context.req.json<{ scopes?: unknown[] }>()
     const checked = { scopes: scopes.length }
     return context.json({ checked, notes: [], findings: [], answers: daemon.answers })
   })
@@ -83,7 +87,7 @@ t.test('overlapd health ends with 0, 1 or 2 and names what is not ready', async 
     out: /^proxy: Cannot get an answer from ".*none\.sock": the socket does not exist/,
   })
   const json = await run('health', '--json', '--proxy', ready, '--agent', gone)
-  t.match(JSON.parse(json.out), [
+  t.match((JSON.parse(json.out) as { daemons: unknown }).daemons, [
     { daemon: 'proxy', reachable: true, ready: true },
     { daemon: 'agent', reachable: false, why: /does not exist/ },
   ])
@@ -260,13 +264,8 @@ t.test('overlapd reasons prints the error reference', async (t) => {
     t.match(markdown.out, `| \`${code}\` |`)
   }
   t.match((await run('reasons', 'no_port')).out, /^no_port\n {2}status +404\n[^]*what to do/)
-  t.strictSame(
-    Object.keys(JSON.parse((await run('reasons', '--json')).out) as object),
-    Object.keys(reasonCodes),
-  )
-  t.strictSame(Object.keys(JSON.parse((await run('reasons', 'no_port', '--json')).out) as object), [
-    'no_port',
-  ])
+  t.strictSame(Object.keys(reasonsOf(await run('reasons', '--json'))), Object.keys(reasonCodes))
+  t.strictSame(Object.keys(reasonsOf(await run('reasons', 'no_port', '--json'))), ['no_port'])
   t.match(await run('reasons', 'no_prt'), {
     exitCode: 2,
     error: /there is no reason code "no_prt"; did you mean no_port\?/,
@@ -309,7 +308,9 @@ t.test('overlapd doctor finds what is wrong and says what to do', async (t) => {
   t.match(bad.out, /\nfail {2}config_invalid: .*bad\.yaml:/)
   t.match(bad.out, /\nwarn {2}namespaces_unseen: .*none: ENOENT/)
   const json = await run('doctor', '--json', '--proxy', ready, '--agent', ready)
-  t.ok((JSON.parse(json.out) as unknown[]).length >= 6)
+  const { api, findings } = JSON.parse(json.out) as { api: string; findings: unknown[] }
+  t.equal(api, '1')
+  t.ok(findings.length >= 6)
 })
 
 t.test('every command of overlapd has a help with examples and exit codes', async (t) => {

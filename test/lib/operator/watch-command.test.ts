@@ -107,7 +107,7 @@ t.test('watch ends quietly once nobody reads it, and says how many it has missed
   await until(() => terminal.written().out !== '' && terminal.written().error !== '')
   terminal.close()
   t.equal(await watching, 0)
-  t.strictSame(JSON.parse(terminal.written().out), event)
+  t.strictSame(JSON.parse(terminal.written().out), { api: '1', ...event })
   t.equal(terminal.written().error, 'proxy: 7 requests are not shown\n')
   await until(() => !proxy.feed.isWatched && !agent.feed.isWatched)
 })
