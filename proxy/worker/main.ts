@@ -129,7 +129,7 @@ class WorkerProgram {
 }
 
 // Nothing of a guest is read, and no descriptor taken, by another account than the one that serves guests.
-await preload()
+preload()
 becomeAccount(process.argv.slice(2))
 const program = new WorkerProgram()
 process.on('uncaughtException', program.die)

@@ -121,7 +121,7 @@ export class Worker {
         return
       case 'drain':
         await this.#server.drain(message.limit)
-        await this.#forwarder.close()
+        this.#forwarder.close()
         this.#options.send({ kind: 'drained' })
         return
       case 'ping':

@@ -131,11 +131,6 @@ const gatekeepers: Readonly<Record<string, { readonly files: RegExp; readonly re
     files: /^(?:lib\/http\/serve\.ts|agent-side\/compute-dev\/)/,
     reason: 'one file decides how an app is served and drained',
   },
-  undici: {
-    files:
-      /^(?:proxy\/worker\/(?:agent|forwarding)\/|proxy\/worker\/process\/preload\.ts|agent-side\/compute\/|agent-side\/ports\/neutron-rest\/|lib\/(?:http|fast-http)\/)/,
-    reason: 'whoever opens connections to other services is known by name',
-  },
   'lru-cache': {
     files: /^agent-side\//,
     reason: 'what is remembered about instances is remembered by the agent alone',

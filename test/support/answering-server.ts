@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import type { Test } from 'tap'
-import { OriginPool } from '../../lib/fast-http/origin-pool.ts'
-import type { AnswerHandler } from '../../lib/fast-http/pool.ts'
+import type { AnswerHandler } from '../../lib/fast-http/answer-handler.ts'
+import { originConnector } from '../../lib/fast-http/origin-connector.ts'
+import { RequestPool, type PoolRequest } from '../../lib/fast-http/request-pool.ts'
 
 /** Starts a server that writes what it is told for each head it gets, and counts. */
 export async function answeringServer(
@@ -31,19 +32,18 @@ export async function answeringServer(
   return { url: `http://127.0.0.1:${port}`, heads, sockets }
 }
 
-/** A pool of two connections, for the time of a test. */
+/** A pool for the time of a test. */
 export function poolOf(
   t: Test,
   url: string,
   limits: { headers?: number; body?: number } = {},
   defect: (cause: unknown) => void = (cause) => t.fail(String(cause)),
-): OriginPool {
-  const made = new OriginPool({
-    url,
-    connections: 2,
+): RequestPool {
+  const made = new RequestPool({
+    host: new URL(url).host,
+    connect: originConnector(url, { timeout: 5_000, rejectUnauthorized: true }),
     timeoutHeaders: limits.headers ?? 10_000,
     timeoutBody: limits.body ?? 10_000,
-    connect: { timeout: 5_000 },
     defect,
   })
   t.teardown(() => made.destroy())
@@ -59,15 +59,18 @@ export interface Heard {
 }
 
 /** Asks and hears all of the answer. */
-export function askPool(from: OriginPool, path = '/', method = 'GET'): Promise<Heard> {
+export function askPool(
+  from: RequestPool,
+  path = '/',
+  rest: Partial<PoolRequest> = {},
+): Promise<Heard> {
   return new Promise((resolve) => {
     const heard: Heard = { status: 0, fields: [], body: '', error: undefined }
     const handler: AnswerHandler = {
       onConnect: () => undefined,
       onHeaders: (status, fields) => {
-        if (status < 200) return true
         heard.status = status
-        heard.fields = (fields as (Buffer | string)[]).map(String)
+        heard.fields = [...fields]
         return true
       },
       onData: (chunk) => {
@@ -76,19 +79,19 @@ export function askPool(from: OriginPool, path = '/', method = 'GET'): Promise<H
       },
       onComplete: () => resolve(heard),
       onError: (cause: NodeJS.ErrnoException) => {
-        heard.error = cause.code ?? cause.message
+        heard.error = cause.code ?? cause.name
         resolve(heard)
       },
     }
-    from.dispatch({ path, method, headers: ['x-a', 'b'], body: null }, handler)
+    from.dispatch({ path, method: 'GET', headers: ['x-a', 'b'], ...rest }, handler)
   })
 }
 
-/** A plain answer. */
+/** An answer of known length. */
 export function okAnswer(body: string): string {
   return `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`
 }
 
-/** An answer that is not plain, of `ab`. */
+/** An answer of `ab`. */
 export const chunkedAnswer =
   'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n'

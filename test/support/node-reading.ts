@@ -58,7 +58,7 @@ export interface ReadAnswer {
   readonly body: string
 }
 
-/** What Node's client reads of the bytes as an answer to a GET; the code of what it refuses. */
+/** What Node's client reads of the bytes, after which the connection ends, as an answer to a GET; the code of what it refuses. */
 export async function readByClient(text: string): Promise<ReadAnswer | string> {
   const wire = new Wire()
   let read: ReadAnswer | string = 'nothing'
@@ -76,6 +76,8 @@ export async function readByClient(text: string): Promise<ReadAnswer | string> {
   request.end()
   await settled()
   wire.push(Buffer.from(text, 'latin1'))
+  await settled()
+  wire.push(null)
   await settled()
   wire.destroy()
   return read

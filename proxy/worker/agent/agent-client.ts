@@ -6,7 +6,8 @@ import type { Seat } from '../../../lib/admission/fair-queue.ts'
 import type { Logger } from '../../../lib/runtime/log.ts'
 import type { AgentEndpoint, AgentRequest } from './agent-endpoint.ts'
 import { AgentEndpoints } from './agent-endpoints.ts'
-import { AgentExchange, type AnswerReceiver, type ExchangeServices } from './agent-exchange.ts'
+import { AgentExchange, type ExchangeServices } from './agent-exchange.ts'
+import type { AnswerReceiver } from '../shared/answer-receiver.ts'
 import type { WorkerMetrics } from '../shared/metrics.ts'
 import type { AgentAddress, AgentReport, WorkerConfig } from '../shared/protocol.ts'
 
@@ -17,7 +18,7 @@ export interface AgentClientOptions {
   readonly metrics: WorkerMetrics
   /** Hears how the agents stand when that has changed. */
   readonly onChange?: (reports: readonly AgentReport[]) => void
-  /** @see PlainPoolOptions */
+  /** @see RequestPoolOptions */
   readonly defect: (cause: unknown) => void
   /** Hears that a request has to wait for a connection. */
   readonly onCrowded?: () => void
@@ -140,10 +141,10 @@ export class AgentClient {
     this.#endpoints.replace(addresses)
   }
 
-  async close(): Promise<void> {
+  close(): void {
     this.#sweep?.()
     this.#report?.()
-    await this.#endpoints.close()
+    this.#endpoints.close()
   }
 
   #sweepInterval(): Milliseconds {

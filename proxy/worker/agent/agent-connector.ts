@@ -4,17 +4,15 @@ import { hostText } from '../../../lib/identity/tcp-address.ts'
 import type { Clock, Milliseconds } from '../../../lib/runtime/clock.ts'
 import { MetadataError } from '../../../lib/runtime/errors.ts'
 import { Secret } from '../../../lib/runtime/secret.ts'
-import { toleratePausedEnd } from '../../../lib/fast-http/paused-end.ts'
+import type { Connect } from '../../../lib/fast-http/request-pool.ts'
 import { secureContextOptions } from '../../../lib/files/tls-material.ts'
-import { tolerateBareLineFeeds } from './bare-line-feeds.ts'
 import { Backoff } from '../../../lib/runtime/backoff.ts'
 import type { AgentAddress } from '../shared/protocol.ts'
 
-type Connected = (...outcome: [error: null, socket: Socket] | [error: Error, socket: null]) => void
 type ConnectFailure = NodeJS.ErrnoException
 
 /** Opens one connection, and calls back once. */
-export type AgentConnector = (unused: unknown, connected: Connected) => void
+export type AgentConnector = Connect
 
 /** Not there yet, not listening yet, or its queue of connections full: what a restart or a boot storm looks like. */
 const passing: ReadonlySet<string | undefined> = new Set([
@@ -53,7 +51,7 @@ export function agentName(address: AgentAddress): string {
 export function agentConnector(options: ConnectorOptions): AgentConnector {
   const { address, clock, limit, triesAgain } = options
   const open = supervisor(address)
-  return (_unused, connected) => {
+  return (connected) => {
     const deadline = clock.now() + limit
     const backoff = new Backoff(firstWait, longestWait)
     attempt()
@@ -66,8 +64,6 @@ export function agentConnector(options: ConnectorOptions): AgentConnector {
       socket.once(address.kind === 'unix' ? 'connect' : 'secureConnect', () => {
         giveUp()
         socket.removeListener('error', failed)
-        tolerateBareLineFeeds(socket)
-        toleratePausedEnd(socket)
         connected(null, socket)
       })
       socket.once('error', failed)

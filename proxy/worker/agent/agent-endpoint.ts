@@ -1,14 +1,13 @@
-/** One agent, with its connections and what requests have shown of it. One of the files of the proxy that know the HTTP client. */
+/** How does one agent get its requests, and what have they shown of it? */
 import { metadataIpv4 } from '../../../lib/wire/metadata-address.ts'
-import Client from 'undici/lib/dispatcher/client.js'
-import Pool from 'undici/lib/dispatcher/pool.js'
 import type { Clock, Count, MonotonicMilliseconds } from '../../../lib/runtime/clock.ts'
 import type { MetadataError } from '../../../lib/runtime/errors.ts'
-import { UndiciClient } from '../../../lib/fast-http/general-client.ts'
 import { wireHeaders } from '../../../lib/wire/wire-headers.ts'
-import { PlainPool, type AnswerHandler } from '../../../lib/fast-http/pool.ts'
+import type { AnswerHandler } from '../../../lib/fast-http/answer-handler.ts'
+import { RequestPool } from '../../../lib/fast-http/request-pool.ts'
 import { UpstreamHealth } from '../../../lib/admission/upstream-health.ts'
 import { agentConnector, agentName, type AgentConnector } from './agent-connector.ts'
+import { BareHead } from './bare-line-feeds.ts'
 import { HealthRequest, type HealthOutcome } from './health-request.ts'
 import type { AgentAddress, WorkerConfig } from '../shared/protocol.ts'
 
@@ -30,13 +29,12 @@ export interface AgentEndpointOptions {
   readonly agents: Count
   readonly clock: Clock
   readonly random?: () => number
-  /** @see PlainPoolOptions */
+  /** @see RequestPoolOptions */
   readonly defect: (cause: unknown) => void
 }
 
 /** What every request says it is for; the agent does not read it. */
 const host: string = metadataIpv4
-const origin = `http://${host}`
 
 /** One agent: its connections and how it has been lately. */
 export class AgentEndpoint {
@@ -52,11 +50,9 @@ export class AgentEndpoint {
   /** It has been silent for longer than a busy one is, so it is given no request. */
   isHung = false
   readonly #connect: AgentConnector
-  readonly #dispatcherOptions: Client.Options
-  readonly #pool: Pool
-  readonly #plainPool: PlainPool
+  readonly #pool: RequestPool
   /** Has one connection, on which no guest's request is waited for. */
-  #health: Client | undefined
+  readonly #health: RequestPool
   #isProbed = false
 
   /** @throws Error when its certificates cannot be used */
@@ -80,43 +76,31 @@ export class AgentEndpoint {
       triesAgain: agents === 1,
       clock,
     })
-    this.#dispatcherOptions = {
-      connect: this.#connect,
-      pipelining: 1,
-      // One limit from the start of the request, waiting included, is kept by the client instead.
-      headersTimeout: 0,
-      bodyTimeout: config.timeoutBody,
-    }
-    this.#pool = new Pool(origin, { ...this.#dispatcherOptions, connections: config.connections })
-    this.#plainPool = new PlainPool({
+    const poolOptions = {
       host,
-      connect: (connected) => this.#connect(undefined, connected),
-      connections: config.connections,
+      connect: this.#connect,
+      // One limit from the start of the request, waiting included, is kept by the client instead.
       timeoutHeaders: 0,
       timeoutBody: config.timeoutBody,
-      general: new UndiciClient(this.#pool, origin, this.#dispatcherOptions),
+      mender: () => new BareHead(),
       defect,
-    })
+    }
+    this.#pool = new RequestPool(poolOptions)
+    this.#health = new RequestPool(poolOptions)
   }
 
-  dispatch(request: AgentRequest, handler: AnswerHandler): void {
-    const { method, target: path, headers, body } = request
-    if (method === 'GET' && body === null) this.#plainPool.dispatch({ path, headers }, handler)
-    else this.#pool.dispatch({ path, method, headers, body }, handler)
+  dispatch({ method, target: path, headers, body }: AgentRequest, handler: AnswerHandler): void {
+    this.#pool.dispatch({ path, method, headers, body }, handler)
   }
 
   /** On a connection of its own, which nobody can have half-closed. */
   dispatchAfresh(request: AgentRequest, handler: AnswerHandler): void {
     const { method, target: path, headers, body } = request
-    const client = new Client(origin, this.#dispatcherOptions)
-    client.dispatch({ path, method, headers, body }, handler)
-    // Closes once the one request is through; nothing can be done about a failure to.
-    client.close().catch(() => undefined)
+    this.#pool.dispatchAfresh({ path, method, headers, body }, handler)
   }
 
   /** Asks it whether it is ready; any answer is a sign of life. Calls back once, unless it is cancelled. */
   askHealth(told: (outcome: HealthOutcome | Error) => void): HealthRequest {
-    this.#health ??= new Client(origin, this.#dispatcherOptions)
     const request = new HealthRequest(told)
     const headers = [wireHeaders.canary, '1']
     this.#health.dispatch({ path: '/', method: 'GET', headers }, request)
@@ -139,7 +123,7 @@ export class AgentEndpoint {
 
   /** Connects and hangs up. */
   tryConnecting(tried: (failure: MetadataError | undefined) => void): void {
-    this.#connect(undefined, (error, socket) => {
+    this.#connect((error, socket) => {
       socket?.on('error', () => undefined)
       socket?.destroy()
       tried(error === null ? undefined : (error as MetadataError))
@@ -148,13 +132,12 @@ export class AgentEndpoint {
 
   /** Lets running requests end and takes no more. */
   retire(): void {
-    this.#plainPool.retire()
-    this.#health?.close().catch(() => undefined)
-    this.#pool.close().catch(() => undefined)
+    this.#pool.retire()
+    this.#health.retire()
   }
 
-  async close(): Promise<void> {
-    this.#plainPool.destroy()
-    await Promise.all([this.#pool.destroy(), this.#health?.destroy()])
+  close(): void {
+    this.#pool.destroy()
+    this.#health.destroy()
   }
 }

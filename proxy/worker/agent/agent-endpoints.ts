@@ -12,7 +12,7 @@ export interface AgentEndpointsOptions {
   readonly config: WorkerConfig['agent']
   readonly clock: Clock
   readonly logger: Logger
-  /** @see PlainPoolOptions */
+  /** @see RequestPoolOptions */
   readonly defect: (cause: unknown) => void
   /** One that looked well looks down now, or one that is silent hangs. */
   readonly onDown: (endpoint: AgentEndpoint) => void
@@ -199,9 +199,11 @@ export class AgentEndpoints {
     }))
   }
 
-  async close(): Promise<void> {
-    for (const endpoint of this.#all) this.#forget(endpoint)
-    await Promise.all(this.#all.map((endpoint) => endpoint.close()))
+  close(): void {
+    for (const endpoint of this.#all) {
+      this.#forget(endpoint)
+      endpoint.close()
+    }
   }
 
   #made(

@@ -8,26 +8,17 @@ import type {
 } from '../../../lib/runtime/clock.ts'
 import { causeText, MetadataError } from '../../../lib/runtime/errors.ts'
 import type { ReasonCode } from '../../../lib/runtime/reason-codes.ts'
-import type { AnswerHandler } from '../../../lib/fast-http/pool.ts'
-import type { PlainFields } from '../../../lib/fast-http/head.ts'
+import { AnswerTimeout } from '../../../lib/fast-http/answer-handler.ts'
+import type { FlatFields } from '../../../lib/fast-http/fields.ts'
+import { AgentAttempt, type AttemptOwner } from './agent-attempt.ts'
 import type { AgentEndpoint, AgentRequest } from './agent-endpoint.ts'
 import type { AgentEndpoints } from './agent-endpoints.ts'
 import type { Leaving } from '../../../lib/admission/fair-gate.ts'
 import type { Seat } from '../../../lib/admission/fair-queue.ts'
 import { readAnswerHead } from '../../../lib/http/answer-head.ts'
 import { Backoff } from '../../../lib/runtime/backoff.ts'
+import type { AnswerReceiver } from '../shared/answer-receiver.ts'
 import type { WorkerMetrics } from '../shared/metrics.ts'
-
-/** Who asked. Calls come in the order written; after `answerEnd` or `answerFailed` none follows. */
-export interface AnswerReceiver {
-  /** @param headers names and values in turn, only those that may reach a guest */
-  answerHead(status: number, headers: string[], reason: ReasonCode | undefined): void
-  /** @returns false when no more can be taken until `resume()` */
-  answerData(chunk: Buffer): boolean
-  answerEnd(): void
-  /** The whole answer will not come; its head may have. */
-  answerFailed(failure: MetadataError): void
-}
 
 /** What exchanges share. */
 export interface ExchangeServices {
@@ -56,7 +47,7 @@ const passedOn: ReadonlySet<ReasonCode | undefined> = new Set([
 ])
 
 /** A request on its way. It reaches the receiver as one answer or one failure, however many agents were asked. */
-export class AgentExchange implements Leaving {
+export class AgentExchange implements Leaving, AttemptOwner {
   readonly startedAt: MonotonicMilliseconds
   readonly request: AgentRequest
   readonly isRepeatable: boolean
@@ -153,7 +144,7 @@ export class AgentExchange implements Leaving {
 
   // What an attempt tells; one that was left tells nothing.
 
-  headCame(attempt: AgentAttempt, status: number, fields: PlainFields | Buffer[]): boolean {
+  headCame(attempt: AgentAttempt, status: number, fields: FlatFields): boolean {
     const { endpoints, metrics, clock, answered } = this.#services
     const head = readAnswerHead(status, fields, 'agent')
     if (head === undefined) {
@@ -286,93 +277,7 @@ export class AgentExchange implements Leaving {
   }
 }
 
-/**
- * The request at one agent, as the HTTP clients see it. Its methods are those of undici's older form of handlers, which cost no object
- * per answer.
- */
-class AgentAttempt implements AnswerHandler {
-  readonly endpoint: AgentEndpoint
-  readonly isAfresh: boolean
-  readonly requestedAt: MonotonicMilliseconds
-  isSent = false
-  hasAnswerBegun = false
-  /** Then the receiver may have sent it on. */
-  hasHeadCome = false
-  /** `undefined` once it was left. */
-  #exchange: AgentExchange | undefined
-  #abort: ((error?: Error) => void) | undefined
-  #resume: (() => void) | undefined
-  readonly #probeEnded: () => void
-
-  constructor(
-    exchange: AgentExchange,
-    endpoint: AgentEndpoint,
-    isAfresh: boolean,
-    requestedAt: MonotonicMilliseconds,
-  ) {
-    this.#exchange = exchange
-    this.endpoint = endpoint
-    this.isAfresh = isAfresh
-    this.requestedAt = requestedAt
-    this.#probeEnded = endpoint.health.begin()
-  }
-
-  resume(): void {
-    this.#resume?.()
-  }
-
-  /** Nothing of it is wanted any more, and its connection is closed. */
-  abort(): void {
-    this.discard()
-    this.#abort?.()
-  }
-
-  /** Nothing of it is wanted any more; its connection may be used again. */
-  discard(): void {
-    this.#exchange = undefined
-    this.#probeEnded()
-  }
-
-  onConnect(abort: (error?: Error) => void): void {
-    // Thrown, the request leaves the queue and the connection, which is sound, stays.
-    if (this.#exchange === undefined) throw new Error('cancelled before it was sent')
-    this.#abort = abort
-    this.isSent = true
-  }
-
-  onResponseStarted(): void {
-    this.hasAnswerBegun = true
-  }
-
-  onHeaders(status: number, fields: PlainFields | Buffer[], resume: () => void): boolean {
-    if (status < 200) return true
-    this.hasHeadCome = true
-    this.#resume = resume
-    this.#probeEnded()
-    return this.#exchange === undefined || this.#exchange.headCame(this, status, fields)
-  }
-
-  onData(chunk: Buffer): boolean {
-    return this.#exchange === undefined || this.#exchange.dataCame(chunk)
-  }
-
-  onComplete(): void {
-    const exchange = this.#exchange
-    this.discard()
-    exchange?.ended()
-  }
-
-  onError(cause: Error): void {
-    this.#probeEnded()
-    this.#exchange?.failed(this, cause)
-  }
-}
-
-const connectionLost: ReadonlySet<string | undefined> = new Set([
-  'UND_ERR_SOCKET',
-  'ECONNRESET',
-  'EPIPE',
-])
+const connectionLost: ReadonlySet<string | undefined> = new Set(['ECONNRESET', 'EPIPE'])
 
 function codeOf(cause: Error): string | undefined {
   return (cause as NodeJS.ErrnoException).code
@@ -395,7 +300,7 @@ function unreachable(cause: Error, endpoint: AgentEndpoint): MetadataError {
 
 function failureOf(cause: Error): MetadataError {
   if (cause instanceof MetadataError) return cause
-  return codeOf(cause) === 'UND_ERR_BODY_TIMEOUT'
+  return cause instanceof AnswerTimeout
     ? new MetadataError('agent_timeout', 'The agent stopped in the middle of an answer', { cause })
     : new MetadataError('agent_broken_answer', 'The agent gave no whole answer', { cause })
 }

@@ -1,29 +1,15 @@
-import type { Socket } from 'node:net'
+import type { Mender } from '../../../lib/fast-http/pooled-connection.ts'
 
 const carriageReturn = 0x0d
 const lineFeed = 0x0a
 
 /**
  * Lets one answer of an agent end its head's lines in bare LF, as the error pages of Neutron's agent do since 26.0; haproxy takes
- * them, a strict parser does not. Only the first answer of a connection, which is every answer of that agent, and
- * only when its status line already ends so: everything else passes untouched.
+ * them, a strict reader does not. Only the first answer of a connection, which is every answer of that agent, and only when its
+ * status line already ends so: everything else passes untouched.
  * @see RFC 9112 §2.2, neutron/agent/metadata/proxy_base.py
  */
-export function tolerateBareLineFeeds(socket: Socket): void {
-  const read = socket.read.bind(socket)
-  const head = new BareHead()
-  socket.read = (size?: number): unknown => {
-    const chunk: unknown = read(size)
-    if (!Buffer.isBuffer(chunk)) return chunk
-    const mended = head.mend(chunk)
-    // Back to the method every socket has.
-    if (head.isOver) Reflect.deleteProperty(socket, 'read')
-    return mended
-  }
-}
-
-/** Follows one head through the pieces it comes in. */
-export class BareHead {
+export class BareHead implements Mender {
   isOver = false
   #isBare = false
   #previous = 0

@@ -1,7 +1,7 @@
 /** How is a request made whose answer counts as a sign of life and as nothing else? */
 import { readAnswerHead } from '../../../lib/http/answer-head.ts'
-import type { PlainFields } from '../../../lib/fast-http/head.ts'
-import type { AnswerHandler } from '../../../lib/fast-http/pool.ts'
+import type { AnswerHandler } from '../../../lib/fast-http/answer-handler.ts'
+import type { FlatFields } from '../../../lib/fast-http/fields.ts'
 
 /** Whether the agent knows the question, or answers it as any request. */
 export type HealthOutcome = 'ours' | 'foreign'
@@ -32,11 +32,7 @@ export class HealthRequest implements AnswerHandler {
     this.#abort = abort
   }
 
-  onResponseStarted(): void {
-    // The head tells.
-  }
-
-  onHeaders(status: number, fields: PlainFields | Buffer[]): boolean {
+  onHeaders(status: number, fields: FlatFields): boolean {
     const isOurs = status === 204 || readAnswerHead(status, fields, 'agent')?.reason !== undefined
     if (isOurs) this.#outcome = 'ours'
     return true

@@ -11,12 +11,13 @@ import { MetadataError } from '../../../lib/runtime/errors.ts'
 import { FairShare } from '../../../lib/admission/fair-share.ts'
 import type { LeasedConcurrency, LeaseUpstream } from '../../../lib/wire/lease-messages.ts'
 import { clientSecureContext } from '../../../lib/files/tls-material.ts'
-import type { AnswerReceiver } from '../agent/agent-exchange.ts'
+import type { AnswerReceiver } from '../shared/answer-receiver.ts'
 import { readAnswerHead } from '../../../lib/http/answer-head.ts'
 import { UnsizedAnswer } from '../../../lib/http/unsized-answer.ts'
-import { OriginPool } from '../../../lib/fast-http/origin-pool.ts'
-import type { PlainFields } from '../../../lib/fast-http/head.ts'
-import type { AnswerHandler } from '../../../lib/fast-http/pool.ts'
+import { AnswerTimeout, type AnswerHandler } from '../../../lib/fast-http/answer-handler.ts'
+import type { FlatFields } from '../../../lib/fast-http/fields.ts'
+import { originConnector } from '../../../lib/fast-http/origin-connector.ts'
+import { RequestPool } from '../../../lib/fast-http/request-pool.ts'
 import { Backoff } from '../../../lib/runtime/backoff.ts'
 import type { WorkerConfig } from '../shared/protocol.ts'
 
@@ -25,7 +26,7 @@ export interface DirectClientOptions {
   /** For leases of an agent that does not say how long compute may take. */
   readonly timeouts: Pick<WorkerConfig['agent'], 'timeoutHeaders' | 'timeoutBody'>
   readonly clock: Clock
-  /** @see PlainPoolOptions */
+  /** @see RequestPoolOptions */
   readonly defect: (cause: unknown) => void
 }
 
@@ -44,7 +45,7 @@ export interface DirectReceiver extends AnswerReceiver {
 /** Where a request may go, while it is thought to work. */
 export interface DirectUpstream {
   readonly url: string
-  readonly pool: OriginPool
+  readonly pool: RequestPool
   readonly headers: readonly string[]
   readonly state: UpstreamState
 }
@@ -70,8 +71,8 @@ const longestRest: Milliseconds = 30_000
 /** Speaks to compute's endpoints over kept-alive connections, a bounded number per endpoint. */
 export class DirectClient {
   readonly #options: DirectClientOptions
-  readonly #pools = new Map<string, OriginPool>()
-  readonly #states = new WeakMap<OriginPool, UpstreamState>()
+  readonly #pools = new Map<string, RequestPool>()
+  readonly #states = new WeakMap<RequestPool, UpstreamState>()
   readonly #share = new FairShare()
   /** Absent until the agent has said. */
   #limit: AdaptiveLimit | undefined
@@ -131,12 +132,7 @@ export class DirectClient {
     const sent = { state: upstream.state, method: request.method, project, began }
     const exchange = new DirectExchange(this, sent, receiver)
     upstream.pool.dispatch(
-      {
-        path: request.target,
-        method: request.method,
-        headers: upstream.headers as string[],
-        body: null,
-      },
+      { path: request.target, method: request.method, headers: upstream.headers },
       exchange,
     )
     return exchange
@@ -169,13 +165,12 @@ export class DirectClient {
     state.restUntil = this.#options.clock.now() + state.backoff.next()
   }
 
-  async close(): Promise<void> {
-    const pools = [...this.#pools.values()]
+  close(): void {
+    for (const pool of this.#pools.values()) pool.destroy()
     this.#pools.clear()
-    await Promise.all(pools.map((pool) => pool.destroy()))
   }
 
-  #poolFor(upstream: LeaseUpstream): OriginPool | undefined {
+  #poolFor(upstream: LeaseUpstream): RequestPool | undefined {
     const { config, timeouts, defect } = this.#options
     const { url, caFile, insecure } = upstream
     const { timeoutHeaders = timeouts.timeoutHeaders, timeoutBody = timeouts.timeoutBody } =
@@ -185,17 +180,16 @@ export class DirectClient {
     if (known !== undefined) return known
     if (this.#pools.size >= mostUpstreams) return undefined
     try {
-      const pool = new OriginPool({
-        url,
-        connections: config.connections,
+      const pool = new RequestPool({
+        host: new URL(url).host,
         timeoutHeaders,
         timeoutBody,
         defect,
-        connect: {
+        connect: originConnector(url, {
           timeout: config.timeoutConnect,
           rejectUnauthorized: !insecure,
           ...(url.startsWith('https:') && { secureContext: clientSecureContext({ caFile }) }),
-        },
+        }),
       })
       this.#pools.set(name, pool)
       this.#states.set(pool, { backoff: new Backoff(firstRest, longestRest), restUntil: 0 })
@@ -254,8 +248,7 @@ export class DirectExchange implements AnswerHandler {
     this.#abort = abort
   }
 
-  onHeaders(status: number, fields: PlainFields | Buffer[], resume: () => void): boolean {
-    if (status < 200) return true
+  onHeaders(status: number, fields: FlatFields, resume: () => void): boolean {
     this.#client.answered(this.#sent, status)
     const head = handedBack.has(status) ? undefined : readAnswerHead(status, fields, 'compute')
     if (head === undefined) {
@@ -296,10 +289,10 @@ export class DirectExchange implements AnswerHandler {
     this.#end()
     if (state === 'discarding') return
     const { code } = cause as NodeJS.ErrnoException
-    const isSlow = code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT'
+    const isSlow = cause instanceof AnswerTimeout
     if (isSlow) this.#client.timedOut(this.#sent)
     // A kept-alive connection that the endpoint closed says nothing about the endpoint.
-    if (code !== 'UND_ERR_SOCKET' && code !== 'ECONNRESET') this.#client.failed(this.#sent)
+    if (code !== 'ECONNRESET') this.#client.failed(this.#sent)
     // The agent asks again while the guest has had nothing.
     if ((state === 'asking' || this.#unsized !== undefined) && !isSlow) {
       this.#receiver.handBack(undefined)

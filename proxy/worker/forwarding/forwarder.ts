@@ -4,7 +4,7 @@ import type { MetadataError } from '../../../lib/runtime/errors.ts'
 import type { ReasonCode } from '../../../lib/runtime/reason-codes.ts'
 import { wireHeaders } from '../../../lib/wire/wire-headers.ts'
 import type { AgentClient } from '../agent/agent-client.ts'
-import type { AnswerReceiver } from '../agent/agent-exchange.ts'
+import type { AnswerReceiver } from '../shared/answer-receiver.ts'
 import type { DirectClient, DirectReceiver, DirectUpstream } from './direct-client.ts'
 import type { GuestIdentity } from '../shared/guest-identity.ts'
 import { guestPlace, type GuestPlace, type Lease, type LeaseStore } from './lease-store.ts'
@@ -149,9 +149,10 @@ export class Forwarder {
     this.#metrics.directHandedBack += 1
   }
 
-  async close(): Promise<void> {
+  close(): void {
     this.#direct?.channel.close()
-    await Promise.all([this.#direct?.client.close(), this.#agent.close()])
+    this.#direct?.client.close()
+    this.#agent.close()
   }
 }
 

@@ -7,7 +7,7 @@ import type { MetadataError } from '../../../lib/runtime/errors.ts'
 import { isReasonCode, reasonRow, type ReasonCode } from '../../../lib/runtime/reason-codes.ts'
 import { wireHeaders } from '../../../lib/wire/wire-headers.ts'
 import { ownEnd, peerEnd } from '../../netns/socket-ends.ts'
-import type { AnswerReceiver } from '../agent/agent-exchange.ts'
+import type { AnswerReceiver } from '../shared/answer-receiver.ts'
 import { notOurs, type CanaryOutcome, type WorkerConfig } from '../shared/protocol.ts'
 
 type CanaryConfig = NonNullable<WorkerConfig['canary']>

@@ -2,9 +2,9 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Cancel, Count, Milliseconds } from '../../../lib/runtime/clock.ts'
-import type { PlainIncoming } from '../../../lib/fast-http/incoming.ts'
-import type { PlainResponse } from '../../../lib/fast-http/response.ts'
-import type { ConnectionReader } from '../../../lib/fast-http/reader.ts'
+import type { IncomingGet } from '../../../lib/fast-http/incoming-get.ts'
+import type { GetResponse } from '../../../lib/fast-http/get-response.ts'
+import type { ConnectionReader } from '../../../lib/fast-http/request-reader.ts'
 import type { ReasonCode } from '../../../lib/runtime/reason-codes.ts'
 import type { ExchangeConnection } from './exchange-connection.ts'
 import { GuestExchange } from './guest-exchange.ts'
@@ -15,7 +15,7 @@ import type { GuestServices } from './worker-context.ts'
 import type { Holder, Shortage } from './accounts.ts'
 import type { Holding } from './ledger.ts'
 import { refusalBytes } from './refusal-bytes.ts'
-import { inspectHead, inspectPlainHead, type HeadOnWire, type RequestHead } from './request-head.ts'
+import { inspectHead, inspectGetHead, type HeadOnWire, type RequestHead } from './request-head.ts'
 
 /** A request that waits for longer than that for its source's turn is refused: guests give up after ten seconds. */
 const longestTurn: Milliseconds = 8_000
@@ -78,15 +78,15 @@ export class GuestConnection implements ExchangeConnection<GuestExchange>, Holde
   }
 
   /** A request was read whose bytes can be read in one way only. */
-  acceptPlain(request: PlainIncoming, response: PlainResponse): void {
+  acceptGet(request: IncomingGet, response: GetResponse): void {
     if (this.#isLast) return
-    const head = inspectPlainHead(request, this.#services.metrics.forgedHeaders)
+    const head = inspectGetHead(request, this.#services.metrics.forgedHeaders)
     this.#take(request, response, head, false)
   }
 
   #take(
-    request: IncomingMessage | PlainIncoming,
-    response: GuestResponse | PlainResponse,
+    request: IncomingMessage | IncomingGet,
+    response: GuestResponse | GetResponse,
     head: RequestHead,
     awaitsContinue: boolean,
   ): void {

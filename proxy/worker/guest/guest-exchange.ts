@@ -4,11 +4,11 @@ import type { Socket } from 'node:net'
 import type { Bytes, MonotonicMilliseconds } from '../../../lib/runtime/clock.ts'
 import { causeText, type MetadataError } from '../../../lib/runtime/errors.ts'
 import { errorResponse } from '../../../lib/http/error-response.ts'
-import type { PlainIncoming } from '../../../lib/fast-http/incoming.ts'
-import { PlainResponse } from '../../../lib/fast-http/response.ts'
+import type { IncomingGet } from '../../../lib/fast-http/incoming-get.ts'
+import { GetResponse } from '../../../lib/fast-http/get-response.ts'
 import type { ReasonCode } from '../../../lib/runtime/reason-codes.ts'
 import { wireHeaders } from '../../../lib/wire/wire-headers.ts'
-import type { AnswerReceiver } from '../agent/agent-exchange.ts'
+import type { AnswerReceiver } from '../shared/answer-receiver.ts'
 import type { Forwarding } from '../forwarding/forwarder.ts'
 import type { Lease } from '../forwarding/lease-store.ts'
 import type { RequestRecord } from '../shared/protocol.ts'
@@ -25,8 +25,8 @@ type ExchangeState = 'queued' | 'collecting' | 'waiting' | 'sent' | 'answering' 
 export class GuestExchange implements AnswerReceiver, LoggedRequest {
   readonly requestId: string
   readonly began: MonotonicMilliseconds
-  readonly request: IncomingMessage | PlainIncoming
-  readonly response: GuestResponse | PlainResponse
+  readonly request: IncomingMessage | IncomingGet
+  readonly response: GuestResponse | GetResponse
   readonly head: RequestHead
   readonly #connection: ExchangeConnection<GuestExchange>
   readonly #services: GuestServices
@@ -48,8 +48,8 @@ export class GuestExchange implements AnswerReceiver, LoggedRequest {
   constructor(
     connection: ExchangeConnection<GuestExchange>,
     services: GuestServices,
-    request: IncomingMessage | PlainIncoming,
-    response: GuestResponse | PlainResponse,
+    request: IncomingMessage | IncomingGet,
+    response: GuestResponse | GetResponse,
     head: RequestHead,
     awaitsContinue: boolean,
   ) {
@@ -308,7 +308,7 @@ export class GuestExchange implements AnswerReceiver, LoggedRequest {
     this.#state = 'collecting'
     const { request, response } = this
     // One that the fast path reads has no body.
-    if (!(request instanceof IncomingMessage) || response instanceof PlainResponse) return
+    if (!(request instanceof IncomingMessage) || response instanceof GetResponse) return
     if (this.#awaitsContinue) response.writeContinue()
     const connection = this.#connection
     this.#body = new RequestBody(request, {

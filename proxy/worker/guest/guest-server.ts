@@ -13,7 +13,7 @@ import { GuestListeners, type ListeningPlace } from './guest-listeners.ts'
 import type { GuestServices } from './worker-context.ts'
 import type { Shortage } from './accounts.ts'
 import { parserRefusal, type ParserError } from '../../../lib/http/parser-refusal.ts'
-import { PlainServer } from '../../../lib/fast-http/server.ts'
+import { GetServer } from '../../../lib/fast-http/get-server.ts'
 import { RequestWire } from '../../../lib/fast-http/request-wire.ts'
 import { answerCanary, isFromInside } from './canary.ts'
 import type { ReadIngressPort } from './ingress-port.ts'
@@ -56,7 +56,7 @@ export class GuestServer {
   readonly #options: GuestServerOptions
   readonly #services: GuestServices
   readonly #http: Server<typeof IncomingMessage, typeof GuestResponse>
-  readonly #plain: PlainServer
+  readonly #getServer: GetServer
   readonly #listeners: GuestListeners
   readonly #connections = new Set<GuestConnection>()
   /** Open, and not counted for their guests. */
@@ -69,10 +69,10 @@ export class GuestServer {
     this.#listeners = new GuestListeners(options, (socket, guests) => this.#accept(socket, guests))
     this.#http = this.#createHttpServer()
     const { headBytes, timeoutHead, timeoutKeepAlive } = options.services.limits
-    this.#plain = new PlainServer({
+    this.#getServer = new GetServer({
       serve: (request, response) => {
         const socket: GuestSocket = response.socket
-        socket[guestConnection]?.acceptPlain(request, response)
+        socket[guestConnection]?.acceptGet(request, response)
       },
       takeOver: (wire) => this.#http.emit('connection', wire),
       timedOut: (socket: GuestSocket) => socket[guestConnection]?.cannotRead('request_timeout'),
@@ -247,7 +247,7 @@ export class GuestServer {
     this.#connections.add(connection)
     metrics.connectionsOpen += 1
     socket.once('close', () => this.#closed(connection))
-    connection.reader = this.#plain.accept(socket)
+    connection.reader = this.#getServer.accept(socket)
   }
 
   /** The refusal is written once a request has been read: many clients take an answer that comes before it for garbage. */

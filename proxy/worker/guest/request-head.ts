@@ -1,7 +1,7 @@
 /** What does the head of a guest's request want, and is it a request we answer at all? */
 import type { IncomingMessage } from 'node:http'
 import type { Bytes, Count } from '../../../lib/runtime/clock.ts'
-import type { PlainIncoming } from '../../../lib/fast-http/incoming.ts'
+import type { IncomingGet } from '../../../lib/fast-http/incoming-get.ts'
 import type { ReasonCode } from '../../../lib/runtime/reason-codes.ts'
 import { forgedHeaderIndex } from '../shared/forged-headers.ts'
 
@@ -52,11 +52,11 @@ const ownAbsoluteForm =
 const decimalLength = /^\d{1,15}$/
 
 /**
- * The same for a plain request, of which nothing is left to judge.
+ * The same for a GET without a body, of which nothing is left to judge.
  * @param forged as for {@link inspectHead}
  */
-export function inspectPlainHead(
-  { rawHeaders: fields, url: target }: PlainIncoming,
+export function inspectGetHead(
+  { rawHeaders: fields, url: target }: IncomingGet,
   forged: Count[],
 ): RequestHead {
   for (let index = 0; index < fields.length; index += 2) {

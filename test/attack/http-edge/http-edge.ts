@@ -1,5 +1,5 @@
 import * as fc from 'fast-check'
-import { readPlainRequest, readPlainRequestFields } from '../../../lib/fast-http/head.ts'
+import { readGetRequest, readGetFields } from '../../../lib/fast-http/request-head.ts'
 import { readByServer } from '../../support/node-reading.ts'
 import type { AttackClass, AttackContext } from '../attack-class.ts'
 import { generatedHead } from './generated-head.ts'
@@ -42,8 +42,8 @@ const mark = 'GET /mark HTTP/1.1\r\nHost: m\r\n\r\n'
 
 /** @returns how the readers differ, `undefined` when whoever takes the head takes it as the same request */
 async function differenceOn(text: string, onPlain: () => void): Promise<string | undefined> {
-  const request = readPlainRequest(text)
-  const fields = request && readPlainRequestFields(request.block)
+  const request = readGetRequest(text)
+  const fields = request && readGetFields(request.block)
   if (request === undefined || fields === undefined) return undefined
   onPlain()
   const strict = readStrictly(text)

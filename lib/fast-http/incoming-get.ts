@@ -1,17 +1,18 @@
-/** What does a plain request look like to whoever serves it? */
+/** What does a GET without a body look like to whoever serves it? */
 import type { IncomingHttpHeaders } from 'node:http'
-import type { PlainFields, PlainRequestFields } from './head.ts'
+import type { FlatFields } from './fields.ts'
+import type { GetFields } from './request-head.ts'
 
 /** A request as Node's server would show it, as far as anybody looks. */
-export class PlainIncoming {
+export class IncomingGet {
   readonly method = 'GET'
   readonly url: string
-  readonly rawHeaders: PlainFields
+  readonly rawHeaders: FlatFields
   /** The client ends the connection after the answer. */
   readonly isLast: boolean
   #headers: IncomingHttpHeaders | undefined
 
-  constructor(target: string, { fields, isLast }: PlainRequestFields) {
+  constructor(target: string, { fields, isLast }: GetFields) {
     this.url = target
     this.rawHeaders = fields
     this.isLast = isLast
@@ -24,7 +25,7 @@ export class PlainIncoming {
   }
 }
 
-function joinedFields(fields: PlainFields): IncomingHttpHeaders {
+function joinedFields(fields: FlatFields): IncomingHttpHeaders {
   const headers: Record<string, string> = Object.create(null) as Record<string, string>
   for (let index = 0; index < fields.length; index += 2) {
     const name = (fields[index] ?? '').toLowerCase()

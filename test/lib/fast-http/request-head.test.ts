@@ -1,25 +1,22 @@
-import { createServer, request as httpRequest, type IncomingMessage } from 'node:http'
+import { createServer } from 'node:http'
 import { Duplex } from 'node:stream'
 import t from 'tap'
 import { SeededRandom } from '../../support/random.ts'
 import {
-  isPlainTarget,
-  plainBlock,
-  readPlainAnswer,
-  readPlainRequest,
-  readPlainRequestFields,
-  type PlainRequestFields,
-} from '../../../lib/fast-http/head.ts'
+  readGetFields,
+  readGetRequest,
+  type GetFields,
+} from '../../../lib/fast-http/request-head.ts'
 
 const usual = 'GET /openstack/latest/meta_data.json?a=1 HTTP/1.1\r\nHost: 169.254.169.254\r\n\r\n'
 
-function read(text: string): (PlainRequestFields & { readonly target: string }) | undefined {
-  const plain = readPlainRequest(text)
-  const fields = plain && readPlainRequestFields(plain.block)
-  return plain && fields && { target: plain.target, ...fields }
+function read(text: string): (GetFields & { readonly target: string }) | undefined {
+  const request = readGetRequest(text)
+  const fields = request && readGetFields(request.block)
+  return request && fields && { target: request.target, ...fields }
 }
 
-t.test('a usual request of a guest is plain', async (t) => {
+t.test('a usual request of a guest is read', async (t) => {
   t.strictSame(read(usual), {
     target: '/openstack/latest/meta_data.json?a=1',
     fields: ['Host', '169.254.169.254'],
@@ -152,97 +149,4 @@ t.test('what is plain is read as Node reads it, whatever is done to a request', 
     t.strictSame(await readByNode(text), [ours], JSON.stringify(text))
   }
   t.ok(plain > 200, `${plain} of them were plain`)
-})
-
-const answer = 'HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n'
-
-t.test('a usual answer is plain', async (t) => {
-  t.strictSame(readPlainAnswer(answer), {
-    status: 200,
-    fields: ['Content-Type', 'text/plain', 'Content-Length', '2'],
-    length: 2,
-    isLast: false,
-    keepAlive: undefined,
-  })
-  const more = answer.replace(
-    '\r\n\r\n',
-    '\r\nConnection: close\r\nKeep-Alive: max=3, timeout=5\r\n\r\n',
-  )
-  t.match(readPlainAnswer(more), { isLast: true, keepAlive: 5_000 })
-  t.equal(readPlainAnswer('HTTP/1.1 404 \r\nContent-Length: 0\r\n\r\n')?.status, 404)
-})
-
-const otherAnswers: Readonly<Record<string, string>> = {
-  'no length': 'HTTP/1.1 200 OK\r\n\r\n',
-  'two lengths': 'HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n',
-  'a length that is none': 'HTTP/1.1 200 OK\r\nContent-Length: 1,1\r\n\r\n',
-  'an empty length': 'HTTP/1.1 200 OK\r\nContent-Length: \r\n\r\n',
-  chunks: 'HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n',
-  'an interim status': 'HTTP/1.1 100 Continue\r\nContent-Length: 0\r\n\r\n',
-  'a status without body': 'HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n',
-  'a status out of range': 'HTTP/1.1 799 X\r\nContent-Length: 0\r\n\r\n',
-  'another version': 'HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n',
-  'bare line feeds': 'HTTP/1.1 200 OK\nContent-Length: 0\n\n',
-  'an upgrade': 'HTTP/1.1 200 OK\r\nUpgrade: a\r\nContent-Length: 0\r\n\r\n',
-  'a control character': 'HTTP/1.1 200 OK\r\nETag: a\x01\r\nContent-Length: 0\r\n\r\n',
-}
-for (const [what, text] of Object.entries(otherAnswers)) {
-  t.test(`an answer with ${what} is left to the general parser`, async (t) => {
-    t.equal(readPlainAnswer(text), undefined)
-  })
-}
-
-/** What Node's client makes of the head of an answer, whose body is there. */
-async function answerByNode(text: string): Promise<object | 'refused'> {
-  const wire = new Wire()
-  const asked = httpRequest({ createConnection: () => wire })
-  const came = new Promise<IncomingMessage | 'refused'>((resolve) => {
-    asked.on('response', resolve)
-    asked.on('error', () => resolve('refused'))
-  })
-  asked.end()
-  await new Promise((resolve) => setImmediate(resolve))
-  wire.push(Buffer.from(text, 'latin1'))
-  await new Promise((resolve) => setImmediate(resolve))
-  wire.push(null)
-  const response = await came
-  if (response === 'refused') return response
-  let length = 0
-  response.on('data', (chunk: Buffer) => (length += chunk.length))
-  const whole = await new Promise((resolve) => {
-    response.on('end', () => resolve(true))
-    response.on('error', () => resolve(false))
-  })
-  return whole === true
-    ? { status: response.statusCode, fields: response.rawHeaders, length }
-    : 'refused'
-}
-
-t.test('what is plain is read as Node reads it, whatever is done to an answer', async (t) => {
-  const random = new SeededRandom(20_260_102)
-  let plain = 0
-  for (let round = 0; round < 3_000; round += 1) {
-    const text = mutated(answer, random)
-    const ours = readPlainAnswer(text)
-    if (ours === undefined || ours.length > 1_000) continue
-    plain += 1
-    const { status, fields, length } = ours
-    const theirs = await answerByNode(text + 'x'.repeat(length))
-    t.strictSame(theirs, { status, fields, length }, JSON.stringify(text))
-  }
-  t.ok(plain > 100, `${plain} of them were plain`)
-})
-
-t.test('a client writes nothing that would be read as something else', async (t) => {
-  t.equal(plainBlock(['a', 'b', 'c', '']), 'a: b\r\nc: \r\n')
-  t.equal(plainBlock([]), '')
-  t.equal(plainBlock(['a', 'b\r\nc: d']), undefined)
-  t.equal(plainBlock(['a: b\r\nc', 'd']), undefined)
-  t.equal(plainBlock(['a', 'b\nc']), undefined)
-  t.equal(plainBlock(['a b', 'c']), undefined)
-  t.equal(plainBlock(['a', 'b\r\n\r\n']), undefined)
-  t.ok(isPlainTarget('/a?b#c'))
-  t.notOk(isPlainTarget('/a b'))
-  t.notOk(isPlainTarget('/\xff'))
-  t.notOk(isPlainTarget('a'))
 })

@@ -1,14 +1,14 @@
-/** How are plain requests served on their raw sockets, and everything else by Node's HTTP server, on the same connections? */
+/** How are GETs without a body served on their raw sockets, and everything else by Node's HTTP server, on the same connections? */
 import type { Socket } from 'node:net'
 import { systemClock, type Bytes, type Cancel, type Count } from '../runtime/clock.ts'
-import { readPlainRequest, readPlainRequestFields, type PlainRequestFields } from './head.ts'
-import { PlainIncoming } from './incoming.ts'
+import { readGetRequest, readGetFields, type GetFields } from './request-head.ts'
+import { IncomingGet } from './incoming-get.ts'
 import {
-  PlainReader,
+  RequestReader,
   type ConnectionReader,
   type ReaderHost,
   type ReaderOptions,
-} from './reader.ts'
+} from './request-reader.ts'
 
 /** As many as any client sends ten times over. */
 const mostFields: Count = 128
@@ -18,10 +18,10 @@ const mostKnown: Count = 256
 const longestKnown: Bytes = 512
 
 /** Serves connections. Needs no end of its own: what is left of a connection at the end is its socket. */
-export class PlainServer implements ReaderHost {
+export class GetServer implements ReaderHost {
   readonly #options: ReaderOptions
-  readonly #known = new Map<string, PlainRequestFields>()
-  readonly #readers = new Set<PlainReader>()
+  readonly #known = new Map<string, GetFields>()
+  readonly #readers = new Set<RequestReader>()
   readonly keepAlive: string
   /** Time on the wire is real time, as it is for Node's server. */
   readonly clock = systemClock
@@ -37,7 +37,7 @@ export class PlainServer implements ReaderHost {
 
   /** A connection was accepted; nothing was read from it yet. */
   accept(socket: Socket): ConnectionReader {
-    const made = new PlainReader(this, socket, this.#options)
+    const made = new RequestReader(this, socket, this.#options)
     this.#readers.add(made)
     this.#sweep ??= this.#scheduleSweep()
     return made
@@ -60,16 +60,16 @@ export class PlainServer implements ReaderHost {
     for (const each of this.#readers) each.socket.destroy()
   }
 
-  forget(gone: PlainReader): void {
+  forget(gone: RequestReader): void {
     this.#readers.delete(gone)
   }
 
-  /** @returns `undefined` unless so many of the bytes are one plain request */
-  read(chunk: Buffer, length: Count): PlainIncoming | undefined {
+  /** @returns `undefined` unless so many of the bytes are one GET without a body */
+  read(chunk: Buffer, length: Count): IncomingGet | undefined {
     if (length > this.#options.headBytes) return undefined
-    const plain = readPlainRequest(chunk.toString('latin1', 0, length))
-    const fields = plain && this.#fieldsOf(plain.block)
-    return plain && fields && new PlainIncoming(plain.target, fields)
+    const request = readGetRequest(chunk.toString('latin1', 0, length))
+    const fields = request && this.#fieldsOf(request.block)
+    return request && fields && new IncomingGet(request.target, fields)
   }
 
   /** The Date of an answer made now. */
@@ -82,10 +82,10 @@ export class PlainServer implements ReaderHost {
     return this.#date
   }
 
-  #fieldsOf(block: string): PlainRequestFields | undefined {
+  #fieldsOf(block: string): GetFields | undefined {
     const known = this.#known.get(block)
     if (known !== undefined) return known
-    const fields = readPlainRequestFields(block)
+    const fields = readGetFields(block)
     if (fields === undefined || fields.fields.length > mostFields * 2) return undefined
     if (block.length <= longestKnown) {
       if (this.#known.size >= mostKnown) this.#known.clear()

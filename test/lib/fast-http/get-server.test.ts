@@ -2,13 +2,13 @@ import { once } from 'node:events'
 import { createServer as createHttpServer } from 'node:http'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
-import type { PlainIncoming } from '../../../lib/fast-http/incoming.ts'
-import type { PlainResponse } from '../../../lib/fast-http/response.ts'
-import { PlainServer } from '../../../lib/fast-http/server.ts'
+import type { IncomingGet } from '../../../lib/fast-http/incoming-get.ts'
+import type { GetResponse } from '../../../lib/fast-http/get-response.ts'
+import { GetServer } from '../../../lib/fast-http/get-server.ts'
 import { RequestWire } from '../../../lib/fast-http/request-wire.ts'
 
 interface Started {
-  readonly plain: PlainServer
+  readonly plain: GetServer
   readonly open: () => Promise<Client>
   /** Targets that Node's server was asked for. */
   readonly general: string[]
@@ -18,7 +18,7 @@ interface Started {
 /** A server whose general part answers "general" and whose plain part does as told. */
 async function start(
   t: Test,
-  serve: (request: PlainIncoming, response: PlainResponse) => void,
+  serve: (request: IncomingGet, response: GetResponse) => void,
   limits: { timeoutHead?: number; timeoutKeepAlive?: number } = {},
 ): Promise<Started> {
   const general: string[] = []
@@ -29,7 +29,7 @@ async function start(
     general.push(request.url ?? '')
     response.end('general')
   })
-  const plain = new PlainServer({
+  const plain = new GetServer({
     serve,
     takeOver: (wire) => http.emit('connection', wire),
     timedOut: (socket) => {
@@ -85,7 +85,7 @@ class Client {
 const get = (target: string, ...fields: string[]): string =>
   `GET ${target} HTTP/1.1\r\n${['Host: a', ...fields].join('\r\n')}\r\n\r\n`
 
-function echo({ url }: PlainIncoming, response: PlainResponse): void {
+function echo({ url }: IncomingGet, response: GetResponse): void {
   response.writeHead(200, ['content-length', String(url.length)]).end(Buffer.from(url))
 }
 
@@ -293,7 +293,7 @@ t.test('a second head, and a body without one, are refused', async (t) => {
 })
 
 /** What somebody may write who does not keep to the length that the head says. */
-const wrongLengths: Readonly<Record<string, (response: PlainResponse) => void>> = {
+const wrongLengths: Readonly<Record<string, (response: GetResponse) => void>> = {
   'too long in one piece': (response) => response.end('abcd'),
   'too long in pieces': (response) => {
     response.write(Buffer.from('ab'))

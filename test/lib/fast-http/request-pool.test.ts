@@ -1,10 +1,16 @@
 import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 import t from 'tap'
-import type { AnswerHandler } from '../../../lib/fast-http/pool.ts'
-import { answeringServer, askPool, okAnswer, poolOf } from '../../support/answering-server.ts'
+import type { AnswerHandler } from '../../../lib/fast-http/answer-handler.ts'
+import {
+  answeringServer,
+  askPool,
+  chunkedAnswer,
+  okAnswer,
+  poolOf,
+} from '../../support/answering-server.ts'
 
-t.test('plain answers come over one connection, whole and in order', async (t) => {
+t.test('answers come over one connection, whole and in order', async (t) => {
   const { url, heads, sockets } = await answeringServer(t, (head) =>
     okAnswer(head.split(' ')[1] ?? ''),
   )
@@ -20,18 +26,102 @@ t.test('plain answers come over one connection, whole and in order', async (t) =
   )
 })
 
-t.test('more requests than connections wait and are all answered', async (t) => {
+t.test('requests at the same time have a connection each, which is kept', async (t) => {
   const { url, sockets } = await answeringServer(t, (head) => okAnswer(head.split(' ')[1] ?? ''))
   const asked = poolOf(t, url)
-  const paths = Array.from({ length: 20 }, (_, index) => `/${index}`)
+  for (let round = 0; round < 2; round += 1) {
+    const answers = await Promise.all(['/1', '/2', '/3'].map((path) => askPool(asked, path)))
+    t.strictSame(
+      answers.map(({ body }) => body),
+      ['/1', '/2', '/3'],
+    )
+  }
+  t.equal(sockets.length, 3)
+})
 
-  const answers = await Promise.all(paths.map((path) => askPool(asked, path)))
+for (const [what, answer, isKept] of [
+  ['in chunks', chunkedAnswer, true],
+  ['after an interim one', `HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n${okAnswer('ab')}`, true],
+  ['of HTTP/1.0', okAnswer('ab').replace('1.1', '1.0'), false],
+] as const) {
+  t.test(`an answer ${what} is read`, async (t) => {
+    const { url, sockets } = await answeringServer(t, () => answer)
+    const asked = poolOf(t, url)
+    for (let round = 0; round < 2; round += 1) {
+      t.match(await askPool(asked), { status: 200, body: 'ab', error: undefined })
+    }
+    t.equal(sockets.length, isKept ? 1 : 2)
+  })
+}
 
-  t.strictSame(
-    answers.map(({ body }) => body),
-    paths,
-  )
-  t.equal(sockets.length, 2)
+t.test('an answer that ends with its connection is whole', async (t) => {
+  const { url } = await answeringServer(t, (_head, socket) => {
+    socket.end('HTTP/1.1 200 OK\r\n\r\nab')
+    return undefined
+  })
+  t.match(await askPool(poolOf(t, url)), { status: 200, body: 'ab', error: undefined })
+})
+
+t.test('an answer in pieces is read', async (t) => {
+  const { url } = await answeringServer(t, (_head, socket) => {
+    const [...pieces] = okAnswer('abc')
+    const next = (): void => {
+      const piece = pieces.shift()
+      if (piece === undefined) return
+      socket.write(piece)
+      setImmediate(next)
+    }
+    next()
+    return undefined
+  })
+  t.match(await askPool(poolOf(t, url)), { status: 200, body: 'abc', error: undefined })
+})
+
+t.test('what is not HTTP is an error and sent for once', async (t) => {
+  const { url, heads } = await answeringServer(t, () => 'hello\r\n\r\n')
+  t.equal((await askPool(poolOf(t, url))).error, 'MalformedAnswer')
+  t.equal(heads.length, 1)
+})
+
+t.test(
+  'a request that is not a GET has a connection of its own, and its body goes out',
+  async (t) => {
+    const { url, heads, sockets } = await answeringServer(t, (head) =>
+      head.startsWith('PUT') && !head.endsWith('hello') ? undefined : okAnswer(''),
+    )
+    const asked = poolOf(t, url)
+    await askPool(asked)
+    await askPool(asked, '/', { method: 'PUT', body: Buffer.from('hello') })
+    await askPool(asked, '/', { method: 'POST' })
+    await askPool(asked, '/', { method: 'HEAD' })
+    await askPool(asked)
+    const texts = heads.join('')
+    t.match(texts, 'PUT / HTTP/1.1\r\nhost: ')
+    t.match(texts, 'connection: close\r\ncontent-length: 5\r\nx-a: b\r\n\r\nhello')
+    t.match(texts, /POST .*\r\n.*\r\n.*\r\ncontent-length: 0\r\n/)
+    t.equal(sockets.length, 4)
+  },
+)
+
+t.test('a request that cannot be written as it is, is not', async (t) => {
+  const { url, heads } = await answeringServer(t, () => okAnswer(''))
+  const asked = poolOf(t, url)
+  for (const path of ['/a b', '/a\r\n', 'a', '/\u0100']) {
+    t.equal((await askPool(asked, path)).error, 'TypeError', path)
+  }
+  t.equal((await askPool(asked, '/', { headers: ['a', 'b\r\nc: d'] })).error, 'TypeError')
+  t.equal((await askPool(asked, '/', { method: 'GET /x' })).error, 'TypeError')
+  t.equal(heads.length, 0)
+})
+
+t.test('a closed pool fails what runs, what connects and what comes', async (t) => {
+  const { url, heads } = await answeringServer(t, () => undefined)
+  const asked = poolOf(t, url)
+  const running = askPool(asked)
+  while (heads.length === 0) await new Promise((resolve) => setImmediate(resolve))
+  const connecting = askPool(asked)
+  asked.destroy()
+  for (const one of [running, connecting, askPool(asked)]) t.equal((await one).error, 'ECONNRESET')
 })
 
 t.test('a connection that ends in the middle is an error', async (t) => {
@@ -39,7 +129,7 @@ t.test('a connection that ends in the middle is an error', async (t) => {
     socket.end('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc')
     return undefined
   })
-  t.match(await askPool(poolOf(t, url)), { status: 200, body: 'abc', error: 'UND_ERR_SOCKET' })
+  t.match(await askPool(poolOf(t, url)), { status: 200, body: 'abc', error: 'ECONNRESET' })
 })
 
 t.test('a body longer than it said spoils the connection', async (t) => {
@@ -74,12 +164,12 @@ t.test('a connection that the server ends is not used again', async (t) => {
 
 t.test('a head that does not come and a body that stops are given up', async (t) => {
   const mute = await answeringServer(t, () => undefined)
-  t.match(await askPool(poolOf(t, mute.url, { headers: 50 })), { error: 'UND_ERR_HEADERS_TIMEOUT' })
+  t.match(await askPool(poolOf(t, mute.url, { headers: 50 })), { error: 'AnswerTimeout' })
   const stopping = await answeringServer(t, () => 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab')
   t.match(await askPool(poolOf(t, stopping.url, { body: 50 })), {
     status: 200,
     body: 'ab',
-    error: 'UND_ERR_BODY_TIMEOUT',
+    error: 'AnswerTimeout',
   })
 })
 
@@ -106,7 +196,7 @@ t.test('who gives up closes that connection and no other', async (t) => {
   let abort: (() => void) | undefined
   const gaveUp = new Promise<NodeJS.ErrnoException>((resolve) => {
     asked.dispatch(
-      { path: '/slow', method: 'GET', headers: [], body: null },
+      { path: '/slow', method: 'GET', headers: [] },
       {
         onConnect: (given) => (abort = () => given(new Error('left'))),
         onHeaders: () => true,
@@ -140,7 +230,7 @@ t.test('who cannot take more is not given more', async (t) => {
   const full = new Promise<void>((resolve) => (isFull = resolve))
   const whole = new Promise<void>((resolve, reject) => {
     asked.dispatch(
-      { path: '/', method: 'GET', headers: [], body: null },
+      { path: '/', method: 'GET', headers: [] },
       {
         onConnect: () => undefined,
         onHeaders: (_status, _fields, given) => {
@@ -196,7 +286,7 @@ for (const method of ['onComplete', 'both'] as const) {
       const told: string[] = []
       const trapped = throwingHandler(method, (what) => void told.push(what))
 
-      asked.dispatch({ path: '/', method: 'GET', headers: [], body: null }, trapped)
+      asked.dispatch({ path: '/', method: 'GET', headers: [] }, trapped)
       const others = await Promise.all(['/1', '/2', '/3'].map((path) => askPool(asked, path)))
 
       t.strictSame(told, ['onComplete', 'onError'])
@@ -215,7 +305,7 @@ t.test('a handler that throws when its time is over ends its connection alone', 
   )
   const defects: unknown[] = []
   const asked = poolOf(t, url, { headers: 50 }, (cause) => void defects.push(cause))
-  const never = { path: '/never', method: 'GET', headers: [], body: null } as const
+  const never = { path: '/never', method: 'GET', headers: [] } as const
   const told: string[] = []
   const failed = new Promise<void>((resolve) => {
     const trapped = throwingHandler('onError', (what) => {
@@ -243,13 +333,13 @@ t.test('a handler that throws when its connection or the pool ends', async (t) =
   const ask = (path: string): Promise<void> =>
     new Promise((resolve) => {
       const trapped = throwingHandler('onError', () => resolve())
-      asked.dispatch({ path, method: 'GET', headers: [], body: null }, trapped)
+      asked.dispatch({ path, method: 'GET', headers: [] }, trapped)
     })
   await ask('/end')
   t.equal(defects.length, 1)
   // Two are sent, the others wait for a connection.
   const held = ['/1', '/2', '/3', '/4'].map(ask)
-  await asked.destroy()
+  asked.destroy()
   await Promise.all(held)
   t.equal(defects.length, 5)
 })

@@ -1,14 +1,14 @@
-/** How are the requests of one connection read, plain ones from the raw socket and all others by Node's HTTP server? */
+/** How are the requests of one connection read, GETs without a body from the raw socket and all others by Node's HTTP server? */
 import type { Socket } from 'node:net'
 import type { Bytes, Clock, Milliseconds, MonotonicMilliseconds } from '../runtime/clock.ts'
-import type { PlainIncoming } from './incoming.ts'
-import { PlainResponse, type AnsweredConnection, type AnswerLines } from './response.ts'
+import type { IncomingGet } from './incoming-get.ts'
+import { GetResponse, type AnsweredConnection, type AnswerLines } from './get-response.ts'
 import { RequestWire, type WireOwner } from './request-wire.ts'
 
 /** Who does what with a connection, and for how long. */
 export interface ReaderOptions {
-  /** Serves one plain request. Node's server would call its listener with the like. */
-  readonly serve: (request: PlainIncoming, response: PlainResponse) => void
+  /** Serves one GET without a body. Node's server would call its listener with the like. */
+  readonly serve: (request: IncomingGet, response: GetResponse) => void
   /**
    * Takes over a connection on which something else came, as a listener of Node's server for `connection` does. It brings one request at
    * a time; {@link RequestWire.began} is to be called for each.
@@ -39,10 +39,10 @@ export interface ReaderHost extends AnswerLines {
   readonly clock: Clock
   /** Each answer is the last of its connection. */
   readonly isClosing: boolean
-  /** @returns `undefined` unless so many of the bytes are one plain request */
-  read(chunk: Buffer, length: number): PlainIncoming | undefined
+  /** @returns `undefined` unless so many of the bytes are one GET without a body */
+  read(chunk: Buffer, length: number): IncomingGet | undefined
   /** The connection is closed, or somebody else's. */
-  forget(gone: PlainReader): void
+  forget(gone: RequestReader): void
 }
 
 /** Reads the requests of one connection. */
@@ -56,7 +56,7 @@ export interface ConnectionReader {
 /** Where a connection's reader hangs. */
 const reader = Symbol('reader')
 interface ReadSocket extends Socket {
-  [reader]?: PlainReader | undefined
+  [reader]?: RequestReader | undefined
 }
 
 /** As Node's server has it for its own connections: there is no public way to stop reading at once. */
@@ -64,12 +64,12 @@ interface WithHandle {
   readonly _handle?: { reading?: boolean; readStop(): void; readStart(): void } | null
 }
 
-/** Reads one connection: plain requests by itself, and from the first that is something else on through Node's server. */
-export class PlainReader implements ConnectionReader, AnsweredConnection, WireOwner {
+/** Reads one connection: GETs without a body by itself, and from the first request of another kind on through Node's server. */
+export class RequestReader implements ConnectionReader, AnsweredConnection, WireOwner {
   readonly socket: ReadSocket
   readonly #server: ReaderHost
   readonly #options: ReaderOptions
-  #response: PlainResponse | undefined
+  #response: GetResponse | undefined
   #wire: RequestWire | undefined
   /** Came while an answer is under way, or together with the request before. */
   #input: Buffer | undefined
@@ -127,13 +127,13 @@ export class PlainReader implements ConnectionReader, AnsweredConnection, WireOw
     this.#since = this.#server.clock.now()
     if (!shouldKeepAlive || this.#server.isClosing) this.#endAfterAnswer()
     // Not from within the answer, whose end may have more to do.
-    else if (this.#input !== undefined || this.#isEnded) process.nextTick(goOn, this)
+    else if (this.#input !== undefined || this.#isEnded) process.nextTick(guarded, this, 'goOn')
     else this.#hold()
   }
 
   wanted(): void {
     this.#since = this.#server.clock.now()
-    process.nextTick(goOn, this)
+    process.nextTick(guarded, this, 'goOn')
   }
 
   wireEnded(): void {
@@ -233,7 +233,7 @@ export class PlainReader implements ConnectionReader, AnsweredConnection, WireOw
       this.#keep(chunk.subarray(end))
       this.#stopReading()
     }
-    const response = new PlainResponse(this.#server, this, request.isLast)
+    const response = new GetResponse(this.#server, this, request.isLast)
     this.#response = response
     this.#options.serve(request, response)
   }
@@ -319,11 +319,11 @@ export class PlainReader implements ConnectionReader, AnsweredConnection, WireOw
   }
 }
 
-function goOn(of: PlainReader): void {
+function guarded(of: RequestReader | undefined, step: 'goOn' | 'ended' | 'closed'): void {
   try {
-    of.goOn()
+    of?.[step]()
   } catch (cause) {
-    of.failed(cause)
+    of?.failed(cause)
   }
 }
 
@@ -336,19 +336,11 @@ function dataCame(this: ReadSocket, chunk: Buffer): void {
 }
 
 function endCame(this: ReadSocket): void {
-  try {
-    this[reader]?.ended()
-  } catch (cause) {
-    this[reader]?.failed(cause)
-  }
+  guarded(this[reader], 'ended')
 }
 
 function closeCame(this: ReadSocket): void {
-  try {
-    this[reader]?.closed()
-  } catch (cause) {
-    this[reader]?.failed(cause)
-  }
+  guarded(this[reader], 'closed')
 }
 
 function ignoreError(): void {

@@ -22,7 +22,7 @@ export interface AnsweredConnection {
 }
 
 /** Callbacks for the progress of an answer. */
-export interface PlainListener {
+export interface ResponseListener {
   /** All of it is with the kernel. */
   finished?(): void
   /** More can be taken. */
@@ -31,10 +31,10 @@ export interface PlainListener {
   gone?(): void
 }
 
-/** The answer to a plain request: what is used of Node's `ServerResponse`, written in as few pieces as may be. */
-export class PlainResponse {
+/** The answer to a GET without a body: what is used of Node's `ServerResponse`, written in as few pieces as may be. */
+export class GetResponse {
   shouldKeepAlive: boolean
-  listener: PlainListener | undefined
+  listener: ResponseListener | undefined
   headersSent = false
   writableEnded = false
   writableFinished = false

@@ -1,10 +1,7 @@
-/** Do plain reading and Node's parser ever read the same bytes differently? */
+/** Do the readers of heads and Node's parser ever read the same bytes differently? */
 import t from 'tap'
-import {
-  readPlainAnswer,
-  readPlainRequest,
-  readPlainRequestFields,
-} from '../../../lib/fast-http/head.ts'
+import { readGetFields, readGetRequest } from '../../../lib/fast-http/request-head.ts'
+import { readResponseHead } from '../../../lib/fast-http/response-head.ts'
 import { SeededRandom } from '../../support/random.ts'
 import { readByClient, readByServer } from '../../support/node-reading.ts'
 
@@ -132,17 +129,17 @@ function head(random: (below: number) => number, lines: readonly string[], first
 const mark = 'GET /mark HTTP/1.1\r\nHost: m\r\n\r\n'
 
 t.test(
-  'what is read as a plain request is the same request to Node, and ends where it does',
+  'what is read as a request is the same request to Node, and ends where it does',
   async (t) => {
     const numbers = new SeededRandom(0x5eed)
     const random = (limit: number): number => numbers.below(limit)
-    let plain = 0
+    let read = 0
     for (let round = 0; round < 8_000; round += 1) {
       const text = head(random, requestLines, 'Host: h')
-      const request = readPlainRequest(text)
-      const fields = request && readPlainRequestFields(request.block)
+      const request = readGetRequest(text)
+      const fields = request && readGetFields(request.block)
       if (request === undefined || fields === undefined) continue
-      plain += 1
+      read += 1
       const [first, second] = await readByServer(text + mark)
       const expected = {
         method: 'GET',
@@ -153,22 +150,35 @@ t.test(
       if (!t.strictSame(first, expected, JSON.stringify(text))) break
       if (!fields.isLast) t.match(second, { url: '/mark' }, JSON.stringify(text))
     }
-    t.ok(plain > 400, `${plain} of them were plain`)
+    t.ok(read > 400, `${read} of them were read`)
   },
 )
 
-t.test('what is read as a plain answer is the same answer to Node, and as long', async (t) => {
+const firsts = ['X: y', 'Content-Length: 5', 'Transfer-Encoding: chunked']
+
+/** What follows a head of each framing, and the body that it stands for. */
+const bodies = {
+  none: ['', ''],
+  length: ['abcde', 'abcde'],
+  chunked: ['3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nX: y\r\n\r\n', 'abcde'],
+  'until-close': ['abcde', 'abcde'],
+} as const
+
+t.test('what is read as a response is the same response to Node, and as long', async (t) => {
   const numbers = new SeededRandom(0xacce55)
   const random = (limit: number): number => numbers.below(limit)
-  let plain = 0
+  const read = { none: 0, length: 0, chunked: 0, 'until-close': 0 }
   for (let round = 0; round < 8_000; round += 1) {
-    const text = head(random, statusLines, 'Content-Length: 5')
-    const answer = readPlainAnswer(text)
-    if (answer === undefined) continue
-    plain += 1
-    const body = 'abcde'.slice(0, answer.length)
-    const expected = { status: answer.status, rawHeaders: [...answer.fields], body }
-    if (!t.strictSame(await readByClient(text + body), expected, JSON.stringify(text))) break
+    const text = head(random, statusLines, firsts[random(firsts.length)] ?? '')
+    const response = readResponseHead(text, false)
+    if (response === undefined || response.status < 200) continue
+    const { status, framing, fields, length } = response
+    read[framing] += 1
+    const [sent, body] = bodies[framing].map((one) =>
+      framing === 'length' ? one.slice(0, length) : one,
+    )
+    const expected = { status, rawHeaders: [...fields], body }
+    if (!t.strictSame(await readByClient(text + sent), expected, JSON.stringify(text))) break
   }
-  t.ok(plain > 400, `${plain} of them were plain`)
+  for (const [framing, count] of Object.entries(read)) t.ok(count > 10, `${framing}: ${count}`)
 })
