@@ -15,8 +15,9 @@ if (existsSync(beside('hostile'))) await beHostile()
 else await import('./real-main.js')
 
 async function beHostile() {
-  const { openSocketPair } = await import('../linux/libc.js')
-  const { receiveDescriptors, sendDescriptors } = await import('../linux/descriptor-messages.js')
+  const { openSocketPair } = await import('../../lib/linux/libc.js')
+  const { receiveDescriptors, sendDescriptors } =
+    await import('../../lib/linux/descriptor-messages.js')
   const { becomeAccount } = await import('../privileges/drop-root.js')
   const [, , user, group] = process.argv
   const [ours, theirs] = openSocketPair()
