@@ -8,7 +8,7 @@ import {
   loadForCommand,
   type ConfigDefinition,
 } from '../../lib/cli/config-command.ts'
-import type { Daemon } from '../../lib/config/defaults.ts'
+import { netnsFolder, type Daemon } from '../../lib/config/defaults.ts'
 import { isMapping, type Table } from '../../lib/config/entry.ts'
 import { AdminUnreachableError, askAdmin } from '../../lib/http/admin-client.ts'
 import { mappings, textOf } from '../../lib/operator/answer-fields.ts'
@@ -65,19 +65,26 @@ async function daemonParts(
   const value = parsed(status)
   const { pid } = value
   const running = typeof pid === 'number' ? readDaemonProcess(pid) : 'It does not run'
-  const { refusals, namespaces } = {
-    refusals: mappings(value['recentRefusals']),
-    namespaces: mappings(value['namespaces']).map(({ netns }) => textOf(netns)),
-  }
+  const refusals = mappings(value['recentRefusals'])
+  const namespaces = mappings(value['namespaces']).map(({ netns }) => textOf(netns))
+  const configuration = await configParts(call, daemon, running, secrets)
+  const folder = netnsFolderIn(configuration[0]?.text ?? '')
   return [
     { name: `${daemon}/status.json`, text: status },
     { name: `${daemon}/ready.json`, text: await answer(call, daemon, '/ready') },
     { name: `${daemon}/metrics.txt`, text: await answer(call, daemon, '/metrics') },
     { name: `${daemon}/process.txt`, text: processText(running) },
-    ...(await configParts(call, daemon, running, secrets)),
+    ...configuration,
     ...(daemon === 'agent' ? [{ name: 'agent/refusals.json', text: json(refusals) }] : []),
-    ...(namespaces.length > 0 ? [{ name: 'proxy/rules.txt', text: listRules(namespaces) }] : []),
+    ...(namespaces.length > 0
+      ? [{ name: 'proxy/rules.txt', text: listRules(folder, namespaces) }]
+      : []),
   ]
+}
+
+function netnsFolderIn(configuration: string): string {
+  const named = mappings(parsed(configuration)['options']).find(({ path }) => path === 'netns_dir')
+  return typeof named?.['value'] === 'string' ? named['value'] : netnsFolder
 }
 
 /** As the daemon itself would read it: with its own arguments and variables. */

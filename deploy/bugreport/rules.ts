@@ -1,16 +1,15 @@
 /** Which rules does the kernel have where guests are served? */
 import { spawnSync } from 'node:child_process'
 import { isAbsolute, join } from 'node:path'
-import { netnsFolder } from '../../lib/config/defaults.ts'
 import type { Count } from '../../lib/runtime/clock.ts'
 
 /** A host with thousands of routers has the same rules in each. */
 const mostNamespaces: Count = 25
 
-/** The rules of some namespaces as the program nft lists them, or why it does not. */
-export function listRules(namespaces: readonly string[]): string {
+/** The rules of some namespaces as the program nft lists them, or why it does not. @param folder where they are named */
+export function listRules(folder: string, namespaces: readonly string[]): string {
   const shown = namespaces.slice(0, mostNamespaces).map((netns) => {
-    const path = isAbsolute(netns) ? netns : join(netnsFolder, netns)
+    const path = isAbsolute(netns) ? netns : join(folder, netns)
     const { stdout, stderr, error } = spawnSync(
       'nsenter',
       [`--net=${path}`, 'nft', 'list', 'ruleset'],

@@ -32,7 +32,8 @@ function formsOf(secret: string): readonly string[] {
   ]
 }
 
-const idPattern = /\b[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}\b/gi
+/** With dashes, or without as Keystone writes projects. */
+const idPattern = /\b[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}\b|\b[\da-f]{32}\b/gi
 /** As in `qr-4d2a7c11-9e`: the beginning of an id. */
 const portPattern = /(?<=[a-z]{2,3}-?)[\da-f]{8}-[\da-f]{2}\b|\b[\da-f]{8}-[\da-f]{2}\b/gi
 const macPattern = /\b(?:[\da-f]{2}:){5}[\da-f]{2}\b/gi

@@ -7,10 +7,11 @@ import { wireHeaders } from '../../lib/wire/wire-headers.ts'
 import { connectIn } from '../../proxy/netns/connect-in.ts'
 import { openNamespace } from '../../proxy/netns/namespace-handle.ts'
 import type { NamespaceWindow } from '../../proxy/netns/window.ts'
+import { roundTripOf } from './round-trip.ts'
 
 /** A whole answer. */
 export interface GuestAnswer {
-  /** Until the connection was there, and until the last byte. */
+  /** What the network took to make the connection, and all of it to the last byte. */
   readonly connected: Milliseconds
   readonly answered: Milliseconds
   readonly status: number
@@ -77,9 +78,10 @@ export function askAsGuest(
     })
     socket.on('end', () => {
       const answered = clock.now() - began
+      const network = roundTripOf(fd) ?? connected
       const answer = readAnswer(text)
       if (answer === undefined) fail('closed without an answer')
-      else finish({ connected: connected ?? answered, answered, ...answer })
+      else finish({ connected: Math.min(network ?? answered, answered), answered, ...answer })
     })
     // What is written waits until there is a connection.
     const head = `GET ${target} HTTP/1.1\r\nHost: ${metadataIpv4}\r\nUser-Agent: overlapd-test\r\nConnection: close\r\n\r\n`

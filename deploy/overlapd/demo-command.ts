@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { systemClock } from '../../lib/runtime/clock.ts'
 import { stopSignal } from '../../lib/runtime/lifecycle.ts'
 import type { CommandSpec } from '../../lib/cli/command.ts'
@@ -47,7 +48,8 @@ lets a user have them; elsewhere two listeners on loopback, and says so.`,
         environment: terminal.environment,
         out: (text) => terminal.out(text),
         progress: (text) => terminal.error(`overlapd: ${text}\n`),
-        stopped: stopSignal(systemClock),
+        // Whoever has seen enough, as head has, wants it gone.
+        stopped: Promise.race([stopSignal(systemClock), once(terminal.closed, 'abort')]),
       })
     },
   }
