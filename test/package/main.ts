@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { projectRoot } from '../support/source-files.ts'
+import { archiveDay } from './archive-day.ts'
 import { Machine, suites, type Suite } from './machine.ts'
 import { operatorDay } from './operator-day.ts'
 import { Steps } from './steps.ts'
@@ -15,6 +16,7 @@ const { values: options } = parseArgs({
     'no-lintian': { type: 'boolean', default: false },
   },
 })
+const all: Steps[] = []
 const chosen = suites.filter((suite: Suite) => options.suite.includes(suite))
 const needed = ['debootstrap', 'systemd-nspawn', 'dpkg-deb', 'nsenter']
 
@@ -29,11 +31,34 @@ function lacking(): string | undefined {
 
 function build(folder: string, ...rest: readonly string[]): string {
   const program = join(projectRoot, 'dist/deploy/packages/main.js')
-  const quick = ['--level', '1', '--deb-only', '--out', folder]
+  const quick = ['--level', '1', '--out', folder]
   execFileSync(process.execPath, [program, ...quick, ...rest], {
     stdio: ['ignore', 'ignore', 'inherit'],
   })
-  return join(folder, readdirSync(folder).toSorted().at(-1) ?? '')
+  return join(folder, readdirSync(folder).find((name) => name.endsWith('.deb')) ?? '')
+}
+
+/** Does something with a clean machine, and ends it. */
+async function onMachine(
+  suite: Suite,
+  title: string,
+  work: (machine: Machine, steps: Steps) => Promise<void>,
+): Promise<void> {
+  const steps = new Steps(title)
+  all.push(steps)
+  const booted: Machine[] = []
+  await steps.run('a clean machine boots', async () => {
+    const machine = await Machine.boot(suite)
+    booted.push(machine)
+    return machine.must('systemctl --version').split('\n')[0]
+  })
+  for (const machine of booted) {
+    try {
+      await work(machine, steps)
+    } finally {
+      await machine.end()
+    }
+  }
 }
 
 const why = lacking()
@@ -44,7 +69,6 @@ if (why !== undefined) {
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'overlapd-packages-'))
-const all: Steps[] = []
 try {
   const building = new Steps('building')
   all.push(building)
@@ -52,12 +76,14 @@ try {
   const debs: string[] = []
   await building.run('a package', () => void debs.push(build(first ?? '')))
   await building.run('once more, byte for byte the same', () => {
-    const [one, other] = [debs[0] ?? '', build(again ?? '')].map((path) => readFileSync(path))
+    const [one, other] = [debs[0] ?? '', build(again ?? '', '--deb-only')].map((path) =>
+      readFileSync(path),
+    )
     if (one?.equals(other ?? Buffer.alloc(0)) !== true) throw new Error('they differ')
   })
   await building.run(
     'a later version',
-    () => void debs.push(build(second ?? '', '--release', '99.0.0')),
+    () => void debs.push(build(second ?? '', '--deb-only', '--release', '99.0.0')),
   )
   if (!options['no-lintian']) {
     await building.run('lintian finds nothing', () => {
@@ -69,20 +95,16 @@ try {
       if (status !== 0) throw new Error(stdout)
     })
   }
+  const [deb = '', later = ''] = debs
   for (const suite of chosen) {
-    const steps = new Steps(suite)
-    all.push(steps)
-    let machine: Machine | undefined
-    await steps.run('a clean machine boots', async () => {
-      machine = await Machine.boot(suite)
-      return machine.must('systemctl --version').split('\n')[0]
-    })
-    if (machine === undefined) continue
-    try {
-      await operatorDay(machine, steps, debs[0] ?? '', debs[1] ?? '')
-    } finally {
-      await machine.end()
-    }
+    await onMachine(suite, suite, async (machine, steps) => operatorDay(machine, steps, deb, later))
+  }
+  const archive = readdirSync(first ?? '').find((name) => name.endsWith('.tar.gz')) ?? ''
+  const [suite] = chosen
+  if (suite !== undefined) {
+    await onMachine(suite, 'archive', async (machine, steps) =>
+      archiveDay(machine, steps, join(first ?? '', archive)),
+    )
   }
 } finally {
   rmSync(folder, { recursive: true })

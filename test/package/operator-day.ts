@@ -56,6 +56,21 @@ function write(machine: Machine, path: string, text: string): void {
   machine.must(`cat > ${path} <<'END'\n${text}END`)
 }
 
+/** Types the configuration, starts the daemons, and waits until the guest has its metadata. */
+export async function serveGuest(machine: Machine): Promise<void> {
+  machine.must(networkCommands)
+  write(machine, '/etc/overlapd/ports.yaml', portsFile)
+  write(machine, '/etc/overlapd/agent.yaml', fourLines)
+  machine.must(
+    'echo only-for-tests | install -m 0600 -o overlapd /dev/stdin /etc/overlapd/shared-secret',
+  )
+  const files = '--file /etc/overlapd/ports.yaml --shared-secret-file /etc/overlapd/shared-secret'
+  machine.must(`systemd-run --unit=stand-in overlapd-agent serve-dev-compute ${files}`)
+  machine.must('overlapd-agent check --quiet && overlapd-proxy check --quiet')
+  machine.must('systemctl enable --now overlapd-agent overlapd-proxy overlapd-audit.timer')
+  await untilServed(machine, 100)
+}
+
 /** Runs something while a guest asks all the time. */
 async function underLoad(machine: Machine, work: () => void): Promise<string> {
   machine.must('rm -f /root/stop')
@@ -106,17 +121,7 @@ export async function operatorDay(
     if (output !== 'inactive\ninactive\n') throw new Error(output)
   })
   await steps.run('four lines of configuration, and a guest is served', async () => {
-    machine.must(networkCommands)
-    write(machine, '/etc/overlapd/ports.yaml', portsFile)
-    write(machine, '/etc/overlapd/agent.yaml', fourLines)
-    machine.must(
-      'echo only-for-tests | install -m 0600 -o overlapd /dev/stdin /etc/overlapd/shared-secret',
-    )
-    const files = '--file /etc/overlapd/ports.yaml --shared-secret-file /etc/overlapd/shared-secret'
-    machine.must(`systemd-run --unit=stand-in overlapd-agent serve-dev-compute ${files}`)
-    machine.must('overlapd-agent check --quiet && overlapd-proxy check --quiet')
-    machine.must('systemctl enable --now overlapd-agent overlapd-proxy overlapd-audit.timer')
-    await untilServed(machine, 100)
+    await serveGuest(machine)
     const seconds = (Date.now() - typed) / 1_000
     const text = `${seconds.toFixed(1)} s after "apt install" was typed`
     if (seconds > 60) throw new Error(text)

@@ -1,0 +1,20 @@
+/** What an operator does with the archive on a host without the package: what its notes say. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { projectRoot } from '../support/source-files.ts'
+import type { Machine } from './machine.ts'
+import { serveGuest } from './operator-day.ts'
+import type { Steps } from './steps.ts'
+
+/** @param archive what `npm run package` made */
+export async function archiveDay(machine: Machine, steps: Steps, archive: string): Promise<void> {
+  machine.copy(archive, '/root/overlapd.tar.gz')
+  const notes = readFileSync(join(projectRoot, 'deploy/packages/INSTALL.md'), 'utf8')
+  const typed = /```sh\n([^]*?)```/.exec(notes)?.[1] ?? ''
+  await steps.run('the archive is installed as its notes say', () => {
+    machine.must('apt-get -q update && apt-get -q -y install libnftables1 iproute2')
+    machine.must('mkdir /root/archive && tar -xzf /root/overlapd.tar.gz -C /root/archive')
+    return machine.must(`set -e; cd /root/archive/*; ${typed}`).trim()
+  })
+  await steps.run('a guest is served from the archive', async () => serveGuest(machine))
+}
