@@ -1,7 +1,7 @@
 /** How do the parts make an agent? The one file that knows all of them. */
 import { partOf, startable, type Part } from '../lib/runtime/lifecycle.ts'
 import { createRegistry } from '../lib/observe/metrics.ts'
-import { EventLoopWatch, watchProcess } from '../lib/observe/process-metrics.ts'
+import { watchEventLoop, watchProcess } from '../lib/observe/process-metrics.ts'
 import { composeAdmin } from './admin/compose.ts'
 import { LimitMetrics } from './admin/limit-metrics.ts'
 import { AgentMetrics } from './admin/metrics.ts'
@@ -94,7 +94,7 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
     startable('compute upstreams', undefined, () => upstreams.close()),
     partOf('compute probe', new ComputeProbe(upstreams, clock, config.compute.probe_interval)),
     partOf('health', health),
-    partOf('event loop watch', new EventLoopWatch(registry, 'agent', clock)),
+    partOf('event loop watch', watchEventLoop(registry, 'agent', clock)),
     startable(
       `port directory ${directory.kind}`,
       () => directory.start(),

@@ -1,5 +1,5 @@
 /** How do the parts of the proxy come together? The only file that knows them all. */
-import { EventLoopWatch, watchProcess } from '../lib/observe/process-metrics.ts'
+import { watchEventLoop, watchProcess } from '../lib/observe/process-metrics.ts'
 import { partOf, startable, type Part } from '../lib/runtime/lifecycle.ts'
 import { composeAdmin } from './admin/compose.ts'
 import { createProxyMetrics } from './admin/metrics.ts'
@@ -147,7 +147,7 @@ export function composeProxy(around: ProxyDependencies): Proxy {
     partOf('ovn provisioning', ovnProvision),
     partOf('canary', canary),
     partOf('health', health),
-    partOf('event loop watch', new EventLoopWatch(metrics.registry, 'proxy', clock)),
+    partOf('event loop watch', watchEventLoop(metrics.registry, 'proxy', clock)),
     takeover.following,
     partOf('control socket', haproxy),
     takeover.surviving,

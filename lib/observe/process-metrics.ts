@@ -1,16 +1,20 @@
 /** How is this process, whatever it does? Build, memory, processor, descriptors, and how late its event loop is. */
 import { readdirSync, readFileSync } from 'node:fs'
 import type { Daemon } from '../config/defaults.ts'
-import type { Cancel, Clock } from '../runtime/clock.ts'
+import type { Clock } from '../runtime/clock.ts'
+import { EventLoopWatch } from '../runtime/event-loop-watch.ts'
 import { packageVersion } from '../runtime/package-version.ts'
-import { Counter, Gauge, Histogram, metricNamespace, type Registry } from './metrics.ts'
+import {
+  Counter,
+  Gauge,
+  Histogram,
+  latencyBuckets,
+  metricNamespace,
+  type Registry,
+} from './metrics.ts'
 
 const milliseconds = 1_000
 const microseconds = 1_000_000
-/** How often the loop is measured. More often would keep an idle processor awake. */
-const lagInterval = 1_000
-const lagBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
-
 /** Absent where `/proc` is not to be had. */
 function openDescriptors(): number | undefined {
   try {
@@ -79,35 +83,14 @@ export function watchProcess(registry: Registry, daemon: Daemon, clock: Clock): 
   gauge('process_max_fds', 'How many file descriptors may be open.', descriptorLimit)
 }
 
-/** Measures once a second how late the event loop runs what is due. */
-export class EventLoopWatch {
-  readonly #lag: Histogram<'daemon'>
-  readonly #daemon: Daemon
-  readonly #clock: Clock
-  #cancel: Cancel | undefined
-
-  constructor(registry: Registry, daemon: Daemon, clock: Clock) {
-    this.#daemon = daemon
-    this.#clock = clock
-    this.#lag = new Histogram({
-      name: `${metricNamespace}_event_loop_lag_seconds`,
-      help: 'How late a callback ran that was due, measured once a second in the main process.',
-      labelNames: ['daemon'],
-      buckets: lagBuckets,
-      registers: [registry],
-    })
-  }
-
-  start(): void {
-    const due = this.#clock.now() + lagInterval
-    this.#cancel = this.#clock.schedule(lagInterval, () => {
-      const lag = Math.max(0, this.#clock.now() - due)
-      this.#lag.observe({ daemon: this.#daemon }, lag / milliseconds)
-      this.start()
-    })
-  }
-
-  close(): void {
-    this.#cancel?.()
-  }
+/** Adds how late the event loop of this process is. @returns what measures it, to be started */
+export function watchEventLoop(registry: Registry, daemon: Daemon, clock: Clock): EventLoopWatch {
+  const lags = new Histogram({
+    name: `${metricNamespace}_event_loop_lag_seconds`,
+    help: 'How late a callback ran that was due, measured once a second in the main process of a daemon.',
+    labelNames: ['daemon'],
+    buckets: latencyBuckets,
+    registers: [registry],
+  })
+  return new EventLoopWatch(clock, (lag) => lags.observe({ daemon }, lag / milliseconds))
 }

@@ -1,6 +1,6 @@
 /** What have all workers done together, those that are gone included? */
 import { AggregatorRegistry, createRegistry, type Registry } from '../../lib/observe/metrics.ts'
-import type { MetricJson } from '../worker/shared/metrics.ts'
+import type { MetricJson } from '../worker/shared/metric-json.ts'
 
 type MetricsJson = Parameters<typeof AggregatorRegistry.aggregate>[0][number]
 

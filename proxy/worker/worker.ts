@@ -1,5 +1,6 @@
 import { describeDefect } from '../../lib/runtime/defects.ts'
 import { causeText } from '../../lib/runtime/errors.ts'
+import { EventLoopWatch } from '../../lib/runtime/event-loop-watch.ts'
 import type { Clock, Count } from '../../lib/runtime/clock.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
 import { AgentClient } from './agent/agent-client.ts'
@@ -66,6 +67,7 @@ export class Worker {
       onCrowded: () => this.#ledger.endStalled(),
     })
     this.#agents.meetAgents()
+    new EventLoopWatch(clock, (lag) => this.#metrics.observeLoopLag(lag / 1_000)).start()
     this.#forwarder = new Forwarder({
       agent: this.#agents,
       direct: directPath(options, defect),

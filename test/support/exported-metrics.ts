@@ -8,7 +8,7 @@ import { StaticMetrics } from '../../agent-side/ports/static/metrics.ts'
 import type { Daemon } from '../../lib/config/defaults.ts'
 import { measureFeed } from '../../lib/http/feed-metrics.ts'
 import { AggregatorRegistry, createRegistry, type Registry } from '../../lib/observe/metrics.ts'
-import { EventLoopWatch, watchProcess } from '../../lib/observe/process-metrics.ts'
+import { watchEventLoop, watchProcess } from '../../lib/observe/process-metrics.ts'
 import { watchHealth } from '../../lib/operator/health-metrics.ts'
 import { createProxyMetrics } from '../../proxy/admin/metrics.ts'
 import { WorkerMetrics } from '../../proxy/worker/shared/metrics.ts'
@@ -48,7 +48,7 @@ function agentRegistry(): Registry {
 function watchEveryDaemon(registry: Registry, daemon: Daemon): void {
   const clock = new FakeClock()
   watchProcess(registry, daemon, clock)
-  void new EventLoopWatch(registry, daemon, clock)
+  watchEventLoop(registry, daemon, clock)
   watchHealth(registry, daemon, () => {
     return { state: 'ready', ready: true, parts: [], problems: [], served: {} }
   })

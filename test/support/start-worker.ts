@@ -9,7 +9,7 @@ import { JsonLineChannel } from '../../lib/wire/json-line-channel.ts'
 import { parseNetworkId, parseRouterId } from '../../lib/identity/ids.ts'
 import { sendDescriptors } from '../../lib/linux/descriptor-messages.ts'
 import { linux, openSocketPair, setSocketOption } from '../../lib/linux/libc.ts'
-import type { MetricJson } from '../../proxy/worker/shared/metrics.ts'
+import type { MetricJson } from '../../proxy/worker/shared/metric-json.ts'
 import type {
   FromWorker,
   ListenerDescription,

@@ -1,25 +1,10 @@
 /** How much did this worker do? Plain numbers, counted where things happen and put into words only when scraped. */
 import type { Bytes, Count, Seconds } from '../../../lib/runtime/clock.ts'
-import { latencyBuckets } from '../../../lib/observe/latency-buckets.ts'
 import type { ReasonCode } from '../../../lib/runtime/reason-codes.ts'
 import { forgedHeaderClasses } from './forged-headers.ts'
+import { LatencyHistogram } from './latency-histogram.ts'
+import type { MetricJson, MetricValue } from './metric-json.ts'
 import type { Shortage } from '../guest/accounts.ts'
-
-/** One metric as prom-client's `getMetricsAsJSON()` gives it, so that the supervisor can add up its workers. */
-export interface MetricJson {
-  readonly name: string
-  readonly help: string
-  readonly type: 'counter' | 'gauge' | 'histogram'
-  readonly aggregator: 'sum'
-  readonly values: readonly MetricValue[]
-}
-
-/** One series of a metric. */
-export interface MetricValue {
-  readonly labels: Readonly<Record<string, string | number>>
-  readonly value: number
-  readonly metricName?: string
-}
 
 const statusClasses = [2, 3, 4, 5] as const
 
@@ -57,8 +42,8 @@ export class WorkerMetrics {
   readonly #agentRefusals = new Map<ReasonCode, Count>()
   /** By the agent's place in the configuration. */
   readonly #agentAnswers: Count[] = []
-  readonly #agentLatency: Count[] = [...latencyBuckets.map(() => 0), 0]
-  #agentLatencySum: Seconds = 0
+  readonly #agentLatency = new LatencyHistogram()
+  readonly #loopLag = new LatencyHistogram()
 
   countAnswer(status: number): void {
     const statusClass = Math.trunc(status / 100)
@@ -95,10 +80,12 @@ export class WorkerMetrics {
   }
 
   observeAgentLatency(seconds: Seconds): void {
-    let bucket = 0
-    while (bucket < latencyBuckets.length && seconds > (latencyBuckets[bucket] ?? 0)) bucket += 1
-    this.#agentLatency[bucket] = (this.#agentLatency[bucket] ?? 0) + 1
-    this.#agentLatencySum += seconds
+    this.#agentLatency.observe(seconds)
+  }
+
+  /** How late the event loop ran what was due. */
+  observeLoopLag(seconds: Seconds): void {
+    this.#loopLag.observe(seconds)
   }
 
   toJson(): readonly MetricJson[] {
@@ -252,23 +239,15 @@ export class WorkerMetrics {
       counter('overlapd_proxy_response_body_bytes_total', 'Bytes of answer bodies relayed.', [
         plain(this.responseBodyBytes),
       ]),
-      this.#agentLatencyJson(),
+      this.#agentLatency.toJson(
+        'overlapd_proxy_agent_duration_seconds',
+        'Time from a request to the head of the answer of the agent.',
+      ),
+      this.#loopLag.toJson(
+        'overlapd_proxy_worker_loop_lag_seconds',
+        'How late a callback ran that was due, measured once a second in each worker. Guests wait for as long.',
+      ),
     ]
-  }
-
-  #agentLatencyJson(): MetricJson {
-    const name = 'overlapd_proxy_agent_duration_seconds'
-    const values: MetricValue[] = []
-    let seen = 0
-    this.#agentLatency.forEach((count, bucket) => {
-      seen += count
-      const le = latencyBuckets[bucket] ?? '+Inf'
-      values.push({ labels: { le }, value: seen, metricName: `${name}_bucket` })
-    })
-    values.push({ labels: {}, value: this.#agentLatencySum, metricName: `${name}_sum` })
-    values.push({ labels: {}, value: seen, metricName: `${name}_count` })
-    const help = 'Time from a request to the head of the answer of the agent.'
-    return { name, help, type: 'histogram', aggregator: 'sum', values }
   }
 }
 

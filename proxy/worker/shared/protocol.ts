@@ -3,7 +3,7 @@ import type { Bytes, Count, EpochMilliseconds, Milliseconds } from '../../../lib
 import type { LogLevel } from '../../../lib/runtime/log.ts'
 import type { ReasonCode } from '../../../lib/runtime/reason-codes.ts'
 import type { Scope } from '../../../lib/identity/scope.ts'
-import type { MetricJson } from './metrics.ts'
+import type { MetricJson } from './metric-json.ts'
 
 /** What a listening socket stands for. The worker gets it beside the descriptor and never looks anywhere else for it. */
 export interface ListenerDescription {

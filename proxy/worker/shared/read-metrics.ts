@@ -1,6 +1,7 @@
 /** Which metrics may a worker report? Those that its program has, with the labels that its program gives them, and no others. */
 import { isReasonCode } from '../../../lib/runtime/reason-codes.ts'
-import { WorkerMetrics, type MetricJson, type MetricValue } from './metrics.ts'
+import type { MetricJson, MetricValue } from './metric-json.ts'
+import { WorkerMetrics } from './metrics.ts'
 
 /** Places of agents in the configuration. */
 const agentPlace = /^\d{1,2}$/

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { Counter, Gauge, Registry } from '../../../lib/observe/metrics.ts'
-import type { MetricJson } from '../../../proxy/worker/shared/metrics.ts'
+import type { MetricJson } from '../../../proxy/worker/shared/metric-json.ts'
 import { WorkerMetricsSum } from '../../../proxy/supervisor/worker-metrics.ts'
 
 async function reported(requests: number, open: number): Promise<readonly MetricJson[]> {

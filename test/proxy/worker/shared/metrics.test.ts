@@ -13,6 +13,7 @@ t.test('WorkerMetrics of two workers add up in the form Prometheus reads', async
     metrics.forgedHeaders[0] = 5
     metrics.observeAgentLatency(0.003)
     metrics.observeAgentLatency(60)
+    metrics.observeLoopLag(0.003)
   }
 
   const registry = AggregatorRegistry.aggregate(workers.map((metrics) => metrics.toJson()))
@@ -34,6 +35,8 @@ t.test('WorkerMetrics of two workers add up in the form Prometheus reads', async
     'overlapd_proxy_agent_duration_seconds_bucket{le="+Inf"} 4',
     'overlapd_proxy_agent_duration_seconds_sum 120.006',
     'overlapd_proxy_agent_duration_seconds_count 4',
+    'overlapd_proxy_worker_loop_lag_seconds_bucket{le="0.005"} 2',
+    'overlapd_proxy_worker_loop_lag_seconds_sum 0.006',
   ]) {
     t.ok(text.split('\n').includes(line), line)
   }

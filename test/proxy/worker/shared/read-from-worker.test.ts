@@ -1,5 +1,6 @@
 import t from 'tap'
-import { WorkerMetrics, type MetricJson } from '../../../../proxy/worker/shared/metrics.ts'
+import type { MetricJson } from '../../../../proxy/worker/shared/metric-json.ts'
+import { WorkerMetrics } from '../../../../proxy/worker/shared/metrics.ts'
 import type { RequestRecord, FromWorker } from '../../../../proxy/worker/shared/protocol.ts'
 import { readFromWorker } from '../../../../proxy/worker/shared/read-from-worker.ts'
 
