@@ -22,6 +22,9 @@ const programs: Readonly<Record<Daemon, string>> = {
   agent: fileURLToPath(new URL('../../agent-side/main.js', import.meta.url)),
 }
 
+/** Lines around the problems. */
+const isFraming = /^Try |Cannot use the configuration: \d+ problem/
+
 const longest: Milliseconds = 20_000
 
 /** The options of a daemon that runs, as they stand on its command line. */
@@ -64,7 +67,7 @@ function readCheck(out: string, error: string): DaemonCheck {
   const report = parsed(out)
   if (!isMapping(report)) {
     const problems = error.split('\n').map((line) => line.trim())
-    const told = problems.filter((line) => line !== '' && !line.startsWith('Try '))
+    const told = problems.filter((line) => line !== '' && !isFraming.test(line))
     return { warnings: [], problems: told, options: new Map() }
   }
   const rows = mappings(report['options'])

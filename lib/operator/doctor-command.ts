@@ -54,15 +54,10 @@ function problemsOf({ health }: DaemonFacts): readonly Finding[] {
   }))
 }
 
-/** Of several findings about one thing the first stays: a check that has looked itself knows more than the daemon. */
-function withoutRepetition(findings: readonly Finding[]): readonly Finding[] {
-  const known = new Set<string>()
-  return findings.filter(({ code, about, level }) => {
-    const key = `${code} ${about}`
-    const isKnown = level !== 'ok' && known.has(key)
-    known.add(key)
-    return !isKnown
-  })
+/** Of two findings about one thing that of doctor stays: a check that looks from outside sees more than the daemon. */
+function withoutKnown(audit: readonly Finding[], own: readonly Finding[]): readonly Finding[] {
+  const known = new Set(own.map(({ code, about }) => `${code} ${about}`))
+  return audit.filter(({ code, about }) => !known.has(`${code} ${about}`))
 }
 
 function wantedDaemons(call: CommandCall): readonly Daemon[] {
@@ -119,10 +114,8 @@ to guests, and the command that mends it. Changes nothing. Run it as root: other
         wallTime: systemClock.wallTime(),
         kernel: release(),
       }
-      const found = withoutRepetition([
-        ...(await examine(checks, facts)),
-        ...(await audited(facts, call)),
-      ])
+      const own = await examine(checks, facts)
+      const found = [...own, ...withoutKnown(await audited(facts, call), own)]
       terminal.out(options.flag('json') ? jsonLine({ findings: found }) : findingsText(found))
       return findingsExitCode(found, failing)
     },

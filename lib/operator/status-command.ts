@@ -81,7 +81,9 @@ function listText({ path, items }: StatusList): string {
 
 function statusText({ health, status }: DaemonStatus): string {
   if (status === undefined) return healthText(health)
-  const { rows, lists } = gather(status, '', { rows: [], lists: [] })
+  // The health is above already.
+  const { health: _health, ...rest } = isMapping(status) ? status : {}
+  const { rows, lists } = gather(rest, '', { rows: [], lists: [] })
   const table = textTable(rows.map(([path, value]) => ['', terminalText(path), value]))
   return `${healthText(health)}${table}${lists.map(listText).join('')}`
 }
