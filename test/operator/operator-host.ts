@@ -242,7 +242,7 @@ export class OperatorHost {
       '--config',
       this.file('none.yaml'),
     )
-    return { exitCode, findings: JSON.parse(out) as readonly Finding[] }
+    return { exitCode, findings: (JSON.parse(out) as { findings: readonly Finding[] }).findings }
   }
 
   async audit(): Promise<{ readonly exitCode: number; readonly findings: readonly Finding[] }> {
