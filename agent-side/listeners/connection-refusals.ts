@@ -1,4 +1,5 @@
-import type { Clock, Count, Milliseconds } from '../../lib/runtime/clock.ts'
+import { LogWindow } from '../../lib/observe/log-window.ts'
+import type { Clock } from '../../lib/runtime/clock.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
 
 /**
@@ -22,36 +23,25 @@ export interface ConnectionRefusalsOptions {
   readonly observer: { refusedConnection(why: ConnectionRefusal): void } | undefined
 }
 
-/** Strangers can cause them without end, so of each sort one line is enough in this time. */
-const window: Milliseconds = 10_000
-
-/** Counts refused connections, and logs some of them. */
+/** Counts refused connections. Strangers can cause them without end, so one line of each sort is logged in ten seconds. */
 export class ConnectionRefusals {
   readonly #options: ConnectionRefusalsOptions
-  readonly #logged = new Map<ConnectionRefusal, { suppressed: Count }>()
+  readonly #window: LogWindow<ConnectionRefusal>
 
   constructor(options: ConnectionRefusalsOptions) {
     this.#options = options
+    this.#window = new LogWindow({
+      clock: options.clock,
+      most: 1,
+      onSuppressed: (why, left) =>
+        options.logger.warn({ why, ...left }, 'More connections of proxies refused'),
+    })
   }
 
   note(why: ConnectionRefusal, remoteAddress: string, cause: string): void {
-    const { clock, logger, observer } = this.#options
+    const { logger, observer } = this.#options
     observer?.refusedConnection(why)
-    const last = this.#logged.get(why)
-    if (last !== undefined) {
-      last.suppressed += 1
-      return
-    }
-    this.#logged.set(why, { suppressed: 0 })
-    clock.schedule(window, () => this.#sumUp(why))
+    if (!this.#window.admit(why)) return
     logger.warn({ why, remoteAddress, cause }, 'Connection of a proxy refused')
-  }
-
-  #sumUp(why: ConnectionRefusal): void {
-    const { suppressed } = this.#logged.get(why) ?? { suppressed: 0 }
-    this.#logged.delete(why)
-    if (suppressed === 0) return
-    const seconds = window / 1_000
-    this.#options.logger.warn({ why, suppressed, seconds }, 'More connections of proxies refused')
   }
 }

@@ -27,6 +27,11 @@ const mechanisms: readonly Mechanism[] = [
     homes: ['lib/runtime/backoff.ts', 'agent-side/listeners/tls-listener.ts'],
   },
   {
+    what: 'log lines of which only some are written',
+    pattern: /suppressed \+= 1/,
+    homes: ['lib/observe/log-window.ts'],
+  },
+  {
     what: 'processes of our own programs',
     pattern: /spawn\(process\.execPath/,
     homes: [

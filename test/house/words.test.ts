@@ -1,6 +1,8 @@
 /** Do comments, texts and names use the field's words for what machines do? */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
-import { sourceFiles } from '../support/source-files.ts'
+import { projectPaths, projectRoot } from '../support/source-files.ts'
 
 /** Machines report, log, send, query, receive and trust. A guest is a guest, a process a process: never somebody. */
 const wrong =
@@ -22,8 +24,9 @@ t.test('the words of people are found', async (t) => {
 })
 
 t.test('machines do not tell, ask, hear or believe', async (t) => {
-  const found = sourceFiles(['lib', 'proxy', 'agent-side']).flatMap(({ path, text }) =>
-    text
+  const paths = projectPaths(['lib', 'proxy', 'agent-side'])
+  const found = paths.flatMap((path) =>
+    readFileSync(join(projectRoot, path), 'utf8')
       .split('\n')
       .flatMap((line, index) =>
         (line.match(wrong) ?? []).map((word) => `${path}:${index + 1} ${word}`),
