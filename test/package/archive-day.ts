@@ -17,4 +17,13 @@ export async function archiveDay(machine: Machine, steps: Steps, archive: string
     return machine.must(`set -e; cd /root/archive/*; ${typed}`).trim()
   })
   await steps.run('a guest is served from the archive', async () => serveGuest(machine))
+  await steps.run('zsh and fish read the completions', () => {
+    machine.must('DEBIAN_FRONTEND=noninteractive apt-get -q -y install zsh fish')
+    machine.must(
+      'for file in /usr/share/zsh/vendor-completions/_overlapd*; do zsh -n "$file"; done',
+    )
+    machine.must('fish -n /usr/share/fish/vendor_completions.d/overlapd*')
+    const offered = machine.must(`fish -c 'complete -C "overlapd exp"'`)
+    if (!offered.startsWith('explain')) throw new Error(offered)
+  })
 }
