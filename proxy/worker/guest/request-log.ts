@@ -115,20 +115,19 @@ export class RequestLog {
   }
 
   /**
-   * Those that are newer than a number that an earlier call gave.
+   * Those that are newer than a number that an earlier call gave. Where they are too many, those that went wrong come first.
    * @param after absent: none of them, only the number to begin with
    */
   since(after: Count | undefined): RecentRequests {
     const last = this.#sequence
     if (after === undefined) return { last, missed: 0, records: [] }
-    const newer = [...this.#served.all(), ...this.#failed.all()]
-      .filter(({ sequence }) => sequence > after)
-      .toSorted((one, other) => one.sequence - other.sequence)
-      .slice(-mostRecentRequests)
+    const failed = newest(this.#failed, after, mostRecentRequests)
+    const served = newest(this.#served, after, mostRecentRequests - failed.length)
+    const told = inOrder([...served, ...failed])
     return {
       last,
-      missed: Math.max(0, last - after - newer.length),
-      records: newer.map((slot) => this.#record(slot)),
+      missed: Math.max(0, last - after - told.length),
+      records: told.map((slot) => this.#record(slot)),
     }
   }
 
@@ -156,6 +155,15 @@ export class RequestLog {
       span: ended - began,
     }
   }
+}
+
+function inOrder(slots: readonly Slot[]): readonly Slot[] {
+  return slots.toSorted((one, other) => one.sequence - other.sequence)
+}
+
+function newest(slots: Slots, after: Count, most: Count): readonly Slot[] {
+  const newer = inOrder(slots.all().filter(({ sequence }) => sequence > after))
+  return newer.slice(Math.max(0, newer.length - most))
 }
 
 function emptySlot(): Slot {

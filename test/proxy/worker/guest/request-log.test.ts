@@ -71,12 +71,14 @@ t.test(
     const ids = (after: number) => log.since(after).records.map(({ requestId }) => requestId)
     t.strictSame(ids(last), ['one', 'two', 'three'])
     t.strictSame(ids(3), ['three'])
-    for (let count = 0; count < 400; count += 1) {
+    log.add(request('bad', 0), guest, 'worker', 'refused', 400, 'request_target_invalid')
+  for (let count = 0; count < 399; count += 1) {
       log.add(request(`more-${count}`, 0), guest, 'agent', 'relayed', 200, undefined)
     }
     const many = log.since(4)
     t.equal(many.records.length, 300)
     t.equal(many.missed, 100)
-    t.equal(many.records.at(-1)?.requestId, 'more-399')
+    t.equal(many.records.at(-1)?.requestId, 'more-398')
+    t.equal(many.records[0]?.requestId, 'bad', 'what went wrong is kept')
   },
 )
