@@ -1,5 +1,6 @@
 /** Which namespace of this host is a guest's own? Virtual machines have none; containers do. */
 import { networkInterfaces, type NetworkInterfaceInfo } from 'node:os'
+import { isErrno } from '../../lib/linux/libc.ts'
 import { openNamespace } from '../../proxy/netns/namespace-handle.ts'
 import { scanNamespaces } from '../../proxy/netns/discover.ts'
 import type { NamespaceWindow } from '../../proxy/netns/window.ts'
@@ -34,8 +35,14 @@ export function findGuestNamespace(
   guest: { readonly address: string; readonly macAddress: string },
 ): string | undefined {
   const own = scanNamespaces(folder, []).found.filter(({ path }) => {
-    const { addresses, macAddresses } = addressesIn(window, path)
-    return addresses.has(guest.address) && macAddresses.has(guest.macAddress)
+    try {
+      const { addresses, macAddresses } = addressesIn(window, path)
+      return addresses.has(guest.address) && macAddresses.has(guest.macAddress)
+    } catch (cause) {
+      if (isErrno(cause, 'EPERM')) throw cause
+      // Namespaces come and go while one looks.
+      return false
+    }
   })
   return own.length === 1 ? own[0]?.path : undefined
 }

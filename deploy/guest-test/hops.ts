@@ -74,12 +74,15 @@ function guestHops(request: MeasuredRequest): Partial<Record<HopName, Measure>> 
   if (served !== undefined) return servedHops(served)
   const worker = lastOf(proxy)
   const behind = lastOf(agent) ?? 0
+  if (connected === undefined) return {}
+  if (answered === undefined || worker === undefined) return { network: { ms: connected } }
+  const before = answered - worker
+  // What the kernel measures is a mean: it cannot be more than there was.
+  const network = Math.min(connected, Math.max(0, before))
   return {
-    ...(connected !== undefined && { network: { ms: connected } }),
-    ...(connected !== undefined &&
-      answered !== undefined &&
-      worker !== undefined && { redirect: { ms: answered - connected - worker } }),
-    ...(worker !== undefined && { worker: { ms: worker - behind } }),
+    network: { ms: network },
+    redirect: { ms: before - network },
+    worker: { ms: worker - behind },
   }
 }
 

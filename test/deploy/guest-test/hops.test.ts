@@ -38,6 +38,15 @@ t.test('hopsOf() gives each hop its own time, so that they add up', async (t) =>
   t.match(hops.at(-1), { state: 'ok', detail: 'http://192.0.2.1:8775' })
 })
 
+t.test('hopsOf() never gives the network more than there was', async (t) => {
+  const hops = hopsOf({ connected: 5, answered: 12, status: 200, proxy: worker, agent })
+  t.match(hops.slice(0, 3), [
+    { hop: 'network', ms: 2 },
+    { hop: 'redirect', ms: 0 },
+    { hop: 'worker', ms: 2 },
+  ])
+})
+
 t.test('hopsOf() leaves out what a lease leaves out', async (t) => {
   const proxy = explanation([
     ['received', 0],

@@ -72,7 +72,7 @@ t.test(
     t.strictSame(ids(last), ['one', 'two', 'three'])
     t.strictSame(ids(3), ['three'])
     log.add(request('bad', 0), guest, 'worker', 'refused', 400, 'request_target_invalid')
-  for (let count = 0; count < 399; count += 1) {
+    for (let count = 0; count < 399; count += 1) {
       log.add(request(`more-${count}`, 0), guest, 'agent', 'relayed', 200, undefined)
     }
     const many = log.since(4)
