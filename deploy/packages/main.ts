@@ -40,7 +40,7 @@ function buildTime(environment: CommandCall['terminal']['environment']): Seconds
   return when
 }
 
-/** As Debian's own tools are told it. */
+/** From the variables that Debian's own tools read. */
 function maintainerOf(environment: CommandCall['terminal']['environment']): string {
   const { DEBFULLNAME: name = 'overlapd', DEBEMAIL: address = 'root@localhost' } = environment
   return `${name} <${address}>`

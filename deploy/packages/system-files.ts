@@ -24,7 +24,7 @@ export interface Edition {
   readonly when: Seconds
 }
 
-/** As Debian's tools read it; what changed is told elsewhere. */
+/** As Debian's tools read it; the changes are in CHANGELOG.md. */
 function debianChangelog({ version, maintainer, when }: Edition): string {
   const date = new Date(when * 1_000).toUTCString().replace('GMT', '+0000')
   return `overlapd (${version}) unstable; urgency=medium

@@ -20,7 +20,7 @@ export function buildTarball(
   rmSync(root, { recursive: true, force: true })
   writeTree(root, entries, when)
   const steady = ['--sort=name', '--owner=0', '--group=0', '--numeric-owner', '--format=gnu']
-  // gzip notes a time of its own unless told not to.
+  // Without -n gzip would note a time of its own.
   const compressed = ['-I', 'gzip -9n', `--mtime=@${when}`]
   execFileSync('tar', [...steady, ...compressed, '-C', folder, '-cf', archive, name])
   rmSync(root, { recursive: true })

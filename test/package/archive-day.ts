@@ -8,13 +8,13 @@ import type { Steps } from './steps.ts'
 
 /** @param archive what `npm run package` made */
 export async function archiveDay(machine: Machine, steps: Steps, archive: string): Promise<void> {
-  machine.copy(archive, '/root/overlapd.tar.gz')
+  machine.copy(archive, '/srv/overlapd.tar.gz')
   const notes = readFileSync(join(projectRoot, 'deploy/packages/INSTALL.md'), 'utf8')
   const typed = /```sh\n([^]*?)```/.exec(notes)?.[1] ?? ''
   await steps.run('the archive is installed as its notes say', () => {
     machine.must('apt-get -q update && apt-get -q -y install libnftables1 iproute2')
-    machine.must('mkdir /root/archive && tar -xzf /root/overlapd.tar.gz -C /root/archive')
-    return machine.must(`set -e; cd /root/archive/*; ${typed}`).trim()
+    machine.must('mkdir /srv/archive && tar -xzf /srv/overlapd.tar.gz -C /srv/archive')
+    return machine.must(`set -e; cd /srv/archive/*; ${typed}`).trim()
   })
   await steps.run('a guest is served from the archive', async () => serveGuest(machine))
   await steps.run('zsh and fish read the completions', () => {

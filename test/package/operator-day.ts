@@ -10,7 +10,7 @@ const rate = 200
 const url = 'http://169.254.169.254/openstack/latest/meta_data.json'
 const apt = 'DEBIAN_FRONTEND=noninteractive apt-get -q -y'
 const node = '/usr/lib/overlapd/bin/node'
-const ask = `${node} -e 'fetch("${url}").then(async r=>console.log(r.status,await r.text()),e=>console.log(0,e.cause.code))'`
+const request = `${node} -e 'fetch("${url}").then(async r=>console.log(r.status,await r.text()),e=>console.log(0,e.cause.code))'`
 
 /** All that may differ when a package was there once: logs, caches and the memory of dpkg itself. */
 const volatile = [
@@ -20,6 +20,7 @@ const volatile = [
   '/run',
   '/tmp',
   '/root',
+  '/srv',
   '/var/log',
   '/var/cache',
   '/var/lib/apt',
@@ -41,11 +42,11 @@ function ownedFiles(machine: Machine): ReadonlySet<string> {
   return new Set([...paths, '/etc/hosts'])
 }
 
-/** The guest asks until it gets its own metadata. @returns what it got last */
+/** The guest sends requests until it gets its own metadata. @returns what it got last */
 async function untilServed(machine: Machine, limit: number): Promise<string> {
   let got = ''
   for (let tries = 0; tries < limit; tries += 1) {
-    got = machine.run(`ip netns exec guest ${ask}`).output
+    got = machine.run(`ip netns exec guest ${request}`).output
     if (got.startsWith('200') && got.includes(instance)) return got
     await delay(200)
   }
@@ -71,27 +72,27 @@ export async function serveGuest(machine: Machine): Promise<void> {
   await untilServed(machine, 100)
 }
 
-/** Runs something while a guest asks all the time. */
+/** Runs something while a guest sends requests all the time. */
 async function underLoad(machine: Machine, work: () => void): Promise<string> {
-  machine.must('rm -f /root/stop')
-  const asking = machine.start(
-    `ip netns exec guest ${node} /root/request-load.mjs ${rate} /root/stop ${instance}`,
+  machine.must('rm -f /srv/stop')
+  const sending = machine.start(
+    `ip netns exec guest ${node} /srv/request-load.mjs ${rate} /srv/stop ${instance}`,
   )
   await delay(3_000)
   work()
   await delay(5_000)
-  machine.must('touch /root/stop')
-  const { output } = await asking
+  machine.must('touch /srv/stop')
+  const { output } = await sending
   const counts = JSON.parse(output) as {
-    readonly asked: number
+    readonly sent: number
     readonly good: number
     readonly failures: Readonly<Record<string, number>>
     readonly seconds: number
   }
-  const failed = counts.asked - counts.good
-  const text = `${counts.asked} requests in ${counts.seconds.toFixed(1)} s, ${failed} failed ${failed > 0 ? JSON.stringify(counts.failures) : ''}`
+  const failed = counts.sent - counts.good
+  const text = `${counts.sent} requests in ${counts.seconds.toFixed(1)} s, ${failed} failed ${failed > 0 ? JSON.stringify(counts.failures) : ''}`
   if (failed > 0) throw new Error(text)
-  if (counts.asked / counts.seconds < rate * 0.9) throw new Error(`too slow to count: ${text}`)
+  if (counts.sent / counts.seconds < rate * 0.9) throw new Error(`too slow to count: ${text}`)
   return text
 }
 
@@ -105,15 +106,15 @@ export async function operatorDay(
   first: string,
   second: string,
 ): Promise<void> {
-  machine.copy(first, '/root/first.deb')
-  machine.copy(second, '/root/second.deb')
-  machine.copy(load, '/root/request-load.mjs')
+  machine.copy(first, '/srv/first.deb')
+  machine.copy(second, '/srv/second.deb')
+  machine.copy(load, '/srv/request-load.mjs')
   machine.must('apt-get -q update')
   const before = snapshot(machine)
   const typed = Date.now()
 
   await steps.run('apt install ./overlapd.deb', () => {
-    machine.must(`${apt} install /root/first.deb`)
+    machine.must(`${apt} install /srv/first.deb`)
     return machine.must('overlapd --version').trim()
   })
   await steps.run('installing starts nothing', () => {
@@ -139,7 +140,7 @@ export async function operatorDay(
   })
   await steps.run(`upgrade under ${rate} requests/s`, () =>
     underLoad(machine, () => {
-      machine.must(`${apt} install /root/second.deb`)
+      machine.must(`${apt} install /srv/second.deb`)
     }),
   )
   await steps.run('the new version runs', () => {
@@ -155,7 +156,7 @@ export async function operatorDay(
     async () => {
       write(machine, '/etc/overlapd/agent.yaml', 'no_such_key: 1\n')
       const pid = machine.must('systemctl show -p MainPID --value overlapd-agent')
-      const said = machine.must(`${apt} install --allow-downgrades /root/first.deb`)
+      const said = machine.must(`${apt} install --allow-downgrades /srv/first.deb`)
       if (!said.includes('overlapd-agent was not restarted')) throw new Error(said)
       if (machine.must('systemctl show -p MainPID --value overlapd-agent') !== pid) {
         throw new Error('the agent was restarted')

@@ -3,15 +3,15 @@ import { existsSync } from 'node:fs'
 import { get } from 'node:http'
 
 const [rate, stop, expected] = process.argv.slice(2)
-const counts = { asked: 0, good: 0, failures: {} }
+const counts = { sent: 0, good: 0, failures: {} }
 let running = 0
 
 function failed(why) {
   counts.failures[why] = (counts.failures[why] ?? 0) + 1
 }
 
-function ask() {
-  counts.asked += 1
+function send() {
+  counts.sent += 1
   running += 1
   const ended = (note) => {
     running -= 1
@@ -40,7 +40,7 @@ const began = performance.now()
 const timer = setInterval(() => {
   // As many as are due by now: a timer that is late does not lower the rate.
   const due = ((performance.now() - began) / 1_000) * Number(rate)
-  while (counts.asked < due) ask()
+  while (counts.sent < due) send()
   if (!existsSync(stop)) return
   clearInterval(timer)
   const wait = setInterval(() => {

@@ -16,7 +16,7 @@ export class Steps {
     step: () => Promise<string | undefined | void> | string | void,
   ): Promise<void> {
     const began = performance.now()
-    const told = (verdict: string, remark: string): void => {
+    const print = (verdict: string, remark: string): void => {
       const seconds = ((performance.now() - began) / 1_000).toFixed(1)
       const ending = remark === '' ? '' : `: ${remark}`
       process.stdout.write(`${verdict} ${this.#title}: ${name} (${seconds} s)${ending}\n`)
@@ -24,10 +24,10 @@ export class Steps {
     try {
       const remark = await step()
       this.passed += 1
-      told('ok    ', remark ?? '')
+      print('ok    ', remark ?? '')
     } catch (cause) {
       this.failed += 1
-      told('FAILED', cause instanceof Error ? cause.message : String(cause))
+      print('FAILED', cause instanceof Error ? cause.message : String(cause))
     }
   }
 }
