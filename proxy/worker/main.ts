@@ -3,6 +3,7 @@ import { closeSync } from 'node:fs'
 import { systemClock, type Milliseconds } from '../../lib/runtime/clock.ts'
 import { causeText } from '../../lib/runtime/errors.ts'
 import { createLogger, type Logger } from '../../lib/runtime/log.ts'
+import { ignoreDebuggerSignal } from '../../lib/runtime/no-debugger.ts'
 import { IngressReader } from '../netns/ingress.ts'
 import { receiveDescriptors } from '../../lib/linux/descriptor-messages.ts'
 import { savedSyn } from '../../lib/linux/libc.ts'
@@ -128,6 +129,7 @@ class WorkerProgram {
   }
 }
 
+ignoreDebuggerSignal()
 // Nothing of a guest is read, and no descriptor taken, by another account than the one that serves guests.
 preload()
 becomeAccount(process.argv.slice(2))

@@ -1,8 +1,8 @@
-/** How much of the heap of a Node process is in use after everything that can be collected is? Asked through its inspector. */
-import { once } from 'node:events'
-import { get, type IncomingMessage } from 'node:http'
+/** How much of the heap of a Node process is in use after everything that can be collected is? */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { WebSocket } from 'undici'
+import { fileURLToPath } from 'node:url'
 
 /** What is watched, and its unit. */
 export interface HeapSample {
@@ -11,67 +11,41 @@ export interface HeapSample {
   readonly 'external KiB': number
 }
 
-/** Where a process opens its inspector on SIGUSR1: one process at a time. */
-const inspector = 'http://127.0.0.1:9229/json/list'
+const reporter = fileURLToPath(new URL('heap-reporter.mjs', import.meta.url))
 const patience = 5_000
-/** It closes itself a little later: while somebody is connected, closing stops the whole process. */
-const measure = `(() => {
-  const { heapUsed, external } = process.memoryUsage()
-  setTimeout(() => process.getBuiltinModule('node:inspector').close(), 300)
-  return JSON.stringify([process.pid, heapUsed, external])
-})()`
+const lookEvery = 20
 
-interface Reply {
-  readonly id?: number
-  readonly result?: { readonly result?: { readonly value?: string } }
-}
+/** The heaps of programs that were started with its environment. */
+export class HeapSampler {
+  readonly #file: string
 
-/** @returns `undefined` for a process that has ended or does not answer in time */
-export async function sampleHeap(pid: number): Promise<HeapSample | undefined> {
-  try {
-    process.kill(pid, 'SIGUSR1')
-    const socket = new WebSocket(await debuggerUrl())
-    await once(socket as unknown as EventTarget, 'open', { signal: AbortSignal.timeout(patience) })
-    await asked(socket, 1, 'HeapProfiler.collectGarbage', {})
-    const { result } = await asked(socket, 2, 'Runtime.evaluate', { expression: measure })
-    socket.close()
-    while ((await targets()) !== undefined) await pause(50)
-    const [of, heap = 0, external = 0] = JSON.parse(result?.result?.value ?? '[]') as number[]
-    if (of !== pid) return undefined
-    return { 'heap KiB': heap / 1_024, 'external KiB': external / 1_024 }
-  } catch {
+  /** @param folder that the programs' accounts may enter */
+  constructor(folder: string) {
+    this.#file = join(folder, 'heaps')
+    writeFileSync(this.#file, '')
+  }
+
+  /** Words for env(1). */
+  get environment(): readonly string[] {
+    return [`NODE_OPTIONS=--import=${reporter}`, `OVERLAPD_TEST_HEAP=${this.#file}`]
+  }
+
+  /** @returns `undefined` for a process that has ended or does not answer in time */
+  async sample(pid: number): Promise<HeapSample | undefined> {
+    writeFileSync(this.#file, '')
+    try {
+      process.kill(pid, 'SIGWINCH')
+    } catch {
+      return undefined
+    }
+    for (const until = performance.now() + patience; performance.now() < until;) {
+      const [line, rest] = readFileSync(this.#file, 'utf8').split('\n')
+      if (line !== undefined && rest !== undefined) {
+        const [of, heap = 0, external = 0] = JSON.parse(line) as number[]
+        if (of === pid) return { 'heap KiB': heap / 1_024, 'external KiB': external / 1_024 }
+      }
+      await pause(lookEvery)
+    }
     return undefined
   }
-}
-
-async function debuggerUrl(): Promise<string> {
-  for (const until = performance.now() + patience; performance.now() < until; await pause(20)) {
-    const url = (await targets())?.[0]?.['webSocketDebuggerUrl']
-    if (url !== undefined) return url
-  }
-  throw new Error('no inspector')
-}
-
-/** @returns `undefined` while no inspector is open */
-async function targets(): Promise<readonly Readonly<Record<string, string>>[] | undefined> {
-  try {
-    const asking = get(inspector, { agent: false, timeout: patience })
-    const [answer] = (await once(asking, 'response')) as [IncomingMessage]
-    let text = ''
-    for await (const chunk of answer.setEncoding('utf8')) text += String(chunk)
-    return JSON.parse(text) as readonly Readonly<Record<string, string>>[]
-  } catch {
-    return undefined
-  }
-}
-
-function asked(socket: WebSocket, id: number, method: string, params: object): Promise<Reply> {
-  return new Promise((resolve, reject) => {
-    socket.addEventListener('message', ({ data }) => {
-      const reply = JSON.parse(String(data)) as Reply
-      if (reply.id === id) resolve(reply)
-    })
-    socket.addEventListener('close', () => reject(new Error('closed')))
-    socket.send(JSON.stringify({ id, method, params }))
-  })
 }

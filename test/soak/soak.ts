@@ -13,12 +13,13 @@ import {
   makeStage,
   startProxyOn,
   type ProxyStage,
+  type ProxyStart,
   type RunningProxy,
 } from '../support/running-proxy.ts'
 import { staticFileText } from '../support/static-file.ts'
 import type { Teardowns } from '../support/teardowns.ts'
 import { Acts } from './failure-causes.ts'
-import { sampleHeap } from './heap-sample.ts'
+import { HeapSampler } from './heap-sample.ts'
 import { sampleProcess } from './process-sample.ts'
 import { SoakReport } from './soak-report.ts'
 
@@ -52,6 +53,7 @@ export class Soak {
   readonly #stage: ProxyStage
   readonly #agentOptions: AgentProgramOptions
   readonly #portsFile: string
+  readonly #heaps: HeapSampler
   readonly #t: Teardowns
   readonly #acts = new Acts()
   /** By router: whose its guest has been, the last one first. */
@@ -70,6 +72,7 @@ export class Soak {
       readonly stage: ProxyStage
       readonly agentOptions: AgentProgramOptions
       readonly portsFile: string
+      readonly heaps: HeapSampler
     },
     running: { readonly agent: AgentProgram; readonly proxy: RunningProxy },
   ) {
@@ -79,6 +82,7 @@ export class Soak {
     this.#stage = scene.stage
     this.#agentOptions = scene.agentOptions
     this.#portsFile = scene.portsFile
+    this.#heaps = scene.heaps
     this.#agent = running.agent
     this.#proxy = running.proxy
   }
@@ -102,8 +106,10 @@ export class Soak {
     writeFileSync(join(folder, 'secret'), secret, { mode: 0o600 })
     const sockets = { ...agentSocketsIn(folder), agent: join(folder, 'overlapd-agent.sock') }
     const portsFile = join(folder, 'ports.json')
+    const heaps = new HeapSampler(folder)
     const agentOptions: AgentProgramOptions = {
       sockets,
+      environment: heaps.environment,
       configFile: join(folder, 'agent.json'),
       config: {
         ports: { kind: 'static', static: { file: portsFile } },
@@ -125,15 +131,20 @@ export class Soak {
       'restart.serve_after_crash=60s',
       ...(forwarding === 'direct' ? [`leases.socket=${sockets.lease}`] : []),
     ]
-    const start = { set }
+    const start = { set, by: ['env', '-i', ...heaps.environment] }
     const proxy = await startProxyOn(t, stage, start)
     seats.nameIn(proxy.netnsFolder)
     const first = (file: string): void => writeFileSync(file, '{"ports":[]}')
     first(portsFile)
     const agent = await AgentProgram.start(agentOptions)
-    const soak = new Soak(t, options, { seats, stage, agentOptions, portsFile }, { agent, proxy })
+    const soak = new Soak(
+      t,
+      options,
+      { seats, stage, agentOptions, portsFile, heaps },
+      { agent, proxy },
+    )
     t.teardown(() => soak.#agent.stop('SIGKILL'))
-    await soak.#goOn(start.set)
+    await soak.#goOn(start)
     return soak.report
   }
 
@@ -141,7 +152,7 @@ export class Soak {
     return (performance.now() - this.#begun) / (this.#options.minutes * 60_000)
   }
 
-  async #goOn(set: readonly string[]): Promise<void> {
+  async #goOn(start: ProxyStart): Promise<void> {
     for (const { router } of this.#seats.all) this.#bind(router)
     this.#writePorts()
     await this.#untilServing()
@@ -155,7 +166,7 @@ export class Soak {
     await Promise.all([
       this.#churnNamespaces(),
       this.#churnPorts(),
-      this.#hurt(set),
+      this.#hurt(start),
       this.#sample(),
     ])
     await load
@@ -301,7 +312,7 @@ export class Soak {
     }
   }
 
-  async #hurt(set: readonly string[]): Promise<void> {
+  async #hurt(start: ProxyStart): Promise<void> {
     const { random, minutes } = this.#options
     const rest = Math.min(20_000, (minutes * 60_000) / 15)
     while (this.#passed < 1) {
@@ -318,12 +329,12 @@ export class Soak {
         'proxy SIGTERM',
       ] as const
       const way = random.pick(late ? [...gentle, ...rude] : gentle)
-      await this.#do(way, set)
+      await this.#do(way, start)
       this.report.act(way)
     }
   }
 
-  async #do(way: string, set: readonly string[]): Promise<void> {
+  async #do(way: string, start: ProxyStart): Promise<void> {
     switch (way) {
       case 'proxy SIGHUP':
         process.kill(this.#proxy.pid, 'SIGHUP')
@@ -355,14 +366,14 @@ export class Soak {
         await this.#acts.during('the proxy was stopped', undefined, async () => {
           this.#isRestarting = true
           await this.#proxy.stop()
-          await this.#startProxy(set)
+          await this.#startProxy(start)
         })
         return
       default:
         this.#isRestarting = true
         process.kill(this.#proxy.pid, way === 'proxy SIGKILL' ? 'SIGKILL' : 'SIGUSR2')
         await this.#proxy.ended
-        await this.#startProxy(set)
+        await this.#startProxy(start)
     }
   }
 
@@ -374,8 +385,8 @@ export class Soak {
     this.#acts.note('the next agent took longer to start than guests wait', from)
   }
 
-  async #startProxy(set: readonly string[]): Promise<void> {
-    this.#proxy = await startProxyOn(this.#t, this.#stage, { set })
+  async #startProxy(start: ProxyStart): Promise<void> {
+    this.#proxy = await startProxyOn(this.#t, this.#stage, start)
     this.#isRestarting = false
     await this.#untilServing()
   }
@@ -394,7 +405,7 @@ export class Soak {
   }
 
   async #sampleOne(name: string, pid: number): Promise<void> {
-    const heap = await sampleHeap(pid)
+    const heap = await this.#heaps.sample(pid)
     const sample = existsSync(`/proc/${pid}`) ? sampleProcess(pid) : undefined
     if (sample !== undefined) this.report.sample(name, pid, { ...sample, ...heap })
   }

@@ -29,6 +29,8 @@ export interface AgentProgramOptions {
   readonly configFile: string
   /** Sections of the configuration; listeners and the admin socket are there already. */
   readonly config: Readonly<Record<string, unknown>>
+  /** As words for env(1): it gets no other. */
+  readonly environment?: readonly string[]
 }
 
 /** One process of the agent. */
@@ -53,7 +55,12 @@ export class AgentProgram {
   }
 
   /** Starts it and does not wait. */
-  static spawn({ sockets, configFile, config }: AgentProgramOptions): AgentProgram {
+  static spawn({
+    sockets,
+    configFile,
+    config,
+    environment = [],
+  }: AgentProgramOptions): AgentProgram {
     const whole = {
       listeners: [{ kind: 'overlapd', socket: sockets.agent, mode: 'all' }],
       rate_limit: { enabled: false },
@@ -64,7 +71,15 @@ export class AgentProgram {
     }
     writeFileSync(configFile, JSON.stringify(whole))
     // By way of env, or the test runner adds its own loaders to the program.
-    const words = ['-i', process.execPath, agentProgram, 'serve', '--config', configFile]
+    const words = [
+      '-i',
+      ...environment,
+      process.execPath,
+      agentProgram,
+      'serve',
+      '--config',
+      configFile,
+    ]
     return new AgentProgram(spawn('env', words, { stdio: ['ignore', 'pipe', 'pipe'] }))
   }
 
