@@ -2,7 +2,7 @@
 import type { MetadataError } from '../../../lib/runtime/errors.ts'
 import type { ReasonCode } from '../../../lib/runtime/reason-codes.ts'
 
-/** Who asked. Calls come in the order written; after `answerEnd` or `answerFailed` none follows. */
+/** Takes the answer to one request. Calls come in the order written; after `answerEnd` or `answerFailed` none follows. */
 export interface AnswerReceiver {
   /** @param headers names and values in turn, only those that may reach a guest */
   answerHead(status: number, headers: string[], reason: ReasonCode | undefined): void
