@@ -13,7 +13,6 @@ import { parseMacAddress } from '../../lib/identity/mac-address.ts'
 import type { Scope } from '../../lib/identity/scope.ts'
 import type { AgentAuditReport, AuditRequest } from './auditor.ts'
 import type { LookupKey } from '../resolve/resolution.ts'
-import { statusPage } from './status-page.ts'
 import type { AgentStatus } from './status.ts'
 
 /** What the admin app needs of the agent. */
@@ -21,6 +20,7 @@ export interface AgentAdminOptions {
   readonly health: AdminAppOptions['health']
   readonly metrics: AdminAppOptions['metrics']
   readonly status: () => Promise<AgentStatus>
+  readonly history: AdminAppOptions['history']
   readonly explainKey: (key: LookupKey) => Promise<Explanation>
   readonly explainRequest: (requestId: string) => Explanation | undefined
   readonly audit: (request: AuditRequest) => Promise<AgentAuditReport>
@@ -81,7 +81,7 @@ function auditRequestOf(body: unknown): AuditRequest | string {
     : 'a scope is router/ID or network/ID'
 }
 
-/** The agent's admin app: the common routes, `/explain`, `/events`, `/audit` and a page for people at `/`. */
+/** The agent's admin app: the common routes, `/explain`, `/events` and `/audit`. */
 export function createAgentAdminApp(options: AgentAdminOptions): Hono {
   const app = createAdminApp(options)
   app.get('/explain', async (context) => {
@@ -103,6 +103,5 @@ export function createAgentAdminApp(options: AgentAdminOptions): Hono {
     readRequest: auditRequestOf,
     audit: options.audit,
   })
-  app.get('/', async (context) => context.html(await statusPage(await options.status())))
   return app
 }

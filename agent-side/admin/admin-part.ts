@@ -1,4 +1,5 @@
 import { serveAdmin, type Serving } from '../../lib/http/serve.ts'
+import type { MinuteHistory } from '../../lib/observe/minute-history.ts'
 import type { Part } from '../../lib/runtime/lifecycle.ts'
 import type { AgentConfig } from '../config/config.ts'
 import type { createAgentAdminApp } from './admin-app.ts'
@@ -10,6 +11,7 @@ export class AdminPart implements Part {
   readonly #untilFree: () => Promise<void>
   readonly #app: ReturnType<typeof createAgentAdminApp>
   readonly #feed: { close(): void }
+  readonly #history: MinuteHistory
   #serving: Serving | undefined
 
   constructor(
@@ -17,11 +19,13 @@ export class AdminPart implements Part {
     untilFree: () => Promise<void>,
     app: ReturnType<typeof createAgentAdminApp>,
     feed: { close(): void },
+    history: MinuteHistory,
   ) {
     this.#config = config
     this.#untilFree = untilFree
     this.#app = app
     this.#feed = feed
+    this.#history = history
   }
 
   get addresses(): readonly string[] {
@@ -30,12 +34,14 @@ export class AdminPart implements Part {
 
   async start(): Promise<void> {
     await this.#untilFree()
+    this.#history.start()
     this.#serving = await serveAdmin(this.#app, this.#config)
   }
 
   async close(): Promise<void> {
     // A stream has no end of its own.
     this.#feed.close()
+    this.#history.close()
     await this.#serving?.close()
   }
 }

@@ -22,6 +22,7 @@ export interface ScopeContents {
 /** What a guest of a scope gets. */
 export interface ScopeAnswer {
   readonly scope: string
+  readonly networkId: NetworkId
   readonly address: IpAddress
   readonly macAddress: MacAddress
   /** Whose metadata; absent when the request is refused. */
@@ -166,6 +167,7 @@ class Audit implements ScopeAudit {
   #note(port: Port, address: IpAddress, verdict: Verdict): void {
     this.answers.push({
       scope: this.#about,
+      networkId: port.networkId,
       address,
       macAddress: port.macAddress,
       ...(verdict.kind === 'found'

@@ -5,6 +5,7 @@ import type { EventFeed } from '../../lib/http/event-feed.ts'
 import { measureFeed } from '../../lib/http/feed-metrics.ts'
 import type { RequestEvent } from '../../lib/operator/request-event.ts'
 import type { Registry } from '../../lib/observe/metrics.ts'
+import { MinuteHistory } from '../../lib/observe/minute-history.ts'
 import type { AgentConfig } from '../config/config.ts'
 import type { Surroundings } from '../config/surroundings.ts'
 import type { Leasing } from '../leases/compose.ts'
@@ -76,15 +77,22 @@ export function composeAdmin(
     timeout,
   })
   measureFeed(registry, 'agent', feed)
+  const history = new MinuteHistory({
+    clock,
+    registry: () => registry,
+    counter: 'overlapd_agent_requests_total',
+    histogram: 'overlapd_agent_request_seconds',
+  })
   const app = createAgentAdminApp({
     health: () => health.report(),
     metrics: registryMetrics(registry),
     status,
+    history: () => history.minutes,
     explainKey: (key) => explainer.explainKey(key),
     explainRequest: (requestId) => explainer.explainRequest(requestId),
     audit: (request) => auditor.audit(request),
     feed,
   })
   const untilFree = (): Promise<void> => untilPredecessorEnds(socket, drain + stopGrace, logger)
-  return { admin: new AdminPart(config.admin, untilFree, app, feed), status, health }
+  return { admin: new AdminPart(config.admin, untilFree, app, feed, history), status, health }
 }

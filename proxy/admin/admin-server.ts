@@ -9,8 +9,8 @@ import { addEventsRoute } from '../../lib/http/events-route.ts'
 import type { RequestEvent } from '../../lib/operator/request-event.ts'
 import { serveAdmin, type Serving } from '../../lib/http/serve.ts'
 import type { Registry } from '../../lib/observe/metrics.ts'
+import type { MinuteHistory } from '../../lib/observe/minute-history.ts'
 import { agentStatuses } from './agent-status.ts'
-import { proxyPage } from './page.ts'
 import type { ProxyStatus } from './status.ts'
 import type { RefusedNamespace } from '../namespaces/plan-attachments.ts'
 import type { ProxyAuditor } from './audit.ts'
@@ -36,6 +36,7 @@ export interface ProxyAdminOptions {
   readonly auditor: Pick<ProxyAuditor, 'audit'>
   readonly registry: Registry
   readonly feed: EventFeed<RequestEvent>
+  readonly history: MinuteHistory
   readonly refused: () => readonly RefusedNamespace[]
   readonly health: () => HealthReport
 }
@@ -59,8 +60,9 @@ export class ProxyAdmin {
       health: () => this.#options.health(),
       metrics: () => this.#metrics(),
       status: () => this.status(),
+      history: () => this.#options.history.minutes,
     })
-    app.get('/', async (context) => context.html(await proxyPage(this.status())))
+    this.#options.history.start()
     app.get('/explain', async (context) => {
       const requestId = context.req.query('request') ?? ''
       const record = await this.#options.pool.findRequest(requestId)
@@ -80,6 +82,7 @@ export class ProxyAdmin {
   async close(): Promise<void> {
     // A stream has no end of its own.
     this.#options.feed.close()
+    this.#options.history.close()
     await this.#serving?.close()
   }
 

@@ -3,6 +3,7 @@ import { HealthWatch } from '../../lib/operator/health-watch.ts'
 import { watchHealth } from '../../lib/operator/health-metrics.ts'
 import { EventFeed } from '../../lib/http/event-feed.ts'
 import { measureFeed } from '../../lib/http/feed-metrics.ts'
+import { MinuteHistory } from '../../lib/observe/minute-history.ts'
 import type { RequestEvent } from '../../lib/operator/request-event.ts'
 import type { Canary } from '../canary/canary.ts'
 import type { Surroundings } from '../config/surroundings.ts'
@@ -109,6 +110,12 @@ export function composeAdmin(
   const admin = new ProxyAdmin({
     ...parts,
     feed,
+    history: new MinuteHistory({
+      clock,
+      registry: () => pool.metrics(),
+      counter: 'overlapd_proxy_requests_total',
+      histogram: 'overlapd_proxy_agent_duration_seconds',
+    }),
     config,
     auditor,
     registry: metrics.registry,

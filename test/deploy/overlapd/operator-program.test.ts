@@ -38,6 +38,7 @@ async function startDaemon(t: Test, daemon: Daemon): Promise<string> {
     health: () => madeHealth(daemon.parts),
     metrics: async () => ({ contentType: 'text/plain', text: '' }),
     status: () => daemon.status ?? {},
+    history: () => [],
   })
   app.get('/explain', (context) => {
     const { search } = new URL(context.req.url)

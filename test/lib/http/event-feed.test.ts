@@ -30,6 +30,7 @@ async function served(t: Test, feed: EventFeed<RequestEvent>): Promise<string> {
     health: () => madeHealth(),
     metrics: async () => ({ contentType: 'text/plain', text: '' }),
     status: () => ({}),
+    history: () => [],
   })
   addEventsRoute(app, feed)
   const socket = `${scratchFolder(t)}/admin.sock`

@@ -37,6 +37,7 @@ async function startDaemon(t: Test): Promise<Daemon> {
     health: () => madeHealth(),
     metrics: async () => ({ contentType: 'text/plain', text: '' }),
     status: () => ({}),
+    history: () => [],
   })
   addEventsRoute(app, feed)
   const socket = `${scratchFolder(t)}/admin.sock`
