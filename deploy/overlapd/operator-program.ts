@@ -5,6 +5,7 @@ import { apiCommand } from './api-command.ts'
 import { bugreportCommand } from './bugreport-command.ts'
 import { demoCommand } from './demo-command.ts'
 import { testCommand } from './test-command.ts'
+import { uiCommand } from './ui-command.ts'
 import { doctorCommand } from '../../lib/operator/doctor-command.ts'
 import { explainCommand } from '../../lib/operator/explain-command.ts'
 import { reasonsCommand } from '../../lib/operator/reasons-command.ts'
@@ -21,6 +22,7 @@ and network. This is the operator's program; the daemons are overlapd-proxy and 
       explainCommand('overlapd'),
       testCommand(),
       watchCommand(),
+      uiCommand(),
       statusCommand(),
       hostHealthCommand(),
       doctorCommand(),

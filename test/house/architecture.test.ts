@@ -124,7 +124,7 @@ const gatekeepers: Readonly<Record<string, { readonly files: RegExp; readonly re
   },
   hono: {
     files:
-      /^(?:lib\/http\/(?:admin-app|audit-routes|events-route|serve)\.ts|proxy\/admin\/|agent-side\/(?:admin|compute-dev)\/)/,
+      /^(?:lib\/http\/(?:admin-app|audit-routes|events-route|serve)\.ts|proxy\/admin\/|agent-side\/(?:admin|compute-dev)\/|deploy\/page\/)/,
     reason: "operators' apps may be convenient; guests' paths write to raw sockets",
   },
   '@hono/node-server': {

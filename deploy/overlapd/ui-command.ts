@@ -1,0 +1,42 @@
+import { hostname } from 'node:os'
+import { adminAddress, adminOption, daemons } from '../../lib/cli/admin-sockets.ts'
+import type { CommandSpec } from '../../lib/cli/command.ts'
+import { systemClock } from '../../lib/runtime/clock.ts'
+import { stopSignal } from '../../lib/runtime/lifecycle.ts'
+
+/** `ui`: one page for this host. */
+export function uiCommand(): CommandSpec {
+  return {
+    name: 'ui',
+    summary: 'show this host in a browser, on loopback alone',
+    description: `Serves a page about both daemons of this host on 127.0.0.1 until Ctrl-C, and prints its link. The page shows health,
+networks, guests that share an address, live requests, refusals and the last hour; it changes nothing. The link works once
+and opens the page for one browser; nobody else can read it. From another machine: ssh -L PORT:127.0.0.1:PORT HOST, with
+--port PORT here.`,
+    options: [
+      { flags: '--port <n>', help: 'TCP port on 127.0.0.1', defaultText: 'any that is free' },
+      ...daemons.map(adminOption),
+    ],
+    examples: [
+      ['sudo overlapd ui', 'prints a link: open it in a browser of this machine'],
+      ['ssh -t -L 8008:127.0.0.1:8008 HOST sudo overlapd ui --port 8008', 'from your own machine'],
+    ],
+    exitCodes: [
+      [0, 'ended by Ctrl-C'],
+      [1, 'the port could not be used'],
+      [2, 'called wrongly'],
+    ],
+    async run(call) {
+      const tcpPort = call.options.integer('port', { min: 1, max: 65_535 })
+      const addresses = { proxy: adminAddress('proxy', call), agent: adminAddress('agent', call) }
+      // Half of it is the page: loaded by this command alone.
+      const { servePage } = await import('../page/serve-page.ts')
+      const page = await servePage({ addresses, tcpPort, hostName: hostname() })
+      call.terminal.out(`${page.link}\n`)
+      call.terminal.error('Open this link in a browser. It works once. Ctrl-C ends the page.\n')
+      await stopSignal(systemClock)
+      await page.close()
+      return 0
+    },
+  }
+}
