@@ -11,15 +11,15 @@ export function uiCommand(): CommandSpec {
     summary: 'show this host in a browser, on loopback alone',
     description: `Serves a page about both daemons of this host on 127.0.0.1 until Ctrl-C, and prints its link. The page shows health,
 networks, guests that share an address, live requests, refusals and the last hour; it changes nothing. The link works once
-and opens the page for one browser; nobody else can read it. From another machine: ssh -L PORT:127.0.0.1:PORT HOST, with
---port PORT here.`,
+and opens the page for one browser; nobody else can read it. From another machine forward
+the port over ssh.`,
     options: [
       { flags: '--port <n>', help: 'TCP port on 127.0.0.1', defaultText: 'any that is free' },
       ...daemons.map(adminOption),
     ],
     examples: [
       ['sudo overlapd ui', 'prints a link: open it in a browser of this machine'],
-      ['ssh -t -L 8008:127.0.0.1:8008 HOST sudo overlapd ui --port 8008', 'from your own machine'],
+      ['sudo overlapd ui --port 8008', 'for a browser elsewhere: ssh -L 8008:127.0.0.1:8008 HOST'],
     ],
     exitCodes: [
       [0, 'ended by Ctrl-C'],

@@ -55,6 +55,7 @@ if (skipUnlessPrivileged(t)) {
       ['get', '/ready', 200],
       ['get', '/status', 200],
       ['get', '/metrics', 200],
+      ['get', '/history', 200],
       ['get', '/', 200],
       ['get', `/explain?request=${String(requestId)}`, 200],
       ['get', '/explain?request=none', 404],

@@ -83,6 +83,7 @@ export const agentStatus = z.strictObject({
 const answers = z.array(
   z.strictObject({
     scope,
+    networkId: z.string(),
     address: z.string(),
     macAddress: z.string(),
     instanceId: z.string().optional(),

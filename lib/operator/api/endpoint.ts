@@ -1,7 +1,7 @@
 /** How is one endpoint of an admin socket described? */
 import type { z } from '../../files/schema.ts'
 import { filterNames } from '../request-event.ts'
-import { alive, health, message, requestEvent } from './shared.ts'
+import { alive, health, history, message, requestEvent } from './shared.ts'
 
 /** What an answer is: JSON of a form, or text of a content type. */
 export type ApiAnswer = z.ZodType | { readonly contentType: string; readonly of?: z.ZodType }
@@ -75,9 +75,15 @@ export function commonEndpoints({
     },
     {
       method: 'get',
+      path: '/history',
+      summary: 'How did the last hour go, minute by minute?',
+      answers: { 200: history },
+    },
+    {
+      method: 'get',
       path: '/',
-      summary: 'The page for people.',
-      answers: { 200: { contentType: 'text/html' } },
+      summary: 'Where the page for people is.',
+      answers: { 200: { contentType: 'text/plain' } },
     },
   ]
 }

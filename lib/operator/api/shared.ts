@@ -91,6 +91,18 @@ export const requestEvent = z.strictObject({
   span: milliseconds,
 })
 
+/** The last hour, the oldest minute first. */
+export const history = z.strictObject({
+  minutes: z.array(
+    z.strictObject({
+      at: time,
+      answers: z.record(z.string(), count),
+      median: milliseconds.optional(),
+      p99: milliseconds.optional(),
+    }),
+  ),
+})
+
 /** The fields of what an audit found. */
 export const auditReport = {
   checked: z.record(z.string(), count),

@@ -20,6 +20,7 @@ t.test('every answer of the agent has the form that its description says', async
     ['get', '/ready', 200],
     ['get', '/status', 200],
     ['get', '/metrics', 200],
+    ['get', '/history', 200],
     ['get', '/', 200],
     ['get', `/explain?network=${networkId(1)}&ip=10.0.0.10`, 200],
     ['get', `/explain?network=${networkId(9)}&ip=10.0.0.10`, 200],
