@@ -2,10 +2,10 @@
  * How does the page look and work in a browser? Seven states at three widths in light and dark: no error on the console, nothing that axe-core
  * finds, every link reachable by keyboard, and nothing that a tenant wrote runs. Pictures go to `--out`.
  */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import axe from 'axe-core'
 import { chromium, type Browser, type Page } from 'playwright-core'
 import { servePage } from '../../deploy/page/serve-page.ts'
 import { until } from '../support/until.ts'
@@ -20,7 +20,6 @@ const hostileNames = [
   '"><img src=x onerror=document.title=1>',
   `\u202Eevil ${'x'.repeat(255)}`,
 ]
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const faults: string[] = []
 
 interface AxeViolation {
@@ -35,7 +34,7 @@ function fault(where: string, what: string): void {
 
 async function violations(page: Page): Promise<readonly AxeViolation[]> {
   // Through the debugger's protocol, which the policy of the page does not bind.
-  await page.evaluate(axe)
+  await page.evaluate(axe.source)
   return await page.evaluate(async () => {
     const { axe } = globalThis as unknown as {
       axe: { run(): Promise<{ violations: AxeViolation[] }> }

@@ -1,15 +1,9 @@
 /** How does the health of both daemons read? */
 import { html } from 'hono/html'
-import type { DaemonHealth } from '../../../lib/operator/health-command.ts'
 import { worstState } from '../../../lib/operator/health.ts'
 import type { ReadProblem } from '../../../lib/operator/readiness.ts'
 import type { HostView } from '../host.ts'
 import { badge, codeLink, count, foreign, moment, type Html, type ShownState } from './parts.ts'
-
-/** The state of one daemon. */
-export function stateOf(health: DaemonHealth): ShownState {
-  return health.reachable ? health.state : 'unknown'
-}
 
 /** The worst of both; a daemon that cannot be asked is worse than any. */
 export function hostState({ proxy, agent }: HostView): ShownState {

@@ -36,6 +36,7 @@ const contentWithout: ReadonlySet<string> = new Set([
   'overlapd demo',
   'overlapd doctor',
   'overlapd reasons',
+  'overlapd ui',
   'overlapd-agent check',
   'overlapd-agent reference',
   'overlapd-agent serve',
