@@ -1,6 +1,5 @@
 /** May a worker of this host that was broken into ask for what other hosts serve? */
 import { isMapping } from '../config/entry.ts'
-import { AdminUnreachableError, askAdminJson, type AdminAddress } from '../http/admin-client.ts'
 import { wholeFinding } from './audit-findings.ts'
 import type { Finding } from './finding.ts'
 import type { DaemonCode } from './health.ts'
@@ -27,14 +26,4 @@ export function fenceFindings(status: unknown): readonly Finding[] {
   if (findings.length > 0) return findings
   const what = `closed around ${String(scopes)} scopes of this host`
   return [{ level: 'ok', code: 'fence', what }]
-}
-
-/** Asks the agent. What cannot be reached is the finding of another check. */
-export async function askFence(address: AdminAddress): Promise<readonly Finding[]> {
-  try {
-    return fenceFindings((await askAdminJson(address, '/status')).value)
-  } catch (thrown) {
-    if (thrown instanceof AdminUnreachableError) return []
-    throw thrown
-  }
 }

@@ -22,9 +22,6 @@ export interface Finding {
   readonly remedy?: string | undefined
 }
 
-/** What a check of doctor found; its code is the name of the check. */
-export type Looked = Omit<Finding, 'code'>
-
 function readFinding(value: unknown): readonly Finding[] {
   if (!isMapping(value)) return []
   const { code, about, what, effect, remedy } = value

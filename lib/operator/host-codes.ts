@@ -93,9 +93,6 @@ export const hostCodes = {
   },
 } as const satisfies Record<string, FindingRow>
 
-/** A stable word for what is wrong with a host. */
-export type HostCode = keyof typeof hostCodes
-
 /** Every code of health, doctor and audit. */
 export const findingCodes = { ...daemonCodes, ...hostCodes } as const
 

@@ -88,7 +88,6 @@ t.test('each file of lib/ has its test', async (t) => {
     'lib/operator/checks/of-host.ts': 'test/lib/operator/doctor-checks.test.ts',
     'lib/operator/checks/of-namespaces.ts': 'test/lib/operator/doctor-checks.test.ts',
     'lib/operator/checks/of-processes.ts': 'test/lib/operator/doctor-checks.test.ts',
-    'lib/operator/daemon-check.ts': 'test/operator/breaks.test.ts',
     'lib/operator/findings-exit-code.ts': 'test/lib/operator/audit-command.test.ts',
     'lib/operator/host-codes.ts': 'test/lib/operator/audit-findings.test.ts',
     'lib/operator/host-facts.ts': 'test/deploy/overlapd/operator-program.test.ts',

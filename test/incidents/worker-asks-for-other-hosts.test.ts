@@ -11,7 +11,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { askFence } from '../../lib/operator/fence-findings.ts'
+import { fenceFindings } from '../../lib/operator/fence-findings.ts'
 import { askAdmin, askAdminJson } from '../../lib/http/admin-client.ts'
 import { scopesSocketBeside } from '../../lib/wire/served-scopes.ts'
 import { AgentProgram, agentSocketsIn } from '../support/agent-program.ts'
@@ -34,6 +34,10 @@ const digits = (number: number): string => String(number).padStart(12, '0')
 const networkOf = (number: number): string => `5a21ee00-0000-4000-8000-${digits(number)}`
 const macOf = (number: number): string =>
   `fa:16:3e:00:${[number >> 8, number & 0xff].map((byte) => byte.toString(16).padStart(2, '0')).join(':')}`
+
+async function fenceOf(admin: string): Promise<ReturnType<typeof fenceFindings>> {
+  return fenceFindings((await askAdminJson(admin, '/status')).value)
+}
 
 /** A network with one guest for each number; all guests have one address. */
 function topology(): string {
@@ -147,13 +151,13 @@ if (skipUnlessPrivileged(t)) {
     const worker = startWorkerAccount(t)
     const outside = await worker.ask(sockets.agent, [head(900)])
     t.strictSame(outside, ['200'], 'as long as no supervisor reports')
-    t.match(await askFence(sockets.admin), [{ code: 'fence_open' }])
+    t.match(await fenceOf(sockets.admin), [{ code: 'fence_open' }])
 
     const proxy = await startProxy()
     const accounts = (await proxy.status()).workers.map(({ pid }) => statSync(`/proc/${pid}`).uid)
     t.strictSame([...new Set(accounts)], [nobody])
     t.match(await fence(), { state: 'closed', scopes: 2, supervisors: 1, areWorkersApart: true })
-    t.match(await askFence(sockets.admin), [{ level: 'ok' }])
+    t.match(await fenceOf(sockets.admin), [{ level: 'ok' }])
     t.match((await proxy.status()).servedScopes, [{ state: 'accepted', scopes: 2 }])
     t.match(await proxy.metrics(), /overlapd_proxy_reported_scopes\{agent=".*"\} 2/)
     const began = Date.now()
@@ -210,7 +214,7 @@ if (skipUnlessPrivileged(t)) {
     await first.ended
     await isFenced(t, (heads) => worker.ask(sockets.agent, heads))
     t.match(await fence(), { state: 'closed', scopes: 2, supervisors: 0 })
-    t.match(await askFence(sockets.admin), [{ code: 'fence_closed' }])
+    t.match(await fenceOf(sockets.admin), [{ code: 'fence_closed' }])
 
     await startProxy()
     t.match(await fence(), { state: 'closed', scopes: 2, supervisors: 1 })
@@ -233,7 +237,7 @@ if (skipUnlessPrivileged(t)) {
     t.strictSame(await worker.ask(sockets.agent, [head(1), head(900)]), ['200', '200'])
     t.ok(Date.now() - began < 3_000)
     t.match(await fence(), { state: 'open', scopes: 0, supervisors: 0 })
-    t.match(await askFence(sockets.admin), [{ code: 'fence_open' }])
+    t.match(await fenceOf(sockets.admin), [{ code: 'fence_open' }])
   })
 
   t.test('the supervisor of the unit reports by its group', async (t) => {

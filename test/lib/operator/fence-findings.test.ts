@@ -1,8 +1,5 @@
-import { createServer } from 'node:http'
-import { once } from 'node:events'
 import t from 'tap'
-import { askFence, fenceFindings } from '../../../lib/operator/fence-findings.ts'
-import { scratchFolder } from '../../support/scratch-folder.ts'
+import { fenceFindings } from '../../../lib/operator/fence-findings.ts'
 
 const closed = { state: 'closed', scopes: 3, supervisors: 1, areWorkersApart: true, waiting: 0 }
 const findings = (servedScopes: unknown) => fenceFindings({ servedScopes })
@@ -27,17 +24,4 @@ t.test('fenceFindings say nothing where no worker connects, or the agent is olde
   for (const status of [undefined, 7, {}, { servedScopes: 'closed' }]) {
     t.strictSame(fenceFindings(status), [])
   }
-})
-
-t.test('askFence asks the agent, and leaves one that cannot be reached to others', async (t) => {
-  t.strictSame(await askFence('/nowhere/admin.sock'), [])
-  const path = `${scratchFolder(t)}/admin.sock`
-  const server = createServer((_request, response) => {
-    response.setHeader('content-type', 'application/json')
-    response.end(JSON.stringify({ servedScopes: closed }))
-  })
-  server.listen(path)
-  await once(server, 'listening')
-  t.teardown(() => server.close())
-  t.match(await askFence(path), [{ level: 'ok' }])
 })
