@@ -20,6 +20,7 @@ import { runCaptured } from './captured-command.ts'
 import { readDaemonProcess, type DaemonProcess } from './daemon-process.ts'
 import { hostFacts } from './host-facts.ts'
 import { listRules } from './rules.ts'
+import { writtenSecrets } from './written-secrets.ts'
 
 /** A report before it is cleaned. */
 export interface CollectedReport {
@@ -101,6 +102,7 @@ async function configParts(
   noteSecretVariables(environment, secrets)
   const { out, error } = await runCaptured(program, ['check', '--json', ...given], environment)
   await noteConfiguredSecrets(definition, given, environment, secrets)
+  for (const secret of writtenSecrets(definition, given, environment)) secrets.add(secret)
   return [
     { name: `${daemon}/configuration.json`, text: out },
     ...(error === '' ? [] : [{ name: `${daemon}/configuration.errors.txt`, text: error }]),

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { agentConfig } from '../../../agent-side/config/config.ts'
+import { proxyConfig } from '../../../proxy/config/config.ts'
 import { operatorProgram } from '../../../deploy/overlapd/operator-program.ts'
 import { runProgram } from '../../../lib/cli/command.ts'
 import type { Table } from '../../../lib/config/entry.ts'
@@ -66,6 +67,34 @@ t.test(
     }
   },
 )
+
+t.test('a report holds no secret that stands in the settings in place of its file', async (t) => {
+  const folder = scratchFolder(t)
+  const gone = join(folder, 'none')
+  const base = { PATH: process.env['PATH'] ?? '' }
+  for (const { prefix, table } of [
+    { prefix: agentConfig.environmentPrefix, table: agentConfig.table as unknown as Table },
+    { prefix: proxyConfig.environmentPrefix, table: proxyConfig.table as unknown as Table },
+  ]) {
+    const planted: string[] = []
+    const document: Record<string, unknown> = {}
+    for (const { keys } of tableNames(table).filter(({ entry }) => entry.secret)) {
+      const secret = `plnt-${prefix}-${planted.length}-s3cret`
+      planted.push(secret)
+      let section = document
+      for (const key of keys.slice(0, -1)) {
+        section = (section[String(key)] ??= {}) as Record<string, unknown>
+      }
+      section[String(keys.at(-1))] = secret
+    }
+    const file = join(folder, `${prefix}.json`)
+    writeFileSync(file, JSON.stringify(document))
+    const environment = { ...base, [`${prefix}_CONFIG`]: file }
+    const { text } = await report(t, environment, '--proxy', gone, '--agent', gone)
+    if (planted.length > 0) t.match(text, file, 'errors name the file')
+    for (const secret of planted) t.notOk(text.includes(secret), secret)
+  }
+})
 
 t.test(
   'a report of a running agent says how it is, and leaves tenants out when asked',
