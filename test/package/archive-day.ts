@@ -16,6 +16,12 @@ export async function archiveDay(machine: Machine, steps: Steps, archive: string
     machine.must('mkdir /srv/archive && tar -xzf /srv/overlapd.tar.gz -C /srv/archive')
     return machine.must(`set -e; cd /srv/archive/*; ${typed}`).trim()
   })
+  await steps.run('the demo serves its guests, and leaves no namespace', () => {
+    const [last = ''] = machine.must('overlapd demo --once').trim().split('\n').slice(-1)
+    const left = machine.must('ip netns list')
+    if (left !== '') throw new Error(left)
+    return last
+  })
   await steps.run('a guest is served from the archive', async () => serveGuest(machine))
   await steps.run('zsh and fish read the completions', () => {
     machine.must('DEBIAN_FRONTEND=noninteractive apt-get -q -y install zsh fish')
