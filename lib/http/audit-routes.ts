@@ -1,11 +1,11 @@
-/** How is a daemon asked to look itself over? The same on both. */
+/** How does a daemon get the request to audit itself? The same on both. */
 import type { Hono } from 'hono'
 
-/** What an audit of a daemon can be asked for, and who does it. */
+/** What an audit of a daemon can cover, and who does it. */
 export interface AuditRoutes<Request> {
-  /** What is asked for without a body. */
+  /** What a request without a body means. */
   readonly everything: Request
-  /** @returns what is wrong with a body, in words, when it asks for nothing that can be done */
+  /** @returns what is wrong with a body, in words, when it requests nothing that can be done */
   readonly readRequest: (body: unknown) => Request | string
   readonly audit: (request: Request) => Promise<object>
 }

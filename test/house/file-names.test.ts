@@ -109,17 +109,10 @@ t.test('each file of lib/ has its test', async (t) => {
   for (const path of Object.keys(covered)) t.ok(paths.includes(path), `${path} still exists`)
 })
 
-/** Files that are longer for now: the HTTP stack of the worker's hot path, which is measured before it is divided. */
-const longFiles: ReadonlySet<string> = new Set([
-  'lib/fast-http/pool.ts',
-  'lib/fast-http/request-reader.ts',
-  'proxy/worker/agent/agent-exchange.ts',
-])
-
 t.test('a file of production has at most 350 lines, since it has one idea', async (t) => {
   const long = sourceFiles().filter(({ text }) => text.split('\n').length - 1 > 350)
   t.strictSame(
-    long.map(({ path }) => path).filter((path) => !longFiles.has(path)),
+    long.map(({ path }) => path),
     [],
   )
 })

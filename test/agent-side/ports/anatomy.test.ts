@@ -4,13 +4,18 @@ import t from 'tap'
 import { directoryKinds } from '../../../agent-side/ports/registry.ts'
 import { projectRoot } from '../../support/source-files.ts'
 
+/** First what an operator does, then what holds. */
 const headings = [
-  'What it queries',
-  'How fresh',
+  'What you need',
+  'Six lines',
+  'How to see that it works',
+  'What goes wrong',
   'Options',
-  'When the source is away',
   'Metrics',
   'Limits',
+  'When the source is away',
+  'How fresh',
+  'What it queries',
 ]
 
 for (const kind of directoryKinds) {
