@@ -123,11 +123,11 @@ export class RequestLog {
     if (after === undefined) return { last, missed: 0, records: [] }
     const failed = newest(this.#failed, after, mostRecentRequests)
     const served = newest(this.#served, after, mostRecentRequests - failed.length)
-    const told = inOrder([...served, ...failed])
+    const listed = inOrder([...served, ...failed])
     return {
       last,
-      missed: Math.max(0, last - after - told.length),
-      records: told.map((slot) => this.#record(slot)),
+      missed: Math.max(0, last - after - listed.length),
+      records: listed.map((slot) => this.#record(slot)),
     }
   }
 
