@@ -81,7 +81,8 @@ function guestHops(request: MeasuredRequest): Partial<Record<HopName, Measure>> 
   const network = Math.min(connected, Math.max(0, before))
   return {
     network: { ms: network },
-    redirect: { ms: before - network },
+    // Between the clocks of two processes: what this one waited for its turn is in it.
+    redirect: { ms: before - network, detail: 'to the worker and back, this command included' },
     worker: { ms: worker - behind },
   }
 }
