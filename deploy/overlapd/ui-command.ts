@@ -34,6 +34,11 @@ the port over ssh.`,
       const page = await servePage({ addresses, tcpPort, hostName: hostname() })
       call.terminal.out(`${page.link}\n`)
       call.terminal.error('Open this link in a browser. It works once. Ctrl-C ends the page.\n')
+      if (call.terminal.environment['SSH_CONNECTION'] !== undefined) {
+        const { port } = new URL(page.link)
+        const forward = `ssh -L ${port}:127.0.0.1:${port} ${hostname()}`
+        call.terminal.error(`For a browser on your own machine, first run there: ${forward}\n`)
+      }
       await stopSignal(systemClock)
       await page.close()
       return 0

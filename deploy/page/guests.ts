@@ -1,7 +1,7 @@
 /** Which guests are there, and who shares an address with whom? */
 import { isMapping } from '../../lib/config/entry.ts'
 import { AdminUnreachableError, askAdminJson } from '../../lib/http/admin-client.ts'
-import { mappings, textOf } from '../../lib/operator/answer-fields.ts'
+import { mappings, textOf, texts } from '../../lib/operator/answer-fields.ts'
 import type { Clock, Milliseconds, MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
 import type { Host } from './host.ts'
 
@@ -37,23 +37,30 @@ export interface GuestList {
 const longest: Milliseconds = 30_000
 const limits = { timeLimit: 60_000, bodyLimit: 64 * 1024 * 1024 } as const
 
-/** Keeps the list of guests, and has it made anew when somebody looks and it is old. */
+/** A view waits no longer for a list that is being made. */
+const patience: Milliseconds = 1_500
+
+/** Keeps the list of guests, and has it made anew when a view is made and it is old. */
 export class Guests {
   readonly #host: Host
   readonly #clock: Clock
-  #known: { readonly at: MonotonicMilliseconds; readonly list: Promise<GuestList> } | undefined
+  #asked: { readonly at: MonotonicMilliseconds; readonly list: Promise<GuestList> } | undefined
+  #known = guestList([])
 
   constructor(host: Host, clock: Clock) {
     this.#host = host
     this.#clock = clock
   }
 
-  list(): Promise<GuestList> {
+  /** The list; the one before while a new one takes long. */
+  async list(): Promise<GuestList> {
     const now = this.#clock.now()
-    if (this.#known === undefined || now - this.#known.at >= longest) {
-      this.#known = { at: now, list: this.#ask() }
+    if (this.#asked === undefined || now - this.#asked.at >= longest) {
+      this.#asked = { at: now, list: this.#ask() }
     }
-    return this.#known.list
+    const note = 'A new list of guests is being made. It appears by itself.'
+    const late = this.#clock.sleep(patience).then(() => ({ ...this.#known, note }))
+    return await Promise.race([this.#asked.list, late])
   }
 
   async #ask(): Promise<GuestList> {
@@ -66,11 +73,18 @@ export class Guests {
         json,
       })
       const report = isMapping(value) ? value : {}
-      const notes = Array.isArray(report['notes']) ? report['notes'] : []
-      const guests = mappings(report['answers']).map(readGuest)
-      return guestList(guests, [textOf(report['message']), ...notes].filter(Boolean).join('. '))
+      const notes = texts(report['notes'])
+      // Without answers it is a refusal, such as that another audit is under way.
+      const guests = Array.isArray(report['answers'])
+        ? mappings(report['answers']).map(readGuest)
+        : this.#known.guests
+      this.#known = guestList(
+        guests,
+        [textOf(report['message']), ...notes].filter(Boolean).join('. '),
+      )
+      return this.#known
     } catch (thrown) {
-      if (thrown instanceof AdminUnreachableError) return guestList([], thrown.message)
+      if (thrown instanceof AdminUnreachableError) return { ...this.#known, note: thrown.message }
       throw thrown
     }
   }

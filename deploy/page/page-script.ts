@@ -41,14 +41,25 @@ for (const list of document.querySelectorAll('[data-stream]')) {
     const isPaused = pause.getAttribute('aria-pressed') !== 'true'
     pause.setAttribute('aria-pressed', String(isPaused))
   })
-  const events = new EventSource(list.dataset.stream)
-  events.addEventListener('request', (event) => {
-    seen += 1
-    waiting.unshift(JSON.parse(event.data).html)
-    waiting = waiting.slice(0, most)
-  })
+  let missed = 0
+  let events
+  // A browser holds few connections to one host: views that nobody sees take none.
+  const watch = () => {
+    events?.close()
+    if (document.hidden) return
+    events = new EventSource(list.dataset.stream)
+    events.addEventListener('missed', (event) => { missed += JSON.parse(event.data).count })
+    events.addEventListener('request', (event) => {
+      seen += 1
+      waiting.unshift(JSON.parse(event.data).html)
+      waiting = waiting.slice(0, most)
+    })
+  }
+  document.addEventListener('visibilitychange', watch)
+  watch()
   setInterval(() => {
-    rate.textContent = seen === 0 ? '' : seen.toLocaleString('en') + ' since this view was opened'
+    const more = missed === 0 ? '' : ', ' + missed.toLocaleString('en') + ' not shown'
+    rate.textContent = seen + missed === 0 ? '' : seen.toLocaleString('en') + ' since this view was opened' + more
     if (waiting.length === 0 || pause.getAttribute('aria-pressed') === 'true' || list.contains(document.activeElement)) return
     const limit = Number(list.dataset.most ?? most)
     const rows = document.createElement('template')

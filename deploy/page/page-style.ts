@@ -139,7 +139,7 @@ thead th { color: var(--quiet); font-weight: 500; }
 .live { min-width: 0; }
 .controls { display: flex; align-items: center; gap: 0.75rem; min-height: 2.5rem; margin-bottom: 0.5rem; }
 .requests { background: var(--surface); border: 1px solid var(--line); border-radius: 10px; overflow: hidden; }
-.requests:empty { display: none; }
+.requests:not(:has(li)) { display: none; }
 .request { display: grid; grid-template-columns: 4.6rem 10.5rem minmax(0, 1fr) 5rem 5.5rem; grid-template-areas: 'when got what span why' '. got who who who'; gap: 0 1rem; padding: 0.5rem 1rem; align-items: baseline; font-size: 0.9375rem; }
 .request + .request { border-top: 1px solid var(--line); }
 .when { grid-area: when; color: var(--quiet); font-variant-numeric: tabular-nums; }
@@ -168,8 +168,8 @@ main > h2 { margin-top: 2rem; }
 @media (max-width: 68rem) { .columns { grid-template-columns: minmax(0, 1fr); } }
 @media (max-width: 52rem) {
   .stations { grid-template-columns: 1fr; }
-  .station { display: grid; grid-template-columns: 1fr auto; padding: 0.7rem 1rem; align-items: baseline; }
-  .station .badge { padding: 0; grid-column: 2; grid-row: 2; }
+  .station { display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: 0 1rem; padding: 0.7rem 1rem; align-items: baseline; }
+  .station .badge { padding: 0; grid-column: 2; grid-row: 2; justify-self: end; align-self: start; margin: 0; }
   .station .figure { font-size: 1.125rem; grid-column: 2; grid-row: 1; text-align: right; }
   .station .small { grid-column: 1; grid-row: 2; }
   .station + .station { border-left: 0; border-top: 1px solid var(--line); }

@@ -24,6 +24,13 @@ export type SeenRequest = Pick<
   readonly reason: string
 }
 
+/** Who is to know at once. */
+export interface RequestWatcher {
+  onRequest(request: SeenRequest): void
+  /** So many are over that a daemon could not report. */
+  onMissed(count: Count): void
+}
+
 const remembered: Count = 2_000
 const mostGuests: Count = 20_000
 /** A daemon that was away is asked again so much later. */
@@ -37,15 +44,15 @@ export function isServed({ outcome, status }: Pick<SeenRequest, 'outcome' | 'sta
 /** Reads both streams for as long as the page is served. */
 export class Requests {
   readonly #addresses: AdminAddresses
-  readonly #onRequest: (request: SeenRequest) => void
+  readonly #watcher: RequestWatcher
   readonly #watched = new WatchedRequests()
   readonly #latest = new Latest<SeenRequest>(remembered)
   readonly #latestRefused = new Latest<SeenRequest>(remembered)
   readonly #byGuest = new Map<string, SeenRequest>()
 
-  constructor(addresses: AdminAddresses, onRequest: (request: SeenRequest) => void) {
+  constructor(addresses: AdminAddresses, watcher: RequestWatcher) {
     this.#addresses = addresses
-    this.#onRequest = onRequest
+    this.#watcher = watcher
   }
 
   /** @returns when the signal ends it */
@@ -72,7 +79,7 @@ export class Requests {
     this.#byGuest.set(guest, request)
     const [oldest] = this.#byGuest.keys()
     if (this.#byGuest.size > mostGuests && oldest !== undefined) this.#byGuest.delete(oldest)
-    this.#onRequest(request)
+    this.#watcher.onRequest(request)
   }
 
   async #watchDaemon(daemon: Daemon, signal: AbortSignal): Promise<void> {
@@ -82,6 +89,8 @@ export class Requests {
           if (kind === 'watching') this.#watched.watches(daemon)
           else if (kind === 'request' && isMapping(data) && this.#watched.isNew(daemon, data)) {
             this.add(readRequest(data))
+          } else if (kind === 'missed' && isMapping(data)) {
+            this.#watcher.onMissed(Number(data['count']) || 0)
           }
         }
       } catch (thrown) {

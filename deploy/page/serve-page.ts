@@ -30,8 +30,11 @@ export async function servePage(options: ServePageOptions): Promise<ServedPage> 
   const guard = new Guard()
   const host = new Host(addresses, systemClock)
   const feed = new EventFeed<ShownRequest>({ clock: systemClock })
-  const requests = new Requests(addresses, (request) => {
-    if (feed.isWatched) void publish(feed, request)
+  const requests = new Requests(addresses, {
+    onRequest(request) {
+      if (feed.isWatched) void publish(feed, request)
+    },
+    onMissed: (count) => feed.missed(count),
   })
   const guests = new Guests(host, systemClock)
   const app = createPageApp({ guard, host, guests, requests, feed, hostName })

@@ -10,7 +10,7 @@ export type LastRequests = Pick<Requests, 'lastOf'>
 /** Guests on one page of a list. */
 export const pageSize = 60
 const shownGroups = 20
-const shownOfGroup = 8
+const shownOfGroup = 6
 
 /** The way from the router to the guest, and what the guest got last. */
 export function guestCard(guest: Guest, requests: LastRequests): Html {
