@@ -154,6 +154,7 @@ thead th { color: var(--quiet); font-weight: 500; }
 .pages { display: flex; justify-content: space-between; gap: 1rem; margin-top: 1.5rem; }
 .verdict-line { display: flex; gap: 0.75rem; align-items: baseline; flex-wrap: wrap; }
 .steps { counter-reset: step; background: var(--surface); border: 1px solid var(--line); border-radius: 10px; }
+.sheet { background: var(--surface); border: 1px solid var(--line); border-radius: 10px; padding: 0.6rem 1rem 1rem; }
 .steps li { counter-increment: step; padding: 0.75rem 1rem 0.75rem 3.25rem; position: relative; }
 .steps li + li { border-top: 1px solid var(--line); }
 .steps li::before { content: counter(step); position: absolute; left: 1rem; top: 0.8rem; width: 1.5rem; height: 1.5rem; border-radius: 50%; border: 1px solid var(--quiet); display: grid; place-items: center; font-size: 0.8125rem; color: var(--quiet); }
@@ -161,6 +162,7 @@ thead th { color: var(--quiet); font-weight: 500; }
 .pairs div { display: grid; grid-template-columns: minmax(6.5rem, 10rem) minmax(0, 1fr); gap: 1rem; }
 .pairs dd { overflow-wrap: anywhere; max-width: 80ch; }
 main > h2 { margin-top: 2rem; }
+h1 .icon { width: 0.8em; height: 0.8em; }
 .codes { columns: 24rem; column-gap: 2.5rem; }
 .codes div { break-inside: avoid; padding-block: 0.4rem; border-bottom: 1px solid var(--line); }
 .codes dd { color: var(--quiet); font-size: 0.875rem; }

@@ -41,6 +41,11 @@ export function isServed({ outcome, status }: Pick<SeenRequest, 'outcome' | 'sta
   return outcome === 'relayed' && status < 400
 }
 
+/** Whether compute knew the guest, and had nothing under that path: cloud-init tries paths. */
+export function isNotThere({ outcome, status }: Pick<SeenRequest, 'outcome' | 'status'>): boolean {
+  return outcome === 'relayed' && status === 404
+}
+
 /** Reads both streams for as long as the page is served. */
 export class Requests {
   readonly #addresses: AdminAddresses

@@ -16,7 +16,8 @@ export function explanationBody(title: Html, explanation: Explanation | undefine
   }
   const { steps, verdict } = explanation
   const { kind, evidence, reason, ...rest } = verdict
-  const said = Object.entries(isMapping(evidence) ? { ...rest, ...evidence } : rest)
+  const { why, ...proof } = isMapping(evidence) ? evidence : {}
+  const said = Object.entries({ why, ...rest, ...proof })
   const isFound = kind === 'found'
   return html`<h1>${title}</h1>
     <p class="verdict-line">
@@ -24,6 +25,8 @@ export function explanationBody(title: Html, explanation: Explanation | undefine
       ${typeof reason === 'string' ? reasonText(reason, '') : ''}
     </p>
     ${isReasonCode(reason) ? meaning(reason) : ''}
+    <h2>Verdict</h2>
+    <div class="sheet">${pairs(said)}</div>
     <h2>Steps</h2>
     <ol class="steps">
       ${steps.map(
@@ -33,9 +36,7 @@ export function explanationBody(title: Html, explanation: Explanation | undefine
             ${pairs(Object.entries(detail))}
           </li>`,
       )}
-    </ol>
-    <h2>Verdict</h2>
-    ${pairs(said)}`
+    </ol>`
 }
 
 function meaning(reason: ReasonCode): Html {

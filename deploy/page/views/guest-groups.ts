@@ -1,8 +1,19 @@
 /** Who has which address, side by side? */
 import { html } from 'hono/html'
 import type { AddressGroup, Guest, GuestList } from '../guests.ts'
-import { isServed, type Requests } from '../requests.ts'
-import { count, counted, foreign, icon, moment, reasonText, shortId, type Html } from './parts.ts'
+import { isNotThere, isServed, type Requests } from '../requests.ts'
+import { whatItGot } from './request-list.ts'
+import {
+  badge,
+  count,
+  counted,
+  foreign,
+  icon,
+  moment,
+  reasonText,
+  shortId,
+  type Html,
+} from './parts.ts'
 
 /** What a card needs besides the guest. */
 export type LastRequests = Pick<Requests, 'lastOf'>
@@ -33,19 +44,15 @@ export function guestCard(guest: Guest, requests: LastRequests): Html {
 
 function lastText(guest: Guest, requests: LastRequests): Html {
   if (guest.reason !== '') {
-    return html`<span class="badge not_ready">${icon('not_ready')}refused</span>
-      ${reasonText(guest.reason, '')}`
+    return html`${badge('not_ready', 'refused')} ${reasonText(guest.reason, '')}`
   }
   const last = requests.lastOf(guest.scope, guest.address)
   if (last === undefined) {
     return html`<span class="badge quiet">${icon('unknown')}not seen yet</span>`
   }
-  return isServed(last)
-    ? html`<span class="badge ready">${icon('ready')}served</span> ${moment(last.at)}`
-    : html`<span class="badge not_ready"
-          >${icon('not_ready')}${last.status === 0 ? 'no answer' : last.status}</span
-        >
-        ${reasonText(last.reason, last.outcome)} ${moment(last.at)}`
+  return isServed(last) || isNotThere(last)
+    ? html`${badge('ready', 'served')} ${moment(last.at)}`
+    : html`${whatItGot(last)} ${moment(last.at)}`
 }
 
 /** One address and some of those that have it. */

@@ -1,20 +1,31 @@
 /** What do guests ask, and what do they get? */
 import { html } from 'hono/html'
-import { isServed, type SeenRequest } from '../requests.ts'
-import { foreign, icon, moment, reasonText, scopeName, shortId, type Html } from './parts.ts'
+import { isNotThere, isServed, type SeenRequest } from '../requests.ts'
+import { badge, foreign, icon, moment, reasonText, scopeName, shortId, type Html } from './parts.ts'
+
+const outcomeWords: Readonly<Record<string, string>> = {
+  relayed: 'from compute',
+  cut_off: 'broke off',
+  left: 'the guest left',
+}
+
+/** What a guest got, and why. A path that compute does not have is no trouble: cloud-init tries some. */
+export function whatItGot(request: SeenRequest): Html {
+  const { status, outcome, reason } = request
+  if (isServed(request)) return badge('ready', String(status))
+  const words = reasonText(reason, outcomeWords[outcome] ?? outcome)
+  if (isNotThere(request)) {
+    return html`<span class="badge quiet">${icon('unknown')}${status}</span> ${words}`
+  }
+  return html`${badge('not_ready', status === 0 ? 'none' : String(status))} ${words}`
+}
 
 /** One request of a list. */
 export function requestItem(request: SeenRequest): Html {
-  const { at, requestId, method, target, status, span, scope, sourceIp, instanceId } = request
-  const isGood = isServed(request)
+  const { at, requestId, method, target, span, scope, sourceIp, instanceId } = request
   return html`<li class="request">
     <span class="when">${moment(at)}</span>
-    <span class="got"
-      ><span class="badge ${isGood ? 'ready' : 'not_ready'}"
-        >${icon(isGood ? 'ready' : 'not_ready')}${status === 0 ? 'none' : status}</span
-      >
-      ${isGood ? '' : reasonText(request.reason, request.outcome)}</span
-    >
+    <span class="got">${whatItGot(request)}</span>
     <code class="what">${method} ${foreign(target, 100)}</code>
     <span class="who"
       ><code>${foreign(sourceIp, 60)}</code>
@@ -58,7 +69,7 @@ export function requestsBody(requests: readonly SeenRequest[], onlyRefused: bool
 export function refusalSummary(refusals: readonly SeenRequest[]): Html {
   const counts = new Map<string, number>()
   for (const { reason, outcome } of refusals) {
-    const name = reason || outcome
+    const name = reason || (outcomeWords[outcome] ?? outcome)
     counts.set(name, (counts.get(name) ?? 0) + 1)
   }
   if (counts.size === 0) return html`<p class="empty">No refusal is remembered.</p>`

@@ -40,7 +40,7 @@ t.test(
     }
     for (const socket of [places.agentAdminSocket, places.proxyAdminSocket]) {
       t.ok(
-        commands.some((line) => line.includes(`curl -s --unix-socket ${socket}`)),
+        commands.some((line) => line.includes(' ui ') && line.includes(socket)),
         socket,
       )
     }

@@ -168,6 +168,18 @@ t.test(
   },
 )
 
+t.test('a path that compute does not have is no refusal; a refusal by compute is', async (t) => {
+  const { host, view } = await open(t, { networks: 3, guestsPerNetwork: 1 })
+  host.publish(playedRequest(0, { status: 404 }))
+  host.publish(playedRequest(1, { status: 403 }))
+  await until(async () => (await view('requests')).body.includes('403'))
+  const { body } = await view('guests')
+  const cards = body.split('class="guest"').slice(1)
+  t.match(cards[0], /badge ready[^]*served/)
+  t.match(cards[1], /badge not_ready[^]*403[^]*from compute/)
+  t.match(cards[2], 'not seen yet')
+})
+
 t.test('without daemons the page says so, and what to look at', async (t) => {
   const folder = scratchFolder(t)
   const addresses = { proxy: `${folder}/none-1`, agent: `${folder}/none-2` }
