@@ -93,7 +93,6 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
     admin,
     startable('compute upstreams', undefined, () => upstreams.close()),
     partOf('compute probe', new ComputeProbe(upstreams, clock, config.compute.probe_interval)),
-    partOf('health', health),
     partOf('event loop watch', watchEventLoop(registry, 'agent', clock)),
     startable(
       `port directory ${directory.kind}`,
@@ -108,6 +107,8 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
     ...listeners,
     ...(leasing ? [leasing.listener] : []),
     new JointStop(listeners),
+    // Ends first: a stop is no trouble.
+    partOf('health', health),
   ]
   return {
     parts,

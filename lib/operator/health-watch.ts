@@ -34,8 +34,9 @@ export class HealthWatch {
   readonly #options: HealthWatchOptions
   readonly #since = new Map<string, string>()
   #cancel: Cancel | undefined
-  /** What was logged last. */
-  #logged: { readonly state: HealthState; readonly codes: string } | undefined
+  /** What was seen last, and what was logged last. */
+  #lastSeen = ''
+  #logged = ''
 
   constructor(options: HealthWatchOptions) {
     this.#options = options
@@ -68,13 +69,16 @@ export class HealthWatch {
     )
   }
 
-  /** One line for each change; a start that goes well is none. */
+  /** One line for each change that lasts; a start that goes well is none, nor a worker that is replaced. */
   #log({ state, problems }: HealthReport): void {
     const isStarting = problems.some(({ code }) => code === 'starting')
-    const codes = problems.map((problem) => keyOf(problem.part, problem)).join()
-    const before = this.#logged ?? { state: 'ready', codes: '' }
-    if (isStarting || (before.state === state && before.codes === codes)) return
-    this.#logged = { state, codes }
+    const codes = problems
+      .map((problem) => `${problem.state} ${keyOf(problem.part, problem)}`)
+      .join()
+    const isLasting = this.#lastSeen === codes
+    this.#lastSeen = codes
+    if (isStarting || !isLasting || this.#logged === codes) return
+    this.#logged = codes
     const { logger } = this.#options
     const fields = {
       state,

@@ -12,6 +12,8 @@ export interface Break {
   readonly state: HealthState
   /** The code of doctor and audit, where they know more. @default that of the health */
   readonly finding?: string
+  /** Takes more than some seconds: left out of the usual run. */
+  readonly isSlow?: true
   /** Some that come with it, and are no other break. */
   readonly besides?: readonly string[]
   /** The daemon's log has to say it. @default the line of its health */

@@ -157,9 +157,10 @@ export class OperatorHost {
         ...changes,
       },
     })
-    await until('the agent answers', async () => {
-      await askAdmin(sockets.admin, '/health')
-      return true
+    await until('the agent listens', async () => {
+      const { value } = await askAdminJson(sockets.admin, '/ready')
+      const { parts } = value as HealthReport
+      return parts.some(({ name, ready }) => name === 'listeners' && ready)
     })
   }
 
