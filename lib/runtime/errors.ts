@@ -36,5 +36,9 @@ export function causeText(thrown: unknown): string {
       ? `${thrown.message} (${code})`
       : thrown.message
   const cause = thrown.cause === undefined ? '' : causeText(thrown.cause)
-  return cause === '' || own === cause || own.endsWith(`: ${cause}`) ? own : `${own}: ${cause}`
+  return cause === '' ||
+    own === cause ||
+    [own, thrown.message].some((text) => text.endsWith(`: ${cause}`))
+    ? own
+    : `${own}: ${cause}`
 }

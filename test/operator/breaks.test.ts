@@ -56,14 +56,10 @@ if (skipUnlessPrivileged(t)) {
   }
 
   writeFileSync(host.file('transport-url'), 'rabbit://u:p@127.0.0.1:1/')
-  const directories: readonly (readonly [string, object, RegExp])[] = [
-    [
-      'neutron-rest',
-      { neutron_rest: { auth_type: 'none', endpoint: 'http://127.0.0.1:1' } },
-      /Neutron/,
-    ],
-    ['ovn', { ovn: { ovn_sb_connection: ['tcp:127.0.0.1:1'] } }, /southbound/],
-    ['neutron-rpc', { neutron_rpc: { transport_url_file: host.file('transport-url') } }, /broker/],
+  const directories: readonly (readonly [string, object])[] = [
+    ['neutron-rest', { neutron_rest: { auth_type: 'none', endpoint: 'http://127.0.0.1:1' } }],
+    ['ovn', { ovn: { ovn_sb_connection: ['tcp:127.0.0.1:1'] } }],
+    ['neutron-rpc', { neutron_rpc: { transport_url_file: host.file('transport-url') } }],
   ]
 
   const breaks: readonly Break[] = [
@@ -167,7 +163,7 @@ if (skipUnlessPrivileged(t)) {
       },
       mend: async () => host.writePorts(),
     },
-    ...directories.map(([kind, ports, source]): Break => ({
+    ...directories.map(([kind, ports]): Break => ({
       name: `the source of the directory ${kind} is away`,
       daemon: 'agent',
       code: 'directory_not_ready',
