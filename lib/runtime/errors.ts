@@ -36,9 +36,6 @@ export function causeText(thrown: unknown): string {
       ? `${thrown.message} (${code})`
       : thrown.message
   const cause = thrown.cause === undefined ? '' : causeText(thrown.cause)
-  return cause === '' ||
-    own === cause ||
-    [own, thrown.message].some((text) => text.endsWith(`: ${cause}`))
-    ? own
-    : `${own}: ${cause}`
+  const isNamed = own === cause || [own, thrown.message].some((one) => one.endsWith(`: ${cause}`))
+  return cause === '' || isNamed ? own : `${own}: ${cause}`
 }
