@@ -168,7 +168,7 @@ if (skipUnlessPrivileged(t)) {
       daemon: 'agent',
       code: 'directory_not_ready',
       state: 'not_ready',
-      names: new RegExp(new RegExp(`${kind}: `)),
+      names: new RegExp(`${kind}: `),
       log: /"level":"warn"/,
       breakIt: () => host.startAgent({ ports: { kind, ...ports } }),
       mend: usual,
