@@ -178,8 +178,8 @@ h1 .icon { width: 0.8em; height: 0.8em; }
   .station + .station::before { left: 1.25rem; top: -6px; transform: rotate(135deg); }
   form { flex-basis: 100%; margin-left: 0; }
   h1 { font-size: 1.5rem; }
-  .request { grid-template-columns: auto 1fr auto; grid-template-areas: 'when got span' 'what what what' 'who who who' 'why why why'; gap: 0.1rem 0.75rem; }
-  .why { text-align: left; }
+  .request { grid-template-columns: auto 1fr auto; grid-template-areas: 'when span why' 'got got got' 'what what what' 'who who who'; gap: 0.1rem 1rem; }
+  .span { text-align: left; }
 }
 @media (max-width: 30rem) {
   .problem dl div, .pairs div { grid-template-columns: 1fr; gap: 0; }

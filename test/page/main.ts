@@ -1,18 +1,20 @@
 /**
  * How does the page look and work in a browser? Seven states at three widths in light and dark: no error on the console, nothing that axe-core
- * finds, every link reachable by keyboard, and nothing that a tenant wrote runs. Pictures go to `--out`.
+ * finds, every link reachable by keyboard, and nothing that a tenant wrote runs. Pictures go to `--out FOLDER`; `--only NAME` looks at one state.
  */
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 import axe from 'axe-core'
 import { chromium, type Browser, type Page } from 'playwright-core'
 import { servePage } from '../../deploy/page/serve-page.ts'
 import { until } from '../support/until.ts'
 import { playedRequest, playedStates, playHost, type PlayedState } from '../support/played-host.ts'
 
-const [, , option, folder] = process.argv
-const pictures = option === '--out' ? folder : undefined
+const { out: pictures, only } = parseArgs({
+  options: { out: { type: 'string' }, only: { type: 'string' } },
+}).values
 const programs = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
 const widths = [360, 900, 1600]
 const hostileNames = [
@@ -161,9 +163,11 @@ if (pictures !== undefined) mkdirSync(pictures, { recursive: true })
 const browser = await chromium.launch({ executablePath: program, args: ['--no-sandbox'] })
 try {
   for (const [name, state] of Object.entries(playedStates())) {
+    if (only !== undefined && only !== name) continue
     await visit(browser, { name, state, isWhole: true })
   }
   for (const [number, hostileName] of hostileNames.entries()) {
+    if (only !== undefined && only !== 'hostile') continue
     const requests = [
       playedRequest(1, {
         target: `/${hostileName}`,
