@@ -24,6 +24,7 @@ export interface ShownRequest {
   readonly isServed: boolean
 }
 
+/** What the views read. */
 export interface PageParts {
   readonly guard: Pick<Guard, 'admit'>
   readonly host: Pick<Host, 'look' | 'explain'>

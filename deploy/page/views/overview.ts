@@ -10,6 +10,7 @@ import { liveRequests, refusalSummary } from './request-list.ts'
 import { requestPath } from './request-path.ts'
 import type { Html } from './parts.ts'
 
+/** What the overview is made of. */
 export interface OverviewParts {
   readonly view: HostView
   readonly list: GuestList
