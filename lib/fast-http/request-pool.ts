@@ -146,8 +146,9 @@ export class RequestPool implements ConnectionOwner {
     if (block === undefined || !originForm.test(path) || !isToken(method)) return undefined
     const connection = isKept ? 'keep-alive' : 'close'
     const hasLength = (body ?? null) !== null || withContent.has(method)
-    const length = hasLength ? `content-length: ${body?.length ?? 0}\r\n` : ''
-    return `${method} ${path} HTTP/1.1\r\nhost: ${this.options.host}\r\nconnection: ${connection}\r\n${length}${block}\r\n`
+    const length = hasLength ? `Content-Length: ${body?.length ?? 0}\r\n` : ''
+    // In the order of Node's client, which the agent uses: compute cannot tell whether a request came by way of an agent.
+    return `${method} ${path} HTTP/1.1\r\nHost: ${this.options.host}\r\n${block}${length}Connection: ${connection}\r\n\r\n`
   }
 
   #connect(sent: SentRequest, handler: AnswerHandler): void {

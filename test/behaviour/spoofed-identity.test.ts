@@ -39,12 +39,12 @@ t.test('the agent gets the identity of the socket and not a byte besides', async
       bytes.toString('latin1'),
       [
         'GET /openstack HTTP/1.1',
-        'host: 169.254.169.254',
-        'connection: keep-alive',
+        'Host: 169.254.169.254',
         `${name}: ${id}`,
         'x-forwarded-for: 127.0.0.1',
         ...(index === 0 ? [cameOverLoopback] : []),
         `x-request-id: ${requestId}`,
+        'Connection: keep-alive',
         '',
         '',
       ].join('\r\n'),
@@ -150,12 +150,12 @@ t.test('the answer carries our request id, not one of the guest or the agent', a
 function honest(requestId: string | undefined): string {
   return [
     'GET /latest HTTP/1.1',
-    'host: 169.254.169.254',
-    'connection: keep-alive',
+    'Host: 169.254.169.254',
     `x-neutron-router-id: ${testRouterId}`,
     'x-forwarded-for: 127.0.0.1',
     cameOverLoopback,
     `x-request-id: ${requestId}`,
+    'Connection: keep-alive',
     '',
     '',
   ].join('\r\n')

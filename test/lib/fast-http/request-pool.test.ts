@@ -22,7 +22,7 @@ t.test('answers come over one connection, whole and in order', async (t) => {
   t.equal(sockets.length, 1)
   t.equal(
     heads[0],
-    `GET /1 HTTP/1.1\r\nhost: ${url.slice(7)}\r\nconnection: keep-alive\r\nx-a: b\r\n\r\n`,
+    `GET /1 HTTP/1.1\r\nHost: ${url.slice(7)}\r\nx-a: b\r\nConnection: keep-alive\r\n\r\n`,
   )
 })
 
@@ -96,9 +96,9 @@ t.test(
     await askPool(asked, '/', { method: 'HEAD' })
     await askPool(asked)
     const texts = heads.join('')
-    t.match(texts, 'PUT / HTTP/1.1\r\nhost: ')
-    t.match(texts, 'connection: close\r\ncontent-length: 5\r\nx-a: b\r\n\r\nhello')
-    t.match(texts, /POST .*\r\n.*\r\n.*\r\ncontent-length: 0\r\n/)
+    t.match(texts, 'PUT / HTTP/1.1\r\nHost: ')
+    t.match(texts, 'x-a: b\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello')
+    t.match(texts, /POST .*\r\n.*\r\n.*\r\nContent-Length: 0\r\n/)
     t.equal(sockets.length, 4)
   },
 )
