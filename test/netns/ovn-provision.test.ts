@@ -94,6 +94,12 @@ async function becomesReady(proxy: RunningProxy): Promise<void> {
   )
 }
 
+async function provisioningIs(proxy: RunningProxy, state: string): Promise<void> {
+  await proxy.until(`OVN provisioning is ${state}`, ({ health }) =>
+    health.parts.some((part) => part.name === 'ovn provisioning' && part.state === state),
+  )
+}
+
 /** A network with one guest of this host. */
 async function boundNetwork(
   host: ProvisionedHost,
@@ -230,7 +236,7 @@ if (skipUnlessPrivileged(t) && skipUnlessOvn(t)) {
         () => existsSync(host.path(stale)),
         (isThere) => !isThere,
       )
-      await becomesReady(proxy)
+      await provisioningIs(proxy, 'ready')
       t.equal(await hasLink(outsideOf(stale)), false)
       await eventually(
         'no cable',
@@ -492,7 +498,8 @@ if (skipUnlessPrivileged(t) && skipUnlessOvn(t)) {
     ])
     t.match(await proxy.metrics(), /overlapd_proxy_ovn_provision_failures_total [1-9]/)
     t.equal(await hasLink(outsideOf(network)), true)
-    await becomesReady(proxy)
+    await provisioningIs(proxy, 'not_ready')
+    t.equal(await isReady(proxy), false, 'no network of this host is served')
     await must(['ip', 'link', 'delete', outsideOf(network)])
     await proxy.until('recovered', hasProvisioned(1))
   })

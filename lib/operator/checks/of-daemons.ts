@@ -30,6 +30,7 @@ const endsOfNode: Readonly<Record<number, EpochMilliseconds>> = {
   24: Date.UTC(2028, 3, 30),
 }
 
+/** Whether both daemons are of the version of this program, and their Node is one that gets fixes. */
 export function checkVersions({ daemons, wallTime }: HostFacts): readonly Finding[] {
   const installed = packageVersion()
   const running = daemons.filter(({ status }) => textOf(status['version']) !== '')
@@ -50,6 +51,7 @@ export function checkVersions({ daemons, wallTime }: HostFacts): readonly Findin
     : [wellFinding('versions', `${installed}, by a current Node`)]
 }
 
+/** What `check` finds in the configuration of each daemon, as the account that it runs as. */
 export function checkConfiguration({ daemons, configFiles }: HostFacts): readonly Finding[] {
   return [...configFiles.map(fileFinding), ...daemons.flatMap(checkFindings)]
 }

@@ -17,6 +17,7 @@ const latestSaneTime: EpochMilliseconds = Date.UTC(2100, 0, 1)
 const mostSkew: Milliseconds = 30_000
 const answerLimit: Milliseconds = 3_000
 
+/** Whether the clock agrees with the `Date` of compute and Keystone. Sends one request to each. */
 export async function checkClock({ wallTime, daemons }: HostFacts): Promise<readonly Finding[]> {
   const shown = Number.isFinite(wallTime) ? new Date(wallTime).toISOString() : 'nothing'
   if (!(wallTime > earliestSaneTime && wallTime < latestSaneTime)) {
@@ -91,6 +92,7 @@ function spaceFindings(folder: string): readonly Finding[] {
 /** @see neutron/agent/metadata/driver.py, agent/ovn/metadata/driver.py */
 const configOfNeutron = /(?:ns-metadata-proxy|ovn-metadata-proxy)/
 
+/** Whether haproxies of Neutron are left over beside the proxy. */
 export function checkHaproxies(): readonly Finding[] {
   const left = processNumbers().filter((pid) => {
     const [program = '', ...words] = processFacts(pid)?.command ?? []

@@ -18,6 +18,7 @@ function systemLibraryFolders(): readonly string[] {
   return ['/usr/lib64', '/usr/lib', '/lib64', '/lib', ...perArchitecture]
 }
 
+/** Whether libnftables is there, with which the proxy records its rules. */
 export function checkLibrary({ libraryFolders, daemons }: HostFacts): readonly Finding[] {
   const folders = libraryFolders ?? systemLibraryFolders()
   if (folders.some((folder) => existsSync(join(folder, nftLibrary.file)))) {
@@ -33,6 +34,7 @@ export function checkLibrary({ libraryFolders, daemons }: HostFacts): readonly F
 /** Since then the kernel keeps the link header of a SYN. */
 const oldestKernel = [5, 10] as const
 
+/** Whether the kernel has what the proxy uses in namespaces. */
 export function checkKernel({ kernel }: HostFacts): readonly Finding[] {
   const [, major, minor] = /^(\d+)\.(\d+)/.exec(kernel) ?? []
   const [oldMajor, oldMinor] = oldestKernel
@@ -42,6 +44,7 @@ export function checkKernel({ kernel }: HostFacts): readonly Finding[] {
     : [wellFinding('kernel', `Linux ${kernel}`)]
 }
 
+/** Whether the namespaces can be seen, and what is mounted there reaches the host and other containers. */
 export function checkNamespaces(facts: HostFacts): readonly Finding[] {
   const { netnsFolder } = facts
   const mountTable = facts.mountTable ?? ownMountTable(facts)

@@ -15,6 +15,7 @@ function factsOf({ daemons }: HostFacts, name: 'proxy' | 'agent'): DaemonFacts |
   return daemons.find(({ daemon }) => daemon === name)
 }
 
+/** Whether the proxy that runs has the capabilities that it needs. */
 export function checkProcesses(facts: HostFacts): readonly Finding[] {
   const { process } = factsOf(facts, 'proxy') ?? {}
   if (process === undefined) return []
@@ -31,6 +32,7 @@ export function checkProcesses(facts: HostFacts): readonly Finding[] {
 /** With so much of its limit in use a process should have more. */
 const mostUsed = 0.8
 
+/** Whether a daemon comes near to its limit of open files. */
 export function checkFiles(facts: HostFacts): readonly Finding[] {
   const pids = [
     ...facts.daemons.flatMap(({ process }) => process?.pid ?? []),
@@ -51,6 +53,7 @@ function workersOf(facts: HostFacts): readonly ProcessFacts[] {
   )
 }
 
+/** Whether the accounts that open the sockets may. */
 export function checkSockets(facts: HostFacts): readonly Finding[] {
   const proxy = factsOf(facts, 'proxy')
   const places = mappings(proxy?.status['agents']).map(({ agent }) => textOf(agent))
