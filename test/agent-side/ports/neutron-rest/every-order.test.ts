@@ -157,7 +157,7 @@ class RestWorld implements OrderedWorld {
 
   #http(): Exchanges {
     return {
-      close: () => Promise.resolve(),
+      close: () => undefined,
       exchange: ({ url, signal }: HttpRequest) =>
         new Promise((answer, fail) => {
           this.#asked += 1
