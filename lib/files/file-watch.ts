@@ -13,6 +13,9 @@ export interface FileWatchOptions {
   readonly look: () => Promise<void>
 }
 
+/** How often a file is looked at whose folder cannot be watched: for lack of inotify instances, or on a file system without reports. */
+const unwatchedInterval: Milliseconds = 1_000
+
 /** How many times the debounce a look is put off at most. */
 const longestDebounce = 10
 
@@ -65,11 +68,15 @@ export class FileWatch {
       const watcher = watch(dirname(this.#options.file), { persistent: false })
       watcher.on('change', () => this.#lookSoon())
       // The directory is gone or cannot be watched: the poll finds it when it is there again.
-      watcher.on('error', () => watcher.close())
+      watcher.on('error', () => {
+        watcher.close()
+        if (this.#watcher !== watcher) return
+        this.#watcher = undefined
+        if (!this.#closed && this.#cancelPoll !== undefined) this.#schedulePoll()
+      })
       this.#watcher = watcher
     } catch {
       // As above: a missing report is no failure while the poll looks.
-      this.#watcher = undefined
     }
   }
 
@@ -87,7 +94,11 @@ export class FileWatch {
   }
 
   #schedulePoll(): void {
-    this.#cancelPoll = this.#options.clock.schedule(this.#options.pollInterval, () => {
+    const { clock, pollInterval } = this.#options
+    const interval = this.#watcher === undefined ? unwatchedInterval : pollInterval
+    this.#cancelPoll?.()
+    this.#cancelPoll = clock.schedule(Math.min(pollInterval, interval), () => {
+      this.#cancelPoll = undefined
       void this.#poll()
     })
   }

@@ -8,9 +8,14 @@ import { buildTopology, type StaticTopology } from './topology.ts'
 /** Some 400,000 ports; more would be a mistake, and parsing it would hold everything else up. */
 const largestFile: Bytes = 64 * 1024 * 1024
 
+/** Whether the text looks like JSON, by its first character. */
+export function isJson(text: string): boolean {
+  return /^\s*\{/.test(text)
+}
+
 /** YAML contains JSON, but JSON alone is read twenty times as fast, which counts from some ten thousand ports on. */
 function parseText(text: string, file: string): YamlDocument {
-  if (/^\s*\{/.test(text)) {
+  if (isJson(text)) {
     try {
       const value = JSON.parse(text) as unknown
       return { value, lineOf: () => undefined }

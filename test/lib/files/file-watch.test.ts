@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { watch } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { FileWatch } from '../../../lib/files/file-watch.ts'
@@ -81,4 +81,35 @@ t.test('FileWatch waits for a look that is under way, and never begins two', asy
   release()
   await Promise.all([...both, closed])
   t.equal(most, 1)
+})
+
+t.test('FileWatch looks every second while its folder cannot be watched', async (t) => {
+  const watched = await makeWatchedFile()
+  const folder = join(watched.folder, 'later')
+  const clock = new FakeClock()
+  let looks = 0
+  const fileWatch = new FileWatch({
+    file: join(folder, 'ports.yaml'),
+    clock,
+    debounce: 50,
+    pollInterval: 3_600_000,
+    look: () => {
+      looks += 1
+      return Promise.resolve()
+    },
+  })
+  t.teardown(async () => {
+    await fileWatch.close()
+    await watched.remove()
+  })
+  fileWatch.start()
+  await clock.advance(1_000)
+  t.equal(looks, 1)
+  await mkdir(folder)
+  await clock.untilWaiting(1)
+  await clock.advance(1_000)
+  t.equal(looks, 2, 'finds the folder')
+  await clock.untilWaiting(1)
+  await clock.advance(10_000)
+  t.equal(looks, 2, 'and waits for its reports from then on')
 })
