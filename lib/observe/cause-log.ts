@@ -27,14 +27,16 @@ export class CauseLog {
 
   /** @param netns where it happened */
   note(netns: string, cause: string): void {
-    const held = this.#held.get(cause)
+    // The same cause, where its text names the place.
+    const common = cause.replaceAll(netns, '*')
+    const held = this.#held.get(common)
     if (held !== undefined) {
       held.others.push(netns)
       return
     }
     this.#logger[this.#level]({ netns, cause }, this.#message)
-    this.#held.set(cause, { others: [] })
-    this.#clock.schedule(window, () => this.#sumUp(cause))
+    this.#held.set(common, { others: [] })
+    this.#clock.schedule(window, () => this.#sumUp(common))
   }
 
   #sumUp(cause: string): void {

@@ -24,3 +24,15 @@ t.test('CauseLog writes a cause once, and how many more it stopped', async (t) =
   t.equal(lines.length, 4)
   t.equal(clock.waiting, 1)
 })
+
+t.test('CauseLog takes causes that differ in the place they name for one', async (t) => {
+  const lines: unknown[] = []
+  const destination = { write: (line: string) => void lines.push(JSON.parse(line)) }
+  const clock = new FakeClock()
+  const logger = createLogger({ component: 'x', level: 'info', destination })
+  const log = new CauseLog(logger, clock, 'warn', 'Cannot')
+  for (const netns of ['qrouter-a', 'qrouter-b']) log.note(netns, `EMFILE, open '/netns/${netns}'`)
+  t.match(lines, [{ cause: "EMFILE, open '/netns/qrouter-a'" }])
+  await clock.advance(10_000)
+  t.match(lines.slice(1), [{ cause: "EMFILE, open '/netns/*'", more: 1, netns: ['qrouter-b'] }])
+})

@@ -134,7 +134,7 @@ t.test('Announcer says that an agent refuses it, or answers in unknown words', a
   await refusing.until(3)
   for (const connection of refusing.connections) connection.destroy()
   await stateIs('refused', 'refused')
-  t.match(announcer.status, [{ why: /log says why/ }, { why: 'nonsense' }])
+  t.match(announcer.status, [{ why: /the reason is in its log/ }, { why: 'nonsense' }])
 })
 
 t.test('Announcer that is closed tries no more', async (t) => {
