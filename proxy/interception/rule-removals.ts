@@ -31,10 +31,10 @@ export class RuleRemovals {
 
   /** @returns who it was, in words, where that is known */
   note(key: NamespaceKey, author: ChangeAuthor | undefined): string | undefined {
-    const { at = [] } = this.#byNamespace.get(key) ?? {}
+    const { at = [], by: earlier } = this.#byNamespace.get(key) ?? {}
     const by = author && `${terminalText(author.program)} (process ${author.pid})`
     const times = [...at.slice(1 - mostRemembered), this.#clock.now()]
-    this.#byNamespace.set(key, { at: times, by })
+    this.#byNamespace.set(key, { at: times, by: by ?? earlier })
     return by
   }
 
