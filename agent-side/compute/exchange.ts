@@ -18,7 +18,7 @@ export function isRepeatable(request: ComputeRequest): boolean {
 /** Names and values in turn, as Node takes them. */
 export type FlatHeaders = readonly string[]
 
-/** When what happened to a request, written into what the caller has anyway. The latest attempt counts. */
+/** The times of a request's phases, written into an object that the caller owns. The latest attempt counts. */
 export interface ForwardTimes {
   signingAt: MonotonicMilliseconds
   askedAt: MonotonicMilliseconds

@@ -6,6 +6,7 @@ import { causeText, MetadataError } from '../../lib/runtime/errors.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
 import { reasonRow, type ReasonCode } from '../../lib/runtime/reason-codes.ts'
 import type { RefusalLog } from '../../lib/observe/refusal-log.ts'
+import { keptText } from '../../lib/observe/kept-text.ts'
 import { wireHeaders } from '../../lib/wire/wire-headers.ts'
 import type { Forwarded, Forwarder } from '../compute/compute-client.ts'
 import {
@@ -275,7 +276,7 @@ export class RequestHandler {
       at: clock.wallTime(),
       peer,
       method: request.method ?? '',
-      target: (request.url ?? '').slice(0, longestShownTarget),
+      target: keptText(request.url ?? '', longestShownTarget),
       key,
       resolution,
       mappingAge: resolution === undefined ? 0 : Math.max(0, serving.began - resolution.asOf),

@@ -30,7 +30,8 @@ export interface NoAnswer {
   readonly why: string
 }
 
-const mostBytes: Bytes = 4 * 1024 * 1024
+/** A longer answer is none of metadata. */
+export const mostAnswer: Bytes = 4 * 1024 * 1024
 
 /**
  * Sends one GET to the metadata address from inside a namespace, as any program of the guest would.
@@ -74,7 +75,7 @@ export function askAsGuest(
     socket.on('error', (cause: NodeJS.ErrnoException) => fail(cause.code ?? cause.message))
     socket.on('data', (chunk: string) => {
       text += chunk
-      if (text.length > mostBytes) fail('the answer has no end')
+      if (text.length > mostAnswer) fail('the answer has no end')
     })
     socket.on('end', () => {
       const answered = clock.now() - began

@@ -4,7 +4,7 @@ import { request } from 'node:http'
 import type { Clock, Milliseconds } from '../../lib/runtime/clock.ts'
 import { wireHeaders } from '../../lib/wire/wire-headers.ts'
 import type { FoundGuest } from '../../lib/operator/guest-search.ts'
-import type { GuestAnswer, NoAnswer } from './guest-request.ts'
+import { mostAnswer, type GuestAnswer, type NoAnswer } from './guest-request.ts'
 
 /** @param socket UNIX socket on which the agent listens for workers */
 export function askAsWorker(
@@ -32,7 +32,10 @@ export function askAsWorker(
     outgoing.on('response', (incoming) => {
       let body = ''
       incoming.setEncoding('utf8')
-      incoming.on('data', (chunk: string) => (body += chunk))
+      incoming.on('data', (chunk: string) => {
+        body += chunk
+        if (body.length > mostAnswer) incoming.destroy(new Error('the answer has no end'))
+      })
       incoming.on('error', (cause) => resolve({ connected: 0, why: cause.message }))
       incoming.on('end', () => {
         const reason = incoming.headers[wireHeaders.reason]

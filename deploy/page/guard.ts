@@ -28,7 +28,7 @@ export class Guard {
     if (!isLoopback(request.headers.get('host'))) {
       return refused('This page answers to 127.0.0.1 alone.')
     }
-    // Pages of other origins may lead here, as any link may, but not read or embed anything.
+    // A link on another page may open this one. No other page may read or embed it.
     const site = request.headers.get('sec-fetch-site') ?? 'none'
     const isVisit = request.headers.get('sec-fetch-dest') === 'document'
     if (site !== 'none' && site !== 'same-origin' && !isVisit) {

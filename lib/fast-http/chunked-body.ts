@@ -8,14 +8,14 @@ const longestLine: Bytes = 256
 const longestTrailer: Bytes = 8 * 1024
 
 const sizeLine = /^([\da-f]{1,12})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/i
-const trailerLines = new RegExp(`^${fieldLines}$`)
+const trailerLine = new RegExp(`^${fieldLines}$`)
 
 /** Decodes one body. Nothing is taken that another reader could take for something else. */
 export class ChunkedBody {
   isOver = false
   #part: 'size' | 'data' | 'data-end' | 'trailer' = 'size'
   #line = ''
-  #trailer = ''
+  #trailerBytes: Bytes = 0
   /** Of the chunk under way. */
   #left: Bytes = 0
 
@@ -61,8 +61,11 @@ export class ChunkedBody {
       this.#part = 'size'
     } else if (this.#part === 'trailer') {
       if (line === '') this.isOver = true
-      this.#trailer += line === '' ? '' : `${line}\r\n`
-      if (this.#trailer.length > longestTrailer || !trailerLines.test(this.#trailer)) {
+      this.#trailerBytes += line.length + 2
+      if (
+        this.#trailerBytes > longestTrailer ||
+        (line !== '' && !trailerLine.test(`${line}\r\n`))
+      ) {
         throw new MalformedAnswer('the fields after the chunks cannot be read')
       }
     } else {

@@ -64,7 +64,7 @@ export class RequestPool implements ConnectionOwner {
     this.options = options
   }
 
-  /** Sends a request. What happens is told to the handler alone. */
+  /** Sends a request. Its handler alone learns what comes of it. */
   dispatch(request: PoolRequest, handler: AnswerHandler): void {
     // After an answer to HEAD, a body that does not belong there would be read as the next answer.
     const isKept = request.method === 'GET' && (request.body ?? null) === null

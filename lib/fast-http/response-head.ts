@@ -50,9 +50,9 @@ export function readResponseHead(text: string, isToHead: boolean): ResponseHead 
   const isOld = match[1] === '0'
   const block = match[3] ?? ''
   if (paddedFraming.test(block)) return undefined
-  const fields = splitFields(block, 'trimmed') ?? []
-  const framed = readFraming(fields, isOld)
-  if (framed === undefined) return undefined
+  const fields = splitFields(block, 'trimmed')
+  const framed = fields && readFraming(fields, isOld)
+  if (fields === undefined || framed === undefined) return undefined
   const { length, isChunked, isLast, keepAlive } = framed
   const framing = framingOf(isToHead || status < 200 || status === 204 || status === 304, framed)
   // Which of the two counts, not every reader decides alike; and HTTP/1.0 knows no chunks.

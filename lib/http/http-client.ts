@@ -91,7 +91,7 @@ export class HttpClient {
   constructor(options: HttpClientOptions) {
     const { keepsConnections: keepAlive, connections, tls } = options
     this.options = options
-    // Node keeps connections for requests that wait, whatever it is told, so none may wait.
+    // Node's agent reuses a connection for a request that waits even where keepAlive is off, so no request may wait.
     const maxSockets = keepAlive ? connections : Infinity
     const pool = { keepAlive, maxSockets, timeout: longestIdle }
     this.#agents = {

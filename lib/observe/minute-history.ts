@@ -105,7 +105,7 @@ function minuteOf(at: string, before: Totals, now: Totals): Minute {
   return { at, answers, ...(median !== undefined && { median }), ...(p99 !== undefined && { p99 }) }
 }
 
-/** Counters of a worker that is gone may be missing from a sum: that is no request taken back. */
+/** A sum shrinks when the counters of an ended worker leave it. No request was undone by that. */
 function grown<Key>(
   before: ReadonlyMap<Key, Count>,
   now: ReadonlyMap<Key, Count>,

@@ -137,7 +137,7 @@ t.test('a guest that leaves meanwhile is not asked for again', async (t) => {
   await upstream?.listen()
   await subject.clock.advance(10_000)
 
-  // The agent looks whether it is back, with a path that is nobody's.
+  // The agent looks whether it is back, with a path of no instance.
   t.strictSame(
     upstream?.requests.map(({ target }) => target).filter((one) => one !== '/'),
     [],

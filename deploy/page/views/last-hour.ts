@@ -10,7 +10,7 @@ const height = 100
 
 interface Tally {
   readonly served: number
-  /** The guest's own fault, or nobody's: 4xx. */
+  /** Status 4xx: refused by overlapd, or by compute. */
   readonly refused: number
   /** 5xx, or no answer at all. */
   readonly failed: number

@@ -5,6 +5,7 @@ import type {
   EpochMilliseconds,
   MonotonicMilliseconds,
 } from '../../../lib/runtime/clock.ts'
+import { keptText } from '../../../lib/observe/kept-text.ts'
 import type { IngressPort } from '../../../lib/identity/ingress-port.ts'
 import type { ReasonCode } from '../../../lib/runtime/reason-codes.ts'
 import type { Lease } from '../forwarding/lease-store.ts'
@@ -22,7 +23,7 @@ export interface LoggedRequest {
   readonly upstream: string | undefined
 }
 
-/** One place for a request, used again and again. Texts are those that the request has; nothing is copied. */
+/** One place for a request, used again and again. Of the texts only the target is copied, which is a part of the request's head. */
 interface Slot {
   sequence: Count
   requestId: string
@@ -91,7 +92,7 @@ export class RequestLog {
     slot.sequence = this.#sequence
     slot.requestId = request.requestId
     slot.method = request.method
-    slot.target = target.length > longestShownTarget ? target.slice(0, longestShownTarget) : target
+    slot.target = keptText(target, longestShownTarget)
     slot.scope = guest.listener.scope
     slot.sourceIp = guest.address
     slot.sourceMac = guest.sourceMac
