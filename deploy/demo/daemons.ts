@@ -16,6 +16,8 @@ export interface DaemonPlan {
   /** Path inside the build: `proxy/main.js`. */
   readonly program: string
   readonly arguments: readonly string[]
+  /** Of Node itself. @default none */
+  readonly nodeOptions?: readonly string[]
   readonly logFile: string
   /** Admin socket that says when it is ready; absent: it is ready when `probe` says so. */
   readonly adminSocket?: string
@@ -38,7 +40,8 @@ export class Daemon {
 
   static start(plan: DaemonPlan, environment: NodeJS.ProcessEnv): Daemon {
     const log = openSync(plan.logFile, 'a')
-    const child = spawn(process.execPath, [join(buildFolder, plan.program), ...plan.arguments], {
+    const program = [...(plan.nodeOptions ?? []), join(buildFolder, plan.program)]
+    const child = spawn(process.execPath, [...program, ...plan.arguments], {
       stdio: ['ignore', log, log],
       env: { PATH: environment['PATH'] },
       // Ctrl-C reaches the whole foreground group; the daemons are stopped in order by us instead.

@@ -4,11 +4,12 @@ import { scenarios } from './scenarios/all.ts'
 
 const help = `Measures overlapd on this machine: real namespaces, real guests' sockets, a constant upstream.
 
-Usage: npm run bench -- [--quick] [--json FILE] [--only NAME]...
+Usage: npm run bench -- [--quick] [--profile] [--json FILE] [--only NAME]...
 
   --quick      fewer requests and smaller networks: whether it works, not figures worth keeping
   --json FILE  write all rows as JSON
   --only NAME  run only this scenario; may be repeated
+  --profile    sample our daemons: self time by function, in microseconds a request, and .cpuprofile files
 
 Scenarios:
 ${scenarios.map(({ name, what }) => `  ${name.padEnd(12)} ${what}`).join('\n')}
@@ -22,6 +23,7 @@ async function main(): Promise<number> {
     {
       options: {
         quick: { type: 'boolean', default: false },
+        profile: { type: 'boolean', default: false },
         json: { type: 'string' },
         only: { type: 'string', multiple: true, default: [] },
         help: { type: 'boolean', short: 'h', default: false },
@@ -41,7 +43,8 @@ async function main(): Promise<number> {
   const chosen = scenarios.filter(
     ({ name }) => values.only.length === 0 || values.only.includes(name),
   )
-  return await benchCommand({ scenarios: chosen, quick: values.quick, jsonFile: values.json })
+  const { quick, json: jsonFile, profile: isProfiled } = values
+  return await benchCommand({ scenarios: chosen, quick, jsonFile, isProfiled })
 }
 
 process.exitCode = await main()

@@ -1,6 +1,7 @@
 import type { Count } from '../../lib/runtime/clock.ts'
 import { runLoad, type LoadOptions, type LoadResult } from './load.ts'
 import { CpuMeter, type NamedPids } from './process-figures.ts'
+import { profileClock, type Profiler } from './profile/profiler.ts'
 import { benchRow, type BenchRow, type Side } from './row.ts'
 
 /** Anything that serves guests and whose processes can be measured. */
@@ -9,6 +10,8 @@ export interface MeasuredSide {
   pss(): number
   /** Processes that are counted beside the side's own: what its questions cost a Neutron. */
   controlPlane?(): NamedPids
+  /** Notes which stretches of its processes' profiles are of interest. */
+  readonly profiler?: Profiler | undefined
 }
 
 /** How much of a load is run before it is measured. Caches, connection pools and compiled code belong to a warm path. */
@@ -42,29 +45,39 @@ export async function measureLoad(
     connections: load.connections,
     keepAlive: load.keepAlive,
     ...loadFigures(result),
-    ...cost.figures(result.requests),
+    ...cost.figures(nameOf(name, load), result.requests),
     pssMiB: measured.pss(),
   })
 }
 
+function nameOf(name: string, { connections, keepAlive }: LoadOptions): string {
+  return `${name} c=${connections} ${keepAlive ? 'keep-alive' : 'new connections'}`
+}
+
 /** The CPU that a side takes from now on, shared out over requests. */
 export class RequestCost {
+  readonly #measured: MeasuredSide
+  readonly #pids: NamedPids
+  readonly #from = profileClock()
   readonly #own: CpuMeter
   readonly #controlPlane: CpuMeter
 
   constructor(measured: MeasuredSide) {
-    this.#own = new CpuMeter(measured.pids())
+    this.#measured = measured
+    this.#pids = measured.pids()
+    this.#own = new CpuMeter(this.#pids)
     this.#controlPlane = new CpuMeter(measured.controlPlane?.() ?? new Map())
   }
 
-  figures(requests: number): Pick<BenchRow, 'cpuMsPerRequest' | 'cpuMsByProcess'> {
+  /** @param name of what was measured, for a profile */
+  figures(name: string, requests: Count): Pick<BenchRow, 'cpuMsPerRequest' | 'cpuMsByProcess'> {
     const shared = (spent: ReadonlyMap<string, number>): readonly (readonly [string, number])[] =>
       [...spent].map(([name, milliseconds]) => [name, milliseconds / requests])
     const own = shared(this.#own.spent())
-    return {
-      cpuMsPerRequest: own.reduce((sum, [, value]) => sum + value, 0),
-      cpuMsByProcess: Object.fromEntries([...own, ...shared(this.#controlPlane.spent())]),
-    }
+    const stretch = { from: this.#from, to: profileClock() }
+    const cpuMsByProcess = Object.fromEntries([...own, ...shared(this.#controlPlane.spent())])
+    this.#measured.profiler?.add({ name, stretch, pids: this.#pids, cpuMsByProcess })
+    return { cpuMsPerRequest: own.reduce((sum, [, value]) => sum + value, 0), cpuMsByProcess }
   }
 }
 

@@ -8,7 +8,9 @@ import type { Count, Milliseconds } from '../../lib/runtime/clock.ts'
 import { watchAttaching, type Attaching } from './attaching.ts'
 import { BenchProcess } from './bench-process.ts'
 import type { UpstreamLimits, UpstreamStarted } from './constant-upstream.ts'
+import type { MeasuredSide } from './measured-load.ts'
 import { processTree, pssOfAll, type NamedPids } from './process-figures.ts'
+import type { Profiler } from './profile/profiler.ts'
 import type { Teardown } from './teardown.ts'
 
 const patience: Milliseconds = 120_000
@@ -19,6 +21,8 @@ export type Forwarding = 'agent' | 'direct'
 export interface OurSideOptions {
   readonly topology: DemoTopology
   readonly teardown: Teardown
+  /** Samples the daemons, where it is wanted. */
+  readonly profiler?: Profiler | undefined
   /** @default answers at once */
   readonly upstream?: UpstreamLimits
   /** @default 'agent' */
@@ -55,7 +59,7 @@ function chosen(
 }
 
 /** overlapd on the network of a benchmark: agent, proxy and a constant upstream, each in processes of its own. */
-export class OurSide {
+export class OurSide implements MeasuredSide {
   readonly #places: DemoPlaces
   readonly #upstream: BenchProcess<UpstreamStarted>
   readonly #stop: () => Promise<void>
@@ -63,15 +67,17 @@ export class OurSide {
   #proxy: Daemon
   /** How long the proxy took for what, the first time. */
   readonly attaching: Attaching
+  readonly profiler: Profiler | undefined
 
   private constructor(
     places: DemoPlaces,
     upstream: BenchProcess<UpstreamStarted>,
-    teardown: Teardown,
+    { teardown, profiler }: Pick<OurSideOptions, 'teardown' | 'profiler'>,
     agent: Daemon,
     proxy: Daemon,
     attaching: Attaching,
   ) {
+    this.profiler = profiler
     this.#places = places
     this.#upstream = upstream
     this.#agent = agent
@@ -81,7 +87,7 @@ export class OurSide {
   }
 
   static async start(options: OurSideOptions): Promise<OurSide> {
-    const { topology, teardown, upstream: limits } = options
+    const { topology, teardown, profiler, upstream: limits } = options
     const places = await layOut(topology, undefined)
     const forget = teardown.add(() => removeFolder(places))
     const running: Daemon[] = []
@@ -95,13 +101,13 @@ export class OurSide {
       for (const { netns, neutronName } of topology.networks) {
         await symlink(`/run/netns/${netns}`, `${places.netnsFolder}/${neutronName}`)
       }
-      const agent = startAgent(places)
+      const agent = startAgent(places, profiler)
       running.push(agent)
       await agent.ready(patience)
-      const proxy = startProxy(places)
+      const proxy = startProxy(places, profiler)
       running.push(proxy)
       const attaching = await attached(places, proxy)
-      return new OurSide(places, upstream, teardown, agent, proxy, attaching)
+      return new OurSide(places, upstream, options, agent, proxy, attaching)
     } catch (cause) {
       for (const daemon of running) await daemon.stop()
       await forget()
@@ -132,7 +138,7 @@ export class OurSide {
   async restartAgent(signal: NodeJS.Signals): Promise<void> {
     process.kill(this.#agent.pid, signal)
     await this.#agent.stop()
-    this.#agent = startAgent(this.#places)
+    this.#agent = startAgent(this.#places, this.profiler)
     await this.#agent.ready(patience)
   }
 
@@ -140,7 +146,7 @@ export class OurSide {
   async restartSupervisor(signal: 'SIGUSR2' | 'SIGKILL'): Promise<void> {
     process.kill(this.#proxy.pid, signal)
     await untilEnded(this.#proxy.pid)
-    this.#proxy = startProxy(this.#places)
+    this.#proxy = startProxy(this.#places, this.profiler)
     await this.#proxy.ready(patience)
   }
 
@@ -167,6 +173,7 @@ export class OurSide {
     await this.#agent.stop()
     await this.#upstream.stop()
     await removeFolder(this.#places)
+    process.stdout.write(this.profiler?.text() ?? '')
   }
 }
 
@@ -202,7 +209,7 @@ async function writeDocuments(places: DemoPlaces, options: OurSideOptions): Prom
   await writeFile(places.proxyConfig, documentText(proxyConfig))
 }
 
-function startAgent(places: DemoPlaces): Daemon {
+function startAgent(places: DemoPlaces, profiler: Profiler | undefined): Daemon {
   return Daemon.start(
     {
       name: 'overlapd-agent',
@@ -210,12 +217,13 @@ function startAgent(places: DemoPlaces): Daemon {
       arguments: ['serve', '--config', places.agentConfig],
       logFile: `${places.folder}/agent.log`,
       adminSocket: places.agentAdminSocket,
+      nodeOptions: profiler?.nodeOptions('itself') ?? [],
     },
     process.env,
   )
 }
 
-function startProxy(places: DemoPlaces): Daemon {
+function startProxy(places: DemoPlaces, profiler: Profiler | undefined): Daemon {
   return Daemon.start(
     {
       name: 'overlapd-proxy',
@@ -223,6 +231,7 @@ function startProxy(places: DemoPlaces): Daemon {
       arguments: ['serve', '--config', places.proxyConfig],
       logFile: `${places.folder}/proxy.log`,
       adminSocket: places.proxyAdminSocket,
+      nodeOptions: profiler?.nodeOptions('children') ?? [],
     },
     process.env,
   )

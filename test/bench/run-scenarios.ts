@@ -1,6 +1,7 @@
 import type { Count } from '../../lib/runtime/clock.ts'
 import { SharedNetwork } from './bench-network.ts'
 import { raiseKernelLimits } from './kernel-limits.ts'
+import type { Profiler } from './profile/profiler.ts'
 import { benchRow, type BenchRow } from './row.ts'
 import type { Scenario } from './scenario.ts'
 import { Teardown } from './teardown.ts'
@@ -9,6 +10,7 @@ import { Teardown } from './teardown.ts'
 export async function runScenarios(
   scenarios: readonly Scenario[],
   quick: boolean,
+  profiler: Profiler | undefined,
 ): Promise<readonly BenchRow[]> {
   const teardown = new Teardown()
   teardown.onInterruption()
@@ -28,7 +30,7 @@ export async function runScenarios(
       const own = new Teardown()
       const end = teardown.add(() => own.run())
       try {
-        await scenario.run({ quick, progress, add, network, teardown: own })
+        await scenario.run({ quick, progress, add, network, teardown: own, profiler })
       } catch (cause) {
         progress(`${scenario.name} failed: ${String(cause)}`)
         add(notMeasured(scenario.name, cause))

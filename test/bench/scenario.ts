@@ -1,4 +1,5 @@
 import type { SharedNetwork } from './bench-network.ts'
+import type { Profiler } from './profile/profiler.ts'
 import type { BenchRow } from './row.ts'
 import type { Teardown } from './teardown.ts'
 
@@ -11,6 +12,8 @@ export interface ScenarioOptions {
   readonly add: (...rows: readonly BenchRow[]) => void
   readonly network: SharedNetwork
   readonly teardown: Teardown
+  /** For our sides, where profiles are wanted. */
+  readonly profiler: Profiler | undefined
 }
 
 /** One thing to measure. */

@@ -4,7 +4,7 @@ import { bootStorm } from './boot-storm.ts'
 import { cold } from './cold.ts'
 import { resolver } from './resolver.ts'
 import { restart } from './restart.ts'
-import { warm, warmClosing, warmDirect } from './warm.ts'
+import { warm, warmClosing, warmDirect, warmDirectClosing } from './warm.ts'
 import { workers } from './workers.ts'
 
 /** Everything that is measured of overlapd alone. Those that share a network stand together. */
@@ -13,6 +13,7 @@ export const scenarios: readonly Scenario[] = [
   warm,
   warmClosing,
   warmDirect,
+  warmDirectClosing,
   workers,
   restart,
   cold,

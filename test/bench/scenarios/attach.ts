@@ -22,13 +22,13 @@ const sizes: readonly Size[] = [
 
 async function runSize(
   { networks, guests, isCostMeasured }: Size,
-  { quick, progress, add, teardown }: ScenarioOptions,
+  { quick, progress, add, teardown, profiler }: ScenarioOptions,
 ): Promise<void> {
   progress(`attach: building ${networks} networks`)
   const network = await BenchNetwork.build(planNetworks({ networks, guests }), teardown)
   try {
     progress(`attach: ${networks} namespaces`)
-    const ours = await OurSide.start({ topology: network.topology, teardown })
+    const ours = await OurSide.start({ topology: network.topology, teardown, profiler })
     const { program, listeners, rules } = ours.attaching
     const atRest = ours.pss()
     try {

@@ -24,7 +24,7 @@ interface StormOptions {
 
 async function runStorm(
   { name, forwarding, isNoisy }: StormOptions,
-  { quick, progress, network: shared, teardown }: ScenarioOptions,
+  { quick, progress, network: shared, teardown, profiler }: ScenarioOptions,
 ): Promise<BenchRow> {
   const network = await shared.get(stormNetwork(quick))
   const [noisy, ...others] = network.topology.networks
@@ -34,6 +34,7 @@ async function runStorm(
   const ours = await OurSide.start({
     topology: network.topology,
     teardown,
+    profiler,
     forwarding,
     neutron: neutron.url,
     upstream: { delay: 20, concurrency: quick ? 10 : 50 },
@@ -54,7 +55,7 @@ async function runStorm(
     const storm = await runBootStorm(
       guests.map((guest) => (path: string) => network.targetOf(guest, path)),
     )
-    const spent = cost.figures(storm.requests)
+    const spent = cost.figures(name, storm.requests)
     const noise = await hammer?.report()
     await hammer?.stop()
     const row = stormRow(name, storm, noise)

@@ -10,7 +10,7 @@ import { stormNetwork } from './boot-storm.ts'
 export const cold: Scenario = {
   name: 'cold',
   what: 'requests on identities never seen before: ports from a file, and from Neutron',
-  async run({ quick, progress, add, network: shared, teardown }) {
+  async run({ quick, progress, add, network: shared, teardown, profiler }) {
     const network = await shared.get(stormNetwork(quick))
     const [first, ...others] = network.topology.networks
     const known = network.targets(first?.guests)
@@ -23,6 +23,7 @@ export const cold: Scenario = {
       const ours = await OurSide.start({
         topology: network.topology,
         teardown,
+        profiler,
         ...(neutron !== undefined && { neutron: neutron.url }),
       })
       try {

@@ -9,7 +9,7 @@ import type { Scenario } from '../scenario.ts'
 export const comparedAttach: Scenario = {
   name: 'compared-attach',
   what: 'time and memory to serve 300 namespaces: ours, and one haproxy each',
-  async run({ quick, progress, add, network: shared, teardown }) {
+  async run({ quick, progress, add, network: shared, teardown, profiler }) {
     await shared.remove()
     const count = quick ? 30 : 300
     const name = 'compared-attach'
@@ -17,7 +17,7 @@ export const comparedAttach: Scenario = {
     const network = await BenchNetwork.build(planNetworks({ networks: count, guests: 1 }), teardown)
     const { topology } = network
     progress(`${name}: ours`)
-    const ours = await OurSide.start({ topology, teardown })
+    const ours = await OurSide.start({ topology, teardown, profiler })
     const { program, listeners } = ours.attaching
     const seconds = listeners / 1000
     const note = `${count} namespaces, rules left out`

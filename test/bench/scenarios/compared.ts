@@ -23,7 +23,7 @@ interface Contender {
 export const compared: Scenario = {
   name: 'compared',
   what: "warm requests beside haproxy and Neutron's metadata agent, without and with its cache",
-  async run({ quick, progress, add, network: shared, teardown }) {
+  async run({ quick, progress, add, network: shared, teardown, profiler }) {
     await shared.remove()
     progress('compared: starting neutron-server, RabbitMQ and MariaDB')
     const controlPlane = await ControlPlane.start(teardown)
@@ -36,6 +36,7 @@ export const compared: Scenario = {
       const side = await OurSide.start({
         topology: network.topology,
         teardown,
+        profiler,
         forwarding,
         neutron: controlPlane.neutronUrl,
       })

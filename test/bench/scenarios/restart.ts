@@ -25,12 +25,12 @@ const events: readonly {
 export const restart: Scenario = {
   name: 'restart',
   what: 'a constant load while agent, each worker, and supervisor are restarted and killed',
-  async run({ quick, progress, add, network: shared, teardown }) {
+  async run({ quick, progress, add, network: shared, teardown, profiler }) {
     const network = await shared.get(warmNetwork)
     const targets = network.targets()
     for (const { name, happen } of events) {
       progress(`${name}: ${requestsPerSecond} new connections a second`)
-      const ours = await OurSide.start({ topology: network.topology, teardown })
+      const ours = await OurSide.start({ topology: network.topology, teardown, profiler })
       try {
         const result = await runSteadyLoad({
           targets,

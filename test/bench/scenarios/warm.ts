@@ -19,11 +19,17 @@ export const warmNetwork = { networks: 4, guests: 64 } as const
 async function runWarm(
   name: string,
   forwarding: Forwarding,
-  { quick, progress, add, network: shared, teardown }: ScenarioOptions,
+  { quick, progress, add, network: shared, teardown, profiler }: ScenarioOptions,
   upstream: UpstreamLimits = {},
 ): Promise<void> {
   const network = await shared.get(warmNetwork)
-  const ours = await OurSide.start({ topology: network.topology, teardown, forwarding, upstream })
+  const ours = await OurSide.start({
+    topology: network.topology,
+    teardown,
+    profiler,
+    forwarding,
+    upstream,
+  })
   try {
     progress(`${name}: warming up`)
     await warmUp(network.targets(), quick ? 4_000 : 20_000)
@@ -58,4 +64,11 @@ export const warmDirect: Scenario = {
   name: 'warm-direct',
   what: 'the same on the fast path: one hop, with leases of the agent',
   run: (options) => runWarm('warm-direct', 'direct', options),
+}
+
+/** One hop, with a compute service as Debian has it. */
+export const warmDirectClosing: Scenario = {
+  name: 'warm-direct-closing',
+  what: 'the fast path to a compute service that closes each connection and sends no length',
+  run: (options) => runWarm('warm-direct-closing', 'direct', options, { closes: true }),
 }

@@ -8,7 +8,7 @@ import { warmNetwork } from './warm.ts'
 export const workers: Scenario = {
   name: 'workers',
   what: 'the warm path with one worker and with two',
-  async run({ quick, progress, add, network: shared, teardown }) {
+  async run({ quick, progress, add, network: shared, teardown, profiler }) {
     const network = await shared.get(warmNetwork)
     for (const forwarding of ['agent', 'direct'] satisfies Forwarding[]) {
       for (const count of [1, 2]) {
@@ -17,6 +17,7 @@ export const workers: Scenario = {
         const ours = await OurSide.start({
           topology: network.topology,
           teardown,
+          profiler,
           forwarding,
           workers: count,
         })
