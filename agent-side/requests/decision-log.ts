@@ -1,5 +1,6 @@
 import type { Count, EpochMilliseconds, Milliseconds } from '../../lib/runtime/clock.ts'
 import { Latest } from '../../lib/observe/ring-buffer.ts'
+import { isRefusal } from '../../lib/operator/request-event.ts'
 import type { ReasonCode } from '../../lib/runtime/reason-codes.ts'
 import type { Peer } from '../peers/lookup-key.ts'
 import type { LookupKey, Resolution } from '../resolve/resolution.ts'
@@ -37,6 +38,7 @@ export interface Decision {
 export class DecisionLog {
   readonly #served: Latest<Decision>
   readonly #refused: Latest<Decision>
+  #latestServed: Decision | undefined
 
   /** @param size how many of each sort to hold */
   constructor(size: Count) {
@@ -45,9 +47,12 @@ export class DecisionLog {
   }
 
   add(decision: Decision): void {
-    const isServed = decision.outcome === 'relayed' && decision.status < 400
-    if (isServed) this.#served.add(decision)
-    else this.#refused.add(decision)
+    if (isRefusal(decision)) {
+      this.#refused.add(decision)
+      return
+    }
+    this.#served.add(decision)
+    if (decision.status < 400) this.#latestServed = decision
   }
 
   find(requestId: string): Decision | undefined {
@@ -57,7 +62,7 @@ export class DecisionLog {
 
   /** The last that got what it wanted. */
   latestServed(): Decision | undefined {
-    return this.#served.newest(1)[0]
+    return this.#latestServed
   }
 
   /** What went wrong lately, the newest first. */

@@ -9,6 +9,7 @@ import {
   type ConfigDefinition,
 } from '../../lib/cli/config-command.ts'
 import { netnsFolder, type Daemon } from '../../lib/config/defaults.ts'
+import { processFacts } from '../../lib/host/process-facts.ts'
 import { isMapping, type Table } from '../../lib/config/entry.ts'
 import { AdminUnreachableError, askAdmin } from '../../lib/http/admin-client.ts'
 import { mappings, textOf } from '../../lib/operator/answer-fields.ts'
@@ -16,6 +17,7 @@ import { Secret } from '../../lib/runtime/secret.ts'
 import { proxyProgram } from '../../proxy/cli.ts'
 import { proxyConfig } from '../../proxy/config/config.ts'
 import type { ReportPart } from './archive.ts'
+import { asAccountOf } from './as-account.ts'
 import { runCaptured } from './captured-command.ts'
 import { readDaemonProcess, type DaemonProcess } from './daemon-process.ts'
 import { hostFacts } from './host-facts.ts'
@@ -68,7 +70,10 @@ async function daemonParts(
   const running = typeof pid === 'number' ? readDaemonProcess(pid) : 'It does not run'
   const refusals = mappings(value['recentRefusals'])
   const namespaces = mappings(value['namespaces']).map(({ netns }) => textOf(netns))
-  const configuration = await configParts(call, daemon, running, secrets)
+  const account = typeof pid === 'number' ? processFacts(pid) : undefined
+  const configuration = await asAccountOf(account, () =>
+    configParts(call, daemon, running, secrets),
+  )
   const folder = netnsFolderIn(configuration[0]?.text ?? '')
   return [
     { name: `${daemon}/status.json`, text: status },

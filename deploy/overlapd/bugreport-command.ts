@@ -1,6 +1,9 @@
 import { hostname } from 'node:os'
 import { adminOption, daemons } from '../../lib/cli/admin-sockets.ts'
 import type { CommandSpec, ProgramSpec } from '../../lib/cli/command.ts'
+import { helpHint } from '../../lib/cli/failure.ts'
+import { terminalText } from '../../lib/observe/text-table.ts'
+import { causeText } from '../../lib/runtime/errors.ts'
 import { systemClock } from '../../lib/runtime/clock.ts'
 
 /**
@@ -51,7 +54,17 @@ be read.`,
         const plain = withoutSecrets(text, secrets)
         return { name, text: isRedacted ? names.redact(plain) : plain }
       })
-      writeArchive(file, folder, clean)
+      try {
+        writeArchive(file, folder, clean)
+      } catch (cause) {
+        const isThere = (cause as NodeJS.ErrnoException).code === 'EEXIST'
+        const what = isThere
+          ? `${file} exists already: name another file.`
+          : `Cannot write the report: ${causeText(cause)}`
+        const help = helpHint({ program: 'overlapd', command: 'bugreport' })
+        call.terminal.error(`overlapd: ${terminalText(what)}\n${help}`)
+        return 1
+      }
       call.terminal.out(`${file}\n`)
       return 0
     },

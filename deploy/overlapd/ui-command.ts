@@ -1,6 +1,10 @@
+import { statSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { adminAddress, adminOption, daemons } from '../../lib/cli/admin-sockets.ts'
 import type { CommandSpec } from '../../lib/cli/command.ts'
+import { helpHint } from '../../lib/cli/failure.ts'
+import { listenersIn } from '../../lib/host/port-listeners.ts'
+import { terminalText } from '../../lib/observe/text-table.ts'
 import { systemClock } from '../../lib/runtime/clock.ts'
 import { stopSignal } from '../../lib/runtime/lifecycle.ts'
 
@@ -31,7 +35,14 @@ the port over ssh.`,
       const addresses = { proxy: adminAddress('proxy', call), agent: adminAddress('agent', call) }
       // Half of it is the page: loaded by this command alone.
       const { servePage } = await import('../page/serve-page.ts')
-      const page = await servePage({ addresses, tcpPort, hostName: hostname() })
+      const served = servePage({ addresses, tcpPort, hostName: hostname() })
+      const page = await served.catch((cause: unknown) => portProblem(tcpPort, cause))
+      if (typeof page === 'string') {
+        call.terminal.error(
+          `overlapd: ${page}\n${helpHint({ program: 'overlapd', command: 'ui' })}`,
+        )
+        return 1
+      }
       call.terminal.out(`${page.link}\n`)
       call.terminal.error('Open this link in a browser. It works once. Ctrl-C ends the page.\n')
       if (call.terminal.environment['SSH_CONNECTION'] !== undefined) {
@@ -44,4 +55,16 @@ the port over ssh.`,
       return 0
     },
   }
+}
+
+/** @returns what is wrong with a port, and what to do. @throws what is no fault of the port */
+function portProblem(tcpPort: number | undefined, cause: unknown): string {
+  const { code } = cause as NodeJS.ErrnoException
+  const port = `TCP port ${String(tcpPort)} of 127.0.0.1`
+  const another = 'give --port another number, or none for any that is free'
+  if (code === 'EACCES') return `${port} is for root alone: ${another}.`
+  if (code !== 'EADDRINUSE' || tcpPort === undefined) throw cause
+  const [holder] = listenersIn(statSync('/proc/self/ns/net').ino, tcpPort)
+  const who = holder === undefined ? 'a process that this user cannot see' : `process ${holder}`
+  return `${port} is held by ${terminalText(who)}: ${another}.`
 }

@@ -21,7 +21,7 @@ import { foreign, scopeName } from './views/parts.ts'
 /** A request as the row that shows it. */
 export interface ShownRequest {
   readonly html: string
-  readonly isServed: boolean
+  readonly isRefusal: boolean
 }
 
 /** What the views read. */
@@ -73,7 +73,7 @@ function viewsOf({ host, guests, requests, feed, hostName }: PageParts): Hono {
   )
   app.get('/events', (context) => {
     const onlyRefused = context.req.query('only') === 'refused'
-    const stream = feed.watch((request) => !(onlyRefused && request.isServed))
+    const stream = feed.watch((request) => !onlyRefused || request.isRefusal)
     return stream ?? context.json({ message: 'too many streams are open' }, 503)
   })
   app.get('/', async (context) => {

@@ -7,7 +7,7 @@ import { AdminUnreachableError } from '../../lib/http/admin-client.ts'
 import { readEvents } from '../../lib/http/event-reader.ts'
 import { Latest } from '../../lib/observe/ring-buffer.ts'
 import { textOf } from '../../lib/operator/answer-fields.ts'
-import type { RequestEvent } from '../../lib/operator/request-event.ts'
+import { isRefusal, type RequestEvent } from '../../lib/operator/request-event.ts'
 import { WatchedRequests } from '../../lib/operator/watched-requests.ts'
 import type { Count, Milliseconds } from '../../lib/runtime/clock.ts'
 import type { AdminAddresses } from './host.ts'
@@ -78,7 +78,7 @@ export class Requests {
   /** Remembers a request, and reports it. */
   add(request: SeenRequest): void {
     this.#latest.add(request)
-    if (!isServed(request)) this.#latestRefused.add(request)
+    if (isRefusal(request)) this.#latestRefused.add(request)
     const guest = `${request.scope} ${request.sourceIp}`
     this.#byGuest.delete(guest)
     this.#byGuest.set(guest, request)

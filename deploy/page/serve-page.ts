@@ -1,12 +1,13 @@
 /** How does the page get from this host to one browser on it, and to nobody else? */
 import { serveApp, type Serving } from '../../lib/http/serve.ts'
 import { EventFeed } from '../../lib/http/event-feed.ts'
+import { isRefusal } from '../../lib/operator/request-event.ts'
 import { systemClock } from '../../lib/runtime/clock.ts'
 import { Guard } from './guard.ts'
 import { Guests } from './guests.ts'
 import { Host, type AdminAddresses } from './host.ts'
 import { createPageApp, type ShownRequest } from './page-app.ts'
-import { isServed, Requests, type SeenRequest } from './requests.ts'
+import { Requests, type SeenRequest } from './requests.ts'
 import { requestItem } from './views/request-list.ts'
 
 /** The page, being served. */
@@ -57,5 +58,5 @@ export async function servePage(options: ServePageOptions): Promise<ServedPage> 
 
 /** The row is made here, where everything is escaped, and not in the browser. */
 async function publish(feed: EventFeed<ShownRequest>, request: SeenRequest): Promise<void> {
-  feed.publish({ html: String(await requestItem(request)), isServed: isServed(request) })
+  feed.publish({ html: String(await requestItem(request)), isRefusal: isRefusal(request) })
 }

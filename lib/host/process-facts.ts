@@ -18,7 +18,7 @@ export function processFacts(pid: number, procFolder = '/proc'): ProcessFacts | 
   try {
     const status = readFileSync(`${folder}/status`, 'latin1')
     const field = (name: string): readonly string[] =>
-      new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1]?.trim().split(/\s+/) ?? []
+      new RegExp(`^${name}:(.*)$`, 'm').exec(status)?.[1]?.trim().split(/\s+/) ?? []
     const groups = [field('Gid')[1], ...field('Groups')].filter((id) => id !== '')
     return {
       pid,

@@ -11,8 +11,8 @@ import {
 } from './findings-exit-code.ts'
 import { headedTable, terminalText } from '../observe/text-table.ts'
 import { adminOption, daemons } from '../cli/admin-sockets.ts'
-import type { Daemon } from '../config/defaults.ts'
-import { UsageError, type CommandCall, type CommandSpec } from '../cli/command.ts'
+import type { CommandSpec } from '../cli/command.ts'
+import { daemonsHere, onlyOption } from './daemons-here.ts'
 
 function answersText(answers: DaemonAudit['answers']): string {
   const columns = ['scope', 'address', 'macAddress', 'instanceId', 'reason']
@@ -39,14 +39,6 @@ function summary(findings: readonly Finding[]): string {
   return `${findings.length} found: ${counts.join(', ')}.\n`
 }
 
-function wantedDaemons(call: CommandCall): readonly Daemon[] {
-  const only = call.options.text('only')
-  if (only === undefined) return daemons
-  const named = daemons.find((daemon) => daemon === only)
-  if (named === undefined) throw new UsageError('--only must be proxy or agent')
-  return [named]
-}
-
 /** `audit`: is every guest of this host answered as itself, before it asks? */
 export function auditCommand(): CommandSpec {
   return {
@@ -58,10 +50,7 @@ served routers and networks would be answered as: duplicates, unknown scopes, po
 refuse our secret, refusals of the last hour. Changes nothing, and no guest waits for it.`,
     options: [
       ...daemons.map(adminOption),
-      {
-        flags: '--only <daemon>',
-        help: 'proxy or agent; with a central agent elsewhere the proxy is all there is here',
-      },
+      onlyOption,
       { flags: '--answers', help: 'list whom each address would be answered as' },
       failOnLevelOption,
       { flags: '--json', help: 'print JSON' },
@@ -70,18 +59,19 @@ refuse our secret, refusals of the last hour. Changes nothing, and no guest wait
       ['sudo overlapd audit', 'is all well on this host?'],
       ['sudo overlapd audit --fail-on warn', 'for a timer that reports the smallest trouble'],
       ['sudo overlapd audit --answers', 'who would get whose metadata?'],
-      ['sudo overlapd audit --only proxy', 'where the agents are on other hosts'],
+      ['sudo overlapd audit --only proxy', 'of one daemon alone'],
     ],
     exitCodes: findingsExitCodes,
     async run(call) {
       const { terminal, options } = call
       const failLevels = failingLevels(call)
-      const all = await askAudits(wantedDaemons(call), call, options.flag('answers'))
+      const { here, notes: elsewhere } = await daemonsHere(call)
+      const all = await askAudits(here, call, options.flag('answers'))
       const asked = all.filter(isAsked)
       const unasked = all.filter((one): one is Unasked => !isAsked(one))
       const findings = asked.flatMap((one) => one.findings)
+      const notes = [...elsewhere, ...asked.flatMap((one) => one.notes)]
       if (options.flag('json')) {
-        const notes = asked.flatMap((one) => one.notes)
         const checked = Object.fromEntries(asked.map((one) => [one.daemon, one.checked]))
         const answers = options.flag('answers')
           ? { answers: asked.flatMap((one) => one.answers) }
@@ -91,9 +81,7 @@ refuse our secret, refusals of the last hour. Changes nothing, and no guest wait
       } else {
         terminal.out(asked.map((one) => answersText(one.answers)).join(''))
         terminal.out(findingsText(findings))
-        for (const one of asked.flatMap(({ notes }) => notes)) {
-          terminal.out(`note  ${terminalText(one)}\n`)
-        }
+        for (const one of notes) terminal.out(`note  ${terminalText(one)}\n`)
         terminal.out(asked.map(checkedText).join(''))
         for (const { daemon, why } of unasked) {
           terminal.error(`${daemon}: not audited. ${terminalText(why)}\n`)

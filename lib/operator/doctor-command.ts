@@ -1,9 +1,10 @@
 import { jsonLine } from '../cli/json-output.ts'
 import { release } from 'node:os'
 import { adminAddress, adminOption, daemons } from '../cli/admin-sockets.ts'
-import { defaultConfigFiles, netnsFolder, type Daemon } from '../config/defaults.ts'
+import { defaultConfigFiles, netnsFolder } from '../config/defaults.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { causeText } from '../runtime/errors.ts'
+import { daemonsHere, onlyOption } from './daemons-here.ts'
 import { askAudits, isAsked } from './audit-query.ts'
 import { doctorChecks, type DoctorCheck } from './doctor-checks.ts'
 import { findingsText, type Finding } from './finding.ts'
@@ -13,9 +14,9 @@ import {
   findingsExitCode,
   findingsExitCodes,
 } from './findings-exit-code.ts'
-import { hostFinding } from './host-codes.ts'
+import { hostFinding, wellFinding } from './host-codes.ts'
 import { daemonFacts, type DaemonFacts, type HostFacts } from './host-facts.ts'
-import { UsageError, type CommandCall, type CommandSpec } from '../cli/command.ts'
+import type { CommandCall, CommandSpec } from '../cli/command.ts'
 
 async function examine(
   checks: readonly DoctorCheck[],
@@ -60,14 +61,6 @@ function withoutKnown(audit: readonly Finding[], own: readonly Finding[]): reado
   return audit.filter(({ code, about }) => !known.has(`${code} ${about}`))
 }
 
-function wantedDaemons(call: CommandCall): readonly Daemon[] {
-  const only = call.options.text('only')
-  if (only === undefined) return daemons
-  const named = daemons.find((daemon) => daemon === only)
-  if (named === undefined) throw new UsageError('--only must be proxy or agent')
-  return [named]
-}
-
 /** `doctor`: is this host fit for service, and what is to be done? */
 export function doctorCommand(checks: readonly DoctorCheck[] = doctorChecks): CommandSpec {
   return {
@@ -78,10 +71,7 @@ capabilities, sockets, ports, namespaces, mounts, kernel, libraries, clock, disk
 to guests, and the command that mends it. Changes nothing. Run it as root: others cannot see everything.`,
     options: [
       ...daemons.map(adminOption),
-      {
-        flags: '--only <daemon>',
-        help: 'proxy or agent, where the other one is on another host',
-      },
+      onlyOption,
       {
         flags: '--config <file>',
         help: 'configuration file to look at',
@@ -94,7 +84,7 @@ to guests, and the command that mends it. Changes nothing. Run it as root: other
     ],
     examples: [
       ['sudo overlapd doctor', 'what is wrong here, and what mends it?'],
-      ['sudo overlapd doctor --only proxy', 'where the agents are on other hosts'],
+      ['sudo overlapd doctor --only proxy', 'of one daemon alone'],
       ['sudo overlapd doctor --fail-on warn --json', 'for a check of the deployment'],
     ],
     exitCodes: findingsExitCodes,
@@ -102,7 +92,7 @@ to guests, and the command that mends it. Changes nothing. Run it as root: other
       const { options, terminal } = call
       const failing = failingLevels(call)
       const named = options.list('config')
-      const wanted = wantedDaemons(call)
+      const { here: wanted, notes } = await daemonsHere(call)
       const facts: HostFacts = {
         daemons: await Promise.all(
           wanted.map((daemon) =>
@@ -114,7 +104,8 @@ to guests, and the command that mends it. Changes nothing. Run it as root: other
         wallTime: systemClock.wallTime(),
         kernel: release(),
       }
-      const own = await examine(checks, facts)
+      const elsewhere = notes.map((note) => wellFinding('daemons', note))
+      const own = [...elsewhere, ...(await examine(checks, facts))]
       const found = [...own, ...withoutKnown(await audited(facts, call), own)]
       terminal.out(options.flag('json') ? jsonLine({ findings: found }) : findingsText(found))
       return findingsExitCode(found, failing)

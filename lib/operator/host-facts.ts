@@ -49,7 +49,8 @@ export async function daemonFacts(
   return { daemon, address, health, status, process, check }
 }
 
-async function askStatus(address: AdminAddress): Promise<Readonly<Record<string, unknown>>> {
+/** The body of `/status`; empty when the daemon cannot be asked. */
+export async function askStatus(address: AdminAddress): Promise<Readonly<Record<string, unknown>>> {
   try {
     const { value } = await askAdminJson(address, '/status')
     return isMapping(value) ? value : {}

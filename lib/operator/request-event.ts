@@ -29,13 +29,24 @@ export interface RequestEvent {
   readonly span: Milliseconds
 }
 
+/** Whether a guest did not get what compute has for it. A path that compute does not have is no refusal: cloud-init tries some. */
+export function isRefusal({
+  outcome,
+  status,
+}: {
+  readonly outcome: string
+  readonly status: number
+}): boolean {
+  return outcome !== 'relayed' || (status >= 400 && status !== 404)
+}
+
 /** Which requests somebody wants to see: those that fit everything that is given. */
 export interface EventFilter {
   readonly router?: string | undefined
   readonly network?: string | undefined
   readonly instance?: string | undefined
   readonly reason?: string | undefined
-  /** `refused` stands for whatever was not relayed, or not with a good status. */
+  /** `refused` stands for whatever {@link isRefusal} holds for. */
   readonly only?: 'refused' | undefined
 }
 
@@ -69,5 +80,5 @@ export function fitsFilter(filter: EventFilter, event: RequestEvent): boolean {
   }
   if (instance !== undefined && event.instanceId !== instance) return false
   if (reason !== undefined && event.reason !== reason) return false
-  return only === undefined || event.outcome !== 'relayed' || event.status >= 400
+  return only === undefined || isRefusal(event)
 }

@@ -36,6 +36,8 @@ const units: Readonly<Record<string, (value: number) => string>> = {
   uptime: spanText,
   age: milliseconds,
   span: milliseconds,
+  took: milliseconds,
+  waited: milliseconds,
 }
 
 function numberText(value: number, name: string): string {

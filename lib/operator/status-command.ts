@@ -15,6 +15,7 @@ import {
   type DaemonHealth,
 } from './health-command.ts'
 import type { CommandCall, CommandSpec } from '../cli/command.ts'
+import { daemonsHere, onlyOption } from './daemons-here.ts'
 import { shownValue } from './shown-value.ts'
 
 interface DaemonStatus {
@@ -88,6 +89,10 @@ function statusText({ health, status }: DaemonStatus): string {
   return `${healthText(health)}${table}${lists.map(listText).join('')}`
 }
 
+function notesText(notes: readonly string[]): string {
+  return notes.map((note) => `${terminalText(note)}\n`).join('')
+}
+
 /** `status`: how both daemons stand. */
 export function statusCommand(): CommandSpec {
   return {
@@ -95,20 +100,22 @@ export function statusCommand(): CommandSpec {
     summary: 'show how the proxy and the agent of this host stand',
     description: `Asks both daemons of this host over their admin sockets and prints what they say about themselves: readiness of
 each part, namespaces served, port directory, compute upstreams, counters.`,
-    options: [...daemons.map(adminOption), { flags: '--json', help: 'print JSON' }],
+    options: [...daemons.map(adminOption), onlyOption, { flags: '--json', help: 'print JSON' }],
     examples: [
       ['overlapd status', 'how is this host?'],
       ['overlapd status --json | jq .agent.status', 'for programs'],
     ],
     exitCodes: healthExitCodes,
     async run(call) {
-      const all = await Promise.all(daemons.map((daemon) => askStatus(daemon, call)))
+      const { here, notes } = await daemonsHere(call)
+      const all = await Promise.all(here.map((daemon) => askStatus(daemon, call)))
       const { terminal } = call
       if (call.options.flag('json')) {
         const byDaemon = Object.fromEntries(all.map((one) => [one.health.daemon, one]))
         terminal.out(jsonText(byDaemon))
       } else {
         terminal.out(all.map(statusText).join('\n'))
+        terminal.out(notesText(notes))
         if (all.some(({ health }) => !health.reachable)) terminal.error(doctorHint)
       }
       return healthExitCode(all.map((one) => one.health))
@@ -124,7 +131,12 @@ export function hostHealthCommand(): CommandSpec {
     description: `Asks both daemons of this host. "Ready" means that every guest can be served, "degraded" that some cannot, "not ready"
 that none can. Each problem comes with its effect and with the command that mends it. For one daemon alone use
 "overlapd-proxy health" or "overlapd-agent health".`,
-    options: [...daemons.map(adminOption), failOnOption, { flags: '--json', help: 'print JSON' }],
+    options: [
+      ...daemons.map(adminOption),
+      onlyOption,
+      failOnOption,
+      { flags: '--json', help: 'print JSON' },
+    ],
     examples: [
       ['overlapd health', 'one line for each daemon, and each problem'],
       ['overlapd health --fail-on degraded', 'for checks that must find the smallest trouble'],
@@ -132,12 +144,13 @@ that none can. Each problem comes with its effect and with the command that mend
     exitCodes: healthExitCodes,
     async run(call) {
       const isStrict = failsOnDegraded(call)
+      const { here, notes } = await daemonsHere(call)
       const all = await Promise.all(
-        daemons.map((daemon) => askHealth(daemon, adminAddress(daemon, call))),
+        here.map((daemon) => askHealth(daemon, adminAddress(daemon, call))),
       )
       if (call.options.flag('json')) call.terminal.out(jsonLine({ daemons: all }))
       else {
-        call.terminal.out(all.map(healthText).join(''))
+        call.terminal.out(`${all.map(healthText).join('')}${notesText(notes)}`)
         if (all.some(({ reachable }) => !reachable)) call.terminal.error(doctorHint)
       }
       return healthExitCode(all, isStrict)

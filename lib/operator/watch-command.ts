@@ -8,27 +8,35 @@ import { isMapping } from '../config/entry.ts'
 import { AdminUnreachableError } from '../http/admin-client.ts'
 import { readEvents, type StreamEvent } from '../http/event-reader.ts'
 import { terminalText } from '../observe/text-table.ts'
-import { systemClock, type Count } from '../runtime/clock.ts'
+import { Backoff } from '../runtime/backoff.ts'
+import { systemClock, type Clock, type Count, type Milliseconds } from '../runtime/clock.ts'
 import { stopSignal } from '../runtime/lifecycle.ts'
 import { textOf } from './answer-fields.ts'
 import { filterNames, readEventFilter } from './request-event.ts'
 import { WatchedRequests } from './watched-requests.ts'
 
+/** A daemon that restarts is away for a second or two. */
+const firstPause: Milliseconds = 500
+const longestPause: Milliseconds = 5_000
+
 /** `watch`: a line for each request as it ends. */
-export function watchCommand(): CommandSpec {
+export function watchCommand(clock: Clock = systemClock): CommandSpec {
   return {
     name: 'watch',
     summary: 'print requests of guests and refusals as they happen',
     description: `Prints a line for each request of a guest once it is over: when, what the guest got, from where it came, whose metadata
 that was. The agent knows the instance; the proxy adds what its workers refused by themselves and what went straight
-to compute. With several filters a request must fit all of them. Slows no guest down: a terminal that does not keep
-up loses lines, and the output says how many.`,
+to compute. With several filters a request must fit all of them. A daemon that restarts is watched again. Slows no guest
+down: a terminal that does not keep up loses lines, and the output says how many.`,
     options: [
       { flags: '--network <id>', help: 'of instances on this network' },
       { flags: '--router <id>', help: 'that came in through the namespace of this router' },
       { flags: '--instance <id>', help: 'of this instance' },
       { flags: '--reason <code>', help: 'that were refused for this reason' },
-      { flags: '--refused', help: 'that did not get what they wanted' },
+      {
+        flags: '--refused',
+        help: 'that got no metadata; a path that compute answers with 404 is none of them',
+      },
       { flags: '--count <n>', help: 'end after so many' },
       ...daemons.map(adminOption),
       { flags: '--json', help: 'print a JSON object a line' },
@@ -41,10 +49,9 @@ up loses lines, and the output says how many.`,
     ],
     exitCodes: [
       [0, 'ended by the operator, by --count, or since nobody reads the output'],
-      [1, 'the daemons ended the streams'],
-      [2, 'could not watch, or called wrongly'],
+      [2, 'no daemon could be watched, or called wrongly'],
     ],
-    run: watch,
+    run: (call) => watch(call, clock),
   }
 }
 
@@ -60,45 +67,78 @@ function queryOf({ options }: CommandCall): URLSearchParams {
   return new URLSearchParams(given)
 }
 
-async function watch(call: CommandCall): Promise<number> {
+async function watch(call: CommandCall, clock: Clock): Promise<number> {
   const query = queryOf(call)
+  const path = query.size === 0 ? '/events' : `/events?${query.toString()}`
   const most = call.options.integer('count', { min: 1, max: 1_000_000_000 })
   const ending = new AbortController()
   void stopSignal(systemClock).then(() => ending.abort())
   const signal = AbortSignal.any([ending.signal, call.terminal.closed])
   const printer = new Printer(call, most, () => ending.abort())
-  const ends = await Promise.all(
-    daemons.map((daemon) => watchDaemon(call, daemon, query, printer, signal)),
+  const absent = new Set<Daemon>()
+  await Promise.all(
+    daemons.map((daemon) =>
+      watchDaemon({
+        call,
+        daemon,
+        path,
+        printer,
+        clock,
+        signal,
+        onAbsent() {
+          absent.add(daemon)
+          if (absent.size === daemons.length) ending.abort()
+        },
+      }),
+    ),
   )
-  if (signal.aborted) return 0
-  if (ends.includes('ended')) return 1
+  if (absent.size < daemons.length) return 0
   call.terminal.error(doctorHint)
   return 2
 }
 
-async function watchDaemon(
-  call: CommandCall,
-  daemon: Daemon,
-  query: URLSearchParams,
-  printer: Printer,
-  signal: AbortSignal,
-): Promise<'ended' | 'unreachable'> {
-  const path = query.size === 0 ? '/events' : `/events?${query.toString()}`
-  let isWatched = false
-  try {
-    for await (const event of readEvents(adminAddress(daemon, call), path, signal)) {
-      isWatched = true
-      printer.take(daemon, event)
+interface WatchedStream {
+  readonly call: CommandCall
+  readonly daemon: Daemon
+  readonly path: string
+  readonly printer: Printer
+  readonly clock: Clock
+  readonly signal: AbortSignal
+  /** It was not there when the command began. */
+  readonly onAbsent: () => void
+}
+
+/** Reads the stream of one daemon until the signal, over its restarts. */
+async function watchDaemon(stream: WatchedStream): Promise<void> {
+  const { call, daemon, path, printer, clock, signal } = stream
+  const { terminal } = call
+  const backoff = new Backoff(firstPause, longestPause)
+  let isAway = false
+  let wasWatched = false
+  while (!signal.aborted) {
+    let why = 'The daemon ended the stream'
+    try {
+      for await (const event of readEvents(adminAddress(daemon, call), path, signal)) {
+        if (isAway) terminal.error(`${daemon}: watched again\n`)
+        isAway = false
+        wasWatched = true
+        backoff.reset()
+        printer.take(daemon, event)
+      }
+    } catch (thrown) {
+      if (!(thrown instanceof AdminUnreachableError)) throw thrown
+      why = thrown.message
     }
-    if (!signal.aborted) call.terminal.error(`${daemon}: ended the stream\n`)
-    return 'ended'
-  } catch (thrown) {
-    if (!(thrown instanceof AdminUnreachableError)) throw thrown
-    const how = isWatched ? 'not watched any more' : 'not watched'
-    call.terminal.error(`${daemon}: ${how}. ${terminalText(thrown.message)}\n`)
-    return isWatched ? 'ended' : 'unreachable'
-  } finally {
     printer.left(daemon)
+    if (signal.aborted) return
+    if (!isAway) {
+      const how = wasWatched ? 'not watched until it is back' : 'not watched'
+      terminal.error(`${daemon}: ${how}. ${terminalText(why)}\n`)
+      if (!wasWatched) stream.onAbsent()
+    }
+    isAway = true
+    // Ends early at the signal, which the loop sees.
+    await clock.sleep(backoff.next(), signal).catch(() => undefined)
   }
 }
 

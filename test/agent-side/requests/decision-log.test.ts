@@ -30,7 +30,7 @@ t.test('DecisionLog finds the latest and forgets the oldest', async (t) => {
 t.test('DecisionLog keeps refusals apart from a storm of good answers', async (t) => {
   const log = new DecisionLog(3)
   log.add(decision('refused', 404, 'refused'))
-  log.add(decision('compute said no', 404))
+  log.add(decision('compute said no', 403))
   log.add(decision('left', 0, 'left'))
   for (let number = 0; number < 100; number += 1) log.add(decision(`good ${number}`, 200))
   t.equal(log.find('refused')?.status, 404)
@@ -39,3 +39,17 @@ t.test('DecisionLog keeps refusals apart from a storm of good answers', async (t
     ['left', 'compute said no'],
   )
 })
+
+t.test(
+  'a path that compute does not have is no refusal, and no proof that a guest was served',
+  async (t) => {
+    const log = new DecisionLog(3)
+    log.add(decision('user data', 404))
+    t.strictSame(log.latestRefusals(2), [])
+    t.equal(log.find('user data')?.status, 404)
+    t.equal(log.latestServed(), undefined)
+    log.add(decision('served', 200))
+    log.add(decision('keys', 404))
+    t.equal(log.latestServed()?.requestId, 'served')
+  },
+)

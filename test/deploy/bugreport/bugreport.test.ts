@@ -1,15 +1,19 @@
-import { execFileSync } from 'node:child_process'
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { agentConfig } from '../../../agent-side/config/config.ts'
 import { proxyConfig } from '../../../proxy/config/config.ts'
 import { operatorProgram } from '../../../deploy/overlapd/operator-program.ts'
 import { runProgram } from '../../../lib/cli/command.ts'
+import { createAdminApp } from '../../../lib/http/admin-app.ts'
+import { serveApp } from '../../../lib/http/serve.ts'
 import type { Table } from '../../../lib/config/entry.ts'
 import { environmentName, tableNames } from '../../../lib/config/table-names.ts'
 import { instanceId, networkId } from '../../conformance/topology.ts'
 import { FakeTerminal } from '../../support/fake-terminal.ts'
+import { madeHealth } from '../../support/made-health.ts'
 import { guestFields, startAgentForOneGuest } from '../../support/one-guest.ts'
 import { RecordingUpstream } from '../../support/recording-upstream.ts'
 import { scratchFolder } from '../../support/scratch-folder.ts'
@@ -145,6 +149,41 @@ t.test('a report never replaces a file', async (t) => {
   const gone = join(scratchFolder(t), 'none')
   const argv = ['bugreport', '--output', file, '--proxy', gone, '--agent', gone]
   t.equal(await runProgram(operatorProgram(), argv, terminal), 1)
-  t.match(terminal.written().error, /^overlapd: EEXIST/)
+  t.equal(
+    terminal.written().error,
+    `overlapd: ${file} exists already: name another file.\nTry "overlapd bugreport --help".\n`,
+  )
   t.equal(readFileSync(file, 'utf8'), 'mine')
 })
+
+t.test(
+  'what a daemon says it was started with is read with its own rights',
+  { skip: process.getuid?.() === 0 ? false : 'needs root, to start a daemon of another account' },
+  async (t) => {
+    const folder = scratchFolder(t)
+    const ofRoot = join(folder, 'of-root.yaml')
+    writeFileSync(ofRoot, 'line_of_root: 1\n', { mode: 0o600 })
+    chmodSync(folder, 0o755)
+    const words = ['-e', 'setTimeout(() => undefined, 60_000)', '--', '/x/main.js', 'serve']
+    const daemon = spawn(process.execPath, [...words, '-c', ofRoot], {
+      uid: 65_534,
+      gid: 65_534,
+      env: {},
+    })
+    t.teardown(() => daemon.kill())
+    await once(daemon, 'spawn')
+    const app = createAdminApp({
+      health: () => madeHealth(),
+      metrics: async () => ({ contentType: 'text/plain', text: '' }),
+      status: () => ({ pid: daemon.pid }),
+      history: () => [],
+    })
+    const socket = join(folder, 'admin.sock')
+    const serving = await serveApp({ app, listen: [{ socket }] })
+    t.teardown(() => serving.close())
+    const { text } = await report(t, {}, '--agent', socket, '--proxy', join(folder, 'none'))
+    t.match(text, `${ofRoot}: Cannot read the file: EACCES`)
+    t.notMatch(text, 'line_of_root')
+    t.equal(process.geteuid?.(), 0)
+  },
+)

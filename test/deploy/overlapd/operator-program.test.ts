@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import type { Hono } from 'hono'
 import { runProgram } from '../../../lib/cli/command.ts'
@@ -92,6 +94,63 @@ t.test('overlapd health ends with 0, 1 or 2 and names what is not ready', async 
     { daemon: 'proxy', reachable: true, ready: true },
     { daemon: 'agent', reachable: false, why: /does not exist/ },
   ])
+})
+
+t.test('a daemon that this host needs no instance of is not missed', async (t) => {
+  const central = { status: { agents: [{ agent: 'https://agent-1:9699' }] } }
+  const localToo = { status: { agents: [{ agent: '/run/a.sock' }, { agent: 'https://b:1' }] } }
+  const serving = (kind: string): Daemon => ({ status: { listeners: [{ socket: '*:1', kind }] } })
+  const gone = `${scratchFolder(t)}/none.sock`
+  const rows: readonly (readonly [Daemon, Daemon | undefined, number, RegExp])[] = [
+    [central, undefined, 0, /\nagent: not on this host; the proxy uses https:\/\/agent-1:9699\n$/],
+    [localToo, undefined, 2, /\nagent: Cannot get an answer/],
+    [
+      serving('overlapd over TLS'),
+      central,
+      0,
+      /\nproxy: not on this host; the agent serves others at/,
+    ],
+    [serving('overlapd'), central, 2, /^proxy: Cannot get an answer/],
+  ]
+  for (const [daemon, other, exitCode, text] of rows) {
+    const socket = await startDaemon(t, daemon)
+    const sockets = other
+      ? ['--proxy', gone, '--agent', socket]
+      : ['--proxy', socket, '--agent', gone]
+    const health = await run('health', ...sockets)
+    t.equal(health.exitCode, exitCode, health.out)
+    t.match(health.out, text)
+    const { exitCode: statusCode, out } = await run('status', ...sockets)
+    t.equal(statusCode, exitCode)
+    t.match(out, /not on this host|Cannot get an answer/)
+  }
+  const proxy = await startDaemon(t, localToo)
+  t.match(await run('health', '--only', 'proxy', '--proxy', proxy, '--agent', gone), {
+    exitCode: 0,
+    out: /^proxy: ready[^\n]*\n$/,
+  })
+  t.match(await run('health', '--only', 'worker'), {
+    exitCode: 2,
+    error: /--only must be proxy or/,
+  })
+})
+
+t.test('overlapd ui names whoever holds its port', async (t) => {
+  const server = createServer()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const { port } = server.address() as AddressInfo
+  const { exitCode, out, error } = await run('ui', '--port', String(port))
+  t.equal(exitCode, 1)
+  t.equal(out, '')
+  const [line, ...help] = error.trimEnd().split('\n')
+  t.ok(
+    line?.startsWith(`overlapd: TCP port ${port} of 127.0.0.1 is held by process ${process.pid} `),
+    error,
+  )
+  t.match(line, /: give --port another number, or none for any that is free\.$/)
+  t.strictSame(help, ['Try "overlapd ui --help".'])
 })
 
 t.test('overlapd status prints what both daemons say, in full as JSON', async (t) => {

@@ -178,6 +178,9 @@ t.test('a path that compute does not have is no refusal; a refusal by compute is
   t.match(cards[0], /badge ready[^]*served/)
   t.match(cards[1], /badge not_ready[^]*403[^]*from compute/)
   t.match(cards[2], 'not seen yet')
+  const refused = (await view('requests?only=refused')).body
+  t.match(refused, 'badge not_ready')
+  t.notMatch(refused, /\b404\b/)
 })
 
 t.test('without daemons the page says so, and what to look at', async (t) => {

@@ -1,6 +1,7 @@
 import { createServer } from 'node:net'
 import { once } from 'node:events'
-import { statSync } from 'node:fs'
+import { mkdirSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { listenersIn } from '../../../lib/host/port-listeners.ts'
@@ -10,6 +11,7 @@ import {
   processLink,
   processNumbers,
 } from '../../../lib/host/process-facts.ts'
+import { scratchFolder } from '../../support/scratch-folder.ts'
 import { remoteDate } from '../../../lib/host/remote-date.ts'
 
 t.test('processFacts() and openFiles() tell of a process what the kernel knows', async (t) => {
@@ -24,6 +26,15 @@ t.test('processFacts() and openFiles() tell of a process what the kernel knows',
   t.equal(openFiles(2 ** 30), undefined)
   t.match(processLink(process.pid, 'ns/net'), /^net:\[\d+\]$/)
   t.equal(processLink(process.pid, 'none'), undefined)
+})
+
+t.test('processFacts() makes no group of the line below an account without groups', async (t) => {
+  const folder = scratchFolder(t)
+  mkdirSync(join(folder, '7'))
+  const lines = ['Uid:\t9\t9\t9\t9', 'Gid:\t8\t8\t8\t8', 'Groups:\t ', 'NStgid:\t7', 'CapEff:\t0']
+  writeFileSync(join(folder, '7', 'status'), `${lines.join('\n')}\n`)
+  writeFileSync(join(folder, '7', 'cmdline'), 'x\0')
+  t.strictSame([...(processFacts(7, folder)?.groupIds ?? [])], [8])
 })
 
 t.test('listenersIn() names who listens in a namespace', async (t) => {

@@ -9,6 +9,7 @@ const rows: readonly (readonly [value: unknown, name: string, text: string])[] =
   [7, '', '7'],
   [0.130_000_01, '', '0.13'],
   [132.096_412, 'age', '132.1 ms'],
+  [{ waited: 0, took: 1.4567 }, '', 'waited=0 ms took=1.46 ms'],
   [0, 'uptime', '0 s'],
   [59, 'uptime', '59 s'],
   [3_725, 'uptime', '1 h 2 min'],

@@ -4,7 +4,7 @@ import { createAdminApp } from '../../../lib/http/admin-app.ts'
 import { EventFeed } from '../../../lib/http/event-feed.ts'
 import { addEventsRoute } from '../../../lib/http/events-route.ts'
 import { serveApp } from '../../../lib/http/serve.ts'
-import type { RequestEvent } from '../../../lib/operator/request-event.ts'
+import { fitsFilter, type RequestEvent } from '../../../lib/operator/request-event.ts'
 import { eventLine, watchCommand } from '../../../lib/operator/watch-command.ts'
 import { WatchedRequests } from '../../../lib/operator/watched-requests.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
@@ -29,9 +29,10 @@ const event: RequestEvent = {
 interface Daemon {
   readonly socket: string
   readonly feed: EventFeed<RequestEvent>
+  close(): Promise<void>
 }
 
-async function startDaemon(t: Test): Promise<Daemon> {
+async function startDaemon(t: Test, socket = `${scratchFolder(t)}/admin.sock`): Promise<Daemon> {
   const feed = new EventFeed<RequestEvent>({ clock: new FakeClock() })
   const app = createAdminApp({
     health: () => madeHealth(),
@@ -40,17 +41,24 @@ async function startDaemon(t: Test): Promise<Daemon> {
     history: () => [],
   })
   addEventsRoute(app, feed)
-  const socket = `${scratchFolder(t)}/admin.sock`
   const serving = await serveApp({ app, listen: [{ socket, mode: 0o600 }] })
-  t.teardown(async () => {
+  let isClosed = false
+  const close = async (): Promise<void> => {
+    if (isClosed) return
+    isClosed = true
     feed.close()
     await serving.close()
-  })
-  return { socket, feed }
+  }
+  t.teardown(close)
+  return { socket, feed, close }
 }
 
-function watch(terminal: FakeTerminal, ...argv: string[]): Promise<number> {
-  const program = { name: 'overlapd', description: '', commands: [watchCommand()] }
+function watch(
+  terminal: FakeTerminal,
+  { clock = new FakeClock() }: { readonly clock?: FakeClock },
+  ...argv: string[]
+): Promise<number> {
+  const program = { name: 'overlapd', description: '', commands: [watchCommand(clock)] }
   return runProgram(program, ['watch', ...argv], terminal)
 }
 
@@ -65,7 +73,7 @@ t.test(
     const agent = await startDaemon(t)
     const terminal = new FakeTerminal()
     const sockets = ['--proxy', proxy.socket, '--agent', agent.socket]
-    const watching = watch(terminal, ...sockets, '--count', '3')
+    const watching = watch(terminal, {}, ...sockets, '--count', '3')
     await until(() => proxy.feed.isWatched && agent.feed.isWatched)
     agent.feed.publish(event)
     await until(() => terminal.written().out.includes('r-1'))
@@ -101,7 +109,7 @@ t.test('watch ends quietly once nobody reads it, and says how many it has missed
   const proxy = await startDaemon(t)
   const agent = await startDaemon(t)
   const terminal = new FakeTerminal()
-  const watching = watch(terminal, '--proxy', proxy.socket, '--agent', agent.socket, '--json')
+  const watching = watch(terminal, {}, '--proxy', proxy.socket, '--agent', agent.socket, '--json')
   await until(() => proxy.feed.isWatched && agent.feed.isWatched)
   agent.feed.publish(event)
   proxy.feed.missed(7)
@@ -113,28 +121,57 @@ t.test('watch ends quietly once nobody reads it, and says how many it has missed
   await until(() => !proxy.feed.isWatched && !agent.feed.isWatched)
 })
 
-t.test(
-  'watch goes on with one daemon, and ends with 1 when that ends, 2 without any',
-  async (t) => {
-    const agent = await startDaemon(t)
-    const none = `${scratchFolder(t)}/none`
-    const terminal = new FakeTerminal()
-    const watching = watch(terminal, '--proxy', none, '--agent', agent.socket)
-    await until(() => agent.feed.isWatched)
-    agent.feed.close()
-    t.equal(await watching, 1)
-    t.match(
-      terminal.written().error,
-      /^proxy: not watched\. Cannot get an answer from .*\nagent: ended the stream\n$/,
-    )
-    const alone = new FakeTerminal()
-    t.equal(await watch(alone, '--proxy', none, '--agent', none), 2)
-    t.match(alone.written().error, /\nTry "overlapd doctor"\.\n$/)
-    const wrong = new FakeTerminal()
-    t.equal(await watch(wrong, '--reason', 'made_up'), 2)
-    t.match(wrong.written().error, /there is no reason code "made_up"\nTry "overlapd watch --help"/)
-  },
-)
+t.test('watch goes on with one daemon, and watches one again that restarts', async (t) => {
+  const agent = await startDaemon(t)
+  const none = `${scratchFolder(t)}/none`
+  const terminal = new FakeTerminal()
+  const clock = new FakeClock()
+  const sockets = ['--proxy', none, '--agent', agent.socket]
+  const watching = watch(terminal, { clock }, ...sockets, '--count', '1')
+  await until(() => agent.feed.isWatched && clock.waiting === 1)
+  agent.feed.close()
+  await until(() => clock.waiting === 2)
+  await agent.close()
+  await clock.advance(20_000)
+  const successor = await startDaemon(t, agent.socket)
+  await clock.advance(5_000)
+  await until(() => successor.feed.isWatched)
+  successor.feed.publish(event)
+  t.equal(await watching, 0)
+  t.match(terminal.written().out, / r-1\n$/)
+  const [absent, ...agents] = terminal.written().error.trimEnd().split('\n')
+  t.match(absent, /^proxy: not watched\. Cannot get an answer from /)
+  t.strictSame(agents, [
+    'agent: not watched until it is back. The daemon ended the stream',
+    'agent: watched again',
+  ])
+})
+
+t.test('watch ends with 2 without any daemon, and where it is called wrongly', async (t) => {
+  const none = `${scratchFolder(t)}/none`
+  const alone = new FakeTerminal()
+  t.equal(await watch(alone, {}, '--proxy', none, '--agent', none), 2)
+  t.match(alone.written().error, /\nTry "overlapd doctor"\.\n$/)
+  const wrong = new FakeTerminal()
+  t.equal(await watch(wrong, {}, '--reason', 'made_up'), 2)
+  t.match(wrong.written().error, /there is no reason code "made_up"\nTry "overlapd watch --help"/)
+})
+
+t.test('--refused leaves out a path that compute does not have', async (t) => {
+  const rows = [
+    ['relayed', 200, false],
+    ['relayed', 404, false],
+    ['relayed', 403, true],
+    ['relayed', 500, true],
+    ['refused', 404, true],
+    ['cut_off', 200, true],
+    ['left', 0, true],
+  ] as const
+  for (const [outcome, status, isShown] of rows) {
+    const fits = fitsFilter({ only: 'refused' }, { ...event, outcome, status })
+    t.equal(fits, isShown, `${outcome} ${status}`)
+  }
+})
 
 t.test(
   'watch shows requests that the agent answered from the proxy where no agent is watched',
