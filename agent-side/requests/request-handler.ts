@@ -223,8 +223,8 @@ export class RequestHandler {
     const { response: downstream, isBooting } = serving
     let { identity } = resolution
     const mayReconsider = isRepeatable(request) && this.#doubt.isDue(resolution)
-    const call = { request, downstream, isBooting, times: serving }
-    let forwarded = await compute.forward({ ...call, identity, mayReconsider })
+    const call = { identity, request, downstream, mayReconsider, isBooting, times: serving }
+    let forwarded = await compute.forward(call)
     if (forwarded.kind === 'kept') {
       const { answer } = forwarded
       const again = await this.#reconsidered(key, serving)
@@ -262,6 +262,7 @@ export class RequestHandler {
   #conclude(serving: Serving): void {
     const { decisions, observer, clock } = this.#options
     const { peer, request, requestId, key, resolution, forwarded, response, refusal } = serving
+    const { method = '', url: target = '' } = request
     const isUnread = response.isCutOff
     const isCutOff = isUnread || (forwarded?.kind === 'failed' && forwarded.cutOff)
     const outcome = isCutOff
@@ -275,8 +276,8 @@ export class RequestHandler {
       requestId,
       at: clock.wallTime(),
       peer,
-      method: request.method ?? '',
-      target: keptText(request.url ?? '', longestShownTarget),
+      method,
+      target: target.length > longestShownTarget ? keptText(target, longestShownTarget) : target,
       key,
       resolution,
       mappingAge: resolution === undefined ? 0 : Math.max(0, serving.began - resolution.asOf),

@@ -95,7 +95,8 @@ export class HttpClient {
     const maxSockets = keepAlive ? connections : Infinity
     const pool = { keepAlive, maxSockets, timeout: longestIdle }
     this.#agents = {
-      'http:': this.#extended(new Agent(pool)),
+      // A request is one write, which waits for no other; a handshake is several.
+      'http:': this.#extended(new Agent({ ...pool, noDelay: false })),
       'https:': this.#extended(new SecureAgent({ ...pool, ...tls })),
     }
   }
@@ -145,7 +146,8 @@ export class HttpClient {
     const keep = agent.keepSocketAlive.bind(agent)
     const reuse = agent.reuseSocket.bind(agent)
     agent.createConnection = (options, callback) => {
-      const socket = connect(options, callback)
+      // Without the kernel's probes: a connection has time limits while it is used, and is closed soon after.
+      const socket = connect(Object.assign(options, { keepAlive: false }), callback)
       if (socket) this.#watchConnecting(socket, agent instanceof SecureAgent)
       return socket
     }
