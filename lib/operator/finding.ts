@@ -56,7 +56,7 @@ function kindText(found: readonly Finding[]): string {
       ? `${heading}: ${texts[0]}\n`
       : `${heading} (${texts.length})\n${texts.map((text) => `      ${text}\n`).join('')}`
   const after = [
-    ...(first.effect === undefined ? [] : [`Guests: ${first.effect}`]),
+    ...(first.effect === undefined ? [] : [`Effect: ${first.effect}`]),
     ...(first.remedy === undefined ? [] : [`→ ${first.remedy}`]),
   ]
   return `${lines}${after.map((text) => `      ${terminalText(text)}\n`).join('')}`

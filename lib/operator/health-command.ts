@@ -58,7 +58,7 @@ function problemLines(problem: ReadProblem): readonly string[] {
   const at = since.replace(/^.*T(.*)\..*$/, ', since $1 UTC')
   return [
     `  ${part}: ${counted}${what} (${code}${at})`,
-    ...(effect === '' ? [] : [`    Guests: ${effect}`]),
+    ...(effect === '' ? [] : [`    Effect: ${effect}`]),
     ...(remedy === '' ? [] : [`    → ${remedy}`]),
   ]
 }

@@ -85,6 +85,22 @@ t.test('an example that is wrong would be noticed', { skip: withoutOpenssl() }, 
   t.match(absent.error, /no\.pem/)
 })
 
+t.test(
+  'what a sample of the package has behind # can be used',
+  { skip: withoutOpenssl() },
+  async (t) => {
+    const etc = etcOf(t)
+    for (const [name, program] of Object.entries(programs)) {
+      const sample = read(`deploy/packages/etc/${name}.yaml`)
+      const settings = sample.split('\n').filter((line) => /^#(?:\w| {2}\w)/.test(line))
+      const text = settings.map((line) => `${line.slice(1)}\n`).join('')
+      const { exitCode, out, error } = await checked(program, etc, text)
+      t.strictSame([exitCode, error], [0, ''], name)
+      t.match(out, /example\.yaml/, `${name} sets something`)
+    }
+  },
+)
+
 t.test('each kind of port directory has an example', async (t) => {
   const { directoryKinds } = await import('../../agent-side/ports/registry.ts')
   const texts = paths.filter((path) => path.includes('/agent/')).map(read)

@@ -97,7 +97,7 @@ function propagationFindings(folder: string, mountTable: string): readonly Findi
       'mount_not_shared',
       folder,
       what,
-      `"mount --make-rshared ${folder}" on the host, then restart the proxy.`,
+      `"mount --make-rshared ${nearest[4]}" on the host, then restart the proxy.`,
     ),
   ]
 }

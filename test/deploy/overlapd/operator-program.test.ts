@@ -78,7 +78,7 @@ t.test('overlapd health ends with 0, 1 or 2 and names what is not ready', async 
       `proxy: ready${unproven}`,
       'agent: not ready',
       '  directory: waits for \\u001b[31mNeutron (directory_not_ready, since 03:04:05 UTC)',
-      '    Guests: Every guest gets 503 and waits.',
+      '    Effect: Every guest gets 503 and waits.',
       '    → Start or reach the source of ports that is named; the agent connects by itself.',
       '',
     ].join('\n'),
@@ -362,7 +362,7 @@ t.test('overlapd doctor finds what is wrong and says what to do', async (t) => {
   t.equal(bad.exitCode, 1)
   t.match(
     bad.out,
-    /fail {2}directory_not_ready: directory: waits for \\u001b\[31mNeutron\n {6}Guests: Every guest/,
+    /fail {2}directory_not_ready: directory: waits for \\u001b\[31mNeutron\n {6}Effect: Every guest/,
   )
   t.match(bad.out, /^fail {2}agent_down: agent: Cannot get an answer from ".*none"/)
   t.match(bad.out, /\nfail {2}config_invalid: .*bad\.yaml:/)
