@@ -34,6 +34,8 @@ export class OvsdbClient implements CandidateListener {
   #current: Candidate | undefined
   #confirmedAt: MonotonicMilliseconds | undefined
   #seen: ClusterPosition | undefined
+  #hasMoved = false
+  #isLocating = false
   /** Where the session was that ended last: tried after all others. */
   #last: OvsdbEndpoint | undefined
   #running: Promise<void> | undefined
@@ -43,8 +45,10 @@ export class OvsdbClient implements CandidateListener {
   }
 
   /** Adds a copy to be kept; before {@link start}. All but optional ones must be had for the session to be live. */
-  addMonitor(spec: MonitorSpec): void {
-    this.#monitors.push(new Monitor(spec, this.#options.clock))
+  addMonitor(spec: MonitorSpec): Pick<Monitor, 'select' | 'selected'> {
+    const monitor = new Monitor(spec, this.#options.clock)
+    this.#monitors.push(monitor)
+    return monitor
   }
 
   /** Begins to connect and returns at once. */
@@ -247,7 +251,26 @@ export class OvsdbClient implements CandidateListener {
       return
     }
     if (candidate !== this.#current) return
-    this.#monitors.some((monitor) => monitor.notify(method, params))
+    if (this.#monitors.some((monitor) => monitor.notify(method, params)))
+      void this.#locate(candidate)
+  }
+
+  /** The cluster is at least where it was when it had what has just come. One query at a time, and one after the last update. */
+  async #locate(candidate: Candidate): Promise<void> {
+    this.#hasMoved = true
+    if (this.#isLocating) return
+    this.#isLocating = true
+    try {
+      while (this.#hasMoved && candidate === this.#current) {
+        this.#hasMoved = false
+        await candidate.watch.locate()
+        if (candidate === this.#current) this.#seen = candidate.watch.position ?? this.#seen
+      }
+    } catch {
+      // The session has ended, which is reported elsewhere.
+    } finally {
+      this.#isLocating = false
+    }
   }
 
   /** Called by a session. What came before an echo but is not in the copies yet is not confirmed. */

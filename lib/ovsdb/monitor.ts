@@ -1,5 +1,7 @@
 import type { Clock, Count, Milliseconds } from '../runtime/clock.ts'
+import { causeText } from '../runtime/errors.ts'
 import { OvsdbError } from './ovsdb-error.ts'
+import { RowSelection, type Conditions } from './row-selection.ts'
 import type { OvsdbSession } from './session.ts'
 import { readTableUpdates, type RowChange, type TableUpdates } from './table-updates.ts'
 
@@ -24,6 +26,8 @@ export interface CopyBuilder {
 export interface MonitorConsumer {
   startCopy(): CopyBuilder
   apply(changes: readonly RowChange[]): void
+  /** The copy has the rows of what {@link Monitor.select} chose last, or the choice is being changed. */
+  selected?(): void
 }
 
 /** One copy to be kept, and who holds it. */
@@ -38,6 +42,8 @@ export interface MonitorSpec {
   readonly consumer: MonitorConsumer
   /** A server that refuses it is used all the same. */
   readonly optional?: boolean
+  /** Rows are chosen by {@link Monitor.select}, at first none. The tables then have no `where` of their own. */
+  readonly isSelective?: boolean
 }
 
 /** What the first answer was: everything, or only what changed since the copy was last right. */
@@ -71,11 +77,30 @@ export class Monitor {
   #session: OvsdbSession | undefined
   #method: Method = methods[0]
   #isBusy = false
+  #isBeginning = false
   #waiting: TableUpdates[] = []
+  /** Ends when nothing waits. */
+  #draining: Promise<void> = Promise.resolve()
+  readonly #selection: RowSelection | undefined
+  #limit: Milliseconds = 0
 
   constructor(spec: MonitorSpec, clock: Clock) {
     this.spec = spec
     this.#clock = clock
+    if (spec.isSelective === true) this.#selection = new RowSelection(spec.name, spec.tables)
+  }
+
+  /** Chooses other rows, in this session and in later ones. {@link MonitorConsumer.selected} follows. */
+  select(conditions: Conditions): void {
+    this.#selection?.want(conditions)
+    const session = this.#session
+    if (session !== undefined && !this.#isBeginning) this.#settle(session)
+  }
+
+  /** The rows that the copy has for certain: those that match every one of these. */
+  get selected(): readonly Conditions[] {
+    const { applied, sent } = this.#selection ?? {}
+    return [applied, sent].filter((one) => one !== undefined)
   }
 
   /** Whether something that has come is not in the copy yet. */
@@ -90,17 +115,23 @@ export class Monitor {
     tables = this.spec.tables,
   ): Promise<CopyKind> {
     this.#session = session
+    this.#limit = limit
     this.#waiting = []
     this.#isBusy = true
+    this.#isBeginning = true
     const selected = JSON.stringify(tables)
-    if (selected !== this.#copied) this.forget()
+    if (selected !== this.#copied || this.#selection?.begin() === false) this.forget()
     this.#copied = selected
+    if (this.#lastTransaction === noTransaction) this.#selection?.restart()
     for (const method of methods) {
       this.#method = method
       try {
         const answer = await session.request(method.request, this.#params(method, tables), limit)
         const kind = await this.#takeCopy(answer, session)
         await this.#drain(session)
+        this.#isBeginning = false
+        this.spec.consumer.selected?.()
+        this.#settle(session)
         return kind
       } catch (thrown) {
         const isUnknown = thrown instanceof OvsdbError && thrown.refusal === 'unknown method'
@@ -138,11 +169,40 @@ export class Monitor {
     this.#lastTransaction = noTransaction
   }
 
-  #params(method: Method, tables: MonitoredTables): unknown[] {
-    const requests = Object.entries(tables).map(([table, { columns, where }]) => {
-      const isConditional = method.request !== 'monitor' && where !== undefined
-      return [table, [{ columns, ...(isConditional && { where }) }]] as const
+  /** A server that knows no conditions has sent everything, and so what is wanted too. */
+  #settle(session: OvsdbSession): void {
+    const selection = this.#selection
+    if (selection === undefined) return
+    const { consumer } = this.spec
+    if (this.#method.request === 'monitor') {
+      selection.restart()
+      consumer.selected?.()
+      return
+    }
+    const settled = selection.settle(
+      session,
+      this.#limit,
+      () => this.#draining,
+      () => consumer.selected?.(),
+    )
+    settled.catch((thrown: unknown) => {
+      const why = 'Cannot change what is monitored'
+      session.fail(
+        thrown instanceof OvsdbError
+          ? thrown
+          : new OvsdbError('protocol', `${why}: ${causeText(thrown)}`, { cause: thrown }),
+      )
     })
+  }
+
+  #params(method: Method, tables: MonitoredTables): unknown[] {
+    const applied = this.#selection?.applied
+    const requests = Object.entries(tables).map(
+      ([table, { columns, where = applied?.[table] }]) => {
+        const isConditional = method.request !== 'monitor' && where !== undefined
+        return [table, [{ columns, ...(isConditional && { where }) }]] as const
+      },
+    )
     const common = [this.spec.database, this.spec.name, Object.fromEntries(requests)]
     return method.request === 'monitor_cond_since' ? [...common, this.#lastTransaction] : common
   }
@@ -195,7 +255,8 @@ export class Monitor {
     const session = this.#session
     if (this.#isBusy || session === undefined) return
     this.#isBusy = true
-    this.#drain(session).catch((thrown: unknown) => {
+    this.#draining = this.#drain(session)
+    this.#draining.catch((thrown: unknown) => {
       session.fail(
         thrown instanceof OvsdbError
           ? thrown

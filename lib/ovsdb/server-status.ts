@@ -1,8 +1,8 @@
 import { OvsdbError } from './ovsdb-error.ts'
 import type { Row } from './notation.ts'
 
-/** What of `_Server`'s table Database is read. @see ovsdb-server(5) */
-export const serverStatusColumns = ['name', 'model', 'connected', 'leader', 'cid', 'index'] as const
+/** What of `_Server`'s table Database is monitored. @see ovsdb-server(5) */
+export const serverStatusColumns = ['name', 'model', 'connected', 'leader', 'cid'] as const
 
 /** Does this server serve the database as it should? One row of Database, put together from updates. */
 export interface ServerStatus {
@@ -25,17 +25,25 @@ function optional(value: unknown): unknown {
   return Array.isArray(value) && value[0] === 'set' ? undefined : value
 }
 
+/** Reads the `index` in the answer to a `select` on Database. @returns `undefined` where there is none */
+export function readIndex(answer: unknown): number | undefined {
+  const [result] = Array.isArray(answer) ? (answer as readonly unknown[]) : []
+  const { rows } = (result ?? {}) as { readonly rows?: unknown }
+  const [row] = Array.isArray(rows) ? (rows as readonly unknown[]) : []
+  const { index } = (row ?? {}) as { readonly index?: unknown }
+  return typeof index === 'number' ? index : undefined
+}
+
 /** Reads a row of Database; what is missing has its type's default value. */
-export function readServerStatus(row: Row): ServerStatus {
+export function readServerStatus(row: Row, index: number | undefined): ServerStatus {
   const cluster = optional(row['cid'])
   const clusterId = Array.isArray(cluster) && cluster[0] === 'uuid' ? cluster[1] : undefined
-  const index = optional(row['index'])
   return {
     model: typeof row['model'] === 'string' ? row['model'] : 'standalone',
     connected: row['connected'] === true,
     leader: row['leader'] === true,
     ...(typeof clusterId === 'string' && { clusterId }),
-    ...(typeof index === 'number' && { index }),
+    ...(index !== undefined && { index }),
   }
 }
 

@@ -2,6 +2,7 @@ import type { Milliseconds } from '../runtime/clock.ts'
 import type { Row } from './notation.ts'
 import { OvsdbError } from './ovsdb-error.ts'
 import {
+  readIndex,
   readServerStatus,
   serverStatusColumns,
   whyUnsuitable,
@@ -30,6 +31,7 @@ export class ServerWatch {
   readonly #rows = new Map<string, Row>()
   #session: OvsdbSession | undefined
   #isKnown = false
+  #index: number | undefined
   #updateMethod = 'update2'
 
   constructor(options: ServerWatchOptions, seen: () => ClusterPosition | undefined) {
@@ -52,6 +54,7 @@ export class ServerWatch {
     if (answer === undefined) return
     this.#isKnown = true
     this.#take(readTableUpdates(answer, 0))
+    await this.locate()
     const problem = this.#problem()
     if (problem !== undefined) throw problem
   }
@@ -67,10 +70,23 @@ export class ServerWatch {
     return true
   }
 
-  /** How far the cluster is, as this server last reported. */
+  /** How far the cluster is, as this server last answered. */
   get position(): ClusterPosition | undefined {
-    const { clusterId, index } = this.#status() ?? {}
+    const { clusterId } = this.#status() ?? {}
+    const index = this.#index
     return clusterId === undefined || index === undefined ? undefined : { clusterId, index }
+  }
+
+  /**
+   * Queries how far the server is. It is not monitored, since every transaction of the cloud moves it: that would be an
+   * update to every client.
+   */
+  async locate(): Promise<void> {
+    if (this.#status()?.clusterId === undefined) return
+    const { database } = this.#options
+    const where = [['name', '==', database]]
+    const select = { op: 'select', table: 'Database', where, columns: ['index'] }
+    this.#index = readIndex(await this.#call('transact', [watchName, select])) ?? this.#index
   }
 
   /** @returns `undefined` when the server does not know the method or the `_Server` database */
@@ -95,7 +111,7 @@ export class ServerWatch {
   #status(): ReturnType<typeof readServerStatus> | undefined {
     const { database } = this.#options
     const row = [...this.#rows.values()].find(({ name }) => name === database)
-    return row && readServerStatus(row)
+    return row && readServerStatus(row, this.#index)
   }
 
   #problem(): OvsdbError | undefined {

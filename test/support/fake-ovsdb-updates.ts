@@ -1,5 +1,7 @@
 /** How does an OVSDB server tell that its tables changed? */
 
+import { selectedRows, type FakeConditions } from './fake-ovsdb-conditions.ts'
+
 /** Columns with values in the wire's form: `'text'`, `['set', […]]`, `['map', […]]`, `['uuid', '…']`. */
 export type FakeRow = Readonly<Record<string, unknown>>
 /** Rows by table and UUID. */
@@ -10,6 +12,7 @@ export interface FakeMonitor {
   readonly id: unknown
   readonly kind: 'update' | 'update2' | 'update3'
   readonly columns: Readonly<Record<string, readonly string[]>>
+  conditions: FakeConditions
 }
 
 function elements(value: unknown): readonly unknown[] {
@@ -67,11 +70,13 @@ function pick(row: FakeRow, columns: readonly string[]): FakeRow {
 
 /** What a monitor is told when the tables change, or at first. */
 export function differences(
-  before: FakeTables,
-  after: FakeTables,
-  { kind, columns }: FakeMonitor,
-  isInitial = false,
+  allBefore: FakeTables,
+  allAfter: FakeTables,
+  { kind, columns, conditions }: FakeMonitor,
+  { isInitial = false, formerly = conditions } = {},
 ): Record<string, Record<string, unknown>> {
+  const before = selectedRows(allBefore, formerly)
+  const after = selectedRows(allAfter, conditions)
   const updates: Record<string, Record<string, unknown>> = {}
   const add = (table: string, uuid: string, update: unknown): void => {
     const rows = (updates[table] ??= {})

@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { duplexPair, type Duplex } from 'node:stream'
+import type { FakeConditions } from './fake-ovsdb-conditions.ts'
 import {
   differences,
   type FakeMonitor,
@@ -34,6 +35,16 @@ interface Request {
   readonly method: string
   readonly params: readonly unknown[]
   readonly id: unknown
+}
+
+interface MonitorRequest {
+  readonly columns: readonly string[]
+  readonly where?: readonly unknown[]
+}
+
+function conditionsOf(requests: unknown): FakeConditions {
+  const wanted = Object.entries(requests as Record<string, MonitorRequest[]>)
+  return Object.fromEntries(wanted.map(([table, [request]]) => [table, request?.where]))
 }
 
 const standalone: FakeRow = {
@@ -78,6 +89,12 @@ export class FakeOvsdb {
 
   get endpoint(): { readonly kind: 'unix'; readonly path: string } {
     return { kind: 'unix', path: this.path }
+  }
+
+  /** What the monitors of this name select, one for each client. */
+  conditionsOf(name: string): readonly FakeConditions[] {
+    const monitors = [...this.#clients].flatMap((client) => client.monitors)
+    return monitors.filter(({ id }) => id === name).map(({ conditions }) => conditions)
   }
 
   get clientCount(): number {
@@ -231,11 +248,18 @@ export class FakeOvsdb {
         this.send(client, { result: {}, error: null, id })
         return
       case 'transact':
+        if (request.params[0] === '_Server') {
+          this.send(client, { result: [{ rows: [this.#status ?? {}] }], error: null, id })
+          return
+        }
         this.send(client, {
           result: request.params.slice(1).map(() => ({ count: 1 })),
           error: null,
           id,
         })
+        return
+      case 'monitor_cond_change':
+        this.#changeConditions(client, request)
         return
       case 'monitor':
       case 'monitor_cond':
@@ -272,25 +296,40 @@ export class FakeOvsdb {
       monitor_cond: 'update2',
       monitor_cond_since: 'update3',
     } as const
+    const wanted = Object.entries(requests as Record<string, MonitorRequest[]>)
     const columns = Object.fromEntries(
-      Object.entries(requests as Record<string, { columns: string[] }[]>).map(([table, parts]) => [
-        table,
-        parts.flatMap((part) => part.columns),
-      ]),
+      wanted.map(([table, parts]) => [table, parts.flatMap((part) => part.columns)]),
     )
-    const monitor = { id: monitorId, kind: kind[method as keyof typeof kind], columns }
+    const conditions = conditionsOf(requests)
+    const monitor = { id: monitorId, kind: kind[method as keyof typeof kind], columns, conditions }
     client.monitors.push(monitor)
     const known = this.#history.find(({ number }) => transactionId(number + 1) === last)
     const isNow = last === transactionId(this.#transaction)
     if (method === 'monitor_cond_since') {
       const since = isNow ? this.#tables : this.#after(known?.number)
       const found = isNow || since !== undefined
-      const updates = differences(since ?? {}, this.#tables, monitor, !found)
+      const updates = differences(since ?? {}, this.#tables, monitor, { isInitial: !found })
       const result = [found, transactionId(this.#transaction), updates]
       this.send(client, { result, error: null, id })
       return
     }
-    this.send(client, { result: differences({}, this.#tables, monitor, true), error: null, id })
+    const result = differences({}, this.#tables, monitor, { isInitial: true })
+    this.send(client, { result, error: null, id })
+  }
+
+  /** The rows come before the answer, as ovsdb-server sends them. */
+  #changeConditions(client: Client, { params, id }: Request): void {
+    const [monitorId, , requests] = params
+    const monitor = client.monitors.find((one) => one.id === monitorId)
+    if (monitor === undefined) {
+      this.send(client, { result: null, error: { error: 'unknown monitor session' }, id })
+      return
+    }
+    const formerly = monitor.conditions
+    monitor.conditions = { ...formerly, ...conditionsOf(requests) }
+    const updates = differences(this.#tables, this.#tables, monitor, { formerly })
+    if (Object.keys(updates).length > 0) this.#notify(client, monitor, updates)
+    this.send(client, { result: {}, error: null, id })
   }
 
   /** The tables as they were after a transaction. */
