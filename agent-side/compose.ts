@@ -45,14 +45,19 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
   const limitMetrics = new LimitMetrics(registry)
   const reported = { reportedConfigurations: reportedConfigurations(config) }
   const feed = new RequestFeed({ clock, metrics })
+  const isCentral = config.listeners.some(({ tcp }) => tcp !== undefined)
   const directory =
-    around.directory ?? (await createDirectory(config.ports, { ...around, registry, ...reported }))
+    around.directory ??
+    (await createDirectory(config.ports, { ...around, registry, isCentral, ...reported }))
   const resolver = composeResolver(config, clock, directory, metrics)
   const computeParts = composeCompute(config, around, metrics, limitMetrics)
   const { upstreams, compute, limit, gate, waiting } = computeParts
   const rateLimits = composeRateLimits(config, around, limitMetrics)
   const fencing = composeFencing(config, around, metrics)
   const fence = fencing?.fence
+  const noteServed = (): void => directory.serve?.(fence?.servedScopes ?? new Set())
+  fence?.onServed(noteServed)
+  fence?.onNarrowed(noteServed)
   const leasing = composeLeasing(config, around, {
     resolver,
     directory,

@@ -122,7 +122,7 @@ export class Fence {
     const isStarting = this.#isStarting
     return {
       state: isStarting ? 'starting' : this.#isClosed ? 'closed' : 'open',
-      scopes: new Set(lists.flatMap(({ scopes }) => [...scopes])).size,
+      scopes: this.servedScopes.size,
       supervisors: lists.filter(({ isLeft }) => !isLeft).length,
       areWorkersApart: !lists.some(({ workers }) => this.#options.supervisors.has(workers)),
       waiting: this.#waiting.size,
@@ -133,6 +133,11 @@ export class Fence {
   serves(scope: ScopeText): boolean {
     for (const { scopes } of this.#lists) if (scopes.has(scope)) return true
     return false
+  }
+
+  /** Everything that is reported. */
+  get servedScopes(): ReadonlySet<ScopeText> {
+    return new Set([...this.#lists].flatMap(({ scopes }) => [...scopes]))
   }
 
   /** True when workers of this host may send requests for the scope now. */

@@ -10,6 +10,8 @@ export interface PortDirectoryDriver {
   readonly pushes: boolean
   /** False when the source knows no routers; the suite then only demands that none is made up. */
   readonly routers: boolean
+  /** False when it holds only what queries have named. @default true */
+  readonly holdsAll?: boolean
   /**
    * Makes a source that holds the topology, and a directory for it that is not started. With `cutOff` the source
    * cannot be asked until {@link DirectoryUnderTest.restore}.

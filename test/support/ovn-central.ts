@@ -86,7 +86,19 @@ export class OvnCentral {
     await run('ovsdb-client', ['--timeout=20', 'wait', `unix:${socket}`, served, 'connected'])
   }
 
-  async stop(name: 'nb' | 'sb' | 'northd'): Promise<void> {
+  /** Starts a relay of the southbound database. @returns its endpoint */
+  async startRelay(): Promise<string> {
+    const endpoint = `unix:${this.file('relay.sock')}`
+    this.#spawn('relay', 'ovsdb-server', [
+      `--remote=p${endpoint}`,
+      `--unixctl=${this.file('relay.ctl')}`,
+      `relay:OVN_Southbound:${this.southbound}`,
+    ])
+    await run('ovsdb-client', ['--timeout=20', 'wait', endpoint, 'OVN_Southbound', 'connected'])
+    return endpoint
+  }
+
+  async stop(name: 'nb' | 'sb' | 'northd' | 'relay'): Promise<void> {
     const process = this.#processes.get(name)
     this.#processes.delete(name)
     if (process === undefined || process.exitCode !== null) return
@@ -109,7 +121,7 @@ export class OvnCentral {
     return stdout.trim()
   }
 
-  async appctl(name: 'nb' | 'sb', ...args: readonly string[]): Promise<void> {
+  async appctl(name: 'nb' | 'sb' | 'relay', ...args: readonly string[]): Promise<void> {
     await run('ovs-appctl', ['-t', this.file(`${name}.ctl`), ...args])
   }
 
@@ -120,6 +132,7 @@ export class OvnCentral {
   }
 
   async close(): Promise<void> {
+    await this.stop('relay')
     await this.stop('northd')
     await this.stop('nb')
     await this.stop('sb')

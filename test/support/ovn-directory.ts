@@ -7,7 +7,7 @@ import { silentLogger, type Logger } from '../../lib/runtime/log.ts'
 
 /** The options of an `ovn` directory with their defaults, and some set as in a file. */
 export function ovnConfig(given: Readonly<Record<string, unknown>> = {}): OvnConfig {
-  const set = Object.entries(given).map(
+  const set = Object.entries({ copy: 'all', ...given }).map(
     ([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
   )
   const environmentPrefix = 'OVERLAPD_TEST'

@@ -8,4 +8,6 @@ export interface DirectoryParts {
   readonly logger: Logger
   /** The directory registers its metrics here, so one registry serves one directory. */
   readonly registry: Registry
+  /** Whether proxies of other hosts connect, so that what is served here is not known. @default false */
+  readonly isCentral?: boolean
 }

@@ -6,6 +6,7 @@ import type {
   ProjectId,
   RouterId,
 } from '../../../lib/identity/ids.ts'
+import type { ScopeText } from '../../../lib/identity/scope.ts'
 import type { IpAddress } from '../../../lib/identity/ip-address.ts'
 import type { MacAddress } from '../../../lib/identity/mac-address.ts'
 
@@ -128,6 +129,8 @@ export interface PortDirectory {
     options: QueryOptions,
   ): InterfacesAnswer | Promise<InterfacesAnswer>
   findPorts(query: PortQuery, options: QueryOptions): PortsAnswer | Promise<PortsAnswer>
+  /** Takes the whole list of the scopes that this host serves, whenever it changes. Absent: makes no difference. */
+  serve?(scopes: ReadonlySet<ScopeText>): void
   /** @returns the function that ends the subscription */
   onChange(listener: (change: DirectoryChange) => void): () => void
   /** Every port the directory holds, for audit and status; absent where only queries are possible. */

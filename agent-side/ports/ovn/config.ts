@@ -1,12 +1,17 @@
 import type { ConfigOf, Table } from '../../../lib/config/entry.ts'
 import { openVswitchDatabase } from '../../../lib/config/defaults.ts'
-import { duration, flag, text } from '../../../lib/config/option.ts'
+import { duration, flag, oneOf, text } from '../../../lib/config/option.ts'
 import { optional } from '../../../lib/config/structure.ts'
 import { ovsdbEndpointOption, ovsdbTimes, southboundServers } from '../../../lib/ovsdb/options.ts'
 
 /** The options of `kind: ovn`. Where Neutron has an option for the same thing, its name is used. */
 export const ovnTable = {
   ...southboundServers,
+  copy: optional(
+    oneOf(['served', 'all'], {
+      help: 'Which ports are copied. served: those of the routers and networks that this host serves, as its supervisor reports and as requests name them. all: those of the whole cloud. By default all for an agent that listens on TCP, and served for any other.',
+    }),
+  ),
   leader_only: flag({
     help: "Use only the leader of a clustered database. With false, as in Neutron's agents, any member serves that is connected to its cluster and not behind: this spreads the load of many hosts, and a copy is some milliseconds older. Relays are used in both cases.",
     default: false,

@@ -6,6 +6,7 @@ import type {
 } from '../../../lib/runtime/clock.ts'
 import { MetadataError } from '../../../lib/runtime/errors.ts'
 import type { RouterId } from '../../../lib/identity/ids.ts'
+import type { ScopeText } from '../../../lib/identity/scope.ts'
 import { OvsdbClient, type OvsdbState } from '../../../lib/ovsdb/client.ts'
 import type { OvsdbClientOptions } from '../../../lib/ovsdb/client-options.ts'
 import type { CopyBuilder, MonitorConsumer } from '../../../lib/ovsdb/monitor.ts'
@@ -26,8 +27,10 @@ import type {
 import { AgentHeartbeat } from './agent-heartbeat.ts'
 import { heartbeatOptions } from './heartbeat-settings.ts'
 import type { OvnConfig } from './config.ts'
+import { Joints } from './joints.ts'
 import { OvnMetrics } from './metrics.ts'
 import { southboundTables } from './schema.ts'
+import { ServedSelection } from './served-selection.ts'
 import { SouthboundCopy, type Touched } from './southbound-copy.ts'
 
 /** What the directory works with, beside its configuration. */
@@ -69,6 +72,7 @@ export class OvnDirectory implements PortDirectory, MonitorConsumer {
   readonly #metrics: OvnMetrics
   readonly #client: OvsdbClient
   readonly #heartbeat: AgentHeartbeat | undefined
+  readonly #selection: ServedSelection | undefined
   #copy: SouthboundCopy | undefined
   /** Ends the use of the copy: caches drop their answers from it then. */
   #cancelExpiry: Cancel = () => undefined
@@ -98,18 +102,22 @@ export class OvnDirectory implements PortDirectory, MonitorConsumer {
       limits: ovsdbLimits(config),
       ...(connect && { connect }),
     })
-    this.#client.addMonitor({
+    const isSelective = (config.copy ?? (parts.isCentral === true ? 'all' : 'served')) === 'served'
+    const monitor = this.#client.addMonitor({
       name: 'ports',
       database: 'OVN_Southbound',
       tables: southboundTables,
       consumer: this,
+      isSelective,
     })
+    if (isSelective) this.#selection = new ServedSelection(clock, monitor)
     this.#client.onState((state) => this.#noteState(state))
     this.#metrics.watch(this, () => ({
       ports: this.#copy?.portCount ?? 0,
       networks: this.#copy?.networkCount ?? 0,
     }))
     this.#metrics.watchSkipped(() => this.#copy?.noPorts ?? [])
+    this.#metrics.watchScopes(() => this.#selection?.counts)
     if (config.report_agent) {
       this.#heartbeat = new AgentHeartbeat(
         this.#client,
@@ -120,12 +128,14 @@ export class OvnDirectory implements PortDirectory, MonitorConsumer {
 
   async start(): Promise<void> {
     this.#heartbeat?.start()
+    this.#selection?.start()
     this.#client.start()
   }
 
   async close(): Promise<void> {
     this.#isClosed = true
     this.#cancelExpiry()
+    this.#selection?.close()
     await this.#heartbeat?.close()
     await this.#client.close()
     this.#changes.clear()
@@ -138,7 +148,8 @@ export class OvnDirectory implements PortDirectory, MonitorConsumer {
       const why = state.kind === 'connecting' ? state.lastProblem : 'it is being read'
       return { ready: false, detail: `no complete copy of the southbound database yet: ${why}` }
     }
-    const held = `${copy.portCount} ports on ${copy.networkCount} networks`
+    const missing = this.#selection?.counts.missing ?? 0
+    const held = `${copy.portCount} ports on ${copy.networkCount} networks${missing > 0 ? `, ${missing} scopes are being looked up` : ''}`
     const { isConfirmed, isUsable, age } = this.#standing()
     if (isConfirmed) {
       return { ready: true, detail: `${held}, kept in step by ${liveEndpoint(state)}` }
@@ -154,8 +165,19 @@ export class OvnDirectory implements PortDirectory, MonitorConsumer {
     return this.#copy !== undefined && this.#standing().isConfirmed
   }
 
-  interfacesOfRouter(routerId: RouterId, options: QueryOptions): InterfacesAnswer {
+  /** The whole list of scopes that the supervisors of this host report. */
+  serve(scopes: ReadonlySet<ScopeText>): void {
+    this.#selection?.report(scopes)
+  }
+
+  interfacesOfRouter(
+    routerId: RouterId,
+    options: QueryOptions,
+  ): InterfacesAnswer | Promise<InterfacesAnswer> {
     const { copy, asOf, isConfirmed } = this.#usableCopy()
+    if (this.#selection?.hasRouter(routerId) === false) {
+      return this.#selected(options).then(() => this.interfacesOfRouter(routerId, options))
+    }
     const interfaces = copy.interfacesOfRouter(routerId)
     if (!isConfirmed && options.freshness === 'fresh' && interfaces.length === 0) {
       throw this.#unconfirmed()
@@ -164,14 +186,24 @@ export class OvnDirectory implements PortDirectory, MonitorConsumer {
     return { interfaces, asOf }
   }
 
-  findPorts(query: PortQuery, options: QueryOptions): PortsAnswer {
+  findPorts(query: PortQuery, options: QueryOptions): PortsAnswer | Promise<PortsAnswer> {
     const { copy, asOf, isConfirmed } = this.#usableCopy()
+    if (this.#selection?.hasNetworks(query.networkIds) === false) {
+      return this.#selected(options).then(() => this.findPorts(query, options))
+    }
     const ports = copy.find(query)
     if (!isConfirmed && options.freshness === 'fresh' && !isSettled(query, ports)) {
       throw this.#unconfirmed()
     }
     this.#metrics.answered(isConfirmed ? 'copy' : 'stale_copy')
     return { ports, asOf }
+  }
+
+  /** Waits until other rows are in the copy. Whoever queries limits the time. */
+  async #selected({ signal }: QueryOptions): Promise<void> {
+    if (this.#client.state.kind !== 'live') throw this.#unconfirmed()
+    await this.#selection?.changed(signal)
+    signal.throwIfAborted()
   }
 
   onChange(listener: (change: DirectoryChange) => void): () => void {
@@ -184,13 +216,14 @@ export class OvnDirectory implements PortDirectory, MonitorConsumer {
 
   /** Takes in a complete copy beside the one in use. Called by the client. */
   startCopy(): CopyBuilder {
-    const copy = new SouthboundCopy()
+    const copy = new SouthboundCopy(this.#selection && new Joints())
     return {
       add(change) {
         copy.apply(change)
       },
       finish: () => {
         this.#copy = copy
+        this.#selection?.note(copy)
         this.#changes.report({ kind: 'all', why: 'the southbound database was copied whole' })
       },
     }
@@ -202,7 +235,14 @@ export class OvnDirectory implements PortDirectory, MonitorConsumer {
     const deleted = changes.filter(({ kind }) => kind === 'delete').length
     this.#metrics.changed('deleted', deleted)
     this.#metrics.changed('updated', changes.length - deleted)
-    this.#reportTouched(this.#copy.applyAll(changes))
+    const touched = this.#copy.applyAll(changes)
+    this.#selection?.note(this.#copy)
+    this.#reportTouched(touched)
+  }
+
+  /** Called by the client. */
+  selected(): void {
+    this.#selection?.noteSelected()
   }
 
   #usableCopy(): { copy: SouthboundCopy; asOf: MonotonicMilliseconds; isConfirmed: boolean } {
@@ -274,6 +314,7 @@ export class OvnDirectory implements PortDirectory, MonitorConsumer {
 
   #noteState(state: OvsdbState): void {
     if (state.kind === 'live') this.#metrics.loaded(state.copy === 'full' ? 'loaded' : 'resumed')
+    this.#selection?.wake()
     // Without a session the copy may be used for a shorter time.
     this.#watchAge()
   }

@@ -44,6 +44,23 @@ export class OvnMetrics extends DirectoryMetrics {
     })
   }
 
+  /** Adds a gauge of the scopes that are copied, which is read off the selection. */
+  watchScopes(counts: () => { readonly wanted: Count; readonly missing: Count } | undefined): void {
+    const { directory } = this
+    const made = new Gauge({
+      name: `${prefix}_selected_scopes`,
+      help: 'Routers and networks whose ports are copied, by state: known, missing (their rows have not arrived). Absent where the whole cloud is copied.',
+      labelNames: ['directory', 'state'],
+      registers: this.#registers,
+      collect() {
+        const { wanted, missing } = counts() ?? {}
+        if (wanted === undefined || missing === undefined) return
+        made.set({ directory, state: 'known' }, wanted - missing)
+        made.set({ directory, state: 'missing' }, missing)
+      },
+    })
+  }
+
   refused(): void {
     this.#refusals.inc({ directory: this.directory })
   }

@@ -33,7 +33,8 @@ export function isRouterAttachment(binding: PortBinding): boolean {
   return interfaceTypes.has(binding.type) && !isRouterSide(binding)
 }
 
-function isRouterSide({ logicalPort, type }: PortBinding): boolean {
+/** Whether a row is on the side of a router: of an interface, a gateway, or its redirect to a chassis. */
+export function isRouterSide({ logicalPort, type }: PortBinding): boolean {
   return (
     routerSideTypes.has(type) &&
     (logicalPort.startsWith(routerSidePrefix) || logicalPort.startsWith(`cr-${routerSidePrefix}`))

@@ -4,12 +4,14 @@ import {
   parseNetworkId,
   parsePortId,
   parseProjectId,
+  parseRouterId,
   type NetworkId,
   type RouterId,
 } from '../../../lib/identity/ids.ts'
 import { OvsdbError } from '../../../lib/ovsdb/ovsdb-error.ts'
 import type { RowChange } from '../../../lib/ovsdb/table-updates.ts'
 import type { Port, PortQuery, RouterInterface } from '../directory/port-directory.ts'
+import type { Joints } from './joints.ts'
 import { OvnPortIndex, routerOf, type IndexedPort } from './port-index.ts'
 import {
   modifyDatapathBinding,
@@ -45,12 +47,22 @@ interface Datapath {
   readonly networkId: NetworkId | undefined
 }
 
-const networkPrefix = 'neutron-'
+const prefix = 'neutron-'
+
+/** How Neutron names the datapath of a network or a router. */
+export function datapathName(id: NetworkId | RouterId): string {
+  return `${prefix}${id}`
+}
 
 /** Neutron names the switch of a network `neutron-` and the id; routers' datapaths are named alike. */
 function networkOf({ name, logicalSwitch }: DatapathBinding): NetworkId | undefined {
-  if (logicalSwitch === undefined || name?.startsWith(networkPrefix) !== true) return undefined
-  return parseNetworkId(name.slice(networkPrefix.length))
+  if (logicalSwitch === undefined || name?.startsWith(prefix) !== true) return undefined
+  return parseNetworkId(name.slice(prefix.length))
+}
+
+function routerNamed({ name, logicalSwitch }: DatapathBinding): RouterId | undefined {
+  if (logicalSwitch !== undefined || name?.startsWith(prefix) !== true) return undefined
+  return parseRouterId(name.slice(prefix.length))
 }
 
 /** One complete copy of the southbound tables that we need, and the answers that can be read off it. */
@@ -59,6 +71,18 @@ export class SouthboundCopy {
   readonly #datapaths = new Map<string, Datapath>()
   /** More than one datapath only while Neutron or northd repair their rows. */
   readonly #datapathsOfNetwork = new Map<NetworkId, readonly string[]>()
+  /** What leads from one datapath to another; absent where every row is copied. */
+  readonly joints: Joints | undefined
+  #shape = 0
+
+  constructor(joints?: Joints) {
+    this.joints = joints
+  }
+
+  /** Another number whenever datapaths, or what joins them, have changed. */
+  get shape(): Count {
+    return this.#shape
+  }
 
   get networkCount(): Count {
     return this.#datapathsOfNetwork.size
@@ -103,7 +127,7 @@ export class SouthboundCopy {
     const indexed: IndexedPort[] = []
     // A query that names a network by its older name is answered with ports that carry that name.
     for (const networkId of new Set(query.networkIds)) {
-      for (const datapath of this.#datapathsNamed(networkId)) {
+      for (const datapath of this.datapathsNamed(networkId)) {
         indexed.length = 0
         this.#ports.find(datapath, query, indexed)
         for (const port of indexed) {
@@ -115,8 +139,19 @@ export class SouthboundCopy {
     return found
   }
 
+  /** The datapaths of a router. */
+  datapathsOfRouter(routerId: RouterId): readonly string[] {
+    const held = [...this.#datapaths].filter(([, { binding }]) => routerNamed(binding) === routerId)
+    return held.map(([uuid]) => uuid)
+  }
+
+  /** The network of a switch, where its row is in the copy. */
+  networkOn(datapath: string): NetworkId | undefined {
+    return this.#datapaths.get(datapath)?.networkId
+  }
+
   /** The datapaths of a network, by its id or by its older name. */
-  #datapathsNamed(networkId: NetworkId): readonly string[] {
+  datapathsNamed(networkId: NetworkId): readonly string[] {
     const byId = this.#datapathsOfNetwork.get(networkId)
     const isOlder = this.#datapaths.get(networkId)?.networkId !== undefined
     // The same text could only be both in a database that was made for it; then both count.
@@ -137,14 +172,20 @@ export class SouthboundCopy {
     const before = touched === undefined ? undefined : this.#ports.get(change.uuid)
     if (change.kind === 'delete') {
       this.#touch(before, touched)
+      this.#noteJoint(change.uuid, before, undefined)
       for (const other of this.#ports.delete(change.uuid)) this.#touch(other, touched)
       return
     }
     const after = change.kind === 'put' ? readPortBinding(change.row) : modified(before, change)
     if (after === before) return
+    this.#noteJoint(change.uuid, before, after)
     for (const other of this.#ports.put(change.uuid, after)) this.#touch(other, touched)
     this.#touch(before, touched)
     this.#touch(after, touched)
+  }
+
+  #noteJoint(uuid: string, before: PortBinding | undefined, after: PortBinding | undefined): void {
+    if (this.joints?.replace(uuid, before, after) === true) this.#shape += 1
   }
 
   #touch(binding: PortBinding | undefined, touched: Touched | undefined): void {
@@ -158,6 +199,7 @@ export class SouthboundCopy {
   #applyDatapath(change: RowChange, touched: Touched | undefined): void {
     const { uuid } = change
     const before = this.#datapaths.get(uuid)
+    this.#shape += 1
     if (change.kind === 'delete') {
       this.#datapaths.delete(uuid)
       this.#renameDatapath(uuid, before?.networkId, undefined, touched)

@@ -6,23 +6,26 @@ import { ovnDirectory } from '../../../support/ovn-directory.ts'
 import { until } from '../../../support/until.ts'
 import { southboundRows } from '../../../support/ovn-rows.ts'
 
-portDirectoryConformance(t, {
-  name: 'ovn',
-  pushes: true,
-  routers: true,
-  async open(topology, options) {
-    const fake = await FakeOvsdb.open()
-    fake.setTables(southboundRows(topology))
-    if (options?.cutOff === true) await fake.stop()
-    const directory = ovnDirectory({ config: { ovn_sb_connection: [`unix:${fake.path}`] } })
-    return {
-      directory,
-      clock: systemClock,
-      setTopology: async (changed) => fake.setTables(southboundRows(changed)),
-      cutOff: () => fake.stop(),
-      restore: () => fake.listen(),
-      settled: () => until(() => directory.isConfirmed()),
-      close: () => fake.close(),
-    }
-  },
-})
+for (const copy of ['all', 'served']) {
+  portDirectoryConformance(t, {
+    name: `ovn, copy ${copy}`,
+    pushes: true,
+    routers: true,
+    holdsAll: copy === 'all',
+    async open(topology, options) {
+      const fake = await FakeOvsdb.open()
+      fake.setTables(southboundRows(topology))
+      if (options?.cutOff === true) await fake.stop()
+      const directory = ovnDirectory({ config: { copy, ovn_sb_connection: [`unix:${fake.path}`] } })
+      return {
+        directory,
+        clock: systemClock,
+        setTopology: async (changed) => fake.setTables(southboundRows(changed)),
+        cutOff: () => fake.stop(),
+        restore: () => fake.listen(),
+        settled: () => until(() => directory.isConfirmed()),
+        close: () => fake.close(),
+      }
+    },
+  })
+}

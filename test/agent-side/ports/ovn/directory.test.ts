@@ -119,7 +119,7 @@ t.test(
       t.equal(await refusal(find(directory, query, 'fresh')), 'directory_unavailable', name)
     }
     t.equal(await refusal(networksOf(directory, routers.unknown)), 'directory_unavailable')
-    const { asOf } = directory.findPorts(byAddress, {
+    const { asOf } = await directory.findPorts(byAddress, {
       signal: new AbortController().signal,
       freshness: 'cached',
     })
@@ -263,12 +263,7 @@ t.test('OvnDirectory takes in long copies and long updates, in their order', asy
   fake.setTables(southboundRows({ ...before, ports: last }))
   fake.setTables(southboundRows({ ...before, ports: [...last, guests.isolated] }))
   const isolated = { networkIds: [networks.isolated], fixedIp: ip('10.0.0.10') }
-  await until(
-    () =>
-      directory.isConfirmed() &&
-      directory.findPorts(isolated, { signal: new AbortController().signal, freshness: 'fresh' })
-        .ports.length === 1,
-  )
+  await until(async () => directory.isConfirmed() && (await find(directory, isolated)).length === 1)
   const held = [...directory.allPorts()].filter((p) => !p.deviceOwner?.startsWith('network:'))
   t.strictSame(identities(held), identities([...last, guests.isolated]))
   t.strictSame(await find(directory, { networkIds: [networks.plain], fixedIp: ip('10.2.0.1') }), [])
