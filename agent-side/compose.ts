@@ -97,7 +97,14 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
   const parts: readonly Part[] = [
     admin,
     startable('compute upstreams', undefined, () => upstreams.close()),
-    partOf('compute probe', new ComputeProbe(upstreams, clock, config.compute.probe_interval)),
+    partOf(
+      'compute probe',
+      new ComputeProbe({
+        ...computeParts,
+        clock,
+        longestSilence: config.compute.probe_interval,
+      }),
+    ),
     partOf('event loop watch', watchEventLoop(registry, 'agent', clock)),
     startable(
       `port directory ${directory.kind}`,

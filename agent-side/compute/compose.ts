@@ -12,6 +12,7 @@ import type { AgentConfig } from '../config/config.ts'
 import type { Surroundings } from '../config/surroundings.ts'
 import { CoalescingCompute } from './coalescing.ts'
 import { ComputeClient, type ComputeObserver, type Forwarder } from './compute-client.ts'
+import { SecretAcceptance } from './secret-acceptance.ts'
 import { RequestSigner } from './signed-headers.ts'
 import { Upstreams } from './upstreams.ts'
 
@@ -19,6 +20,7 @@ import { Upstreams } from './upstreams.ts'
 export interface ComputeParts {
   readonly upstreams: Upstreams
   readonly signer: RequestSigner
+  readonly secrets: SecretAcceptance
   readonly compute: Forwarder
   readonly limit: AdaptiveLimit
   readonly gate: FairGate
@@ -73,11 +75,12 @@ export function composeCompute(
     observer: limitObserver,
   }
   const gate = new FairGate(waiting)
+  const secrets = new SecretAcceptance({ signer, clock, logger })
   const client = new ComputeClient({
     upstreams,
     signer,
+    secrets,
     clock,
-    logger,
     limit,
     gate,
     timeoutRestart: options.timeout_restart,
@@ -88,7 +91,7 @@ export function composeCompute(
     ttl === 0
       ? client
       : new CoalescingCompute({ compute: client, clock, ttl, maxBytes, observer: limitObserver })
-  return { upstreams, signer, compute, limit, gate, waiting }
+  return { upstreams, signer, secrets, compute, limit, gate, waiting }
 }
 
 /** Never more than there are connections: beyond that requests would wait in one line, whoever they are from. */

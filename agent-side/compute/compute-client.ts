@@ -4,7 +4,6 @@ import { causeText, MetadataError } from '../../lib/runtime/errors.ts'
 import { isOverloadStatus, type AdaptiveLimit } from '../../lib/admission/adaptive-limit.ts'
 import type { FairGate } from '../../lib/admission/fair-gate.ts'
 import type { Seat } from '../../lib/admission/fair-queue.ts'
-import type { Logger } from '../../lib/runtime/log.ts'
 import { attempt, type AttemptOutcome, type ComputeFailure } from './attempt.ts'
 import {
   isRepeatable,
@@ -17,14 +16,15 @@ import {
 import { documentKind } from './document-kind.ts'
 import { isGatewayStatus, noteHealth } from './note-health.ts'
 import { pauseUnlessGone, RestartPatience, type Waited } from './restart-retry.ts'
+import type { SecretAcceptance } from './secret-acceptance.ts'
 import type { RequestSigner, SecretSlot, SignedIdentity } from './signed-headers.ts'
 import type { Upstream, Upstreams } from './upstreams.ts'
 
 export interface ComputeClientOptions {
   readonly upstreams: Upstreams
   readonly signer: RequestSigner
+  readonly secrets: SecretAcceptance
   readonly clock: Clock
-  readonly logger: Logger
   /** How many requests may be on their way to all upstreams together; hears how they fare. */
   readonly limit: AdaptiveLimit
   /** Where those wait that are more. */
@@ -82,9 +82,6 @@ export type Forwarded = Tried &
     | { readonly kind: 'left' }
   )
 
-/** An operator who has not seen the first warning will not see the second sooner. */
-const mismatchLogPause: Milliseconds = 60_000
-
 function isDoubtful(status: number): boolean {
   return status === 404 || status === 403
 }
@@ -97,7 +94,6 @@ function outcomeLabel(outcome: AttemptOutcome): string {
 /** Sends guests' requests to the compute metadata API. */
 export class ComputeClient implements Forwarder {
   readonly #options: ComputeClientOptions
-  readonly #mismatchLogged = new Map<Upstream, MonotonicMilliseconds>()
   readonly #patience: RestartPatience
 
   constructor(options: ComputeClientOptions) {
@@ -209,7 +205,7 @@ export class ComputeClient implements Forwarder {
     cutOffs: Count,
   ): Promise<AttemptOutcome> {
     const mayRepeat = !hasMore && cutOffs === 0
-    const { signer } = this.#options
+    const { signer, secrets } = this.#options
     const slot = upstream.secretSlot
     const other = isRepeatable(call.request) ? signer.otherThan(slot) : undefined
     const keeps = (status: number): boolean =>
@@ -224,11 +220,11 @@ export class ComputeClient implements Forwarder {
       mayRepeat,
     )
     if (first.kind !== 'kept' || first.status !== 403 || other === undefined) {
-      this.#noteSecret(upstream, first, slot)
+      secrets.note(upstream, first, slot)
       return first
     }
     const second = await this.#send(upstream, other, call, keeps, mayRepeat)
-    this.#noteSecret(upstream, second, other)
+    secrets.note(upstream, second, other)
     if (second.kind !== 'failed' || second.cutOff || call.downstream.isGone) return second
     // The refusal is what we have; it says more than that the second try failed.
     relayKept(first.answer, call.downstream)
@@ -298,31 +294,6 @@ export class ComputeClient implements Forwarder {
     } else {
       limit.answered(documentKind(request.target), headAt - began)
     }
-  }
-
-  #noteSecret(upstream: Upstream, outcome: AttemptOutcome, slot: SecretSlot): void {
-    if (outcome.kind !== 'relayed' && outcome.kind !== 'kept') return
-    const { clock, logger } = this.#options
-    if (outcome.status !== 403) {
-      // Only an answer that Nova gives after looking at the signature shows which secret it has.
-      if (outcome.status >= 400 && outcome.status !== 404) return
-      upstream.hasRefusedSecrets = false
-      if (upstream.secretSlot === slot) return
-      upstream.secretSlot = slot
-      logger.info(
-        { upstream: upstream.url, secret: slot },
-        'Compute upstream takes the other secret',
-      )
-      return
-    }
-    upstream.hasRefusedSecrets = true
-    const logged = this.#mismatchLogged.get(upstream)
-    if (logged !== undefined && clock.now() - logged < mismatchLogPause) return
-    this.#mismatchLogged.set(upstream, clock.now())
-    logger.warn(
-      { upstream: upstream.url, secretsTried: this.#options.signer.slots },
-      'Compute refuses our signature: the shared secrets probably differ',
-    )
   }
 }
 

@@ -1,9 +1,13 @@
-/** Is the compute metadata API there while no guest asks? */
+/** Is the compute metadata API there, and has it our secret, while no guest asks? */
 import { jittered } from '../../lib/runtime/backoff.ts'
+import type { InstanceId, ProjectId } from '../../lib/identity/ids.ts'
+import type { IpAddress } from '../../lib/identity/ip-address.ts'
 import type { Cancel, Clock, Milliseconds } from '../../lib/runtime/clock.ts'
-import { attempt } from './attempt.ts'
-import type { Downstream } from './exchange.ts'
+import { attempt, type AttemptOutcome } from './attempt.ts'
+import type { Downstream, FlatHeaders } from './exchange.ts'
 import { noteHealth } from './note-health.ts'
+import type { SecretAcceptance } from './secret-acceptance.ts'
+import type { RequestSigner, SignedIdentity } from './signed-headers.ts'
 import type { Upstream, Upstreams } from './upstreams.ts'
 
 /** After the start guests may be the first to ask. */
@@ -21,27 +25,42 @@ const nobody: Downstream = {
   onGone: () => () => undefined,
 }
 
+/** An instance that no cloud has. Nova compares the signature before it looks for the instance. */
+const nobodysInstance = {
+  instanceId: '00000000-0000-0000-0000-000000000000' as InstanceId,
+  projectId: '00000000000000000000000000000000' as ProjectId,
+  sourceIp: '127.0.0.1' as IpAddress,
+} satisfies SignedIdentity
+
+export interface ComputeProbeOptions {
+  readonly upstreams: Upstreams
+  readonly signer: RequestSigner
+  readonly secrets: Pick<SecretAcceptance, 'note'>
+  readonly clock: Clock
+  /** After which an endpoint is asked; 0: none is. */
+  readonly longestSilence: Milliseconds
+}
+
 /**
- * Asks each endpoint for \`/\`, which Nova answers to everybody without a signature, when nothing was heard of it for long, or when
+ * Asks each endpoint for `/`, which Nova answers to everybody without a signature, when nothing was heard of it for long, or when
  * it looked down and its pause is over. So health is true without guests, and an endpoint that is back is known.
+ *
+ * Where no guest has shown yet whether an endpoint has our secret, it is asked once for an instance that there is none of: 404 after a
+ * signature that it accepts, 403 otherwise. As long as it refuses, that is repeated. Nova logs a line for each.
  * @see nova/api/metadata/handler.py MetadataRequestHandler
  */
 export class ComputeProbe {
-  readonly #upstreams: Upstreams
-  readonly #clock: Clock
-  readonly #longestSilence: Milliseconds
+  readonly #options: ComputeProbeOptions
   readonly #asked = new Set<Upstream>()
+  readonly #askedSigned = new Set<Upstream>()
   #cancel: Cancel | undefined
 
-  /** @param longestSilence after which an endpoint is asked; 0: none is */
-  constructor(upstreams: Upstreams, clock: Clock, longestSilence: Milliseconds) {
-    this.#upstreams = upstreams
-    this.#clock = clock
-    this.#longestSilence = longestSilence
+  constructor(options: ComputeProbeOptions) {
+    this.#options = options
   }
 
   start(): void {
-    if (this.#longestSilence > 0) this.#lookIn(firstLook)
+    if (this.#options.longestSilence > 0) this.#lookIn(firstLook)
   }
 
   close(): void {
@@ -49,30 +68,54 @@ export class ComputeProbe {
   }
 
   #lookIn(span: Milliseconds): void {
-    this.#cancel = this.#clock.schedule(jittered(span), () => {
-      for (const upstream of this.#upstreams.all) this.#look(upstream)
+    const { clock, upstreams } = this.#options
+    this.#cancel = clock.schedule(jittered(span), () => {
+      for (const upstream of upstreams.all) this.#look(upstream)
       this.#lookIn(interval)
     })
   }
 
   #look(upstream: Upstream): void {
+    const { clock, longestSilence } = this.#options
     const { state } = upstream.health
-    const isSilent = this.#clock.now() - upstream.heardAt >= this.#longestSilence
+    const isSilent = clock.now() - upstream.heardAt >= longestSilence
     if (this.#asked.has(upstream) || state === 'down' || (state === 'up' && !isSilent)) return
     this.#asked.add(upstream)
     void this.#ask(upstream).finally(() => this.#asked.delete(upstream))
   }
 
   async #ask(upstream: Upstream): Promise<void> {
+    const { upstreams } = this.#options
     const end = upstream.health.begin()
-    const request = { method: 'GET', target: '/' }
-    const outcome = await attempt(upstream, {
-      request,
-      headers: [],
-      downstream: nobody,
-      keeps: () => true,
-    })
+    const outcome = await ask(upstream, '/', [])
     end()
-    if (!this.#upstreams.isClosed) noteHealth(this.#upstreams, upstream, outcome)
+    if (upstreams.isClosed) return
+    noteHealth(upstreams, upstream, outcome)
+    const isKnown = upstream.hasTakenSecret || this.#askedSigned.has(upstream)
+    const hasAnswered = outcome.kind === 'relayed' || outcome.kind === 'kept'
+    if (hasAnswered && (upstream.hasRefusedSecrets || !isKnown)) await this.#askSigned(upstream)
   }
+
+  async #askSigned(upstream: Upstream): Promise<void> {
+    const { upstreams, signer, secrets } = this.#options
+    this.#askedSigned.add(upstream)
+    const slot = upstream.secretSlot
+    for (const one of [slot, signer.otherThan(slot)]) {
+      if (one === undefined) return
+      const headers = signer.headersFor(nobodysInstance, one)
+      const outcome = await ask(upstream, '/openstack', headers)
+      if (upstreams.isClosed) return
+      const isRefused = 'status' in outcome && outcome.status === 403
+      const isLast = one !== slot || signer.otherThan(slot) === undefined
+      if (!isRefused || isLast) {
+        secrets.note(upstream, outcome, one)
+        return
+      }
+    }
+  }
+}
+
+function ask(upstream: Upstream, target: string, headers: FlatHeaders): Promise<AttemptOutcome> {
+  const request = { method: 'GET', target }
+  return attempt(upstream, { request, headers, downstream: nobody, keeps: () => true })
 }

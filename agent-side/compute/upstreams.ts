@@ -55,6 +55,8 @@ export class Upstream {
   readonly health: UpstreamHealth
   /** The secret it last accepted. */
   secretSlot: SecretSlot = 'current'
+  /** It has answered a signed request as it does once it has accepted the signature. */
+  hasTakenSecret = false
   /** It refused every secret we have, and has not taken one since. */
   hasRefusedSecrets = false
   inFlight: Count = 0

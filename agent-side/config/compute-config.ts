@@ -67,7 +67,7 @@ export const compute = section({
     max: '8s',
   }),
   probe_interval: duration({
-    help: 'How long an endpoint may be silent before the agent requests / from it, which Nova answers without a signature. Without it, an endpoint that went away is noticed at the next request of a guest. 0s: never.',
+    help: 'How long an endpoint may be silent before the agent requests / from it, which Nova answers without a signature. Without it, an endpoint that went away is noticed at the next request of a guest. After the start the agent also requests the metadata of an instance that there is none of, to see whether Nova has our secret. 0s: never.',
     default: '60s',
     min: '0s',
     max: '1h',
