@@ -1,6 +1,7 @@
 import type { Count, Milliseconds } from '../../lib/runtime/clock.ts'
 import { cloudInitPaths } from './cloud-init-paths.ts'
-import { askOnce, Endings, requestText, type LoadTarget } from './guest-request.ts'
+import { crawl, type CrawlStep } from './crawl.ts'
+import { Endings, requestText, type LoadTarget } from './guest-request.ts'
 import { Latencies } from './latencies.ts'
 
 /** What came of guests that all booted at once. */
@@ -27,16 +28,12 @@ export async function runBootStorm(
   let failedBoots = 0
 
   async function boot(targetAt: (path: string) => LoadTarget): Promise<void> {
-    const begun = performance.now()
-    let isGood = true
-    for (const path of cloudInitPaths) {
-      const asked = performance.now()
-      const ending = await askOnce(targetAt(path), requestText(path, false))
-      answers.add(performance.now() - asked)
-      endings.add(ending)
-      if (ending.kind !== 'right') isGood = false
-    }
-    boots.add(performance.now() - begun)
+    const stepAt = (path: string): CrawlStep => ({
+      target: targetAt(path),
+      request: requestText(path, false),
+    })
+    const { span, isGood } = await crawl(stepAt, endings, answers)
+    boots.add(span)
     if (!isGood) failedBoots += 1
   }
 

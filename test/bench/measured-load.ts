@@ -2,7 +2,7 @@ import type { Count } from '../../lib/runtime/clock.ts'
 import { runLoad, type LoadOptions, type LoadResult } from './load.ts'
 import { CpuMeter, type NamedPids } from './process-figures.ts'
 import { profileClock, type Profiler } from './profile/profiler.ts'
-import { benchRow, type BenchRow, type Side } from './row.ts'
+import { benchRow, type BenchRow } from './row.ts'
 
 /** Anything that serves guests and whose processes can be measured. */
 export interface MeasuredSide {
@@ -17,17 +17,28 @@ export interface MeasuredSide {
 /** How much of a load is run before it is measured. Caches, connection pools and compiled code belong to a warm path. */
 export type Warmth = 'warm' | 'as-it-is'
 
-/** Has code compiled and caches filled before the first load that is measured: a freshly started side is another thing. */
+/**
+ * Has code compiled and caches filled before the first load that is measured: a freshly started side is another thing.
+ * @throws Error when not one request is answered
+ */
 export async function warmUp(targets: LoadOptions['targets'], requests: Count): Promise<void> {
   for (const keepAlive of [false, true]) {
-    await runLoad({ targets, connections: 16, keepAlive, requests: requests / 2 })
+    const load = { targets, connections: 16, keepAlive, requests: requests / 2 }
+    // Each target once shows whether anything is served at all; a side that serves nothing would take hours.
+    const first = await runLoad({ ...load, requests: Math.min(targets.length, load.requests) })
+    if (first.errors === first.requests) {
+      throw new Error(`no request is answered: ${JSON.stringify(first.errorKinds)}`)
+    }
+    await runLoad(load)
   }
 }
 
-/** Runs one load against a side and says what it cost. */
+/** What a row is about. */
+export type RowSubject = Pick<BenchRow, 'name' | 'side' | 'upstream'>
+
+/** Runs one load against a side. @returns what it cost */
 export async function measureLoad(
-  name: string,
-  side: Side,
+  subject: RowSubject,
   measured: MeasuredSide,
   load: LoadOptions,
   warmth: Warmth = 'warm',
@@ -40,12 +51,11 @@ export async function measureLoad(
   const cost = new RequestCost(measured)
   const result = await runLoad(load)
   return benchRow({
-    name,
-    side,
+    ...subject,
     connections: load.connections,
     keepAlive: load.keepAlive,
     ...loadFigures(result),
-    ...cost.figures(nameOf(name, load), result.requests),
+    ...cost.figures(nameOf(subject.name, load), result.requests),
     pssMiB: measured.pss(),
   })
 }

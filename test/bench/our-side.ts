@@ -25,6 +25,8 @@ export interface OurSideOptions {
   readonly profiler?: Profiler | undefined
   /** @default answers at once */
   readonly upstream?: UpstreamLimits
+  /** A compute service that is there already, instead of the constant one. */
+  readonly compute?: { readonly url: string; readonly sharedSecret: string } | undefined
   /** @default 'agent' */
   readonly forwarding?: Forwarding
   /** URL of a Neutron without authentication; absent: ports come from a file. */
@@ -36,15 +38,18 @@ export interface OurSideOptions {
 /** The options that are this scenario's, in the words of the daemons' configuration. */
 function chosen(
   options: OurSideOptions,
-  folder: string,
+  { folder, secretFile }: DemoPlaces,
 ): { readonly agent: object; readonly proxy: object } {
-  const { forwarding = 'agent', neutron, workers } = options
+  const { forwarding = 'agent', neutron, workers, compute } = options
   const leaseSocket = `${folder}/agent-lease.sock`
   const isDirect = forwarding === 'direct'
   return {
     agent: {
       // Workers have given up being root.
       ...(isDirect && { leases: { enabled: true, socket: leaseSocket, user: 'nobody' } }),
+      ...(compute !== undefined && {
+        compute: { upstreams: [compute.url], shared_secret_file: secretFile },
+      }),
       ...(neutron !== undefined && {
         ports: { kind: 'neutron-rest', neutron_rest: { auth_type: 'none', endpoint: neutron } },
       }),
@@ -61,7 +66,7 @@ function chosen(
 /** overlapd on the network of a benchmark: agent, proxy and a constant upstream, each in processes of its own. */
 export class OurSide implements MeasuredSide {
   readonly #places: DemoPlaces
-  readonly #upstream: BenchProcess<UpstreamStarted>
+  readonly #upstream: BenchProcess<UpstreamStarted> | undefined
   readonly #stop: () => Promise<void>
   #agent: Daemon
   #proxy: Daemon
@@ -71,7 +76,7 @@ export class OurSide implements MeasuredSide {
 
   private constructor(
     places: DemoPlaces,
-    upstream: BenchProcess<UpstreamStarted>,
+    upstream: BenchProcess<UpstreamStarted> | undefined,
     { teardown, profiler }: Pick<OurSideOptions, 'teardown' | 'profiler'>,
     agent: Daemon,
     proxy: Daemon,
@@ -92,11 +97,14 @@ export class OurSide implements MeasuredSide {
     const forget = teardown.add(() => removeFolder(places))
     const running: Daemon[] = []
     try {
-      const upstream = await BenchProcess.start<UpstreamStarted>(
-        'constant-upstream.js',
-        { host: '127.0.0.1', tcpPort: places.computeTcpPort, ...limits },
-        teardown,
-      )
+      const upstream =
+        options.compute === undefined
+          ? await BenchProcess.start<UpstreamStarted>(
+              'constant-upstream.js',
+              { host: '127.0.0.1', tcpPort: places.computeTcpPort, ...limits },
+              teardown,
+            )
+          : undefined
       await writeDocuments(places, options)
       for (const { netns, neutronName } of topology.networks) {
         await symlink(`/run/netns/${netns}`, `${places.netnsFolder}/${neutronName}`)
@@ -171,7 +179,7 @@ export class OurSide implements MeasuredSide {
   async #end(): Promise<void> {
     await this.#proxy.stop()
     await this.#agent.stop()
-    await this.#upstream.stop()
+    await this.#upstream?.stop()
     await removeFolder(this.#places)
     process.stdout.write(this.profiler?.text() ?? '')
   }
@@ -202,9 +210,11 @@ async function attached(places: DemoPlaces, proxy: Daemon): Promise<Attaching> {
 }
 
 async function writeDocuments(places: DemoPlaces, options: OurSideOptions): Promise<void> {
-  const { agent, proxy } = chosen(options, places.folder)
+  const { agent, proxy } = chosen(options, places)
   const agentConfig = { ...(agentDocument(places) as object), ...agent }
   const proxyConfig = { ...(proxyDocument(places, {}) as object), ...proxy }
+  if (options.compute !== undefined)
+    await writeFile(places.secretFile, options.compute.sharedSecret)
   await writeFile(places.agentConfig, documentText(agentConfig))
   await writeFile(places.proxyConfig, documentText(proxyConfig))
 }

@@ -1,9 +1,8 @@
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { readOptions } from '../support/read-options.ts'
-import { installPackages } from '../openstack/packages.ts'
 import { projectRoot } from '../openstack/place.ts'
 import { benchCommand } from './bench-command.ts'
+import { reasonAgainstPackages } from './peer/peer-packages.ts'
 import { scenarios } from './scenarios/all.ts'
 import { warm, warmDirect } from './scenarios/warm.ts'
 import { compared } from './scenarios/compared.ts'
@@ -21,26 +20,6 @@ Usage: npm run bench:peer -- [--quick] [--json FILE] [--results]
 Needs Debian and root; missing packages are installed. Exits with 3 where it cannot run.
 `
 
-/** @returns why not, or `undefined` where it can */
-function reasonNotToRun(): string | undefined {
-  if (process.platform !== 'linux') return 'network namespaces need Linux'
-  if (process.getuid?.() !== 0) return 'network namespaces and packages need root'
-  if (!existsSync('/etc/debian_version')) return "the peer comes from Debian's packages"
-  try {
-    installPackages(
-      (text) => process.stderr.write(`bench: ${text}\n`),
-      [
-        'databases and the message bus',
-        'services behind uWSGI',
-        "Neutron, its metadata agent and the agent's proxy",
-      ],
-    )
-  } catch (cause) {
-    return String(cause)
-  }
-  return undefined
-}
-
 async function main(): Promise<number> {
   const { values } = readOptions(
     {
@@ -57,7 +36,7 @@ async function main(): Promise<number> {
     process.stdout.write(help)
     return 0
   }
-  const reason = reasonNotToRun()
+  const reason = reasonAgainstPackages()
   if (reason !== undefined) {
     process.stderr.write(`bench: cannot compare with the peer: ${reason}\n`)
     return 3

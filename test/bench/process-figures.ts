@@ -44,13 +44,25 @@ export function pssOf(pid: number): number {
   return Number(match?.[1] ?? 0) / 1024
 }
 
-/** The process and everything it started, by `/proc/PID/task/TID/children`. */
+/** The process and everything it started, by `/proc/PID/task/TID/children`. @throws NodeJS.ErrnoException when it has ended */
 export function processTree(pid: number): number[] {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+  return [pid, ...childrenOf(pid).flatMap(descendants)]
+}
+
+function childrenOf(pid: number): readonly number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
     .split(' ')
     .filter((text) => text !== '')
     .map(Number)
-  return [pid, ...children.flatMap(processTree)]
+}
+
+function descendants(pid: number): readonly number[] {
+  try {
+    return processTree(pid)
+  } catch {
+    // It has ended since.
+    return []
+  }
 }
 
 /** Process ids by what they are: `agent`, `worker`, `haproxy`. */
@@ -67,16 +79,22 @@ export class CpuMeter {
 
   constructor(pids: NamedPids) {
     this.#begun = new Map(
-      [...pids].map(([name, ofName]) => [
-        name,
-        new Map(ofName.map((pid) => [pid, cpuTimeOf(pid)] as const)),
-      ]),
+      [...pids].map(([name, ofName]) => [name, new Map(ofName.flatMap((pid) => timeAtFirst(pid)))]),
     )
   }
 
   /** Milliseconds of CPU by name since the meter was made. */
   spent(): Map<string, Milliseconds> {
     return new Map([...this.#begun].map(([name, begun]) => [name, spentSince(begun)]))
+  }
+}
+
+function timeAtFirst(pid: number): readonly (readonly [number, Milliseconds])[] {
+  try {
+    return [[pid, cpuTimeOf(pid)]]
+  } catch {
+    // It has ended since it was listed.
+    return []
   }
 }
 

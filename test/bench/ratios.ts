@@ -3,29 +3,30 @@ import { findRow, type BenchRow, type Side } from './row.ts'
 /** One figure of ours against the peer's: above 1 we are better. */
 export type Ratios = Readonly<Record<string, number>>
 
-/** Which of our paths, and which of our peer's. */
+/** Which of our paths, and which of the others. */
 const ours = ['two-hops', 'direct'] as const
-const peers: readonly Side[] = ['peer', 'peer-cache']
+const others: readonly Side[] = ['peer', 'peer-cache', 'haproxy-tuned']
 
 /** The row of the comparison for one of our paths. */
 export function comparedName(path: (typeof ours)[number]): string {
   return path === 'direct' ? 'compared-direct' : 'compared'
 }
 
-/** How many times as many requests a second, and how many times less CPU for one, by load: `peer/two-hops/new/16/requests`. */
+/** How many times as many requests a second, and how many times less CPU for one: `closes/peer/two-hops/new/16/requests`. */
 export function ratiosOf(rows: readonly BenchRow[]): Ratios {
   const ratios: Record<string, number> = {}
   const note = (name: string, value: number): void => {
     if (Number.isFinite(value)) ratios[name] = value
   }
-  for (const side of peers) {
+  for (const side of others) {
     for (const path of ours) {
       for (const theirs of rows.filter((row) => row.side === side && row.name === 'compared')) {
-        const { connections, keepAlive } = theirs
-        if (connections === null || keepAlive === null) continue
-        const mine = findRow(rows, { name: comparedName(path), connections, keepAlive })
+        const { upstream, connections, keepAlive } = theirs
+        if (upstream === null || connections === null || keepAlive === null) continue
+        const wanted = { name: comparedName(path), upstream, connections, keepAlive }
+        const mine = findRow(rows, wanted)
         if (mine === undefined) continue
-        const load = `${side}/${path}/${keepAlive ? 'keep-alive' : 'new'}/${connections}`
+        const load = `${upstream}/${side}/${path}/${keepAlive ? 'keep-alive' : 'new'}/${connections}`
         note(`${load}/requests`, quotient(mine.requestsPerSecond, theirs.requestsPerSecond))
         note(`${load}/cpu`, quotient(theirs.cpuMsPerRequest, mine.cpuMsPerRequest))
       }
@@ -36,9 +37,15 @@ export function ratiosOf(rows: readonly BenchRow[]): Ratios {
   note('peer/attach/seconds', quotient(theirs?.seconds, attached?.seconds))
   note('peer/attach/memory', quotient(theirs?.pssMiB, attached?.pssMiB))
   for (const path of ['', '-direct']) {
-    const one = findRow(rows, { name: `workers${path}-1` })
-    const two = findRow(rows, { name: `workers${path}-2` })
-    note(`workers${path}/2-to-1`, quotient(two?.requestsPerSecond, one?.requestsPerSecond))
+    for (const one of rows.filter((row) => row.name === `workers${path}-1`)) {
+      const connections = one.connections ?? 0
+      for (const count of [2, 4]) {
+        const many = findRow(rows, { name: `workers${path}-${count}`, connections })
+        const load = `workers${path}/${count}-to-1/${connections}`
+        note(`${load}/requests`, quotient(many?.requestsPerSecond, one.requestsPerSecond))
+        note(`${load}/cpu`, quotient(one.cpuMsPerRequest, many?.cpuMsPerRequest))
+      }
+    }
   }
   return ratios
 }

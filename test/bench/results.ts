@@ -7,11 +7,16 @@ import { targetsMarkdown } from './targets.ts'
 
 const explanations = `The peer is what Debian ships: one haproxy per namespace with the configuration that Neutron's own code
 writes, Neutron's metadata agent with two workers, and behind it a real neutron-server with RabbitMQ and MariaDB. It is
-measured with its defaults (\`peer\`) and with its cache on (\`peer-cache\`). A constant upstream stands behind both sides; ours
-asks the same neutron-server over its HTTP API. Loads of all sides run one after the other in the same run, in turn.
+measured with its defaults (\`peer\`) and with its cache on (\`peer-cache\`). Ours queries the same neutron-server over its HTTP
+API. Loads of all sides run one after the other in the same run, in turn. \`haproxy-tuned\` is no metadata service: one
+haproxy for all namespaces, with \`defer-accept\`, that has the identities in files and keeps its connections to compute.
 
-CPU is user and system time of all processes of a side, load and upstream left out. What neutron-server, RabbitMQ and MariaDB
-spent meanwhile is told beside it, and is in no sum. Load, both sides and upstreams share the processors, so
+\`compute\` is the constant upstream behind a side. One that \`closes\` ends each connection after its answer and sends no length,
+as Debian's Nova under uWSGI does. One that \`keeps\` sends a length and keeps connections, as Nova's own server does. Rows
+\`crawl\` have a real Nova under uWSGI.
+
+CPU is user and system time of all processes of a side, load and upstream left out. What neutron-server, Nova, RabbitMQ and MariaDB
+spent meanwhile stands beside it, and is in no sum. Load, both sides and upstreams share the processors, so
 requests/s are those of a whole small machine; CPU a request is the figure to compare. \`wrong\` counts answers with
 somebody else's data.
 
@@ -38,7 +43,7 @@ export function resultsText(
     '## Targets',
     targetsMarkdown(rows),
     '## Ratios',
-    'Above 1 is in our favour.',
+    'How many times as many requests a second, and how many times less CPU a request. Above 1 is in our favour.',
     markdownTable(['ratio', 'value'], ratios),
     '## All rows',
     rowsMarkdown(rows),

@@ -5,6 +5,7 @@ import type { BenchRow } from './row.ts'
 const headings = [
   'scenario',
   'side',
+  'compute',
   'c',
   'keep-alive',
   'req/s',
@@ -28,6 +29,7 @@ function cells(row: BenchRow): string[] {
   return [
     row.name,
     row.side,
+    row.upstream ?? '-',
     numberText(row.connections, 0),
     row.keepAlive === null ? '-' : row.keepAlive ? 'yes' : 'no',
     numberText(row.requestsPerSecond, 0),
@@ -62,7 +64,8 @@ export function rowsText(rows: readonly BenchRow[]): string {
     const all = remarks(row)
     const which = row.connections === null ? row.name : `${row.name} c=${row.connections}`
     const keeping = row.keepAlive === true ? ' keep-alive' : ''
-    return all.length === 0 ? [] : [`${which}${keeping} (${row.side}): ${all.join('; ')}`]
+    const of = [row.side, ...(row.upstream === null ? [] : [`compute ${row.upstream}`])].join(', ')
+    return all.length === 0 ? [] : [`${which}${keeping} (${of}): ${all.join('; ')}`]
   })
   return `${headedTable(headings, rows.map(cells))}\n\n${more.join('\n')}\n`
 }

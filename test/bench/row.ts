@@ -1,12 +1,19 @@
 import type { Count, Milliseconds } from '../../lib/runtime/clock.ts'
 
-/** Whose system was measured: ours, or Neutron's haproxy and agent without and with the agent's cache. */
-export type Side = 'ours' | 'peer' | 'peer-cache'
+/**
+ * Whose system was measured: ours, Neutron's haproxy and agent without and with the agent's cache, a haproxy that does as little as a
+ * proxy can, or Nova without anything before it.
+ */
+export type Side = 'ours' | 'peer' | 'peer-cache' | 'haproxy-tuned' | 'nova'
+
+/** Whether compute keeps its connections and sends lengths, or closes each after its answer, as Debian's Nova behind uWSGI does. */
+export type UpstreamKind = 'keeps' | 'closes'
 
 /** One line of the results. A figure that does not apply or could not be had is null. */
 export interface BenchRow {
   readonly name: string
   readonly side: Side
+  readonly upstream: UpstreamKind | null
   readonly connections: Count | null
   readonly keepAlive: boolean | null
   readonly requestsPerSecond: number | null
@@ -32,6 +39,7 @@ export interface BenchRow {
 }
 
 const emptyRow = {
+  upstream: null,
   connections: null,
   keepAlive: null,
   requestsPerSecond: null,
@@ -58,17 +66,19 @@ export function benchRow(measured: Pick<BenchRow, 'name' | 'side'> & Partial<Ben
 export interface RowWanted {
   readonly name: string
   readonly side?: Side
+  readonly upstream?: UpstreamKind
   readonly connections?: Count
   readonly keepAlive?: boolean
 }
 
 /** @returns the first such row */
 export function findRow(rows: readonly BenchRow[], wanted: RowWanted): BenchRow | undefined {
-  const { name, side = 'ours', connections, keepAlive } = wanted
+  const { name, side = 'ours', upstream, connections, keepAlive } = wanted
   return rows.find(
     (row) =>
       row.name === name &&
       row.side === side &&
+      (upstream === undefined || row.upstream === upstream) &&
       (connections === undefined || row.connections === connections) &&
       (keepAlive === undefined || row.keepAlive === keepAlive),
   )

@@ -4,10 +4,16 @@ import { join } from 'node:path'
 import type { DemoNetwork, DemoTopology } from '../../../deploy/demo/topology.ts'
 import { inParallel } from '../../../deploy/demo/run-command.ts'
 import { pidOf, stopAll } from '../../openstack/daemon.ts'
-import { NeutronApi } from '../../openstack/neutron-api.ts'
+import { NeutronApi, type ShownPort } from '../../openstack/neutron-api.ts'
 import { makePlace, urlOf, type Place } from '../../openstack/place.ts'
 import { startMariaDb } from '../../openstack/services/mariadb.ts'
 import { neutronReady, prepareNeutron, startNeutron } from '../../openstack/services/neutron.ts'
+import {
+  createInstances,
+  prepareNova,
+  startNova,
+  type NovaInstance,
+} from '../../openstack/services/nova.ts'
 import { rabbitMqReady, startRabbitMq } from '../../openstack/services/rabbitmq.ts'
 import { processTree, type NamedPids } from '../process-figures.ts'
 import type { Teardown } from '../teardown.ts'
@@ -18,11 +24,15 @@ const apiCallsAtOnce = 2
 export class ControlPlane {
   readonly place: Place
 
-  private constructor(place: Place) {
+  readonly #hasNova: boolean
+
+  private constructor(place: Place, hasNova: boolean) {
     this.place = place
+    this.#hasNova = hasNova
   }
 
-  static async start(teardown: Teardown): Promise<ControlPlane> {
+  /** @param hasNova with Nova's metadata API behind uWSGI as well, and an instance for each guest */
+  static async start(teardown: Teardown, hasNova = false): Promise<ControlPlane> {
     // Never one that somebody else has up.
     const place = await makePlace(await mkdtemp(join(tmpdir(), 'overlapd-bench-openstack-')))
     teardown.add(async () => {
@@ -32,10 +42,12 @@ export class ControlPlane {
     startRabbitMq(place)
     await startMariaDb(place)
     await prepareNeutron(place, 'neutron')
+    if (hasNova) await prepareNova(place)
     await rabbitMqReady(place)
     startNeutron(place, 'neutron')
     await neutronReady(place, 'neutron')
-    return new ControlPlane(place)
+    if (hasNova) await startNova(place)
+    return new ControlPlane(place, hasNova)
   }
 
   /** Of the HTTP API, which asks for no token. */
@@ -44,13 +56,13 @@ export class ControlPlane {
   }
 
   pids(): NamedPids {
+    const nova = this.#hasNova ? { nova: 'novaUwsgi' } : {}
+    const shown = { 'neutron-server': 'neutron', rabbitmq: 'rabbitmq', mariadb: 'mariadb', ...nova }
     return new Map(
-      Object.entries({ 'neutron-server': 'neutron', rabbitmq: 'rabbitmq', mariadb: 'mariadb' }).map(
-        ([shown, name]) => {
-          const pid = pidOf(this.place, name)
-          return [shown, pid === undefined ? [] : processTree(pid)]
-        },
-      ),
+      Object.entries(shown).map(([shown, name]) => {
+        const pid = pidOf(this.place, name)
+        return [shown, pid === undefined ? [] : processTree(pid)]
+      }),
     )
   }
 
@@ -60,8 +72,27 @@ export class ControlPlane {
     const networks = await inParallel(topology.networks, apiCallsAtOnce, (network) =>
       seedNetwork(api, network),
     )
+    if (this.#hasNova) await createInstances(this.place, networks.flatMap(novaInstances))
     return { ...topology, networks }
   }
+}
+
+function novaInstances(network: DemoNetwork): readonly NovaInstance[] {
+  return network.guests.map((guest) => ({
+    id: guest.instanceId,
+    name: guest.name,
+    projectId: network.projectId,
+    userData: `#cloud-config\n# ${guest.instanceId}\n`,
+    port: {
+      id: guest.portId,
+      mac: guest.mac,
+      ip: guest.ip,
+      ip6: guest.ip6,
+      networkId: network.networkId,
+      networkName: network.name,
+      hasGateway: network.routerId !== undefined,
+    },
+  }))
 }
 
 async function seedNetwork(api: NeutronApi, network: DemoNetwork): Promise<DemoNetwork> {
@@ -86,6 +117,7 @@ async function seedNetwork(api: NeutronApi, network: DemoNetwork): Promise<DemoN
   ]
   const [subnet4, subnet6] = subnets
   const routerId = isRouted ? await api.router(`router-of-${name}`, projectId, subnets) : undefined
+  const [routerPort] = routerId === undefined ? [] : await routerPorts(api, routerId)
   const ports = await api.ports(
     network.guests.map((guest) => ({
       ...common,
@@ -103,10 +135,20 @@ async function seedNetwork(api: NeutronApi, network: DemoNetwork): Promise<DemoN
     ...network,
     networkId,
     ...(routerId !== undefined && { routerId }),
+    ...(routerPort !== undefined && {
+      ownPortId: routerPort.id,
+      device: `qr-${routerPort.id.slice(0, 11)}`,
+      deviceMac: routerPort.mac_address,
+    }),
     neutronName: routerId === undefined ? `qdhcp-${networkId}` : `qrouter-${routerId}`,
     guests: network.guests.map((guest) => ({
       ...guest,
       portId: portIds.get(guest.instanceId) ?? guest.portId,
     })),
   }
+}
+
+/** The router's interface towards the guests: the agent trusts the name that Neutron's L3 agent gives it, and no other. */
+async function routerPorts(api: NeutronApi, routerId: string): Promise<readonly ShownPort[]> {
+  return await api.findPorts(`device_id=${routerId}&fixed_ips=ip_address%3D10.0.0.1`)
 }

@@ -5,29 +5,26 @@ import type { DemoTopology } from '../../../deploy/demo/topology.ts'
 import { pidOf } from '../../openstack/daemon.ts'
 import { l3AgentRules } from '../../openstack/guest-networks.ts'
 import { neutronAgentSocket, startNeutronAgent } from '../../openstack/services/neutron.ts'
-import { BenchProcess } from '../bench-process.ts'
-import type { UpstreamStarted } from '../constant-upstream.ts'
 import type { MeasuredSide } from '../measured-load.ts'
 import { processTree, pssOfAll, type NamedPids } from '../process-figures.ts'
-import type { Side } from '../row.ts'
+import type { Side, UpstreamKind } from '../row.ts'
 import type { Teardown } from '../teardown.ts'
 import type { ControlPlane } from './control-plane.ts'
 import { Haproxies } from './haproxies.ts'
 
 /** Neutron's metadata agent without and with its cache. */
-export type PeerKind = Exclude<Side, 'ours'>
+export type PeerKind = Extract<Side, 'peer' | 'peer-cache'>
 
-const agents = {
-  peer: { name: 'bench-agent', hasCache: false },
-  'peer-cache': { name: 'bench-agent-cache', hasCache: true },
-} as const satisfies Record<PeerKind, object>
+function agentName(kind: PeerKind, upstream: UpstreamKind): string {
+  return `bench-${kind}-${upstream}`
+}
 
-/** haproxy in each namespace, and two of Neutron's metadata agents behind it, of which one is in use at a time. */
+/** haproxy in each namespace, and two of Neutron's metadata agents for each compute service behind it, of which one is in use at a time. */
 export class PeerSide implements MeasuredSide {
   readonly #controlPlane: ControlPlane
   readonly #haproxies: Haproxies
   readonly #socket: string
-  #kind: PeerKind = 'peer'
+  #agent = agentName('peer', 'keeps')
 
   private constructor(controlPlane: ControlPlane, haproxies: Haproxies, socket: string) {
     this.#controlPlane = controlPlane
@@ -35,19 +32,19 @@ export class PeerSide implements MeasuredSide {
     this.#socket = socket
   }
 
+  /** @param computes the TCP ports of the compute services, on loopback */
   static async start(
     controlPlane: ControlPlane,
     topology: DemoTopology,
+    computes: ReadonlyMap<UpstreamKind, number>,
     teardown: Teardown,
   ): Promise<PeerSide> {
     const { place } = controlPlane
-    const upstream = await BenchProcess.start<UpstreamStarted>(
-      'constant-upstream.js',
-      { host: '127.0.0.1', tcpPort: 0 },
-      teardown,
-    )
-    for (const agent of Object.values(agents)) {
-      await startNeutronAgent(place, { ...agent, novaTcpPort: upstream.started.tcpPort })
+    for (const [kind, novaTcpPort] of computes) {
+      for (const peer of ['peer', 'peer-cache'] satisfies PeerKind[]) {
+        const hasCache = peer === 'peer-cache'
+        await startNeutronAgent(place, { name: agentName(peer, kind), hasCache, novaTcpPort })
+      }
     }
     const socket = join(place.folder, 'bench-agent-in-use.sock')
     const haproxies = await Haproxies.configure(topology.networks, socket, teardown)
@@ -58,22 +55,20 @@ export class PeerSide implements MeasuredSide {
       }
     })
     await haproxies.start()
-    const side = new PeerSide(controlPlane, haproxies, socket)
-    await side.use('peer')
-    return side
+    return new PeerSide(controlPlane, haproxies, socket)
   }
 
-  /** Puts the agent with or without cache behind all haproxies: they connect anew for each request. */
-  async use(kind: PeerKind): Promise<void> {
+  /** Puts one of the agents behind all haproxies: they connect anew for each request. */
+  async use(kind: PeerKind, upstream: UpstreamKind): Promise<void> {
+    this.#agent = agentName(kind, upstream)
     const next = `${this.#socket}.next`
     await rm(next, { force: true })
-    await symlink(neutronAgentSocket(this.#controlPlane.place, agents[kind].name), next)
+    await symlink(neutronAgentSocket(this.#controlPlane.place, this.#agent), next)
     await rename(next, this.#socket)
-    this.#kind = kind
   }
 
   pids(): NamedPids {
-    const agent = pidOf(this.#controlPlane.place, agents[this.#kind].name)
+    const agent = pidOf(this.#controlPlane.place, this.#agent)
     return new Map([
       ['agent', agent === undefined ? [] : processTree(agent)],
       ['haproxy', this.#haproxies.pids()],

@@ -1,7 +1,9 @@
 import type { Scenario } from '../scenario.ts'
 import { attach } from './attach.ts'
 import { bootStorm } from './boot-storm.ts'
+import { boots } from './boots.ts'
 import { cold } from './cold.ts'
+import { crawl } from './crawl.ts'
 import { resolver } from './resolver.ts'
 import { restart } from './restart.ts'
 import { warm, warmClosing, warmDirect, warmDirectClosing } from './warm.ts'
@@ -18,5 +20,7 @@ export const scenarios: readonly Scenario[] = [
   restart,
   cold,
   bootStorm,
+  boots,
   attach,
+  crawl,
 ]

@@ -5,7 +5,7 @@ import { CountedNeutron } from '../counted-neutron.ts'
 import type { HammerOptions, HammerReport } from '../hammer.ts'
 import { RequestCost } from '../measured-load.ts'
 import { OurSide, type Forwarding } from '../our-side.ts'
-import { benchRow, type BenchRow } from '../row.ts'
+import { benchRow, type BenchRow, type UpstreamKind } from '../row.ts'
 import type { Scenario, ScenarioOptions } from '../scenario.ts'
 
 const lanesPerNoisyGuest = 8
@@ -19,11 +19,13 @@ export function stormNetwork(quick: boolean): NetworkPlan {
 interface StormOptions {
   readonly name: string
   readonly forwarding: Forwarding
+  readonly upstream: UpstreamKind
   readonly isNoisy: boolean
 }
 
-async function runStorm(
-  { name, forwarding, isNoisy }: StormOptions,
+/** Boots all guests but those of the first network. @returns a row of that name */
+export async function runStorm(
+  { name, forwarding, upstream, isNoisy }: StormOptions,
   { quick, progress, network: shared, teardown, profiler }: ScenarioOptions,
 ): Promise<BenchRow> {
   const network = await shared.get(stormNetwork(quick))
@@ -37,7 +39,7 @@ async function runStorm(
     profiler,
     forwarding,
     neutron: neutron.url,
-    upstream: { delay: 20, concurrency: quick ? 10 : 50 },
+    upstream: { delay: 20, concurrency: quick ? 10 : 50, closes: upstream === 'closes' },
   })
   try {
     const hammer = isNoisy
@@ -62,8 +64,15 @@ async function runStorm(
     return benchRow({
       ...row,
       connections: guests.length,
+      upstream,
       // With noise, the noise's own requests are in the CPU.
-      ...(noise === undefined && spent),
+      ...(noise === undefined && {
+        ...spent,
+        figures: {
+          ...row.figures,
+          cpuSeconds: ((spent.cpuMsPerRequest ?? 0) * storm.requests) / 1000,
+        },
+      }),
       pssMiB: ours.pss(),
       controlPlaneQuestions: (await neutron.questions()) - asked,
     })
@@ -124,8 +133,9 @@ export const bootStorm: Scenario = {
     const all: readonly Forwarding[] = options.quick ? ['agent'] : ['agent', 'direct']
     for (const forwarding of all) {
       const name = forwarding === 'direct' ? 'boot-storm-direct' : 'boot-storm'
-      const quiet = await runStorm({ name, forwarding, isNoisy: false }, options)
-      const noisy = await runStorm({ name: `${name}-noisy`, forwarding, isNoisy: true }, options)
+      const storm = { name, forwarding, upstream: 'keeps' } as const
+      const quiet = await runStorm({ ...storm, isNoisy: false }, options)
+      const noisy = await runStorm({ ...storm, name: `${name}-noisy`, isNoisy: true }, options)
       options.add(quiet, withGrowth(noisy, quiet))
     }
   },

@@ -31,7 +31,12 @@ export const cold: Scenario = {
         await runLoad({ ...load, targets: known, requests: quick ? 500 : 3_000 })
         const before = await neutron?.questions()
         const options = { ...load, targets: unknown, requests: unknown.length }
-        const row = await measureLoad(name, 'ours', ours, options, 'as-it-is')
+        const row = await measureLoad(
+          { name, side: 'ours', upstream: 'keeps' },
+          ours,
+          options,
+          'as-it-is',
+        )
         const after = await neutron?.questions()
         const controlPlaneQuestions =
           before !== undefined && after !== undefined ? after - before : null

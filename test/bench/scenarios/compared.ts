@@ -1,84 +1,157 @@
+import type { DemoTopology } from '../../../deploy/demo/topology.ts'
 import { BenchNetwork, planNetworks, twinOf } from '../bench-network.ts'
-import { measureLoad, warmUp, type MeasuredSide } from '../measured-load.ts'
+import { BenchProcess } from '../bench-process.ts'
+import type { UpstreamStarted } from '../constant-upstream.ts'
+import { measureLoad, warmUp, type MeasuredSide, type RowSubject } from '../measured-load.ts'
 import { OurSide, type Forwarding } from '../our-side.ts'
 import { ControlPlane } from '../peer/control-plane.ts'
 import { PeerSide, type PeerKind } from '../peer/peer-side.ts'
+import { TunedHaproxy } from '../peer/tuned-haproxy.ts'
 import { comparedName } from '../ratios.ts'
-import type { Side } from '../row.ts'
-import type { Scenario } from '../scenario.ts'
+import type { UpstreamKind } from '../row.ts'
+import type { Scenario, ScenarioOptions } from '../scenario.ts'
 import { warmLoads, warmNetwork } from './warm.ts'
 
 /** One that takes its turn under each load. */
 interface Contender {
-  readonly name: string
-  readonly side: Side
+  readonly subject: RowSubject
   readonly measured: MeasuredSide
   readonly network: BenchNetwork
   /** As many as take a few seconds of each. */
   readonly requests: { readonly quick: number; readonly full: number }
   readonly prepare?: () => Promise<void>
+  readonly stop?: () => Promise<void>
 }
 
-/** The same guests of a real Neutron, served by the peer and by us, each load on all of them in turn. */
+/** What stays for both kinds of upstream: the control plane, and the same guests in namespaces of each side's own. */
+interface Stage {
+  readonly controlPlane: ControlPlane
+  readonly peer: PeerSide
+  readonly networks: Readonly<Record<'peer' | 'tuned' | Forwarding, BenchNetwork>>
+}
+
+async function setStage({ progress, network, teardown }: ScenarioOptions): Promise<Stage> {
+  await network.remove()
+  progress('compared: starting neutron-server, RabbitMQ and MariaDB')
+  const controlPlane = await ControlPlane.start(teardown)
+  progress('compared: making networks and ports in Neutron')
+  const topology = await controlPlane.seed(planNetworks(warmNetwork))
+  progress('compared: building namespaces')
+  const build = (plan: DemoTopology): Promise<BenchNetwork> => BenchNetwork.build(plan, teardown)
+  const networks = {
+    peer: await build(topology),
+    agent: await build(twinOf(topology, 'agent')),
+    direct: await build(twinOf(topology, 'direct')),
+    tuned: await build(twinOf(topology, 'tuned')),
+  }
+  progress("compared: starting Neutron's agents and haproxies")
+  const computes = new Map<UpstreamKind, number>()
+  for (const kind of ['keeps', 'closes'] satisfies UpstreamKind[]) {
+    const { started } = await BenchProcess.start<UpstreamStarted>(
+      'constant-upstream.js',
+      { host: '127.0.0.1', tcpPort: 0, closes: kind === 'closes' },
+      teardown,
+    )
+    computes.set(kind, started.tcpPort)
+  }
+  const peer = await PeerSide.start(controlPlane, topology, computes, teardown)
+  return { controlPlane, peer, networks }
+}
+
+async function startContenders(
+  { controlPlane, peer, networks }: Stage,
+  upstream: UpstreamKind,
+  { teardown, profiler }: ScenarioOptions,
+): Promise<readonly Contender[]> {
+  const limits = { closes: upstream === 'closes' }
+  const theirs = (side: PeerKind, requests: Contender['requests']): Contender => ({
+    subject: { name: 'compared', side, upstream },
+    measured: peer,
+    network: networks.peer,
+    requests,
+    prepare: () => peer.use(side, upstream),
+  })
+  const ours = async (forwarding: Forwarding): Promise<Contender> => {
+    const network = networks[forwarding]
+    const side = await OurSide.start({
+      topology: network.topology,
+      teardown,
+      profiler,
+      forwarding,
+      upstream: limits,
+      neutron: controlPlane.neutronUrl,
+    })
+    const measured: MeasuredSide = {
+      pids: () => side.pids(),
+      pss: () => side.pss(),
+      controlPlane: () => controlPlane.pids(),
+      profiler,
+    }
+    const name = comparedName(forwarding === 'direct' ? 'direct' : 'two-hops')
+    return {
+      subject: { name, side: 'ours', upstream },
+      measured,
+      network,
+      requests: { quick: 2_000, full: 20_000 },
+      stop: () => side.stop(),
+    }
+  }
+  const tuned = await TunedHaproxy.start(networks.tuned.topology, limits, teardown)
+  return [
+    theirs('peer', { quick: 64, full: 400 }),
+    theirs('peer-cache', { quick: 640, full: 6_000 }),
+    await ours('agent'),
+    await ours('direct'),
+    {
+      subject: { name: 'compared', side: 'haproxy-tuned', upstream },
+      measured: tuned,
+      network: networks.tuned,
+      requests: { quick: 2_000, full: 20_000 },
+      stop: () => tuned.stop(),
+    },
+  ]
+}
+
+/** Guests behind a router: the haproxy that is a measure stands nowhere else. */
+function targetsOf({ network }: Contender): ReturnType<BenchNetwork['targets']> {
+  const routed = network.topology.networks.filter(({ routerId }) => routerId !== undefined)
+  return network.targets(routed.flatMap(({ guests }) => guests))
+}
+
+async function compare(
+  contenders: readonly Contender[],
+  { quick, progress, add }: ScenarioOptions,
+): Promise<void> {
+  const titleOf = ({ subject: { name, side, upstream } }: Contender): string =>
+    `${name} (${side}, compute ${upstream})`
+  for (const contender of contenders) {
+    progress(`${titleOf(contender)}: warming up`)
+    await contender.prepare?.()
+    await warmUp(targetsOf(contender), contender.requests[quick ? 'quick' : 'full'])
+  }
+  for (const load of warmLoads) {
+    for (const contender of contenders) {
+      const how = load.keepAlive ? 'keep-alive' : 'new connections'
+      progress(`${titleOf(contender)}: ${load.connections} at a time, ${how}`)
+      await contender.prepare?.()
+      const requests = contender.requests[quick ? 'quick' : 'full']
+      const options = { ...load, requests, targets: targetsOf(contender) }
+      add(await measureLoad(contender.subject, contender.measured, options))
+    }
+  }
+}
+
+/** The same guests of a real Neutron, served by the peer, by us and by a tuned haproxy, each load on all of them in turn. */
 export const compared: Scenario = {
   name: 'compared',
   what: "warm requests beside haproxy and Neutron's metadata agent, without and with its cache",
-  async run({ quick, progress, add, network: shared, teardown, profiler }) {
-    await shared.remove()
-    progress('compared: starting neutron-server, RabbitMQ and MariaDB')
-    const controlPlane = await ControlPlane.start(teardown)
-    progress('compared: making networks and ports in Neutron')
-    const topology = await controlPlane.seed(planNetworks(warmNetwork))
-    progress('compared: starting the sides')
-
-    async function ours(forwarding: Forwarding): Promise<Contender> {
-      const network = await BenchNetwork.build(twinOf(topology, forwarding), teardown)
-      const side = await OurSide.start({
-        topology: network.topology,
-        teardown,
-        profiler,
-        forwarding,
-        neutron: controlPlane.neutronUrl,
-      })
-      const measured: MeasuredSide = {
-        pids: () => side.pids(),
-        pss: () => side.pss(),
-        controlPlane: () => controlPlane.pids(),
-      }
-      const name = comparedName(forwarding === 'direct' ? 'direct' : 'two-hops')
-      return { name, side: 'ours', measured, network, requests: { quick: 2_000, full: 20_000 } }
-    }
-
-    const network = await BenchNetwork.build(topology, teardown)
-    const peer = await PeerSide.start(controlPlane, network.topology, teardown)
-    const theirs = (side: PeerKind, requests: Contender['requests']): Contender => ({
-      name: 'compared',
-      side,
-      measured: peer,
-      network,
-      requests,
-      prepare: () => peer.use(side),
-    })
-    const contenders: readonly Contender[] = [
-      theirs('peer', { quick: 64, full: 400 }),
-      theirs('peer-cache', { quick: 640, full: 6_000 }),
-      await ours('agent'),
-      await ours('direct'),
-    ]
-    for (const { name, side, network: own, requests, prepare } of contenders) {
-      progress(`${name} (${side}): warming up`)
-      await prepare?.()
-      await warmUp(own.targets(), quick ? requests.quick : requests.full)
-    }
-    for (const load of warmLoads) {
-      for (const contender of contenders) {
-        const how = load.keepAlive ? 'keep-alive' : 'new connections'
-        progress(`${contender.name} (${contender.side}): ${load.connections} at a time, ${how}`)
-        await contender.prepare?.()
-        const requests = contender.requests[quick ? 'quick' : 'full']
-        const options = { ...load, requests, targets: contender.network.targets() }
-        add(await measureLoad(contender.name, contender.side, contender.measured, options))
-      }
+  async run(options) {
+    const stage = await setStage(options)
+    for (const upstream of ['closes', 'keeps'] satisfies UpstreamKind[]) {
+      options.progress(`compared: starting the sides, compute ${upstream}`)
+      const contenders = await startContenders(stage, upstream, options)
+      await compare(contenders, options)
+      for (const { stop } of contenders) await stop?.()
     }
   },
 }

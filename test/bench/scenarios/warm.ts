@@ -38,7 +38,8 @@ async function runWarm(
       progress(`${name}: ${load.connections} at a time, ${how}`)
       const requests = (quick ? 2_000 : 20_000) * (load.connections === 1 ? 0.5 : 1)
       const options = { ...load, requests, targets: network.targets() }
-      add(await measureLoad(name, 'ours', ours, options))
+      const kind = upstream.closes === true ? 'closes' : 'keeps'
+      add(await measureLoad({ name, side: 'ours', upstream: kind }, ours, options))
     }
   } finally {
     await ours.stop()

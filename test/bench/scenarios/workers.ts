@@ -4,16 +4,16 @@ import { benchRow } from '../row.ts'
 import type { Scenario } from '../scenario.ts'
 import { warmNetwork } from './warm.ts'
 
-/** How much a second worker adds. Load, upstream and agent share the processors with them. */
+/** What more workers cost and bring. Load, upstream and agent share the processors with them. */
 export const workers: Scenario = {
   name: 'workers',
-  what: 'the warm path with one worker and with two',
+  what: 'CPU a request with 1, 2 and 4 workers at 1, 16 and 64 requests at a time, both ways',
   async run({ quick, progress, add, network: shared, teardown, profiler }) {
     const network = await shared.get(warmNetwork)
+    const targets = network.targets()
     for (const forwarding of ['agent', 'direct'] satisfies Forwarding[]) {
-      for (const count of [1, 2]) {
+      for (const count of [1, 2, 4]) {
         const name = `workers${forwarding === 'direct' ? '-direct' : ''}-${count}`
-        progress(`${name}: 64 at a time, new connections`)
         const ours = await OurSide.start({
           topology: network.topology,
           teardown,
@@ -22,10 +22,15 @@ export const workers: Scenario = {
           workers: count,
         })
         try {
-          await warmUp(network.targets(), quick ? 4_000 : 20_000)
-          const load = { connections: 64, keepAlive: false, requests: quick ? 2_000 : 20_000 }
-          const options = { ...load, targets: network.targets() }
-          add(benchRow({ ...(await measureLoad(name, 'ours', ours, options)), note }))
+          progress(`${name}: warming up`)
+          await warmUp(targets, quick ? 4_000 : 20_000)
+          for (const connections of [1, 16, 64]) {
+            progress(`${name}: ${connections} at a time, new connections`)
+            const requests = (quick ? 2_000 : 20_000) * (connections === 1 ? 0.5 : 1)
+            const load = { connections, keepAlive: false, requests, targets }
+            const subject = { name, side: 'ours', upstream: 'keeps' } as const
+            add(benchRow({ ...(await measureLoad(subject, ours, load)), note }))
+          }
         } finally {
           await ours.stop()
         }
