@@ -19,6 +19,7 @@ import { TlsListener } from './listeners/tls-listener.ts'
 import { createDirectory } from './ports/registry.ts'
 import { composeRateLimits, composeRequests, rateLimitSettings } from './requests/compose.ts'
 import { composeResolver } from './resolve/compose.ts'
+import { composeShield } from './shield/compose.ts'
 import { composeFencing } from './served-scopes/compose.ts'
 
 /** An agent, made but not started. */
@@ -58,19 +59,25 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
   const noteServed = (): void => directory.serve?.(fence?.servedScopes ?? new Set())
   fence?.onServed(noteServed)
   fence?.onNarrowed(noteServed)
+  const shielding = composeShield(config, around, registry)
+  const { shield } = shielding
   const leasing = composeLeasing(config, around, {
     resolver,
     directory,
     rateLimits,
     fence,
+    shield,
     computeParts,
     observer: metrics,
   })
+  // A lease was granted under the policy of its time.
+  shielding.onPolicy(() => leasing?.issuer.revokeAll())
   const { handler, turns, decisions } = composeRequests(config, around, {
     resolver,
     compute,
     waiting,
     fence,
+    shield,
     rateLimits,
     leases: leasing?.issuer,
     isReady: () => directory.readiness().ready,
@@ -86,6 +93,7 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
     decisions,
     listeners,
     leasing,
+    shield,
     registry,
     feed: feed.events,
   })
@@ -115,6 +123,7 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
       },
     ),
     // Before the first request, after the last one.
+    shielding.part,
     ...(fencing ? [fencing.listener] : []),
     ...listeners,
     ...(leasing ? [leasing.listener] : []),
@@ -134,6 +143,7 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
     },
     reload() {
       for (const listener of tlsListeners) listener.reload()
+      shielding.reload()
     },
   }
 }

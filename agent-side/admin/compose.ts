@@ -12,6 +12,7 @@ import type { Leasing } from '../leases/compose.ts'
 import { untilPredecessorEnds } from '../listeners/succession.ts'
 import { TlsListener } from '../listeners/tls-listener.ts'
 import { identityRulesOf } from '../resolve/compose.ts'
+import type { GuestShield } from '../shield/shield.ts'
 import { HealthWatch } from '../../lib/operator/health-watch.ts'
 import { watchHealth } from '../../lib/operator/health-metrics.ts'
 import { createAgentAdminApp } from './admin-app.ts'
@@ -25,6 +26,7 @@ import type { AgentStatus } from './status.ts'
 /** Everything that answers queries. */
 export interface AgentParts extends ShownParts {
   readonly leasing: Leasing | undefined
+  readonly shield: GuestShield
   readonly registry: Registry
   readonly feed: EventFeed<RequestEvent>
 }
@@ -62,6 +64,7 @@ export function composeAdmin(
     sourceMac,
     fence,
     upstreams,
+    shield: parts.shield,
     decisions,
     clock,
     timeout,

@@ -12,6 +12,8 @@ import type { SourceMacPolicy } from '../resolve/identity-policy.ts'
 import type { LookupKey, Resolution } from '../resolve/resolution.ts'
 import type { Resolver } from '../resolve/resolver.ts'
 import { shownPort, shownVerdict } from '../resolve/operator-view.ts'
+import type { GuestShield } from '../shield/shield.ts'
+import { shownFindings, shownPolicy } from '../shield/operator-view.ts'
 import { Trace } from '../resolve/trace.ts'
 import type { Fence } from '../served-scopes/fence.ts'
 
@@ -21,6 +23,7 @@ export interface ExplainerOptions {
   /** Absent where workers may send requests for every scope. */
   readonly fence?: Pick<Fence, 'serves' | 'admits'> | undefined
   readonly upstreams: Upstreams
+  readonly shield: Pick<GuestShield, 'policyOf'>
   readonly decisions: DecisionLog
   readonly clock: Clock
   /** How long the question may take. */
@@ -90,6 +93,8 @@ export class Explainer {
       const options = { signal: cancellation.signal, trace }
       const resolution = await resolver.resolve(key, options)
       if (resolution.kind === 'found') {
+        const policy = this.#options.shield.policyOf(resolution.identity, key.scope)
+        trace.note('shield', shownPolicy(policy))
         const [first] = upstreams.inOrder()
         trace.note('compute', {
           upstream: first?.url,
@@ -141,6 +146,9 @@ function explainedDecision(decision: Decision, upstreams: Upstreams): Explanatio
   )
   if (resolution !== undefined) {
     note('resolved', { age: decision.mappingAge, ...shownVerdict(resolution) }, resolvedAfter)
+  }
+  if (decision.findings.length > 0) {
+    note('shield', shownFindings(decision.findings), resolvedAfter)
   }
   if (askedAfter !== undefined) {
     // Waiting for a turn at compute, then signing; a request whose answer was shared does neither.

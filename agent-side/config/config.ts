@@ -12,6 +12,7 @@ import { bootTable, rateLimitTable } from './rate-limit-config.ts'
 import { portsTable, sectionOf } from '../ports/registry.ts'
 import { listener, listenerProblems } from './listener-config.ts'
 import { routedTable } from './routed-config.ts'
+import { shieldProblems, shieldTable } from './shield-config.ts'
 import { sourceMacPolicies } from '../resolve/identity-policy.ts'
 import { scopesSocket, servedScopesProblems, servedScopesTable } from '../served-scopes/config.ts'
 
@@ -141,6 +142,9 @@ const table = {
   served_scopes: section(servedScopesTable, {
     help: 'Which scopes the workers of this host may send requests for: a worker that was broken into gets no answer for others.',
   }),
+  shield: section(shieldTable, {
+    help: 'What keeps metadata from those inside a guest who should not have it.',
+  }),
   boot: section(bootTable),
   rate_limit: section(rateLimitTable),
   limits,
@@ -157,6 +161,7 @@ function problemsOf(config: AgentConfig): readonly ConfigProblem[] {
   const problems: ConfigProblem[] = [...computeProblems(compute)]
   if (listeners.length === 0) problems.push({ path: 'listeners', message: 'names no listener' })
   problems.push(...leaseProblems(config), ...servedScopesProblems(config))
+  problems.push(...shieldProblems(config))
   const local = listeners.filter(({ tcp: address }) => address === undefined)
   const sockets = [...local.map((one) => one.socket), config.admin.socket]
   if (config.leases.enabled) sockets.push(config.leases.socket)

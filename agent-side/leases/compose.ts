@@ -12,6 +12,7 @@ import type { PortDirectory } from '../ports/directory/port-directory.ts'
 import type { GuestRateLimits } from '../requests/guest-rate-limits.ts'
 import type { Resolver } from '../resolve/resolver.ts'
 import type { Fence } from '../served-scopes/fence.ts'
+import type { GuestShield } from '../shield/shield.ts'
 import { LeaseIssuer } from './lease-issuer.ts'
 import { LeaseListener } from './lease-listener.ts'
 
@@ -21,6 +22,7 @@ export interface LeasedParts {
   readonly directory: PortDirectory
   readonly rateLimits: GuestRateLimits
   readonly fence: Fence | undefined
+  readonly shield: Pick<GuestShield, 'mayLease'>
   readonly computeParts: ComputeParts
   readonly observer: ConnectionRefusalsOptions['observer']
 }
@@ -35,7 +37,7 @@ export interface Leasing {
 export function composeLeasing(
   config: AgentConfig,
   { clock, logger }: Surroundings,
-  { resolver, directory, rateLimits, fence, computeParts, observer }: LeasedParts,
+  { resolver, directory, rateLimits, fence, shield, computeParts, observer }: LeasedParts,
 ): Leasing | undefined {
   const { leases, compute, limits } = config
   if (!leases.enabled) return undefined
@@ -52,8 +54,10 @@ export function composeLeasing(
     directory,
     fence,
     // What is not seen here cannot be limited here.
-    upstreamsFor: (identity) =>
-      rateLimits.settings.isEnabled ? [] : leaseTerms(upstreams, signer, terms, identity),
+    upstreamsFor: (identity, scope) =>
+      rateLimits.settings.isEnabled || !shield.mayLease(identity, scope)
+        ? []
+        : leaseTerms(upstreams, signer, terms, identity),
     concurrency: concurrencyOf(compute),
     clock,
     ttl: leases.ttl,

@@ -1,5 +1,5 @@
 /** Who may hold a signed header set for a while, and what takes it back? */
-import { scopeText, type ScopeText } from '../../lib/identity/scope.ts'
+import { scopeText, type Scope, type ScopeText } from '../../lib/identity/scope.ts'
 import type {
   Cancel,
   Clock,
@@ -39,7 +39,7 @@ export interface LeaseIssuerOptions {
   /** Absent where workers may request every scope. */
   readonly fence?: Pick<Fence, 'admits' | 'onNarrowed'> | undefined
   /** Where requests of an identity may go and with which headers; empty when nowhere. */
-  readonly upstreamsFor: (identity: Identity) => readonly LeaseUpstream[]
+  readonly upstreamsFor: (identity: Identity, scope: Scope) => readonly LeaseUpstream[]
   /** How many requests all workers together may have on their way to compute. Each gets its part. */
   readonly concurrency: LeasedConcurrency
   readonly clock: Clock
@@ -165,7 +165,7 @@ export class LeaseIssuer {
     const { asOf, until = Infinity } = resolution
     const span = Math.floor(Math.min(ttl, asOf + oldest - now, until - now))
     if (!(span > 0)) return undefined
-    const upstreams = upstreamsFor(resolution.identity)
+    const upstreams = upstreamsFor(resolution.identity, key.scope)
     if (upstreams.length === 0) return undefined
     const id = (this.#lastId += 1)
     this.#enter(leaseOf(id, holder, key, resolution, now + span))

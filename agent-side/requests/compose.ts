@@ -24,7 +24,7 @@ export interface RequestParts {
 /** What is decided elsewhere about a request. */
 export type RequestDecisions = Pick<
   RequestHandlerOptions,
-  'resolver' | 'rateLimits' | 'fence' | 'leases' | 'isReady' | 'observer'
+  'resolver' | 'shield' | 'rateLimits' | 'fence' | 'leases' | 'isReady' | 'observer'
 > &
   Pick<ComputeParts, 'compute'> & { readonly waiting: FairGateOptions }
 

@@ -4,6 +4,7 @@ import { isRefusal } from '../../lib/operator/request-event.ts'
 import type { ReasonCode } from '../../lib/runtime/reason-codes.ts'
 import type { Peer } from '../peers/lookup-key.ts'
 import type { LookupKey, Resolution } from '../resolve/resolution.ts'
+import type { Finding } from '../shield/judge.ts'
 
 /** What was decided about one request. */
 export interface Decision {
@@ -15,6 +16,8 @@ export interface Decision {
   readonly target: string
   readonly key: LookupKey | undefined
   readonly resolution: Resolution | undefined
+  /** The shields that it did not pass. */
+  readonly findings: readonly Finding[]
   /** How old the resolution was when the request came; 0 without one. */
   readonly mappingAge: Milliseconds
   /** `cut_off`: the answer broke off in the middle. `left`: the guest did not wait. */

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { Cancellation, type Cancellable } from '../../lib/runtime/cancellation.ts'
-import type { Bytes, Cancel, Seconds } from '../../lib/runtime/clock.ts'
+import type { Bytes, Cancel, Count, Seconds } from '../../lib/runtime/clock.ts'
 import { errorResponse } from '../../lib/http/error-response.ts'
 import type { ReasonCode } from '../../lib/runtime/reason-codes.ts'
 import { wireHeaders } from '../../lib/wire/wire-headers.ts'
@@ -28,6 +28,8 @@ export interface GuestResponseOptions {
 export class PeerResponse implements Downstream, Cancellable, UnreadAnswer {
   /** To be replaced when more is known. */
   holder: RequestHolder
+  /** How far the answer may go, once a proxy of ours has it; a refusal goes as far as it must. */
+  hopLimit: Count | undefined
   readonly #response: ServerResponse
   readonly #options: GuestResponseOptions
   readonly #cancellation = new Cancellation()
@@ -92,7 +94,9 @@ export class PeerResponse implements Downstream, Cancellable, UnreadAnswer {
 
   start(status: number, headers: FlatHeaders): void {
     const { requestId } = this.#options
-    this.#response.writeHead(status, [...headers, wireHeaders.requestId, requestId])
+    const head = [...headers, wireHeaders.requestId, requestId]
+    if (this.hopLimit !== undefined) head.push(wireHeaders.answerHopLimit, String(this.hopLimit))
+    this.#response.writeHead(status, head)
     this.#status = status
   }
 

@@ -37,3 +37,15 @@ export class IdentityDoubt {
     this.#vouched.set(identity, this.#clock.now())
   }
 }
+
+/** Whether a fresh verdict names the instance of the one before. */
+export function isSameInstance(
+  one: Resolution,
+  other: Resolution & { readonly kind: 'found' },
+): boolean {
+  return (
+    one.kind === 'found' &&
+    one.identity.instanceId === other.identity.instanceId &&
+    one.identity.projectId === other.identity.projectId
+  )
+}

@@ -18,17 +18,21 @@ import {
 import type { Decision, DecisionLog } from './decision-log.ts'
 import { PeerResponse, PeerLeft } from './peer-response.ts'
 import type { GuestRateLimits } from './guest-rate-limits.ts'
-import { IdentityDoubt } from './recheck-identity.ts'
+import { IdentityDoubt, isSameInstance } from './recheck-identity.ts'
 import { LateRefusals } from './delayed-refusals.ts'
+import { readGuestFacts } from '../peers/guest-facts.ts'
 import { readLookupKey, readRequestId, requireSourceMac, type Peer } from '../peers/lookup-key.ts'
 import { requireScope } from '../peers/proxy-grants.ts'
 import type { ProxyTurns } from './proxy-turns.ts'
-import { requestBody } from './request-body.ts'
+import { readComputeRequest } from './compute-request.ts'
 import { holderOf } from './request-holder.ts'
 import type { SourceMacPolicy } from '../resolve/identity-policy.ts'
 import type { LookupKey, Resolution } from '../resolve/resolution.ts'
 import { shownVerdict } from '../resolve/operator-view.ts'
 import type { Resolver } from '../resolve/resolver.ts'
+import { giveToken } from '../shield/give-token.ts'
+import type { Finding } from '../shield/judge.ts'
+import type { GuestShield } from '../shield/shield.ts'
 import { UnreadAnswers, type CutOffReason } from './unread-answers.ts'
 import type { Fence } from '../served-scopes/fence.ts'
 
@@ -36,6 +40,7 @@ export interface RequestHandlerOptions {
   readonly resolver: Resolver
   readonly sourceMac: SourceMacPolicy
   readonly compute: Forwarder
+  readonly shield: Pick<GuestShield, 'outcome'>
   /** For those who show certificates; the others are all of this host. */
   readonly turns: ProxyTurns
   /** For processes of this host. Absent where they may send requests for every scope. */
@@ -67,14 +72,12 @@ interface Serving extends ForwardTimes {
   resolvedAt: MonotonicMilliseconds
   key?: LookupKey
   resolution?: Resolution
+  findings: readonly Finding[]
   isBooting: boolean
   forwarded?: Forwarded
   /** The code and what it came from, when the answer is ours. */
   refusal?: { readonly code: ReasonCode; readonly thrown?: unknown }
 }
-
-/** Methods that have no meaning for metadata; TRACE would show a guest what the proxy adds. */
-const refusedMethods: ReadonlySet<string> = new Set(['CONNECT', 'TRACE'])
 
 const longestShownTarget = 200
 
@@ -110,6 +113,7 @@ export class RequestHandler {
       resolvedAt: 0,
       signingAt: 0,
       askedAt: 0,
+      findings: [],
       isBooting: false,
     }
     try {
@@ -121,7 +125,8 @@ export class RequestHandler {
     if (serving.refusal) {
       const { code, thrown } = serving.refusal
       const retryAfter = thrown instanceof MetadataError ? thrown.retryAfter : undefined
-      if (this.#lateRefusals.isLate(peer, serving.key, code)) {
+      const isKnown = serving.resolution?.kind === 'found'
+      if (!isKnown && this.#lateRefusals.isLate(peer, serving.key, code)) {
         await this.#lateRefusals.wait(peer, response.signal)
       }
       response.refuse(code, request.headers.accept, retryAfter)
@@ -184,7 +189,7 @@ export class RequestHandler {
   async #serveKey(serving: Serving, key: LookupKey): Promise<void> {
     const { request, response } = serving
     const { rateLimits } = this.#options
-    const computeRequest = await this.#computeRequest(request)
+    const computeRequest = await readComputeRequest(request, this.#options.bodyLimit)
     const resolving = this.#options.resolver.resolve(key, response)
     const resolution = resolving instanceof Promise ? await resolving : resolving
     serving.resolvedAt = this.#options.clock.now()
@@ -197,20 +202,26 @@ export class RequestHandler {
     const { instanceId } = resolution.identity
     serving.isBooting = this.#options.boots.noteRequest(instanceId)
     rateLimits.checkInstance(instanceId, serving.isBooting)
-    await this.#forward(serving, key, resolution, computeRequest)
+    if (this.#isPassed(serving, key, resolution, computeRequest)) {
+      await this.#forward(serving, key, resolution, computeRequest)
+    }
   }
 
-  async #computeRequest(request: IncomingMessage): Promise<ComputeRequest> {
-    const { method = '', url: target = '' } = request
-    if (refusedMethods.has(method)) {
-      throw new MetadataError('method_not_supported', `Cannot forward: method ${method}`)
-    }
-    // Absolute-form and `*` would make us a forward proxy to something else.
-    if (!target.startsWith('/')) {
-      throw new MetadataError('request_target_invalid', 'Cannot forward: the target is no path')
-    }
-    const body = requestBody(request, this.#options.bodyLimit)
-    return { method, target, body: body instanceof Promise ? await body : body }
+  /** @returns false when the shield has an answer of its own */
+  #isPassed(
+    serving: Serving,
+    key: LookupKey,
+    resolution: Found,
+    { method, target }: ComputeRequest,
+  ): boolean {
+    const { peer, request, response } = serving
+    const facts = readGuestFacts(peer, request.rawHeaders)
+    const outcome = this.#options.shield.outcome({ method, target, facts, key, resolution })
+    serving.findings = outcome.findings
+    response.hopLimit = outcome.hopLimit
+    if (outcome.kind === 'refuse') serving.refusal = { code: outcome.reason }
+    else if (outcome.kind === 'token') giveToken(response, outcome)
+    return outcome.kind === 'forward'
   }
 
   async #forward(
@@ -232,6 +243,8 @@ export class RequestHandler {
         relayKept(answer, downstream)
       } else if (again.kind === 'found') {
         serving.resolution = again
+        // Another guest has another policy, and other tokens.
+        if (!this.#isPassed(serving, key, again, request)) return
         identity = again.identity
         forwarded = await compute.forward({ ...call, identity, mayReconsider: false })
       } else {
@@ -261,7 +274,8 @@ export class RequestHandler {
 
   #conclude(serving: Serving): void {
     const { decisions, observer, clock } = this.#options
-    const { peer, request, requestId, key, resolution, forwarded, response, refusal } = serving
+    const { peer, request, requestId, key, resolution, findings, forwarded, response, refusal } =
+      serving
     const { method = '', url: target = '' } = request
     const isUnread = response.isCutOff
     const isCutOff = isUnread || (forwarded?.kind === 'failed' && forwarded.cutOff)
@@ -280,6 +294,7 @@ export class RequestHandler {
       target: target.length > longestShownTarget ? keptText(target, longestShownTarget) : target,
       key,
       resolution,
+      findings,
       mappingAge: resolution === undefined ? 0 : Math.max(0, serving.began - resolution.asOf),
       outcome,
       status: response.status,
@@ -322,12 +337,4 @@ export class RequestHandler {
 
 function after({ began }: Serving, at: MonotonicMilliseconds): Milliseconds | undefined {
   return at === 0 ? undefined : at - began
-}
-
-function isSameInstance(one: Resolution, other: Found): boolean {
-  return (
-    one.kind === 'found' &&
-    one.identity.instanceId === other.identity.instanceId &&
-    one.identity.projectId === other.identity.projectId
-  )
 }

@@ -1,5 +1,5 @@
 import { isReasonCode, type ReasonCode } from '../runtime/reason-codes.ts'
-import { relayedResponseHeaders, wireHeaders } from '../wire/wire-headers.ts'
+import { agentResponseHeaders, relayedResponseHeaders, wireHeaders } from '../wire/wire-headers.ts'
 
 /** What of an agent's answer goes on to the guest, body aside. */
 export interface AnswerHead {
@@ -13,7 +13,7 @@ export interface AnswerHead {
 const fieldValue = /^[\t\x20-\x7e\x80-\xff]*$/
 
 /**
- * Takes from an answer what a guest may see.
+ * Takes from an answer what a guest may see, and from one of the agent also what the worker needs to send it.
  * @param fields names and values in turn, as bytes or as Latin-1
  * @param from a reason code of compute's would be a foreign word under our name, and is dropped
  * @returns `undefined` when no guest could be given such an answer
@@ -37,7 +37,10 @@ export function readAnswerHead(
       headers.push(name, value)
       continue
     }
-    if (!relayedResponseHeaders.has(canonical)) continue
+    const isRelayed =
+      relayedResponseHeaders.has(canonical) ||
+      (from === 'agent' && agentResponseHeaders.has(canonical))
+    if (!isRelayed) continue
     if (canonical === 'content-length') {
       if (hasLength) return undefined
       hasLength = true

@@ -2,6 +2,7 @@
 import { guestRequestReasons } from './reasons/guest-requests.ts'
 import { lookupReasons } from './reasons/lookups.ts'
 import { proxyRequestReasons } from './reasons/proxy-requests.ts'
+import { shieldReasons } from './reasons/shields.ts'
 import { upstreamReasons } from './reasons/upstreams.ts'
 
 /** Who has to act when a request is refused. It is a metric label and picks the log level. */
@@ -29,6 +30,7 @@ export interface ReasonRow {
  */
 export const reasonCodes = {
   ...guestRequestReasons,
+  ...shieldReasons,
   ...proxyRequestReasons,
   ...lookupReasons,
   ...upstreamReasons,

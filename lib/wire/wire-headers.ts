@@ -16,6 +16,20 @@ export const wireHeaders = {
   sourceMac: 'x-overlapd-source-mac',
   /** our proxy → our agent, beside a router's id: the router's port through which the connection came in, or `other`. */
   ingressPort: 'x-overlapd-ingress-port',
+  /** our proxy → our agent: hop limit and TCP port of the guest's SYN as they arrived, `64 51234`; port 0 where it is not known. */
+  arrival: 'x-overlapd-arrival',
+  /** our proxy → our agent: the guest's Host as it was sent, or `-` for a request without one. */
+  guestHost: 'x-overlapd-guest-host',
+  /** our proxy → our agent: `1` for a request whose own headers show that another program forwarded it. */
+  guestForwarded: 'x-overlapd-guest-forwarded',
+  /** our proxy → our agent: the guest's User-Agent, cut where it becomes long. */
+  guestAgent: 'x-overlapd-guest-agent',
+  /** guest → our agent, by way of any proxy: the session token. */
+  token: 'x-aws-ec2-metadata-token',
+  /** guest → our agent, by way of any proxy, and back: the life of a session token in seconds. */
+  tokenTtl: 'x-aws-ec2-metadata-token-ttl-seconds',
+  /** our agent → our proxy: how many hops this answer and later ones of the connection may go. Never reaches a guest. */
+  answerHopLimit: 'x-overlapd-answer-hop-limit',
   /** our proxy → our agent: for no guest; is the agent ready? @see proxy/canary/README.md */
   canary: 'x-overlapd-canary',
   /** our proxy → our agent, and back to the guest on every answer. */
@@ -50,6 +64,12 @@ export const forgeableHeaders = {
   metadata_provider: ['x-metadata-provider'],
   request_id: ['x-request-id'],
 } as const
+
+/** What our proxy takes from an answer of the agent alone: compute's copies would be foreign words under our name. */
+export const agentResponseHeaders: ReadonlySet<string> = new Set([
+  wireHeaders.tokenTtl,
+  wireHeaders.answerHopLimit,
+])
 
 /**
  * What of a compute answer reaches the guest. Framing and connection fields are made anew on each hop, and a

@@ -9,6 +9,7 @@ import { receiveDescriptors } from '../../lib/linux/descriptor-messages.ts'
 import { savedSyn } from '../../lib/linux/libc.ts'
 import { becomeAccount } from '../privileges/drop-root.ts'
 import { DescriptorQueue, type DescriptorBatch } from '../linux/descriptor-queue.ts'
+import { setHopLimit } from '../linux/hop-limit.ts'
 import { ingressPortReader } from './guest/ingress-port.ts'
 import { lingered } from './process/serve-until-replaced.ts'
 import { outlived } from './process/serve-after-crash.ts'
@@ -70,6 +71,7 @@ class WorkerProgram {
         logger: this.#logger,
         savedSyn,
         ingressPort: ingressPortReader(new IngressReader(), systemClock),
+        setHopLimit,
         nextDescriptor: () => this.#descriptors.next(),
         send: (message) => this.#send(message),
       })

@@ -28,6 +28,8 @@ export interface WorkerOptions {
   readonly logger: Logger
   readonly savedSyn: (fd: number) => Uint8Array | undefined
   readonly ingressPort: ReadIngressPort
+  /** @see GuestServices */
+  readonly setHopLimit: (fd: number, isPeerIpv6: boolean, hops: Count) => void
   /** Takes the next descriptor that the supervisor sent; `undefined` for one that could not be received. */
   readonly nextDescriptor: () => number | undefined
   readonly send: (message: FromWorker) => void
@@ -89,6 +91,7 @@ export class Worker {
         requests: this.#requests,
         ledger: this.#ledger,
         clock,
+        setHopLimit: options.setHopLimit,
       },
       canary: config.canary,
       backlog: config.backlog,

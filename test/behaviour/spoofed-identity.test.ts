@@ -20,6 +20,14 @@ t.teardown(async () => {
   await agent.close()
 })
 
+const arrival = /^x-overlapd-arrival: 64 \d+\r\n/m
+
+/** What the agent got, without the TCP port that the kernel chose. */
+function received(): string {
+  const text = agent.requests.at(-1)!.bytes.toString('latin1')
+  return text.replace(arrival, 'x-overlapd-arrival\r\n')
+}
+
 /** In a router's namespace the interface counts, and loopback is no port of a router. */
 const cameOverLoopback = 'x-overlapd-ingress-port: other'
 
@@ -32,17 +40,18 @@ t.test('the agent gets the identity of the socket and not a byte besides', async
   for (const [index, [name, id]] of expected.entries()) {
     const answer = await askRaw(worker.targets[index]!, get('/openstack'))
 
-    const { bytes } = agent.requests.at(-1)!
     const requestId = answer?.field('x-request-id')
     t.match(requestId, /^[0-9a-z-]{8,32}$/)
     t.equal(
-      bytes.toString('latin1'),
+      received(),
       [
         'GET /openstack HTTP/1.1',
         'Host: 169.254.169.254',
         `${name}: ${id}`,
         'x-forwarded-for: 127.0.0.1',
         ...(index === 0 ? [cameOverLoopback] : []),
+        'x-overlapd-arrival',
+        'x-overlapd-guest-host: 169.254.169.254',
         `x-request-id: ${requestId}`,
         'Connection: keep-alive',
         '',
@@ -100,10 +109,9 @@ t.test('a forged identity header has nowhere to go, however it is spelled', asyn
 
       const answer = await askRaw(worker.target, get('/latest', ...forged))
 
-      const request = agent.requests.at(-1)!
       const after = await worker.metric('overlapd_proxy_forged_headers_total', { header })
       t.equal(answer?.status, 200, `${name} ${how} is no reason to refuse`)
-      t.equal(request.bytes.toString('latin1'), honest(answer?.field('x-request-id')))
+      t.equal(received(), honest(answer?.field('x-request-id'), header === 'forwarded'))
       t.equal(after - before, forged.length, 'each copy is counted')
     }
   }
@@ -115,7 +123,7 @@ t.test('a Connection header that names identity headers does not take ours away'
     get('/latest', 'Connection: X-Neutron-Router-ID, X-Forwarded-For, close'),
   )
 
-  t.equal(agent.requests.at(-1)!.bytes.toString('latin1'), honest(answer?.field('x-request-id')))
+  t.equal(received(), honest(answer?.field('x-request-id')))
 })
 
 t.test('identity headers in the trailer of a chunked body go nowhere', async (t) => {
@@ -147,13 +155,16 @@ t.test('the answer carries our request id, not one of the guest or the agent', a
   t.notMatch(answer?.head, /from-guest|from-agent|secret/)
 })
 
-function honest(requestId: string | undefined): string {
+function honest(requestId: string | undefined, isForwarded = false): string {
   return [
     'GET /latest HTTP/1.1',
     'Host: 169.254.169.254',
     `x-neutron-router-id: ${testRouterId}`,
     'x-forwarded-for: 127.0.0.1',
     cameOverLoopback,
+    'x-overlapd-arrival',
+    'x-overlapd-guest-host: 169.254.169.254',
+    ...(isForwarded ? ['x-overlapd-guest-forwarded: 1'] : []),
     `x-request-id: ${requestId}`,
     'Connection: keep-alive',
     '',

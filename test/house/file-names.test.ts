@@ -75,6 +75,7 @@ t.test('each file of lib/ has its test', async (t) => {
     'lib/runtime/reasons/guest-requests.ts': 'test/house/reason-codes.test.ts',
     'lib/runtime/reasons/lookups.ts': 'test/house/reason-codes.test.ts',
     'lib/runtime/reasons/proxy-requests.ts': 'test/house/reason-codes.test.ts',
+    'lib/runtime/reasons/shields.ts': 'test/house/reason-codes.test.ts',
     'lib/runtime/reasons/upstreams.ts': 'test/house/reason-codes.test.ts',
     'lib/runtime/package-version.ts': 'test/lib/cli/command.test.ts',
     'lib/operator/nft-library.ts': 'test/lib/operator/doctor-checks.test.ts',

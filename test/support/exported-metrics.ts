@@ -4,6 +4,7 @@ import { AgentMetrics } from '../../agent-side/admin/metrics.ts'
 import { NeutronRestMetrics } from '../../agent-side/ports/neutron-rest/metrics.ts'
 import { NeutronRpcMetrics } from '../../agent-side/ports/neutron-rpc/metrics.ts'
 import { OvnMetrics } from '../../agent-side/ports/ovn/metrics.ts'
+import { ShieldMetrics } from '../../agent-side/shield/metrics.ts'
 import { StaticMetrics } from '../../agent-side/ports/static/metrics.ts'
 import type { Daemon } from '../../lib/config/defaults.ts'
 import { measureFeed } from '../../lib/http/feed-metrics.ts'
@@ -41,6 +42,7 @@ function agentRegistry(): Registry {
     turns: { waiting: 0 },
     rateLimits: { size: 0 },
   })
+  new ShieldMetrics(registry).watch(() => 0)
   watchEveryDaemon(registry, 'agent')
   return registry
 }

@@ -38,15 +38,19 @@ export function guestPort(number: number, given: Partial<Port> = {}): Port {
 interface Guest {
   readonly fixedIps: Port['fixedIps']
   readonly macAddress: Port['macAddress'] | undefined
+  /** With which its SYN arrives. @default 64 */
+  readonly hopLimit?: number
 }
 
 /** The frame of a guest's SYN, as the kernel saves it. */
-function synFrom({ macAddress, fixedIps }: Guest): Uint8Array | undefined {
+function synFrom({ macAddress, fixedIps, hopLimit = 64 }: Guest): Uint8Array | undefined {
   if (macAddress === undefined) return undefined
   const frame = new Uint8Array(54)
   frame.set(Buffer.from(macAddress.replaceAll(':', ''), 'hex'), 6)
   frame.set(ipAddressBytes(fixedIps[0]!), 26)
   frame.set([0x08, 0x00, 0x45], 12)
+  frame[22] = hopLimit
+  frame.set([0xc8, 0x22], 14 + 20)
   frame[14 + 20 + 12] = 0x50
   return frame
 }
@@ -66,6 +70,7 @@ interface Seen {
   /** Of the next connection. */
   guest: Guest | undefined
   told: FromWorker[]
+  readonly hopLimits: number[]
 }
 
 /** A real worker of this process, which sees whatever source MAC a test wants it to see. */
@@ -81,7 +86,7 @@ export class LeaseWorker {
   }
 
   static async start(t: Test, options: LeaseWorkerOptions): Promise<LeaseWorker> {
-    const state: Seen = { guest: undefined, told: [] }
+    const state: Seen = { guest: undefined, told: [], hopLimits: [] }
     const limit = 10_000
     const worker = new Worker({
       config: {
@@ -116,6 +121,7 @@ export class LeaseWorker {
       logger: silentLogger,
       savedSyn: () => state.guest && synFrom(state.guest),
       ingressPort: () => undefined,
+      setHopLimit: (_fd, _isPeerIpv6, hops) => void state.hopLimits.push(hops),
       nextDescriptor: () => undefined,
       send: (message) => void state.told.push(message),
     })
@@ -135,6 +141,11 @@ export class LeaseWorker {
     })
     t.teardown(() => worker.handle({ kind: 'drain', limit: 0 }))
     return new LeaseWorker(worker, tcpPorts, state)
+  }
+
+  /** What was set for connections since the last look. */
+  takeHopLimits(): readonly number[] {
+    return this.#state.hopLimits.splice(0)
   }
 
   /** A guest's connection. Guests connect one after the other, since the next one's MAC is told beforehand. */

@@ -7,6 +7,7 @@ import type { AgentClient } from '../agent/agent-client.ts'
 import type { AnswerReceiver } from '../shared/answer-receiver.ts'
 import type { DirectClient, DirectReceiver, DirectUpstream } from './direct-client.ts'
 import type { GuestIdentity } from '../shared/guest-identity.ts'
+import type { SentFacts } from '../guest/sent-facts.ts'
 import { guestPlace, type GuestPlace, type Lease, type LeaseStore } from './lease-store.ts'
 import type { LeaseChannel } from './lease-channel.ts'
 import type { WorkerMetrics } from '../shared/metrics.ts'
@@ -18,6 +19,8 @@ export interface ForwardedRequest {
   readonly target: string
   readonly body: Buffer | null
   readonly requestId: string
+  /** Of its own headers, what the agent needs. */
+  readonly facts: SentFacts
 }
 
 /** Under what a request goes straight to compute. */
@@ -51,7 +54,7 @@ export interface ForwarderOptions {
 }
 
 /**
- * Sends requests of guests on. The agent is always right; a lease is a way around it for a GET or HEAD without a body, and whatever
+ * Sends requests of guests on. The agent is always right; a lease is a way around it for a plain GET or HEAD, and whatever
  * does not go smoothly there is asked again over the agent.
  */
 export class Forwarder {
@@ -82,7 +85,7 @@ export class Forwarder {
 
   send(request: ForwardedRequest, guest: GuestIdentity, receiver: AnswerReceiver): Forwarding {
     const direct = this.#direct
-    if (direct === undefined || guest.sourceMac === undefined || !isRepeatable(request)) {
+    if (direct === undefined || guest.sourceMac === undefined || !isPlain(request, guest)) {
       return this.sendToAgent(request, guest, receiver)
     }
     const lease = direct.store.find(placeOf(guest), guest.sourceMac)
@@ -104,9 +107,9 @@ export class Forwarder {
     guest: GuestIdentity,
     receiver: AnswerReceiver,
   ): Forwarding {
-    const { method, target, body, requestId } = request
+    const { method, target, body, requestId, facts } = request
     const headers = guest.headers.slice()
-    headers.push(wireHeaders.requestId, requestId)
+    headers.push(...facts.headers, wireHeaders.requestId, requestId)
     const { listener, address } = guest
     return this.#agent.send({ method, target, headers, body }, receiver, {
       scope: listener.scope,
@@ -225,7 +228,8 @@ function placeOf(guest: GuestIdentity): GuestPlace {
   return guestPlace(guest.listener.scope, guest.address, guest.ingressPort)
 }
 
-/** RFC 9110 §9.2.2: asking twice changes nothing. */
-function isRepeatable({ method, body }: ForwardedRequest): boolean {
-  return body === null && (method === 'GET' || method === 'HEAD')
+/** What a lease is for: asking twice changes nothing (RFC 9110 §9.2.2), and there is nothing that the agent alone can judge. */
+function isPlain({ method, body, facts }: ForwardedRequest, guest: GuestIdentity): boolean {
+  const isRepeatable = body === null && (method === 'GET' || method === 'HEAD')
+  return isRepeatable && facts.isPlain && guest.isFromGuestItself
 }

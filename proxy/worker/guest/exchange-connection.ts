@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import type { Count } from '../../../lib/runtime/clock.ts'
 import type { ReasonCode } from '../../../lib/runtime/reason-codes.ts'
 import type { GuestIdentity } from '../shared/guest-identity.ts'
 import type { Shortage } from './accounts.ts'
@@ -17,6 +18,8 @@ export interface ExchangeConnection<Exchange> {
   readonly holding: Holding | undefined
   /** @returns false when the exchange has to wait for its turn */
   takeTurn(exchange: Exchange): boolean
+  /** Nothing that is sent from now on goes further than so many hops. */
+  limitHops(hops: Count): void
   /** Ends the connection so that the guest cannot take what it got for a whole answer. */
   reset(): void
   /** Ends the connection for the sake of others. */

@@ -2,6 +2,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Cancel, Count, Milliseconds } from '../../../lib/runtime/clock.ts'
+import { isIpv6 } from '../../../lib/identity/ip-address.ts'
+import { descriptorOf } from '../../../lib/sockets/descriptor.ts'
 import type { IncomingGet } from '../../../lib/fast-http/incoming-get.ts'
 import type { GetResponse } from '../../../lib/fast-http/get-response.ts'
 import type { ConnectionReader } from '../../../lib/fast-http/request-reader.ts'
@@ -189,6 +191,12 @@ export class GuestConnection implements ExchangeConnection<GuestExchange>, Holde
     this.#active = undefined
     this.#endTurn()
     if (this.#isRetired || (this.#isRetiring && this.#isLast)) this.socket.destroySoon()
+  }
+
+  limitHops(hops: Count): void {
+    const fd = descriptorOf(this.socket)
+    if (fd === undefined) this.socket.destroy()
+    else this.#services.setHopLimit(fd, isIpv6(this.identity.address), hops)
   }
 
   reset(): void {

@@ -13,11 +13,13 @@ import type { Forwarding } from '../forwarding/forwarder.ts'
 import type { Lease } from '../forwarding/lease-store.ts'
 import type { RequestRecord } from '../shared/protocol.ts'
 import type { GuestServices } from './worker-context.ts'
+import { takeAnswerFields } from './answer-fields.ts'
 import type { ExchangeConnection } from './exchange-connection.ts'
 import type { GuestResponse } from './guest-response.ts'
 import { RequestBody } from './request-body.ts'
 import type { RequestHead } from './request-head.ts'
 import type { LoggedRequest } from './request-log.ts'
+import { sentFacts } from './sent-facts.ts'
 
 type ExchangeState = 'queued' | 'collecting' | 'waiting' | 'sent' | 'answering' | 'over'
 
@@ -148,11 +150,9 @@ export class GuestExchange implements AnswerReceiver, LoggedRequest {
       this.#reason = reason
       if (reason !== undefined) this.#services.metrics.countAgentRefusal(reason)
       if (status < 300) this.#services.forwarder.noteServed(this.#connection.identity)
-      for (let index = 0; index < headers.length; index += 2) {
-        if (headers[index]?.toLowerCase() === 'content-length') {
-          this.#expectedBytes = Number(headers[index + 1])
-        }
-      }
+      const { length, hopLimit } = takeAnswerFields(headers)
+      this.#expectedBytes = length
+      if (hopLimit !== undefined) this.#connection.limitHops(hopLimit)
       headers.push(wireHeaders.requestId, this.requestId)
       this.#answerHeaders = headers
     } catch (cause) {
@@ -294,11 +294,11 @@ export class GuestExchange implements AnswerReceiver, LoggedRequest {
   #send(): void {
     this.#state = 'sent'
     const body = this.#body?.content ?? null
-    const { requestId } = this
-    const { target } = this.head
-    const { method = 'GET' } = this.request
+    const { requestId, target } = this
+    const { method = 'GET', rawHeaders } = this.request
+    const facts = sentFacts(rawHeaders)
     this.#upstream = this.#services.forwarder.send(
-      { method, target, body, requestId },
+      { method, target, body, requestId, facts },
       this.#connection.identity,
       this,
     )

@@ -18,7 +18,7 @@ import { RequestWire } from '../../../lib/fast-http/request-wire.ts'
 import { answerCanary, isFromInside } from './canary.ts'
 import type { ReadIngressPort } from './ingress-port.ts'
 import type { ListenerDescription, WorkerConfig } from '../shared/protocol.ts'
-import { sourceIpv4OfSyn, sourceMacOfSyn } from './source-mac.ts'
+import { arrivalOfSyn, sourceIpv4OfSyn, sourceMacOfSyn } from './source-mac.ts'
 
 /** A guest that keeps its connection may have sent its next request before it can see that this one ends. */
 const patience: Milliseconds = 500
@@ -233,7 +233,8 @@ export class GuestServer {
     const ingressPort = listener.isInRouter
       ? this.#options.ingressPort(fd, peer, listener)
       : undefined
-    const identity = identifyGuest(listener, address, sourceMac, ingressPort)
+    const arrival = syn && arrivalOfSyn(syn)
+    const identity = identifyGuest(listener, address, sourceMac, ingressPort, arrival)
     const connection = new GuestConnection(socket, identity, this.#services)
     socket[guestConnection] = connection
     const holding = this.#services.ledger.open(listener.account, address, sourceMac, connection)

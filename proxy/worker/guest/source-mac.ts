@@ -1,4 +1,5 @@
 import type { IpAddress } from '../../../lib/identity/ip-address.ts'
+import type { Arrival } from '../shared/guest-identity.ts'
 import { macAddressFromBytes, type MacAddress } from '../../../lib/identity/mac-address.ts'
 
 const ethernetBytes = 14
@@ -6,6 +7,7 @@ const ethertypeIpv4 = 0x0800
 const ethertypeIpv6 = 0x86dd
 const ipv6Bytes = 40
 const shortestTcp = 20
+const protocolTcp = 6
 
 /**
  * Reads who sent the SYN that began a connection, from the frame the kernel saved: Ethernet, IP and TCP headers, 74 bytes
@@ -31,6 +33,27 @@ export function sourceIpv4OfSyn(frame: Uint8Array): IpAddress | undefined {
   if (frame[12] !== ethertypeIpv4 >> 8 || frame[13] !== 0 || !holdsTcpOverEthernet(frame))
     return undefined
   return `${frame[26]}.${frame[27]}.${frame[28]}.${frame[29]}` as IpAddress
+}
+
+/**
+ * With which hop limit the SYN arrived, and from which TCP port. A program in the guest sends with 64, 128 or 255; each router on
+ * the way, as the guest itself is for its containers, takes 1.
+ * @returns `undefined` for a frame of another kind
+ */
+export function arrivalOfSyn(frame: Uint8Array): Arrival | undefined {
+  if (!holdsTcpOverEthernet(frame)) return undefined
+  const isIpv4 = frame[12] === ethertypeIpv4 >> 8 && frame[13] === 0
+  const hopLimit = frame[isIpv4 ? 22 : 21] ?? 0
+  if (isIpv4) {
+    const tcp = ethernetBytes + ((frame[ethernetBytes] ?? 0) & 0x0f) * 4
+    return { hopLimit, sourcePort: portAt(frame, tcp) }
+  }
+  const isFollowedByTcp = frame[20] === protocolTcp
+  return { hopLimit, sourcePort: isFollowedByTcp ? portAt(frame, ethernetBytes + ipv6Bytes) : 0 }
+}
+
+function portAt(frame: Uint8Array, offset: number): number {
+  return ((frame[offset] ?? 0) << 8) | (frame[offset + 1] ?? 0)
 }
 
 function holdsTcpOverEthernet(frame: Uint8Array): boolean {

@@ -1,4 +1,4 @@
-import type { Clock } from '../../../lib/runtime/clock.ts'
+import type { Clock, Count } from '../../../lib/runtime/clock.ts'
 import type { Forwarder } from '../forwarding/forwarder.ts'
 import type { Ledger } from './ledger.ts'
 import type { WorkerMetrics } from '../shared/metrics.ts'
@@ -18,4 +18,6 @@ export interface GuestServices {
   /** For all that guests make this worker hold. */
   readonly ledger: Ledger
   readonly clock: Clock
+  /** Of what leaves a connection. @throws {SystemCallError} */
+  readonly setHopLimit: (fd: number, isPeerIpv6: boolean, hops: Count) => void
 }

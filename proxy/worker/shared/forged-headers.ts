@@ -8,6 +8,11 @@ export const forgedHeaderClasses = Object.keys(forgeableHeaders) as readonly For
 
 const prefixes: readonly (readonly string[])[] = Object.values(forgeableHeaders)
 
+/** True for a header that programs add when they forward a request for another one. @param name as it came */
+export function isForwardingHeader(name: string): boolean {
+  return forgedHeaderClasses[forgedHeaderIndex(name)] === 'forwarded'
+}
+
 /**
  * Which class of identity header a guest's header name belongs to. An underscore counts as a dash, as many servers read it.
  * @param name as it came, in any letter case

@@ -2,6 +2,7 @@ import type { IngressPort } from '../../../lib/identity/ingress-port.ts'
 import type { IpAddress } from '../../../lib/identity/ip-address.ts'
 import type { MacAddress } from '../../../lib/identity/mac-address.ts'
 import { scopeText } from '../../../lib/identity/scope.ts'
+import { isInitialHopLimit } from '../../../lib/wire/hop-limit.ts'
 import { wireHeaders } from '../../../lib/wire/wire-headers.ts'
 import type { NamespaceAccount } from '../guest/accounts.ts'
 import type { ListenerDescription } from './protocol.ts'
@@ -36,6 +37,14 @@ export function guestListener(
   }
 }
 
+/** How a connection's SYN arrived. */
+export interface Arrival {
+  /** IPv4's TTL, IPv6's hop limit. */
+  readonly hopLimit: number
+  /** 0 where it is not known. */
+  readonly sourcePort: number
+}
+
 /** What identifies the guest behind one connection, worked out once. */
 export interface GuestIdentity {
   readonly listener: GuestListener
@@ -44,6 +53,8 @@ export interface GuestIdentity {
   readonly sourceMac: MacAddress | undefined
   /** In a router's namespace, the port by which the connection came, where the kernel knew it. */
   readonly ingressPort: IngressPort | undefined
+  /** The SYN left the guest as a program of the guest sends it. */
+  readonly isFromGuestItself: boolean
   /** Names and values in turn: the headers that carry all of this to the agent. */
   readonly headers: readonly string[]
 }
@@ -58,11 +69,16 @@ export function identifyGuest(
   address: IpAddress,
   sourceMac: MacAddress | undefined,
   ingressPort?: IngressPort,
+  arrival?: Arrival,
 ): GuestIdentity {
   const headers = [...listener.scopeHeader, wireHeaders.forwardedFor, address]
   if (sourceMac !== undefined) headers.push(wireHeaders.sourceMac, sourceMac)
   if (ingressPort !== undefined) headers.push(wireHeaders.ingressPort, ingressPort)
-  return { listener, address, sourceMac, ingressPort, headers }
+  if (arrival !== undefined) {
+    headers.push(wireHeaders.arrival, `${arrival.hopLimit} ${arrival.sourcePort}`)
+  }
+  const isFromGuestItself = arrival !== undefined && isInitialHopLimit(arrival.hopLimit)
+  return { listener, address, sourceMac, ingressPort, isFromGuestItself, headers }
 }
 
 function scopeHeader({ scope, flavour }: ListenerDescription): [name: string, value: string] {

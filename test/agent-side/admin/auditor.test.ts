@@ -224,6 +224,7 @@ t.test(
         target: '/',
         key: { scope: network(3), sourceIp: ip('10.0.0.9'), sourceMac: mac(9) },
         resolution: undefined,
+        findings: [],
         mappingAge: 0,
         outcome: 'refused',
         status: 404,

@@ -10,6 +10,7 @@ function decision(requestId: string, status: number, outcome: Decision['outcome'
     target: '/',
     key: undefined,
     resolution: undefined,
+    findings: [],
     mappingAge: 0,
     outcome,
     status,

@@ -1,5 +1,9 @@
 import t from 'tap'
-import { sourceIpv4OfSyn, sourceMacOfSyn } from '../../../../proxy/worker/guest/source-mac.ts'
+import {
+  arrivalOfSyn,
+  sourceIpv4OfSyn,
+  sourceMacOfSyn,
+} from '../../../../proxy/worker/guest/source-mac.ts'
 
 /** A SYN as the kernel saves it: Ethernet, IPv4 without options, TCP with 20 bytes of options. */
 function syn4(change: (frame: Buffer) => void = () => undefined): Buffer {
@@ -31,6 +35,30 @@ t.test('sourceIpv4OfSyn() reads the address of an IPv4 frame, and of no other', 
   t.equal(sourceIpv4OfSyn(syn6()), undefined)
 })
 
+t.test('arrivalOfSyn() reads hop limit and port of both families', async (t) => {
+  const four = syn4((frame) => {
+    frame[22] = 63
+    frame.writeUInt16BE(51_234, 14 + 20)
+  })
+  t.strictSame(arrivalOfSyn(four), { hopLimit: 63, sourcePort: 51_234 })
+  // With IP options the TCP header begins later.
+  const withOptions = Buffer.concat([four.subarray(0, 34), Buffer.alloc(4), four.subarray(34)])
+  withOptions[14] = 0x46
+  t.strictSame(arrivalOfSyn(withOptions), { hopLimit: 63, sourcePort: 51_234 })
+  const six = syn6()
+  six[20] = 6
+  six[21] = 255
+  six.writeUInt16BE(1_023, 14 + 40)
+  t.strictSame(arrivalOfSyn(six), { hopLimit: 255, sourcePort: 1_023 })
+})
+
+t.test('arrivalOfSyn() gives no port behind extension headers', async (t) => {
+  const frame = syn6()
+  frame[20] = 0
+  frame[21] = 64
+  t.strictSame(arrivalOfSyn(frame), { hopLimit: 64, sourcePort: 0 })
+})
+
 const nobody: readonly (readonly [what: string, frame: Buffer])[] = [
   ['nothing', Buffer.alloc(0)],
   ['a frame cut short', syn4().subarray(0, 40)],
@@ -48,7 +76,9 @@ const hasAddress = ['an address of zeros, as on loopback', 'a group address']
 for (const [what, frame] of nobody) {
   t.test(`sourceMacOfSyn() names nobody for ${what}`, async (t) => {
     t.equal(sourceMacOfSyn(frame), undefined)
-    if (!hasAddress.includes(what)) t.equal(sourceIpv4OfSyn(frame), undefined)
+    if (hasAddress.includes(what)) return
+    t.equal(sourceIpv4OfSyn(frame), undefined)
+    t.equal(arrivalOfSyn(frame), undefined)
   })
 }
 

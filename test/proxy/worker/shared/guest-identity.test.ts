@@ -61,6 +61,22 @@ t.test('identifyGuest() says the port of the router where it is known', async (t
   ])
 })
 
+t.test(
+  'identifyGuest() says how the connection arrived, and whether that is as the guest sends it',
+  async (t) => {
+    const listener = guestListener({ ...place, ...routerIdentity }, account)
+    const arrived = (hopLimit: number) =>
+      identifyGuest(listener, address, mac, undefined, { hopLimit, sourcePort: 51_234 })
+
+    t.strictSame(arrived(63).headers.slice(-2), ['x-overlapd-arrival', '63 51234'])
+    t.strictSame(
+      [64, 63, 65, 128, 127, 255, 254, 1].map((hops) => arrived(hops).isFromGuestItself),
+      [true, false, false, true, false, true, false, false],
+    )
+    t.equal(identifyGuest(listener, address, mac).isFromGuestItself, false, 'not known')
+  },
+)
+
 t.test('guestListener() knows sockets that were made in a router', async (t) => {
   const isInRouter = (description: Parameters<typeof guestListener>[0]): boolean =>
     guestListener(description, account).isInRouter

@@ -1,0 +1,47 @@
+/** What can an operator decide about the shield? */
+import type { ConfigProblem, Table } from '../../lib/config/entry.ts'
+import { path } from '../../lib/config/option.ts'
+import { list, optional } from '../../lib/config/structure.ts'
+import { causeText } from '../../lib/runtime/errors.ts'
+import { readTokenKeys } from '../shield/key-files.ts'
+import { policyFileProblems } from '../shield/policy-file.ts'
+
+/** The section `shield`. */
+export const shieldTable = {
+  policy_file: optional(
+    path({
+      help: 'File with the policy: which guests must send tokens, and so on. It is read again when it changes. Without one every shield is observed and none refuses.',
+    }),
+  ),
+  token_key_files: list(
+    path({
+      help: 'File with one key: at least 32 characters, such as those of "openssl rand -hex 32".',
+    }),
+    {
+      help: 'Keys of session tokens. The first makes them, all verify them; the files are read again when they change. Agents that serve the same guests need the same keys. Without one the agent makes a key that ends with it.',
+      default: [],
+      max: 16,
+    },
+  ),
+} as const satisfies Table
+
+interface ShieldOptions {
+  readonly shield: {
+    readonly policy_file: string | undefined
+    readonly token_key_files: readonly string[]
+  }
+}
+
+/** What the files are wrong in. */
+export function shieldProblems({ shield }: ShieldOptions): readonly ConfigProblem[] {
+  const problems: ConfigProblem[] = []
+  if (shield.policy_file !== undefined) {
+    problems.push(...policyFileProblems(shield.policy_file, 'shield.policy_file'))
+  }
+  try {
+    readTokenKeys(shield.token_key_files)
+  } catch (thrown) {
+    problems.push({ path: 'shield.token_key_files', message: causeText(thrown) })
+  }
+  return problems
+}

@@ -1,0 +1,102 @@
+/** How does the shield come together with its files? */
+import { randomBytes } from 'node:crypto'
+import { WatchedFiles } from '../../lib/files/watched-files.ts'
+import type { Registry } from '../../lib/observe/metrics.ts'
+import { startable, type Part } from '../../lib/runtime/lifecycle.ts'
+import { Secret } from '../../lib/runtime/secret.ts'
+import type { AgentConfig } from '../config/config.ts'
+import type { Surroundings } from '../config/surroundings.ts'
+import { readTokenKeys } from './key-files.ts'
+import { ShieldMetrics } from './metrics.ts'
+import { rulesOf, usualRules, type PolicyRules } from './policy.ts'
+import { readPolicyFile } from './policy-file.ts'
+import { readOnce } from './read-once.ts'
+import { GuestShield } from './shield.ts'
+import { TokenKeys } from './tokens.ts'
+
+/** The shield, and the files that it is made of. */
+export interface Shielding {
+  readonly shield: GuestShield
+  /** Watches the files. */
+  readonly part: Part
+  /** Calls after each change of the policy. */
+  onPolicy(listener: () => void): void
+  /** Looks at the files now, as after SIGHUP. */
+  reload(): void
+}
+
+/** Reads the files. @throws what is wrong with them: without a first version there is nothing to keep */
+export function composeShield(
+  { shield: options }: Pick<AgentConfig, 'shield'>,
+  { clock, logger }: Surroundings,
+  registry: Registry,
+): Shielding {
+  const metrics = new ShieldMetrics(registry)
+  const { policy_file: policyFile, token_key_files: keyFiles } = options
+  const policyFiles = policyFile === undefined ? [] : [policyFile]
+  let listener = (): void => undefined
+  const watch = <Value>(
+    file: 'policy' | 'keys',
+    what: string,
+    files: readonly string[],
+    read: () => Value,
+    onChange: (value: Value) => void,
+  ): WatchedFiles<Value> =>
+    new WatchedFiles({
+      what,
+      files,
+      clock,
+      logger,
+      read: readOnce(files, read, (outcome) => metrics.fileRead(file, outcome)),
+      isSame: Object.is,
+      onChange,
+    })
+  const readPolicy = (): PolicyRules =>
+    policyFile === undefined ? usualRules : readPolicyFile(policyFile)
+  let rules: PolicyRules
+  const policy = watch('policy', 'policy of the shield', policyFiles, readPolicy, (changed) => {
+    rules = changed
+    listener()
+  })
+  rules = policy.current
+  const ownKey = new Secret(randomBytes(32).toString('hex'))
+  const readKeys = (): TokenKeys =>
+    new TokenKeys(keyFiles.length === 0 ? [ownKey] : readTokenKeys(keyFiles))
+  let tokenKeys: TokenKeys
+  const keys = watch('keys', 'keys of session tokens', keyFiles, readKeys, (changed) => {
+    tokenKeys = changed
+  })
+  tokenKeys = keys.current
+  metrics.watch(() => rulesOf(rules))
+  const shield = new GuestShield({
+    clock,
+    keys: () => tokenKeys,
+    rules: () => rules,
+    observer: {
+      judged: (_request, findings) => metrics.found(findings),
+      tokenMade: () => metrics.tokenMade(),
+      tokenLooked: (state) => metrics.tokenLooked(state),
+    },
+  })
+  const part = startable(
+    'files of the shield',
+    () => {
+      policy.start()
+      keys.start()
+    },
+    async () => {
+      await Promise.all([policy.close(), keys.close()])
+    },
+  )
+  return {
+    shield,
+    part,
+    onPolicy: (changed) => {
+      listener = changed
+    },
+    reload() {
+      policy.reload()
+      keys.reload()
+    },
+  }
+}

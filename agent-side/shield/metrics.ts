@@ -1,0 +1,80 @@
+import type { Count } from '../../lib/runtime/clock.ts'
+import { Counter, Gauge, metricNamespace, type Registry } from '../../lib/observe/metrics.ts'
+import { documentClasses } from './documents.ts'
+import type { Finding } from './judge.ts'
+import { shields } from './policy.ts'
+import type { ShieldObserver } from './shield.ts'
+import type { TokenState } from './tokens.ts'
+
+const prefix = `${metricNamespace}_agent_shield`
+const tokenStates = ['valid', 'malformed', 'unknown_key', 'expired', 'foreign'] as const
+
+/** Every metric about shields and tokens. */
+export class ShieldMetrics implements Pick<ShieldObserver, 'tokenMade' | 'tokenLooked'> {
+  readonly #findings: Counter<'shield' | 'documents' | 'action'>
+  readonly #tokens: Counter<'outcome'>
+  readonly #files: Counter<'file' | 'outcome'>
+  readonly #registry: Registry
+
+  constructor(registry: Registry) {
+    this.#registry = registry
+    const registers = [registry]
+    this.#findings = new Counter({
+      name: `${prefix}_findings_total`,
+      help: 'Requests that did not pass a shield, by shield, class of document and what the policy does: observe (served) or enforce (refused).',
+      labelNames: ['shield', 'documents', 'action'],
+      registers,
+    })
+    this.#tokens = new Counter({
+      name: `${prefix}_tokens_total`,
+      help: 'Session tokens: made, and looked at by what they were: valid, malformed, unknown_key (made with a key that this agent does not have), expired, foreign (of another guest, or forged).',
+      labelNames: ['outcome'],
+      registers,
+    })
+    this.#files = new Counter({
+      name: `${prefix}_files_total`,
+      help: 'Changed files of the shield, by file (policy, keys) and outcome: used, or refused while the old one stays.',
+      labelNames: ['file', 'outcome'],
+      registers,
+    })
+    for (const shield of shields) {
+      for (const documents of documentClasses) {
+        for (const action of ['observe', 'enforce'] as const) {
+          this.#findings.inc({ shield, documents, action }, 0)
+        }
+      }
+    }
+    for (const outcome of ['made', ...tokenStates]) this.#tokens.inc({ outcome }, 0)
+    for (const file of ['policy', 'keys'] as const) {
+      for (const outcome of ['used', 'refused'] as const) this.#files.inc({ file, outcome }, 0)
+    }
+  }
+
+  /** Adds the gauge, which reads the policy when it is read. */
+  watch(rules: () => Count): void {
+    const gauge: Gauge = new Gauge({
+      name: `${prefix}_rules`,
+      help: 'Rules of the policy in force.',
+      registers: [this.#registry],
+      collect: () => gauge.set(rules()),
+    })
+  }
+
+  found(findings: readonly Finding[]): void {
+    for (const { shield, documents, action } of findings) {
+      this.#findings.inc({ shield, documents, action })
+    }
+  }
+
+  tokenMade(): void {
+    this.#tokens.inc({ outcome: 'made' })
+  }
+
+  tokenLooked(state: TokenState): void {
+    this.#tokens.inc({ outcome: state })
+  }
+
+  fileRead(file: 'policy' | 'keys', outcome: 'used' | 'refused'): void {
+    this.#files.inc({ file, outcome })
+  }
+}

@@ -1,0 +1,127 @@
+/** What does the operator want for a guest: which shields, for which documents, and how strictly? */
+import type { Count, Milliseconds } from '../../lib/runtime/clock.ts'
+import type { Scope } from '../../lib/identity/scope.ts'
+import type { Identity } from '../resolve/resolution.ts'
+import type { DocumentClass } from './documents.ts'
+
+/**
+ * - `token`: a session token must come with the request.
+ * - `forwarded`: no router and no proxy inside the guest may stand between.
+ * - `host`: `Host` must name the metadata service.
+ * - `low_port`: the source port must be below 1024, which takes a privilege.
+ */
+export type Shield = 'token' | 'forwarded' | 'host' | 'low_port'
+/** In the order in which they are looked at. */
+export const shields = [
+  'forwarded',
+  'host',
+  'low_port',
+  'token',
+] as const satisfies readonly Shield[]
+
+/** `off`: not looked at. `observe`: counted and reported. `enforce`: refused. */
+export type ShieldAction = 'off' | 'observe' | 'enforce'
+export const shieldActions: readonly ShieldAction[] = ['off', 'observe', 'enforce']
+
+/** What a rule is for, the most particular first: that of an instance counts before that of its project. */
+export const ruleSubjects = ['instance', 'network', 'router', 'project'] as const
+export type RuleSubject = (typeof ruleSubjects)[number]
+
+/** When documents stop being served. */
+export interface SealTerms {
+  readonly after: Milliseconds
+  /** Counted from the first successful fetch of one of them, or from the first request of the instance. */
+  readonly from: 'fetch' | 'first_request'
+}
+
+/** What one rule says; what it leaves open, a more general one decides. */
+export interface PolicyRule {
+  /** `network 91c0…`, or `default`. */
+  readonly name: string
+  readonly actions: Readonly<
+    Partial<Record<Shield, Readonly<Partial<Record<DocumentClass, ShieldAction>>>>>
+  >
+  /** Of answers with tokens and of answers under `forwarded: enforce`, 1 to 64; so many routers less one may stand between. */
+  readonly hopLimit?: Count | undefined
+  readonly seal?: SealTerms | 'never' | undefined
+}
+
+/** A policy as it was read. */
+export interface PolicyRules {
+  readonly rules: Readonly<Record<RuleSubject, ReadonlyMap<string, PolicyRule>>>
+  readonly byDefault: PolicyRule
+  /** Names in `Host` that are taken beside those of the metadata service, in lower case. */
+  readonly hostNames: ReadonlySet<string>
+}
+
+/** A value and the rule that decided it. */
+export interface Decided<Value> {
+  readonly value: Value
+  readonly rule: string
+}
+
+/** What holds where no rule says anything: every shield but `low_port` is reported, none refuses. */
+const usual: PolicyRule = {
+  name: 'built in',
+  actions: {},
+  hopLimit: 1,
+  seal: 'never',
+}
+
+const nothing: PolicyRule = { name: 'default', actions: {} }
+
+/** The policy without a file. */
+export const usualRules: PolicyRules = {
+  rules: { instance: new Map(), network: new Map(), router: new Map(), project: new Map() },
+  byDefault: nothing,
+  hostNames: new Set(),
+}
+
+/** How many rules there are beside the default. */
+export function rulesOf({ rules }: PolicyRules): Count {
+  return ruleSubjects.reduce((sum, subject) => sum + rules[subject].size, 0)
+}
+
+/** What holds for one guest. */
+export class GuestPolicy {
+  /** The most particular one first. */
+  readonly #rules: readonly PolicyRule[]
+
+  constructor({ rules, byDefault }: PolicyRules, identity: SubjectIds, scope: Scope) {
+    const { instance, network, router, project } = rules
+    const found = [
+      instance.get(identity.instanceId),
+      network.get(identity.networkId),
+      scope.kind === 'router' ? router.get(scope.routerId) : undefined,
+      project.get(identity.projectId),
+    ]
+    this.#rules = [...found.filter((rule) => rule !== undefined), byDefault, usual]
+  }
+
+  action(shield: Shield, of: DocumentClass): Decided<ShieldAction> {
+    for (const { name, actions } of this.#rules) {
+      const value = actions[shield]?.[of]
+      if (value !== undefined) return { value, rule: name }
+    }
+    return { value: shield === 'low_port' ? 'off' : 'observe', rule: usual.name }
+  }
+
+  get hopLimit(): Decided<Count> {
+    return this.#first(({ hopLimit }) => hopLimit) ?? { value: 1, rule: usual.name }
+  }
+
+  get seal(): Decided<SealTerms | 'never'> {
+    return this.#first(({ seal }) => seal) ?? { value: 'never', rule: usual.name }
+  }
+
+  #first<Value>(of: (rule: PolicyRule) => Value | undefined): Decided<Value> | undefined {
+    for (const rule of this.#rules) {
+      const value = of(rule)
+      if (value !== undefined) return { value, rule: rule.name }
+    }
+    return undefined
+  }
+}
+
+/** What of an identity rules are for. */
+export type SubjectIds = Pick<Identity, 'instanceId' | 'networkId' | 'projectId'>

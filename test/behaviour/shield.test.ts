@@ -1,0 +1,193 @@
+/** What do a worker and an agent together keep from those inside a guest? */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import type { Explanation } from '../../lib/operator/explanation.ts'
+import { get, type RawAnswer } from '../support/raw-http.ts'
+import { guestPort, ioTurns, startLeasePair, type LeasePair } from '../support/lease-pair.ts'
+import { novaLike } from '../support/recording-upstream.ts'
+import { scratchFolder } from '../support/scratch-folder.ts'
+
+const guest = guestPort(1)
+const neighbour = guestPort(2, { fixedIps: guestPort(2).fixedIps })
+const userData = '/openstack/latest/user_data'
+const life = 'X-aws-ec2-metadata-token-ttl-seconds'
+
+interface Subject extends LeasePair {
+  readonly policyFile: string
+  ask(request: string, as?: Parameters<LeasePair['worker']['connectAs']>[0]): Promise<RawAnswer>
+  token(ttl?: string, ...fields: string[]): Promise<RawAnswer>
+}
+
+async function start(t: Test, policy: string): Promise<Subject> {
+  const policyFile = join(scratchFolder(t), 'shield.yaml')
+  writeFileSync(policyFile, policy)
+  const pair = await startLeasePair(t, { config: { shield: { policy_file: policyFile } } })
+  pair.directory.setPorts(guest)
+  pair.directory.remember()
+  const ask: Subject['ask'] = async (request, as = guest) => {
+    const connection = await pair.worker.connectAs(as)
+    void connection.write(request)
+    const answer = await connection.answer()
+    connection.close()
+    if (answer === undefined) throw new Error('No answer')
+    return answer
+  }
+  const token: Subject['token'] = (ttl, ...fields) =>
+    ask(put(...(ttl === undefined ? [] : [`${life}: ${ttl}`]), ...fields))
+  return { ...pair, policyFile, ask, token }
+}
+
+function put(...fields: string[]): string {
+  return get('/latest/api/token', 'Content-Length: 0', ...fields).replace('GET', 'PUT')
+}
+
+function wordOf(answer: RawAnswer): string {
+  return `${answer.status} ${answer.field('x-overlapd-reason') ?? ''}`.trim()
+}
+
+t.test(
+  'a token opens what asks for one, and nothing of the way there reaches guest or compute',
+  async (t) => {
+    const { ask, token, upstream, worker } = await start(t, 'default: { token: enforce }')
+    t.equal(wordOf(await ask(get(userData))), '401 token_missing')
+    t.equal(upstream.requests.length, 0)
+
+    const made = await token('60')
+
+    t.match(made.body.toString(), /^[\w-]{56}$/)
+    t.equal(made.field(life.toLowerCase()), '60')
+    t.equal(made.field('x-overlapd-answer-hop-limit'), undefined)
+    t.strictSame(worker.takeHopLimits(), [1])
+    const answer = await ask(get(userData, `X-aws-ec2-metadata-token: ${made.body.toString()}`))
+    t.equal(answer.status, 200)
+    t.strictSame(worker.takeHopLimits(), [], 'tokens alone limit nothing')
+    const sent = upstream.requests.flatMap(({ rawHeaders }) => rawHeaders)
+    t.notMatch(sent.join('\n'), /metadata-token|x-overlapd/i)
+    t.equal(upstream.requests.length, 1)
+  },
+)
+
+t.test('requests for tokens get the answers of EC2', async (t) => {
+  const { ask, token, upstream } = await start(t, '')
+  t.equal(wordOf(await token()), '400 token_life_invalid')
+  for (const ttl of ['0', '21601', 'abc', '1.5']) {
+    t.equal(wordOf(await token(ttl)), '400 token_life_invalid', ttl)
+  }
+  t.equal(wordOf(await token('60', `${life}: 60`)), '400 token_life_invalid', 'repeated')
+  t.equal(wordOf(await token('60', 'X-Forwarded-For: 10.0.0.9')), '403 token_forwarded')
+  t.equal(wordOf(await ask(get('/latest/api/token'))), '405 method_not_supported')
+  const body = 'x'.repeat(65_536)
+  const large = put(`${life}: 60`).replace('Content-Length: 0', `Content-Length: ${body.length}`)
+  t.equal((await ask(large + body)).status, 200, 'a body is read and counts for nothing')
+  t.equal(wordOf(await ask(`${large.replace('65536', '65537')}${body}x`)), '413 body_too_large')
+  t.equal(upstream.requests.length, 0)
+})
+
+t.test('a token ends, and is no other guest’s', async (t) => {
+  const { ask, token, clock, directory } = await start(t, 'default: { token: enforce }')
+  const field = `X-aws-ec2-metadata-token: ${(await token('60')).body.toString()}`
+  t.equal(wordOf(await ask(get(userData, field))), '200')
+  t.equal(wordOf(await ask(get(userData, field, field))), '401 token_invalid', 'twice')
+  directory.setPorts(guest, { ...neighbour, fixedIps: ['127.0.1.2' as never] })
+  directory.remember()
+  const other = { ...neighbour, fixedIps: ['127.0.1.2' as never] }
+  t.equal(wordOf(await ask(get(userData, field), other)), '401 token_invalid', 'stolen')
+  await clock.advance(60_000)
+  t.equal(wordOf(await ask(get(userData, field))), '401 token_invalid', 'expired')
+})
+
+t.test(
+  'a container is refused where that is enforced, and what claims otherwise gets no answer across',
+  async (t) => {
+    const { ask, worker } = await start(t, 'default: { forwarded: { user_data: enforce } }')
+    const container = { ...guest, hopLimit: 63 }
+    t.equal(wordOf(await ask(get(userData), container)), '403 forwarded_in_guest')
+    t.strictSame(worker.takeHopLimits(), [], 'so that it reads why')
+    t.equal(wordOf(await ask(get('/openstack'), container)), '200')
+    t.strictSame(worker.takeHopLimits(), [])
+    t.equal(wordOf(await ask(get(userData))), '200')
+    t.strictSame(worker.takeHopLimits(), [1])
+    t.equal(wordOf(await ask(get(userData, 'X-Forwarded-For: 10.0.0.9'))), '403 forwarded_in_guest')
+  },
+)
+
+t.test('a name that was rebound is refused where that is enforced', async (t) => {
+  const { ask } = await start(t, 'default: { host: enforce }\nhost_names: [metadata.example]')
+  const named = (host: string): string =>
+    get(userData).replace('Host: 169.254.169.254', `Host: ${host}`)
+  t.equal(wordOf(await ask(named('evil.example'))), '403 host_not_metadata')
+  t.equal(wordOf(await ask(named('metadata.example'))), '200')
+  const absolute = named('evil.example').replace('GET ', 'GET http://169.254.169.254')
+  t.equal(wordOf(await ask(absolute)), '403 host_not_metadata')
+})
+
+t.test('what a policy touches never goes under a lease', async (t) => {
+  const { ask, agent, worker, policyFile } = await start(t, '')
+  await worker.askUntilLeased(guest)
+  const directs = async (request: string, as?: typeof guest): Promise<boolean> => {
+    const before = await worker.direct()
+    await ask(request, as)
+    return (await worker.direct()) > before
+  }
+  t.equal(await directs(get('/latest/meta-data')), true)
+  t.equal(await directs(get('/latest/meta-data', 'X-aws-ec2-metadata-token: x')), false)
+  t.equal(await directs(get('/latest/meta-data', 'Forwarded: for=10.0.0.9')), false)
+  t.equal(await directs(get('/latest/meta-data').replace('169.254.169.254', 'evil')), false)
+  t.equal(await directs(get('/latest/meta-data'), { ...guest, hopLimit: 63 } as never), false)
+
+  writeFileSync(policyFile, 'default: { token: { password: enforce } }')
+  agent.agent.reload()
+  while ((await worker.leases()) > 0) await ioTurns()
+  t.equal(await directs(get('/latest/meta-data')), false)
+  t.equal(wordOf(await ask(get('/openstack/latest/password'))), '401 token_missing')
+})
+
+t.test('a policy that cannot be used leaves the old one, and is counted once', async (t) => {
+  const { ask, agent, policyFile } = await start(t, 'default: { token: enforce }')
+  const refusals = async (): Promise<string | undefined> =>
+    /^overlapd_agent_shield_files_total\{file="policy",outcome="refused"\} (\d+)/m.exec(
+      await agent.text('/metrics'),
+    )?.[1]
+  writeFileSync(policyFile, 'default: { token: enforced }')
+  agent.agent.reload()
+  agent.agent.reload()
+  t.equal(await refusals(), '1')
+  t.ok(agent.log.some(({ cause }) => /"enforced" is not off/.test(String(cause))))
+  t.equal(wordOf(await ask(get(userData))), '401 token_missing')
+  writeFileSync(policyFile, 'default: { token: off }')
+  agent.agent.reload()
+  t.equal(wordOf(await ask(get(userData))), '200')
+})
+
+t.test('explain shows which rule decides, and which decided', async (t) => {
+  const { ask, agent } = await start(t, `rules: [{ network: ${guest.networkId}, token: enforce }]`)
+  const detailOf = (explanation: unknown): unknown =>
+    (explanation as Explanation).steps.find(({ step }) => step === 'shield')?.detail
+  const key = `network=${guest.networkId}&ip=127.0.1.1&mac=${guest.macAddress}`
+  t.match(detailOf(await agent.json(`/explain?${key}`)), {
+    token: `enforce (network ${guest.networkId})`,
+    forwarded: 'observe (built in)',
+  })
+  const refused = await ask(get(userData, 'User-Agent: curl/8'))
+  const id = refused.field('x-request-id')
+  t.match(detailOf(await agent.json(`/explain?request=${id}`)), {
+    token: `token_missing: refused for user_data (network ${guest.networkId})`,
+  })
+  const metrics = await agent.text('/metrics')
+  const labels = 'shield="token",documents="user_data",action="enforce"'
+  t.match(metrics, new RegExp(`^overlapd_agent_shield_findings_total{${labels}} 1`, 'm'))
+})
+
+t.test('a guest that turns out to be another is judged by its own policy', async (t) => {
+  const other = guestPort(2, { macAddress: guest.macAddress })
+  const policy = `rules: [{ instance: ${other.instanceId}, token: enforce }]`
+  const { ask, clock, directory, upstream } = await start(t, policy)
+  t.equal(wordOf(await ask(get('/'))), '200')
+  // Its port goes to another instance, and the directory reports nothing of it.
+  directory.deletePort(guest.portId)
+  directory.setPorts(other)
+  upstream.answer = novaLike('s3cr3t', (instanceId) => instanceId === other.instanceId)
+  await clock.advance(2_500)
+  t.equal(wordOf(await ask(get(userData))), '401 token_missing')
+})
