@@ -3,8 +3,8 @@ import { readOptions } from '../support/read-options.ts'
 import { projectRoot } from '../openstack/place.ts'
 import { benchCommand } from './bench-command.ts'
 import { reasonAgainstPackages } from './peer/peer-packages.ts'
+import type { Scenario } from './scenario.ts'
 import { scenarios } from './scenarios/all.ts'
-import { warm, warmDirect } from './scenarios/warm.ts'
 import { compared } from './scenarios/compared.ts'
 import { comparedAttach } from './scenarios/compared-attach.ts'
 
@@ -15,7 +15,8 @@ Usage: npm run bench:peer -- [--quick] [--json FILE] [--results]
 
   --quick      fewer requests: whether it works, not figures worth keeping
   --json FILE  write all rows and ratios as JSON
-  --results    measure everything else of "npm run bench" as well, and write test/bench/RESULTS.md
+  --results    measure everything else of "npm run bench" as well, and write test/bench/RESULTS.md and
+               the figures of README.md
 
 Needs Debian and root; missing packages are installed. Exits with 3 where it cannot run.
 `
@@ -42,12 +43,16 @@ async function main(): Promise<number> {
     return 3
   }
   // The warm paths are part of the comparison.
-  const others = scenarios.filter((one) => one !== warm && one !== warmDirect)
+  const isCompared = (one: Scenario): boolean => one.name.startsWith('warm')
+  const others = scenarios.filter((one) => !isCompared(one))
   return await benchCommand({
     scenarios: [compared, comparedAttach, ...(values.results ? others : [])],
     quick: values.quick,
     jsonFile: values.json,
-    resultsFile: values.results ? join(projectRoot, 'test', 'bench', 'RESULTS.md') : undefined,
+    ...(values.results && {
+      resultsFile: join(projectRoot, 'test', 'bench', 'RESULTS.md'),
+      readmeFile: join(projectRoot, 'README.md'),
+    }),
   })
 }
 
