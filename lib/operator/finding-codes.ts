@@ -48,7 +48,7 @@ const ofProxy = {
     level: 'fail',
     effect: 'Guests behind that name get no answer.',
     remedy:
-      'In a container, mount /run/netns of the host with propagation (HostToContainer, rslave) and restart the proxy. On the host itself the name is left over: "ip netns delete NAME".',
+      'In a container, mount /run/netns of the host with propagation (HostToContainer, rslave) and restart the proxy. On the host itself the names are left over: "ip netns delete NAME".',
   },
   listener_missing: {
     level: 'fail',
@@ -63,7 +63,8 @@ const ofProxy = {
   haproxy_left: {
     level: 'warn',
     effect: "Neutron's haproxy answers these guests, as before the migration.",
-    remedy: '"overlapd-proxy adopt" takes its sockets over without a lost request.',
+    remedy:
+      '"overlapd-proxy adopt --stop-haproxy --all" takes its sockets over without a lost request; "overlapd-proxy adopt" only lists.',
   },
   address_missing: {
     level: 'fail',

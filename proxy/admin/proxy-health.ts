@@ -183,7 +183,7 @@ export class ProxyHealth {
     const contradictions = refused().map(({ netns, why }) => `${netns}: ${why}`)
     return [
       unservedProblem('namespace_refused', tally, contradictions),
-      unservedProblem('namespace_not_mounted', tally, names),
+      unservedProblem('namespace_not_mounted', tally, names, mountRemedy(names)),
     ].filter((one) => one !== undefined)
   }
 
@@ -222,10 +222,16 @@ function unservedProblem(
   code: DaemonCode,
   { all, isNobody }: Tally,
   texts: readonly string[],
+  remedy?: string,
 ): PartProblem | undefined {
   if (texts.length === 0) return undefined
   const state = isNobody ? 'not_ready' : 'degraded'
-  return { code, state, what: someOf(texts), howMany: texts.length, of: all }
+  return { code, state, what: someOf(texts), howMany: texts.length, of: all, remedy }
+}
+
+function mountRemedy(names: readonly string[]): string {
+  const deletion = names.slice(0, 3).map((name) => `"ip netns delete ${name}"`)
+  return `In a container, mount /run/netns of the host with propagation (HostToContainer, rslave) and restart the proxy. On the host itself the names are left over: ${deletion.join(', ')}.`
 }
 
 function byCode(tally: Tally, causes: readonly Cause[]): readonly PartProblem[] {

@@ -1,7 +1,8 @@
 /** One way to break a host: what each command says of it, and what mends it. */
 import type { Test } from 'tap'
 import type { HealthState } from '../../lib/operator/health.ts'
-import type { OperatorHost } from './operator-host.ts'
+import { until, type OperatorHost } from './operator-host.ts'
+import { carryOut } from './remedies.ts'
 
 /** How a host is broken, and what has to be said of it. */
 export interface Break {
@@ -18,14 +19,20 @@ export interface Break {
   readonly besides?: readonly string[]
   /** The daemon's log has to say it. @default the line of its health */
   readonly log?: RegExp
+  /** The sentence of the page. @default that of the state */
+  readonly page?: string
   /** What doctor or the audit has to name, such as a process. */
   readonly names?: RegExp
   breakIt(t: Test): Promise<void>
   /**
-   * Does what the remedy says.
+   * Does what the remedy says in words. What it says in commands is run after that, as doctor printed it.
    * @param remedy as doctor printed it
    */
-  mend(remedy: string, t: Test): Promise<void>
+  mend?(remedy: string, t: Test): Promise<void>
+  /** Waits for what the commands have changed, and takes away what else the break has left. */
+  cleanUp?(t: Test): Promise<void>
+  /** The commands are not run here, for this reason. */
+  readonly notRun?: string
 }
 
 /** Breaks, looks with each command, mends, and looks again. */
@@ -61,7 +68,35 @@ export async function tryBreak(t: Test, host: OperatorHost, one: Break): Promise
   while (!wanted.test(host.log(daemon)) && Date.now() - begun < 5_000) await host.report(daemon)
   t.match(host.log(daemon), wanted, 'the log says it')
 
-  await one.mend(found[0]?.remedy ?? '', t)
+  const overview = await untilShown(host, code)
+  t.match(overview, one.page ?? pageWords[state], 'the page says how bad it is')
+  t.match(overview, `reason?code=${code}`, 'the page names it')
+  t.match(overview, escaped(problem?.remedy ?? ''), 'the page has the remedy')
+
+  const remedy = found[0]?.remedy ?? ''
+  await one.mend?.(remedy, t)
+  if (one.notRun === undefined) await carryOut(t, host, remedy)
+  else t.comment(`not run: ${one.notRun}`)
+  await one.cleanUp?.(t)
   await host.untilWell(...(one.besides ?? []))
   t.pass('the remedy mends it')
+}
+
+const pageWords: Readonly<Record<HealthState, string>> = {
+  ready: 'Every guest can be served',
+  degraded: 'Some guests cannot be served',
+  not_ready: 'No guest can be served',
+}
+
+function escaped(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('"', '&quot;').replaceAll("'", '&#39;')
+}
+
+async function untilShown(host: OperatorHost, code: string): Promise<string> {
+  let overview = ''
+  await until(`the page shows ${code}`, async () => {
+    overview = await host.page.overview()
+    return overview.includes(`reason?code=${code}`)
+  })
+  return overview
 }

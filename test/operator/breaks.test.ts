@@ -1,18 +1,12 @@
 /** Is each way in which a host breaks said by health, /ready, doctor, audit, metrics and log, and does the remedy mend it? */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { devSecret } from '../support/dev-compute.ts'
-import {
-  makeNamespaces,
-  runInNetns,
-  runProgram,
-  skipUnlessPrivileged,
-  uniqueName,
-} from '../support/netns.ts'
+import { makeNamespaces, runInNetns, skipUnlessPrivileged, uniqueName } from '../support/netns.ts'
 import { tryBreak, type Break } from './break.ts'
 import { OperatorHost, until } from './operator-host.ts'
 
@@ -48,13 +42,6 @@ if (skipUnlessPrivileged(t)) {
   }
   const unname = (): void => rmSync(join(host.file('netns'), made.name), { force: true })
 
-  /** Where the remedy is a command that this host can run, it is run as it was printed. */
-  const runRemedy = async (t: Test, remedy: string): Promise<void> => {
-    const [, command = 'false'] = /"([^"]+)"/.exec(remedy) ?? []
-    const { code, stderr } = await runProgram(['sh', '-c', command])
-    t.equal(code, 0, `${command}: ${stderr}`)
-  }
-
   writeFileSync(host.file('transport-url'), 'rabbit://u:p@127.0.0.1:1/')
   const directories: readonly (readonly [string, object])[] = [
     ['neutron-rest', { neutron_rest: { auth_type: 'none', endpoint: 'http://127.0.0.1:1' } }],
@@ -74,10 +61,20 @@ if (skipUnlessPrivileged(t)) {
         await host.startAgent()
         t.match(await host.ask(), '403')
       },
-      async mend() {
-        writeFileSync(host.file('secret'), devSecret)
+      mend: async () => writeFileSync(host.file('secret'), devSecret),
+    },
+    {
+      name: 'the secret is not that of Nova, and no guest asks',
+      isSlow: true,
+      daemon: 'agent',
+      code: 'secret_refused',
+      state: 'not_ready',
+      log: /Compute refuses our signature/,
+      async breakIt() {
+        writeFileSync(host.file('secret'), 'wrong')
         await host.startAgent()
       },
+      mend: async () => writeFileSync(host.file('secret'), devSecret),
     },
     {
       name: 'Nova is down',
@@ -178,8 +175,8 @@ if (skipUnlessPrivileged(t)) {
       daemon: 'proxy',
       code: 'no_agent',
       state: 'not_ready',
+      page: 'A daemon does not answer',
       breakIt: () => host.stopAgent(),
-      mend: usual,
     },
     {
       name: 'the agent hangs',
@@ -193,7 +190,7 @@ if (skipUnlessPrivileged(t)) {
         host.agent.signal('SIGCONT')
         await host.stopAgent()
       },
-      mend: usual,
+      page: 'A daemon does not answer',
     },
     {
       name: 'two ports have one address and one MAC',
@@ -207,6 +204,7 @@ if (skipUnlessPrivileged(t)) {
         host.writePorts([host.twin()])
         await until('refused', async () => (await host.ask()).includes('404'))
       },
+      notRun: 'it needs the client of OpenStack',
       async mend() {
         host.writePorts()
         await host.startAgent()
@@ -254,8 +252,7 @@ if (skipUnlessPrivileged(t)) {
         await listenIn(made.netns, '0.0.0.0', 9697)
         host.name(made.netns, made.name)
       },
-      async mend(remedy, t) {
-        await runRemedy(t, remedy)
+      async cleanUp() {
         await host.proxy.until('both served', ({ namespaces }) =>
           namespaces.every(({ state }) => state === 'serving'),
         )
@@ -273,10 +270,7 @@ if (skipUnlessPrivileged(t)) {
         await listenIn(made.netns, '169.254.169.254', 80)
         host.name(made.netns, made.name)
       },
-      async mend(remedy, t) {
-        await runRemedy(t, remedy)
-        unname()
-      },
+      cleanUp: async () => unname(),
     },
     {
       name: 'a haproxy of Neutron is left over',
@@ -295,6 +289,7 @@ if (skipUnlessPrivileged(t)) {
         host.name(made.netns, made.name)
       },
       mend: async () => unname(),
+      notRun: 'this is no haproxy of Neutron: test/netns/haproxy.test.ts takes one over',
     },
     {
       name: 'rules are removed again and again',
@@ -325,9 +320,13 @@ if (skipUnlessPrivileged(t)) {
       state: 'degraded',
       async breakIt() {
         made.name = `qrouter-${randomUUID()}`
-        writeFileSync(join(host.file('netns'), made.name), '')
+        writeFileSync(join('/run/netns', made.name), '')
+        symlinkSync(join('/run/netns', made.name), join(host.file('netns'), made.name))
       },
-      mend: async () => unname(),
+      async cleanUp(t) {
+        t.notOk(existsSync(join('/run/netns', made.name)))
+        unname()
+      },
     },
     {
       name: 'two names of one namespace contradict each other',

@@ -20,6 +20,8 @@ import {
 import { openFolder, startProxyOn, type RunningProxy } from '../support/running-proxy.ts'
 import type { Teardowns } from '../support/teardowns.ts'
 
+import { HostPage } from './host-page.ts'
+
 type Daemon = 'proxy' | 'agent'
 
 /** What a command printed, and how it ended. */
@@ -46,6 +48,7 @@ export class OperatorHost {
   #compute: RunningDevCompute
   #agent: AgentProgram | undefined
   #proxy: RunningProxy | undefined
+  #page: HostPage | undefined
 
   private constructor(t: Teardowns, folder: string, compute: RunningDevCompute) {
     this.#t = t
@@ -81,6 +84,8 @@ export class OperatorHost {
     await host.startProxy()
     host.name(host.netns, host.routerName)
     await host.untilWell()
+    const { adminSocket: proxy } = host.proxy
+    host.#page = await HostPage.open(t, { proxy, agent: host.sockets.admin })
     return host
   }
 
@@ -96,6 +101,11 @@ export class OperatorHost {
   get agent(): AgentProgram {
     if (this.#agent === undefined) throw new TypeError('The agent was not started')
     return this.#agent
+  }
+
+  get page(): HostPage {
+    if (this.#page === undefined) throw new TypeError('The page was not opened')
+    return this.#page
   }
 
   get computeUrl(): string {
