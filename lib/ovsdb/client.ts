@@ -193,6 +193,7 @@ export class OvsdbClient implements CandidateListener {
     } catch (thrown) {
       search.note(false)
       session.fail(asOvsdbError(thrown))
+      for (const monitor of this.#monitors) monitor.stop()
       this.#current = undefined
       this.#noteProblem(endpoint, thrown, wasLive)
     }

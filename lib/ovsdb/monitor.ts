@@ -1,7 +1,7 @@
 import type { Clock, Count, Milliseconds } from '../runtime/clock.ts'
 import { causeText } from '../runtime/errors.ts'
 import { OvsdbError } from './ovsdb-error.ts'
-import { RowSelection, type Conditions } from './row-selection.ts'
+import { noRows, RowSelection, type Conditions } from './row-selection.ts'
 import type { OvsdbSession } from './session.ts'
 import { readTableUpdates, type RowChange, type TableUpdates } from './table-updates.ts'
 
@@ -49,6 +49,8 @@ export interface MonitorSpec {
 /** What the first answer was: everything, or only what changed since the copy was last right. */
 export type CopyKind = 'full' | 'resumed'
 
+/** Rows come when conditions change, and later. */
+const withoutInitial = { initial: false }
 const noTransaction = '00000000-0000-0000-0000-000000000000'
 /** How long rows are taken in before others get their turn. */
 const sliceOfTime: Milliseconds = 10
@@ -122,7 +124,6 @@ export class Monitor {
     const selected = JSON.stringify(tables)
     if (selected !== this.#copied || this.#selection?.begin() === false) this.forget()
     this.#copied = selected
-    if (this.#lastTransaction === noTransaction) this.#selection?.restart()
     for (const method of methods) {
       this.#method = method
       try {
@@ -175,7 +176,7 @@ export class Monitor {
     if (selection === undefined) return
     const { consumer } = this.spec
     if (this.#method.request === 'monitor') {
-      selection.restart()
+      selection.restart(selection.wanted)
       consumer.selected?.()
       return
     }
@@ -196,15 +197,20 @@ export class Monitor {
   }
 
   #params(method: Method, tables: MonitoredTables): unknown[] {
-    const applied = this.#selection?.applied
-    const requests = Object.entries(tables).map(
-      ([table, { columns, where = applied?.[table] }]) => {
-        const isConditional = method.request !== 'monitor' && where !== undefined
-        return [table, [{ columns, ...(isConditional && { where }) }]] as const
-      },
-    )
+    const isSince = method.request === 'monitor_cond_since'
+    const mayResume = isSince && this.#lastTransaction !== noTransaction
+    const selected = mayResume ? this.#selection?.applied : noRows(tables)
+    const requests = Object.entries(tables).map(([table, { columns, where }]) => {
+      const request =
+        method.request === 'monitor'
+          ? { columns }
+          : this.#selection === undefined
+            ? { columns, ...(where !== undefined && { where }) }
+            : { columns, where: selected?.[table], select: withoutInitial }
+      return [table, [request]] as const
+    })
     const common = [this.spec.database, this.spec.name, Object.fromEntries(requests)]
-    return method.request === 'monitor_cond_since' ? [...common, this.#lastTransaction] : common
+    return isSince ? [...common, this.#lastTransaction] : common
   }
 
   async #takeCopy(answer: unknown, session: OvsdbSession): Promise<CopyKind> {
@@ -216,11 +222,45 @@ export class Monitor {
       this.#apply({ ...updates, words: [this.spec.name, transaction] }, changes)
       return 'resumed'
     }
+    if (this.#selection !== undefined && this.#method.request !== 'monitor') {
+      await this.#takeSelected(this.#selection, transaction, session)
+      return 'full'
+    }
     const builder = this.spec.consumer.startCopy()
     await this.#each(updates.changes, session, (change) => builder.add(change))
+    this.#selection?.restart(this.#selection.wanted)
     builder.finish()
     this.#remember(transaction)
     return 'full'
+  }
+
+  /**
+   * Brings the rows that are wanted by a change from none to these. For the rows of a new monitor ovsdb-server first copies the
+   * whole table, whatever its conditions: seconds, with a million rows.
+   */
+  async #takeSelected(
+    selection: RowSelection,
+    begun: unknown,
+    session: OvsdbSession,
+  ): Promise<void> {
+    let transaction = begun
+    if (this.#lastTransaction !== noTransaction) {
+      this.forget()
+      await session.request('monitor_cancel', [this.spec.name], this.#limit)
+      const params = this.#params(this.#method, this.spec.tables)
+      const answer = await session.request(this.#method.request, params, this.#limit)
+      transaction = readTableUpdates(answer, 2).words[1]
+    }
+    const builder = this.spec.consumer.startCopy()
+    const { wanted } = selection
+    await session.request('monitor_cond_change', selection.request(wanted), this.#limit)
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+      await this.#each(next.changes, session, (change) => builder.add(change))
+      transaction = next.words[1] ?? transaction
+    }
+    selection.restart(wanted)
+    builder.finish()
+    this.#remember(transaction)
   }
 
   async #read(updates: TableUpdates, session: OvsdbSession): Promise<RowChange[]> {

@@ -45,20 +45,23 @@ export class RowSelection {
     this.#wanted = conditions
   }
 
+  get wanted(): Conditions {
+    return this.#wanted
+  }
+
   /**
    * A session begins. A change that the last session left unanswered may have been applied or not.
    * @returns whether the copy can still be resumed
    */
   begin(): boolean {
-    const isSettled = this.#sent === undefined
-    this.#sent = undefined
     this.#session = undefined
-    return isSettled
+    return this.#sent === undefined
   }
 
-  /** The copy will be brought whole, so that it can be brought as it is wanted. */
-  restart(): void {
-    this.#applied = this.#wanted
+  /** The copy was brought whole under these conditions. */
+  restart(conditions: Conditions): void {
+    this.#applied = conditions
+    this.#sent = undefined
   }
 
   /**
@@ -93,10 +96,19 @@ export class RowSelection {
     this.#session = undefined
   }
 
+  /** All of its conditions as a request. */
+  request(conditions: Conditions): readonly unknown[] {
+    return [this.#name, this.#name, requests(Object.entries(conditions))]
+  }
+
   #differing(wanted: Conditions): Record<string, unknown> {
     const tables = Object.entries(wanted).filter(
       ([table, where]) => JSON.stringify(where) !== JSON.stringify(this.#applied[table]),
     )
-    return Object.fromEntries(tables.map(([table, where]) => [table, [{ where }]]))
+    return requests(tables)
   }
+}
+
+function requests(tables: readonly [string, readonly unknown[]][]): Record<string, unknown> {
+  return Object.fromEntries(tables.map(([table, where]) => [table, [{ where }]]))
 }

@@ -38,6 +38,7 @@ interface Request {
 }
 
 interface MonitorRequest {
+  readonly select?: { readonly initial?: boolean }
   readonly columns: readonly string[]
   readonly where?: readonly unknown[]
 }
@@ -191,23 +192,24 @@ export class FakeOvsdb {
 
   /** Writes one message that it should have written while it was mute. */
   answerOne(): void {
-    const [send] = this.#unsent.splice(0, 1)
-    this.isMute = false
-    send?.()
     this.isMute = true
+    this.#unsent.shift()?.()
   }
 
   /** Writes what it should have written while it was mute, in its order. */
   answerLate(): void {
+    // A client may answer within the call: what the server sends to that comes after what already waits.
+    this.isMute = true
+    for (let send = this.#unsent.shift(); send !== undefined; send = this.#unsent.shift()) send()
     this.isMute = false
-    for (const send of this.#unsent.splice(0)) send()
   }
 
   send(client: Client, message: unknown): void {
-    if (this.isMute) {
-      this.#unsent.push(() => this.send(client, message))
-      return
-    }
+    if (this.isMute) this.#unsent.push(() => this.#write(client, message))
+    else this.#write(client, message)
+  }
+
+  #write(client: Client, message: unknown): void {
     const bytes = Buffer.from(JSON.stringify(message))
     if (this.pieceBytes >= bytes.length) {
       client.socket.write(bytes)
@@ -258,6 +260,12 @@ export class FakeOvsdb {
           id,
         })
         return
+      case 'monitor_cancel': {
+        const place = client.monitors.findIndex((one) => one.id === request.params[0])
+        if (place !== -1) client.monitors.splice(place, 1)
+        this.send(client, { result: {}, error: null, id })
+        return
+      }
       case 'monitor_cond_change':
         this.#changeConditions(client, request)
         return
@@ -300,6 +308,7 @@ export class FakeOvsdb {
     const columns = Object.fromEntries(
       wanted.map(([table, parts]) => [table, parts.flatMap((part) => part.columns)]),
     )
+    const hasInitial = wanted.every(([, [part]]) => part?.select?.initial !== false)
     const conditions = conditionsOf(requests)
     const monitor = { id: monitorId, kind: kind[method as keyof typeof kind], columns, conditions }
     client.monitors.push(monitor)
@@ -308,12 +317,15 @@ export class FakeOvsdb {
     if (method === 'monitor_cond_since') {
       const since = isNow ? this.#tables : this.#after(known?.number)
       const found = isNow || since !== undefined
-      const updates = differences(since ?? {}, this.#tables, monitor, { isInitial: !found })
+      const updates =
+        found || hasInitial
+          ? differences(since ?? {}, this.#tables, monitor, { isInitial: !found })
+          : {}
       const result = [found, transactionId(this.#transaction), updates]
       this.send(client, { result, error: null, id })
       return
     }
-    const result = differences({}, this.#tables, monitor, { isInitial: true })
+    const result = hasInitial ? differences({}, this.#tables, monitor, { isInitial: true }) : {}
     this.send(client, { result, error: null, id })
   }
 

@@ -218,8 +218,10 @@ export class OvnDirectory implements PortDirectory, MonitorConsumer {
   startCopy(): CopyBuilder {
     const copy = new SouthboundCopy(this.#selection && new Joints())
     return {
-      add(change) {
-        copy.apply(change)
+      add: (change) => {
+        // Changes of rows that have just come may come with them.
+        if (this.#selection !== undefined) copy.applyAll([change])
+        else copy.apply(change)
       },
       finish: () => {
         this.#copy = copy

@@ -44,8 +44,9 @@ async function opened(
   t: Test,
   topology: Topology = overlappingTopology(),
   options: Partial<Parameters<typeof ovnDirectory>[0]> = {},
+  server: Parameters<typeof FakeOvsdb.open>[0] = {},
 ): Promise<Subject> {
-  const fake = await FakeOvsdb.open()
+  const fake = await FakeOvsdb.open(server)
   fake.setTables(southboundRows(topology))
   const config = { copy: 'served', ovn_sb_connection: [`unix:${fake.path}`] }
   const directory = ovnDirectory({ ...options, config })
@@ -132,6 +133,15 @@ t.test('OvnDirectory keeps its conditions over a reconnect and brings what chang
   t.equal(conditions(), before)
   t.strictSame(identities(await find(directory, ofPlain)), identities([successor]))
 })
+
+for (const unknownMethods of [['monitor_cond_since'], ['monitor_cond_since', 'monitor_cond']]) {
+  t.test(`OvnDirectory serves without ${unknownMethods.join(', ')}`, async (t) => {
+    const { directory } = await opened(t, undefined, {}, { unknownMethods })
+    directory.serve(new Set<ScopeText>([`router/${routers.plain}`]))
+    t.strictSame(identities(await find(directory, ofPlain)), identities([guests.plain]))
+    t.strictSame(await networksOf(directory, routers.plain), [networks.plain])
+  })
+}
 
 t.test('OvnDirectory forgets a port that moves to a network not served here', async (t) => {
   const { fake, directory } = await opened(t)
