@@ -11,6 +11,7 @@ import { serveAdmin, type Serving } from '../../lib/http/serve.ts'
 import type { Registry } from '../../lib/observe/metrics.ts'
 import type { MinuteHistory } from '../../lib/observe/minute-history.ts'
 import { agentStatuses } from './agent-status.ts'
+import { forwardingStatus } from './forwarding-status.ts'
 import type { ProxyStatus } from './status.ts'
 import type { RefusedNamespace } from '../namespaces/plan-attachments.ts'
 import type { ProxyAuditor } from './audit.ts'
@@ -25,7 +26,7 @@ import type { OvnProvision } from '../ovn-provision/ovn-provision.ts'
 import type { Announcer } from '../served-scopes/announcer.ts'
 
 export interface ProxyAdminOptions {
-  readonly config: Pick<ProxyConfig, 'admin' | 'agents'>
+  readonly config: Pick<ProxyConfig, 'admin' | 'agents' | 'forwarding'>
   readonly agentAddresses: Pick<AgentAddresses, 'certificate'>
   readonly listeners: Listeners
   readonly interception: Interception
@@ -108,11 +109,12 @@ export class ProxyAdmin {
       pid: process.pid,
       health: this.#options.health(),
       agents: agentStatuses(config, workers),
+      forwarding: forwardingStatus(config, workers),
       servedScopes: this.#options.announcer.status,
       ...(certificate && { certificate }),
       namespaces,
       refused: refused(),
-      workers,
+      workers: workers.map(({ forwarding: _summedUp, ...worker }) => worker),
       ...(ovnProvision && { ovnProvision: ovnProvision.status() }),
     }
   }

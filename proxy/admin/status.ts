@@ -7,6 +7,7 @@ import type { OvnProvisionStatus } from '../ovn-provision/ovn-provision.ts'
 import type { ScopesLinkStatus } from '../served-scopes/scopes-link.ts'
 import type { WorkerStatus } from '../supervisor/worker-pool.ts'
 import type { AgentStatus } from './agent-status.ts'
+import type { ForwardingStatus } from './forwarding-status.ts'
 
 /** One namespace on `/status`. */
 export interface ServedNamespace extends Omit<NamespaceStatus, 'key'> {
@@ -24,13 +25,14 @@ export interface ProxyStatus {
   readonly pid: number
   readonly health: HealthReport
   readonly agents: readonly AgentStatus[]
+  readonly forwarding: ForwardingStatus
   /** Which agents of this host receive what it serves. */
   readonly servedScopes: readonly ScopesLinkStatus[]
   /** Of this host, for agents of others. */
   readonly certificate?: { readonly ends: string; readonly refusedFiles?: string }
   readonly namespaces: readonly ServedNamespace[]
   readonly refused: readonly RefusedNamespace[]
-  readonly workers: readonly WorkerStatus[]
+  readonly workers: readonly Omit<WorkerStatus, 'forwarding'>[]
   /** Where OVN networks are provisioned. */
   readonly ovnProvision?: OvnProvisionStatus
 }

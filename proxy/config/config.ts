@@ -102,13 +102,13 @@ const table = {
     }),
   }),
   served_scopes: section({ sockets: scopesSockets }),
+  forwarding: oneOf(['auto', 'agent', 'direct'], {
+    help: 'Which way requests go. auto: straight to Nova for a guest whose signed headers the agent of this host has leased to the worker (leases.enabled of overlapd-agent) while the worker reaches Nova, and through the agent otherwise; each request is decided by itself. agent: always through the agent. direct: the same as auto.',
+    default: 'auto',
+  }),
   leases: section({
-    enabled: flag({
-      help: 'Let a worker forward to Nova by itself for guests whose signed headers the agent has leased it (leases.enabled there). All other requests go over the agent, and all of them when this is off.',
-      default: false,
-    }),
     socket: path({
-      help: "UNIX socket on which overlapd-agent of this host leases. Neutron's agent has none; then everything goes over the agent.",
+      help: "UNIX socket on which overlapd-agent of this host leases. Neutron's agent has none; then everything goes through the agent.",
       default: defaultSockets.leases,
     }),
     per_worker: integer({

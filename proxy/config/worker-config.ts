@@ -8,7 +8,7 @@ const canaryTokenBytes = 32
 
 /** The same in the words of the workers, with a token for the canary that only they know. */
 export function workerConfig(
-  { agent, canary, leases, limits, log }: ProxyConfig,
+  { agent, canary, forwarding, leases, limits, log }: ProxyConfig,
   addresses: readonly AgentAddress[],
 ): WorkerConfig {
   return {
@@ -29,7 +29,7 @@ export function workerConfig(
         checksAgent: canary.check_agent,
       },
     }),
-    ...(leases.enabled && {
+    ...(forwarding !== 'agent' && {
       forwarding: {
         leaseSocket: leases.socket,
         leases: leases.per_worker,

@@ -9,6 +9,7 @@ import type { ListenerSink } from '../namespaces/listeners.ts'
 import type {
   AgentAddress,
   AgentReport,
+  ForwardingReport,
   RecentRequests,
   RequestRecord,
   WorkerConfig,
@@ -38,6 +39,8 @@ export interface WorkerStatus {
   readonly restarts: Count
   /** How it finds the agents; empty until it has used one. */
   readonly agents: readonly AgentReport[]
+  /** Absent before its first answer to a ping. */
+  readonly forwarding?: ForwardingReport
 }
 
 export interface WorkerPoolOptions {
@@ -165,6 +168,7 @@ export class WorkerPool implements ListenerSink {
       since: worker === undefined ? '' : new Date(worker.startedAt).toISOString(),
       restarts,
       agents: worker?.agents ?? [],
+      ...(worker?.forwarding && { forwarding: worker.forwarding }),
     }))
   }
 

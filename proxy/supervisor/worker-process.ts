@@ -17,6 +17,7 @@ import { isErrno } from '../../lib/linux/libc.ts'
 import type {
   AgentAddress,
   AgentReport,
+  ForwardingReport,
   FromWorker,
   ToWorker,
   WorkerConfig,
@@ -88,6 +89,7 @@ export class WorkerProcess {
   readonly startedAt: EpochMilliseconds
   /** As it reported them last. */
   agents: readonly AgentReport[] = []
+  forwarding: ForwardingReport | undefined
   readonly #options: WorkerProcessOptions
   readonly #child: SupervisedChild<FromWorker>
   readonly #heartbeat: Heartbeat
@@ -221,6 +223,7 @@ export class WorkerProcess {
         return
       case 'pong':
         this.#heartbeat.answered(message.id)
+        this.forwarding = message.forwarding
         events.served(this, message.served)
         return
       case 'listening': {

@@ -130,7 +130,12 @@ export class Worker {
         this.#options.send({ kind: 'drained' })
         return
       case 'ping':
-        this.#options.send({ kind: 'pong', id: message.id, served: this.#metrics.served })
+        this.#options.send({
+          kind: 'pong',
+          id: message.id,
+          served: this.#metrics.served,
+          forwarding: this.#forwarder.report,
+        })
         return
       case 'reconfigure-agents':
         this.#agents.reconfigure(message.addresses)

@@ -83,7 +83,7 @@ function use(value: unknown, onRead: () => void): void {
 
 const valid: readonly unknown[] = [
   { kind: 'ready' },
-  { kind: 'pong', id: 1, served: 1 },
+  { kind: 'pong', id: 1, served: 1, forwarding: { way: 'agent', why: 'none_granted' } },
   { kind: 'listening', listenerIds: [1, 2] },
   { kind: 'listen-failed', failures: [{ listenerId: 1, cause: 'x' }] },
   { kind: 'metrics', id: 1, metrics: new WorkerMetrics().toJson() },

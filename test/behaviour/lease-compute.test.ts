@@ -23,7 +23,9 @@ for (const status of [403, 404]) {
     t.equal(upstream.requests.length, 3)
     await worker.ask(port)
     t.equal(await worker.direct(), 1, 'no lease without good data')
-    t.match(await agent.json('/status'), { recentRefusals: [{ status }, { status }] })
+    // A 404 of Nova's is an answer.
+    const refused = status === 404 ? [] : [{ status }, { status }]
+    t.match(await agent.json('/status'), { recentRefusals: refused })
   })
 }
 
@@ -60,8 +62,8 @@ t.test('another secret at compute costs one request more and no refusal', async 
   t.equal(await worker.direct(), 2, 'the new lease is signed with the other one')
 })
 
-t.test('an endpoint that cannot be reached is left alone for a while', async (t) => {
-  const { clock, directory, upstream, worker } = await startLeasePair(t)
+t.test('a worker that does not reach an endpoint finds out by itself when it does', async (t) => {
+  const { directory, upstream, worker, pass } = await startLeasePair(t)
   directory.setPorts(port)
   directory.remember()
   await worker.askUntilLeased(port)
@@ -74,10 +76,29 @@ t.test('an endpoint that cannot be reached is left alone for a while', async (t)
   await worker.ask(port)
   const tried = await worker.direct()
   t.ok(tried <= 2, 'a connection that was kept alive may end first, without saying anything')
+  t.match(await worker.forwarding(), { way: 'agent', why: 'compute_unreached' })
   await upstream.listen()
-  clock.pass(1_500)
+  await pass(1_500)
+  t.equal((await worker.ask(port)).body.toString(), instanceId(1))
+  t.equal(await worker.direct(), tried, 'no guest waits for what may not come')
+  while ((await worker.forwarding()).way !== 'compute') await ioTurns()
+  t.ok(upstream.requests.some(({ target }) => target === '/'))
+  await worker.untilLeases(1)
   t.equal((await worker.ask(port)).body.toString(), instanceId(1))
   t.equal(await worker.direct(), tried + 1)
+})
+
+t.test('a worker reports which way requests go, and why', async (t) => {
+  const { clock, directory, worker } = await startLeasePair(t)
+  directory.setPorts(port)
+  directory.remember()
+  while ((await worker.forwarding()).why === 'no_leases') await ioTurns()
+  t.match(await worker.forwarding(), { way: 'agent', why: 'none_granted' })
+  await worker.askUntilLeased(port)
+  await worker.ask(port)
+  t.match(await worker.forwarding(), { way: 'compute' })
+  clock.pass(3_000)
+  t.match(await worker.forwarding(), { way: 'agent', why: 'no_leases' }, 'no heartbeat came')
 })
 
 t.test('the agent finds another endpoint where a lease names none that works', async (t) => {

@@ -58,7 +58,8 @@ function chosen(
       control: { socket: `${folder}/proxy-control.sock` },
       restart: { serve_after_crash: '30s' },
       ...(workers !== undefined && { workers: { count: workers } }),
-      ...(isDirect && { leases: { enabled: true, socket: leaseSocket } }),
+      forwarding: isDirect ? 'auto' : 'agent',
+      leases: { socket: leaseSocket },
     },
   }
 }

@@ -122,7 +122,7 @@ for (const [flavour, ports] of [
       })
       await agent.untilReady()
       const proxy = await startProxy(t, place, networks[flavour], agent.socketOf('overlapd'), {
-        leases: { enabled: true, socket: join(folder, 'lease.sock') },
+        leases: { socket: join(folder, 'lease.sock') },
       })
       const direct = (): Promise<number> => proxy.metric('overlapd_proxy_direct_requests_total')
       // The first request of a guest asks for the lease.

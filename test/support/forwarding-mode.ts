@@ -1,6 +1,6 @@
 /**
- * In which mode the suites run: `OVERLAPD_TEST_FORWARDING=direct` lets every agent of a test lease and every worker wish for
- * leases, unless the test itself decides.
+ * In which mode the suites run: `OVERLAPD_TEST_FORWARDING=direct` lets every agent of a test grant leases, unless the test itself
+ * decides. Workers request them wherever there are any.
  */
 export function testsDirectForwarding(): boolean {
   const mode = process.env['OVERLAPD_TEST_FORWARDING'] ?? 'agent'

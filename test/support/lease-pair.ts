@@ -191,6 +191,15 @@ export class LeaseWorker {
     return await this.metric('overlapd_proxy_direct_requests_total')
   }
 
+  /** Which way requests go, as the worker reports it. */
+  async forwarding(): Promise<{ readonly way: string; readonly why?: string }> {
+    this.#state.told.length = 0
+    await this.worker.handle({ kind: 'ping', id: 1 })
+    const [told] = this.#state.told
+    if (told?.kind !== 'pong') throw new Error('No answer to a ping')
+    return told.forwarding
+  }
+
   /** What the worker tells of a request that went straight to compute. */
   async findRequest(requestId: string): Promise<RequestRecord | undefined> {
     this.#state.told.length = 0

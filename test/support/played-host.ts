@@ -101,6 +101,7 @@ function proxyStatus(state: PlayedState, health: HealthReport): ProxyStatus {
     pid: 4711,
     health,
     agents: [{ agent: '/run/overlapd/agent.sock', up: 4, down: 0, answering: 4 }],
+    forwarding: { mode: 'auto', straight: 4, throughAgent: 0 },
     servedScopes: [],
     namespaces,
     refused: [],

@@ -17,7 +17,6 @@ import { fileURLToPath } from 'node:url'
 import type { Teardowns } from './teardowns.ts'
 import { askAdmin, askAdminJson } from '../../lib/http/admin-client.ts'
 import type { ProxyStatus } from '../../proxy/admin/status.ts'
-import { testsDirectForwarding } from './forwarding-mode.ts'
 
 /** Workers run as another user, who cannot use the loader that reads TypeScript: the built program is tested. */
 const builtProgram = fileURLToPath(new URL('../../dist/proxy/main.js', import.meta.url))
@@ -119,9 +118,7 @@ function spawnProxy(
     `agents=${JSON.stringify([join(folder, 'agent.sock')])}`,
     `admin.socket=${adminSocket}`,
     `control.socket=${join(folder, 'control.sock')}`,
-    ...(testsDirectForwarding()
-      ? ['leases.enabled=true', `leases.socket=${join(folder, 'lease.sock')}`]
-      : []),
+    `leases.socket=${join(folder, 'lease.sock')}`,
     ...set,
   ]
   // By way of env, or the test runner adds its own loaders to the program and to its workers.

@@ -71,7 +71,7 @@ export class WholeChain {
       t,
       `agents=${JSON.stringify([places.agentSocket])}`,
       'limits.timeout_drain=1s',
-      ...(places.direct ? ['leases.enabled=true', `leases.socket=${places.leaseSocket}`] : []),
+      `leases.socket=${places.leaseSocket}`,
       ...(options.proxy ?? []),
     )
     chain.now = new WholeChain(proxy, compute, places, agent)

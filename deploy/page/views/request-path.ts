@@ -30,7 +30,22 @@ export function requestPath(view: HostView): Html {
           </li>`,
       )}
     </ol>
+    ${forwardingText(view)}
   </section>`
+}
+
+/** Which way requests go that a lease may cover, and why. */
+function forwardingText({ proxy }: HostView): Html | string {
+  const { forwarding } = proxy.status
+  if (!isMapping(forwarding)) return ''
+  const { straight, throughAgent, why } = forwarding
+  const because = textOf(why) === '' ? '' : html`: ${foreign(textOf(why), 300)}`
+  if (straight === 0 && throughAgent === 0) return ''
+  if (straight === 0) return html`<p class="small">All requests go through the agent${because}.</p>`
+  const others = throughAgent === 0 ? '' : html` Some workers send all through the agent${because}.`
+  return html`<p class="small">
+    Requests of guests with a lease go straight to Nova, all others through the agent.${others}
+  </p>`
 }
 
 function stations({ proxy, agent }: HostView): readonly Station[] {

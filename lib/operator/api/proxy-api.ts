@@ -27,6 +27,12 @@ export const proxyStatus = z.strictObject({
       lastFailure: z.string().optional(),
     }),
   ),
+  forwarding: z.strictObject({
+    mode: z.enum(['auto', 'agent', 'direct']),
+    straight: count,
+    throughAgent: count,
+    why: z.string().optional(),
+  }),
   servedScopes: z.array(
     z.strictObject({
       socket: z.string(),

@@ -7,7 +7,6 @@ import type {
   Milliseconds,
   MonotonicMilliseconds,
 } from '../../../lib/runtime/clock.ts'
-import { MetadataError } from '../../../lib/runtime/errors.ts'
 import { FairShare } from '../../../lib/admission/fair-share.ts'
 import type { LeasedConcurrency, LeaseUpstream } from '../../../lib/wire/lease-messages.ts'
 import { clientSecureContext } from '../../../lib/files/tls-material.ts'
@@ -18,8 +17,9 @@ import { AnswerTimeout, type AnswerHandler } from '../../../lib/fast-http/answer
 import type { FlatFields } from '../../../lib/fast-http/fields.ts'
 import { originConnector } from '../../../lib/fast-http/origin-connector.ts'
 import { RequestPool } from '../../../lib/fast-http/request-pool.ts'
-import { Backoff } from '../../../lib/runtime/backoff.ts'
+import { causeText, MetadataError } from '../../../lib/runtime/errors.ts'
 import type { WorkerConfig } from '../shared/protocol.ts'
+import { EndpointReach } from './endpoint-reach.ts'
 
 export interface DirectClientOptions {
   readonly config: NonNullable<WorkerConfig['forwarding']>
@@ -47,12 +47,12 @@ export interface DirectUpstream {
   readonly url: string
   readonly pool: RequestPool
   readonly headers: readonly string[]
-  readonly state: UpstreamState
+  readonly reach: EndpointReach
 }
 
-interface UpstreamState {
-  readonly backoff: Backoff
-  restUntil: MonotonicMilliseconds
+interface Endpoint {
+  readonly pool: RequestPool
+  readonly reach: EndpointReach
 }
 
 /**
@@ -65,14 +65,13 @@ const handedBack: ReadonlySet<number> = new Set([403, 404, 502, 503, 504])
 const mostDiscarded: Bytes = 64 * 1024
 const mostUpstreams: Count = 64
 const usualSpan: Milliseconds = 1
-const firstRest: Milliseconds = 500
-const longestRest: Milliseconds = 30_000
 
 /** Speaks to compute's endpoints over kept-alive connections, a bounded number per endpoint. */
 export class DirectClient {
   readonly #options: DirectClientOptions
-  readonly #pools = new Map<string, RequestPool>()
-  readonly #states = new WeakMap<RequestPool, UpstreamState>()
+  readonly #endpoints = new Map<string, Endpoint>()
+  /** Why an endpoint of a lease has no connections, as when its file of authorities cannot be read. */
+  #unusable: string | undefined
   readonly #share = new FairShare()
   /** Absent until the agent has said. */
   #limit: AdaptiveLimit | undefined
@@ -108,15 +107,20 @@ export class DirectClient {
     return false
   }
 
-  /** The first of the endpoints that is not left alone; `undefined` when none is. */
+  /** Whether any endpoint of the leases until now is reached, and why not; `undefined` before the first lease. */
+  get reach(): { readonly failure: string | undefined } | undefined {
+    const failures = [...this.#endpoints.values()].map(({ reach }) => reach.failure)
+    if (failures.includes(undefined)) return { failure: undefined }
+    const failure = failures[0] ?? this.#unusable
+    return failure === undefined ? undefined : { failure }
+  }
+
+  /** The first of the endpoints that is reached; `undefined` when none is. */
   choose(upstreams: readonly LeaseUpstream[]): DirectUpstream | undefined {
     for (const upstream of upstreams) {
-      const pool = this.#poolFor(upstream)
-      const state = pool && this.#states.get(pool)
-      if (pool === undefined || state === undefined) continue
-      if (this.#options.clock.now() >= state.restUntil) {
-        return { url: upstream.url, pool, headers: upstream.headers, state }
-      }
+      const { url, headers } = upstream
+      const endpoint = this.#endpointOf(upstream)
+      if (endpoint?.reach.isUsable() === true) return { url, headers, ...endpoint }
     }
     return undefined
   }
@@ -129,7 +133,7 @@ export class DirectClient {
     receiver: DirectReceiver,
   ): DirectExchange {
     const began = this.#options.clock.now()
-    const sent = { state: upstream.state, method: request.method, project, began }
+    const sent = { reach: upstream.reach, method: request.method, project, began }
     const exchange = new DirectExchange(this, sent, receiver)
     upstream.pool.dispatch(
       { path: request.target, method: request.method, headers: upstream.headers },
@@ -155,30 +159,28 @@ export class DirectClient {
     this.#limit?.overloaded(began)
   }
 
-  worked({ state }: SentRequest): void {
-    state.backoff.reset()
-    state.restUntil = 0
+  worked({ reach }: SentRequest): void {
+    reach.worked()
   }
 
-  /** The endpoint is left alone for a while, twice as long each time. */
-  failed({ state }: SentRequest): void {
-    state.restUntil = this.#options.clock.now() + state.backoff.next()
+  failed({ reach }: SentRequest, cause: Error): void {
+    reach.failed(cause)
   }
 
   close(): void {
-    for (const pool of this.#pools.values()) pool.destroy()
-    this.#pools.clear()
+    for (const { pool } of this.#endpoints.values()) pool.destroy()
+    this.#endpoints.clear()
   }
 
-  #poolFor(upstream: LeaseUpstream): RequestPool | undefined {
-    const { config, timeouts, defect } = this.#options
+  #endpointOf(upstream: LeaseUpstream): Endpoint | undefined {
+    const { config, timeouts, clock, defect } = this.#options
     const { url, caFile, insecure } = upstream
     const { timeoutHeaders = timeouts.timeoutHeaders, timeoutBody = timeouts.timeoutBody } =
       upstream
     const name = `${url} ${insecure} ${timeoutHeaders} ${timeoutBody} ${caFile ?? ''}`
-    const known = this.#pools.get(name)
+    const known = this.#endpoints.get(name)
     if (known !== undefined) return known
-    if (this.#pools.size >= mostUpstreams) return undefined
+    if (this.#endpoints.size >= mostUpstreams) return undefined
     try {
       const pool = new RequestPool({
         host: new URL(url).host,
@@ -191,11 +193,15 @@ export class DirectClient {
           ...(url.startsWith('https:') && { secureContext: clientSecureContext({ caFile }) }),
         }),
       })
-      this.#pools.set(name, pool)
-      this.#states.set(pool, { backoff: new Backoff(firstRest, longestRest), restUntil: 0 })
-      return pool
-    } catch {
+      // Nova answers it to everybody, without a signature.
+      const probed = { method: 'GET', path: '/', headers: [] }
+      const probe = (handler: AnswerHandler): void => pool.dispatch(probed, handler)
+      const endpoint = { pool, reach: new EndpointReach({ clock, probe }) }
+      this.#endpoints.set(name, endpoint)
+      return endpoint
+    } catch (cause) {
       // A file that this user cannot read: the agent can, so requests go over it.
+      this.#unusable = causeText(cause)
       return undefined
     }
   }
@@ -204,7 +210,7 @@ export class DirectClient {
 /** What is known of a request that was sent. */
 interface SentRequest {
   readonly method: string
-  readonly state: UpstreamState
+  readonly reach: EndpointReach
   readonly project: string
   readonly began: MonotonicMilliseconds
 }
@@ -292,7 +298,7 @@ export class DirectExchange implements AnswerHandler {
     const isSlow = cause instanceof AnswerTimeout
     if (isSlow) this.#client.timedOut(this.#sent)
     // A kept-alive connection that the endpoint closed says nothing about the endpoint.
-    if (code !== 'ECONNRESET') this.#client.failed(this.#sent)
+    if (code !== 'ECONNRESET') this.#client.failed(this.#sent, cause)
     // The agent asks again while the guest has had nothing.
     if ((state === 'asking' || this.#unsized !== undefined) && !isSlow) {
       this.#receiver.handBack(undefined)

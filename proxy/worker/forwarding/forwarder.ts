@@ -11,6 +11,7 @@ import type { SentFacts } from '../guest/sent-facts.ts'
 import { guestPlace, type GuestPlace, type Lease, type LeaseStore } from './lease-store.ts'
 import type { LeaseChannel } from './lease-channel.ts'
 import type { WorkerMetrics } from '../shared/metrics.ts'
+import type { ForwardingReport } from '../shared/protocol.ts'
 
 /** A request that is judged and has its body. */
 export interface ForwardedRequest {
@@ -76,6 +77,19 @@ export class Forwarder {
   get directLoad(): { readonly running: Count; readonly limit: Count } {
     const { running = 0, limit = 0 } = this.#direct?.client ?? {}
     return { running, limit }
+  }
+
+  /** Which way requests go that a lease may cover, and why. */
+  get report(): ForwardingReport {
+    if (this.#direct === undefined) return { way: 'agent', why: 'configured' }
+    const { store, client } = this.#direct
+    if (!store.isHearing) return { way: 'agent', why: 'no_leases' }
+    const { reach } = client
+    if (reach === undefined) return { way: 'agent', why: 'none_granted' }
+    const { failure } = reach
+    return failure === undefined
+      ? { way: 'compute' }
+      : { way: 'agent', why: 'compute_unreached', failure }
   }
 
   /** Requests wait for a connection to the agent. */

@@ -53,6 +53,24 @@ export interface AgentReport {
   readonly lastFailure?: string
 }
 
+/** Why a worker sends nothing straight to compute. `configured`: it must not. */
+export const agentWayReasons = [
+  'configured',
+  'no_leases',
+  'none_granted',
+  'compute_unreached',
+] as const
+
+/** Which way requests go that a lease may cover. */
+export type ForwardingReport =
+  | { readonly way: 'compute' }
+  | {
+      readonly way: 'agent'
+      readonly why: (typeof agentWayReasons)[number]
+      /** Of the latest attempt to reach compute. */
+      readonly failure?: string
+    }
+
 /** The part of the proxy's configuration that workers need; plain data, sent once before the first listener. */
 export interface WorkerConfig {
   readonly logLevel: LogLevel
@@ -202,7 +220,12 @@ export type FromWorker =
       readonly failures: readonly { readonly listenerId: number; readonly cause: string }[]
     }
   /** With how many answers of status 2xx it has given to guests. */
-  | { readonly kind: 'pong'; readonly id: number; readonly served: Count }
+  | {
+      readonly kind: 'pong'
+      readonly id: number
+      readonly served: Count
+      readonly forwarding: ForwardingReport
+    }
   | { readonly kind: 'metrics'; readonly id: number; readonly metrics: readonly MetricJson[] }
   /** In order of preference, whenever something has changed. */
   | { readonly kind: 'agents'; readonly agents: readonly AgentReport[] }

@@ -9,7 +9,13 @@ import {
   readWord,
   type Fields,
 } from '../../../lib/wire/message-fields.ts'
-import type { AgentReport, CanaryOutcome, FromWorker } from './protocol.ts'
+import {
+  agentWayReasons,
+  type AgentReport,
+  type CanaryOutcome,
+  type ForwardingReport,
+  type FromWorker,
+} from './protocol.ts'
 import { readWorkerMetrics } from './read-metrics.ts'
 import { readRecentRequests, readRequestRecord } from './read-request-record.ts'
 
@@ -28,7 +34,11 @@ export function readFromWorker(value: unknown): FromWorker | undefined {
     case 'drained':
       return { kind: sent['kind'] }
     case 'pong':
-      return withKind('pong', { id: readId(sent['id']), served: readId(sent['served']) })
+      return withKind('pong', {
+        id: readId(sent['id']),
+        served: readId(sent['served']),
+        forwarding: readForwardingReport(sent['forwarding']),
+      })
     case 'listening':
       return withKind('listening', {
         listenerIds: readList(sent['listenerIds'], mostListeners, readId),
@@ -93,6 +103,15 @@ function readAgentReport(value: unknown): AgentReport | undefined {
   if (read === undefined || lastFailure === undefined) return read
   const failure = readText(lastFailure, longest.text)
   return failure === undefined ? undefined : { ...read, lastFailure: failure }
+}
+
+function readForwardingReport(value: unknown): ForwardingReport | undefined {
+  const { way, why, failure } = readFields(value) ?? {}
+  if (way === 'compute') return { way }
+  const read = allRead({ way: readWord(way, ['agent']), why: readWord(why, agentWayReasons) })
+  if (read === undefined || failure === undefined) return read
+  const text = readText(failure, longest.text)
+  return text === undefined ? undefined : { ...read, failure: text }
 }
 
 function readCanaryOutcome(value: unknown): CanaryOutcome | undefined {
