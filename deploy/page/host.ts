@@ -8,6 +8,7 @@ import {
 } from '../../lib/http/admin-client.ts'
 import type { Minute } from '../../lib/observe/minute-history.ts'
 import { mappings, textOf } from '../../lib/operator/answer-fields.ts'
+import { whyElsewhere } from '../../lib/operator/daemons-here.ts'
 import { readExplanation, type Explanation } from '../../lib/operator/explanation.ts'
 import { askHealth, type DaemonHealth } from '../../lib/operator/health-command.ts'
 import type { Clock, Milliseconds, MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
@@ -18,6 +19,8 @@ export type AdminAddresses = Readonly<Record<Daemon, AdminAddress>>
 /** One daemon. Everything but its health is empty while it cannot be asked. */
 export interface DaemonView {
   readonly health: DaemonHealth
+  /** Why this host needs none: `not on this host; …`. */
+  readonly elsewhere?: string
   /** The body of `/status`. */
   readonly status: Readonly<Record<string, unknown>>
   readonly minutes: readonly Minute[]
@@ -65,7 +68,10 @@ export class Host {
 
   async #daemon(daemon: Daemon): Promise<DaemonView> {
     const health = await askHealth(daemon, this.addresses[daemon])
-    if (!health.reachable) return { health, status: {}, minutes: [] }
+    if (!health.reachable) {
+      const elsewhere = await whyElsewhere(daemon, this.addresses)
+      return { health, ...(elsewhere !== undefined && { elsewhere }), status: {}, minutes: [] }
+    }
     const [status, history] = await Promise.all([
       this.#ask(daemon, '/status'),
       this.#ask(daemon, '/history'),

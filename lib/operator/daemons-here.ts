@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { adminAddress, daemons } from '../cli/admin-sockets.ts'
 import { UsageError, type CommandCall, type OptionSpec } from '../cli/command.ts'
 import type { Daemon } from '../config/defaults.ts'
-import { adminTarget } from '../http/admin-client.ts'
+import { adminTarget, type AdminAddress } from '../http/admin-client.ts'
 import { mappings, textOf } from './answer-fields.ts'
 import { askStatus } from './host-facts.ts'
 
@@ -29,8 +29,9 @@ export async function daemonsHere(call: CommandCall): Promise<DaemonsHere> {
     if (named === undefined) throw new UsageError('--only must be proxy or agent')
     return { here: [named], notes: [] }
   }
+  const addresses = { proxy: adminAddress('proxy', call), agent: adminAddress('agent', call) }
   const all = await Promise.all(
-    daemons.map(async (daemon) => ({ daemon, why: await whyElsewhere(daemon, call) })),
+    daemons.map(async (daemon) => ({ daemon, why: await whyElsewhere(daemon, addresses) })),
   )
   return {
     here: all.filter(({ why }) => why === undefined).map(({ daemon }) => daemon),
@@ -38,20 +39,26 @@ export async function daemonsHere(call: CommandCall): Promise<DaemonsHere> {
   }
 }
 
-/** @returns `undefined` for a daemon that is here, or that has to be */
-async function whyElsewhere(daemon: Daemon, call: CommandCall): Promise<string | undefined> {
-  const target = adminTarget(adminAddress(daemon, call), '/')
+/**
+ * @param addresses of both admin sockets
+ * @returns `undefined` for a daemon that is here, or that has to be
+ */
+export async function whyElsewhere(
+  daemon: Daemon,
+  addresses: Readonly<Record<Daemon, AdminAddress>>,
+): Promise<string | undefined> {
+  const target = adminTarget(addresses[daemon], '/')
   if (target instanceof URL || existsSync(target.socketPath)) return undefined
   if (daemon === 'agent') {
-    const agents = mappings((await askStatus(adminAddress('proxy', call)))['agents'])
+    const agents = mappings((await askStatus(addresses.proxy))['agents'])
     const places = agents.map(({ agent }) => textOf(agent))
     const areElsewhere = places.length > 0 && places.every((place) => place.startsWith('https:'))
     return areElsewhere ? `not on this host; the proxy uses ${places.join(', ')}` : undefined
   }
-  const listeners = mappings((await askStatus(adminAddress('agent', call)))['listeners'])
+  const listeners = mappings((await askStatus(addresses.agent))['listeners'])
   const servesOthers = listeners.length > 0 && listeners.every(({ kind }) => kind !== 'overlapd')
-  const addresses = listeners.map(({ socket, kind }) => `${textOf(socket)} (${textOf(kind)})`)
+  const listening = listeners.map(({ socket, kind }) => `${textOf(socket)} (${textOf(kind)})`)
   return servesOthers
-    ? `not on this host; the agent serves others at ${addresses.join(', ')}`
+    ? `not on this host; the agent serves others at ${listening.join(', ')}`
     : undefined
 }

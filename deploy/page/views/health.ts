@@ -2,14 +2,18 @@
 import { html } from 'hono/html'
 import { worstState } from '../../../lib/operator/health.ts'
 import type { ReadProblem } from '../../../lib/operator/readiness.ts'
-import type { HostView } from '../host.ts'
+import type { DaemonView, HostView } from '../host.ts'
 import { badge, codeLink, count, foreign, moment, type Html, type ShownState } from './parts.ts'
 
-/** The worst of both; a daemon that cannot be asked is worse than any. */
+/** The worst of both; a daemon that cannot be asked is worse than any, but for one that is on other hosts. */
 export function hostState({ proxy, agent }: HostView): ShownState {
-  const healths = [proxy.health, agent.health]
+  const healths = [proxy, agent].filter(isHere).map(({ health }) => health)
   if (healths.some((health) => !health.reachable)) return 'unknown'
   return worstState(healths.map((health) => (health.reachable ? health.state : 'not_ready')))
+}
+
+function isHere({ elsewhere }: DaemonView): boolean {
+  return elsewhere === undefined
 }
 
 const headlines: Readonly<Record<ShownState, string>> = {
@@ -22,13 +26,15 @@ const headlines: Readonly<Record<ShownState, string>> = {
 /** One sentence, what shows that it is true, and each problem. */
 export function healthSection(view: HostView): Html {
   const state = hostState(view)
-  const all = [view.proxy.health, view.agent.health]
+  const views = [view.proxy, view.agent]
+  const all = views.filter(isHere).map(({ health }) => health)
   return html`<section class="health ${state}" aria-labelledby="headline">
     <div class="verdict">
       ${badge(state)}
       <h1 id="headline">${headlines[state]}</h1>
       <p class="proof">${proofText(view)}</p>
     </div>
+    ${views.map(({ health, elsewhere }) => (elsewhere === undefined ? '' : html`<p class="note">${health.daemon}: ${foreign(elsewhere, 400)}</p>`))}
     ${all.map((health) => (health.reachable ? '' : unreachable(health.daemon, health.why)))}
     ${all.flatMap((health) =>
       health.reachable ? health.problems.map((one) => problem(health.daemon, one)) : [],
@@ -67,7 +73,7 @@ function problem(daemon: string, one: ReadProblem): Html {
     <p>${foreign(what, 600)}</p>
     <dl>
       <div>
-        <dt>Guests</dt>
+        <dt>Effect</dt>
         <dd>${effect}</dd>
       </div>
       <div>

@@ -77,7 +77,7 @@ function stations({ proxy, agent }: HostView): readonly Station[] {
         stateOf(agent.health, ['listeners', 'fence']),
       ),
       figure: agent.health.reachable ? textOf(agent.status['version']) : '–',
-      detail: agent.health.reachable ? 'running' : 'does not answer',
+      detail: agent.elsewhere ?? (agent.health.reachable ? 'running' : 'does not answer'),
     },
     {
       name: 'Port directory',

@@ -1,7 +1,10 @@
 import t, { type Test } from 'tap'
 import { get } from 'node:http'
 import { servePage } from '../../../deploy/page/serve-page.ts'
+import { createAdminApp } from '../../../lib/http/admin-app.ts'
 import { askAdmin } from '../../../lib/http/admin-client.ts'
+import { serveApp } from '../../../lib/http/serve.ts'
+import { madeHealth } from '../../support/made-health.ts'
 import {
   playedRequest,
   playedStates,
@@ -193,6 +196,26 @@ t.test('without daemons the page says so, and what to look at', async (t) => {
   t.match(body, 'A daemon does not answer')
   t.match(body, /The proxy does not answer[^]*systemctl status overlapd-proxy/)
   t.match(body, 'The agent does not answer')
+})
+
+t.test('an agent that is on other hosts is not missed', async (t) => {
+  const app = createAdminApp({
+    health: () => madeHealth(),
+    metrics: async () => ({ contentType: 'text/plain', text: '' }),
+    status: () => ({ agents: [{ agent: 'https://agent-1:9699' }] }),
+    history: () => [],
+  })
+  const folder = scratchFolder(t)
+  const addresses = { proxy: `${folder}/proxy`, agent: `${folder}/none` }
+  const serving = await serveApp({ app, listen: [{ socket: addresses.proxy }] })
+  t.teardown(() => serving.close())
+  const page = await servePage({ addresses, hostName: 'host-1' })
+  t.teardown(() => page.close())
+  const { headers } = await fetchPage(page.link)
+  const { body } = await fetchPage(new URL(String(headers['location']), page.link).href)
+  t.match(body, 'Every guest can be served')
+  t.match(body, /agent: .*not on this host; the proxy uses https:\/\/agent-1:9699/)
+  t.notMatch(body, 'does not answer')
 })
 
 t.test('only who has the link reads anything, and only by a name of this machine', async (t) => {
