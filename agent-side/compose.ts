@@ -93,7 +93,7 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
     decisions,
     listeners,
     leasing,
-    shield,
+    shielding,
     registry,
     feed: feed.events,
   })

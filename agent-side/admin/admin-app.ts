@@ -10,6 +10,7 @@ import { parseNetworkId, parseRouterId } from '../../lib/identity/ids.ts'
 import { parseIngressPort } from '../../lib/identity/ingress-port.ts'
 import { parseIpAddress } from '../../lib/identity/ip-address.ts'
 import { parseMacAddress } from '../../lib/identity/mac-address.ts'
+import type { ShieldReport } from '../../lib/shield/seen-row.ts'
 import type { Scope } from '../../lib/identity/scope.ts'
 import type { AgentAuditReport, AuditRequest } from './auditor.ts'
 import type { LookupKey } from '../resolve/resolution.ts'
@@ -25,6 +26,8 @@ export interface AgentAdminOptions {
   readonly explainRequest: (requestId: string) => Explanation | undefined
   readonly audit: (request: AuditRequest) => Promise<AgentAuditReport>
   readonly feed: EventFeed<RequestEvent>
+  /** Which programs were seen in guests, and which shields they did not pass. */
+  readonly shield: () => ShieldReport
 }
 
 const unknownRequest =
@@ -81,7 +84,7 @@ function auditRequestOf(body: unknown): AuditRequest | string {
     : 'a scope is router/ID or network/ID'
 }
 
-/** The agent's admin app: the common routes, `/explain`, `/events` and `/audit`. */
+/** The agent's admin app: the common routes, `/explain`, `/shield`, `/events` and `/audit`. */
 export function createAgentAdminApp(options: AgentAdminOptions): Hono {
   const app = createAdminApp(options)
   app.get('/explain', async (context) => {
@@ -97,6 +100,7 @@ export function createAgentAdminApp(options: AgentAdminOptions): Hono {
       ? context.json({ message: key }, 400)
       : context.json(await options.explainKey(key))
   })
+  app.get('/shield', (context) => context.json(options.shield()))
   addEventsRoute(app, options.feed)
   addAuditRoutes(app, {
     everything: { scopes: undefined, withAnswers: false },

@@ -12,7 +12,7 @@ import type { Leasing } from '../leases/compose.ts'
 import { untilPredecessorEnds } from '../listeners/succession.ts'
 import { TlsListener } from '../listeners/tls-listener.ts'
 import { identityRulesOf } from '../resolve/compose.ts'
-import type { GuestShield } from '../shield/shield.ts'
+import type { Shielding } from '../shield/compose.ts'
 import { HealthWatch } from '../../lib/operator/health-watch.ts'
 import { watchHealth } from '../../lib/operator/health-metrics.ts'
 import { createAgentAdminApp } from './admin-app.ts'
@@ -26,7 +26,7 @@ import type { AgentStatus } from './status.ts'
 /** Everything that answers queries. */
 export interface AgentParts extends ShownParts {
   readonly leasing: Leasing | undefined
-  readonly shield: GuestShield
+  readonly shielding: Shielding
   readonly registry: Registry
   readonly feed: EventFeed<RequestEvent>
 }
@@ -64,7 +64,7 @@ export function composeAdmin(
     sourceMac,
     fence,
     upstreams,
-    shield: parts.shield,
+    shield: parts.shielding.shield,
     decisions,
     clock,
     timeout,
@@ -95,6 +95,7 @@ export function composeAdmin(
     explainRequest: (requestId) => explainer.explainRequest(requestId),
     audit: (request) => auditor.audit(request),
     feed,
+    shield: () => parts.shielding.report(),
   })
   const untilFree = (): Promise<void> => untilPredecessorEnds(socket, drain + stopGrace, logger)
   return { admin: new AdminPart(config.admin, untilFree, app, feed, history), status, health }

@@ -23,6 +23,11 @@ export const shieldTable = {
       max: 16,
     },
   ),
+  state_file: optional(
+    path({
+      help: 'File in which the agent keeps over restarts who was seen, for "overlapd shield". Without one the agent keeps that in memory alone.',
+    }),
+  ),
 } as const satisfies Table
 
 interface ShieldOptions {

@@ -22,7 +22,7 @@ export interface LeasedParts {
   readonly directory: PortDirectory
   readonly rateLimits: GuestRateLimits
   readonly fence: Fence | undefined
-  readonly shield: Pick<GuestShield, 'mayLease'>
+  readonly shield: Pick<GuestShield, 'mayLease' | 'noteLeased'>
   readonly computeParts: ComputeParts
   readonly observer: ConnectionRefusalsOptions['observer']
 }
@@ -58,6 +58,7 @@ export function composeLeasing(
       rateLimits.settings.isEnabled || !shield.mayLease(identity, scope)
         ? []
         : leaseTerms(upstreams, signer, terms, identity),
+    onServed: (identity, { scope }, use) => shield.noteLeased(identity, scope, use),
     concurrency: concurrencyOf(compute),
     clock,
     ttl: leases.ttl,

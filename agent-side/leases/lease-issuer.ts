@@ -13,6 +13,7 @@ import {
   type LeasedConcurrency,
   type LeaseKey,
   type LeaseNews,
+  type LeasedUse,
   type LeaseUpstream,
 } from '../../lib/wire/lease-messages.ts'
 import type { DirectoryChange, PortDirectory } from '../ports/directory/port-directory.ts'
@@ -42,6 +43,8 @@ export interface LeaseIssuerOptions {
   readonly upstreamsFor: (identity: Identity, scope: Scope) => readonly LeaseUpstream[]
   /** How many requests all workers together may have on their way to compute. Each gets its part. */
   readonly concurrency: LeasedConcurrency
+  /** Calls with what workers report to have served. */
+  readonly onServed?: (identity: Identity, key: LeaseKey, use: LeasedUse) => void
   readonly clock: Clock
   readonly ttl: Milliseconds
   /** Counted from when the port was looked up: the age limit of the resolver's memory. */
@@ -55,6 +58,8 @@ export interface LeaseHolder {
   request(requestNumber: number, key: LeaseKey): void
   /** Compute refused a request under the lease. */
   stale(lease: number): void
+  /** Requests were served under a lease, of this moment or of one just before. */
+  served(use: LeasedUse): void
   /** The worker is gone, and its leases with it. */
   close(): void
 }
@@ -63,6 +68,8 @@ interface IssuedLease {
   readonly id: number
   readonly scope: ScopeText
   readonly holder: Holder
+  readonly identity: Identity
+  readonly key: LeaseKey
   readonly endsAt: MonotonicMilliseconds
   /** Names in the index: lookup key, address, router, networks. */
   readonly places: readonly string[]
@@ -88,6 +95,9 @@ export class LeaseIssuer {
   readonly #leases = new Map<number, IssuedLease>()
   readonly #index = new Map<string, Set<IssuedLease>>()
   readonly #unsubscribe: readonly (() => void)[]
+  /** Since the beat before the last one: what was served under them may not be reported yet. */
+  #ended = new Map<number, IssuedLease>()
+  #endedBefore: readonly number[] = []
   #lastId = 0
   #beat: Cancel | undefined
 
@@ -119,6 +129,10 @@ export class LeaseIssuer {
       stale: (id) => {
         const lease = this.#leases.get(id)
         if (lease?.holder === holder) this.#revoke(this.#at(lease.keyPlace))
+      },
+      served: (use) => {
+        const lease = this.#leases.get(use.lease) ?? this.#ended.get(use.lease)
+        if (lease?.holder === holder) this.#options.onServed?.(lease.identity, lease.key, use)
       },
       close: () => this.#forgetHolder(holder),
     }
@@ -219,6 +233,7 @@ export class LeaseIssuer {
 
   #forget(lease: IssuedLease): void {
     this.#leases.delete(lease.id)
+    this.#ended.set(lease.id, lease)
     lease.holder.leases.delete(lease)
     for (const place of lease.places) {
       const listed = this.#index.get(place)
@@ -231,6 +246,7 @@ export class LeaseIssuer {
     this.#holders.delete(holder)
     for (const lease of holder.leases) this.#forget(lease)
     if (this.#holders.size > 0) return
+    this.#ended.clear()
     this.#beat?.()
     this.#beat = undefined
   }
@@ -240,6 +256,8 @@ export class LeaseIssuer {
     return clock.schedule(heartbeatInterval, () => {
       this.#beat = this.#scheduleBeat()
       const now = clock.now()
+      for (const id of this.#endedBefore) this.#ended.delete(id)
+      this.#endedBefore = [...this.#ended.keys()]
       for (const lease of this.#leases.values()) if (lease.endsAt <= now) this.#forget(lease)
       const heartbeat = this.#heartbeat()
       for (const holder of this.#holders) holder.send(heartbeat)
@@ -279,5 +297,16 @@ function leaseOf(
   if (scope.kind === 'network') networks.add(scope.networkId)
   const places = [keyPlace, addressPlace, ...[...networks].map((one) => `network ${one}`)]
   if (scope.kind === 'router') places.push(`router ${scope.routerId}`)
-  return { id, scope: scopeText(scope), holder, endsAt, places, keyPlace, addressPlace }
+  const { identity } = resolution
+  return {
+    id,
+    scope: scopeText(scope),
+    holder,
+    identity,
+    key,
+    endsAt,
+    places,
+    keyPlace,
+    addressPlace,
+  }
 }

@@ -82,6 +82,7 @@ export class LeaseListener implements Part {
           const request = readLeaseRequest(value)
           if (request === undefined) throw new TypeError('A message means nothing')
           if (request.kind === 'stale') holder.stale(request.lease)
+          else if (request.kind === 'served') holder.served(request)
           else holder.request(request.request, request)
         }
       } catch (cause) {

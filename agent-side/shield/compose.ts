@@ -6,6 +6,9 @@ import { startable, type Part } from '../../lib/runtime/lifecycle.ts'
 import { Secret } from '../../lib/runtime/secret.ts'
 import type { AgentConfig } from '../config/config.ts'
 import type { Surroundings } from '../config/surroundings.ts'
+import type { ShieldReport } from '../../lib/shield/seen-row.ts'
+import { keptState } from './kept-state.ts'
+import { Readiness } from './readiness.ts'
 import { readTokenKeys } from './key-files.ts'
 import { ShieldMetrics } from './metrics.ts'
 import { rulesOf, usualRules, type PolicyRules } from './policy.ts'
@@ -19,6 +22,8 @@ export interface Shielding {
   readonly shield: GuestShield
   /** Watches the files. */
   readonly part: Part
+  /** Who was seen, for the operator. */
+  report(): ShieldReport
   /** Calls after each change of the policy. */
   onPolicy(listener: () => void): void
   /** Looks at the files now, as after SIGHUP. */
@@ -32,7 +37,7 @@ export function composeShield(
   registry: Registry,
 ): Shielding {
   const metrics = new ShieldMetrics(registry)
-  const { policy_file: policyFile, token_key_files: keyFiles } = options
+  const { policy_file: policyFile, token_key_files: keyFiles, state_file: stateFile } = options
   const policyFiles = policyFile === undefined ? [] : [policyFile]
   let listener = (): void => undefined
   const watch = <Value>(
@@ -68,12 +73,18 @@ export function composeShield(
   })
   tokenKeys = keys.current
   metrics.watch(() => rulesOf(rules))
+  const readiness = new Readiness()
+  const state =
+    stateFile === undefined ? undefined : keptState({ file: stateFile, clock, logger }, readiness)
   const shield = new GuestShield({
     clock,
     keys: () => tokenKeys,
     rules: () => rules,
     observer: {
-      judged: (_request, findings) => metrics.found(findings),
+      judged(seen) {
+        metrics.found(seen)
+        readiness.note(seen, clock.wallTime())
+      },
       tokenMade: () => metrics.tokenMade(),
       tokenLooked: (state) => metrics.tokenLooked(state),
     },
@@ -83,14 +94,26 @@ export function composeShield(
     () => {
       policy.start()
       keys.start()
+      state?.start()
     },
     async () => {
-      await Promise.all([policy.close(), keys.close()])
+      await Promise.all([policy.close(), keys.close(), state?.close()])
     },
   )
   return {
     shield,
     part,
+    report: () => ({
+      now: clock.wallTime(),
+      policy: {
+        ...(policyFile !== undefined && { file: policyFile }),
+        loadedAt: policy.loadedAt,
+        ...(policy.refusal !== undefined && { refusal: policy.refusal }),
+        rules: rulesOf(rules),
+      },
+      ...(readiness.forgottenAt !== undefined && { forgottenAt: readiness.forgottenAt }),
+      seen: [...readiness.rows()],
+    }),
     onPolicy: (changed) => {
       listener = changed
     },

@@ -4,8 +4,9 @@ import { isMetadataHost } from '../../lib/wire/metadata-address.ts'
 import { routersPassed } from '../../lib/wire/hop-limit.ts'
 import type { GuestFacts } from '../peers/guest-facts.ts'
 import type { Basis } from '../resolve/resolution.ts'
-import type { DocumentClass } from './documents.ts'
-import { shields, type GuestPolicy, type Shield, type ShieldAction } from './policy.ts'
+import type { DocumentClass } from '../../lib/shield/document-class.ts'
+import { shields, type Shield, type ShieldAction } from '../../lib/shield/shields.ts'
+import type { GuestPolicy } from './policy.ts'
 import type { TokenState } from './tokens.ts'
 
 /** A shield that a request does not pass, for one class of document. */

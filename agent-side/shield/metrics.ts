@@ -1,8 +1,8 @@
 import type { Count } from '../../lib/runtime/clock.ts'
 import { Counter, Gauge, metricNamespace, type Registry } from '../../lib/observe/metrics.ts'
-import { documentClasses } from './documents.ts'
-import type { Finding } from './judge.ts'
-import { shields } from './policy.ts'
+import { documentClasses } from '../../lib/shield/document-class.ts'
+import type { SeenRequest } from './readiness.ts'
+import { shields } from '../../lib/shield/shields.ts'
 import type { ShieldObserver } from './shield.ts'
 import type { TokenState } from './tokens.ts'
 
@@ -60,9 +60,9 @@ export class ShieldMetrics implements Pick<ShieldObserver, 'tokenMade' | 'tokenL
     })
   }
 
-  found(findings: readonly Finding[]): void {
+  found({ findings, requests }: Pick<SeenRequest, 'findings' | 'requests'>): void {
     for (const { shield, documents, action } of findings) {
-      this.#findings.inc({ shield, documents, action })
+      this.#findings.inc({ shield, documents, action }, requests)
     }
   }
 

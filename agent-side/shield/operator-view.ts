@@ -1,7 +1,8 @@
 /** What of a policy does an operator see? */
-import { documentClasses } from './documents.ts'
+import { documentClasses } from '../../lib/shield/document-class.ts'
 import type { Finding } from './judge.ts'
-import { shields, type GuestPolicy, type Shield } from './policy.ts'
+import { shields, type Shield } from '../../lib/shield/shields.ts'
+import type { GuestPolicy } from './policy.ts'
 
 type Shown = Readonly<Record<string, unknown>>
 

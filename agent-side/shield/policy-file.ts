@@ -11,17 +11,16 @@ import {
   parseRouterId,
 } from '../../lib/identity/ids.ts'
 import type { Milliseconds } from '../../lib/runtime/clock.ts'
-import { documentClasses, type DocumentClass } from './documents.ts'
+import { documentClasses, type DocumentClass } from '../../lib/shield/document-class.ts'
 import {
   ruleSubjects,
   shieldActions,
   shields,
-  type PolicyRule,
-  type PolicyRules,
   type RuleSubject,
   type Shield,
   type ShieldAction,
-} from './policy.ts'
+} from '../../lib/shield/shields.ts'
+import type { PolicyRule, PolicyRules } from './policy.ts'
 
 type ActionsByClass = Readonly<Partial<Record<DocumentClass, ShieldAction>>>
 

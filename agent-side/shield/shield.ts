@@ -10,9 +10,11 @@ import {
   documentClassesOf,
   isTokenTarget,
   type DocumentClass,
-} from './documents.ts'
+} from '../../lib/shield/document-class.ts'
 import { judge, type Finding } from './judge.ts'
-import { GuestPolicy, shields, type PolicyRules, type SubjectIds } from './policy.ts'
+import { shields } from '../../lib/shield/shields.ts'
+import { GuestPolicy, type PolicyRules, type SubjectIds } from './policy.ts'
+import type { SeenRequest } from './readiness.ts'
 import { parseTokenLife, type TokenHolder, type TokenKeys, type TokenState } from './tokens.ts'
 
 type Found = Resolution & { readonly kind: 'found' }
@@ -39,9 +41,18 @@ export type ShieldOutcome = {
 
 /** Callbacks for metrics and reports. */
 export interface ShieldObserver {
-  judged(request: ShieldedRequest, findings: readonly Finding[]): void
+  judged(seen: SeenRequest): void
   tokenMade(): void
   tokenLooked(state: TokenState): void
+}
+
+/** Requests of one program for one class of documents. */
+export interface LeasedRequests {
+  /** User-Agent. */
+  readonly agent: string
+  /** The last one's. */
+  readonly target: string
+  readonly requests: Count
 }
 
 export interface ShieldOptions {
@@ -80,11 +91,28 @@ export class GuestShield {
     return !isEnforced && policy.seal.value === 'never'
   }
 
+  /** Plain requests without a token that a worker served under a lease: nothing was enforced for the guest. */
+  noteLeased(
+    identity: SubjectIds,
+    scope: Scope,
+    { agent, target, requests }: LeasedRequests,
+  ): void {
+    const policy = this.policyOf(identity, scope)
+    const classes = documentClassesOf(target)
+    const findings = classes.flatMap((documents): readonly Finding[] => {
+      const { value: action, rule } = policy.action('token', documents)
+      if (action === 'off') return []
+      return [{ shield: 'token', documents, action, reason: 'token_missing', rule }]
+    })
+    const seen = { identity, scope, policy, agent, target, requests, classes, findings }
+    this.#options.observer.judged(seen)
+  }
+
   #documentOutcome(request: ShieldedRequest, policy: GuestPolicy): ShieldOutcome {
     const { observer } = this.#options
     const classes = documentClassesOf(request.target)
     const findings = this.#judge(request, policy, classes)
-    observer.judged(request, findings)
+    observer.judged(seenRequest(request, policy, classes, findings))
     const enforced = findings.find(({ action }) => action === 'enforce')
     if (enforced !== undefined) return { kind: 'refuse', reason: enforced.reason, findings }
     const isLimited = classes.some((one) => policy.action('forwarded', one).value === 'enforce')
@@ -144,6 +172,17 @@ export class GuestShield {
     observer.tokenLooked(state)
     return state
   }
+}
+
+function seenRequest(
+  { facts, target, key, resolution }: ShieldedRequest,
+  policy: GuestPolicy,
+  classes: readonly DocumentClass[],
+  findings: readonly Finding[],
+): SeenRequest {
+  const { identity } = resolution
+  const { agent } = facts
+  return { identity, scope: key.scope, policy, agent, target, requests: 1, classes, findings }
 }
 
 function usesTokens(policy: GuestPolicy): boolean {

@@ -4,6 +4,7 @@ import { watchCommand } from '../../lib/operator/watch-command.ts'
 import { apiCommand } from './api-command.ts'
 import { bugreportCommand } from './bugreport-command.ts'
 import { demoCommand } from './demo-command.ts'
+import { shieldCommand } from './shield-command.ts'
 import { testCommand } from './test-command.ts'
 import { uiCommand } from './ui-command.ts'
 import { doctorCommand } from '../../lib/operator/doctor-command.ts'
@@ -27,6 +28,7 @@ and network. This is the operator's program; the daemons are overlapd-proxy and 
       hostHealthCommand(),
       doctorCommand(),
       auditCommand(),
+      shieldCommand(),
       reasonsCommand(),
       apiCommand(),
       bugreportCommand(operatorProgram),

@@ -16,6 +16,12 @@ export const longestLeaseLine: { readonly ofWorker: Bytes; readonly ofAgent: Byt
   ofAgent: 16_384,
 }
 
+/** Of a {@link LeasedUse}, in characters. Requests with a longer target never go under a lease. */
+export const longestLeasedUse: { readonly agent: Count; readonly target: Count } = {
+  agent: 120,
+  target: 300,
+}
+
 /** How often the agent sends a heartbeat. */
 export const heartbeatInterval: Milliseconds = 1_000
 
@@ -64,11 +70,24 @@ export interface LeasedConcurrency {
   readonly max: Count
 }
 
+/** Alike requests that were served under a lease: of one program, for one class of documents. */
+export interface LeasedUse {
+  readonly kind: 'served'
+  readonly lease: number
+  readonly requests: Count
+  /** User-Agent. */
+  readonly agent: string
+  /** Of the last one. */
+  readonly target: string
+}
+
 /** Worker → agent. */
 export type LeaseRequest =
   | ({ readonly kind: 'request'; readonly request: number } & LeaseKey)
   /** Compute refused a request under this lease, so the worker has dropped it. */
   | { readonly kind: 'stale'; readonly lease: number }
+  /** Requests were served under this lease, which the agent would otherwise have seen. */
+  | LeasedUse
 
 /** Agent → worker. */
 export type LeaseNews =
@@ -93,6 +112,7 @@ export type LeaseNews =
 
 type Fields = Readonly<Record<string, unknown>>
 
+const mostUses: Count = 1_000_000
 const mostUpstreams = 8
 const longestTimeout: Milliseconds = 600_000
 /** What may stand in a header's value, and is all that ids, addresses and signatures are made of. */
@@ -110,6 +130,7 @@ export function readLeaseRequest(value: unknown): LeaseRequest | undefined {
     const lease = value['lease']
     return isNumber(lease) ? { kind: 'stale', lease } : undefined
   }
+  if (value['kind'] === 'served') return readLeasedUse(value)
   const scope = readScope(value['scope'])
   const sourceIp = parseIpAddress(value['sourceIp'])
   const sourceMac = parseMacAddress(value['sourceMac'])
@@ -123,6 +144,18 @@ export function readLeaseRequest(value: unknown): LeaseRequest | undefined {
   return scope.kind === 'router'
     ? { kind: 'request', request, scope, sourceIp, sourceMac, ingressPort }
     : { kind: 'request', request, scope, sourceIp, sourceMac }
+}
+
+function readLeasedUse({ lease, requests, agent, target }: Fields): LeasedUse | undefined {
+  if (!isNumber(lease) || !isNumber(requests) || requests < 1 || requests > mostUses) {
+    return undefined
+  }
+  const isText = (text: unknown, longest: Count): text is string =>
+    typeof text === 'string' && text.length <= longest
+  if (!isText(agent, longestLeasedUse.agent) || !isText(target, longestLeasedUse.target)) {
+    return undefined
+  }
+  return { kind: 'served', lease, requests, agent, target }
 }
 
 /** Reads a message of an agent. @returns `undefined` when it means nothing */

@@ -11,6 +11,7 @@ import type { ListeningPlace } from './guest/guest-listeners.ts'
 import { GuestServer } from './guest/guest-server.ts'
 import type { ReadIngressPort } from './guest/ingress-port.ts'
 import { Ledger, workerBudgets } from './guest/ledger.ts'
+import { ServedCounts } from './forwarding/served-counts.ts'
 import { LeaseStore } from './forwarding/lease-store.ts'
 import { LeaseChannel } from './forwarding/lease-channel.ts'
 import { WorkerMetrics } from './shared/metrics.ts'
@@ -216,5 +217,6 @@ function directPath(
     logger,
     onConcurrency: (concurrency) => client.setConcurrency(concurrency),
   })
-  return { store, channel, client }
+  const served = new ServedCounts(clock, (use) => channel.served(use))
+  return { store, channel, client, served }
 }

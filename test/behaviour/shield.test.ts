@@ -191,3 +191,32 @@ t.test('a guest that turns out to be another is judged by its own policy', async
   await clock.advance(2_500)
   t.equal(wordOf(await ask(get(userData))), '401 token_missing')
 })
+
+t.test('what a worker serves under a lease is reported as well', async (t) => {
+  const { worker, agent, clock } = await start(t, '')
+  await worker.askUntilLeased(guest)
+  const before = await worker.direct()
+  const connection = await worker.connectAs(guest)
+  for (let count = 0; count < 3; count += 1) {
+    void connection.write(get('/openstack/latest/password', 'User-Agent: reader/1'))
+    await connection.answer()
+  }
+  connection.close()
+  t.equal((await worker.direct()) - before, 3, 'under a lease')
+  await clock.advance(500)
+  await ioTurns()
+  const { seen } = (await agent.json('/shield')) as { seen: { client: string }[] }
+  t.match(
+    seen.filter(({ client }) => client === 'reader/1'),
+    [
+      {
+        instanceId: guest.instanceId,
+        projectId: guest.projectId,
+        documents: 'password',
+        requests: 3,
+        lastTarget: '/openstack/latest/password',
+        findings: { token: { reason: 'token_missing', requests: 3 } },
+      },
+    ],
+  )
+})

@@ -77,6 +77,8 @@ t.test('each file of lib/ has its test', async (t) => {
     'lib/runtime/reasons/proxy-requests.ts': 'test/house/reason-codes.test.ts',
     'lib/runtime/reasons/shields.ts': 'test/house/reason-codes.test.ts',
     'lib/runtime/reasons/upstreams.ts': 'test/house/reason-codes.test.ts',
+    'lib/shield/seen-row.ts': 'test/deploy/shield/suggestion.test.ts',
+    'lib/shield/shields.ts': 'test/agent-side/shield/shield.test.ts',
     'lib/runtime/package-version.ts': 'test/lib/cli/command.test.ts',
     'lib/operator/nft-library.ts': 'test/lib/operator/doctor-checks.test.ts',
     'lib/operator/answer-fields.ts': 'test/lib/operator/health-command.test.ts',

@@ -83,6 +83,7 @@ if (skipUnlessPrivileged(t)) {
     await check(operator, 'doctor', ...both)
     await check(operator, 'explain', ...both, '--ip', '10.0.0.10')
     await check(operator, 'explain', ...both, '--request', String(requestId))
+    await check(operator, 'shield', '--agent', chain.agentAdmin)
     await check(operator, 'reasons')
     await check(operator, 'test', ...both, '--netns', guest.netns)
     await check(agentProgram, 'explain', ...both, '--router', router, '--ip', '10.0.0.10')

@@ -199,6 +199,7 @@ export async function playHost(folder: string, state: PlayedState): Promise<Play
     metrics,
     history,
     status: () => Promise.resolve(agentStatus(state, agentHealth)),
+    shield: () => ({ now: 0, policy: { loadedAt: 0, rules: 0 }, seen: [] }),
     explainKey: (key) =>
       Promise.resolve({
         steps: [{ step: 'ports', detail: { sourceIp: key.sourceIp }, ms: 0.4 }],

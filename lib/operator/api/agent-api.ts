@@ -1,5 +1,6 @@
 /** What does the agent answer on its admin socket? */
 import { z } from '../../files/schema.ts'
+import { shieldReport } from '../../shield/seen-row.ts'
 import { commonEndpoints, type ApiEndpoint } from './endpoint.ts'
 import {
   auditReport,
@@ -107,5 +108,12 @@ export const agentApi: readonly ApiEndpoint[] = [
     summary: 'Why does a guest get what it gets? Of one address, or of one past request.',
     query: ['router', 'network', 'ip', 'mac', 'ingress_port', 'request'],
     answers: { 200: explanation, 400: message, 404: message },
+  },
+  {
+    method: 'get',
+    path: '/shield',
+    summary:
+      'Which programs in guests were seen, and which shields do they not pass? Times are milliseconds since 1970.',
+    answers: { 200: shieldReport },
   },
 ]

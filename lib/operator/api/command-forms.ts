@@ -1,6 +1,7 @@
 /** What do commands print with --json? Each prints one object, with the version of its form in `api`; `watch` prints one a line. */
 import { z } from '../../files/schema.ts'
 import { adminApiVersion } from '../../http/admin-api-version.ts'
+import { shieldReport } from '../../shield/seen-row.ts'
 import { agentStatus } from './agent-api.ts'
 import { proxyStatus } from './proxy-api.ts'
 import {
@@ -115,6 +116,7 @@ export const commandForms: Readonly<Record<string, z.ZodType>> = {
     answers: z.array(z.looseObject({ scope, address: z.string() })).optional(),
   }),
   'overlapd doctor': z.strictObject({ api, findings: z.array(finding) }),
+  'overlapd shield': shieldReport.extend({ api }),
   'overlapd reasons': z.strictObject({ api, reasons: z.record(reason, reasonRow) }),
   'overlapd demo': z.strictObject({ api, visits: z.array(z.looseObject({ verdict: z.string() })) }),
   'overlapd-agent check': check,

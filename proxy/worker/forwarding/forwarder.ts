@@ -7,6 +7,8 @@ import type { AgentClient } from '../agent/agent-client.ts'
 import type { AnswerReceiver } from '../shared/answer-receiver.ts'
 import type { DirectClient, DirectReceiver, DirectUpstream } from './direct-client.ts'
 import type { GuestIdentity } from '../shared/guest-identity.ts'
+import { longestLeasedUse } from '../../../lib/wire/lease-messages.ts'
+import type { ServedCounts } from './served-counts.ts'
 import type { SentFacts } from '../guest/sent-facts.ts'
 import { guestPlace, type GuestPlace, type Lease, type LeaseStore } from './lease-store.ts'
 import type { LeaseChannel } from './lease-channel.ts'
@@ -45,6 +47,7 @@ export interface DirectPath {
   readonly store: LeaseStore
   readonly channel: LeaseChannel
   readonly client: DirectClient
+  readonly served: ServedCounts
 }
 
 export interface ForwarderOptions {
@@ -113,6 +116,7 @@ export class Forwarder {
       return this.sendToAgent(request, guest, receiver)
     }
     this.#metrics.directRequests += 1
+    direct.served.note(lease.id, request.facts.agent, request.target)
     return new DirectForwarding(this, direct, { request, guest, receiver, lease, upstream })
   }
 
@@ -167,6 +171,7 @@ export class Forwarder {
   }
 
   close(): void {
+    this.#direct?.served.close()
     this.#direct?.channel.close()
     this.#direct?.client.close()
     this.#agent.close()
@@ -243,7 +248,8 @@ function placeOf(guest: GuestIdentity): GuestPlace {
 }
 
 /** What a lease is for: asking twice changes nothing (RFC 9110 §9.2.2), and there is nothing that the agent alone can judge. */
-function isPlain({ method, body, facts }: ForwardedRequest, guest: GuestIdentity): boolean {
+function isPlain({ method, target, body, facts }: ForwardedRequest, guest: GuestIdentity): boolean {
   const isRepeatable = body === null && (method === 'GET' || method === 'HEAD')
+  if (target.length > longestLeasedUse.target) return false
   return isRepeatable && facts.isPlain && guest.isFromGuestItself
 }

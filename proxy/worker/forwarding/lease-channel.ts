@@ -18,6 +18,7 @@ import {
   type LeaseKey,
   type LeaseNews,
   type LeaseRequest,
+  type LeasedUse,
 } from '../../../lib/wire/lease-messages.ts'
 import type { Logger } from '../../../lib/runtime/log.ts'
 import type { MacAddress } from '../../../lib/identity/mac-address.ts'
@@ -174,6 +175,11 @@ export class LeaseChannel {
     const { [instancePlace]: instance = '', [projectPlace]: project = '' } = headers
     const { sourceMac } = key
     store.add({ id, place, sourceMac, instance, project, endsAt: at + ttl, upstreams })
+  }
+
+  /** Requests were served under a lease. */
+  served(use: LeasedUse): void {
+    this.#tell(use)
   }
 
   #tell(request: LeaseRequest): void {

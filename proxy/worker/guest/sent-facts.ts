@@ -11,6 +11,8 @@ export interface SentFacts {
   readonly headers: readonly string[]
   /** A request that names this service, that no program says to have forwarded, and that holds no token. */
   readonly isPlain: boolean
+  /** User-Agent, printable; empty without one. */
+  readonly agent: string
 }
 
 /** Longer values are no names, no tokens and no numbers: cut, they stay what they are, which is wrong. */
@@ -49,11 +51,13 @@ export function sentFacts(rawHeaders: FlatFields): SentFacts {
   }
   const headers = [wireHeaders.guestHost, host === undefined ? '-' : printable(host, longest.host)]
   if (isForwarded) headers.push(wireHeaders.guestForwarded, '1')
-  if (agent !== undefined) headers.push(wireHeaders.guestAgent, printable(agent, longest.agent))
+  const shownAgent = agent === undefined ? '' : printable(agent, longest.agent)
+  if (shownAgent !== '') headers.push(wireHeaders.guestAgent, shownAgent)
   if (token !== undefined) headers.push(wireHeaders.token, printable(token, longest.token))
   if (ttl !== undefined) headers.push(wireHeaders.tokenTtl, printable(ttl, longest.token))
   const isOwnHost = host === undefined || isMetadataHost(host)
-  return { headers, isPlain: isOwnHost && !isForwarded && token === undefined }
+  const isPlain = isOwnHost && !isForwarded && token === undefined
+  return { headers, isPlain, agent: shownAgent }
 }
 
 function joined(before: string | undefined, value: string): string {

@@ -28,6 +28,7 @@ t.test('every answer of the agent has the form that its description says', async
     ['get', `/explain?request=${bad?.field('x-request-id')}`, 200],
     ['get', '/explain?request=none', 404],
     ['get', '/explain', 400],
+    ['get', '/shield', 200],
     ['get', '/audit', 200],
     ['post', '/audit', 200, { scopes, answers: true }],
     ['post', '/audit', 400, { scopes: 5 }],

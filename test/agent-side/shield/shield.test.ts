@@ -2,13 +2,9 @@ import t from 'tap'
 import type { GuestFacts } from '../../../agent-side/peers/guest-facts.ts'
 import type { Basis } from '../../../agent-side/resolve/resolution.ts'
 import { GuestShield, type ShieldOutcome } from '../../../agent-side/shield/shield.ts'
-import {
-  usualRules,
-  type PolicyRule,
-  type Shield,
-  type ShieldAction,
-} from '../../../agent-side/shield/policy.ts'
-import { documentClasses, type DocumentClass } from '../../../agent-side/shield/documents.ts'
+import type { Shield, ShieldAction } from '../../../lib/shield/shields.ts'
+import { usualRules, type PolicyRule } from '../../../agent-side/shield/policy.ts'
+import { documentClasses, type DocumentClass } from '../../../lib/shield/document-class.ts'
 import { TokenKeys } from '../../../agent-side/shield/tokens.ts'
 import { Secret } from '../../../lib/runtime/secret.ts'
 import { instanceId, ip, mac, networkId, portId, projectId } from '../../conformance/topology.ts'

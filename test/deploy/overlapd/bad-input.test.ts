@@ -19,6 +19,7 @@ const askingCalls: Readonly<Record<string, readonly string[]>> = {
   'overlapd audit': [],
   'overlapd explain': ['--ip', '10.0.0.10'],
   'overlapd health': [],
+  'overlapd shield': [],
   'overlapd status': [],
   'overlapd test': ['--instance', 'i-1'],
   'overlapd watch': [],

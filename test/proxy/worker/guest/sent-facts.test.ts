@@ -20,13 +20,18 @@ t.test('sentFacts() gives the agent what it needs of the headers, and nothing el
       ...['x-aws-ec2-metadata-token-ttl-seconds', '60'],
     ],
     isPlain: false,
+    agent: 'curl/8',
   })
 })
 
 t.test('sentFacts() knows a plain request', async (t) => {
   const host = ['Host', '169.254.169.254']
   t.equal(sentFacts(host).isPlain, true)
-  t.strictSame(sentFacts([]), { headers: ['x-overlapd-guest-host', '-'], isPlain: true })
+  t.strictSame(sentFacts([]), {
+    headers: ['x-overlapd-guest-host', '-'],
+    isPlain: true,
+    agent: '',
+  })
   for (const more of [
     ['Forwarded', 'for=10.0.0.1'],
     ['X-Forwarded-Host', 'evil.example'],
@@ -52,6 +57,7 @@ t.test('sentFacts() joins what is repeated, so that it is no token and no number
       ...['x-aws-ec2-metadata-token-ttl-seconds', '60, 60'],
     ],
     isPlain: false,
+    agent: '',
   })
 })
 

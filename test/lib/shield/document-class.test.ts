@@ -1,5 +1,5 @@
 import t from 'tap'
-import { documentClassesOf, isTokenTarget } from '../../../agent-side/shield/documents.ts'
+import { documentClassesOf, isTokenTarget } from '../../../lib/shield/document-class.ts'
 
 t.test('documentClassesOf() sorts what guests request', async (t) => {
   for (const [target, ...classes] of [

@@ -1,0 +1,27 @@
+/** What does the shield take up from the agent before, and keep for the one after? */
+import { causeText } from '../../lib/runtime/errors.ts'
+import type { Readiness } from './readiness.ts'
+import { readStateFile, StateFile, type StateFileOptions, type StateLine } from './state-file.ts'
+
+/** Takes up what the file holds. One that cannot be used is logged, and written anew. */
+export function keptState(
+  around: Pick<StateFileOptions, 'file' | 'clock' | 'logger'>,
+  readiness: Readiness,
+): StateFile {
+  const { file, logger } = around
+  try {
+    const { seen, forgottenAt } = readStateFile(file)
+    readiness.restore(seen, forgottenAt)
+  } catch (cause) {
+    logger.error({ file, cause: causeText(cause) }, 'The state of the shield begins anew')
+  }
+  return new StateFile({
+    ...around,
+    changes: () => readiness.changes,
+    *lines(): Generator<StateLine> {
+      const { forgottenAt } = readiness
+      if (forgottenAt !== undefined) yield { kind: 'forgotten', at: forgottenAt }
+      for (const row of readiness.rows()) yield { kind: 'seen', ...row }
+    },
+  })
+}

@@ -1,0 +1,146 @@
+/** How does what the shield knows survive a restart of the agent? One JSON object a line, written anew as a whole. */
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { open, rename, rm } from 'node:fs/promises'
+import { z } from '../../lib/files/schema.ts'
+import type { Cancel, Clock, Count, Milliseconds } from '../../lib/runtime/clock.ts'
+import { causeText } from '../../lib/runtime/errors.ts'
+import type { Logger } from '../../lib/runtime/log.ts'
+import { seenRow, type SeenRow } from '../../lib/shield/seen-row.ts'
+
+const line = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('shield_state'), version: z.literal(1) }),
+  z.strictObject({ kind: z.literal('forgotten'), at: z.int().min(0) }),
+  z.strictObject({ kind: z.literal('seen'), ...seenRow.shape }),
+])
+
+/** One line. */
+export type StateLine = z.output<typeof line>
+
+/** What is kept. */
+export interface ShieldState {
+  readonly forgottenAt: number | undefined
+  readonly seen: readonly SeenRow[]
+}
+
+export interface StateFileOptions {
+  readonly file: string
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Everything as it is now. */
+  readonly lines: () => Iterable<StateLine>
+  /** Another number after each change. */
+  readonly changes: () => Count
+  /** @default 60 s */
+  readonly interval?: Milliseconds
+}
+
+const begin: StateLine = { kind: 'shield_state', version: 1 }
+/** So many lines are made without a pause for guests. */
+const linesPerPart: Count = 200
+
+/**
+ * Reads a file as {@link StateFile} writes it. No file is an empty one.
+ * @throws {Error} for a file that cannot be read, or that holds anything else
+ */
+export function readStateFile(file: string): ShieldState {
+  const seen: SeenRow[] = []
+  let forgottenAt: number | undefined
+  for (const [index, text] of linesOf(file).entries()) {
+    const { data } = line.safeParse(jsonOf(text))
+    const isFirst = index === 0
+    if (data === undefined || isFirst !== (data.kind === 'shield_state')) {
+      throw new Error(`"${file}" is no state of the shield: line ${index + 1}`)
+    }
+    if (data.kind === 'forgotten') forgottenAt = data.at
+    if (data.kind !== 'seen') continue
+    const { kind: _kind, ...row } = data
+    seen.push(row)
+  }
+  return { forgottenAt, seen }
+}
+
+function linesOf(file: string): readonly string[] {
+  try {
+    return readFileSync(file, 'utf8')
+      .split('\n')
+      .filter((text) => text !== '')
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw new Error(`"${file}" cannot be read`, { cause })
+  }
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown
+  } catch {
+    return undefined
+  }
+}
+
+/** Writes the state every now and then, and at the end. */
+export class StateFile {
+  readonly #options: StateFileOptions
+  #written: Count
+  #timer: Cancel | undefined
+  #writing: Promise<void> | undefined
+
+  constructor(options: StateFileOptions) {
+    this.#options = options
+    this.#written = options.changes()
+  }
+
+  start(): void {
+    const { clock, interval = 60_000 } = this.#options
+    this.#timer = clock.schedule(interval, () => {
+      void this.write().then(() => this.#timer && this.start())
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#timer?.()
+    this.#timer = undefined
+    await this.write()
+  }
+
+  /** Writes what has changed since the last time. A failure is logged, and what is written stays as it was. */
+  async write(): Promise<void> {
+    // One that is under way may have begun too early.
+    await this.#writing
+    if (this.#written === this.#options.changes()) return
+    this.#writing = this.#writeNow().finally(() => {
+      this.#writing = undefined
+    })
+    await this.#writing
+  }
+
+  async #writeNow(): Promise<void> {
+    const { file, logger, lines, changes } = this.#options
+    const temporary = `${file}.${randomBytes(6).toString('hex')}`
+    const count = changes()
+    try {
+      const handle = await open(temporary, 'wx', 0o600)
+      try {
+        let part = `${JSON.stringify(begin)}\n`
+        let size = 1
+        for (const one of lines()) {
+          part += `${JSON.stringify(one)}\n`
+          size += 1
+          if (size % linesPerPart !== 0) continue
+          await handle.appendFile(part)
+          part = ''
+        }
+        await handle.appendFile(part)
+        await handle.sync()
+      } finally {
+        await handle.close()
+      }
+      await rename(temporary, file)
+      this.#written = count
+    } catch (cause) {
+      await rm(temporary, { force: true })
+      logger.error({ file, cause: causeText(cause) }, 'The state of the shield cannot be written')
+    }
+  }
+}

@@ -1,0 +1,158 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { keptState } from '../../../agent-side/shield/kept-state.ts'
+import { GuestPolicy, usualRules } from '../../../agent-side/shield/policy.ts'
+import { Readiness, type SeenRequest } from '../../../agent-side/shield/readiness.ts'
+import { readStateFile } from '../../../agent-side/shield/state-file.ts'
+import { createLogger } from '../../../lib/runtime/log.ts'
+import { documentClassesOf } from '../../../lib/shield/document-class.ts'
+import { instanceId, networkId, projectId } from '../../conformance/topology.ts'
+import { FakeClock } from '../../support/fake-clock.ts'
+import { scratchFolder } from '../../support/scratch-folder.ts'
+
+function seen(number: number, more: Partial<SeenRequest> & { target?: string } = {}): SeenRequest {
+  const scope = { kind: 'network', networkId: networkId(number) } as const
+  const identity = {
+    instanceId: instanceId(number),
+    networkId: networkId(number),
+    projectId: projectId(number),
+  }
+  const { target = '/openstack/latest/user_data' } = more
+  return {
+    identity,
+    scope,
+    agent: 'curl/8',
+    target,
+    classes: documentClassesOf(target),
+    findings: [],
+    policy: new GuestPolicy(usualRules, identity, scope),
+    requests: 1,
+    ...more,
+  }
+}
+
+const tokenless: Partial<SeenRequest> = {
+  findings: [
+    {
+      shield: 'token',
+      documents: 'user_data',
+      action: 'observe',
+      reason: 'token_missing',
+      rule: 'built in',
+    },
+  ],
+}
+
+t.test('Readiness counts by guest, program and class of document', async (t) => {
+  const readiness = new Readiness()
+  readiness.note(seen(1), 10)
+  readiness.note(seen(1, { ...tokenless, requests: 5, agent: '' }), 20)
+  readiness.note(seen(1, tokenless), 30)
+  const rows = [...readiness.rows()]
+  t.match(rows, [
+    {
+      instanceId: instanceId(1),
+      scope: `network/${networkId(1)}`,
+      client: 'curl/8',
+      documents: 'user_data',
+      requests: 2,
+      firstAt: 10,
+      lastAt: 30,
+      findings: { token: { reason: 'token_missing', requests: 1, lastAt: 30 } },
+      unlooked: { low_port: 30 },
+    },
+    { client: '-', requests: 5, findings: { token: { requests: 5 } } },
+  ])
+  t.equal(rows.length, 2)
+})
+
+t.test('a guest that invents programs fills its own rows alone', async (t) => {
+  const readiness = new Readiness({ mostGuests: 3 })
+  for (let number = 0; number < 500; number += 1) {
+    readiness.note(seen(1, { agent: `made-up/${number} ${'x'.repeat(200)}`, ...tokenless }), number)
+  }
+  readiness.note(seen(2), 500)
+  const own = [...readiness.rows()].filter((row) => row.instanceId === instanceId(1))
+  t.equal(own.length, 17)
+  t.match(own.at(-1), {
+    client: '(other programs)',
+    requests: 484,
+    findings: { token: { requests: 484 } },
+  })
+  t.ok(own.every(({ client }) => client.length <= 80))
+})
+
+t.test('who was silent longest is forgotten first, and that is remembered', async (t) => {
+  const readiness = new Readiness({ mostGuests: 2 })
+  readiness.note(seen(1), 10)
+  readiness.note(seen(2), 20)
+  readiness.note(seen(1), 30)
+  t.equal(readiness.forgottenAt, undefined)
+  readiness.note(seen(3), 40)
+  t.strictSame(
+    [...readiness.rows()].map((row) => row.instanceId),
+    [instanceId(1), instanceId(3)],
+  )
+  t.equal(readiness.forgottenAt, 20)
+})
+
+t.test('what was seen survives a restart where a file is named', async (t) => {
+  const file = join(scratchFolder(t), 'state')
+  const log: string[] = []
+  const destination = { write: (line: string) => void log.push(line) }
+  const around = {
+    file,
+    clock: new FakeClock(),
+    logger: createLogger({ component: 'test', level: 'info', destination }),
+  }
+  const before = new Readiness({ mostGuests: 2 })
+  const state = keptState(around, before)
+  state.start()
+  for (const number of [1, 2, 3]) before.note(seen(number, tokenless), number)
+  await around.clock.advance(60_000)
+  await state.close()
+  t.strictSame(log, [])
+
+  const after = new Readiness()
+  const next = keptState(around, after)
+  t.strictSame([...after.rows()], [...before.rows()])
+  t.equal(after.forgottenAt, 1)
+  await next.close()
+})
+
+t.test(
+  'a state that cannot be read begins anew, and one that cannot be written is logged',
+  async (t) => {
+    const folder = scratchFolder(t)
+    const file = join(folder, 'state')
+    for (const [text, place] of [
+      ['nonsense\n', 1],
+      ['{"kind":"forgotten","at":1}\n', 1],
+      ['{"kind":"shield_state","version":2}\n', 1],
+      ['{"kind":"shield_state","version":1}\n{"kind":"seen"}\n', 2],
+      ['{"kind":"shield_state","version":1}\n{"kind":"shield_state","version":1}\n', 2],
+    ] as const) {
+      writeFileSync(file, text)
+      t.throws(() => readStateFile(file), new RegExp(`no state of the shield: line ${place}`))
+    }
+    t.throws(() => readStateFile(folder), /cannot be read/)
+    t.strictSame(readStateFile(join(folder, 'nowhere')).seen, [])
+    const log: string[] = []
+    const destination = { write: (line: string) => void log.push(line) }
+    const logger = createLogger({ component: 'test', level: 'info', destination })
+    const readiness = new Readiness()
+    const state = keptState({ file, clock: new FakeClock(), logger }, readiness)
+    t.match(log.pop(), /begins anew/)
+    readiness.note(seen(1), 1)
+    await state.write()
+    t.equal(readStateFile(file).seen.length, 1)
+    const lost = keptState(
+      { file: join(folder, 'no', 'folder'), clock: new FakeClock(), logger },
+      readiness,
+    )
+    readiness.note(seen(1), 1)
+    await lost.close()
+    t.match(log.pop(), /cannot be written/)
+  },
+)
