@@ -42,8 +42,8 @@ async function main(): Promise<number> {
     process.stderr.write(`bench: cannot compare with the peer: ${reason}\n`)
     return 3
   }
-  // The warm paths are part of the comparison.
-  const isCompared = (one: Scenario): boolean => one.name.startsWith('warm')
+  // The warm paths are part of the comparison, and the bare proxies.
+  const isCompared = ({ name }: Scenario): boolean => /^warm|^bare$/.test(name)
   const others = scenarios.filter((one) => !isCompared(one))
   return await benchCommand({
     scenarios: [compared, comparedAttach, ...(values.results ? others : [])],

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import type { Milliseconds } from '../../lib/runtime/clock.ts'
+import type { Count, Milliseconds } from '../../lib/runtime/clock.ts'
 
 /** Kernel ticks a second; the same on every Linux that Node runs on (`getconf CLK_TCK`). */
 const ticksPerSecond = 100
@@ -108,4 +108,16 @@ function spentSince(begun: ReadonlyMap<number, Milliseconds>): Milliseconds {
     }
   }
   return sum
+}
+
+/** How often all threads of a process gave up a processor, or had to, since its start. @returns 0 when it has ended */
+export function contextSwitchesOf(pid: number): Count {
+  try {
+    return readdirSync(`/proc/${pid}/task`)
+      .map((thread) => readFileSync(`/proc/${pid}/task/${thread}/status`, 'utf8'))
+      .flatMap((text) => [...text.matchAll(/ctxt_switches:\s+(\d+)/g)])
+      .reduce((sum, [, count]) => sum + Number(count), 0)
+  } catch {
+    return 0
+  }
 }

@@ -5,7 +5,7 @@ export type Ratios = Readonly<Record<string, number>>
 
 /** Which of our paths, and which of the others. */
 const ours = ['two-hops', 'direct'] as const
-const others: readonly Side[] = ['peer', 'peer-cache', 'haproxy-tuned']
+const others: readonly Side[] = ['peer', 'peer-cache', 'haproxy-tuned', 'node-bare']
 
 /** The row of the comparison for one of our paths. */
 export function comparedName(path: (typeof ours)[number]): string {

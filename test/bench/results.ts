@@ -10,6 +10,7 @@ writes, Neutron's metadata agent with two workers, and behind it a real neutron-
 measured with its defaults (\`peer\`) and with its cache on (\`peer-cache\`). Ours queries the same neutron-server over its HTTP
 API. Loads of all sides run one after the other in the same run, in turn. \`haproxy-tuned\` is no metadata service: one
 haproxy for all namespaces, with \`defer-accept\`, that has the identities in files and keeps its connections to compute.
+Nor is \`node-bare\`: a hundred lines on Node's sockets in one process.
 
 \`compute\` is the constant upstream behind a side. One that \`closes\` ends each connection after its answer and sends no length,
 as Debian's Nova under uWSGI does. One that \`keeps\` sends a length and keeps connections, as Nova's own server does. Rows

@@ -1,10 +1,10 @@
 import type { Count, Milliseconds } from '../../lib/runtime/clock.ts'
 
 /**
- * Whose system was measured: ours, Neutron's haproxy and agent without and with the agent's cache, a haproxy that does as little as a
- * proxy can, or Nova without anything before it.
+ * Whose system was measured: ours, Neutron's haproxy and agent without and with the agent's cache, a haproxy and a program on
+ * Node's sockets that do as little as a proxy can, or Nova without anything before it.
  */
-export type Side = 'ours' | 'peer' | 'peer-cache' | 'haproxy-tuned' | 'nova'
+export type Side = 'ours' | 'peer' | 'peer-cache' | 'haproxy-tuned' | 'node-bare' | 'nova'
 
 /** Whether compute keeps its connections and sends lengths, or closes each after its answer, as Debian's Nova behind uWSGI does. */
 export type UpstreamKind = 'keeps' | 'closes'

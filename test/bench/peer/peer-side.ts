@@ -1,9 +1,7 @@
 import { rename, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { inParallel, runCommand } from '../../../deploy/demo/run-command.ts'
 import type { DemoTopology } from '../../../deploy/demo/topology.ts'
 import { pidOf } from '../../openstack/daemon.ts'
-import { l3AgentRules } from '../../openstack/guest-networks.ts'
 import { neutronAgentSocket, startNeutronAgent } from '../../openstack/services/neutron.ts'
 import type { MeasuredSide } from '../measured-load.ts'
 import { processTree, pssOfAll, type NamedPids } from '../process-figures.ts'
@@ -11,6 +9,7 @@ import type { Side, UpstreamKind } from '../row.ts'
 import type { Teardown } from '../teardown.ts'
 import type { ControlPlane } from './control-plane.ts'
 import { Haproxies } from './haproxies.ts'
+import { redirect } from './redirect.ts'
 
 /** Neutron's metadata agent without and with its cache. */
 export type PeerKind = Extract<Side, 'peer' | 'peer-cache'>
@@ -48,12 +47,7 @@ export class PeerSide implements MeasuredSide {
     }
     const socket = join(place.folder, 'bench-agent-in-use.sock')
     const haproxies = await Haproxies.configure(topology.networks, socket, teardown)
-    await inParallel(topology.networks, 2, async ({ netns, routerId }) => {
-      if (routerId === undefined) return
-      for (const rule of l3AgentRules('-A')) {
-        await runCommand('ip', ['netns', 'exec', netns, ...rule])
-      }
-    })
+    await redirect(topology.networks, '-A')
     await haproxies.start()
     return new PeerSide(controlPlane, haproxies, socket)
   }

@@ -1,14 +1,14 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { inParallel, runCommand } from '../../../deploy/demo/run-command.ts'
+import { runCommand } from '../../../deploy/demo/run-command.ts'
 import type { DemoNetwork, DemoTopology } from '../../../deploy/demo/topology.ts'
-import { l3AgentRules } from '../../openstack/guest-networks.ts'
 import { BenchProcess } from '../bench-process.ts'
 import type { UpstreamLimits, UpstreamStarted } from '../constant-upstream.ts'
 import type { MeasuredSide } from '../measured-load.ts'
 import { pssOfAll, type NamedPids } from '../process-figures.ts'
 import type { Teardown } from '../teardown.ts'
+import { redirect, routed } from './redirect.ts'
 
 /**
  * One haproxy for all namespaces, as nobody deploys it here: it knows all identities from files and goes straight to compute over kept
@@ -33,19 +33,19 @@ export class TunedHaproxy implements MeasuredSide {
       { host: '127.0.0.1', tcpPort: 0, ...limits },
       teardown,
     )
-    const routed = topology.networks.filter(({ routerId }) => routerId !== undefined)
+    const networks = routed(topology.networks)
     const folder = await mkdtemp(join(tmpdir(), 'overlapd-bench-tuned-'))
-    for (const network of routed) await writeFile(mapFile(folder, network), mapText(network))
+    for (const network of networks) await writeFile(mapFile(folder, network), mapText(network))
     const configFile = join(folder, 'haproxy.conf')
-    await writeFile(configFile, configText(folder, routed, upstream.started.tcpPort))
-    await redirect(routed, '-A')
+    await writeFile(configFile, configText(folder, networks, upstream.started.tcpPort))
+    await redirect(networks, '-A')
     const pidFile = join(folder, 'pid')
     await runCommand('haproxy', ['-D', '-f', configFile, '-p', pidFile])
     const pid = Number(await readFile(pidFile, 'utf8'))
     const stop = teardown.add(async () => {
       process.kill(pid, 'SIGKILL')
       await upstream.stop()
-      await redirect(routed, '-D')
+      await redirect(networks, '-D')
       await rm(folder, { recursive: true, force: true })
     })
     return new TunedHaproxy(pid, stop)
@@ -62,14 +62,6 @@ export class TunedHaproxy implements MeasuredSide {
   async stop(): Promise<void> {
     await this.#stop()
   }
-}
-
-async function redirect(networks: readonly DemoNetwork[], action: '-A' | '-D'): Promise<void> {
-  await inParallel(networks, 2, async ({ netns }) => {
-    for (const rule of l3AgentRules(action)) {
-      await runCommand('ip', ['netns', 'exec', netns, ...rule])
-    }
-  })
 }
 
 function mapFile(folder: string, { netns }: DemoNetwork): string {

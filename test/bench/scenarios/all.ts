@@ -1,5 +1,6 @@
 import type { Scenario } from '../scenario.ts'
 import { attach } from './attach.ts'
+import { bare } from './bare.ts'
 import { bootStorm } from './boot-storm.ts'
 import { boots } from './boots.ts'
 import { cold } from './cold.ts'
@@ -16,6 +17,7 @@ export const scenarios: readonly Scenario[] = [
   warmClosing,
   warmDirect,
   warmDirectClosing,
+  bare,
   workers,
   restart,
   cold,

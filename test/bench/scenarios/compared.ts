@@ -4,8 +4,10 @@ import { BenchProcess } from '../bench-process.ts'
 import type { UpstreamStarted } from '../constant-upstream.ts'
 import { measureLoad, warmUp, type MeasuredSide, type RowSubject } from '../measured-load.ts'
 import { OurSide, type Forwarding } from '../our-side.ts'
+import { BareNode } from '../peer/bare-node.ts'
 import { ControlPlane } from '../peer/control-plane.ts'
 import { PeerSide, type PeerKind } from '../peer/peer-side.ts'
+import { routed } from '../peer/redirect.ts'
 import { TunedHaproxy } from '../peer/tuned-haproxy.ts'
 import { comparedName } from '../ratios.ts'
 import type { UpstreamKind } from '../row.ts'
@@ -27,7 +29,7 @@ interface Contender {
 interface Stage {
   readonly controlPlane: ControlPlane
   readonly peer: PeerSide
-  readonly networks: Readonly<Record<'peer' | 'tuned' | Forwarding, BenchNetwork>>
+  readonly networks: Readonly<Record<'peer' | 'tuned' | 'bare' | Forwarding, BenchNetwork>>
 }
 
 async function setStage({ progress, network, teardown }: ScenarioOptions): Promise<Stage> {
@@ -43,6 +45,7 @@ async function setStage({ progress, network, teardown }: ScenarioOptions): Promi
     agent: await build(twinOf(topology, 'agent')),
     direct: await build(twinOf(topology, 'direct')),
     tuned: await build(twinOf(topology, 'tuned')),
+    bare: await build(twinOf(topology, 'bare')),
   }
   progress("compared: starting Neutron's agents and haproxies")
   const computes = new Map<UpstreamKind, number>()
@@ -96,26 +99,32 @@ async function startContenders(
       stop: () => side.stop(),
     }
   }
+  const measure = (
+    side: 'haproxy-tuned' | 'node-bare',
+    network: BenchNetwork,
+    measured: TunedHaproxy | BareNode,
+  ): Contender => ({
+    subject: { name: 'compared', side, upstream },
+    measured,
+    network,
+    requests: { quick: 2_000, full: 20_000 },
+    stop: () => measured.stop(),
+  })
+  const bare = await BareNode.start(networks.bare.topology, limits, teardown)
   const tuned = await TunedHaproxy.start(networks.tuned.topology, limits, teardown)
   return [
     theirs('peer', { quick: 64, full: 400 }),
     theirs('peer-cache', { quick: 640, full: 6_000 }),
     await ours('agent'),
     await ours('direct'),
-    {
-      subject: { name: 'compared', side: 'haproxy-tuned', upstream },
-      measured: tuned,
-      network: networks.tuned,
-      requests: { quick: 2_000, full: 20_000 },
-      stop: () => tuned.stop(),
-    },
+    measure('haproxy-tuned', networks.tuned, tuned),
+    measure('node-bare', networks.bare, bare),
   ]
 }
 
-/** Guests behind a router: the haproxy that is a measure stands nowhere else. */
+/** Guests behind a router: the two that are a measure stand nowhere else. */
 function targetsOf({ network }: Contender): ReturnType<BenchNetwork['targets']> {
-  const routed = network.topology.networks.filter(({ routerId }) => routerId !== undefined)
-  return network.targets(routed.flatMap(({ guests }) => guests))
+  return network.targets(routed(network.topology.networks).flatMap(({ guests }) => guests))
 }
 
 async function compare(
@@ -141,7 +150,7 @@ async function compare(
   }
 }
 
-/** The same guests of a real Neutron, served by the peer, by us and by a tuned haproxy, each load on all of them in turn. */
+/** The same guests of a real Neutron, served by the peer, by us, by a tuned haproxy and by a bare proxy on Node's sockets, each load on all of them in turn. */
 export const compared: Scenario = {
   name: 'compared',
   what: "warm requests beside haproxy and Neutron's metadata agent, without and with its cache",

@@ -1,5 +1,6 @@
 import { measureLoad, warmUp } from '../measured-load.ts'
 import { OurSide, type Forwarding } from '../our-side.ts'
+import { contextSwitchesOf } from '../process-figures.ts'
 import { benchRow } from '../row.ts'
 import type { Scenario } from '../scenario.ts'
 import { warmNetwork } from './warm.ts'
@@ -29,7 +30,12 @@ export const workers: Scenario = {
             const requests = (quick ? 2_000 : 20_000) * (connections === 1 ? 0.5 : 1)
             const load = { connections, keepAlive: false, requests, targets }
             const subject = { name, side: 'ours', upstream: 'keeps' } as const
-            add(benchRow({ ...(await measureLoad(subject, ours, load)), note }))
+            const switches = (): number =>
+              [...ours.pids().values()].flat().reduce((sum, pid) => sum + contextSwitchesOf(pid), 0)
+            const before = switches()
+            const row = await measureLoad(subject, ours, load, 'as-it-is')
+            const contextSwitchesPerRequest = (switches() - before) / requests
+            add(benchRow({ ...row, figures: { contextSwitchesPerRequest }, note }))
           }
         } finally {
           await ours.stop()
