@@ -1,13 +1,9 @@
-import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { GuestSockets } from '../support/connect-from.ts'
 import { visit } from '../support/guest-visit.ts'
-import { routerPortBehind } from '../support/made-links.ts'
-import { makeEmptyNamespaces, skipUnlessPrivileged, uniqueName } from '../support/netns.ts'
-import { Segment } from '../support/segment.ts'
-import { WholeChain } from '../support/whole-chain.ts'
+import { skipUnlessPrivileged } from '../support/netns.ts'
+import { startRoutedGuest } from '../support/routed-guest.ts'
 
-const guestMac = 'fa:16:3e:00:00:10'
 const mostTries = 200
 
 if (skipUnlessPrivileged(t)) {
@@ -16,35 +12,8 @@ if (skipUnlessPrivileged(t)) {
     async (t) => {
       const sockets = await GuestSockets.open()
       t.teardown(() => sockets.close())
-      const netns = uniqueName()
-      makeEmptyNamespaces(t, [netns])
-      const segment = new Segment(t)
-      segment.attach({
-        netns,
-        device: 'qr-7e57ab1e-00',
-        mac: 'fa:16:3e:ff:00:01',
-        addresses: ['10.0.0.1/24', 'fe80::1/64'],
-      })
-      const guest = segment.addGuest({
-        mac: guestMac,
-        addresses: ['10.0.0.10/24'],
-        routes: ['169.254.169.254/32 via 10.0.0.1'],
-      })
-      const [router, network] = [randomUUID(), randomUUID()]
       // Nothing is configured in the proxy but where things are.
-      const chain = await WholeChain.start(t, {
-        direct: true,
-        topology: {
-          networks: [{ id: network, project: 'project-of-tests' }],
-          routers: [{ id: router }],
-          ports: [routerPortBehind('qr-7e57ab1e-00', router, network)],
-          instances: [
-            { name: 'asker', ports: [{ network, mac: guestMac, fixed_ips: ['10.0.0.10'] }] },
-          ],
-        },
-      })
-      chain.name(netns, `qrouter-${router}`)
-      await chain.untilServing(1)
+      const { chain, guest } = await startRoutedGuest(t, { direct: true })
 
       const straight = async (): Promise<number> => {
         const text = await chain.proxy.metrics()

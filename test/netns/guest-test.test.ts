@@ -4,48 +4,18 @@ import { operatorProgram } from '../../deploy/overlapd/operator-program.ts'
 import type { TestReport } from '../../deploy/guest-test/test-report.ts'
 import { runProgram } from '../../lib/cli/command.ts'
 import { FakeTerminal } from '../support/fake-terminal.ts'
-import { routerPortBehind } from '../support/made-links.ts'
-import { makeEmptyNamespaces, skipUnlessPrivileged, uniqueName } from '../support/netns.ts'
-import { Segment } from '../support/segment.ts'
-import { WholeChain } from '../support/whole-chain.ts'
+import { skipUnlessPrivileged, uniqueName } from '../support/netns.ts'
+import { startRoutedGuest } from '../support/routed-guest.ts'
 
 /** Other tests have guests as well, and a guest is found by its MAC. */
 const guestMac = `fa:16:3e:${[...randomBytes(3)].map((byte) => byte.toString(16).padStart(2, '0')).join(':')}`
 
 if (skipUnlessPrivileged(t)) {
   t.test('overlapd test asks as a guest would and times each hop', async (t) => {
-    const netns = uniqueName()
-    makeEmptyNamespaces(t, [netns])
-    const segment = new Segment(t)
-    segment.attach({
-      netns,
-      device: 'qr-7e57ab1e-00',
-      mac: 'fa:16:3e:ff:00:01',
-      addresses: ['10.0.0.1/24', 'fe80::1/64'],
-    })
-    const guest = segment.addGuest({
-      mac: guestMac,
-      addresses: ['10.0.0.10/24'],
-      routes: ['169.254.169.254/32 via 10.0.0.1'],
-    })
-    const [router, network, instance, remote] = [1, 2, 3, 4].map(() => randomUUID())
-    const chain = await WholeChain.start(t, {
-      direct: false,
-      topology: {
-        networks: [{ id: network, project: 'project-of-tests' }],
-        routers: [{ id: router }],
-        ports: [routerPortBehind('qr-7e57ab1e-00', String(router), String(network))],
-        instances: [
-          { id: instance, ports: [{ network, mac: guestMac, fixed_ips: ['10.0.0.10'] }] },
-          {
-            id: remote,
-            ports: [{ network, mac: 'fa:16:3e:00:00:77', fixed_ips: ['10.0.0.77'] }],
-          },
-        ],
-      },
-    })
-    chain.name(netns, `qrouter-${router}`)
-    await chain.untilServing(1)
+    const remote = randomUUID()
+    const otherInstances = [{ id: remote, address: '10.0.0.77' }]
+    const options = { mac: guestMac, direct: false, otherInstances }
+    const { chain, guest, router, instance } = await startRoutedGuest(t, options)
 
     const run = async (...argv: string[]) => {
       const terminal = new FakeTerminal({})
@@ -70,14 +40,14 @@ if (skipUnlessPrivileged(t)) {
     const sum = own.hops.reduce((total, { ms = 0 }) => total + ms, 0)
     t.ok(Math.abs(sum - (own.total ?? 0)) < 0.1, `${sum} of ${own.total}`)
 
-    t.match(await report('--instance', String(instance)), {
+    t.match(await report('--instance', instance), {
       verdict: 'own metadata',
       from: `/run/netns/${guest.netns}`,
       guest: { address: '10.0.0.10', macAddress: guestMac, scope: `router/${router}` },
     })
 
     // One that has no namespace on this host, as a virtual machine.
-    const through = await report('--instance', String(remote))
+    const through = await report('--instance', remote)
     t.match(through, { verdict: 'own metadata', instanceId: remote })
     t.match(through.hops.slice(0, 3), [
       { hop: 'network', state: 'unknown' },
