@@ -92,7 +92,7 @@ async function serve(call: CommandCall): Promise<number> {
       agent.reconfigure(loadForCommand(agentConfig, call).config)
       logger.info(
         {},
-        'Certificates, proxies and rate_limit were read again; anything else needs a restart',
+        'Certificates, proxies, the files of the shield and rate_limit were read again; anything else needs a restart',
       )
     } catch (cause) {
       logger.error({ cause: causeText(cause) }, 'The changed configuration is not used')

@@ -6,7 +6,8 @@ import type { EventFeed } from '../../lib/http/event-feed.ts'
 import { addAuditRoutes } from '../../lib/http/audit-routes.ts'
 import { addEventsRoute } from '../../lib/http/events-route.ts'
 import type { RequestEvent } from '../../lib/operator/request-event.ts'
-import { parseNetworkId, parseRouterId } from '../../lib/identity/ids.ts'
+import { readText } from '../../lib/wire/message-fields.ts'
+import { parseInstanceId, parseNetworkId, parseRouterId } from '../../lib/identity/ids.ts'
 import { parseIngressPort } from '../../lib/identity/ingress-port.ts'
 import { parseIpAddress } from '../../lib/identity/ip-address.ts'
 import { parseMacAddress } from '../../lib/identity/mac-address.ts'
@@ -14,6 +15,7 @@ import type { ShieldReport } from '../../lib/shield/seen-row.ts'
 import type { Scope } from '../../lib/identity/scope.ts'
 import type { AgentAuditReport, AuditRequest } from './auditor.ts'
 import type { LookupKey } from '../resolve/resolution.ts'
+import type { UnsealOrder } from '../shield/compose.ts'
 import type { AgentStatus } from './status.ts'
 
 /** What the admin app needs of the agent. */
@@ -28,6 +30,7 @@ export interface AgentAdminOptions {
   readonly feed: EventFeed<RequestEvent>
   /** Which programs were seen in guests, and which shields they did not pass. */
   readonly shield: () => ShieldReport
+  readonly unseal: (order: UnsealOrder) => boolean
 }
 
 const unknownRequest =
@@ -84,7 +87,19 @@ function auditRequestOf(body: unknown): AuditRequest | string {
     : 'a scope is router/ID or network/ID'
 }
 
-/** The agent's admin app: the common routes, `/explain`, `/shield`, `/events` and `/audit`. */
+/** @returns what is wrong with the body, in words, when it is no order */
+function unsealOrderOf(body: unknown): UnsealOrder | string {
+  if (!isMapping(body)) return 'send a JSON object'
+  const instanceId = parseInstanceId(body['instance'])
+  const who = readText(body['who'], 100)
+  const why = readText(body['why'], 500)
+  if (instanceId === undefined) return 'instance is no id'
+  if (who === undefined || who === '') return 'who is no text of at most 100 characters'
+  if (why === undefined || why === '') return 'why is no text of at most 500 characters'
+  return { instanceId, who, why }
+}
+
+/** The agent's admin app: the common routes, `/explain`, `/shield`, `/unseal`, `/events` and `/audit`. */
 export function createAgentAdminApp(options: AgentAdminOptions): Hono {
   const app = createAdminApp(options)
   app.get('/explain', async (context) => {
@@ -101,6 +116,16 @@ export function createAgentAdminApp(options: AgentAdminOptions): Hono {
       : context.json(await options.explainKey(key))
   })
   app.get('/shield', (context) => context.json(options.shield()))
+  app.post('/unseal', async (context) => {
+    // Pages of other origins can send anything but this.
+    if (context.req.header('content-type') !== 'application/json') {
+      return context.json({ message: 'send application/json' }, 415)
+    }
+    const order = unsealOrderOf(await context.req.json().catch(() => undefined))
+    return typeof order === 'string'
+      ? context.json({ message: order }, 400)
+      : context.json({ unsealed: options.unseal(order) })
+  })
   addEventsRoute(app, options.feed)
   addAuditRoutes(app, {
     everything: { scopes: undefined, withAnswers: false },

@@ -96,6 +96,7 @@ export function composeAdmin(
     audit: (request) => auditor.audit(request),
     feed,
     shield: () => parts.shielding.report(),
+    unseal: (order) => parts.shielding.unseal(order),
   })
   const untilFree = (): Promise<void> => untilPredecessorEnds(socket, drain + stopGrace, logger)
   return { admin: new AdminPart(config.admin, untilFree, app, feed, history), status, health }

@@ -25,7 +25,7 @@ export const shieldTable = {
   ),
   state_file: optional(
     path({
-      help: 'File in which the agent keeps over restarts who was seen, for "overlapd shield". Without one the agent keeps that in memory alone.',
+      help: 'File in which the agent keeps over restarts who was seen, for "overlapd shield", and what is sealed. Without one it keeps the report in memory alone, and a policy can seal nothing.',
     }),
   ),
 } as const satisfies Table
@@ -33,6 +33,7 @@ export const shieldTable = {
 interface ShieldOptions {
   readonly shield: {
     readonly policy_file: string | undefined
+    readonly state_file: string | undefined
     readonly token_key_files: readonly string[]
   }
 }
@@ -41,7 +42,13 @@ interface ShieldOptions {
 export function shieldProblems({ shield }: ShieldOptions): readonly ConfigProblem[] {
   const problems: ConfigProblem[] = []
   if (shield.policy_file !== undefined) {
-    problems.push(...policyFileProblems(shield.policy_file, 'shield.policy_file'))
+    problems.push(
+      ...policyFileProblems(
+        shield.policy_file,
+        'shield.policy_file',
+        shield.state_file !== undefined,
+      ),
+    )
   }
   try {
     readTokenKeys(shield.token_key_files)

@@ -40,7 +40,7 @@ export interface RequestHandlerOptions {
   readonly resolver: Resolver
   readonly sourceMac: SourceMacPolicy
   readonly compute: Forwarder
-  readonly shield: Pick<GuestShield, 'outcome'>
+  readonly shield: Pick<GuestShield, 'outcome' | 'answered'>
   /** For those who show certificates; the others are all of this host. */
   readonly turns: ProxyTurns
   /** For processes of this host. Absent where they may send requests for every scope. */
@@ -254,6 +254,11 @@ export class RequestHandler {
       }
     }
     serving.forwarded = forwarded
+    if (forwarded.kind === 'relayed') {
+      const { method, target } = request
+      const found = serving.resolution?.kind === 'found' ? serving.resolution : resolution
+      this.#options.shield.answered({ method, target, key, resolution: found }, forwarded.status)
+    }
     if (forwarded.kind === 'relayed' && forwarded.attempts > 0) {
       this.#doubt.noteAnswer(identity, request.target, forwarded.status)
     } else if (forwarded.kind === 'failed') {

@@ -14,6 +14,8 @@ import { ShieldMetrics } from './metrics.ts'
 import { rulesOf, usualRules, type PolicyRules } from './policy.ts'
 import { readPolicyFile } from './policy-file.ts'
 import { readOnce } from './read-once.ts'
+import { Seals } from './seals.ts'
+import type { InstanceId } from '../../lib/identity/ids.ts'
 import { GuestShield } from './shield.ts'
 import { TokenKeys } from './tokens.ts'
 
@@ -24,10 +26,19 @@ export interface Shielding {
   readonly part: Part
   /** Who was seen, for the operator. */
   report(): ShieldReport
+  /** Opens what is sealed. The log has who did that and why. @returns false when nothing was counted for the instance */
+  unseal(order: UnsealOrder): boolean
   /** Calls after each change of the policy. */
   onPolicy(listener: () => void): void
   /** Looks at the files now, as after SIGHUP. */
   reload(): void
+}
+
+/** An operator's order to serve what is sealed. */
+export interface UnsealOrder {
+  readonly instanceId: InstanceId
+  readonly who: string
+  readonly why: string
 }
 
 /** Reads the files. @throws what is wrong with them: without a first version there is nothing to keep */
@@ -57,7 +68,7 @@ export function composeShield(
       onChange,
     })
   const readPolicy = (): PolicyRules =>
-    policyFile === undefined ? usualRules : readPolicyFile(policyFile)
+    policyFile === undefined ? usualRules : readPolicyFile(policyFile, stateFile !== undefined)
   let rules: PolicyRules
   const policy = watch('policy', 'policy of the shield', policyFiles, readPolicy, (changed) => {
     rules = changed
@@ -74,12 +85,17 @@ export function composeShield(
   tokenKeys = keys.current
   metrics.watch(() => rulesOf(rules))
   const readiness = new Readiness()
+  // A window that is lost would open again what is sealed.
+  const seals: Seals = new Seals(() => state?.writeSoon())
   const state =
-    stateFile === undefined ? undefined : keptState({ file: stateFile, clock, logger }, readiness)
+    stateFile === undefined
+      ? undefined
+      : keptState({ file: stateFile, clock, logger }, readiness, seals)
   const shield = new GuestShield({
     clock,
     keys: () => tokenKeys,
     rules: () => rules,
+    seals,
     observer: {
       judged(seen) {
         metrics.found(seen)
@@ -114,6 +130,11 @@ export function composeShield(
       ...(readiness.forgottenAt !== undefined && { forgottenAt: readiness.forgottenAt }),
       seen: [...readiness.rows()],
     }),
+    unseal({ instanceId, who, why }) {
+      const isUnsealed = seals.unseal(instanceId)
+      logger.warn({ instanceId, who, why, isUnsealed }, 'Documents of an instance were unsealed')
+      return isUnsealed
+    },
     onPolicy: (changed) => {
       listener = changed
     },

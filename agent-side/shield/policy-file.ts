@@ -182,6 +182,20 @@ function problemsOf(given: {
   return problems
 }
 
+function keptNowhere(given: {
+  readonly default: Decisions
+  readonly rules: readonly Rule[]
+}): readonly ConfigProblem[] {
+  const message = 'needs shield.state_file of the agent: after a restart nothing would be sealed'
+  const places = [
+    ['default', given.default] as const,
+    ...given.rules.map((one, index) => [`rules[${index}]`, one] as const),
+  ]
+  return places.flatMap(([path, { seal }]) =>
+    seal === undefined || seal === 'never' ? [] : [{ path: `${path}.seal`, message }],
+  )
+}
+
 function sealProblems(path: string, { seal, seal_after: after }: Decisions): ConfigProblem[] {
   const isWhole = after === undefined || (seal !== undefined && seal !== 'never')
   return isWhole
@@ -191,14 +205,15 @@ function sealProblems(path: string, { seal, seal_after: after }: Decisions): Con
 
 /**
  * Reads a file that holds a policy and nothing else.
+ * @param maySeal whether windows are kept over restarts, without which no document can stay sealed
  * @throws {ConfigError} with every problem there is
  */
-export function readPolicyFile(file: string): PolicyRules {
+export function readPolicyFile(file: string, maySeal: boolean): PolicyRules {
   const { config } = loadConfig(table, {
     file,
     environment: {},
     environmentPrefix: 'OVERLAPD_SHIELD_POLICY',
-    check: problemsOf,
+    check: (given) => [...problemsOf(given), ...(maySeal ? [] : keptNowhere(given))],
   })
   const rules: Record<RuleSubject, Map<string, PolicyRule>> = {
     instance: new Map(),
@@ -218,9 +233,13 @@ export function readPolicyFile(file: string): PolicyRules {
 }
 
 /** The problems of a policy file, for `check`. */
-export function policyFileProblems(file: string, path: string): readonly ConfigProblem[] {
+export function policyFileProblems(
+  file: string,
+  path: string,
+  maySeal: boolean,
+): readonly ConfigProblem[] {
   try {
-    readPolicyFile(file)
+    readPolicyFile(file, maySeal)
     return []
   } catch (thrown) {
     if (!(thrown instanceof ConfigError)) throw thrown

@@ -15,6 +15,7 @@ import { judge, type Finding } from './judge.ts'
 import { shields } from '../../lib/shield/shields.ts'
 import { GuestPolicy, type PolicyRules, type SubjectIds } from './policy.ts'
 import type { SeenRequest } from './readiness.ts'
+import { isSealable, type Seals } from './seals.ts'
 import { parseTokenLife, type TokenHolder, type TokenKeys, type TokenState } from './tokens.ts'
 
 type Found = Resolution & { readonly kind: 'found' }
@@ -27,6 +28,9 @@ export interface ShieldedRequest {
   readonly key: LookupKey
   readonly resolution: Found
 }
+
+/** What of a request is known when its answer is. */
+export type AnsweredRequest = Pick<ShieldedRequest, 'method' | 'target' | 'key' | 'resolution'>
 
 /** What follows for a request. */
 export type ShieldOutcome = {
@@ -59,6 +63,7 @@ export interface ShieldOptions {
   readonly clock: Clock
   readonly keys: () => TokenKeys
   readonly rules: () => PolicyRules
+  readonly seals: Seals
   readonly observer: ShieldObserver
 }
 
@@ -115,10 +120,37 @@ export class GuestShield {
     observer.judged(seenRequest(request, policy, classes, findings))
     const enforced = findings.find(({ action }) => action === 'enforce')
     if (enforced !== undefined) return { kind: 'refuse', reason: enforced.reason, findings }
+    if (this.#isSealed(request, policy, classes)) {
+      return { kind: 'refuse', reason: 'document_sealed', findings }
+    }
     const isLimited = classes.some((one) => policy.action('forwarded', one).value === 'enforce')
     // A container can raise its own hop limit, but not that of our answers.
     const hopLimit = isLimited ? answerHopLimit(request, policy) : undefined
     return { kind: 'forward', classes, findings, ...(hopLimit !== undefined && { hopLimit }) }
+  }
+
+  /** A request that was forwarded has its answer. */
+  answered({ method, target, key, resolution }: AnsweredRequest, status: number): void {
+    const { identity } = resolution
+    const seal = this.policyOf(identity, key.scope).seal.value
+    if (seal === 'never' || status !== 200) return
+    if (!isSealable(documentClassesOf(target), method)) return
+    const { seals, clock } = this.#options
+    seals.note('fetch', identity.instanceId, seal, clock.wallTime())
+  }
+
+  #isSealed(
+    { method, resolution }: ShieldedRequest,
+    policy: GuestPolicy,
+    classes: readonly DocumentClass[],
+  ): boolean {
+    const seal = policy.seal.value
+    if (seal === 'never') return false
+    const { seals, clock } = this.#options
+    const { instanceId } = resolution.identity
+    const now = clock.wallTime()
+    seals.note('first_request', instanceId, seal, now)
+    return isSealable(classes, method) && seals.isSealed(instanceId, seal, now)
   }
 
   /** @see https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instance-metadata-returns.html */

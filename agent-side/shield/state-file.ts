@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import { z } from '../../lib/files/schema.ts'
+import { parseInstanceId, type InstanceId } from '../../lib/identity/ids.ts'
 import type { Cancel, Clock, Count, Milliseconds } from '../../lib/runtime/clock.ts'
 import { causeText } from '../../lib/runtime/errors.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
@@ -12,6 +13,11 @@ const line = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('shield_state'), version: z.literal(1) }),
   z.strictObject({ kind: z.literal('forgotten'), at: z.int().min(0) }),
   z.strictObject({ kind: z.literal('seen'), ...seenRow.shape }),
+  z.strictObject({
+    kind: z.literal('window'),
+    instanceId: z.string().refine((text) => parseInstanceId(text) !== undefined),
+    began: z.int().min(0),
+  }),
 ])
 
 /** One line. */
@@ -21,6 +27,10 @@ export type StateLine = z.output<typeof line>
 export interface ShieldState {
   readonly forgottenAt: number | undefined
   readonly seen: readonly SeenRow[]
+  /** Since when instances may have what is to be sealed. */
+  readonly windows: readonly (readonly [InstanceId, number])[]
+  /** Lines that were left out. */
+  readonly unreadable: Count
 }
 
 export interface StateFileOptions {
@@ -36,6 +46,7 @@ export interface StateFileOptions {
 }
 
 const begin: StateLine = { kind: 'shield_state', version: 1 }
+const soon: Milliseconds = 1_000
 /** So many lines are made without a pause for guests. */
 const linesPerPart: Count = 200
 
@@ -45,19 +56,29 @@ const linesPerPart: Count = 200
  */
 export function readStateFile(file: string): ShieldState {
   const seen: SeenRow[] = []
+  const windows: (readonly [InstanceId, number])[] = []
   let forgottenAt: number | undefined
+  let unreadable = 0
   for (const [index, text] of linesOf(file).entries()) {
     const { data } = line.safeParse(jsonOf(text))
-    const isFirst = index === 0
-    if (data === undefined || isFirst !== (data.kind === 'shield_state')) {
-      throw new Error(`"${file}" is no state of the shield: line ${index + 1}`)
+    if (index === 0 && data?.kind !== 'shield_state') {
+      throw new Error(`"${file}" is no state of the shield`)
+    }
+    // One line that is not understood must not open what others say is sealed.
+    if (data === undefined) {
+      unreadable += 1
+      continue
     }
     if (data.kind === 'forgotten') forgottenAt = data.at
+    if (data.kind === 'window') {
+      const instanceId = parseInstanceId(data.instanceId)
+      if (instanceId !== undefined) windows.push([instanceId, data.began])
+    }
     if (data.kind !== 'seen') continue
     const { kind: _kind, ...row } = data
     seen.push(row)
   }
-  return { forgottenAt, seen }
+  return { forgottenAt, seen, windows, unreadable }
 }
 
 function linesOf(file: string): readonly string[] {
@@ -84,6 +105,7 @@ export class StateFile {
   readonly #options: StateFileOptions
   #written: Count
   #timer: Cancel | undefined
+  #soon: Cancel | undefined
   #writing: Promise<void> | undefined
 
   constructor(options: StateFileOptions) {
@@ -98,7 +120,16 @@ export class StateFile {
     })
   }
 
+  /** For changes that a crash must not undo. */
+  writeSoon(): void {
+    this.#soon ??= this.#options.clock.schedule(soon, () => {
+      this.#soon = undefined
+      void this.write()
+    })
+  }
+
   async close(): Promise<void> {
+    this.#soon?.()
     this.#timer?.()
     this.#timer = undefined
     await this.write()
@@ -107,7 +138,7 @@ export class StateFile {
   /** Writes what has changed since the last time. A failure is logged, and what is written stays as it was. */
   async write(): Promise<void> {
     // One that is under way may have begun too early.
-    await this.#writing
+    while (this.#writing !== undefined) await this.#writing
     if (this.#written === this.#options.changes()) return
     this.#writing = this.#writeNow().finally(() => {
       this.#writing = undefined

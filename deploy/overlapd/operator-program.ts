@@ -6,6 +6,7 @@ import { bugreportCommand } from './bugreport-command.ts'
 import { demoCommand } from './demo-command.ts'
 import { shieldCommand } from './shield-command.ts'
 import { testCommand } from './test-command.ts'
+import { unsealCommand } from './unseal-command.ts'
 import { uiCommand } from './ui-command.ts'
 import { doctorCommand } from '../../lib/operator/doctor-command.ts'
 import { explainCommand } from '../../lib/operator/explain-command.ts'
@@ -29,6 +30,7 @@ and network. This is the operator's program; the daemons are overlapd-proxy and 
       doctorCommand(),
       auditCommand(),
       shieldCommand(),
+      unsealCommand(),
       reasonsCommand(),
       apiCommand(),
       bugreportCommand(operatorProgram),

@@ -15,6 +15,7 @@ const day: Milliseconds = 86_400_000
 const usualDays = 30
 const shownRows: Count = 100
 
+/** `shield`: who was seen, and who would be refused. */
 export function shieldCommand(): CommandSpec {
   return {
     name: 'shield',

@@ -21,7 +21,7 @@ export function refusedUnder(
   seen: readonly SeenRow[],
   since: EpochMilliseconds,
 ): readonly SeenRow[] {
-  const rules = readPolicyFile(file)
+  const rules = readPolicyFile(file, true)
   return seen.filter((row) => {
     const instanceId = parseInstanceId(row.instanceId)
     const networkId = parseNetworkId(row.networkId)

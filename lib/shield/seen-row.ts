@@ -38,6 +38,7 @@ export const seenRow = z.strictObject({
 
 /** @see seenRow */
 export type SeenRow = z.output<typeof seenRow>
+/** How often requests did not pass a shield. */
 export type SeenFinding = z.output<typeof finding>
 
 /** The whole report. */

@@ -2,7 +2,10 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { operatorProgram } from '../../deploy/overlapd/operator-program.ts'
+import { runProgram } from '../../lib/cli/command.ts'
 import type { Explanation } from '../../lib/operator/explanation.ts'
+import { FakeTerminal } from '../support/fake-terminal.ts'
 import { get, type RawAnswer } from '../support/raw-http.ts'
 import { guestPort, ioTurns, startLeasePair, type LeasePair } from '../support/lease-pair.ts'
 import { novaLike } from '../support/recording-upstream.ts'
@@ -22,7 +25,8 @@ interface Subject extends LeasePair {
 async function start(t: Test, policy: string): Promise<Subject> {
   const policyFile = join(scratchFolder(t), 'shield.yaml')
   writeFileSync(policyFile, policy)
-  const pair = await startLeasePair(t, { config: { shield: { policy_file: policyFile } } })
+  const shield = { policy_file: policyFile, state_file: join(scratchFolder(t), 'state') }
+  const pair = await startLeasePair(t, { config: { shield } })
   pair.directory.setPorts(guest)
   pair.directory.remember()
   const ask: Subject['ask'] = async (request, as = guest) => {
@@ -219,4 +223,25 @@ t.test('what a worker serves under a lease is reported as well', async (t) => {
       },
     ],
   )
+})
+
+t.test('what is sealed is served for a while, and again once an operator opens it', async (t) => {
+  const { ask, agent, clock } = await start(t, 'default: { seal: fetch, seal_after: 5m }')
+  const password = '/openstack/latest/password'
+  t.equal(wordOf(await ask(get(userData))), '200')
+  await clock.advance(299_000)
+  t.equal(wordOf(await ask(get(userData))), '200', 'a reboot within the window')
+  await clock.advance(1_000)
+  t.equal(wordOf(await ask(get(userData))), '404 document_sealed')
+  t.equal(wordOf(await ask(get('/latest/user-data'))), '404 document_sealed')
+  t.equal(wordOf(await ask(get('/openstack/latest/vendor_data2.json'))), '404 document_sealed')
+  t.equal(wordOf(await ask(get(password))), '404 document_sealed')
+  t.equal(wordOf(await ask(get('/openstack/latest/meta_data.json'))), '200')
+  const post = get(password, 'Content-Length: 1').replace('GET', 'POST')
+  t.equal(wordOf(await ask(`${post}x`)), '200', 'a password can be left')
+  const terminal = new FakeTerminal({ SUDO_USER: 'ada' })
+  const words = ['unseal', guest.instanceId ?? '', '--why', 'rebuild', '--agent', agent.admin]
+  t.equal(await runProgram(operatorProgram(), words, terminal), 0)
+  t.ok(agent.log.some(({ who, why }) => who === 'ada' && why === 'rebuild'))
+  t.equal(wordOf(await ask(get(userData))), '200')
 })

@@ -199,6 +199,7 @@ export async function playHost(folder: string, state: PlayedState): Promise<Play
     metrics,
     history,
     status: () => Promise.resolve(agentStatus(state, agentHealth)),
+    unseal: () => false,
     shield: () => ({ now: 0, policy: { loadedAt: 0, rules: 0 }, seen: [] }),
     explainKey: (key) =>
       Promise.resolve({

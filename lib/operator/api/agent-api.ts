@@ -116,4 +116,16 @@ export const agentApi: readonly ApiEndpoint[] = [
       'Which programs in guests were seen, and which shields do they not pass? Times are milliseconds since 1970.',
     answers: { 200: shieldReport },
   },
+  {
+    method: 'post',
+    path: '/unseal',
+    summary:
+      'Serve the sealed documents of an instance again. The log has who ordered that and why.',
+    body: z.strictObject({ instance: z.string(), who: z.string(), why: z.string() }),
+    answers: {
+      200: z.strictObject({ unsealed: z.boolean() }),
+      400: message,
+      415: message,
+    },
+  },
 ]

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { askAdmin } from '../../../lib/http/admin-client.ts'
-import { networkId, routerId } from '../../conformance/topology.ts'
+import { instanceId, networkId, routerId } from '../../conformance/topology.ts'
 import { checkAdminApi, checkEvents } from '../../support/admin-api-check.ts'
 import { guestFields, startAgentForOneGuest } from '../../support/one-guest.ts'
 import { RecordingUpstream } from '../../support/recording-upstream.ts'
@@ -29,6 +29,10 @@ t.test('every answer of the agent has the form that its description says', async
     ['get', '/explain?request=none', 404],
     ['get', '/explain', 400],
     ['get', '/shield', 200],
+    ['post', '/unseal', 200, { instance: instanceId(1), who: 'operator', why: 'test' }],
+    ['post', '/unseal', 400, { instance: instanceId(1), who: 'operator', why: '' }],
+    ['post', '/unseal', 400, { instance: 'a b', who: 'operator', why: 'test' }],
+    ['post', '/unseal', 400, 5],
     ['get', '/audit', 200],
     ['post', '/audit', 200, { scopes, answers: true }],
     ['post', '/audit', 400, { scopes: 5 }],

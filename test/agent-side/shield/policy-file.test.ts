@@ -53,6 +53,7 @@ rules:
 host_names: [Metadata.Example]
 `,
     ),
+    true,
   )
   const inNetwork = new GuestPolicy(rules, subject(1), network)
   const inRouter = new GuestPolicy(rules, subject(1), router)
@@ -78,7 +79,7 @@ host_names: [Metadata.Example]
 })
 
 t.test('seal_after has a default, and counts from what seal names', async (t) => {
-  const rules = readPolicyFile(fileWith(t, 'default: { seal: first_request }'))
+  const rules = readPolicyFile(fileWith(t, 'default: { seal: first_request }'), true)
   t.strictSame(new GuestPolicy(rules, subject(1), network).seal, {
     value: { after: 900_000, from: 'first_request' },
     rule: 'default',
@@ -108,8 +109,8 @@ const bad: readonly (readonly [what: string, text: string, problem: RegExp])[] =
 for (const [what, text, problem] of bad) {
   t.test(`${what} is refused, with the place`, async (t) => {
     const file = fileWith(t, text)
-    t.throws(() => readPolicyFile(file), { name: ConfigError.name })
-    const problems = policyFileProblems(file, 'shield.policy_file')
+    t.throws(() => readPolicyFile(file, true), { name: ConfigError.name })
+    const problems = policyFileProblems(file, 'shield.policy_file', true)
     const texts = problems.map(({ path, message }) => `${path} ${message}`)
     t.match(texts.join('\n'), problem)
     t.ok(texts.every((one) => one.startsWith('shield.policy_file')))
@@ -117,5 +118,13 @@ for (const [what, text, problem] of bad) {
 }
 
 t.test('a file that is not there is a problem', async (t) => {
-  t.not(policyFileProblems('/nowhere/shield.yaml', 'shield.policy_file').length, 0)
+  t.not(policyFileProblems('/nowhere/shield.yaml', 'shield.policy_file', true).length, 0)
+})
+
+t.test('nothing is sealed where windows would end with the agent', async (t) => {
+  const file = fileWith(t, `default: { seal: never }\nrules: [{ network: n, seal: fetch }]`)
+  t.match(policyFileProblems(file, 'x', false), [
+    { path: 'x: rules[0].seal', message: /needs shield\.state_file/ },
+  ])
+  t.strictSame(policyFileProblems(file, 'x', true), [])
 })

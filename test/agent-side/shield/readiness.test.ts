@@ -4,6 +4,7 @@ import t from 'tap'
 import { keptState } from '../../../agent-side/shield/kept-state.ts'
 import { GuestPolicy, usualRules } from '../../../agent-side/shield/policy.ts'
 import { Readiness, type SeenRequest } from '../../../agent-side/shield/readiness.ts'
+import { Seals } from '../../../agent-side/shield/seals.ts'
 import { readStateFile } from '../../../agent-side/shield/state-file.ts'
 import { createLogger } from '../../../lib/runtime/log.ts'
 import { documentClassesOf } from '../../../lib/shield/document-class.ts'
@@ -107,7 +108,10 @@ t.test('what was seen survives a restart where a file is named', async (t) => {
     logger: createLogger({ component: 'test', level: 'info', destination }),
   }
   const before = new Readiness({ mostGuests: 2 })
-  const state = keptState(around, before)
+  const windows = new Seals(() => undefined)
+  const windowsAfter = new Seals(() => undefined)
+  windows.note('fetch', instanceId(1), { from: 'fetch', after: 1 }, 5)
+  const state = keptState(around, before, windows)
   state.start()
   for (const number of [1, 2, 3]) before.note(seen(number, tokenless), number)
   await around.clock.advance(60_000)
@@ -115,9 +119,10 @@ t.test('what was seen survives a restart where a file is named', async (t) => {
   t.strictSame(log, [])
 
   const after = new Readiness()
-  const next = keptState(around, after)
+  const next = keptState(around, after, windowsAfter)
   t.strictSame([...after.rows()], [...before.rows()])
   t.equal(after.forgottenAt, 1)
+  t.strictSame(windowsAfter.entries(), [[instanceId(1), 5]])
   await next.close()
 })
 
@@ -126,23 +131,29 @@ t.test(
   async (t) => {
     const folder = scratchFolder(t)
     const file = join(folder, 'state')
-    for (const [text, place] of [
-      ['nonsense\n', 1],
-      ['{"kind":"forgotten","at":1}\n', 1],
-      ['{"kind":"shield_state","version":2}\n', 1],
-      ['{"kind":"shield_state","version":1}\n{"kind":"seen"}\n', 2],
-      ['{"kind":"shield_state","version":1}\n{"kind":"shield_state","version":1}\n', 2],
-    ] as const) {
+    for (const text of [
+      'nonsense\n',
+      '{"kind":"forgotten","at":1}\n',
+      '{"kind":"shield_state","version":2}\n',
+    ]) {
       writeFileSync(file, text)
-      t.throws(() => readStateFile(file), new RegExp(`no state of the shield: line ${place}`))
+      t.throws(() => readStateFile(file), /no state of the shield/)
     }
+    const window = `{"kind":"window","instanceId":"${instanceId(1)}","began":1}`
+    writeFileSync(file, `{"kind":"shield_state","version":1}\n{"kind":"seen"}\nx\n${window}\n`)
+    t.match(readStateFile(file), { unreadable: 2, windows: [[instanceId(1), 1]], seen: [] })
+    writeFileSync(file, 'nonsense')
     t.throws(() => readStateFile(folder), /cannot be read/)
     t.strictSame(readStateFile(join(folder, 'nowhere')).seen, [])
     const log: string[] = []
     const destination = { write: (line: string) => void log.push(line) }
     const logger = createLogger({ component: 'test', level: 'info', destination })
     const readiness = new Readiness()
-    const state = keptState({ file, clock: new FakeClock(), logger }, readiness)
+    const state = keptState(
+      { file, clock: new FakeClock(), logger },
+      readiness,
+      new Seals(() => undefined),
+    )
     t.match(log.pop(), /begins anew/)
     readiness.note(seen(1), 1)
     await state.write()
@@ -150,6 +161,7 @@ t.test(
     const lost = keptState(
       { file: join(folder, 'no', 'folder'), clock: new FakeClock(), logger },
       readiness,
+      new Seals(() => undefined),
     )
     readiness.note(seen(1), 1)
     await lost.close()

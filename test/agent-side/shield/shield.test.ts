@@ -5,6 +5,7 @@ import { GuestShield, type ShieldOutcome } from '../../../agent-side/shield/shie
 import type { Shield, ShieldAction } from '../../../lib/shield/shields.ts'
 import { usualRules, type PolicyRule } from '../../../agent-side/shield/policy.ts'
 import { documentClasses, type DocumentClass } from '../../../lib/shield/document-class.ts'
+import { Seals } from '../../../agent-side/shield/seals.ts'
 import { TokenKeys } from '../../../agent-side/shield/tokens.ts'
 import { Secret } from '../../../lib/runtime/secret.ts'
 import { instanceId, ip, mac, networkId, portId, projectId } from '../../conformance/topology.ts'
@@ -90,6 +91,7 @@ function shieldUnder(
     clock,
     keys: () => keys,
     rules: () => ({ ...usualRules, byDefault, hostNames: new Set(['metadata.example']) }),
+    seals: new Seals(nothing),
     observer: { judged: nothing, tokenMade: nothing, tokenLooked: nothing },
   })
 }

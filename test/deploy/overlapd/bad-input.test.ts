@@ -22,6 +22,7 @@ const askingCalls: Readonly<Record<string, readonly string[]>> = {
   'overlapd shield': [],
   'overlapd status': [],
   'overlapd test': ['--instance', 'i-1'],
+  'overlapd unseal': ['i-1', '--why', 'test'],
   'overlapd watch': [],
   'overlapd-agent explain': ['--request', 'r-1'],
   'overlapd-agent health': [],

@@ -37,6 +37,7 @@ t.test(
         ...(daemons[index] === 'agent' ? ['get /shield'] : []),
         'get /status',
         'post /audit',
+        ...(daemons[index] === 'agent' ? ['post /unseal'] : []),
       ])
       for (const operation of Object.values(one.paths).flatMap((item) => Object.values(item))) {
         t.ok(operation.summary.length > 10)
