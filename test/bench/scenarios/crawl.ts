@@ -13,6 +13,7 @@ import { OurSide, type Forwarding } from '../our-side.ts'
 import { ControlPlane } from '../peer/control-plane.ts'
 import { reasonAgainstPackages } from '../peer/peer-packages.ts'
 import { PeerSide, type PeerKind } from '../peer/peer-side.ts'
+import { profileClock } from '../profile/profiler.ts'
 import { CpuMeter } from '../process-figures.ts'
 import { benchRow, type BenchRow, type Side } from '../row.ts'
 import type { Scenario, ScenarioOptions } from '../scenario.ts'
@@ -85,7 +86,7 @@ async function startContenders(options: ScenarioOptions): Promise<readonly Conte
     return {
       name: forwarding === 'direct' ? 'crawl-direct' : 'crawl',
       side: 'ours',
-      measured: { ...shared, pids: () => side.pids(), pss: () => side.pss() },
+      measured: { ...shared, profiler, pids: () => side.pids(), pss: () => side.pss() },
       stepAt: (guest, path) => guestStep(network, guest, path),
     }
   }
@@ -119,6 +120,7 @@ class CrawlFigures {
   readonly #contender: Contender
   readonly #spans = new Latencies(1_000)
   readonly #endings = new Endings()
+  readonly #from = profileClock()
   readonly #own = new Map<string, number>()
   readonly #beside = new Map<string, number>()
 
@@ -143,6 +145,16 @@ class CrawlFigures {
     const sum = [...this.#own.values()].reduce((all, value) => all + value, 0)
     const perRequest = (value: number): number => value / crawls / cloudInitPaths.length
     const spent = [...this.#own, ...this.#beside]
+    const cpuMsByProcess = Object.fromEntries(
+      spent.map(([key, value]) => [key, perRequest(value)] as const),
+    )
+    // In the turns of the others its processes wait.
+    measured.profiler?.add({
+      name: `${name}${suffix}`,
+      stretch: { from: this.#from, to: profileClock() },
+      pids: measured.pids(),
+      cpuMsByProcess,
+    })
     return benchRow({
       name: `${name}${suffix}`,
       side,
@@ -152,7 +164,7 @@ class CrawlFigures {
       p50Ms: this.#spans.percentile(0.5),
       p99Ms: this.#spans.percentile(0.99),
       cpuMsPerRequest: side === 'nova' ? null : perRequest(sum),
-      cpuMsByProcess: Object.fromEntries(spent.map(([key, value]) => [key, perRequest(value)])),
+      cpuMsByProcess,
       pssMiB: side === 'nova' ? null : measured.pss(),
       ...this.#endings.figures(),
       figures: {
