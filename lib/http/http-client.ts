@@ -2,16 +2,19 @@
  * How are requests sent to another service? By Node's own client, with a time limit for each phase of an exchange. Where a service
  * closes each connection it costs two thirds of what undici does, and a connection may end while its answer is paused.
  */
-import { Agent, request as newRequest, type ClientRequest, type IncomingMessage } from 'node:http'
-import { Agent as SecureAgent } from 'node:https'
+import { request as newRequest, type ClientRequest, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
 import type { SecureContext } from 'node:tls'
 import { systemClock, type Cancel, type Count, type Milliseconds } from '../runtime/clock.ts'
+import { ConnectionPool, ExchangeTimeout, type ConnectionTaker } from './connection-pool.ts'
 import { ReadTurns, type ReadTurn } from './read-turns.ts'
+
+export { ExchangeTimeout } from './connection-pool.ts'
 
 /** Where a request goes. */
 export interface HttpOrigin {
+  /** `http://192.0.2.10:8775`. */
+  readonly name: string
   readonly protocol: string
   /** A name or an address, IPv6 without brackets. */
   readonly hostname: string
@@ -63,65 +66,53 @@ export interface ExchangeListener {
   failed(cause: Error): void
 }
 
-/** The time for one phase of an exchange is over. */
-export class ExchangeTimeout extends Error {
-  override readonly name = 'ExchangeTimeout'
-}
-
 /** Time on the wire is real time, as it is for Node's server. */
 const clock = systemClock
 
-/** A connection that is not used is closed after that, or before the server does as it has announced. */
-const longestIdle: Milliseconds = 4_000
-
 /** @throws TypeError for a text that is no URL */
 export function httpOrigin(url: string): HttpOrigin {
-  const { protocol, hostname, port, host } = new URL(url)
-  return { protocol, hostname: hostname.replace(/^\[|\]$/g, ''), port, host }
+  const { origin: name, protocol, hostname, port, host } = new URL(url)
+  return { name, protocol, hostname: hostname.replace(/^\[|\]$/g, ''), port, host }
 }
 
 /** Sends requests over connections of its own. */
 export class HttpClient {
   readonly options: HttpClientOptions
   readonly turns = new ReadTurns()
-  readonly #agents: Readonly<Record<string, Agent>>
-  readonly #connected = new WeakSet<Duplex>()
+  readonly #pools = new Map<string, ConnectionPool>()
   readonly #running = new Set<HttpExchange>()
 
   constructor(options: HttpClientOptions) {
-    const { keepsConnections: keepAlive, connections, tls } = options
     this.options = options
-    // Node's agent reuses a connection for a request that waits even where keepAlive is off, so no request may wait.
-    const maxSockets = keepAlive ? connections : Infinity
-    const pool = { keepAlive, maxSockets, timeout: longestIdle }
-    this.#agents = {
-      // A request is one write, which waits for no other; a handshake is several.
-      'http:': this.#extended(new Agent({ ...pool, noDelay: false })),
-      'https:': this.#extended(new SecureAgent({ ...pool, ...tls })),
-    }
   }
 
   /** @throws TypeError when the request cannot be written as it is */
   send(request: HttpClientRequest, listener: ExchangeListener): HttpExchange {
     const { origin, method, path, headers, body } = request
-    const length = body === undefined ? [] : ['Content-Length', String(body.length)]
+    const isKept = this.options.keepsConnections
+    const fields = ['Host', origin.host, ...headers]
+    if (body !== undefined) fields.push('Content-Length', String(body.length))
+    fields.push('Connection', isKept ? 'keep-alive' : 'close')
+    const pool = this.#poolTo(origin)
+    const taker = new RequestTaker()
     const sent = newRequest({
-      agent: this.#agents[origin.protocol],
-      protocol: origin.protocol,
       host: origin.hostname,
-      port: origin.port,
       method,
       path,
-      headers: ['Host', origin.host, ...headers, ...length],
+      headers: fields,
+      createConnection: (_options, created) => {
+        taker.created = created
+        pool.request(taker)
+        return undefined
+      },
     })
-    const exchange = new HttpExchange(this, sent, listener)
+    taker.request = sent
+    // Node sets it by its own pool alone.
+    sent.shouldKeepAlive = isKept
+    const exchange = new HttpExchange(this, pool, sent, listener)
     this.#running.add(exchange)
     sent.end(body)
     return exchange
-  }
-
-  isConnected(socket: Socket): boolean {
-    return this.#connected.has(socket)
   }
 
   defect(thrown: unknown): void {
@@ -137,57 +128,62 @@ export class HttpClient {
   /** Ends every connection; exchanges under way fail. */
   close(): void {
     for (const exchange of this.#running) exchange.abort(new Error('The client is closed'))
-    for (const agent of Object.values(this.#agents)) agent.destroy()
+    for (const pool of this.#pools.values()) pool.close()
   }
 
-  /** By the three methods that Node's agents have for it. */
-  #extended(agent: Agent): Agent {
-    const connect = agent.createConnection.bind(agent)
-    const keep = agent.keepSocketAlive.bind(agent)
-    const reuse = agent.reuseSocket.bind(agent)
-    agent.createConnection = (options, callback) => {
-      // Without the kernel's probes: a connection has time limits while it is used, and is closed soon after.
-      const socket = connect(Object.assign(options, { keepAlive: false }), callback)
-      if (socket) this.#watchConnecting(socket, agent instanceof SecureAgent)
-      return socket
-    }
-    agent.keepSocketAlive = (socket) => {
-      socket.once('data', endsUnasked)
-      return keep(socket)
-    }
-    agent.reuseSocket = (socket, request) => {
-      socket.off('data', endsUnasked)
-      reuse(socket, request)
-    }
-    return agent
-  }
-
-  #watchConnecting(socket: Duplex, isSecure: boolean): void {
-    const giveUp = clock.schedule(this.options.timeoutConnect, () => {
-      socket.destroy(new ExchangeTimeout('no connection in time'))
+  #poolTo({ name, protocol, hostname, port }: HttpOrigin): ConnectionPool {
+    const known = this.#pools.get(name)
+    if (known !== undefined) return known
+    const { keepsConnections, connections, timeoutConnect, tls } = this.options
+    const isSecure = protocol === 'https:'
+    const pool = new ConnectionPool({
+      isSecure,
+      hostname,
+      tcpPort: port === '' ? (isSecure ? 443 : 80) : Number(port),
+      connections: keepsConnections ? connections : Infinity,
+      timeoutConnect,
+      tls,
     })
-    // Between two requests it has no listener of Node's for a moment.
-    socket.on('error', ignoreError)
-    socket.once('close', giveUp)
-    socket.once(isSecure ? 'secureConnect' : 'connect', () => {
-      giveUp()
-      this.#connected.add(socket)
-    })
+    this.#pools.set(name, pool)
+    return pool
   }
 }
 
-/** What comes while nothing is asked must not be read as the answer to the next request. */
-function endsUnasked(this: Duplex): void {
-  this.destroy()
+/** A request of Node's that gets its connection from a pool, maybe while it is being made. */
+class RequestTaker implements ConnectionTaker {
+  request: ClientRequest | undefined
+  created: ((cause: Error | null, socket: Socket) => void) | undefined
+
+  isWaiting(): boolean {
+    return this.request?.destroyed !== true
+  }
+
+  take(socket: Socket): void {
+    this.created?.(null, socket)
+  }
+
+  failed(cause: Error, socket: Socket): void {
+    this.created?.(cause, socket)
+  }
 }
 
-function ignoreError(): void {
-  // The exchange hears of it from its request.
+const announcement = 'keep-alive'
+
+/** What the server announces: `Keep-Alive: timeout=5`. */
+function announcedIdle(fields: readonly string[]): Milliseconds | undefined {
+  for (let index = 0; index + 1 < fields.length; index += 2) {
+    const name = fields[index] ?? ''
+    if (name.length !== announcement.length || name.toLowerCase() !== announcement) continue
+    const seconds = /^timeout=(\d+)/.exec(fields[index + 1] ?? '')?.[1]
+    return seconds === undefined ? undefined : Number(seconds) * 1_000
+  }
+  return undefined
 }
 
 /** One request on its way. */
 export class HttpExchange {
   readonly #client: HttpClient
+  readonly #pool: ConnectionPool
   readonly #request: ClientRequest
   readonly #listener: ExchangeListener
   #answer: IncomingMessage | undefined
@@ -198,11 +194,18 @@ export class HttpExchange {
   #limit: Milliseconds = 0
   #cancel: Cancel | undefined
 
-  constructor(client: HttpClient, request: ClientRequest, listener: ExchangeListener) {
+  constructor(
+    client: HttpClient,
+    pool: ConnectionPool,
+    request: ClientRequest,
+    listener: ExchangeListener,
+  ) {
     this.#client = client
+    this.#pool = pool
     this.#request = request
     this.#listener = listener
-    request.on('socket', (socket) => this.#gotSocket(socket))
+    request.on('socket', () => this.#sent())
+    request.on('close', () => this.#closed())
     request.on('response', (answer) => this.#headCame(answer))
     request.on('error', (cause) => {
       // Something wrong behind a whole answer is nothing wrong with it.
@@ -226,9 +229,12 @@ export class HttpExchange {
     this.#failed(cause)
   }
 
-  #gotSocket(socket: Socket): void {
-    if (this.#client.isConnected(socket)) this.#sent()
-    else socket.once('encrypted' in socket ? 'secureConnect' : 'connect', () => this.#sent())
+  /** The request is through with its connection. */
+  #closed(): void {
+    const answer = this.#answer
+    const { socket, shouldKeepAlive } = this.#request
+    if (socket === null || answer?.complete !== true || !shouldKeepAlive) return
+    this.#pool.release(socket, announcedIdle(answer.rawHeaders))
   }
 
   #sent(): void {
