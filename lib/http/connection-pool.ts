@@ -1,6 +1,6 @@
 /**
- * Over which connections do requests go to one origin? Node's own pool costs an eighth of a short exchange, in names and copies of options that
- * tell origins, certificates and families apart; here each origin has a pool of its own.
+ * Over which connections do requests go to one origin? Node's own pool costs a tenth of a short exchange, for copies of options and names by
+ * which it distinguishes origins, certificates and families. Here each origin has a pool of its own.
  */
 import { connect, isIP, type Socket } from 'node:net'
 import { connect as connectSecurely, type SecureContext } from 'node:tls'
