@@ -37,6 +37,7 @@ export interface AgentHealthParts {
 export interface WatchedUpstream {
   readonly url: string
   readonly health: { readonly state: 'up' | 'due' | 'down' }
+  readonly hasTakenSecret: boolean
   readonly hasRefusedSecrets: boolean
   readonly lastFailure: { readonly why: string } | undefined
   readonly pace: { readonly slowness: Milliseconds | undefined }
@@ -133,8 +134,11 @@ function computeHealth(all: readonly WatchedUpstream[]): PartHealth {
 function secretHealth(all: readonly WatchedUpstream[]): PartHealth {
   const refusing = all.filter(({ hasRefusedSecrets }) => hasRefusedSecrets)
   const urls = someOf(refusing.map(({ url }) => url))
-  const detail =
-    refusing.length === 0 ? 'no endpoint refuses it' : `${refusing.length} endpoints refuse it`
+  const taking = all.filter((one) => one.hasTakenSecret && !one.hasRefusedSecrets)
+  const isTried = refusing.length + taking.length > 0
+  const detail = isTried
+    ? `accepted by ${taking.length} of ${all.length} endpoints`
+    : 'not tried yet'
   const what = `${urls} answered 403 to every secret of the agent`
   return partHealth(
     'secret',

@@ -177,7 +177,11 @@ export async function playHost(folder: string, state: PlayedState): Promise<Play
     [
       partHealth('directory', 'Copy of all ports, 3 s old'),
       partHealth('compute', '1 of 1 endpoints answer', secretPart ? undefined : computeProblem),
-      partHealth('secret', 'accepted', secretPart ? computeProblem : undefined),
+      partHealth(
+        'secret',
+        `accepted by ${secretPart ? 0 : 1} of 1 endpoints`,
+        secretPart ? computeProblem : undefined,
+      ),
     ],
     served,
     since,

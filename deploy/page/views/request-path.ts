@@ -5,7 +5,7 @@ import { mappings, textOf } from '../../../lib/operator/answer-fields.ts'
 import type { DaemonHealth } from '../../../lib/operator/health-command.ts'
 import { worstState } from '../../../lib/operator/health.ts'
 import type { HostView } from '../host.ts'
-import { badge, count, foreign, stateWords, type Html, type ShownState } from './parts.ts'
+import { badge, count, foreign, type Html, type ShownState } from './parts.ts'
 
 interface Station {
   readonly name: string
@@ -89,7 +89,7 @@ function stations({ proxy, agent }: HostView): readonly Station[] {
       name: 'Compute',
       state: stateOf(agent.health, ['compute', 'secret']),
       figure: of(up, upstreams.length, agent.health),
-      detail: `${upstreams.length === 1 ? 'endpoint answers' : 'endpoints answer'}; secret ${stateWords[stateOf(agent.health, ['secret'])].toLowerCase() === 'ready' ? 'accepted or not tried' : 'refused'}`,
+      detail: `${upstreams.length === 1 ? 'endpoint answers' : 'endpoints answer'}; secret ${partDetail(agent.health, 'secret') || 'not known'}`,
     },
   ]
 }

@@ -176,6 +176,7 @@ t.test('audit() tells what Nova and certificates are about to break', async (t) 
   const upstream = (url: string, state: 'up' | 'down', changes: object = {}) => ({
     url,
     health: { state },
+    hasTakenSecret: true,
     hasRefusedSecrets: false,
     secretSlot: 'current' as const,
     lastFailure: state === 'down' ? { why: 'ECONNREFUSED' } : undefined,
