@@ -1,10 +1,7 @@
 /** How is an answer written to a raw socket, in as few pieces as may be? */
+import type { ByteSocket } from '../sockets/byte-socket.ts'
 import { STATUS_CODES } from 'node:http'
-import type { Socket } from 'node:net'
 import type { Bytes } from '../runtime/clock.ts'
-
-/** An answer up to that size goes out in one piece, head and all. */
-const mostJoined: Bytes = 64 * 1024
 
 /** Header lines that answers share. */
 export interface AnswerLines {
@@ -16,7 +13,7 @@ export interface AnswerLines {
 
 /** The connection an answer goes out on. */
 export interface AnsweredConnection {
-  readonly socket: Socket
+  readonly socket: ByteSocket
   /** All of the answer is with the kernel. */
   answered(shouldKeepAlive: boolean): void
 }
@@ -54,7 +51,7 @@ export class GetResponse {
     this.shouldKeepAlive = !isLast
   }
 
-  get socket(): Socket {
+  get socket(): ByteSocket {
     return this.#connection.socket
   }
 
@@ -175,19 +172,12 @@ export class GetResponse {
       return start === '' || socket.write(start, 'latin1')
     }
     if (start === '' && after === '') return socket.write(chunk)
-    if (chunk.length <= mostJoined) {
-      const joined = Buffer.allocUnsafe(start.length + chunk.length + after.length)
-      joined.write(start, 0, 'latin1')
-      joined.set(chunk, start.length)
-      if (after !== '') joined.write(after, start.length + chunk.length, 'latin1')
-      return socket.write(joined)
-    }
     socket.cork()
     if (start !== '') socket.write(start, 'latin1')
     let isTaken = socket.write(chunk)
     if (after !== '') isTaken = socket.write(after, 'latin1')
     socket.uncork()
-    return isTaken
+    return isTaken || socket.writableLength === 0
   }
 }
 

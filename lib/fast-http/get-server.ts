@@ -1,5 +1,5 @@
 /** How are GETs without a body served on their raw sockets, and everything else by Node's HTTP server, on the same connections? */
-import type { Socket } from 'node:net'
+import type { ByteSocket } from '../sockets/byte-socket.ts'
 import { systemClock, type Bytes, type Cancel, type Count } from '../runtime/clock.ts'
 import { readGetRequest, readGetFields, type GetFields } from './request-head.ts'
 import { IncomingGet } from './incoming-get.ts'
@@ -36,7 +36,7 @@ export class GetServer implements ReaderHost {
   }
 
   /** A connection was accepted; nothing was read from it yet. */
-  accept(socket: Socket): ConnectionReader {
+  accept(socket: ByteSocket): ConnectionReader {
     const made = new RequestReader(this, socket, this.#options)
     this.#readers.add(made)
     this.#sweep ??= this.#scheduleSweep()

@@ -1,5 +1,5 @@
 /** What becomes of the requests that are sent over one connection, one at a time? */
-import type { Socket } from 'node:net'
+import type { ByteSocket } from '../sockets/byte-socket.ts'
 import { systemClock, type Milliseconds, type MonotonicMilliseconds } from '../runtime/clock.ts'
 import type { ReadTurn, ReadTurns } from '../http/read-turns.ts'
 import { AnswerTimeout, connectionEnded, type AnswerHandler } from './answer-handler.ts'
@@ -53,7 +53,7 @@ const keepAliveMargin: Milliseconds = 1_000
 /** One connection of a pool. */
 export class PooledConnection {
   readonly #pool: ConnectionOwner
-  readonly #socket: Socket
+  readonly #socket: ByteSocket
   readonly #turn: ReadTurn
   readonly #mender: Mender | undefined
   #handler: AnswerHandler | undefined
@@ -66,7 +66,7 @@ export class PooledConnection {
   #isOver = false
   #longestIdle = longestIdle
 
-  constructor(pool: ConnectionOwner, socket: Socket) {
+  constructor(pool: ConnectionOwner, socket: ByteSocket) {
     this.#pool = pool
     this.#socket = socket
     this.#turn = pool.turns.of(socket, () => this.#isPaused)

@@ -1,5 +1,5 @@
 /** How are requests sent to one server, over connections that are kept for the next? */
-import type { Socket } from 'node:net'
+import type { ByteSocket } from '../sockets/byte-socket.ts'
 import { systemClock, type Cancel, type Milliseconds } from '../runtime/clock.ts'
 import { ReadTurns } from '../http/read-turns.ts'
 import { connectionEnded, type AnswerHandler } from './answer-handler.ts'
@@ -23,7 +23,7 @@ export interface PoolRequest {
 
 /** Opens one connection, and calls back once. */
 export type Connect = (
-  connected: (...outcome: [error: null, socket: Socket] | [error: Error, socket: null]) => void,
+  connected: (...outcome: [error: null, socket: ByteSocket] | [error: Error, socket: null]) => void,
 ) => void
 
 /** What a pool needs to know of its server. */
@@ -57,6 +57,8 @@ export class RequestPool implements ConnectionOwner {
   /** The one used last at the end: it is used next, and the others may grow too old. */
   readonly #idle: PooledConnection[] = []
   readonly #connecting = new Set<Connecting>()
+  /** Of lists that nobody can change any more. */
+  readonly #blocks = new WeakMap<readonly string[], string>()
   #sweep: Cancel | undefined
   #isClosed = false
 
@@ -142,13 +144,22 @@ export class RequestPool implements ConnectionOwner {
   }
 
   #textOf({ method, path, headers, body }: PoolRequest, isKept: boolean): string | undefined {
-    const block = fieldBlock(headers)
+    const block = this.#blockOf(headers)
     if (block === undefined || !originForm.test(path) || !isToken(method)) return undefined
     const connection = isKept ? 'keep-alive' : 'close'
     const hasLength = (body ?? null) !== null || withContent.has(method)
     const length = hasLength ? `Content-Length: ${body?.length ?? 0}\r\n` : ''
     // In the order of Node's client, which the agent uses: compute cannot tell whether a request came by way of an agent.
     return `${method} ${path} HTTP/1.1\r\nHost: ${this.options.host}\r\n${block}${length}Connection: ${connection}\r\n\r\n`
+  }
+
+  /** Those who send many requests mostly give the same list again. */
+  #blockOf(headers: readonly string[]): string | undefined {
+    const known = this.#blocks.get(headers)
+    if (known !== undefined) return known
+    const block = fieldBlock(headers)
+    if (block !== undefined && Object.isFrozen(headers)) this.#blocks.set(headers, block)
+    return block
   }
 
   #connect(sent: SentRequest, handler: AnswerHandler): void {

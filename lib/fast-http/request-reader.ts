@@ -1,5 +1,5 @@
 /** How are the requests of one connection read, GETs without a body from the raw socket and all others by Node's HTTP server? */
-import type { Socket } from 'node:net'
+import type { ByteSocket } from '../sockets/byte-socket.ts'
 import type { Bytes, Clock, Milliseconds, MonotonicMilliseconds } from '../runtime/clock.ts'
 import type { IncomingGet } from './incoming-get.ts'
 import { GetResponse, type AnsweredConnection, type AnswerLines } from './get-response.ts'
@@ -15,11 +15,11 @@ export interface ReaderOptions {
    */
   readonly takeOver: (wire: RequestWire) => void
   /** Nothing came for too long on a connection that has asked nothing yet. */
-  readonly timedOut: (socket: Socket) => void
+  readonly timedOut: (socket: ByteSocket) => void
   /** So many bytes of requests are held now for the connection. Small heads do not count. */
-  readonly hold?: (socket: Socket, bytes: Bytes) => void
+  readonly hold?: (socket: ByteSocket, bytes: Bytes) => void
   /** Something was thrown while the connection was served. Absent: it is thrown on. */
-  readonly failed?: (socket: Socket, cause: unknown) => void
+  readonly failed?: (socket: ByteSocket, cause: unknown) => void
   readonly headBytes: Bytes
   readonly timeoutHead: Milliseconds
   readonly timeoutKeepAlive: Milliseconds
@@ -55,13 +55,8 @@ export interface ConnectionReader {
 
 /** Where a connection's reader hangs. */
 const reader = Symbol('reader')
-interface ReadSocket extends Socket {
+interface ReadSocket extends ByteSocket {
   [reader]?: RequestReader | undefined
-}
-
-/** As Node's server has it for its own connections: there is no public way to stop reading at once. */
-interface WithHandle {
-  readonly _handle?: { reading?: boolean; readStop(): void; readStart(): void } | null
 }
 
 /** Reads one connection: GETs without a body by itself, and from the first request of another kind on through Node's server. */
@@ -289,27 +284,16 @@ export class RequestReader implements ConnectionReader, AnsweredConnection, Wire
     if (this.#isEnded) this.socket.destroySoon()
   }
 
-  /** Not even into the stream's own buffer, as `pause` alone would. */
   #stopReading(): void {
     if (this.#isStopped) return
     this.#isStopped = true
-    const { socket } = this
-    socket.pause()
-    const { _handle: handle } = socket as unknown as WithHandle
-    if (handle?.reading !== true) return
-    handle.reading = false
-    handle.readStop()
+    this.socket.pause()
   }
 
   #startReading(): void {
     if (!this.#isStopped) return
     this.#isStopped = false
-    const { socket } = this
-    socket.resume()
-    const { _handle: handle } = socket as unknown as WithHandle
-    if (handle?.reading !== false) return
-    handle.reading = true
-    handle.readStart()
+    this.socket.resume()
   }
 
   #handOver(chunk: Buffer): void {

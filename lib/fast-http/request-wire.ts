@@ -1,6 +1,6 @@
 /** How does Node's HTTP server read a connection one request at a time, whatever the client sends ahead? */
+import type { ByteSocket } from '../sockets/byte-socket.ts'
 import { Duplex } from 'node:stream'
-import type { Socket } from 'node:net'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Bytes, Count } from '../runtime/clock.ts'
 import {
@@ -26,7 +26,7 @@ export interface WireOwner {
  * in it; so it is fed no further than to the end of one request, until that request is answered.
  */
 export class RequestWire extends Duplex {
-  readonly client: Socket
+  readonly client: ByteSocket
   readonly #owner: WireOwner
   #head = new HeadFraming()
   #request: IncomingMessage | undefined
@@ -35,7 +35,7 @@ export class RequestWire extends Duplex {
   #isBlocked = false
   #isStopped = false
 
-  constructor(client: Socket, owner: WireOwner) {
+  constructor(client: ByteSocket, owner: WireOwner) {
     super({ decodeStrings: false, autoDestroy: true })
     this.client = client
     this.#owner = owner
@@ -118,7 +118,7 @@ export class RequestWire extends Duplex {
     return taken
   }
 
-  /** As `net.Socket` has it; Node's server calls it after the last answer. */
+  /** As `net.ByteSocket` has it; Node's server calls it after the last answer. */
   destroySoon(): void {
     if (this.writable) this.end()
     if (this.writableFinished) this.destroy()

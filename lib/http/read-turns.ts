@@ -1,10 +1,15 @@
-import type { Readable } from 'node:stream'
 import type { Bytes, Count } from '../runtime/clock.ts'
 
 /** What a connection may give before the others have their turn. */
 const mostAtOnce: Bytes = 64 * 1024
 /** Long answers that go on in one turn of the event loop: some milliseconds of work for as many as there may be. */
 const mostOfTurn: Count = 8
+
+/** What gives bytes until it is paused. */
+interface PausedSource {
+  pause(): unknown
+  resume(): unknown
+}
 
 /** One connection, or answer, that long answers come on. */
 export interface ReadTurn {
@@ -20,7 +25,7 @@ export class ReadTurns {
   readonly #waiting = new Set<() => void>()
 
   /** @param isPaused for another reason, for which it is not read when its turn comes */
-  of(source: Pick<Readable, 'pause' | 'resume'>, isPaused: () => boolean): ReadTurn {
+  of(source: PausedSource, isPaused: () => boolean): ReadTurn {
     let sum: Bytes = 0
     const resume = (): void => {
       sum = 0

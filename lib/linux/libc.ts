@@ -1,5 +1,4 @@
 /** How does this program reach system calls that Node does not offer? The only file that knows the FFI package. */
-import { closeSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { constants } from 'node:os'
 import type * as Koffi from 'koffi'
@@ -12,7 +11,7 @@ export class SystemCallError extends Error {
   readonly errnoName: string
 
   constructor(syscall: string, errno: number) {
-    const errnoName = errnoNames.get(errno) ?? `errno ${errno}`
+    const errnoName = nameOfErrno(errno)
     super(`${syscall} failed with ${errnoName}`)
     this.syscall = syscall
     this.errnoName = errnoName
@@ -30,6 +29,11 @@ const errnoNames: ReadonlyMap<number, string> = new Map(
     .toReversed()
     .map(([name, number]) => [number, name]),
 )
+
+/** `EAGAIN` for 11, and so on. */
+export function nameOfErrno(errno: number): string {
+  return errnoNames.get(errno) ?? `errno ${errno}`
+}
 
 /** Numbers of the Linux ABI that x86-64 and arm64 share. @see the kernel's include/uapi */
 export const linux = {
@@ -78,7 +82,10 @@ type Value = number | bigint | string | Uint8Array
 type Call = (...values: Value[]) => number
 
 interface Bindings {
+  readonly koffi: typeof Koffi
+  readonly library: Koffi.LibraryHandle
   readonly call: (name: CallName, ...values: Value[]) => number
+  readonly stable: (length: Bytes) => StableMemory
   readonly savedSyn: StableMemory
   readonly savedSynLength: Buffer
   readonly message: StableMemory
@@ -141,6 +148,9 @@ function load(): Bindings {
     return { address: koffi.address(pointer), bytes: Buffer.from(koffi.view(pointer, length)) }
   }
   return {
+    koffi,
+    library,
+    stable,
     call(name, ...values) {
       let call = calls.get(name)
       if (call === undefined) {
@@ -164,6 +174,38 @@ const longestMessage: Bytes = 2_048
 export function messageMemory(length: Bytes): StableMemory {
   if (length > longestMessage) throw new RangeError('A message is too long')
   return bindings().message
+}
+
+/** Memory of one's own that stays for as long as the process does. */
+export function stableMemory(length: Bytes): StableMemory {
+  return bindings().stable(length)
+}
+
+/** A system call of numbers that returns its failure as a negative errno. */
+export type NumericCall = (...values: number[]) => number
+
+/**
+ * Declares a call that is too frequent for an error object at each failure: it returns a negative number then, and {@link lastErrno} says why.
+ * @param prototype as C has it, with `uint64_t` for pointers into {@link stableMemory}
+ */
+export function declareCall(prototype: string): NumericCall {
+  return bindings().library.func(prototype) as NumericCall
+}
+
+/** Why the last of these calls failed. */
+export function lastErrno(): number {
+  return bindings().koffi.errno()
+}
+
+/** A descriptor that the event loop waits for. It keeps the process alive between `ref` and `unref`. */
+export type Waiting = Pick<Koffi.node.PollHandle, 'ref' | 'unref' | 'close'>
+
+/**
+ * Calls back from the event loop whenever there is something to read.
+ * @throws Error for a descriptor that cannot be waited for
+ */
+export function watchReadable(fd: number, onReadable: () => void): Waiting {
+  return bindings().koffi.node.poll(fd, { readable: true }, onReadable)
 }
 
 /** Loads the FFI package now, for a process that will not be able to read it later. */
@@ -299,26 +341,4 @@ export function savedSyn(fd: number): Uint8Array | undefined {
   }
   const length = savedSynLength.readUInt32LE()
   return length === 0 ? undefined : savedSyn.bytes.subarray(0, length)
-}
-
-/** @see linux/sockios.h, linux/ethtool.h */
-const ethtool = { request: 0x8946, setTransmitChecksums: 0x17, nameBytes: 16, valueAt: 80 } as const
-
-/**
- * Lets the kernel put whole checksums into what leaves by an interface of the current namespace, instead of leaving that to the device.
- * @throws {SystemCallError} ENODEV when there is no such interface
- */
-export function fillChecksums(interfaceName: string): void {
-  const { call, message } = bindings()
-  const { bytes, address } = message
-  bytes.fill(0, 0, ethtool.valueAt + 8)
-  bytes.write(interfaceName, 0, ethtool.nameBytes - 1, 'latin1')
-  bytes.writeBigUInt64LE(address + BigInt(ethtool.valueAt), ethtool.nameBytes)
-  bytes.writeUInt32LE(ethtool.setTransmitChecksums, ethtool.valueAt)
-  const fd = openSocket(linux.AF_INET, linux.SOCK_DGRAM)
-  try {
-    call('ioctl', fd, ethtool.request, message.address)
-  } finally {
-    closeSync(fd)
-  }
 }

@@ -219,7 +219,7 @@ function readUpstream(value: unknown): LeaseUpstream | undefined {
   return {
     url,
     insecure,
-    headers: headers as string[],
+    headers: Object.freeze(headers as string[]),
     ...(caFile !== undefined && { caFile }),
     ...(timeoutHeaders !== undefined && { timeoutHeaders }),
     ...(timeoutBody !== undefined && { timeoutBody }),

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import type { NetworkId } from '../../lib/identity/ids.ts'
 import { isIpv6 } from '../../lib/identity/ip-address.ts'
 import { addAddress, listAddresses, removeAddress } from '../netlink/addresses.ts'
-import { fillChecksums, SystemCallError } from '../../lib/linux/libc.ts'
+import { fillChecksums } from '../../lib/linux/checksums.ts'
+import { SystemCallError } from '../../lib/linux/libc.ts'
 import {
   deleteLink,
   deleteLinks,

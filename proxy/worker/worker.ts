@@ -16,6 +16,7 @@ import { LeaseStore } from './forwarding/lease-store.ts'
 import { LeaseChannel } from './forwarding/lease-channel.ts'
 import { WorkerMetrics } from './shared/metrics.ts'
 import type { FromWorker, ListenerDescription, ToWorker, WorkerConfig } from './shared/protocol.ts'
+import { RawLoop } from './raw/raw-loop.ts'
 import { RefusalLog } from '../../lib/observe/refusal-log.ts'
 import { RequestIds } from './guest/request-ids.ts'
 import { RequestLog } from './guest/request-log.ts'
@@ -45,6 +46,7 @@ interface Opening {
 export class Worker {
   readonly #options: WorkerOptions
   readonly #metrics = new WorkerMetrics()
+  readonly #loop: RawLoop
   readonly #agents: AgentClient
   readonly #forwarder: Forwarder
   readonly #ledger: Ledger
@@ -60,9 +62,12 @@ export class Worker {
       this.#metrics.defects += 1
       log.write('internal_error', () => describeDefect(cause))
     }
+    this.#loop = new RawLoop()
+    const loop = this.#loop
     this.#agents = new AgentClient({
       config: config.agent,
       clock,
+      loop,
       logger,
       metrics: this.#metrics,
       defect,
@@ -73,7 +78,7 @@ export class Worker {
     new EventLoopWatch(clock, (lag) => this.#metrics.observeLoopLag(lag / 1_000)).start()
     this.#forwarder = new Forwarder({
       agent: this.#agents,
-      direct: directPath(options, defect),
+      direct: directPath(options, loop, defect),
       metrics: this.#metrics,
     })
     const { connectionsPerNamespace, connectionsPerSource } = config.limits
@@ -94,6 +99,7 @@ export class Worker {
         clock,
         setHopLimit: options.setHopLimit,
       },
+      loop,
       canary: config.canary,
       backlog: config.backlog,
       savedSyn: options.savedSyn,
@@ -109,10 +115,10 @@ export class Worker {
   async handle(message: Exclude<ToWorker, { kind: 'configure' | 'serve-until' }>): Promise<void> {
     switch (message.kind) {
       case 'listeners':
-        await this.#listen(this.#takeDescriptors(message.listeners))
+        this.#listen(this.#takeDescriptors(message.listeners))
         return
       case 'own-listeners':
-        await this.#listen(
+        this.#listen(
           message.listeners.map((description) => ({
             description,
             place: { host: description.host, port: description.tcpPort },
@@ -178,25 +184,22 @@ export class Worker {
     })
   }
 
-  async #listen(openings: readonly Opening[]): Promise<void> {
+  #listen(openings: readonly Opening[]): void {
     const { send, logger } = this.#options
     const failures: { listenerId: number; cause: string }[] = []
-    const outcomes = await Promise.all(
-      openings.map(async ({ description, place }) => {
-        const { listenerId, netns, bound } = description
-        try {
-          if (place === undefined) throw new Error('its descriptor did not arrive')
-          await this.#server.listen(description, place)
-          return listenerId
-        } catch (thrown) {
-          const cause = causeText(thrown)
-          logger.error({ listenerId, netns, bound, cause }, 'Cannot accept on a listener')
-          failures.push({ listenerId, cause: cause.slice(0, longestCause) })
-          return undefined
-        }
-      }),
-    )
-    const listenerIds = outcomes.filter((listenerId) => listenerId !== undefined)
+    const listenerIds: number[] = []
+    for (const { description, place } of openings) {
+      const { listenerId, netns, bound } = description
+      try {
+        if (place === undefined) throw new Error('its descriptor did not arrive')
+        this.#server.listen(description, place)
+        listenerIds.push(listenerId)
+      } catch (thrown) {
+        const cause = causeText(thrown)
+        logger.error({ listenerId, netns, bound, cause }, 'Cannot accept on a listener')
+        failures.push({ listenerId, cause: cause.slice(0, longestCause) })
+      }
+    }
     if (listenerIds.length > 0) send({ kind: 'listening', listenerIds })
     if (failures.length > 0) send({ kind: 'listen-failed', failures })
   }
@@ -204,12 +207,13 @@ export class Worker {
 
 function directPath(
   { config, clock, logger }: WorkerOptions,
+  loop: RawLoop,
   defect: (cause: unknown) => void,
 ): DirectPath | undefined {
   const { forwarding, agent: timeouts } = config
   if (forwarding === undefined) return undefined
   const store = new LeaseStore(clock, forwarding.leases)
-  const client = new DirectClient({ config: forwarding, timeouts, clock, defect })
+  const client = new DirectClient({ config: forwarding, timeouts, clock, loop, defect })
   const channel = new LeaseChannel({
     socket: forwarding.leaseSocket,
     store,

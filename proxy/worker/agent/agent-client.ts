@@ -9,11 +9,13 @@ import { AgentEndpoints } from './agent-endpoints.ts'
 import { AgentExchange, type ExchangeServices } from './agent-exchange.ts'
 import type { AnswerReceiver } from '../shared/answer-receiver.ts'
 import type { WorkerMetrics } from '../shared/metrics.ts'
+import type { RawLoop } from '../raw/raw-loop.ts'
 import type { AgentAddress, AgentReport, WorkerConfig } from '../shared/protocol.ts'
 
 export interface AgentClientOptions {
   readonly config: WorkerConfig['agent']
   readonly clock: Clock
+  readonly loop: RawLoop
   readonly logger: Logger
   readonly metrics: WorkerMetrics
   /** Hears how the agents stand when that has changed. */
@@ -66,9 +68,10 @@ export class AgentClient {
 
   /** @throws Error when certificates cannot be used */
   constructor(options: AgentClientOptions) {
-    const { config, clock, logger, metrics, defect } = options
+    const { config, clock, loop, logger, metrics, defect } = options
     this.#options = options
     this.#endpoints = new AgentEndpoints({
+      loop,
       config,
       clock,
       logger,

@@ -1,4 +1,4 @@
-import { connect, isIP, type Socket, type TcpNetConnectOpts } from 'node:net'
+import { isIP, type TcpNetConnectOpts } from 'node:net'
 import { connect as connectTls, createSecureContext, type ConnectionOptions } from 'node:tls'
 import { hostText } from '../../../lib/identity/tcp-address.ts'
 import type { Clock, Milliseconds } from '../../../lib/runtime/clock.ts'
@@ -7,7 +7,12 @@ import { Secret } from '../../../lib/runtime/secret.ts'
 import type { Connect } from '../../../lib/fast-http/request-pool.ts'
 import { secureContextOptions } from '../../../lib/files/tls-material.ts'
 import { Backoff } from '../../../lib/runtime/backoff.ts'
+import { unixConnector } from '../raw/connect.ts'
+import type { RawLoop } from '../raw/raw-loop.ts'
 import type { AgentAddress } from '../shared/protocol.ts'
+
+type UnixAgent = Extract<AgentAddress, { kind: 'unix' }>
+type TlsAgent = Exclude<AgentAddress, UnixAgent>
 
 type ConnectFailure = NodeJS.ErrnoException
 
@@ -33,6 +38,7 @@ export interface ConnectorOptions {
   /** False where another agent can be asked instead of trying again. */
   readonly triesAgain: boolean
   readonly clock: Clock
+  readonly loop: RawLoop
 }
 
 /** What an address is called in logs and on the status page; nothing in it is secret. */
@@ -49,29 +55,20 @@ export function agentName(address: AgentAddress): string {
  * @throws Error when certificate, key and authorities cannot be used
  */
 export function agentConnector(options: ConnectorOptions): AgentConnector {
-  const { address, clock, limit, triesAgain } = options
-  const open = supervisor(address)
+  const { address, clock, loop, limit, triesAgain } = options
+  const open = address.kind === 'unix' ? unixOpener(loop, address) : tlsOpener(clock, address)
   return (connected) => {
     const deadline = clock.now() + limit
     const backoff = new Backoff(firstWait, longestWait)
     attempt()
 
     function attempt(): void {
-      const socket = open()
-      const giveUp = clock.schedule(Math.max(1, deadline - clock.now()), () => {
-        socket.destroy(new Error('no connection in time'))
+      open(Math.max(1, deadline - clock.now()), (cause, socket) => {
+        if (cause === null) connected(null, socket)
+        else failed(cause)
       })
-      socket.once(address.kind === 'unix' ? 'connect' : 'secureConnect', () => {
-        giveUp()
-        socket.removeListener('error', failed)
-        connected(null, socket)
-      })
-      socket.once('error', failed)
 
       function failed(cause: ConnectFailure): void {
-        giveUp()
-        // What comes after the first error of a broken handshake tells nothing new.
-        socket.on('error', () => undefined)
         const pause = backoff.next()
         const isOver = !triesAgain || clock.now() + pause >= deadline
         if (isOver || !passing.has(cause.code)) connected(unreachable(cause), null)
@@ -87,8 +84,16 @@ export function agentConnector(options: ConnectorOptions): AgentConnector {
   }
 }
 
-function supervisor(address: AgentAddress): () => Socket {
-  if (address.kind === 'unix') return () => connect({ path: address.socket })
+/** Connects once within a span, and calls back once. */
+type Open = (within: Milliseconds, connected: Parameters<Connect>[0]) => void
+
+/** The kernel decides at once. */
+function unixOpener(loop: RawLoop, { socket }: UnixAgent): Open {
+  const connect = unixConnector(loop, socket)
+  return (_within, connected) => connect(connected)
+}
+
+function tlsOpener(clock: Clock, address: TlsAgent): Open {
   const { host, tcpPort: port, serverName, tls } = address
   const { certificate, key, ca } = tls
   const secureContext = createSecureContext(
@@ -107,5 +112,22 @@ function supervisor(address: AgentAddress): () => Socket {
     keepAliveInitialDelay: 5_000,
     ...(servername !== undefined && { servername }),
   }
-  return () => connectTls(options)
+  return (within, connected) => {
+    const socket = connectTls(options)
+    const giveUp = clock.schedule(within, () => {
+      socket.destroy(new Error('no connection in time'))
+    })
+    const failed = (cause: ConnectFailure): void => {
+      giveUp()
+      // What comes after the first error of a broken handshake tells nothing new.
+      socket.on('error', () => undefined)
+      connected(cause, null)
+    }
+    socket.once('secureConnect', () => {
+      giveUp()
+      socket.removeListener('error', failed)
+      connected(null, socket)
+    })
+    socket.once('error', failed)
+  }
 }

@@ -9,6 +9,7 @@ import { UpstreamHealth } from '../../../lib/admission/upstream-health.ts'
 import { agentConnector, agentName, type AgentConnector } from './agent-connector.ts'
 import { BareHead } from './bare-line-feeds.ts'
 import { HealthRequest, type HealthOutcome } from './health-request.ts'
+import type { RawLoop } from '../raw/raw-loop.ts'
 import type { AgentAddress, WorkerConfig } from '../shared/protocol.ts'
 
 /** A request as an agent gets it. */
@@ -28,6 +29,7 @@ export interface AgentEndpointOptions {
   /** How many agents there are in all. */
   readonly agents: Count
   readonly clock: Clock
+  readonly loop: RawLoop
   readonly random?: () => number
   /** @see RequestPoolOptions */
   readonly defect: (cause: unknown) => void
@@ -57,7 +59,7 @@ export class AgentEndpoint {
 
   /** @throws Error when its certificates cannot be used */
   constructor(options: AgentEndpointOptions) {
-    const { index, address, config, agents, clock, defect } = options
+    const { index, address, config, agents, clock, loop, defect } = options
     this.index = index
     this.address = address
     this.name = agentName(address)
@@ -75,6 +77,7 @@ export class AgentEndpoint {
       limit: config.timeoutConnect / agents,
       triesAgain: agents === 1,
       clock,
+      loop,
     })
     const poolOptions = {
       host,

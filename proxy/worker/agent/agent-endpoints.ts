@@ -6,11 +6,13 @@ import type { Logger } from '../../../lib/runtime/log.ts'
 import type { UpstreamFailure } from '../../../lib/admission/upstream-health.ts'
 import { AgentEndpoint } from './agent-endpoint.ts'
 import { AgentPulse } from './agent-pulse.ts'
+import type { RawLoop } from '../raw/raw-loop.ts'
 import type { AgentAddress, AgentReport, WorkerConfig } from '../shared/protocol.ts'
 
 export interface AgentEndpointsOptions {
   readonly config: WorkerConfig['agent']
   readonly clock: Clock
+  readonly loop: RawLoop
   readonly logger: Logger
   /** @see RequestPoolOptions */
   readonly defect: (cause: unknown) => void
@@ -210,13 +212,13 @@ export class AgentEndpoints {
     addresses: readonly AgentAddress[],
     before: readonly AgentEndpoint[] = [],
   ): readonly AgentEndpoint[] {
-    const { config, clock, defect } = this.#options
+    const { config, clock, loop, defect } = this.#options
     const agents = addresses.length
     return addresses.map((address, index) => {
       const same = before.find((one) => one.index === index && before.length === agents)
       return same && isDeepStrictEqual(same.address, address)
         ? same
-        : new AgentEndpoint({ index, address, config, agents, clock, defect })
+        : new AgentEndpoint({ index, address, config, agents, clock, loop, defect })
     })
   }
 }

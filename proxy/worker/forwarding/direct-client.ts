@@ -16,8 +16,10 @@ import { UnsizedAnswer } from '../../../lib/http/unsized-answer.ts'
 import { AnswerTimeout, type AnswerHandler } from '../../../lib/fast-http/answer-handler.ts'
 import type { FlatFields } from '../../../lib/fast-http/fields.ts'
 import { originConnector } from '../../../lib/fast-http/origin-connector.ts'
-import { RequestPool } from '../../../lib/fast-http/request-pool.ts'
+import { RequestPool, type Connect } from '../../../lib/fast-http/request-pool.ts'
 import { causeText, MetadataError } from '../../../lib/runtime/errors.ts'
+import { httpConnector } from '../raw/connect.ts'
+import type { RawLoop } from '../raw/raw-loop.ts'
 import type { WorkerConfig } from '../shared/protocol.ts'
 import { EndpointReach } from './endpoint-reach.ts'
 
@@ -26,6 +28,7 @@ export interface DirectClientOptions {
   /** For leases of an agent that does not say how long compute may take. */
   readonly timeouts: Pick<WorkerConfig['agent'], 'timeoutHeaders' | 'timeoutBody'>
   readonly clock: Clock
+  readonly loop: RawLoop
   /** @see RequestPoolOptions */
   readonly defect: (cause: unknown) => void
 }
@@ -172,8 +175,17 @@ export class DirectClient {
     this.#endpoints.clear()
   }
 
+  /** @throws Error for a file that cannot be read */
+  #connectorTo({ url, caFile, insecure }: LeaseUpstream): Connect {
+    const { config, loop } = this.#options
+    const timeout = config.timeoutConnect
+    if (url.startsWith('http:')) return httpConnector(loop, url, timeout)
+    const secureContext = clientSecureContext({ caFile })
+    return originConnector(url, { timeout, rejectUnauthorized: !insecure, secureContext })
+  }
+
   #endpointOf(upstream: LeaseUpstream): Endpoint | undefined {
-    const { config, timeouts, clock, defect } = this.#options
+    const { timeouts, clock, defect } = this.#options
     const { url, caFile, insecure } = upstream
     const { timeoutHeaders = timeouts.timeoutHeaders, timeoutBody = timeouts.timeoutBody } =
       upstream
@@ -187,11 +199,7 @@ export class DirectClient {
         timeoutHeaders,
         timeoutBody,
         defect,
-        connect: originConnector(url, {
-          timeout: config.timeoutConnect,
-          rejectUnauthorized: !insecure,
-          ...(url.startsWith('https:') && { secureContext: clientSecureContext({ caFile }) }),
-        }),
+        connect: this.#connectorTo(upstream),
       })
       // Nova answers it to everybody, without a signature.
       const probed = { method: 'GET', path: '/', headers: [] }

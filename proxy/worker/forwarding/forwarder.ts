@@ -10,7 +10,7 @@ import type { GuestIdentity } from '../shared/guest-identity.ts'
 import { longestLeasedUse } from '../../../lib/wire/lease-messages.ts'
 import type { ServedCounts } from './served-counts.ts'
 import type { SentFacts } from '../guest/sent-facts.ts'
-import { guestPlace, type GuestPlace, type Lease, type LeaseStore } from './lease-store.ts'
+import type { Lease, LeaseStore } from './lease-store.ts'
 import type { LeaseChannel } from './lease-channel.ts'
 import type { WorkerMetrics } from '../shared/metrics.ts'
 import type { ForwardingReport } from '../shared/protocol.ts'
@@ -105,7 +105,7 @@ export class Forwarder {
     if (direct === undefined || guest.sourceMac === undefined || !isPlain(request, guest)) {
       return this.sendToAgent(request, guest, receiver)
     }
-    const lease = direct.store.find(placeOf(guest), guest.sourceMac)
+    const lease = direct.store.find(guest.place, guest.sourceMac)
     const upstream = lease && direct.client.choose(lease.upstreams)
     if (lease === undefined || upstream === undefined) {
       return this.sendToAgent(request, guest, receiver)
@@ -144,14 +144,14 @@ export class Forwarder {
   /** A guest has connected. */
   noteGuest(guest: GuestIdentity): void {
     if (guest.sourceMac === undefined) return
-    this.#direct?.channel.noteGuest(placeOf(guest), guest.sourceMac)
+    this.#direct?.channel.noteGuest(guest.place, guest.sourceMac)
   }
 
   /** The guest has been given good data: its next request may be worth a lease. */
   noteServed(guest: GuestIdentity): void {
     const { sourceMac, address: sourceIp, listener, ingressPort } = guest
     if (this.#direct === undefined || sourceMac === undefined || listener.isClosed) return
-    const place = placeOf(guest)
+    const { place } = guest
     if (this.#direct.store.find(place, sourceMac) !== undefined) return
     this.#direct.channel.ask(place, {
       scope: listener.description.scope,
@@ -241,10 +241,6 @@ class DirectForwarding implements Forwarding, DirectReceiver {
   answerFailed(failure: MetadataError): void {
     this.#attempt.receiver.answerFailed(failure)
   }
-}
-
-function placeOf(guest: GuestIdentity): GuestPlace {
-  return guestPlace(guest.listener.scope, guest.address, guest.ingressPort)
 }
 
 /** What a lease is for: asking twice changes nothing (RFC 9110 §9.2.2), and there is nothing that the agent alone can judge. */

@@ -24,7 +24,8 @@ import type { Logger } from '../../../lib/runtime/log.ts'
 import type { MacAddress } from '../../../lib/identity/mac-address.ts'
 import { wireHeaders } from '../../../lib/wire/wire-headers.ts'
 import { Backoff } from '../../../lib/runtime/backoff.ts'
-import type { GuestPlace, Lease, LeaseStore } from './lease-store.ts'
+import type { GuestPlace } from '../shared/guest-identity.ts'
+import type { Lease, LeaseStore } from './lease-store.ts'
 
 export interface LeaseChannelOptions {
   /** Path of the agent's socket for leases. Neutron's own agent has none; then there are no leases, and no complaint. */

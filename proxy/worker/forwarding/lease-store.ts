@@ -1,24 +1,8 @@
 /** Which signed header set may this worker use for a guest, at this moment? */
 import type { Clock, Count, MonotonicMilliseconds } from '../../../lib/runtime/clock.ts'
-import type { IngressPort } from '../../../lib/identity/ingress-port.ts'
-import type { IpAddress } from '../../../lib/identity/ip-address.ts'
 import { longestSilence, type LeaseUpstream } from '../../../lib/wire/lease-messages.ts'
+import type { GuestPlace } from '../shared/guest-identity.ts'
 import type { MacAddress } from '../../../lib/identity/mac-address.ts'
-
-/**
- * The address of a guest inside its scope and behind one of its router's ports, as text: the part of a lookup key that two guests can have
- * one after the other.
- */
-export type GuestPlace = string
-
-/** @param scope as `scopeText` writes it */
-export function guestPlace(
-  scope: string,
-  address: IpAddress,
-  ingressPort?: IngressPort,
-): GuestPlace {
-  return `${scope} ${address} ${ingressPort ?? '-'}`
-}
 
 /** A signed header set for one lookup key, and until when it may be used. */
 export interface Lease {
@@ -100,7 +84,7 @@ export class LeaseStore {
     return lease !== undefined
   }
 
-  /** @param scope as in {@link guestPlace} */
+  /** @param scope as `scopeText` writes it */
   dropScope(scope: string): void {
     for (const lease of this.#byPlace.values()) {
       if (lease.place.startsWith(`${scope} `)) this.#remove(lease)

@@ -1,8 +1,9 @@
 /** How does a worker send a request as the canary, and how does it recognise one? */
 import { timingSafeEqual } from 'node:crypto'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { ServerResponse, type IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import type { Bytes, Clock } from '../../../lib/runtime/clock.ts'
+import type { GetResponse } from '../../../lib/fast-http/get-response.ts'
 import type { MetadataError } from '../../../lib/runtime/errors.ts'
 import { isReasonCode, reasonRow, type ReasonCode } from '../../../lib/runtime/reason-codes.ts'
 import { wireHeaders } from '../../../lib/wire/wire-headers.ts'
@@ -71,28 +72,37 @@ export type CheckReady = (receiver: AnswerReceiver) => void
 
 /** Answers the canary, and closes the connection of whoever else is inside. */
 export function answerCanary(
-  request: IncomingMessage,
-  response: ServerResponse,
+  request: Pick<IncomingMessage, 'url'>,
+  response: ServerResponse | GetResponse,
   config: CanaryConfig,
   checkReady: CheckReady,
 ): void {
   const target = request.url ?? ''
   if (!isSameText(target, config.target)) {
     // Of the next supervisor, or of the one before: it is left alone.
-    if (canaryTarget.test(target))
-      response.writeHead(otherSupervisor, { connection: 'close' }).end()
-    else request.socket.destroy()
+    if (canaryTarget.test(target)) answerLast(response, otherSupervisor)
+    else response.destroy()
     return
   }
   const answer = (reason?: ReasonCode): void => {
     if (response.headersSent || response.destroyed) return
-    response.shouldKeepAlive = false
-    if (reason === undefined) response.writeHead(204).end()
-    else response.writeHead(reasonRow(reason).status, { [wireHeaders.reason]: reason }).end()
+    if (reason === undefined) answerLast(response, 204)
+    else answerLast(response, reasonRow(reason).status, { [wireHeaders.reason]: reason })
   }
-  response.on('error', () => undefined)
+  if (response instanceof ServerResponse) response.on('error', () => undefined)
   if (config.checksAgent) checkReady(new ReadyReceiver(answer))
   else answer()
+}
+
+/** Without a body, and nothing after it. */
+function answerLast(
+  response: ServerResponse | GetResponse,
+  status: number,
+  headers: Record<string, string> = {},
+): void {
+  response.shouldKeepAlive = false
+  response.writeHead(status, { ...headers, 'content-length': '0' })
+  response.end()
 }
 
 function isSameText(one: string, other: string): boolean {

@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net'
+import type { ByteSocket } from '../../../lib/sockets/byte-socket.ts'
 import type { Count } from '../../../lib/runtime/clock.ts'
 import type { ReasonCode } from '../../../lib/runtime/reason-codes.ts'
 import type { GuestIdentity } from '../shared/guest-identity.ts'
@@ -7,7 +7,7 @@ import type { Holding } from './ledger.ts'
 
 /** What an exchange needs of the connection it is on. */
 export interface ExchangeConnection<Exchange> {
-  readonly socket: Socket
+  readonly socket: ByteSocket
   /** Who the guest is. */
   readonly identity: GuestIdentity
   /** Answers with a refusal, drops what is left of the request, and ends the connection. */

@@ -1,9 +1,8 @@
 /** What may happen on one connection of a guest, and in which order? */
 import type { IncomingMessage } from 'node:http'
-import type { Socket } from 'node:net'
+import type { RawSocket } from '../raw/raw-socket.ts'
 import type { Cancel, Count, Milliseconds } from '../../../lib/runtime/clock.ts'
 import { isIpv6 } from '../../../lib/identity/ip-address.ts'
-import { descriptorOf } from '../../../lib/sockets/descriptor.ts'
 import type { IncomingGet } from '../../../lib/fast-http/incoming-get.ts'
 import type { GetResponse } from '../../../lib/fast-http/get-response.ts'
 import type { ConnectionReader } from '../../../lib/fast-http/request-reader.ts'
@@ -36,7 +35,7 @@ export type Retirement =
 /** A connection of a guest, with the identity its listener gave it. */
 export class GuestConnection implements ExchangeConnection<GuestExchange>, Holder {
   readonly identity: GuestIdentity
-  readonly socket: Socket
+  readonly socket: RawSocket
   /** Absent while it is not counted: then its first request is refused. */
   holding: Holding | undefined
   reader: ConnectionReader | undefined
@@ -52,7 +51,7 @@ export class GuestConnection implements ExchangeConnection<GuestExchange>, Holde
   #isRetired = false
   #turnLimit: Cancel | undefined
 
-  constructor(socket: Socket, identity: GuestIdentity, services: GuestServices) {
+  constructor(socket: RawSocket, identity: GuestIdentity, services: GuestServices) {
     this.socket = socket
     this.identity = identity
     this.#services = services
@@ -194,9 +193,9 @@ export class GuestConnection implements ExchangeConnection<GuestExchange>, Holde
   }
 
   limitHops(hops: Count): void {
-    const fd = descriptorOf(this.socket)
-    if (fd === undefined) this.socket.destroy()
-    else this.#services.setHopLimit(fd, isIpv6(this.identity.address), hops)
+    // The number of a closed one may be another guest's by now.
+    if (this.socket.destroyed) return
+    this.#services.setHopLimit(this.socket.fd, isIpv6(this.identity.address), hops)
   }
 
   reset(): void {

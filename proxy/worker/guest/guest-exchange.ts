@@ -1,6 +1,6 @@
 /** What happens to one request of a guest, from its head to the last byte of its answer? */
 import { IncomingMessage } from 'node:http'
-import type { Socket } from 'node:net'
+import type { ByteSocket } from '../../../lib/sockets/byte-socket.ts'
 import type { Bytes, MonotonicMilliseconds } from '../../../lib/runtime/clock.ts'
 import { causeText, type MetadataError } from '../../../lib/runtime/errors.ts'
 import { errorResponse } from '../../../lib/http/error-response.ts'
@@ -345,6 +345,6 @@ export class GuestExchange implements AnswerReceiver, LoggedRequest {
   }
 }
 
-function endUnread(this: Socket): void {
+function endUnread(this: ByteSocket): void {
   this.destroy()
 }

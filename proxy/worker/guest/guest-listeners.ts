@@ -1,10 +1,14 @@
 /** On which sockets does a worker accept connections of guests? */
-import { createServer, type Server, type Socket } from 'node:net'
+import { closeSync } from 'node:fs'
 import type { Count } from '../../../lib/runtime/clock.ts'
 import { scopeText } from '../../../lib/identity/scope.ts'
-import { descriptorOf } from '../../../lib/sockets/descriptor.ts'
+import { listenSocket } from '../../../lib/linux/libc.ts'
+import { restoreNonBlocking } from '../../linux/non-blocking.ts'
+import type { RawLoop } from '../raw/raw-loop.ts'
+import { RawListener } from '../raw/raw-listener.ts'
 import { guestListener, type GuestListener } from '../shared/guest-identity.ts'
 import type { ListenerDescription } from '../shared/protocol.ts'
+import { openListener } from './open-listener.ts'
 import type { GuestServices } from './worker-context.ts'
 
 /** A listening socket that is open already, or one to open in the namespace of this process. */
@@ -13,27 +17,24 @@ export type ListeningPlace =
 
 interface OpenListener {
   readonly guests: GuestListener
-  readonly server: Server
+  readonly socket: RawListener
 }
 
 export interface GuestListenersOptions {
   readonly services: Pick<GuestServices, 'ledger' | 'forwarder' | 'metrics'>
+  readonly loop: RawLoop
   readonly backlog: Count
 }
 
 /** The listening sockets of a worker, by the ids that the supervisor gave them. */
 export class GuestListeners {
-  readonly #services: GuestListenersOptions['services']
-  readonly #backlog: Count
-  readonly #accept: (socket: Socket, guests: GuestListener) => void
+  readonly #options: GuestListenersOptions
+  readonly #accept: (fd: number, guests: GuestListener) => void
   readonly #listeners = new Map<number, OpenListener>()
 
-  constructor(
-    { services, backlog }: GuestListenersOptions,
-    accept: (socket: Socket, guests: GuestListener) => void,
-  ) {
-    this.#services = services
-    this.#backlog = backlog
+  /** @param accept owns the descriptor of each connection */
+  constructor(options: GuestListenersOptions, accept: (fd: number, guests: GuestListener) => void) {
+    this.#options = options
     this.#accept = accept
   }
 
@@ -41,53 +42,50 @@ export class GuestListeners {
    * Accepts on a socket. Connections carry the description's scope, whatever their requests claim.
    * @throws when the descriptor is no listening socket, or the address cannot be bound
    */
-  async listen(description: ListenerDescription, place: ListeningPlace): Promise<void> {
-    const account = this.#services.ledger.namespace(scopeText(description.scope))
+  listen(description: ListenerDescription, place: ListeningPlace): void {
+    const { services, loop, backlog } = this.#options
+    const account = services.ledger.namespace(scopeText(description.scope))
     const guests = guestListener(description, account)
-    const server = createServer({ allowHalfOpen: true, noDelay: !('fd' in place) }, (socket) =>
-      this.#accept(socket, guests),
-    )
-    // Before the first wait, so that an order to close it cannot come too early.
-    account.listeners += 1
-    this.#listeners.set(description.listenerId, { guests, server })
+    const fd = 'fd' in place ? place.fd : openListener(place.host, place.port)
     try {
-      await new Promise<void>((resolve, reject) => {
-        server.once('error', reject)
-        // Of a descriptor, Node takes the backlog from this place only, and 511 otherwise.
-        server.listen(place, this.#backlog, () => {
-          server.removeListener('error', reject)
-          resolve()
-        })
+      restoreNonBlocking(fd)
+      // A descriptor comes with the queue that its maker gave it.
+      listenSocket(fd, backlog)
+      const socket = new RawListener(loop, fd, {
+        accepted: (accepted) => this.#accept(accepted, guests),
+        // EMFILE and its like: nothing here may fail for it.
+        failed: () => {
+          services.metrics.acceptFailures += 1
+        },
       })
+      this.#listeners.set(description.listenerId, { guests, socket })
+      account.listeners += 1
     } catch (cause) {
-      this.close([description.listenerId])
+      closeSync(fd)
       throw cause
     }
-    // EMFILE and its like: libuv has dealt with the connection, nothing here may fail for it.
-    server.on('error', () => {
-      this.#services.metrics.acceptFailures += 1
-    })
   }
 
   /** Of the listening sockets of this moment. */
   descriptors(): readonly number[] {
-    return [...this.#listeners.values()].flatMap(({ server }) => descriptorOf(server) ?? [])
+    return [...this.#listeners.values()].map(({ socket }) => socket.fd)
   }
 
   /** Stops accepting there. @returns what connections of these sockets bear as their listener */
   close(listenerIds: readonly number[]): ReadonlySet<GuestListener> {
+    const { ledger, forwarder } = this.#options.services
     const closing = new Set<GuestListener>()
     for (const listenerId of listenerIds) {
       const listener = this.#listeners.get(listenerId)
       if (listener === undefined) continue
       this.#listeners.delete(listenerId)
-      listener.server.close()
+      listener.socket.close()
       closing.add(listener.guests)
       listener.guests.isClosed = true
       const { account, scope } = listener.guests
       account.listeners -= 1
-      if (account.listeners === 0) this.#services.forwarder.dropScope(scope)
-      this.#services.ledger.forget(account)
+      if (account.listeners === 0) forwarder.dropScope(scope)
+      ledger.forget(account)
     }
     return closing
   }

@@ -1,24 +1,26 @@
 /** How do connections of guests become requests with an identity? */
+import { closeSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
-import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Count, Milliseconds } from '../../../lib/runtime/clock.ts'
-import { descriptorOf } from '../../../lib/sockets/descriptor.ts'
-import { peerEnd } from '../../netns/socket-ends.ts'
+import type { ByteSocket } from '../../../lib/sockets/byte-socket.ts'
 import { describeDefect } from '../../../lib/runtime/defects.ts'
 import { GuestConnection, lastWords } from './guest-connection.ts'
 import { GuestResponse } from './guest-response.ts'
-import { identifyGuest, type GuestListener } from '../shared/guest-identity.ts'
+import type { GuestListener } from '../shared/guest-identity.ts'
 import { GuestListeners, type ListeningPlace } from './guest-listeners.ts'
 import type { GuestServices } from './worker-context.ts'
 import type { Shortage } from './accounts.ts'
 import { parserRefusal, type ParserError } from '../../../lib/http/parser-refusal.ts'
+import type { GetResponse } from '../../../lib/fast-http/get-response.ts'
+import type { IncomingGet } from '../../../lib/fast-http/incoming-get.ts'
 import { GetServer } from '../../../lib/fast-http/get-server.ts'
 import { RequestWire } from '../../../lib/fast-http/request-wire.ts'
-import { answerCanary, isFromInside } from './canary.ts'
-import type { ReadIngressPort } from './ingress-port.ts'
+import { RawSocket } from '../raw/raw-socket.ts'
+import type { RawLoop } from '../raw/raw-loop.ts'
+import { identifyPeer, type Peer, type PeerOptions } from './identify-peer.ts'
+import { answerCanary } from './canary.ts'
 import type { ListenerDescription, WorkerConfig } from '../shared/protocol.ts'
-import { arrivalOfSyn, sourceIpv4OfSyn, sourceMacOfSyn } from './source-mac.ts'
 
 /** A guest that keeps its connection may have sent its next request before it can see that this one ends. */
 const patience: Milliseconds = 500
@@ -29,22 +31,23 @@ const mostRefused: Count = 128
 /** Where a connection's identity hangs. A symbol of ours: no byte of a guest can become one. */
 const guestConnection = Symbol('guestConnection')
 const canaryAnswer = Symbol('canaryAnswer')
-interface GuestSocket extends Socket {
+type CanaryAnswer = (
+  request: IncomingMessage | IncomingGet,
+  response: GuestResponse | GetResponse,
+) => void
+interface GuestSocket extends ByteSocket {
   [guestConnection]?: GuestConnection
   /** Instead of a guest: the canary's, or of something else inside the namespace. */
-  [canaryAnswer]?: (request: IncomingMessage, response: GuestResponse) => void
+  [canaryAnswer]?: CanaryAnswer
 }
 
-export interface GuestServerOptions {
+export interface GuestServerOptions extends PeerOptions {
   readonly services: GuestServices
+  readonly loop: RawLoop
   /** @see WorkerConfig */
   readonly canary?: WorkerConfig['canary']
   /** @see WorkerConfig */
   readonly backlog: Count
-  /** The SYN of an accepted connection that nothing was read from yet. */
-  readonly savedSyn: (fd: number) => Uint8Array | undefined
-  /** Of a connection that was accepted in a router's namespace. */
-  readonly ingressPort: ReadIngressPort
 }
 
 /**
@@ -66,16 +69,20 @@ export class GuestServer {
   constructor(options: GuestServerOptions) {
     this.#options = options
     this.#services = options.services
-    this.#listeners = new GuestListeners(options, (socket, guests) => this.#accept(socket, guests))
+    this.#listeners = new GuestListeners(options, (fd, guests) => this.#accept(fd, guests))
     this.#http = this.#createHttpServer()
     const { headBytes, timeoutHead, timeoutKeepAlive } = options.services.limits
     this.#getServer = new GetServer({
       serve: (request, response) => {
         const socket: GuestSocket = response.socket
+        socket[canaryAnswer]?.(request, response)
         socket[guestConnection]?.acceptGet(request, response)
       },
       takeOver: (wire) => this.#http.emit('connection', wire),
-      timedOut: (socket: GuestSocket) => socket[guestConnection]?.cannotRead('request_timeout'),
+      timedOut: (socket: GuestSocket) => {
+        if (socket[guestConnection] === undefined) socket.destroy()
+        else socket[guestConnection].cannotRead('request_timeout')
+      },
       hold: (socket: GuestSocket, bytes) => {
         const connection = socket[guestConnection]
         if (connection?.holding?.holdInput(bytes) === false) connection.giveWay('source')
@@ -90,8 +97,8 @@ export class GuestServer {
   }
 
   /** @see GuestListeners.listen */
-  async listen(description: ListenerDescription, place: ListeningPlace): Promise<void> {
-    await this.#listeners.listen(description, place)
+  listen(description: ListenerDescription, place: ListeningPlace): void {
+    this.#listeners.listen(description, place)
   }
 
   /** Of the listening sockets of this moment. */
@@ -151,10 +158,10 @@ export class GuestServer {
     ): void =>
       this.#guarded(request.socket, (socket, wire) => {
         socket[canaryAnswer]?.(request, response)
-        wire?.began(request, response)
+        wire.began(request, response)
         const head = {
-          isBare: wire?.isHeadBare === true,
-          isFollowed: wire?.isHeadFollowed === true,
+          isBare: wire.isHeadBare,
+          isFollowed: wire.isHeadFollowed,
         }
         socket[guestConnection]?.accept(request, response, head, awaitsContinue)
       })
@@ -176,14 +183,15 @@ export class GuestServer {
   }
 
   /** Whatever is thrown while a connection is served ends that connection, and nothing else. */
-  #guarded(
-    stream: Duplex,
-    serve: (socket: GuestSocket, wire: RequestWire | undefined) => void,
-  ): void {
-    const wire = stream instanceof RequestWire ? stream : undefined
-    const socket: GuestSocket = wire?.client ?? (stream as Socket)
+  #guarded(stream: Duplex, serve: (socket: GuestSocket, wire: RequestWire) => void): void {
+    // All connections of Node's server are given to it here.
+    if (!(stream instanceof RequestWire)) {
+      stream.destroy()
+      return
+    }
+    const socket: GuestSocket = stream.client
     try {
-      serve(socket, wire)
+      serve(socket, stream)
     } catch (cause) {
       this.#failed(socket, cause)
     }
@@ -195,59 +203,66 @@ export class GuestServer {
       connection.failed(cause)
       return
     }
-    const { metrics, log } = this.#services
-    metrics.defects += 1
-    log.write('internal_error', () => describeDefect(cause))
+    this.#defect(cause)
     socket.destroy()
   }
 
-  #accept(socket: GuestSocket, listener: GuestListener): void {
-    socket.on('error', ignoreError)
+  #defect(cause: unknown): void {
+    const { metrics, log } = this.#services
+    metrics.defects += 1
+    log.write('internal_error', () => describeDefect(cause))
+  }
+
+  /** @param fd of a connection: from here on it is nobody else's */
+  #accept(fd: number, listener: GuestListener): void {
+    let socket: RawSocket | undefined
     try {
-      this.#connected(socket, listener)
+      const peer = this.#identify(fd, listener)
+      if (peer === undefined) {
+        closeSync(fd)
+        return
+      }
+      socket = new RawSocket(this.#options.loop, fd, sourceOf(peer, listener))
+      this.#serve(socket, peer)
     } catch (cause) {
-      this.#failed(socket, cause)
+      if (socket === undefined) this.#defect(cause)
+      else this.#failed(socket, cause)
     }
   }
 
-  #connected(socket: GuestSocket, listener: GuestListener): void {
-    const { metrics } = this.#services
-    const fd = descriptorOf(socket) ?? -1
-    const syn = this.#options.savedSyn(fd)
-    const source = syn && sourceIpv4OfSyn(syn)
-    const peer = source === undefined ? peerEnd(fd) : { address: source, interfaceIndex: 0 }
-    if (peer === undefined) {
-      // Reset before it was accepted.
-      socket.destroy()
-      return
+  /** Never leaves a descriptor that nobody has. */
+  #identify(fd: number, listener: GuestListener): Peer | undefined {
+    try {
+      return identifyPeer(this.#options, fd, listener, this.#options.canary !== undefined)
+    } catch (cause) {
+      closeSync(fd)
+      throw cause
     }
-    if (this.#options.canary !== undefined && isFromInside(fd)) {
+  }
+
+  #serve(socket: RawSocket & GuestSocket, peer: Peer): void {
+    if (peer === 'inside') {
       socket[canaryAnswer] = this.#answerCanary
-      this.#http.emit('connection', socket)
+      this.#getServer.accept(socket)
       return
     }
-    const sourceMac = syn === undefined ? undefined : sourceMacOfSyn(syn)
+    const { metrics } = this.#services
+    const { listener, address, sourceMac } = peer
     if (sourceMac === undefined) metrics.sourceMacUnknown += 1
     else metrics.sourceMacKnown += 1
-    const { address } = peer
-    const ingressPort = listener.isInRouter
-      ? this.#options.ingressPort(fd, peer, listener)
-      : undefined
-    const arrival = syn && arrivalOfSyn(syn)
-    const identity = identifyGuest(listener, address, sourceMac, ingressPort, arrival)
-    const connection = new GuestConnection(socket, identity, this.#services)
+    const connection = new GuestConnection(socket, peer, this.#services)
     socket[guestConnection] = connection
     const holding = this.#services.ledger.open(listener.account, address, sourceMac, connection)
     if (typeof holding === 'string') {
       if (!this.#refuse(connection, holding)) return
     } else {
       connection.holding = holding
-      this.#services.forwarder.noteGuest(identity)
+      this.#services.forwarder.noteGuest(peer)
       metrics.connectionsAccepted += 1
     }
     this.#connections.add(connection)
     metrics.connectionsOpen += 1
-    socket.once('close', () => this.#closed(connection))
+    socket.on('close', () => this.#closed(connection))
     connection.reader = this.#getServer.accept(socket)
   }
 
@@ -264,7 +279,7 @@ export class GuestServer {
     return false
   }
 
-  readonly #answerCanary = (request: IncomingMessage, response: GuestResponse): void => {
+  readonly #answerCanary: CanaryAnswer = (request, response) => {
     const { forwarder } = this.#services
     const { canary } = this.#options
     if (canary) answerCanary(request, response, canary, (receiver) => forwarder.askReady(receiver))
@@ -296,6 +311,8 @@ function checkingInterval(shortestLimit: Milliseconds): Milliseconds {
   return Math.min(1_000, Math.max(5, Math.floor(shortestLimit / 4)))
 }
 
-function ignoreError(): void {
-  // The guest is gone already.
+/** Whose turn a connection takes: the guest's, as well as it is known. The same address exists in many namespaces. */
+function sourceOf(peer: Peer, listener: GuestListener): string {
+  const who = peer === 'inside' ? peer : (peer.sourceMac ?? peer.address)
+  return `${listener.scope} ${who}`
 }

@@ -45,6 +45,21 @@ export interface Arrival {
   readonly sourcePort: number
 }
 
+/**
+ * The address of a guest inside its scope and behind one of its router's ports, as text: the part of a lookup key that two guests can have
+ * one after the other.
+ */
+export type GuestPlace = string
+
+/** @param scope as `scopeText` writes it */
+export function guestPlace(
+  scope: string,
+  address: IpAddress,
+  ingressPort?: IngressPort,
+): GuestPlace {
+  return `${scope} ${address} ${ingressPort ?? '-'}`
+}
+
 /** What identifies the guest behind one connection, worked out once. */
 export interface GuestIdentity {
   readonly listener: GuestListener
@@ -55,6 +70,7 @@ export interface GuestIdentity {
   readonly ingressPort: IngressPort | undefined
   /** The SYN left the guest as a program of the guest sends it. */
   readonly isFromGuestItself: boolean
+  readonly place: GuestPlace
   /** Names and values in turn: the headers that carry all of this to the agent. */
   readonly headers: readonly string[]
 }
@@ -78,7 +94,8 @@ export function identifyGuest(
     headers.push(wireHeaders.arrival, `${arrival.hopLimit} ${arrival.sourcePort}`)
   }
   const isFromGuestItself = arrival !== undefined && isInitialHopLimit(arrival.hopLimit)
-  return { listener, address, sourceMac, ingressPort, isFromGuestItself, headers }
+  const place = guestPlace(listener.scope, address, ingressPort)
+  return { listener, address, sourceMac, ingressPort, isFromGuestItself, place, headers }
 }
 
 function scopeHeader({ scope, flavour }: ListenerDescription): [name: string, value: string] {

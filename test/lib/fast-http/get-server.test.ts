@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import type { IncomingGet } from '../../../lib/fast-http/incoming-get.ts'
 import type { GetResponse } from '../../../lib/fast-http/get-response.ts'
 import { GetServer } from '../../../lib/fast-http/get-server.ts'
+import type { ByteSocket } from '../../../lib/sockets/byte-socket.ts'
 import { RequestWire } from '../../../lib/fast-http/request-wire.ts'
 
 interface Started {
@@ -12,7 +13,7 @@ interface Started {
   readonly open: () => Promise<Client>
   /** Targets that Node's server was asked for. */
   readonly general: string[]
-  readonly timedOut: Socket[]
+  readonly timedOut: ByteSocket[]
 }
 
 /** A server whose general part answers "general" and whose plain part does as told. */
@@ -22,7 +23,7 @@ async function start(
   limits: { timeoutHead?: number; timeoutKeepAlive?: number } = {},
 ): Promise<Started> {
   const general: string[] = []
-  const timedOut: Socket[] = []
+  const timedOut: ByteSocket[] = []
   const http = createHttpServer((request, response) => {
     const wire: unknown = request.socket
     if (wire instanceof RequestWire) wire.began(request, response)

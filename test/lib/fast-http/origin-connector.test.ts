@@ -1,6 +1,7 @@
 import { once } from 'node:events'
-import { createServer, type AddressInfo, type Socket } from 'node:net'
+import { createServer, type AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
+import type { ByteSocket } from '../../../lib/sockets/byte-socket.ts'
 import { originConnector } from '../../../lib/fast-http/origin-connector.ts'
 
 async function listening(t: Test, host = '127.0.0.1'): Promise<number> {
@@ -11,7 +12,7 @@ async function listening(t: Test, host = '127.0.0.1'): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-function connectTo(url: string, timeout = 5_000): Promise<Socket | Error> {
+function connectTo(url: string, timeout = 5_000): Promise<ByteSocket | Error> {
   return new Promise((resolve) => {
     const connect = originConnector(url, { timeout, rejectUnauthorized: true })
     connect((...[error, socket]) => resolve(error ?? socket))
@@ -26,7 +27,7 @@ t.test('it connects to a name and to an address of either family', async (t) => 
   ] as const) {
     const socket = await connectTo(`http://${written}:${await listening(t, host)}`)
     t.notOk(socket instanceof Error, written)
-    ;(socket as Socket).destroy()
+    ;(socket as ByteSocket).destroy()
   }
 })
 

@@ -6,6 +6,7 @@ import { createLogger } from '../../../../lib/runtime/log.ts'
 import { AgentEndpoints } from '../../../../proxy/worker/agent/agent-endpoints.ts'
 import type { AgentReport } from '../../../../proxy/worker/shared/protocol.ts'
 import { FakeClock } from '../../../support/fake-clock.ts'
+import { loopOf } from '../../../support/raw-loop.ts'
 import { scratchFolder } from '../../../support/scratch-folder.ts'
 
 t.test(
@@ -32,6 +33,7 @@ t.test(
         checksHealth: false,
       },
       clock,
+      loop: loopOf(t),
       logger: createLogger({
         component: 'test',
         level: 'info',

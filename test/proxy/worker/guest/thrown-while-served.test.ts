@@ -14,6 +14,7 @@ import { RequestIds } from '../../../../proxy/worker/guest/request-ids.ts'
 import type { GuestServices } from '../../../../proxy/worker/guest/worker-context.ts'
 import { WorkerMetrics } from '../../../../proxy/worker/shared/metrics.ts'
 import { get, RawConnection, type RawTarget } from '../../../support/raw-http.ts'
+import { loopOf } from '../../../support/raw-loop.ts'
 import { freeTcpPort, networkIdentity } from '../../../support/start-worker.ts'
 
 /** Answers like an agent that is always right. */
@@ -102,12 +103,13 @@ async function start(t: Test): Promise<Started> {
   } as unknown as GuestServices
   const server = new GuestServer({
     services,
+    loop: loopOf(t),
     backlog: 100,
     savedSyn: () => undefined,
     ingressPort: () => undefined,
   })
   const port = await freeTcpPort()
-  await server.listen(
+  server.listen(
     { ...networkIdentity, listenerId: 1, netns: 'n', bound: 'b' },
     { host: '127.0.0.1', port },
   )
