@@ -37,6 +37,8 @@ t.test('each file of lib/ has its test', async (t) => {
   /** Files that hold nothing to run, or that another test runs as a whole. */
   const covered: Readonly<Record<string, string>> = {
     'lib/observe/latency-buckets.ts': 'test/lib/observe/metrics.test.ts',
+    'lib/linux/checksums.ts': 'test/netns/ovn-provision.test.ts',
+    'lib/sockets/byte-socket.ts': 'test/proxy/worker/raw/raw-socket.test.ts',
     'lib/fast-http/answer-handler.ts': 'test/lib/fast-http/request-pool.test.ts',
     'lib/fast-http/chunked-body.ts': 'test/lib/fast-http/response-reader.test.ts',
     'lib/fast-http/pooled-connection.ts': 'test/lib/fast-http/request-pool.test.ts',

@@ -40,6 +40,11 @@ const mechanisms: readonly Mechanism[] = [
       'deploy/demo/loopback-stage.ts',
     ],
   },
+  {
+    what: 'system calls on the descriptors of connections, without an error object for each',
+    pattern: /declareCall\(/,
+    homes: ['lib/linux/libc.ts', 'proxy/worker/raw/system-calls.ts'],
+  },
 ]
 
 for (const { what, pattern, homes } of mechanisms) {
