@@ -55,6 +55,13 @@ function bears(certificate: X509Certificate, name: string): boolean {
   return found !== undefined && found.toLowerCase() === name.toLowerCase()
 }
 
+/** The names in a certificate as text, in lower case: one that it bears stands there. */
+function namesShown(certificate: X509Certificate): string {
+  // Node's types do not show that an empty subject is none.
+  const { subject, subjectAltName } = certificate as Partial<X509Certificate>
+  return `${subject ?? ''}\n${subjectAltName ?? ''}`.toLowerCase()
+}
+
 /** The operator's list, which can be replaced while connections are open. */
 export class ProxyGrants {
   /** By name in lower case. */
@@ -78,7 +85,11 @@ export class ProxyGrants {
 
   /** @param certificate one that TLS has verified */
   recognise(certificate: X509Certificate): Recognised {
-    const names = this.#names.filter((name) => bears(certificate, name))
+    const shown = namesShown(certificate)
+    // OpenSSL takes some microseconds for each name, and a list may have one for each of ten thousand hosts.
+    const names = this.#names.filter(
+      (name) => shown.includes(name.toLowerCase()) && bears(certificate, name),
+    )
     const [name] = names
     if (name === undefined) return { kind: 'unknown' }
     if (names.length > 1) return { kind: 'several', names }

@@ -104,6 +104,7 @@ export class ServedSelection {
 
   /** Resolves when there is something new to look at, or with the signal. */
   changed(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return Promise.resolve()
     return new Promise((resolve) => {
       const end = (): void => {
         signal.removeEventListener('abort', end)

@@ -19,6 +19,7 @@ export class SouthboundServer {
   #child: ChildProcess | undefined
   /** Of processes that have ended. */
   #spent = 0
+  #startSeconds = 0
 
   /** @param served a file, or `relay:…` */
   constructor(folder: string, name: string, served: string) {
@@ -33,6 +34,11 @@ export class SouthboundServer {
     return this.#spent + (pid === undefined ? 0 : cpuTimeOf(pid) / 1_000)
   }
 
+  /** What it took to read the database, when it was started last. */
+  get lastStartCpuSeconds(): number {
+    return this.#startSeconds
+  }
+
   get memoryMiB(): number {
     const pid = this.#child?.pid
     return pid === undefined ? 0 : pssOf(pid)
@@ -44,6 +50,7 @@ export class SouthboundServer {
     this.#child = spawn('ovsdb-server', args, { stdio: 'ignore' })
     const wait = [`--timeout=${longestStart}`, 'wait', this.endpoint, database, 'connected']
     await run('ovsdb-client', wait)
+    this.#startSeconds = cpuTimeOf(this.#child.pid ?? 0) / 1_000
   }
 
   async stop(): Promise<void> {
