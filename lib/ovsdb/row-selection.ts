@@ -1,6 +1,5 @@
 /** Which rows does a monitor select, as wanted and as a server applies it? */
 import type { Milliseconds } from '../runtime/clock.ts'
-import type { MonitoredTables } from './monitor.ts'
 import { OvsdbError } from './ovsdb-error.ts'
 import type { OvsdbSession } from './session.ts'
 
@@ -8,7 +7,7 @@ import type { OvsdbSession } from './session.ts'
 export type Conditions = Readonly<Record<string, readonly unknown[]>>
 
 /** Of no table a row. */
-export function noRows(tables: MonitoredTables): Conditions {
+export function noRows(tables: Readonly<Record<string, unknown>>): Conditions {
   return Object.fromEntries(Object.keys(tables).map((table) => [table, [false]]))
 }
 
@@ -25,7 +24,7 @@ export class RowSelection {
   #session: OvsdbSession | undefined
 
   /** @param name of the monitor */
-  constructor(name: string, tables: MonitoredTables) {
+  constructor(name: string, tables: Readonly<Record<string, unknown>>) {
     this.#name = name
     this.#wanted = noRows(tables)
     this.#applied = this.#wanted

@@ -64,7 +64,10 @@ function directoryRegistries(): readonly Registry[] {
     const registry = createRegistry()
     const own = new Metrics(registry)
     own.watch(directory, held)
-    if (own instanceof OvnMetrics) own.watchSkipped(() => [])
+    if (own instanceof OvnMetrics) {
+      own.watchSkipped(() => [])
+      own.watchScopes(() => ({ wanted: 0, missing: 0 }))
+    }
     return registry
   })
 }

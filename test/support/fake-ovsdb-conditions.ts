@@ -1,5 +1,9 @@
 /** Which rows does a monitor with conditions select? @see RFC 7047 §5.1 */
-import type { FakeRow, FakeTables } from './fake-ovsdb-updates.ts'
+
+/** Columns with values in the wire's form: `'text'`, `['set', […]]`, `['map', […]]`, `['uuid', '…']`. */
+export type FakeRow = Readonly<Record<string, unknown>>
+/** Rows by table and UUID. */
+export type FakeTables = Readonly<Record<string, Readonly<Record<string, FakeRow>>>>
 
 /** By table: a row is selected when any of them matches; a table without conditions is selected whole. */
 export type FakeConditions = Readonly<Record<string, readonly unknown[] | undefined>>

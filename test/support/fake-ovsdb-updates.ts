@@ -1,11 +1,11 @@
 /** How does an OVSDB server tell that its tables changed? */
 
-import { selectedRows, type FakeConditions } from './fake-ovsdb-conditions.ts'
-
-/** Columns with values in the wire's form: `'text'`, `['set', […]]`, `['map', […]]`, `['uuid', '…']`. */
-export type FakeRow = Readonly<Record<string, unknown>>
-/** Rows by table and UUID. */
-export type FakeTables = Readonly<Record<string, Readonly<Record<string, FakeRow>>>>
+import {
+  selectedRows,
+  type FakeConditions,
+  type FakeRow,
+  type FakeTables,
+} from './fake-ovsdb-conditions.ts'
 
 /** What a client asked to be told of. */
 export interface FakeMonitor {

@@ -3,15 +3,10 @@ import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { duplexPair, type Duplex } from 'node:stream'
-import type { FakeConditions } from './fake-ovsdb-conditions.ts'
-import {
-  differences,
-  type FakeMonitor,
-  type FakeRow,
-  type FakeTables,
-} from './fake-ovsdb-updates.ts'
+import type { FakeConditions, FakeRow, FakeTables } from './fake-ovsdb-conditions.ts'
+import { differences, type FakeMonitor } from './fake-ovsdb-updates.ts'
 
-export type { FakeRow, FakeTables } from './fake-ovsdb-updates.ts'
+export type { FakeRow, FakeTables } from './fake-ovsdb-conditions.ts'
 
 export interface FakeOvsdbOptions {
   readonly database?: string

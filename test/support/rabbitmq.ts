@@ -31,7 +31,7 @@ export function skipUnlessRabbitMq(t: Test): boolean {
   const missing = [serverScript, portMapper].find((file) => !existsSync(file))
   if (missing === undefined) return true
   const reason = `needs RabbitMQ, as of Debian's package rabbitmq-server: there is no ${missing}`
-  if (process.env.OVERLAPD_TEST_REQUIRE_OPENSTACK === '1') t.fail(reason)
+  if (process.env['OVERLAPD_TEST_REQUIRE_OPENSTACK'] === '1') t.fail(reason)
   else t.plan(0, reason)
   return false
 }
@@ -89,7 +89,7 @@ export async function startRabbitMq(): Promise<RabbitMq> {
   await mkdir(join(folder, 'data'))
   await writeFile(join(folder, '.erlang.cookie'), randomBytes(16).toString('hex'), { mode: 0o400 })
   const environment = {
-    PATH: `/usr/lib/rabbitmq/bin:${process.env.PATH ?? ''}`,
+    PATH: `/usr/lib/rabbitmq/bin:${process.env['PATH'] ?? ''}`,
     HOME: folder,
     ERL_EPMD_PORT: String(mapperPort),
     ERL_EPMD_ADDRESS: '127.0.0.1',

@@ -65,7 +65,7 @@ export async function measureHost(fleet: Fleet, copy: 'served' | 'all'): Promise
   const end = performance.now() + idleSeconds * 1_000
   const elsewhere = networksOf(fleet, 1)
   for (let change = 0; performance.now() < end; change += 1) {
-    await touchPort(server, elsewhere[change % elsewhere.length] ?? 1, change)
+    await touchPort(server, elsewhere[change % elsewhere.length] ?? 1)
     await new Promise((resolve) => setTimeout(resolve, 500))
   }
   const idleBytesPerSecond = (host.bytesReceived - quiet) / idleSeconds
@@ -81,11 +81,11 @@ export async function measureHost(fleet: Fleet, copy: 'served' | 'all'): Promise
   })
 }
 
-async function touchPort(server: SouthboundServer, network: number, change: number): Promise<void> {
+async function touchPort(server: SouthboundServer, network: number): Promise<void> {
   const where = [['_uuid', '==', ['uuid', guestRowOf(network, 0)]]]
   const mutations = [
     ['external_ids', 'delete', ['set', ['neutron:revision_number']]],
-    ['external_ids', 'insert', ['map', [['neutron:revision_number', String(change + 5)]]]],
+    ['external_ids', 'insert', ['map', [['neutron:revision_number', String(Date.now())]]]],
   ]
   await server.transact({ op: 'mutate', table: 'Port_Binding', where, mutations })
 }
