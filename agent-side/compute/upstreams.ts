@@ -97,7 +97,8 @@ export class Upstream {
   ): HttpExchange {
     // A body behind the answer to HEAD, which has none, would be read as the next answer.
     const client = isRepeatable && request.method === 'GET' ? this.#client : this.#onceOnly
-    return client.send({ ...request, origin: this.#origin }, listener)
+    const { method, path, headers, body } = request
+    return client.send({ origin: this.#origin, method, path, headers, body }, listener)
   }
 
   /** Ends every connection, running requests included. */

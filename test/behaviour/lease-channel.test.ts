@@ -115,6 +115,29 @@ t.test('a lease that comes after another MAC was seen is not taken', async (t) =
   t.equal(await worker.leases(), 0)
 })
 
+for (const [what, unreached] of [
+  ['no way to it', { url: 'http://127.0.0.1:1' }],
+  ['no file of its authorities', { url: 'https://127.0.0.1:1', caFile: '/nowhere/ca.pem' }],
+] as const) {
+  t.test(`what the agent reaches and the worker does not is served: ${what}`, async (t) => {
+    const { giver, worker, agent } = await stage(t)
+    giver.answer = (request) => {
+      if (request.kind !== 'request') return
+      const lease = leaseFor(request, [unreached.url])
+      giver.say({ ...lease, upstreams: lease.upstreams.map((one) => ({ ...one, ...unreached })) })
+    }
+    await worker.askUntilLeased(guest)
+    for (let count = 0; count < 3; count += 1) t.equal((await worker.ask(guest)).status, 200)
+    t.equal(agent.requests.length, 4)
+    t.ok((await worker.direct()) <= 1, 'one request finds out')
+    t.match(await worker.forwarding(), {
+      way: 'agent',
+      why: 'compute_unreached',
+      failure: /ECONNREFUSED|ENOENT/,
+    })
+  })
+}
+
 t.test('an answer nobody asked for is no lease', async (t) => {
   const { giver, worker, upstream } = await stage(t)
   giver.answer = (request) => {
