@@ -112,7 +112,7 @@ const rule = section({
   ...decisions,
 })
 
-const mostRules = 10_000
+const mostRules = 5_000
 
 const table = {
   default: section(decisions),

@@ -44,6 +44,8 @@ interface Guest {
 export interface ReadinessOptions {
   /** Guests that are remembered; who was silent longest goes first. @default 10,000 */
   readonly mostGuests?: Count
+  /** Of all guests together. @default 50,000 */
+  readonly mostRows?: Count
 }
 
 /** More programs of one guest are one row for each class: a guest can invent names, and must not push out others. */
@@ -55,12 +57,15 @@ const longestTarget: Count = 120
 /** Remembers the clients of each guest, and which shields they did not pass. */
 export class Readiness {
   readonly #mostGuests: Count
+  readonly #mostRows: Count
+  #size = 0
   readonly #guests = new Map<string, Guest>()
   #forgottenAt: EpochMilliseconds | undefined
   #changes = 0
 
-  constructor({ mostGuests = 10_000 }: ReadinessOptions = {}) {
+  constructor({ mostGuests = 10_000, mostRows = 50_000 }: ReadinessOptions = {}) {
     this.#mostGuests = mostGuests
+    this.#mostRows = mostRows
   }
 
   /** Until when guests were seen that had to be forgotten for others; absent while none was. */
@@ -82,6 +87,7 @@ export class Readiness {
       networkId: identity.networkId,
       scope: scopeText(scope),
     })
+    const sizeBefore = guest.rows.size
     for (const documents of request.classes) {
       const row = rowOf(guest, request.agent, documents, now)
       row.requests += requests
@@ -96,6 +102,12 @@ export class Readiness {
         row.findings[shield] = { reason, requests: before + requests, lastAt: now }
       }
     }
+    this.#grew(guest.rows.size - sizeBefore)
+  }
+
+  #grew(by: Count): void {
+    this.#size += by
+    while (this.#size > this.#mostRows && this.#guests.size > 1) this.#forgetOldest()
   }
 
   /** Everything that is remembered, the guest that was silent longest first. */
@@ -113,7 +125,9 @@ export class Readiness {
     for (const { instanceId, projectId, networkId, scope, ...row } of saved) {
       const guest = this.#guestOf({ instanceId, projectId, networkId, scope })
       if (guest.rows.size >= mostClients * 8) continue
+      const before = guest.rows.size
       guest.rows.set(rowKey(row.client, row.documents), { ...row })
+      this.#grew(guest.rows.size - before)
     }
   }
 
@@ -133,6 +147,7 @@ export class Readiness {
   #forgetOldest(): void {
     for (const [key, { rows }] of this.#guests) {
       this.#guests.delete(key)
+      this.#size -= rows.size
       for (const { lastAt } of rows.values()) this.#forgot(lastAt)
       return
     }

@@ -10,6 +10,7 @@ import { systemClock } from '../../lib/runtime/clock.ts'
 import { askAdmin, askAdminJson } from '../../lib/http/admin-client.ts'
 import { devSecret, runDevCompute, type RunningDevCompute } from './dev-compute.ts'
 import { testsDirectForwarding } from './forwarding-mode.ts'
+import { until } from './until.ts'
 import { openFolder, startProxy, type RunningProxy } from './running-proxy.ts'
 
 const agentProgram = fileURLToPath(new URL('../../dist/agent-side/main.js', import.meta.url))
@@ -22,6 +23,8 @@ export interface ChainOptions {
   readonly direct?: boolean
   /** Of the agent's configuration: what is behind which network. */
   readonly networks?: Readonly<Record<string, { readonly behind: readonly string[] }>>
+  /** The policy of the shield, as a file holds it. */
+  readonly policy?: string
   /** Further `--set` of the proxy. */
   readonly proxy?: readonly string[]
 }
@@ -60,6 +63,7 @@ export class WholeChain {
     }
     writeFileSync(join(folder, 'topology.json'), topology)
     writeFileSync(join(folder, 'secret'), devSecret, { mode: 0o600 })
+    writeFileSync(join(folder, 'shield.yaml'), options.policy ?? '')
     const agent = await startAgentProgram(places, options.sourceMac ?? 'prefer')
     const chain: { now?: WholeChain } = {}
     t.teardown(async () => {
@@ -108,6 +112,17 @@ export class WholeChain {
       )
       return served.length === count && namespaces.length === count
     })
+  }
+
+  /** Another policy of the shield. Resolves when the agent uses it. */
+  async setPolicy(policy: string): Promise<void> {
+    const used = async (): Promise<string | undefined> =>
+      /^overlapd_agent_shield_files_total\{file="policy",outcome="used"\} \d+/m.exec(
+        await this.agentMetrics(),
+      )?.[0]
+    const before = await used()
+    writeFileSync(join(this.#places.folder, 'shield.yaml'), policy)
+    await until(async () => (await used()) !== before, 20)
   }
 
   async stopAgent(): Promise<void> {
@@ -167,6 +182,10 @@ async function startAgentProgram(
       ports: { kind: 'static', static: { file: join(folder, 'topology.json') } },
       source_mac: sourceMac,
       networks: places.networks,
+      shield: {
+        policy_file: join(folder, 'shield.yaml'),
+        state_file: join(folder, 'shield.state'),
+      },
       compute: {
         upstreams: [places.computeUrl],
         // What compute got is counted.

@@ -168,3 +168,14 @@ t.test(
     t.match(log.pop(), /cannot be written/)
   },
 )
+
+t.test('all guests together have no more rows than so many', async (t) => {
+  const readiness = new Readiness({ mostRows: 20 })
+  for (let number = 1; number <= 5; number += 1) {
+    for (let program = 0; program < 8; program += 1) {
+      readiness.note(seen(number, { agent: `made-up/${program}` }), number)
+    }
+  }
+  t.equal([...readiness.rows()].length, 16)
+  t.equal(readiness.forgottenAt, 3)
+})
