@@ -14,12 +14,18 @@ const mostOfTurn: Count = 16
 /** Sources wait in a ring; of each one the first is read, then the source goes to the end. */
 export class FairReads {
   readonly #waiting = new Map<string, Readable[]>()
+  /** What came while others are read: whoever got the bytes before may need a tick to take them in. */
+  #addedMeanwhile: Readable[] | undefined
 
   get isEmpty(): boolean {
     return this.#waiting.size === 0
   }
 
   add(readable: Readable): void {
+    if (this.#addedMeanwhile !== undefined) {
+      this.#addedMeanwhile.push(readable)
+      return
+    }
     const others = this.#waiting.get(readable.source)
     if (others === undefined) this.#waiting.set(readable.source, [readable])
     else others.push(readable)
@@ -27,6 +33,17 @@ export class FairReads {
 
   /** Reads what one turn allows. */
   run(): void {
+    const added: Readable[] = []
+    this.#addedMeanwhile = added
+    try {
+      this.#readTurn()
+    } finally {
+      this.#addedMeanwhile = undefined
+      for (const readable of added) this.add(readable)
+    }
+  }
+
+  #readTurn(): void {
     let left = mostOfTurn
     for (const [source, waiting] of this.#waiting) {
       this.#waiting.delete(source)

@@ -7,6 +7,8 @@ import { ownEnd } from '../../../../proxy/netns/socket-ends.ts'
 import { restoreNonBlocking } from '../../../../proxy/linux/non-blocking.ts'
 import { openListener } from '../../../../proxy/worker/guest/open-listener.ts'
 import type { RawLoop } from '../../../../proxy/worker/raw/raw-loop.ts'
+import type { ByteSocket } from '../../../../lib/sockets/byte-socket.ts'
+import { httpConnector } from '../../../../proxy/worker/raw/connect.ts'
 import { RawListener } from '../../../../proxy/worker/raw/raw-listener.ts'
 import { RawSocket } from '../../../../proxy/worker/raw/raw-socket.ts'
 import { loopOf } from '../../../support/raw-loop.ts'
@@ -94,6 +96,31 @@ t.test('a reader that takes its time gets all of it, in order', async (t) => {
   t.strictSame([...came.subarray(size)], [0xe9, 0xc3, 0xa9, 0x62])
   t.equal(sent, 0)
   t.equal(drains, 0, 'what ends has no room to announce')
+})
+
+t.test('the end comes a tick after the bytes that came with it', async (t) => {
+  const order: string[] = []
+  const server = accepting(t, (socket) => {
+    socket.on('data', () => process.nextTick(() => order.push('taken in')))
+    socket.on('end', () => order.push('end'))
+  })
+  const client = await new Promise<ByteSocket>((resolve, reject) => {
+    const url = `http://127.0.0.1:${server.tcpPort}`
+    httpConnector(
+      server.loop,
+      url,
+      5_000,
+    )((...[cause, socket]) => {
+      if (cause === null) resolve(socket)
+      else reject(cause)
+    })
+  })
+  t.teardown(() => client.destroy())
+  await until(() => server.loop.size === 3)
+  // One call of the kernel after the other: the event has both.
+  client.end('request')
+  await until(() => order.includes('end'))
+  t.strictSame(order, ['taken in', 'end'])
 })
 
 t.test('a paused connection is not read, and its reset ends it all the same', async (t) => {
