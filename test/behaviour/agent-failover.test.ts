@@ -284,6 +284,40 @@ t.test('no request fails when an agent is cut off under load', { skip }, async (
   t.ok((await answers('0')) > before, 'the preferred one is asked again when it is back')
 })
 
+t.test('no request fails when both agents go and come back in turn', { skip }, async (t) => {
+  const site = await startSite(t)
+  const counts = await use([site.address(0), site.address(1)])
+  const outcomes = new Map<string, number>()
+  let isOver = false
+  const guest = async (): Promise<void> => {
+    while (!isOver) {
+      const answer = await askRaw(worker.target, get('/openstack'))
+      const outcome = `${answer?.status} ${answer?.body.toString()}`
+      outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
+    }
+  }
+  const answeredBy = async (agent: '0' | '1'): Promise<void> => {
+    const before = await counts.since('agent_answers_total', agent)
+    while ((await counts.since('agent_answers_total', agent)) < before + 50);
+  }
+  const guests = Array.from({ length: 16 }, guest)
+  await answeredBy('0')
+  await site.agents[0]!.relay.cut()
+  await answeredBy('1')
+  await site.agents[0]!.relay.restore()
+  await answeredBy('0')
+  await site.agents[1]!.relay.cut()
+  await answeredBy('0')
+  await site.agents[1]!.relay.restore()
+  await site.agents[0]!.relay.cut()
+  await answeredBy('1')
+  isOver = true
+  await Promise.all(guests)
+  t.strictSame([...outcomes.keys()], [`200 ${instance}`])
+  t.ok((outcomes.get(`200 ${instance}`) ?? 0) >= 250)
+  t.comment(`${outcomes.get(`200 ${instance}`)} requests`)
+})
+
 t.test('an agent that falls silent is found out by a handshake', { skip }, async (t) => {
   const site = await startSite(t)
   const counts = await use([site.address(0), site.address(1)])

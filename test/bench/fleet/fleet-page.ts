@@ -96,13 +96,13 @@ The table takes ${changesOfHost} changes a second of each host.`
 export function fleetPage(
   rows: readonly FleetRow[],
   pushes: PushFigures | undefined,
-  quick: boolean,
+  { quick, earlier }: { readonly quick: boolean; readonly earlier: boolean },
   facts: readonly MachineFact[],
 ): string {
   const command = `npm run bench:fleet -- ${quick ? '--quick ' : ''}--results`
   return [
     '# Fleet',
-    `Made by \`${command}\` on ${new Date().toISOString().slice(0, 10)}.`,
+    `Made by \`${command}\` on ${new Date().toISOString().slice(0, 10)}${earlier ? ', with rows of earlier runs (`--add`)' : ''}.`,
     explanations,
     '## Machine',
     markdownTable(['what', 'value'], facts),

@@ -139,7 +139,10 @@ async function main(): Promise<number> {
     if (values.results) {
       const earlier = await Promise.all(values.add.map(rowsOf))
       const all = [...rows, ...earlier.flat()]
-      await writeFile(resultsFile, fleetPage(all, pushes, quick, facts))
+      await writeFile(
+        resultsFile,
+        fleetPage(all, pushes, { quick, earlier: earlier.length > 0 }, facts),
+      )
     }
     return 0
   } finally {
