@@ -11,7 +11,7 @@ export type Html = ReturnType<typeof html>
 export type ShownState = HealthState | 'unknown'
 
 /** The states in words. */
-export const stateWords: Readonly<Record<ShownState, string>> = {
+const stateWords: Readonly<Record<ShownState, string>> = {
   ready: 'Ready',
   degraded: 'Degraded',
   not_ready: 'Not ready',
