@@ -1,7 +1,7 @@
-/** Who hears of an answer, and what can become of a request instead? */
+/** Who gets an answer, and what can become of a request instead? */
 import type { FlatFields } from './fields.ts'
 
-/** Hears of one request: of its phases in turn, and of one end. What the methods but the last throw ends the request. */
+/** Is called for the phases of one request in turn, and once for its end. What the methods but the last throw ends the request. */
 export interface AnswerHandler {
   /** The request is about to be written; throws, or aborts at once, when nobody wants it any more. */
   onConnect(abort: (cause?: Error) => void): void

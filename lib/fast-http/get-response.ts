@@ -66,7 +66,7 @@ export class GetResponse {
 
   /**
    * @param headers names and values in turn, or by name; what frames the body but its length is added
-   * @throws Error when there was a head already: a second one would be read as the answer to somebody else's request
+   * @throws Error when there was a head already: a second one would be read as the answer to another request
    */
   writeHead(status: number, headers: readonly string[] | Readonly<Record<string, string>>): this {
     if (this.headersSent) throw new Error('The answer has a head already')
@@ -95,7 +95,7 @@ export class GetResponse {
     return this
   }
 
-  /** @returns false when no more can be taken until the listener hears that it can */
+  /** @returns false when no more can be taken until the listener is called */
   write(chunk: Uint8Array): boolean {
     this.#beginBody()
     if (this.writableEnded || !this.#hasBody || chunk.length === 0) return true

@@ -43,7 +43,7 @@ export class GetServer implements ReaderHost {
     return made
   }
 
-  /** Ends connections that wait between two requests, or have asked nothing yet; the others after their answers. */
+  /** Ends connections that wait between two requests, or have brought none yet; the others after their answers. */
   close(): void {
     this.#isClosing = true
     for (const each of this.#readers) each.closeIdle()

@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { FlatFields } from './fields.ts'
 import type { GetFields } from './request-head.ts'
 
-/** A request as Node's server would show it, as far as anybody looks. */
+/** A request as Node's server would show it, as far as it is looked at. */
 export class IncomingGet {
   readonly method = 'GET'
   readonly url: string

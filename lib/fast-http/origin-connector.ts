@@ -32,7 +32,7 @@ export function originConnector(
     })
     const fail = (cause: Error): void => {
       giveUp()
-      // What comes after the first error tells nothing new.
+      // What comes after the first error says nothing new.
       socket.on('error', () => undefined)
       connected(cause, null)
     }

@@ -143,7 +143,7 @@ export class PooledConnection {
   #take(piece: Buffer): void {
     const handler = this.#handler
     const reader = this.#reader
-    // Bytes that nobody asked for.
+    // Bytes that answer no request.
     if (handler === undefined || reader === undefined) {
       this.end()
       return

@@ -93,7 +93,7 @@ export class RequestPool implements ConnectionOwner {
     for (const connecting of this.#connecting) this.#failConnecting(connecting, clientClosed())
   }
 
-  // What a connection tells.
+  // What a connection reports.
 
   free(connection: PooledConnection): void {
     if (this.#isClosed) connection.end()
@@ -149,7 +149,7 @@ export class RequestPool implements ConnectionOwner {
     const connection = isKept ? 'keep-alive' : 'close'
     const hasLength = (body ?? null) !== null || withContent.has(method)
     const length = hasLength ? `Content-Length: ${body?.length ?? 0}\r\n` : ''
-    // In the order of Node's client, which the agent uses: compute cannot tell whether a request came by way of an agent.
+    // In the order of Node's client, which the agent uses: compute does not see whether a request came by way of an agent.
     return `${method} ${path} HTTP/1.1\r\nHost: ${this.options.host}\r\n${block}${length}Connection: ${connection}\r\n\r\n`
   }
 

@@ -14,7 +14,7 @@ export interface ReaderOptions {
    * a time; {@link RequestWire.began} is to be called for each.
    */
   readonly takeOver: (wire: RequestWire) => void
-  /** Nothing came for too long on a connection that has asked nothing yet. */
+  /** Nothing came for too long on a connection that has brought no request yet. */
   readonly timedOut: (socket: ByteSocket) => void
   /** So many bytes of requests are held now for the connection. Small heads do not count. */
   readonly hold?: (socket: ByteSocket, bytes: Bytes) => void
@@ -41,7 +41,7 @@ export interface ReaderHost extends AnswerLines {
   readonly isClosing: boolean
   /** @returns `undefined` unless so many of the bytes are one GET without a body */
   read(chunk: Buffer, length: number): IncomingGet | undefined
-  /** The connection is closed, or somebody else's. */
+  /** The connection is closed, or read by another. */
   forget(gone: RequestReader): void
 }
 
@@ -72,7 +72,7 @@ export class RequestReader implements ConnectionReader, AnsweredConnection, Wire
   #inputBytes: Bytes = 0
   #headBytes: Bytes = 0
   #heldBytes: Bytes = 0
-  #hasAsked = false
+  #hasBroughtOne = false
   #isStopped = false
   #isEnded = false
   /** What comes is thrown away, so that the client gets to read the last answer. */
@@ -149,7 +149,7 @@ export class RequestReader implements ConnectionReader, AnsweredConnection, Wire
     if (this.#isEnded) this.#endWhenAnswered()
   }
 
-  /** The other side has ended its half: what it asked is answered. */
+  /** The other side has ended its half: its requests are answered. */
   ended(): void {
     this.#isEnded = true
     this.#endWhenAnswered()
@@ -195,7 +195,7 @@ export class RequestReader implements ConnectionReader, AnsweredConnection, Wire
       if (age >= Math.min(lingerTime, this.#options.timeoutHead)) this.socket.destroy()
     } else if (this.#isBusy || (this.#wire?.headBytes ?? 0) > 0) {
       // Whoever answers has limits, and Node's server for heads that come slowly.
-    } else if (this.#hasAsked) {
+    } else if (this.#hasBroughtOne) {
       if (age >= this.#options.timeoutKeepAlive) this.socket.destroySoon()
     } else if (age >= this.#options.timeoutHead) {
       this.#options.timedOut(this.socket)
@@ -222,7 +222,7 @@ export class RequestReader implements ConnectionReader, AnsweredConnection, Wire
       this.#handOver(chunk)
       return
     }
-    this.#hasAsked = true
+    this.#hasBroughtOne = true
     this.#headBytes = end
     if (end < chunk.length) {
       this.#keep(chunk.subarray(end))
@@ -235,7 +235,7 @@ export class RequestReader implements ConnectionReader, AnsweredConnection, Wire
 
   #feed(wire: RequestWire, chunk: Buffer): void {
     const taken = wire.feed(chunk)
-    if (wire.isBusy) this.#hasAsked = true
+    if (wire.isBusy) this.#hasBroughtOne = true
     if (taken === chunk.length || this.#discarded !== undefined || this.socket.destroyed) return
     this.#keep(chunk.subarray(taken))
     this.#stopReading()
@@ -246,7 +246,7 @@ export class RequestReader implements ConnectionReader, AnsweredConnection, Wire
     this.#inputBytes = Math.max(this.#inputBytes, input.length)
   }
 
-  /** Tells who counts how much is held, where that is more than every connection may hold. */
+  /** Reports how much is held, where that is more than every connection may hold. */
   #hold(): void {
     const { hold } = this.#options
     if (hold === undefined || this.socket.destroyed) return

@@ -13,7 +13,7 @@ import {
 /** Given on when a body goes on past the end that was expected, which is for the parser to judge. */
 const unexpectedBytes: Bytes = 256
 
-/** What the wire asks of the connection's reader. */
+/** What the wire needs of the connection's reader. */
 export interface WireOwner {
   /** More can be fed. */
   wanted(): void

@@ -1,6 +1,6 @@
 /**
  * What does the head of a response say, and where does the response end? Whatever can be read in more than one way is refused: the
- * rest of it could be taken for the answer to somebody else.
+ * rest of it could be taken for the answer to another client.
  * @see RFC 9112 §4, §5, §6.3
  */
 import type { Bytes, Milliseconds } from '../runtime/clock.ts'
@@ -45,7 +45,7 @@ interface Framed {
 export function readResponseHead(text: string, isToHead: boolean): ResponseHead | undefined {
   const match = headPattern.exec(text)
   const status = Number(match?.[2])
-  // Another protocol is never asked for.
+  // No request of ours names another protocol.
   if (match === null || status === 101) return undefined
   const isOld = match[1] === '0'
   const block = match[3] ?? ''

@@ -15,7 +15,7 @@ export class ResponseReader {
   head: ResponseHead | undefined
   /** The response is whole. */
   isOver = false
-  /** Bytes came behind it: nobody asked for them. */
+  /** Bytes came behind it, which answer no request. */
   hasExcess = false
   readonly #isToHead: boolean
   #unread: Buffer = nothing

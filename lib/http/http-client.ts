@@ -53,7 +53,7 @@ export interface HttpClientRequest {
   readonly body?: Uint8Array | undefined
 }
 
-/** Who hears of an exchange: of its phases in turn, and of one end. What `headCame` and `dataCame` throw ends the exchange. */
+/** Is called for the phases of an exchange in turn, and once for its end. What `headCame` and `dataCame` throw ends the exchange. */
 export interface ExchangeListener {
   /** A connection is there, and the request goes out. */
   sent(): void
@@ -221,7 +221,7 @@ export class HttpExchange {
     this.#answer?.resume()
   }
 
-  /** Closes the connection. The listener hears of it, as of any failure, unless the exchange is over. */
+  /** Closes the connection. The listener is called, as for any failure, unless the exchange is over. */
   abort(cause: Error): void {
     if (this.#isOver) return
     this.#finish()

@@ -18,11 +18,11 @@ export interface AgentClientOptions {
   readonly loop: RawLoop
   readonly logger: Logger
   readonly metrics: WorkerMetrics
-  /** Hears how the agents stand when that has changed. */
+  /** Called with how the agents stand when that has changed. */
   readonly onChange?: (reports: readonly AgentReport[]) => void
   /** @see RequestPoolOptions */
   readonly defect: (cause: unknown) => void
-  /** Hears that a request has to wait for a connection. */
+  /** Called when a request has to wait for a connection. */
   readonly onCrowded?: () => void
 }
 
@@ -44,15 +44,15 @@ export interface Sharer {
 
 const longestSweep: Milliseconds = 1_000
 
-/** An agent that says nothing for so long, to nobody, is asked for a handshake. */
+/** An agent from which nothing comes for so long has to take part in a handshake. */
 const silence: Milliseconds = 1_500
 
-/** Changes are told together, so that agents that take turns do not make a message of each request. */
+/** Changes are reported together, so that agents that take turns do not make a message of each request. */
 const reportPause: Milliseconds = 100
 
 /**
  * Speaks HTTP/1.1 over kept-alive connections to agents: on UNIX sockets and over mutual TLS. Works with any agent that speaks Neutron's
- * contract, also with one that closes after every answer. The first that looks well is asked; when it cannot be reached, or is lost
+ * contract, also with one that closes after every answer. The first that looks well gets the request; when it cannot be reached, or is lost
  * before a byte of an answer came to a GET or HEAD without a body, the next is.
  */
 export class AgentClient {
@@ -101,7 +101,7 @@ export class AgentClient {
     })
   }
 
-  /** @param sharer absent for what is asked for no guest, and need not wait for any */
+  /** @param sharer absent for what is sent for no guest, and need not wait for any */
   send(request: AgentRequest, receiver: AnswerReceiver, sharer?: Sharer): AgentExchange {
     const exchange = new AgentExchange(this.#services, request, receiver)
     this.#waiting.add(exchange)

@@ -35,7 +35,7 @@ export interface ConnectorOptions {
   readonly address: AgentAddress
   /** After which an agent that is not there is given up. */
   readonly limit: Milliseconds
-  /** False where another agent can be asked instead of trying again. */
+  /** False where another agent can be tried instead of trying again. */
   readonly triesAgain: boolean
   readonly clock: Clock
   readonly loop: RawLoop
@@ -119,7 +119,7 @@ function tlsOpener(clock: Clock, address: TlsAgent): Open {
     })
     const failed = (cause: ConnectFailure): void => {
       giveUp()
-      // What comes after the first error of a broken handshake tells nothing new.
+      // What comes after the first error of a broken handshake says nothing new.
       socket.on('error', () => undefined)
       connected(cause, null)
     }

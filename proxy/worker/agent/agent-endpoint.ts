@@ -47,7 +47,7 @@ export class AgentEndpoint {
   /** When anything came from it last; a connection counts. */
   heardAt: MonotonicMilliseconds
   lastFailure: string | undefined
-  /** It takes connections and answers nothing, so any other one is asked first. */
+  /** It takes connections and answers nothing, so any other one is tried first. */
   isSilent = false
   /** It has been silent for longer than a busy one is, so it is given no request. */
   isHung = false
@@ -102,9 +102,9 @@ export class AgentEndpoint {
     this.#pool.dispatchAfresh({ path, method, headers, body }, handler)
   }
 
-  /** Asks it whether it is ready; any answer is a sign of life. Calls back once, unless it is cancelled. */
-  askHealth(told: (outcome: HealthOutcome | Error) => void): HealthRequest {
-    const request = new HealthRequest(told)
+  /** Queries whether it is ready; any answer is a sign of life. Calls back once, unless it is cancelled. */
+  askHealth(done: (outcome: HealthOutcome | Error) => void): HealthRequest {
+    const request = new HealthRequest(done)
     const headers = [wireHeaders.canary, '1']
     this.#health.dispatch({ path: '/', method: 'GET', headers }, request)
     return request
@@ -112,7 +112,7 @@ export class AgentEndpoint {
 
   /**
    * Finds out whether it still takes part in a handshake, since a host that lost its power says nothing at all. One at a time; without
-   * TLS the kernel would answer for a process that hangs, so nothing is asked.
+   * TLS the kernel would answer for a process that hangs, so nothing is tried.
    */
   probe(clock: Clock, failed: (cause: MetadataError) => void): void {
     if (this.#isProbed || this.address.kind === 'unix') return

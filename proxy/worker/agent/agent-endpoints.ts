@@ -1,4 +1,4 @@
-/** Which agent is asked, and which next? */
+/** Which agent gets a request, and which next? */
 import { isDeepStrictEqual } from 'node:util'
 import type { Cancel, Clock, Count, Milliseconds } from '../../../lib/runtime/clock.ts'
 import { causeText } from '../../../lib/runtime/errors.ts'
@@ -26,7 +26,7 @@ export interface AgentEndpointsOptions {
 
 /** Of the text that the supervisor gets. */
 const longestFailure: Count = 500
-/** One that could not be connected to is tried again after so long, whether guests ask or not. */
+/** One that could not be connected to is tried again after so long, whether there are requests or not. */
 const meetAgain: Milliseconds = 5_000
 
 /** The agents in order of preference. Those that look down come last instead of being left out. */
@@ -51,7 +51,7 @@ export class AgentEndpoints {
   }
 
   /**
-   * Finds out whether they can be connected to at all, so that a wrong path, group or certificate is told before a guest meets it.
+   * Finds out whether they can be connected to at all, so that a wrong path, group or certificate is known before a guest meets it.
    * One that cannot is tried again until it can.
    */
   meet(endpoints = this.#all): void {
@@ -98,7 +98,7 @@ export class AgentEndpoints {
     onDown(endpoint)
   }
 
-  /** It has answered, whatever it was asked. @returns true when it was thought to be down */
+  /** It has answered, whatever the request was. @returns true when it was thought to be down */
   #noteLife(endpoint: AgentEndpoint): boolean {
     endpoint.heardAt = this.#options.clock.now()
     const wasSilent = endpoint.isSilent
@@ -137,7 +137,7 @@ export class AgentEndpoints {
     this.#pulses.delete(endpoint)
   }
 
-  /** The one to ask, but for those tried already. @param isRepeatable false for what must not be used to find out how one is */
+  /** The one to try, but for those tried already. @param isRepeatable false for what must not be used to find out how one is */
   next(tried: ReadonlySet<AgentEndpoint>, isRepeatable: boolean): AgentEndpoint | undefined {
     const [preferred] = this.#all
     if (tried.size === 0 && preferred?.health.state === 'up' && !preferred.isSilent)
@@ -170,7 +170,7 @@ export class AgentEndpoints {
     endpoint.lastFailure = why
     if (how === 'connect') this.#meetLater(endpoint)
     if (!endpoint.health.failed(how)) return
-    // A single one that restarts is waited for, which each refused request tells of anyway.
+    // A single one that restarts is waited for, which each refused request shows anyway.
     logger.warn({ agent: endpoint.name, why }, 'Agent looks down')
     onChange()
     onDown(endpoint)

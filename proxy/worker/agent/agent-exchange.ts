@@ -46,7 +46,7 @@ const passedOn: ReadonlySet<ReasonCode | undefined> = new Set([
   'shutting_down',
 ])
 
-/** A request on its way. It reaches the receiver as one answer or one failure, however many agents were asked. */
+/** A request on its way. It reaches the receiver as one answer or one failure, however many agents got it. */
 export class AgentExchange implements Leaving, AttemptOwner {
   readonly startedAt: MonotonicMilliseconds
   readonly request: AgentRequest
@@ -78,7 +78,7 @@ export class AgentExchange implements Leaving, AttemptOwner {
     return this.#attempt?.endpoint
   }
 
-  /** When that one was asked. */
+  /** When that one got the request. */
   get requestedAt(): MonotonicMilliseconds {
     return this.#attempt?.requestedAt ?? this.startedAt
   }
@@ -93,7 +93,7 @@ export class AgentExchange implements Leaving, AttemptOwner {
     this.start()
   }
 
-  /** Tells whoever lets it wait for its turn when it need not any more. */
+  /** Calls back when it need not wait for its turn any more. */
   onGone(left: () => void): () => void {
     this.#gone = left
     return () => {
@@ -108,7 +108,7 @@ export class AgentExchange implements Leaving, AttemptOwner {
       this.fail(new MetadataError('agent_unreachable', 'No agent answers'))
       return
     }
-    this.#ask(endpoint, false)
+    this.#try(endpoint, false)
   }
 
   /** The receiver can take more. */
@@ -116,7 +116,7 @@ export class AgentExchange implements Leaving, AttemptOwner {
     this.#attempt?.resume()
   }
 
-  /** Nobody waits for the answer any more: the connection to the agent is closed, and the receiver hears nothing. */
+  /** Nobody waits for the answer any more: the connection to the agent is closed, and the receiver is not called. */
   cancel(): void {
     if (this.#isOver) return
     this.#isOver = true
@@ -134,15 +134,15 @@ export class AgentExchange implements Leaving, AttemptOwner {
     this.#receiver.answerFailed(failure)
   }
 
-  /** The agent that has the request looks down: another one is asked where that is safe. */
+  /** The agent that has the request looks down: another one is tried where that is safe. */
   leaveEndpoint(): void {
     const attempt = this.#attempt
     if (this.#isOver || attempt === undefined || (attempt.isSent && !this.isRepeatable)) return
     attempt.abort()
-    this.#askNext(new MetadataError('agent_unreachable', 'The agent looks down'))
+    this.#tryNext(new MetadataError('agent_unreachable', 'The agent looks down'))
   }
 
-  // What an attempt tells; one that was left tells nothing.
+  // What an attempt reports; one that was left reports nothing.
 
   headCame(attempt: AgentAttempt, status: number, fields: FlatFields): boolean {
     const { endpoints, metrics, clock, answered } = this.#services
@@ -151,10 +151,10 @@ export class AgentExchange implements Leaving, AttemptOwner {
       this.#brokeOff(attempt, new Error('the head of the answer is not usable'))
       return false
     }
-    if (passedOn.has(head.reason) && this.#mayAskOther(attempt.endpoint)) {
+    if (passedOn.has(head.reason) && this.#mayTryOther(attempt.endpoint)) {
       endpoints.noteFailure(attempt.endpoint, 'answer', `answered ${head.reason ?? status}`)
       attempt.discard()
-      this.#askNext(new MetadataError('agent_unreachable', 'No agent can answer'))
+      this.#tryNext(new MetadataError('agent_unreachable', 'No agent can answer'))
       return true
     }
     endpoints.noteAnswer(attempt.endpoint)
@@ -186,12 +186,12 @@ export class AgentExchange implements Leaving, AttemptOwner {
       // It may be left in the course of this, with all that others sent there.
       attempt.discard()
       this.#services.endpoints.noteFailure(endpoint, 'connect', causeText(cause))
-      if (attempt === this.#attempt) this.#askNext(failure)
+      if (attempt === this.#attempt) this.#tryNext(failure)
     } else if (isLost && !attempt.isAfresh) {
       // A kept-alive connection can be closed by the agent at the moment a request is written to it: RFC 9112 §9.3.1.
       this.#services.metrics.agentRetries += 1
-      this.#ask(endpoint, true)
-    } else if (!isLost || this.#mayAskOther(endpoint) || !this.#askAgainLater(endpoint)) {
+      this.#try(endpoint, true)
+    } else if (!isLost || this.#mayTryOther(endpoint) || !this.#tryAgainLater(endpoint)) {
       this.#brokeOff(attempt, cause)
     }
   }
@@ -204,26 +204,26 @@ export class AgentExchange implements Leaving, AttemptOwner {
 
   #brokeOff(attempt: AgentAttempt, cause: Error): void {
     const { endpoint } = attempt
-    const mayAskOther = this.#mayAskOther(endpoint)
+    const mayTryOther = this.#mayTryOther(endpoint)
     attempt.abort()
     this.#services.endpoints.noteFailure(endpoint, 'answer', causeText(cause))
     if (attempt !== this.#attempt) return
-    if (mayAskOther) this.#askNext(failureOf(cause))
+    if (mayTryOther) this.#tryNext(failureOf(cause))
     else this.fail(failureOf(cause))
   }
 
-  #mayAskOther(than: AgentEndpoint): boolean {
+  #mayTryOther(than: AgentEndpoint): boolean {
     if (!this.isRepeatable) return false
     const next = this.#services.endpoints.next(new Set(this.#tried).add(than), true)
     return next !== undefined && next.health.state !== 'down'
   }
 
   /**
-   * An agent that is killed may still take a connection and die with it, so the one that follows is asked too. No more often than that: a
+   * An agent that is killed may still take a connection and die with it, so the one that follows is tried too. No more often than that: a
    * request may be what agents die of.
    * @returns false when that was tried, or when it would be too late
    */
-  #askAgainLater(endpoint: AgentEndpoint): boolean {
+  #tryAgainLater(endpoint: AgentEndpoint): boolean {
     const { clock, metrics, timeoutConnect } = this.#services
     const pause = this.#nextPause()
     if (this.#repeats >= mostRepeats || clock.now() + pause >= this.startedAt + timeoutConnect) {
@@ -233,7 +233,7 @@ export class AgentExchange implements Leaving, AttemptOwner {
     this.#attempt = undefined
     this.#cancelPause = clock.schedule(pause, () => {
       metrics.agentRetries += 1
-      this.#ask(endpoint, true)
+      this.#try(endpoint, true)
     })
     return true
   }
@@ -243,15 +243,15 @@ export class AgentExchange implements Leaving, AttemptOwner {
     return this.#backoff.next()
   }
 
-  #ask(endpoint: AgentEndpoint, isAfresh: boolean): void {
+  #try(endpoint: AgentEndpoint, isAfresh: boolean): void {
     const attempt = new AgentAttempt(this, endpoint, isAfresh, this.#services.clock.now())
     this.#attempt = attempt
     if (isAfresh) endpoint.dispatchAfresh(this.request, attempt)
     else endpoint.dispatch(this.request, attempt)
   }
 
-  /** Asks an agent that was not asked yet; after all of them the first again, a little later, until it is too late. */
-  #askNext(failure: MetadataError): void {
+  /** Tries an agent that was not tried yet; after all of them the first again, a little later, until it is too late. */
+  #tryNext(failure: MetadataError): void {
     const { endpoints, metrics, clock, timeoutConnect } = this.#services
     const left = this.#attempt?.endpoint
     this.#attempt = undefined

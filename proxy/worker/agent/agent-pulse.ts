@@ -1,4 +1,4 @@
-/** Does an agent still answer? It is asked what it answers by itself, since compute may take its time over what guests ask. */
+/** Does an agent still answer? It gets a request that it answers by itself, since compute may take its time over those of guests. */
 import type {
   Cancel,
   Clock,
@@ -9,16 +9,16 @@ import type {
 import type { AgentEndpoint } from './agent-endpoint.ts'
 import type { HealthOutcome, HealthRequest } from './health-request.ts'
 
-/** What of an agent is needed to ask it. */
-export interface AskedAgent extends Pick<AgentEndpoint, 'heardAt' | 'isSilent'> {
+/** What of an agent is needed to query it. */
+export interface QueriedAgent extends Pick<AgentEndpoint, 'heardAt' | 'isSilent'> {
   readonly address: Pick<AgentEndpoint['address'], 'kind'>
   askHealth(
-    told: (outcome: HealthOutcome | Error) => void,
+    done: (outcome: HealthOutcome | Error) => void,
   ): Pick<HealthRequest, 'isSent' | 'cancel'>
 }
 
 export interface PulseOptions {
-  readonly endpoint: AskedAgent
+  readonly endpoint: QueriedAgent
   readonly clock: Clock
   /** True while a request waits for it. */
   readonly isWaitedFor: () => boolean
@@ -29,7 +29,7 @@ export interface PulseOptions {
   readonly onSilent: (why: string, isHung: boolean) => void
   /** It has answered the health request. */
   readonly onAnswer: () => void
-  /** It could not be asked. */
+  /** It could not be queried. */
   readonly onFailure: (cause: Error) => void
 }
 
@@ -43,8 +43,8 @@ const interval: Milliseconds = 1_000
 const mostMissed: Count = 3
 
 /**
- * Asks once a second an agent of this host that has said nothing in that time; one elsewhere only while a request waits for it, since
- * there it would be asked by all hosts. Silence is counted in beats and not in seconds: while this process itself was stopped, or the
+ * Queries once a second an agent of this host from which nothing came in that time; one elsewhere only while a request waits for it, since
+ * there all hosts would query it. Silence is counted in beats and not in seconds: while this process itself was stopped, or the
  * machine, no beat was missed.
  */
 export class AgentPulse {
@@ -52,7 +52,7 @@ export class AgentPulse {
   #cancel: Cancel | undefined
   #question: Question | undefined
   #lastBeat: MonotonicMilliseconds
-  /** Neutron's own logs an error for each of our questions, so that one is not asked a second time. */
+  /** Neutron's own logs an error for each of our questions, so that one is not queried a second time. */
   #isForeign = false
 
   constructor(options: PulseOptions) {
@@ -85,7 +85,7 @@ export class AgentPulse {
       onSilent(`silent: no answer to a health request in ${seconds} s`, endpoint.isSilent)
     } else if (endpoint.heardAt > lastBeat && !endpoint.isSilent) return
     const isHere = endpoint.address.kind === 'unix'
-    if (!this.#isForeign && (isHere || endpoint.isSilent || isWaitedFor())) this.#ask()
+    if (!this.#isForeign && (isHere || endpoint.isSilent || isWaitedFor())) this.#query()
   }
 
   #isInVain(question: Question): boolean {
@@ -97,7 +97,7 @@ export class AgentPulse {
     return question.missed >= mostMissed
   }
 
-  #ask(): void {
+  #query(): void {
     const { endpoint, clock, onAnswer, onFailure } = this.#options
     const request = endpoint.askHealth((outcome) => {
       this.#question = undefined

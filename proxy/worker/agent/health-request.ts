@@ -8,12 +8,12 @@ export type HealthOutcome = 'ours' | 'foreign'
 
 /** One health request, as the HTTP client sees it. Calls back once, unless it is cancelled. */
 export class HealthRequest implements AnswerHandler {
-  #told: ((outcome: HealthOutcome | Error) => void) | undefined
+  #done: ((outcome: HealthOutcome | Error) => void) | undefined
   #abort: ((error?: Error) => void) | undefined
   #outcome: HealthOutcome = 'foreign'
 
-  constructor(told: (outcome: HealthOutcome | Error) => void) {
-    this.#told = told
+  constructor(done: (outcome: HealthOutcome | Error) => void) {
+    this.#done = done
   }
 
   /** False while there is no connection yet: an agent that is not there is not a silent one. */
@@ -23,12 +23,12 @@ export class HealthRequest implements AnswerHandler {
 
   /** Closes its connection as well: an agent that hung may answer late. */
   cancel(): void {
-    this.#told = undefined
+    this.#done = undefined
     this.#abort?.(new Error('nobody waits for it'))
   }
 
   onConnect(abort: (error?: Error) => void): void {
-    if (this.#told === undefined) throw new Error('cancelled before it was sent')
+    if (this.#done === undefined) throw new Error('cancelled before it was sent')
     this.#abort = abort
   }
 
@@ -43,16 +43,16 @@ export class HealthRequest implements AnswerHandler {
   }
 
   onComplete(): void {
-    this.#tell(this.#outcome)
+    this.#report(this.#outcome)
   }
 
   onError(cause: Error): void {
-    this.#tell(cause)
+    this.#report(cause)
   }
 
-  #tell(outcome: HealthOutcome | Error): void {
-    const told = this.#told
-    this.#told = undefined
-    told?.(outcome)
+  #report(outcome: HealthOutcome | Error): void {
+    const done = this.#done
+    this.#done = undefined
+    done?.(outcome)
   }
 }

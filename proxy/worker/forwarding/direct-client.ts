@@ -39,7 +39,7 @@ export interface DirectRequest {
   readonly target: string
 }
 
-/** Who asked. Until `answerHead` was called, `handBack` may come instead: then nothing reached the guest. */
+/** Whose request it is. Until `answerHead` was called, `handBack` may come instead: then nothing reached the guest. */
 export interface DirectReceiver extends AnswerReceiver {
   /** @param status compute's answer that must not be relayed from here; `undefined` when there was none */
   handBack(status: number | undefined): void
@@ -59,7 +59,7 @@ interface Endpoint {
 }
 
 /**
- * Statuses that are no answer here: 403 and 404 put the identity in doubt, the others the endpoint. The agent asks once more, knows
+ * Statuses that are no answer here: 403 and 404 put the identity in doubt, the others the endpoint. The agent sends it once more, knows
  * the other secret and the other endpoints, and can say why.
  */
 const handedBack: ReadonlySet<number> = new Set([403, 404, 502, 503, 504])
@@ -223,7 +223,7 @@ interface SentRequest {
   readonly began: MonotonicMilliseconds
 }
 
-type State = 'asking' | 'answering' | 'discarding' | 'over'
+type State = 'sent' | 'answering' | 'discarding' | 'over'
 
 /** One request on its way. */
 export class DirectExchange implements AnswerHandler {
@@ -232,7 +232,7 @@ export class DirectExchange implements AnswerHandler {
   readonly #receiver: DirectReceiver
   #abort: ((error?: Error) => void) | undefined
   #resume: (() => void) | undefined
-  #state: State = 'asking'
+  #state: State = 'sent'
   #discarded: Bytes = 0
   #status = 0
   /** Held until its length is known. */
@@ -249,7 +249,7 @@ export class DirectExchange implements AnswerHandler {
     this.#resume?.()
   }
 
-  /** Nobody waits any more: the connection is closed, and the receiver hears nothing. */
+  /** Nobody waits any more: the connection is closed, and the receiver is not called. */
   cancel(): void {
     if (this.#state === 'over' || this.#state === 'discarding') return
     this.#end()
@@ -307,8 +307,8 @@ export class DirectExchange implements AnswerHandler {
     if (isSlow) this.#client.timedOut(this.#sent)
     // A kept-alive connection that the endpoint closed says nothing about the endpoint.
     if (code !== 'ECONNRESET') this.#client.failed(this.#sent, cause)
-    // The agent asks again while the guest has had nothing.
-    if ((state === 'asking' || this.#unsized !== undefined) && !isSlow) {
+    // The agent sends it again while the guest has had nothing.
+    if ((state === 'sent' || this.#unsized !== undefined) && !isSlow) {
       this.#receiver.handBack(undefined)
       return
     }
@@ -324,11 +324,11 @@ export class DirectExchange implements AnswerHandler {
     this.#unsized = undefined
     if (unsized === undefined) return
     this.#receiver.answerHead(this.#status, headersOf(unsized), undefined)
-    // As much as is held here is taken, whether it asks for a pause or not.
+    // As much as is held here is taken, whether a pause is wanted or not.
     for (const chunk of unsized.body) if (this.#isAnswering()) this.#receiver.answerData(chunk)
   }
 
-  /** The receiver may cancel whenever it is told something. */
+  /** The receiver may cancel whenever it is called. */
   #isAnswering(): boolean {
     return this.#state === 'answering'
   }

@@ -34,11 +34,11 @@ export interface Leased {
 
 /** A request on its way. */
 export interface Forwarding {
-  /** Absent where the agent is asked. */
+  /** Absent where it goes over the agent. */
   readonly leased?: Leased | undefined
   /** The receiver can take more. */
   resume(): void
-  /** Nobody waits for the answer any more; the receiver hears nothing. */
+  /** Nobody waits for the answer any more; the receiver is not called. */
   cancel(): void
 }
 
@@ -59,7 +59,7 @@ export interface ForwarderOptions {
 
 /**
  * Sends requests of guests on. The agent is always right; a lease is a way around it for a plain GET or HEAD, and whatever
- * does not go smoothly there is asked again over the agent.
+ * does not go smoothly there is sent again over the agent.
  */
 export class Forwarder {
   readonly #agent: AgentClient
@@ -86,7 +86,7 @@ export class Forwarder {
   get report(): ForwardingReport {
     if (this.#direct === undefined) return { way: 'agent', why: 'configured' }
     const { store, client } = this.#direct
-    if (!store.isHearing) return { way: 'agent', why: 'no_leases' }
+    if (!store.isFresh) return { way: 'agent', why: 'no_leases' }
     const { reach } = client
     if (reach === undefined) return { way: 'agent', why: 'none_granted' }
     const { failure } = reach
@@ -110,7 +110,7 @@ export class Forwarder {
     if (lease === undefined || upstream === undefined) {
       return this.sendToAgent(request, guest, receiver)
     }
-    // There is one queue, the agent's: it has the room, knows who is booting, and can say why somebody is sent away.
+    // There is one queue, the agent's: it has the room, knows who is booting, and can say why a request is sent away.
     if (!direct.client.tryEnter(lease.project)) {
       this.#metrics.directCrowded += 1
       return this.sendToAgent(request, guest, receiver)
@@ -135,7 +135,7 @@ export class Forwarder {
     })
   }
 
-  /** Asks the agent whether it is ready, for nobody in particular. */
+  /** Queries whether the agent is ready, for no guest. */
   askReady(receiver: AnswerReceiver): void {
     const headers = [wireHeaders.canary, '1']
     this.#agent.send({ method: 'GET', target: '/', headers, body: null }, receiver)
@@ -153,7 +153,7 @@ export class Forwarder {
     if (this.#direct === undefined || sourceMac === undefined || listener.isClosed) return
     const { place } = guest
     if (this.#direct.store.find(place, sourceMac) !== undefined) return
-    this.#direct.channel.ask(place, {
+    this.#direct.channel.request(place, {
       scope: listener.description.scope,
       sourceIp,
       sourceMac,
@@ -243,7 +243,7 @@ class DirectForwarding implements Forwarding, DirectReceiver {
   }
 }
 
-/** What a lease is for: asking twice changes nothing (RFC 9110 §9.2.2), and there is nothing that the agent alone can judge. */
+/** What a lease is for: sending it twice changes nothing (RFC 9110 §9.2.2), and there is nothing that the agent alone can judge. */
 function isPlain({ method, target, body, facts }: ForwardedRequest, guest: GuestIdentity): boolean {
   const isRepeatable = body === null && (method === 'GET' || method === 'HEAD')
   if (target.length > longestLeasedUse.target) return false

@@ -1,4 +1,4 @@
-/** How does a worker hear of leases? */
+/** How does a worker get its leases? */
 import { connect, type Socket } from 'node:net'
 import type {
   Cancel,
@@ -33,7 +33,7 @@ export interface LeaseChannelOptions {
   readonly store: LeaseStore
   readonly clock: Clock
   readonly logger: Logger
-  /** Hears with each heartbeat how many requests may be on their way to compute. */
+  /** Called with each heartbeat: how many requests may be on their way to compute. */
   readonly onConcurrency?: (concurrency: LeasedConcurrency) => void
 }
 
@@ -57,7 +57,7 @@ const longestPause: Milliseconds = 10_000
 /** One long-lived connection to the agent of this host, made again whenever it breaks. A break ends every lease. */
 export class LeaseChannel {
   readonly #options: LeaseChannelOptions
-  /** By place: two MACs at one address are a reason to wait, not to ask twice. */
+  /** By place: two MACs at one address are a reason to wait, not to request twice. */
   readonly #requested = new Map<GuestPlace, RequestedLease>()
   /** By place and MAC. */
   readonly #refusedUntil = new Map<string, MonotonicMilliseconds>()
@@ -73,10 +73,10 @@ export class LeaseChannel {
   }
 
   /** Wishes for a lease. Whether it comes is not said; the request at hand goes another way. */
-  ask(place: GuestPlace, key: LeaseKey): void {
+  request(place: GuestPlace, key: LeaseKey): void {
     const { store, clock } = this.#options
     if (
-      !store.isHearing ||
+      !store.isFresh ||
       this.#requested.size >= mostRequestsInFlight ||
       this.#requested.has(place)
     )
@@ -86,10 +86,10 @@ export class LeaseChannel {
     if (refusedUntil !== undefined && at < refusedUntil) return
     const request = (this.#lastRequest += 1)
     this.#requested.set(place, { request, place, key, at })
-    this.#tell({ kind: 'request', request, ...key })
+    this.#send({ kind: 'request', request, ...key })
   }
 
-  /** A guest has connected from this place: what was asked for another MAC there must not become a lease any more. */
+  /** A guest has connected from this place: what was requested for another MAC there must not become a lease any more. */
   noteGuest(place: GuestPlace, sourceMac: MacAddress): void {
     this.#options.store.noteGuest(place, sourceMac)
     if (this.#requested.size === 0) return
@@ -98,7 +98,7 @@ export class LeaseChannel {
 
   /** Compute refused a request under the lease: it ends here and at the agent. */
   stale(lease: Lease): void {
-    if (this.#options.store.drop(lease.id)) this.#tell({ kind: 'stale', lease: lease.id })
+    if (this.#options.store.drop(lease.id)) this.#send({ kind: 'stale', lease: lease.id })
   }
 
   close(): void {
@@ -136,7 +136,7 @@ export class LeaseChannel {
     switch (news.kind) {
       case 'heartbeat':
         this.#backoff.reset()
-        store.heard()
+        store.heartbeatCame()
         if (news.concurrency !== undefined) onConcurrency?.(news.concurrency)
         this.#watchSilence()
         return
@@ -158,16 +158,16 @@ export class LeaseChannel {
   #answered(news: Extract<LeaseNews, { kind: 'lease' | 'refused' }>): void {
     const { store, clock } = this.#options
     // There are few at a time, so that looking through them costs less than a second index.
-    const asked = [...this.#requested.values()].find(({ request }) => request === news.request)
-    if (asked === undefined) return
-    const { place, key, at } = asked
+    const requested = [...this.#requested.values()].find(({ request }) => request === news.request)
+    if (requested === undefined) return
+    const { place, key, at } = requested
     this.#requested.delete(place)
     if (news.kind === 'refused') {
       if (this.#refusedUntil.size >= mostRefusals) this.#refusedUntil.clear()
       this.#refusedUntil.set(`${place} ${key.sourceMac}`, clock.now() + refusalHolds)
       return
     }
-    // An agent that answers about another address than it was asked about is not to be believed in anything.
+    // An agent that answers about another address than the request named is not to be trusted in anything.
     if (news.upstreams.some(({ headers }) => headers[1] !== key.sourceIp)) {
       throw new TypeError('A lease is for another address')
     }
@@ -180,10 +180,10 @@ export class LeaseChannel {
 
   /** Requests were served under a lease. */
   served(use: LeasedUse): void {
-    this.#tell(use)
+    this.#send(use)
   }
 
-  #tell(request: LeaseRequest): void {
+  #send(request: LeaseRequest): void {
     const socket = this.#socket
     if (socket === undefined || socket.destroyed) return
     socket.write(leaseLine(request))

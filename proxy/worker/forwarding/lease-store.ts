@@ -18,7 +18,7 @@ export interface Lease {
 
 /**
  * The leases of a worker, one per address of a scope. It gives out none that is over, none for another MAC, and none at all
- * while nothing is heard of the agent: then it would not have heard of a revocation either. Every doubt costs one hop more.
+ * while nothing comes from the agent: then no revocation would have come either. Every doubt costs one hop more.
  */
 export class LeaseStore {
   readonly #clock: Clock
@@ -37,21 +37,21 @@ export class LeaseStore {
     return this.#byPlace.size
   }
 
-  /** True while the agent's revocations would be heard. Looked at with each use: a process that was stopped has run no timer. */
-  get isHearing(): boolean {
+  /** True while the agent's revocations would arrive. Looked at with each use: a process that was stopped has run no timer. */
+  get isFresh(): boolean {
     return this.#clock.now() - this.#heardAt < longestSilence
   }
 
   /** The agent has said that it is there. After a silence nothing from before it counts. */
-  heard(): void {
-    if (!this.isHearing) this.dropAll()
+  heartbeatCame(): void {
+    if (!this.isFresh) this.dropAll()
     this.#heardAt = this.#clock.now()
   }
 
   find(place: GuestPlace, sourceMac: MacAddress): Lease | undefined {
     const lease = this.#byPlace.get(place)
     if (lease === undefined || lease.sourceMac !== sourceMac) return undefined
-    if (!this.isHearing) {
+    if (!this.isFresh) {
       this.dropAll()
       return undefined
     }

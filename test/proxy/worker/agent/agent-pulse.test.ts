@@ -1,14 +1,14 @@
 import t from 'tap'
-import { AgentPulse, type AskedAgent } from '../../../../proxy/worker/agent/agent-pulse.ts'
+import { AgentPulse, type QueriedAgent } from '../../../../proxy/worker/agent/agent-pulse.ts'
 import type { HealthOutcome } from '../../../../proxy/worker/agent/health-request.ts'
 import { FakeClock } from '../../../support/fake-clock.ts'
 
 /** An agent that answers when the test says so. */
-class ScriptedAgent implements AskedAgent {
+class ScriptedAgent implements QueriedAgent {
   heardAt = 0
   isSilent = false
   isThere = true
-  readonly address: AskedAgent['address']
+  readonly address: QueriedAgent['address']
   readonly questions: ((outcome: HealthOutcome | Error) => void)[] = []
   cancelled = 0
 
