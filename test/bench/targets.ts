@@ -6,6 +6,7 @@ import { targets, type Target } from './target-list.ts'
 
 type Rows = readonly BenchRow[]
 
+const notMeasured = 'not measured'
 const headings = ['what', 'must be', 'beside', 'ours', 'figure', 'reached']
 
 function lines(rows: Rows): readonly (readonly string[])[] {
@@ -27,19 +28,20 @@ function lines(rows: Rows): readonly (readonly string[])[] {
 }
 
 function verdict(must: Target['must'], bound: number, compared: number): string {
-  if (!Number.isFinite(compared)) return 'not measured'
+  if (!Number.isFinite(compared)) return notMeasured
   if (must === 'at least' ? compared >= bound : compared <= bound) return 'yes'
   if (bound === 0) return 'no'
   const far = must === 'at least' ? compared / bound : bound / compared
   return `no: ${(100 * far).toFixed(0)} % of the way`
 }
 
-/** The lines that have to be reached, with what was measured: for a terminal. */
+/** What was measured of the figures that have to be reached: for a terminal. @returns nothing when no such figure was measured */
 export function targetsText(rows: Rows): string {
-  return `${headedTable(headings, lines(rows))}\n`
+  const measured = lines(rows).filter((cells) => !cells.includes(notMeasured))
+  return measured.length === 0 ? '' : `${headedTable(headings, measured)}\n`
 }
 
-/** The same as Markdown. */
+/** All of them as Markdown, those that were not measured too. */
 export function targetsMarkdown(rows: Rows): string {
   return markdownTable(headings, lines(rows))
 }
