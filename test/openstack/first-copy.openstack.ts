@@ -107,6 +107,7 @@ t.test('guests wait for the first copy of 100,000 ports, and for no later one', 
   const compute = await startTellingCompute(t, place)
   const agent = startAgent(t, place, {
     ports: portsSections.ovn(place, {
+      copy: 'all',
       ovn_sb_connection: [`tcp:127.0.0.1:${tcpPort}`],
       report_agent: false,
       ovsdb_retry_max_interval: '1s',
