@@ -11,7 +11,7 @@ t.test('a request under a lease is told by its worker, without what is signed', 
   directory.setPorts(port)
   directory.remember()
   await worker.askUntilLeased(port)
-  const answer = await worker.ask(port, `/latest/${'x'.repeat(500)}`)
+  const answer = await worker.ask(port, `/latest/${'x'.repeat(250)}`)
   const id = String(answer.field('x-request-id'))
 
   t.match(await agent.json(`/explain?request=${id}`), { message: /overlapd-proxy explain/ })

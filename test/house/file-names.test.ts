@@ -100,6 +100,7 @@ t.test('each file of lib/ has its test', async (t) => {
     'lib/operator/health-metrics.ts': 'test/lib/operator/health-watch.test.ts',
     'lib/operator/finding-codes.ts': 'test/lib/operator/audit-findings.test.ts',
     'lib/operator/readiness.ts': 'test/lib/operator/health-command.test.ts',
+    'lib/operator/daemons-here.ts': 'test/deploy/overlapd/operator-program.test.ts',
     'lib/operator/reasons-command.ts': 'test/deploy/overlapd/operator-program.test.ts',
     'lib/operator/status-command.ts': 'test/deploy/overlapd/operator-program.test.ts',
     'lib/cli/terminal.ts': 'test/deploy/overlapd/overlapd.test.ts',

@@ -63,7 +63,7 @@ for (const [what, size, length] of [
     }
     for (const version of ['1.0', '1.1']) {
       const connection = await worker.connectAs(port)
-      void connection.write(`GET /latest HTTP/${version}\r\nHost: x\r\n\r\n`)
+      void connection.write(`GET /latest HTTP/${version}\r\nHost: 169.254.169.254\r\n\r\n`)
       const answer = await connection.answer()
       t.equal(answer?.field('content-length'), length)
       t.equal(answer?.body.length, size)

@@ -5,7 +5,7 @@ export const shieldReasons = {
   token_missing: {
     status: 401,
     publicText:
-      'A session token is needed: PUT /latest/api/token with X-aws-ec2-metadata-token-ttl-seconds, then send it as X-aws-ec2-metadata-token',
+      'A session token is needed: PUT /latest/api/token, then send it as X-aws-ec2-metadata-token',
     logLevel: 'info',
     fault: 'guest',
     operatorAction:
