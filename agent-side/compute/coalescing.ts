@@ -1,13 +1,13 @@
 /**
- * Gives one answer of compute to several requests that ask the same thing at nearly the same time. Off unless the operator
+ * Gives one answer of compute to several requests for the same thing at nearly the same time. Off unless the operator
  * gives it a time to live. Its rules, all of which must hold:
  *
  * - a GET without a body;
  * - its target, as the guest sent it, names one of the documents below and has no query, escape, `..` or doubled slash,
  *   since Nova would read those as the name of something else;
- * - the same instance, project and address as before: all that compute is told of who asks. No header of a guest travels to
+ * - the same instance, project and address as before: all that compute gets to know of the guest. No header of a guest travels to
  *   compute, so nothing else can change the answer;
- * - the answer is 200, whole, and small; it is kept for `ttl` from when it was asked for.
+ * - the answer is 200, whole, and small; it is kept for `ttl` from when its request was sent.
  *
  * Shared are `user_data`, `network_data.json`, `vendor_data.json`, `vendor_data2.json` and the EC2 tree. Never `password`,
  * which changes, and never `meta_data.json`: each has a random seed of its own, and two guests' programs that seed
@@ -47,7 +47,7 @@ export function mayShareAnswer({ method, target, body }: ComputeRequest): boolea
   return openstackDocument.test(target) || ec2Document.test(target)
 }
 
-/** Stands before the compute client and asks it only what was not asked a moment ago. */
+/** Stands before the compute client and sends it only what was not sent a moment ago. */
 export class CoalescingCompute implements Forwarder {
   readonly #options: CoalescingOptions
   readonly #shared: LRUCache<string, Shared>
@@ -71,7 +71,7 @@ export class CoalescingCompute implements Forwarder {
   async #forwardShared(call: ForwardCall): Promise<Forwarded> {
     const { instanceId, projectId, sourceIp } = call.identity
     const key = `${instanceId} ${projectId} ${sourceIp} ${call.request.target}`
-    // Without a pause when there is nothing to wait for: everybody else of this tick would ask as well.
+    // Without a pause when there is nothing to wait for: all others of this tick would be sent as well.
     const coming = this.#onTheirWay.get(key)
     const known = this.#young(this.#shared.get(key))
     const shared = known ?? (coming && (await coming))
@@ -82,16 +82,16 @@ export class CoalescingCompute implements Forwarder {
       kind: 'relayed',
       status: shared.answer.status,
       upstream: shared.upstream,
-      // Nobody was asked, so this says nothing new about the instance.
+      // Nothing was sent, so this says nothing new about the instance.
       attempts: 0,
     }
   }
 
-  /** Asks, and lets those who come meanwhile have the answer. When there is none to share they ask for themselves. */
+  /** Sends, and lets those who come meanwhile have the answer. When there is none to share they are sent by themselves. */
   async #lead(key: string, call: ForwardCall): Promise<Forwarded> {
     const askedAt = this.#options.clock.now()
-    const asking = this.#options.compute.forward({ ...call, keepsGood: true })
-    const result = asking.then(
+    const forwarding = this.#options.compute.forward({ ...call, keepsGood: true })
+    const result = forwarding.then(
       (forwarded): Shared | undefined =>
         forwarded.kind === 'kept' && forwarded.status === 200
           ? { answer: forwarded.answer, askedAt, upstream: forwarded.upstream }
@@ -100,7 +100,7 @@ export class CoalescingCompute implements Forwarder {
     )
     this.#onTheirWay.set(key, result)
     try {
-      const forwarded = await asking
+      const forwarded = await forwarding
       const shared = await result
       if (shared === undefined || forwarded.kind !== 'kept') return forwarded
       this.#shared.set(key, shared)

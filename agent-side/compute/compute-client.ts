@@ -25,7 +25,7 @@ export interface ComputeClientOptions {
   readonly signer: RequestSigner
   readonly secrets: SecretAcceptance
   readonly clock: Clock
-  /** How many requests may be on their way to all upstreams together; hears how they fare. */
+  /** How many requests may be on their way to all upstreams together; is given how they fare. */
   readonly limit: AdaptiveLimit
   /** Where those wait that are more. */
   readonly gate: FairGate
@@ -62,7 +62,7 @@ export interface Forwarder {
 }
 
 interface Tried {
-  /** The upstream that had the last word, by its place in the configuration; none when none was asked. */
+  /** The upstream that had the last word, by its place in the configuration; none when none was tried. */
   readonly upstream: Count | undefined
   readonly attempts: Count
 }
@@ -71,7 +71,7 @@ interface Tried {
 export type Forwarded = Tried &
   (
     | { readonly kind: 'relayed'; readonly status: number }
-    /** Only when the call asked for it. */
+    /** Only when the call wanted it. */
     | { readonly kind: 'kept'; readonly status: number; readonly answer: KeptAnswer }
     | {
         readonly kind: 'failed'
@@ -264,7 +264,7 @@ export class ComputeClient implements Forwarder {
     try {
       let outcome = await once()
       // The endpoint may have closed an idle connection in the moment we used it: that says nothing about the endpoint. Where there is
-      // another, that one is asked: a request at which the application dies is sent twice at most.
+      // another, that one is tried: a request at which the application dies is sent twice at most.
       if (isBroken(outcome, mayRepeat) && isRepeatable(request)) outcome = await once()
       if (outcome.kind === 'failed' && outcome.isUnanswered) {
         const why = causeText(outcome.cause)

@@ -1,4 +1,4 @@
-/** Is the compute metadata API there, and has it our secret, while no guest asks? */
+/** Is the compute metadata API there, and has it our secret, while no guest sends anything? */
 import { jittered } from '../../lib/runtime/backoff.ts'
 import type { InstanceId, ProjectId } from '../../lib/identity/ids.ts'
 import type { IpAddress } from '../../lib/identity/ip-address.ts'
@@ -10,7 +10,7 @@ import type { SecretAcceptance } from './secret-acceptance.ts'
 import type { RequestSigner, SignedIdentity } from './signed-headers.ts'
 import type { Upstream, Upstreams } from './upstreams.ts'
 
-/** After the start guests may be the first to ask. */
+/** After the start guests may be the first. */
 const firstLook: Milliseconds = 3_000
 const interval: Milliseconds = 5_000
 
@@ -37,22 +37,22 @@ export interface ComputeProbeOptions {
   readonly signer: RequestSigner
   readonly secrets: Pick<SecretAcceptance, 'note'>
   readonly clock: Clock
-  /** After which an endpoint is asked; 0: none is. */
+  /** After which an endpoint is queried; 0: none is. */
   readonly longestSilence: Milliseconds
 }
 
 /**
- * Asks each endpoint for `/`, which Nova answers to everybody without a signature, when nothing was heard of it for long, or when
+ * Queries each endpoint for `/`, which Nova answers to everybody without a signature, when nothing came from it for long, or when
  * it looked down and its pause is over. So health is true without guests, and an endpoint that is back is known.
  *
- * Where no guest has shown yet whether an endpoint has our secret, it is asked once for an instance that there is none of: 404 after a
+ * Where no guest has shown yet whether an endpoint has our secret, it is queried once for an instance that there is none of: 404 after a
  * signature that it accepts, 403 otherwise. As long as it refuses, that is repeated. Nova logs a line for each.
  * @see nova/api/metadata/handler.py MetadataRequestHandler
  */
 export class ComputeProbe {
   readonly #options: ComputeProbeOptions
-  readonly #asked = new Set<Upstream>()
-  readonly #askedSigned = new Set<Upstream>()
+  readonly #queried = new Set<Upstream>()
+  readonly #queriedSigned = new Set<Upstream>()
   #cancel: Cancel | undefined
 
   constructor(options: ComputeProbeOptions) {
@@ -79,31 +79,31 @@ export class ComputeProbe {
     const { clock, longestSilence } = this.#options
     const { state } = upstream.health
     const isSilent = clock.now() - upstream.heardAt >= longestSilence
-    if (this.#asked.has(upstream) || state === 'down' || (state === 'up' && !isSilent)) return
-    this.#asked.add(upstream)
-    void this.#ask(upstream).finally(() => this.#asked.delete(upstream))
+    if (this.#queried.has(upstream) || state === 'down' || (state === 'up' && !isSilent)) return
+    this.#queried.add(upstream)
+    void this.#query(upstream).finally(() => this.#queried.delete(upstream))
   }
 
-  async #ask(upstream: Upstream): Promise<void> {
+  async #query(upstream: Upstream): Promise<void> {
     const { upstreams } = this.#options
     const end = upstream.health.begin()
-    const outcome = await ask(upstream, '/', [])
+    const outcome = await query(upstream, '/', [])
     end()
     if (upstreams.isClosed) return
     noteHealth(upstreams, upstream, outcome)
-    const isKnown = upstream.hasTakenSecret || this.#askedSigned.has(upstream)
+    const isKnown = upstream.hasTakenSecret || this.#queriedSigned.has(upstream)
     const hasAnswered = outcome.kind === 'relayed' || outcome.kind === 'kept'
     if (hasAnswered && (upstream.hasRefusedSecrets || !isKnown)) await this.#askSigned(upstream)
   }
 
   async #askSigned(upstream: Upstream): Promise<void> {
     const { upstreams, signer, secrets } = this.#options
-    this.#askedSigned.add(upstream)
+    this.#queriedSigned.add(upstream)
     const slot = upstream.secretSlot
     for (const one of [slot, signer.otherThan(slot)]) {
       if (one === undefined) return
       const headers = signer.headersFor(nobodysInstance, one)
-      const outcome = await ask(upstream, '/openstack', headers)
+      const outcome = await query(upstream, '/openstack', headers)
       if (upstreams.isClosed) return
       const isRefused = 'status' in outcome && outcome.status === 403
       const isLast = one !== slot || signer.otherThan(slot) === undefined
@@ -115,7 +115,7 @@ export class ComputeProbe {
   }
 }
 
-function ask(upstream: Upstream, target: string, headers: FlatHeaders): Promise<AttemptOutcome> {
+function query(upstream: Upstream, target: string, headers: FlatHeaders): Promise<AttemptOutcome> {
   const request = { method: 'GET', target }
   return attempt(upstream, { request, headers, downstream: nobody, keeps: () => true })
 }

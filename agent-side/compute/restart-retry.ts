@@ -1,9 +1,9 @@
 /**
- * How long is compute waited for while it restarts? A guest with an older cloud-init asks for metadata once, and takes every
+ * How long is compute waited for while it restarts? A guest with an older cloud-init requests metadata once, and takes every
  * refusal for the last word: its instance stays without keys because it happened to boot in a second in which Nova's
- * service was started anew. So a request that finds every endpoint refusing connections asks them again for a while.
+ * service was started anew. So a request that finds every endpoint refusing connections tries them again for a while.
  *
- * Only at the beginning of an outage. One that has lasted longer is no restart, and then guests are told at once to come back.
+ * Only at the beginning of an outage. One that has lasted longer is no restart, and then guests are sent away at once, to come back.
  */
 import { Backoff, type Random } from '../../lib/runtime/backoff.ts'
 import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
@@ -16,7 +16,7 @@ export interface Waited {
   readonly backoff: Backoff
   /** Of the pause before it is sent again. */
   readonly span: Milliseconds
-  /** How many endpoints it was sent to, those asked repeatedly counted each time. */
+  /** How many endpoints it was sent to, those tried repeatedly counted each time. */
   readonly attempts: Count
 }
 
@@ -73,7 +73,7 @@ export class RestartPatience {
   }
 }
 
-/** Waits, but not longer than somebody wants the answer. */
+/** Waits, but not longer than the answer is wanted. */
 export function pauseUnlessGone(
   clock: Clock,
   span: Milliseconds,

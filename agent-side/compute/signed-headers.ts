@@ -5,7 +5,7 @@ import { signInstanceId } from '../../lib/wire/signature.ts'
 import { wireHeaders } from '../../lib/wire/wire-headers.ts'
 import type { FlatHeaders } from './exchange.ts'
 
-/** What compute is told about the guest. */
+/** What compute gets to know about the guest. */
 export interface SignedIdentity {
   readonly instanceId: InstanceId
   readonly projectId: ProjectId
@@ -22,7 +22,7 @@ export interface SharedSecrets {
 }
 
 /**
- * Makes the four headers that Nova believes, from nothing. They depend on the identity alone, so they are kept
+ * Makes the four headers that Nova trusts, from nothing. They depend on the identity alone, so they are kept
  * beside the identity object and live exactly as long.
  * @see nova/api/metadata/handler.py, `service_metadata_proxy`
  */

@@ -44,7 +44,7 @@ export interface UpstreamTls {
   readonly caFile?: string | undefined
   readonly certFile?: string | undefined
   readonly keyFile?: string | undefined
-  /** True to believe any certificate. */
+  /** True to trust any certificate. */
   readonly insecure: boolean
 }
 
@@ -195,7 +195,7 @@ export class Upstreams {
   noteFailure(upstream: Upstream, how: UpstreamFailure, why: string): void {
     upstream.failures += 1
     const now = this.#options.clock.now()
-    // Where nobody has asked for long, nobody knows what was in between.
+    // Where nothing was sent for long, it is unknown what was in between.
     if (this.#silentSince === undefined || now - this.#failedAt > longestGap) {
       this.#silentSince = now
     }
@@ -208,9 +208,9 @@ export class Upstreams {
   }
 
   /**
-   * A request was sent, and its connection ended without a word. Paths at which Nova's application dies do that, and the guests that ask
-   * for them must not make an endpoint look down for others. So it counts against the endpoint only while none has answered anything
-   * yet, or when it has cut off another instance since it answered last.
+   * A request was sent, and its connection ended without a word. Paths at which Nova's application dies do that, and a guest that sends
+   * such requests must not make an endpoint look down for others. So it counts against the endpoint only while none has answered
+   * anything yet, or when it has cut off another instance since it answered last.
    * @returns true when the request itself is the likely cause
    */
   noteCutOff(upstream: Upstream, instanceId: InstanceId, why: string): boolean {

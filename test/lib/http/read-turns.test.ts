@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
 import { ReadTurns } from '../../../lib/http/read-turns.ts'
@@ -19,7 +18,7 @@ t.test('of many long answers, eight go on in each turn of the event loop', async
   const turns = new ReadTurns()
   const sockets = Array.from({ length: 20 }, () => new FakeSocket())
   for (const socket of sockets) {
-    turns.of(socket as unknown as Socket, () => false).took(much)
+    turns.of(socket, () => false).took(much)
   }
   const reading = (): number => sockets.filter(({ isRead }) => isRead).length
 
@@ -32,7 +31,7 @@ t.test('of many long answers, eight go on in each turn of the event loop', async
 
 t.test('little data is read without a pause, until it is much', async (t) => {
   const socket = new FakeSocket()
-  const turn = new ReadTurns().of(socket as unknown as Socket, () => false)
+  const turn = new ReadTurns().of(socket, () => false)
   turn.took(much / 2)
   t.ok(socket.isRead)
   turn.took(much / 2)
@@ -43,7 +42,7 @@ t.test('little data is read without a pause, until it is much', async (t) => {
 
 t.test('what is paused for another reason stays so when its turn comes', async (t) => {
   const socket = new FakeSocket()
-  new ReadTurns().of(socket as unknown as Socket, () => true).took(much)
+  new ReadTurns().of(socket, () => true).took(much)
   await nextTurn()
   t.notOk(socket.isRead)
 })
