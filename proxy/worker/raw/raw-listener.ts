@@ -19,6 +19,7 @@ export class RawListener implements Watched {
   readonly fd: number
   readonly #loop: RawLoop
   readonly #options: RawListenerOptions
+  #isClosed = false
 
   /**
    * Takes over a listening socket.
@@ -33,7 +34,7 @@ export class RawListener implements Watched {
   }
 
   ready(): void {
-    for (let left = mostOfTurn; left > 0; left -= 1) {
+    for (let left = mostOfTurn; left > 0 && !this.#isClosed; left -= 1) {
       const fd = this.#loop.calls.accept(this.fd)
       if (fd >= 0) this.#options.accepted(fd)
       else if (fd === failure.again) return
@@ -49,6 +50,9 @@ export class RawListener implements Watched {
 
   /** Stops accepting and closes the socket. */
   close(): void {
+    if (this.#isClosed) return
+    // Its number may be another socket's at once, with guests of another network.
+    this.#isClosed = true
     // Other processes have it open as well, so that closing alone would leave it in the set.
     this.#loop.unwatch(this.fd)
     this.#loop.calls.close(this.fd)

@@ -84,6 +84,16 @@ export class RawLoop {
     if (!this.#isTurning) this.#scheduleReads()
   }
 
+  /** It is gone. */
+  readNever(one: Readable): void {
+    this.#reads.remove(one)
+  }
+
+  /** Nothing waits to be read. */
+  get isAllRead(): boolean {
+    return this.#reads.isEmpty
+  }
+
   #scheduleReads(): void {
     if (this.#areReadsScheduled) return
     this.#areReadsScheduled = true
@@ -142,6 +152,8 @@ export class RawLoop {
    * @returns false when there is none
    */
   shed(listener: number): boolean {
+    // There may have been none to take back the last time.
+    this.#reserve ??= openReserve()
     if (this.#reserve === undefined) return false
     closeSync(this.#reserve)
     const fd = this.calls.accept(listener)

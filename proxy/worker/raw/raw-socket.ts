@@ -80,8 +80,8 @@ export class RawSocket extends EventEmitter implements ByteSocket, Watched, Read
 
   ready(events: number): void {
     const isBroken = (events & epoll.failed) !== 0
-    // For a reader the error comes behind what arrived before it.
-    if (isBroken && (this.#isPaused || this.#hasEnded)) {
+    // For a reader the error comes behind what arrived before it. Of a guest that is gone nothing is worth reading any more.
+    if (isBroken && (this.#hasEnded || (this.#isPaused && !this.#isOwn))) {
       this.destroy(
         systemError('read', this.#loop.calls.errorOf(this.fd) || failure.connectionReset),
       )
@@ -271,6 +271,7 @@ export class RawSocket extends EventEmitter implements ByteSocket, Watched, Read
     this.writable = false
     if (this.#isWatched) this.#loop.forget(this.fd)
     else this.#loop.watchNever(this)
+    if (this.#awaitsTurn) this.#loop.readNever(this)
     if (isReset) this.#loop.calls.reset(this.fd)
     else this.#loop.calls.close(this.fd)
     this.#unsent = undefined

@@ -100,3 +100,36 @@ t.test('a name that does not exist is an error', async (t) => {
   const outcome = await outcomeOf(httpConnector(loopOf(t), 'http://name.invalid:9', 5_000))
   t.type(outcome, Error)
 })
+
+t.test('all of an answer is read that came before a reset, however late', async (t) => {
+  const loop = loopOf(t)
+  const path = join(shortFolder(t), 'agent.sock')
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined)
+    // With bytes that it has not read, closing is a reset.
+    socket.pause()
+    socket.write(Buffer.alloc(100_000, 'a'), () => socket.destroy())
+  })
+  server.listen(path)
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const socket = await outcomeOf(unixConnector(loop, path))
+  if (socket instanceof Error) throw socket
+  let length = 0
+  let causes = 0
+  const closed = new Promise((resolve) => socket.on('close', resolve))
+  socket.on('data', (bytes: Buffer) => (length += bytes.length))
+  socket.on('error', () => (causes += 1))
+  socket.pause()
+  socket.write('not read by the other side')
+  const accepted = await new Promise<{ readonly closed: Promise<unknown> }>((resolve) =>
+    server.once('connection', (other) => resolve({ closed: once(other, 'close') })),
+  )
+  await accepted.closed
+  await new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
+  t.notOk(socket.destroyed)
+  socket.resume()
+  await closed
+  t.equal(length, 100_000)
+  t.equal(causes, 1, 'and then it is an error')
+})

@@ -37,3 +37,21 @@ t.test('what is added while others are read has the next turn', async (t) => {
   t.strictSame(order, ['first', 'second'])
   t.ok(reads.isEmpty)
 })
+
+t.test('what is gone waits no more', async (t) => {
+  const reads = new FairReads()
+  const order: string[] = []
+  const [first, second] = ['first', 'second'].map((name) => ({
+    source: 'a',
+    readNow: () => void order.push(name),
+  }))
+  reads.add(first!)
+  reads.add(second!)
+  reads.remove(first!)
+  reads.remove(first!)
+  reads.run()
+  t.strictSame(order, ['second'])
+  reads.add(first!)
+  reads.remove(first!)
+  t.ok(reads.isEmpty)
+})

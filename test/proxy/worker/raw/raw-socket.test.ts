@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { closeSync, readdirSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
-import { listenSocket } from '../../../../lib/linux/libc.ts'
+import { callLibc, linux, listenSocket } from '../../../../lib/linux/libc.ts'
 import { ownEnd } from '../../../../proxy/netns/socket-ends.ts'
 import { restoreNonBlocking } from '../../../../proxy/linux/non-blocking.ts'
 import { openListener } from '../../../../proxy/worker/guest/open-listener.ts'
@@ -228,4 +228,54 @@ t.test('an event that comes late never reaches the next owner of its number', as
   )
   loop.forget(next)
   closeSync(next)
+})
+
+t.test('what has ended before its turn to be read is kept by nobody', async (t) => {
+  let kept = 0
+  const server = accepting(t, (socket) => {
+    socket.resetAndDestroy()
+    if (!server.loop.isAllRead) kept += 1
+  })
+  const port = server.tcpPort
+  for (let index = 0; index < 20; index += 1) {
+    const socket = connect({ port, host: '127.0.0.1' }).on('error', () => undefined)
+    t.teardown(() => socket.destroy())
+  }
+  await until(() => server.accepted.length === 20)
+  t.equal(kept, 0)
+})
+
+t.test('a listening socket that closes from within a connection accepts no other', async (t) => {
+  const loop = loopOf(t)
+  const [fd, other] = [openListener('127.0.0.1', 0), openListener('127.0.0.2', 0)]
+  for (const each of [fd, other]) {
+    listenSocket(each, 128)
+    restoreNonBlocking(each)
+  }
+  t.teardown(() => closeSync(other))
+  let accepted = 0
+  const listener = new RawListener(loop, fd, {
+    accepted: (each) => {
+      accepted += 1
+      closeSync(each)
+      listener.close()
+      // The number is taken again, by the socket of somebody else.
+      taken = callLibc('fcntl', other, linux.F_DUPFD_CLOEXEC, fd)
+    },
+    failed: () => t.fail('accepted on a closed socket'),
+  })
+  let taken = -1
+  const ends = [
+    [fd, '127.0.0.1'],
+    [other, '127.0.0.2'],
+  ] as const
+  for (const [each, host] of ends) {
+    const socket = connect({ port: ownEnd(each)!.tcpPort, host })
+    socket.on('error', () => undefined)
+    t.teardown(() => socket.destroy())
+  }
+  await until(() => accepted > 0)
+  t.equal(taken, fd)
+  t.equal(accepted, 1)
+  closeSync(taken)
 })
