@@ -22,6 +22,7 @@ t.test('/explain tells each step from scope to upstream', async (t) => {
     'networks',
     'ports',
     'decide',
+    'shield',
     'compute',
   ])
   t.match(explanation, {
@@ -35,7 +36,7 @@ t.test('/explain tells each step from scope to upstream', async (t) => {
   const again = await agent.json(`/explain?${query}&mac=${mac(1)}`)
   t.strictSame(
     stepsOf(again),
-    ['received', 'served by this host', 'cache', 'compute'],
+    ['received', 'served by this host', 'cache', 'shield', 'compute'],
     'it uses the same cache',
   )
 })
@@ -82,7 +83,14 @@ t.test('/explain finds a request by its id, answered or refused', async (t) => {
 
   const explain = (requestId?: string) => agent.json(`/explain?request=${requestId ?? ''}`)
   const explained = await explain(good?.field('x-request-id'))
-  t.strictSame(stepsOf(explained), ['received', 'resolved', 'signature', 'compute', 'answered'])
+  t.strictSame(stepsOf(explained), [
+    'received',
+    'resolved',
+    'shield',
+    'signature',
+    'compute',
+    'answered',
+  ])
   t.match(explained, { verdict: { kind: 'found', status: 200, outcome: 'relayed' } })
   t.match(await explain(bad?.field('x-request-id')), {
     verdict: { kind: 'refused', reason: 'no_port', status: 404 },
