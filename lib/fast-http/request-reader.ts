@@ -264,7 +264,8 @@ export class RequestReader implements ConnectionReader, AnsweredConnection, Wire
 
   /** All is with the kernel. A close with unread bytes would send a reset, which can overtake the answer. */
   #endAfterAnswer(): void {
-    if (this.#input === undefined && !this.#isStopped) {
+    const hasInput = this.#input !== undefined || this.#isStopped
+    if (!hasInput && this.socket.hasUnread !== true) {
       // Closing ends the connection as a shutdown before it would.
       this.socket.destroy()
     } else {

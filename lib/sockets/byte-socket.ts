@@ -9,6 +9,8 @@ export interface ByteSocket {
   /** Taken from the writer, and not with the kernel yet. */
   readonly writableLength: Bytes
   readonly timeout?: Milliseconds | undefined
+  /** Something has come that was not read yet. Absent where what comes is read at once. */
+  readonly hasUnread?: boolean
   // eslint-disable-next-line typescript/no-explicit-any -- as Node has it
   on(event: string, listener: (...values: any[]) => void): unknown
   // eslint-disable-next-line typescript/no-explicit-any -- as Node has it

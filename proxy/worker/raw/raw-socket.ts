@@ -70,6 +70,11 @@ export class RawSocket extends EventEmitter implements ByteSocket, Watched, Read
     return this.#unsent?.length ?? 0
   }
 
+  /** Looked up: before it is watched, and until its turn, something may have come unnoticed. */
+  get hasUnread(): boolean {
+    return !this.destroyed && !this.#hasEnded && this.#loop.calls.hasInput(this.fd)
+  }
+
   /** Begins to wait for events, if it does not yet. */
   watchNow(): void {
     if (this.#isWatched || this.destroyed) return

@@ -39,6 +39,7 @@ export const epoll = {
 const control = { add: 1, remove: 2, change: 3 } as const
 const shutdownWrite = 1
 const messageMore = 0x8000
+const messagePeek = 0x02
 const closeOnExec = 0o2000000
 const socketErrorOption = 4
 
@@ -99,6 +100,11 @@ export class SystemCalls {
   /** @returns how much {@link received} has now; 0 at the end of the connection */
   receive(fd: number): number {
     return result(this.#recv(fd, this.#inputAt, pieceBytes, linux.MSG_DONTWAIT))
+  }
+
+  /** @returns true when {@link receive} would bring something */
+  hasInput(fd: number): boolean {
+    return this.#recv(fd, this.#inputAt, 1, linux.MSG_DONTWAIT | messagePeek) > 0
   }
 
   /** A copy of what the last {@link receive} brought. */
