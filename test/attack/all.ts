@@ -1,4 +1,5 @@
 import type { AttackClass } from './attack-class.ts'
+import { connectionChurn } from './connection-churn.ts'
 import { crossTenant } from './cross-tenant/cross-tenant.ts'
 import { hostileCompute } from './hostile-compute/hostile-compute.ts'
 import { hostilePeers } from './hostile-peers/hostile-peers.ts'
@@ -14,6 +15,7 @@ import { rawSockets } from './raw-sockets/raw-sockets.ts'
 export const attackClasses: readonly AttackClass[] = [
   httpEdge,
   rawSockets,
+  connectionChurn,
   hostUsers,
   hostileWorker,
   crossTenant,
