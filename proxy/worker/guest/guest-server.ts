@@ -257,13 +257,14 @@ export class GuestServer {
       if (!this.#refuse(connection, holding)) return
     } else {
       connection.holding = holding
-      this.#services.forwarder.noteGuest(peer)
       metrics.connectionsAccepted += 1
     }
     this.#connections.add(connection)
     metrics.connectionsOpen += 1
     socket.on('close', () => this.#closed(connection))
     connection.reader = this.#getServer.accept(socket)
+    // Last: whatever it throws, the end of the connection gives back what it holds.
+    if (connection.holding !== undefined) this.#services.forwarder.noteGuest(peer)
   }
 
   /** The refusal is written once a request has been read: many clients take an answer that comes before it for garbage. */

@@ -71,6 +71,7 @@ class Trap {
 interface Started {
   readonly trap: Trap
   readonly metrics: WorkerMetrics
+  readonly ledger: Ledger
   readonly target: RawTarget
 }
 
@@ -88,6 +89,11 @@ async function start(t: Test): Promise<Started> {
     connectionsPerNamespace: 100,
     requestsPerConnection: 100,
   }
+  const ledger = new Ledger({
+    ...workerBudgets,
+    connectionsPerNamespace: 100,
+    requestsPerSource: 100,
+  })
   const services = {
     forwarder: trap.around('forwarder', forwarder),
     limits,
@@ -95,10 +101,7 @@ async function start(t: Test): Promise<Started> {
     log: trap.around('log', new RefusalLog({ ...silentLogger, isLevelEnabled: () => true }, clock)),
     requestIds: trap.around('requestIds', new RequestIds()),
     requests: trap.around('requests', new RequestLog(clock)),
-    ledger: trap.around(
-      'ledger',
-      new Ledger({ ...workerBudgets, connectionsPerNamespace: 100, requestsPerSource: 100 }),
-    ),
+    ledger: trap.around('ledger', ledger),
     clock: trap.around('clock', clock),
   } as unknown as GuestServices
   const server = new GuestServer({
@@ -117,7 +120,7 @@ async function start(t: Test): Promise<Started> {
     trap.armed = ''
     return server.drain(10)
   })
-  return { trap, metrics, target: { host: '127.0.0.1', tcpPort: port } }
+  return { trap, metrics, ledger, target: { host: '127.0.0.1', tcpPort: port } }
 }
 
 const close = 'Connection: close'
@@ -206,18 +209,22 @@ t.test('wherever something is thrown, it ends one connection', async (t) => {
 
   for (const place of places) {
     const started = await start(t)
-    const { trap, metrics, target } = started
+    const { trap, metrics, ledger, target } = started
     // Of another source: what is not given back counts on their own account.
     const bystander = await RawConnection.over(
       connect({ host: target.host, port: target.tcpPort, localAddress: '127.0.0.2' }),
     )
     void bystander.write(get('/'))
     await bystander.answer()
+    const before = ledger.bytes
     trap.armed = place
     await everyGuest(started)
     trap.armed = ''
     while (metrics.connectionsOpen > 1) await pause(10)
     t.ok(trap.sprung > 0, place)
+    // What cannot be counted cannot be given back either.
+    if (!/^(?:ledger|holding)\./.test(place))
+      t.equal(ledger.bytes, before, `${place} is given back`)
     t.ok(metrics.defects > 0, `${place} is counted`)
     void bystander.write(get('/'))
     t.equal((await bystander.answer())?.status, 200, `${place} hurts nobody else`)
