@@ -1,7 +1,7 @@
 import { jsonText } from '../cli/json-output.ts'
 import { doctorHint } from '../cli/failure.ts'
 import { textOf } from './answer-fields.ts'
-import { askAudits, isAsked, type DaemonAudit, type Unasked } from './audit-query.ts'
+import { queryAudits, isQueried, type DaemonAudit, type Unqueried } from './audit-query.ts'
 import { findingsText, levels, type Finding } from './finding.ts'
 import {
   failingLevels,
@@ -39,7 +39,7 @@ function summary(findings: readonly Finding[]): string {
   return `${findings.length} found: ${counts.join(', ')}.\n`
 }
 
-/** `audit`: is every guest of this host answered as itself, before it asks? */
+/** `audit`: is every guest of this host answered as itself, before it requests anything? */
 export function auditCommand(): CommandSpec {
   return {
     name: 'audit',
@@ -66,30 +66,30 @@ refuse our secret, refusals of the last hour. Changes nothing, and no guest wait
       const { terminal, options } = call
       const failLevels = failingLevels(call)
       const { here, notes: elsewhere } = await daemonsHere(call)
-      const all = await askAudits(here, call, options.flag('answers'))
-      const asked = all.filter(isAsked)
-      const unasked = all.filter((one): one is Unasked => !isAsked(one))
-      const findings = asked.flatMap((one) => one.findings)
-      const notes = [...elsewhere, ...asked.flatMap((one) => one.notes)]
+      const all = await queryAudits(here, call, options.flag('answers'))
+      const queried = all.filter(isQueried)
+      const unqueried = all.filter((one): one is Unqueried => !isQueried(one))
+      const findings = queried.flatMap((one) => one.findings)
+      const notes = [...elsewhere, ...queried.flatMap((one) => one.notes)]
       if (options.flag('json')) {
-        const checked = Object.fromEntries(asked.map((one) => [one.daemon, one.checked]))
+        const checked = Object.fromEntries(queried.map((one) => [one.daemon, one.checked]))
         const answers = options.flag('answers')
-          ? { answers: asked.flatMap((one) => one.answers) }
+          ? { answers: queried.flatMap((one) => one.answers) }
           : {}
-        const report = { findings, notes, checked, unasked, ...answers }
+        const report = { findings, notes, checked, unasked: unqueried, ...answers }
         terminal.out(jsonText(report))
       } else {
-        terminal.out(asked.map((one) => answersText(one.answers)).join(''))
+        terminal.out(queried.map((one) => answersText(one.answers)).join(''))
         terminal.out(findingsText(findings))
         for (const one of notes) terminal.out(`note  ${terminalText(one)}\n`)
-        terminal.out(asked.map(checkedText).join(''))
-        for (const { daemon, why } of unasked) {
+        terminal.out(queried.map(checkedText).join(''))
+        for (const { daemon, why } of unqueried) {
           terminal.error(`${daemon}: not audited. ${terminalText(why)}\n`)
         }
-        if (unasked.length > 0) terminal.error(doctorHint)
+        if (unqueried.length > 0) terminal.error(doctorHint)
         else terminal.out(summary(findings))
       }
-      if (unasked.length > 0) return 2
+      if (unqueried.length > 0) return 2
       return findingsExitCode(findings, failLevels)
     },
   }

@@ -1,4 +1,4 @@
-/** How are the audits of both daemons asked for? The agent is asked about what the proxy serves. */
+/** How are the audits of both daemons queried? The agent's is about what the proxy serves. */
 import { adminAddress } from '../cli/admin-sockets.ts'
 import type { CommandCall } from '../cli/command.ts'
 import { isMapping } from '../config/entry.ts'
@@ -7,7 +7,7 @@ import { AdminUnreachableError, askAdminJson, type AskOptions } from '../http/ad
 import { mappings, texts } from './answer-fields.ts'
 import { readFindings, type Finding } from './finding.ts'
 
-/** Many scopes of a busy cloud, asked one network after the other. */
+/** Many scopes of a busy cloud, queried one network after the other. */
 const longestAudit = 300_000
 
 /** What one daemon answered on `/audit`. */
@@ -20,17 +20,17 @@ export interface DaemonAudit {
   readonly answers: readonly Readonly<Record<string, unknown>>[]
 }
 
-/** A daemon that could not be asked, or one that answered something else. */
-export interface Unasked {
+/** A daemon that could not be queried, or one that answered something else. */
+export interface Unqueried {
   readonly daemon: Daemon
   readonly why: string
 }
 
-async function ask(
+async function query(
   daemon: Daemon,
   call: CommandCall,
   options: AskOptions,
-): Promise<DaemonAudit | Unasked> {
+): Promise<DaemonAudit | Unqueried> {
   try {
     const address = adminAddress(daemon, call)
     const limits = { timeLimit: longestAudit, bodyLimit: 64 * 1024 * 1024 }
@@ -54,20 +54,20 @@ async function ask(
 }
 
 /** Whether a daemon has answered. */
-export function isAsked(one: DaemonAudit | Unasked): one is DaemonAudit {
+export function isQueried(one: DaemonAudit | Unqueried): one is DaemonAudit {
   return 'findings' in one
 }
 
-/** Asks one daemon after the other. @param withAnswers whether each answer is to be listed */
-export async function askAudits(
+/** Queries one daemon after the other. @param withAnswers whether each answer is to be listed */
+export async function queryAudits(
   wanted: readonly Daemon[],
   call: CommandCall,
   withAnswers: boolean,
-): Promise<readonly (DaemonAudit | Unasked)[]> {
-  const proxy = wanted.includes('proxy') ? await ask('proxy', call, {}) : undefined
-  const asked = proxy === undefined ? [] : [proxy]
-  if (!wanted.includes('agent')) return asked
-  const scopes = proxy !== undefined && isAsked(proxy) ? proxy.scopes : undefined
+): Promise<readonly (DaemonAudit | Unqueried)[]> {
+  const proxy = wanted.includes('proxy') ? await query('proxy', call, {}) : undefined
+  const queried = proxy === undefined ? [] : [proxy]
+  if (!wanted.includes('agent')) return queried
+  const scopes = proxy !== undefined && isQueried(proxy) ? proxy.scopes : undefined
   const json = { answers: withAnswers, ...(scopes && { scopes }) }
-  return [...asked, await ask('agent', call, { json })]
+  return [...queried, await query('agent', call, { json })]
 }

@@ -67,8 +67,8 @@ function readCheck(out: string, error: string): DaemonCheck {
   const report = parsed(out)
   if (!isMapping(report)) {
     const problems = error.split('\n').map((line) => line.trim())
-    const told = problems.filter((line) => line !== '' && !isFraming.test(line))
-    return { warnings: [], problems: told, options: new Map() }
+    const reported = problems.filter((line) => line !== '' && !isFraming.test(line))
+    return { warnings: [], problems: reported, options: new Map() }
   }
   const rows = mappings(report['options'])
   const options = new Map(rows.map((row) => [textOf(row['path']), row['value']]))

@@ -5,7 +5,7 @@ import { defaultConfigFiles, netnsFolder } from '../config/defaults.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { causeText } from '../runtime/errors.ts'
 import { daemonsHere, onlyOption } from './daemons-here.ts'
-import { askAudits, isAsked } from './audit-query.ts'
+import { queryAudits, isQueried } from './audit-query.ts'
 import { doctorChecks, type DoctorCheck } from './doctor-checks.ts'
 import { findingsText, type Finding } from './finding.ts'
 import {
@@ -34,10 +34,10 @@ async function examine(
   return found
 }
 
-/** What the daemons find about themselves. One that cannot be asked is the finding of a check. */
+/** What the daemons find about themselves. One that cannot be queried is the finding of a check. */
 async function audited(facts: HostFacts, call: CommandCall): Promise<readonly Finding[]> {
   const wanted = facts.daemons.map(({ daemon }) => daemon)
-  const audits = (await askAudits(wanted, call, false)).filter(isAsked)
+  const audits = (await queryAudits(wanted, call, false)).filter(isQueried)
   const silent = facts.daemons.filter(({ daemon }) => !audits.some((one) => one.daemon === daemon))
   return [...audits.flatMap(({ findings }) => findings), ...silent.flatMap(problemsOf)]
 }

@@ -13,7 +13,7 @@ import { readExplanation, type Explanation } from './explanation.ts'
 import { explanationText, reasonOf } from './explanation-text.ts'
 import { searchGuests, type FoundGuest } from './guest-search.ts'
 
-/** 0 found, 1 refused, 2 when the sources behind the agent could not be asked. */
+/** 0 found, 1 refused, 2 when the sources behind the agent could not be queried. */
 function exitCodeOf(explanation: Explanation): number {
   if (explanation.verdict['kind'] === 'found') return 0
   const reason = reasonOf(explanation)
@@ -23,7 +23,10 @@ function exitCodeOf(explanation: Explanation): number {
 const exitCodes: NonNullable<CommandSpec['exitCodes']> = [
   [0, 'found: the request belongs to the instance named'],
   [1, 'refused: a guest gets an error; the output says which and what to do'],
-  [2, 'could not ask, or what was asked could not ask its sources, or nobody knows the request'],
+  [
+    2,
+    'could not query, or what was queried could not query its sources, or the request is unknown',
+  ],
 ]
 
 /** `explain`: why did a guest get what it got? */
@@ -31,10 +34,10 @@ export function explainCommand(program: string): CommandSpec {
   return {
     name: 'explain',
     summary: 'show step by step which instance a request belongs to, and why',
-    description: `Asks the agent to resolve an address exactly as it does for a guest, and prints each step it took: which networks,
+    description: `Has the agent resolve an address exactly as it does for a guest, and prints each step it took: which networks,
 which ports, what agreed and what did not. With --instance, or with --ip alone, looks through all scopes that this host serves and
 explains each guest that it finds. Or finds a past request by the id that the guest and the log have. One that a worker of this
-host sent straight to compute is known to the proxy, which is asked when the agent does not know the id.`,
+host sent straight to compute is known to the proxy, which is queried when the agent does not know the id.`,
     options: [
       { flags: '--router <id>', help: 'the router whose namespace the request came through' },
       { flags: '--network <id>', help: 'or the network' },
@@ -106,12 +109,12 @@ async function explainedGuests(
 ): Promise<number> {
   const { terminal, options } = call
   const search = await searchGuests(call, isWanted).catch(whyUnreachable)
-  if (typeof search === 'string') return couldNotAsk(call, search)
+  if (typeof search === 'string') return couldNotQuery(call, search)
   const { guests, scopes } = search
   const answers: { readonly guest: FoundGuest; readonly answer: Answer }[] = []
   for (const guest of guests.slice(0, mostExplained)) {
-    const answer = await ask(call, 'agent', queryOf(guest))
-    if (typeof answer === 'string') return couldNotAsk(call, answer)
+    const answer = await explanationFrom(call, 'agent', queryOf(guest))
+    if (typeof answer === 'string') return couldNotQuery(call, answer)
     answers.push({ guest, answer })
   }
   if (options.flag('json')) {
@@ -140,20 +143,20 @@ function queryOf({ scope, address, macAddress }: FoundGuest): URLSearchParams {
   })
 }
 
-function couldNotAsk(call: CommandCall, why: string): number {
+function couldNotQuery(call: CommandCall, why: string): number {
   call.terminal.error(`${why}\n${doctorHint}`)
   return 2
 }
 
-/** Asks one daemon after the other until one knows; what the first one says is what counts when none does. */
+/** Queries one daemon after the other until one knows; what the first one says is what counts when none does. */
 async function explained(
   call: CommandCall,
   query: URLSearchParams,
-  asked: readonly Daemon[],
+  queried: readonly Daemon[],
 ): Promise<number> {
   let failure: string | undefined
-  for (const daemon of asked) {
-    const answer = await ask(call, daemon, query)
+  for (const daemon of queried) {
+    const answer = await explanationFrom(call, daemon, query)
     if (typeof answer !== 'string') {
       call.terminal.out(
         call.options.flag('json') ? jsonLine(answer.value) : explanationText(answer.explanation),
@@ -162,7 +165,7 @@ async function explained(
     }
     failure ??= answer
   }
-  return couldNotAsk(call, failure ?? 'Nobody was asked')
+  return couldNotQuery(call, failure ?? 'No daemon was queried')
 }
 
 interface Answer {
@@ -172,7 +175,7 @@ interface Answer {
 }
 
 /** @returns why there is no explanation, in words, when there is none */
-async function ask(
+async function explanationFrom(
   call: CommandCall,
   daemon: Daemon,
   query: URLSearchParams,

@@ -1,4 +1,4 @@
-/** What does a call of `explain` ask about? */
+/** What is a call of `explain` about? */
 import { UsageError, type CommandCall } from '../cli/command.ts'
 import { parseInstanceId } from '../identity/ids.ts'
 import { parseIpAddress } from '../identity/ip-address.ts'

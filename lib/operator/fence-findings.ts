@@ -1,4 +1,4 @@
-/** May a worker of this host that was broken into ask for what other hosts serve? */
+/** May a worker of this host that was broken into query what other hosts serve? */
 import { isMapping } from '../config/entry.ts'
 import { wholeFinding } from './audit-findings.ts'
 import type { Finding } from './finding.ts'

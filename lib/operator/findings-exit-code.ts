@@ -26,5 +26,5 @@ export function findingsExitCode(findings: readonly Finding[], failing: Readonly
 export const findingsExitCodes: readonly ExitCode[] = [
   [0, 'nothing that fails; there may be warnings'],
   [1, 'something fails; with --fail-on warn, a warning as well'],
-  [2, 'could not ask, or called wrongly'],
+  [2, 'could not query, or called wrongly'],
 ]

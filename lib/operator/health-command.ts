@@ -11,12 +11,12 @@ import {
   type OptionSpec,
 } from '../cli/command.ts'
 
-/** How one daemon is: it answered and said so, or it could not be asked. */
+/** How one daemon is: it answered and said so, or it could not be queried. */
 export type DaemonHealth =
   | ({ readonly daemon: string; readonly reachable: true } & DaemonReadiness)
   | { readonly daemon: string; readonly reachable: false; readonly why: string }
 
-/** Asks one daemon whether it is alive and ready. */
+/** Queries one daemon whether it is alive and ready. */
 export async function askHealth(daemon: string, address: AdminAddress): Promise<DaemonHealth> {
   try {
     const { value } = await askAdminJson(address, '/ready', { timeLimit: 3_000 })
@@ -29,7 +29,7 @@ export async function askHealth(daemon: string, address: AdminAddress): Promise<
   }
 }
 
-/** 0 when all are ready or degraded, 1 when one is not ready, 2 when one could not be asked. */
+/** 0 when all are ready or degraded, 1 when one is not ready, 2 when one could not be queried. */
 export function healthExitCode(healths: readonly DaemonHealth[], failOnDegraded = false): number {
   if (healths.some((health) => !health.reachable)) return 2
   const isWell = (health: DaemonHealth): boolean =>
@@ -75,7 +75,7 @@ function servedText({ state, served }: DaemonReadiness): string {
 export const healthExitCodes: readonly ExitCode[] = [
   [0, 'ready, or degraded: some guests cannot be served, and the output says which'],
   [1, 'not ready: no guest can be served; with --fail-on degraded, degraded as well'],
-  [2, 'could not ask, or called wrongly'],
+  [2, 'could not query, or called wrongly'],
 ]
 
 /** From which state on `health` fails. */
@@ -112,8 +112,8 @@ export function healthCommand(details: {
   const { program, daemon } = details
   return {
     name: 'health',
-    summary: `ask the running ${daemon} whether guests can be served`,
-    description: `Asks the running ${daemon} over its admin socket. "Ready" means that every guest can be served, "degraded"
+    summary: `query the running ${daemon} whether guests can be served`,
+    description: `Queries the running ${daemon} over its admin socket. "Ready" means that every guest can be served, "degraded"
 that some cannot, "not ready" that none can. Each problem comes with its effect and with the command that mends it.`,
     options: [
       adminSocketOption,

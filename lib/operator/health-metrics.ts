@@ -3,7 +3,7 @@ import { Gauge, metricNamespace, type Registry } from '../observe/metrics.ts'
 import type { Daemon } from '../config/defaults.ts'
 import { healthStates, type HealthReport } from './health.ts'
 
-/** Adds the gauges of a daemon's health, read off whenever they are asked for. */
+/** Adds the gauges of a daemon's health, read off whenever they are collected. */
 export function watchHealth(registry: Registry, daemon: Daemon, health: () => HealthReport): void {
   registry.registerMetric(
     new Gauge({

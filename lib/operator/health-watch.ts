@@ -29,7 +29,7 @@ function keyOf(part: string, { code }: Pick<PartProblem, 'code'>): string {
   return `${part} ${code}`
 }
 
-/** The health of one daemon. Every reader gets the same object, made when it asks. */
+/** The health of one daemon. Every reader gets the same object, made when it is wanted. */
 export class HealthWatch {
   readonly #options: HealthWatchOptions
   readonly #since = new Map<string, string>()

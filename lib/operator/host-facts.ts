@@ -1,4 +1,4 @@
-/** What do doctor's checks look at? It is asked for once. */
+/** What do doctor's checks look at? It is fetched once. */
 import type { AdminAddress } from '../http/admin-client.ts'
 import { AdminUnreachableError, askAdminJson } from '../http/admin-client.ts'
 import { isMapping } from '../config/entry.ts'
@@ -13,7 +13,7 @@ export interface DaemonFacts {
   readonly daemon: Daemon
   readonly address: AdminAddress
   readonly health: DaemonHealth
-  /** The body of `/status`; empty when the daemon cannot be asked. */
+  /** The body of `/status`; empty when the daemon cannot be queried. */
   readonly status: Readonly<Record<string, unknown>>
   /** Its process, when it runs on this host. */
   readonly process: ProcessFacts | undefined
@@ -35,7 +35,7 @@ export interface HostFacts {
   readonly kernel: string
 }
 
-/** Asks one daemon for everything. */
+/** Queries one daemon for everything. */
 export async function daemonFacts(
   daemon: Daemon,
   address: AdminAddress,
@@ -49,7 +49,7 @@ export async function daemonFacts(
   return { daemon, address, health, status, process, check }
 }
 
-/** The body of `/status`; empty when the daemon cannot be asked. */
+/** The body of `/status`; empty when the daemon cannot be queried. */
 export async function askStatus(address: AdminAddress): Promise<Readonly<Record<string, unknown>>> {
   try {
     const { value } = await askAdminJson(address, '/status')

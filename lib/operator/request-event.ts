@@ -40,7 +40,7 @@ export function isRefusal({
   return outcome !== 'relayed' || (status >= 400 && status !== 404)
 }
 
-/** Which requests somebody wants to see: those that fit everything that is given. */
+/** Which requests are to be shown: those that fit everything that is given. */
 export interface EventFilter {
   readonly router?: string | undefined
   readonly network?: string | undefined

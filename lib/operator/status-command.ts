@@ -98,7 +98,7 @@ export function statusCommand(): CommandSpec {
   return {
     name: 'status',
     summary: 'show how the proxy and the agent of this host stand',
-    description: `Asks both daemons of this host over their admin sockets and prints what they say about themselves: readiness of
+    description: `Queries both daemons of this host over their admin sockets and prints what they say about themselves: readiness of
 each part, namespaces served, port directory, compute upstreams, counters.`,
     options: [...daemons.map(adminOption), onlyOption, { flags: '--json', help: 'print JSON' }],
     examples: [
@@ -127,8 +127,8 @@ each part, namespaces served, port directory, compute upstreams, counters.`,
 export function hostHealthCommand(): CommandSpec {
   return {
     name: 'health',
-    summary: 'ask the proxy and the agent of this host whether guests can be served',
-    description: `Asks both daemons of this host. "Ready" means that every guest can be served, "degraded" that some cannot, "not ready"
+    summary: 'query the proxy and the agent of this host whether guests can be served',
+    description: `Queries both daemons of this host. "Ready" means that every guest can be served, "degraded" that some cannot, "not ready"
 that none can. Each problem comes with its effect and with the command that mends it. For one daemon alone use
 "overlapd-proxy health" or "overlapd-agent health".`,
     options: [

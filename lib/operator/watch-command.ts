@@ -1,4 +1,4 @@
-/** What do guests ask right now, and what do they get? */
+/** What do guests request right now, and what do they get? */
 import { jsonLine } from '../cli/json-output.ts'
 import { adminAddress, adminOption, daemons } from '../cli/admin-sockets.ts'
 import { UsageError, type CommandCall, type CommandSpec } from '../cli/command.ts'

@@ -91,7 +91,7 @@ function accessFindings(
     const what = `${who} (user ${process.userId}, groups ${groups}) cannot open it: ${why}`
     return [hostFinding('socket_closed', socket, what)]
   } catch (cause) {
-    // Whether anybody listens is the finding of another check.
+    // Whether a process listens is the finding of another check.
     return [hostFinding('agent_down', socket, causeText(cause))]
   }
 }
