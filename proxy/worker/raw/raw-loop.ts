@@ -23,8 +23,12 @@ const late: Milliseconds = 20
 /** For a socket, once for each change. That it can be written to is rarely worth an event. */
 const input = (epoll.readable | epoll.endCame | epoll.edge) >>> 0
 const inputAndRoom = (input | epoll.writable) >>> 0
-/** For a listening socket: as long as a connection waits, and in one process of those that share it. */
-const newConnections = (epoll.readable | epoll.exclusive) >>> 0
+/**
+ * For a listening socket, as long as a connection waits. All processes that share it are woken: EPOLLEXCLUSIVE would spare those that wait
+ * in the set itself, and Node's loop waits for the set from outside.
+ * @see ep_poll_callback() in the kernel's fs/eventpoll.c
+ */
+const newConnections = epoll.readable
 
 /** The descriptors of one worker. */
 export class RawLoop {

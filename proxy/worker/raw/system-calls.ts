@@ -31,8 +31,6 @@ export const epoll = {
   failed: 0x008,
   hungUp: 0x010,
   endCame: 0x2000,
-  /** One process of those that wait is woken. */
-  exclusive: 0x1000_0000,
   /** Reported when it begins, and not for as long as it lasts. */
   edge: 0x8000_0000,
 } as const
