@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { rename } from 'node:fs/promises'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { instanceId, ip, mac, portId, projectId } from '../conformance/topology.ts'
 import { parseNetworkId } from '../../lib/identity/ids.ts'
@@ -400,6 +401,21 @@ t.test('a new certificate is used without a restart', { skip }, async (t) => {
   t.equal(local.requests.length, 1)
   t.notMatch(JSON.stringify(await reportNaming(local.path)), /PRIVATE|CERTIFICATE/)
 })
+
+t.test(
+  'a request that waits for an agent of the configuration before goes to the one of now',
+  async (t) => {
+    await use([{ kind: 'unix', socket: join(scratchFolder(t), 'nobody.sock') }])
+    const guest = await RawConnection.open(worker.target)
+    await guest.write(get('/'))
+    // Each takes a turn of the worker's event loop, in which it reads the request.
+    for (let turn = 0; turn < 5; turn += 1) await worker.metric('overlapd_proxy_connections_total')
+    const local = await startLocal(t)
+    worker.tell({ kind: 'reconfigure-agents', addresses: [unix(local)] })
+    t.equal((await guest.answer())?.status, 200)
+    t.equal(local.requests.length, 1)
+  },
+)
 
 t.test('an agent that does not take our certificate is passed over', { skip }, async (t) => {
   const site = await startSite(t)

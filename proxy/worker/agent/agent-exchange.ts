@@ -255,8 +255,9 @@ export class AgentExchange implements Leaving, AttemptOwner {
     const { endpoints, metrics, clock, timeoutConnect } = this.#services
     const left = this.#attempt?.endpoint
     this.#attempt = undefined
-    // A single agent is waited for by its connector.
-    if (endpoints.count < 2) {
+    // A single agent is waited for by its connector. One that is not configured any more has others in its place.
+    const isOnlyOne = endpoints.count < 2 && (left === undefined || endpoints.all.includes(left))
+    if (isOnlyOne) {
       this.fail(failure)
       return
     }
