@@ -120,7 +120,6 @@ function open(loop: RawLoop, { family, bytes }: Place, connected: Connected): ()
   if (fd < 0) {
     return failLater(connected, systemError('socket', fd))
   }
-  if (family !== linux.AF_UNIX) calls.setNoDelay(fd)
   let outcome = calls.connect(fd, bytes)
   // To this host the handshake is over already; another call finds that out for less than an event costs.
   if (outcome === failure.inProgress) outcome = calls.connect(fd, bytes)

@@ -169,12 +169,6 @@ export class SystemCalls {
     return this.close(fd)
   }
 
-  /** Small pieces are not held back for the acknowledgement of earlier ones. */
-  setNoDelay(fd: number): number {
-    this.#small.bytes.writeInt32LE(1, 0)
-    return result(this.#setsockopt(fd, linux.IPPROTO_TCP, linux.TCP_NODELAY, this.#smallAt, 4))
-  }
-
   /** @returns what has gone wrong with the socket, as a negative errno, or 0 */
   errorOf(fd: number): number {
     this.#small.bytes.writeInt32LE(0, 0)
