@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from 'commander'
 import { packageVersion } from '../runtime/package-version.ts'
+import { terminalText } from '../observe/text-table.ts'
 import { failure, helpHint, UsageError } from './failure.ts'
 import { helpEnding, helpItem, usualWidth, type Example, type ExitCode } from './help.ts'
 import { processTerminal, type Terminal } from './terminal.ts'
@@ -114,8 +115,11 @@ function buildProgram(program: ProgramSpec, terminal: Terminal, outcome: Outcome
     getOutHelpWidth: () => width,
     getErrHelpWidth: () => width,
     outputError: (text: string, write: (text: string) => void) => {
-      const said = text.replace(/^error: /, '').trimEnd()
-      write(`${program.name}: ${said}\n${helpHint({ program: program.name, command })}`)
+      // A value that was given is in it; the suggestion has a line of its own.
+      const [, said = '', suggestion = ''] =
+        /^(?:error: )?(.*?)(\n\(Did you mean [^\n]*\))?\s*$/s.exec(text) ?? []
+      const shown = `${terminalText(said)}${suggestion}`
+      write(`${program.name}: ${shown}\n${helpHint({ program: program.name, command })}`)
     },
   })
   const root = new Command(program.name)

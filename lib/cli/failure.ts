@@ -1,5 +1,6 @@
 /** What does the operator read when a command fails, and which command helps? */
 import { ConfigError } from '../config/config-error.ts'
+import { terminalText } from '../observe/text-table.ts'
 import { causeText } from '../runtime/errors.ts'
 
 /** A command was called in a way it cannot be; the message has what to do instead. Ends with exit code 2. */
@@ -31,7 +32,12 @@ function configHint({ program, command, commands }: Called): string {
   return commands.includes(helper) ? `Try "${program} ${helper}".\n` : doctorHint
 }
 
-/** What standard error gets, and the exit code. */
+/** The end of a log, as the demo shows that of a daemon, has lines of its own. */
+function shownLines(text: string): string {
+  return text.split('\n').map(terminalText).join('\n')
+}
+
+/** What standard error gets, and the exit code. Values that the operator gave are in it, so control characters are escaped. */
 export function failure(
   called: Called,
   thrown: unknown,
@@ -41,7 +47,7 @@ export function failure(
     return { text: `${program}: ${thrown.message}\n${configHint(called)}`, exitCode: 2 }
   }
   if (thrown instanceof UsageError) {
-    return { text: `${program}: ${thrown.message}\n${helpHint(called)}`, exitCode: 2 }
+    return { text: `${program}: ${terminalText(thrown.message)}\n${helpHint(called)}`, exitCode: 2 }
   }
-  return { text: `${program}: ${causeText(thrown)}\n${doctorHint}`, exitCode: 1 }
+  return { text: `${program}: ${shownLines(causeText(thrown))}\n${doctorHint}`, exitCode: 1 }
 }

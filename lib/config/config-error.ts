@@ -1,3 +1,4 @@
+import { terminalText } from '../observe/text-table.ts'
 import type { ConfigProblem, Origin } from './entry.ts'
 
 /** `proxy.yaml:12`, `OVERLAPD_PROXY_ADMIN_SOCKET`, `--set admin.socket=…` or `default`. */
@@ -8,11 +9,11 @@ export function originText(origin: Origin): string {
   return origin.line === undefined ? origin.file : `${origin.file}:${origin.line}`
 }
 
-/** One problem on one line: `admin.socket: 5 is not a path (proxy.yaml:12)`. */
+/** One problem on one line, whatever the value that it names: `admin.socket: 5 is not a path (proxy.yaml:12)`. */
 export function problemText(problem: ConfigProblem): string {
   const subject = problem.path === '' ? '' : `${problem.path}: `
   const where = problem.origin === undefined ? '' : ` (${originText(problem.origin)})`
-  return `${subject}${problem.message}${where}`
+  return terminalText(`${subject}${problem.message}${where}`)
 }
 
 /** A configuration that cannot be used, with everything that is wrong with it. The message is fit for the operator as it is. */

@@ -1,4 +1,5 @@
 import { request } from 'node:http'
+import { terminalText } from '../observe/text-table.ts'
 import type { Bytes, Milliseconds } from '../runtime/clock.ts'
 
 /** Where an admin socket listens: the path of a UNIX socket, or `http://127.0.0.1:9100`. */
@@ -31,7 +32,7 @@ export class AdminUnreachableError extends Error {
   constructor(address: AdminAddress, cause: unknown) {
     const code = (cause as NodeJS.ErrnoException | undefined)?.code
     // Without the cause, which the message has put into the operator's words.
-    super(`Cannot get an answer from "${address}": ${reasonText(code, cause)}`)
+    super(terminalText(`Cannot get an answer from "${address}": ${reasonText(code, cause)}`))
     this.address = address
     this.code = code
   }

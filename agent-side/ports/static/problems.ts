@@ -1,5 +1,6 @@
 import { pathText } from '../../../lib/config/entry.ts'
 import type { YamlDocument } from '../../../lib/files/yaml.ts'
+import { terminalText } from '../../../lib/observe/text-table.ts'
 
 type Keys = readonly (string | number)[]
 
@@ -11,7 +12,7 @@ export class StaticFileError extends Error {
   constructor(file: string, problems: readonly string[]) {
     const [first = ''] = problems
     const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : ''
-    super(`Cannot use the file "${file}": ${first}${more}`)
+    super(terminalText(`Cannot use the file "${file}": ${first}${more}`))
     this.problems = problems
   }
 }
