@@ -9,7 +9,7 @@ import { compute, computeProblems } from './compute-config.ts'
 import { leaseProblems, leasesTable } from './lease-config.ts'
 import { neutronFiles } from '../neutron-config/command-files.ts'
 import { bootTable, rateLimitTable } from './rate-limit-config.ts'
-import { portsTable, sectionOf } from '../ports/registry.ts'
+import { directoryKinds, portsTable, sectionOf, type DirectoryKind } from '../ports/registry.ts'
 import { listener, listenerProblems } from './listener-config.ts'
 import { routedTable } from './routed-config.ts'
 import { shieldProblems, shieldTable } from './shield-config.ts'
@@ -155,6 +155,19 @@ const table = {
 /** The agent's configuration, frozen. */
 export type AgentConfig = ConfigOf<typeof table>
 
+/** `static` is what nobody may have chosen, as in a file that is still as it was installed. */
+function missingDirectory(kind: DirectoryKind): ConfigProblem {
+  const section = sectionOf[kind]
+  if (kind !== 'static') {
+    return { path: `ports.${section}`, message: `must be given with kind ${kind}` }
+  }
+  const others = directoryKinds.filter((each) => each !== kind).join(', ')
+  return {
+    path: 'ports',
+    message: `nothing says where ports come from: set ports.kind (${others}) and the section of that kind, or ports.static.file`,
+  }
+}
+
 /** What no single option can know. */
 function problemsOf(config: AgentConfig): readonly ConfigProblem[] {
   const { compute, listeners, ports } = config
@@ -179,7 +192,7 @@ function problemsOf(config: AgentConfig): readonly ConfigProblem[] {
   problems.push(...listenerProblems(listeners))
   const section = sectionOf[ports.kind]
   if (ports[section] === undefined) {
-    problems.push({ path: `ports.${section}`, message: `must be given with kind ${ports.kind}` })
+    problems.push(missingDirectory(ports.kind))
   }
   return problems
 }
