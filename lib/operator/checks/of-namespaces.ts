@@ -92,14 +92,12 @@ function propagationFindings(folder: string, mountTable: string): readonly Findi
   const tags = nearest?.slice(6, nearest.indexOf('-')) ?? []
   if (nearest === undefined || tags.some((tag) => /^(?:shared|master):/.test(tag))) return []
   const what = `the mount ${nearest[4]} is not shared with the host`
-  return [
-    hostFinding(
-      'mount_not_shared',
-      folder,
-      what,
-      `"mount --make-rshared ${nearest[4]}" on the host, then restart the proxy.`,
-    ),
-  ]
+  // One above the folder is the container's own file system, and sharing that of the host would change nothing in it.
+  const remedy =
+    nearest[4] === folder
+      ? `"mount --make-rshared ${folder}" on the host, then restart the proxy.`
+      : `In a container, mount ${folder} of the host with propagation (HostToContainer, rslave); in a unit, remove MountFlags=private. Then restart the proxy.`
+  return [hostFinding('mount_not_shared', folder, what, remedy)]
 }
 
 const addressInUse = /\bEADDRINUSE\b/

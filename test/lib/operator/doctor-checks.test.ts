@@ -38,7 +38,9 @@ t.test('the namespaces check tells of mounts that do not spread', async (t) => {
   const mine = (tag: string): string => `90 28 0:5 / ${folder} rw ${tag}- tmpfs tmpfs rw`
   t.strictSame(await found(root('shared:1 ')), [])
   t.strictSame(await found(root('master:1 ')), [])
-  t.match(await found(root('')), [{ level: 'warn', what: /^the mount \/ is not shared/ }])
+  const unmounted = await found(root(''))
+  t.match(unmounted, [{ level: 'warn', what: /^the mount \/ is not shared/, remedy: /rslave/ }])
+  t.notMatch(unmounted[0]?.remedy, /make-rshared/, 'the root of the host is not the one to share')
   t.match(await found(root('shared:1 '), mine('')), [{ level: 'warn', remedy: /--make-rshared/ }])
   t.strictSame(await found(root(''), mine('shared:7 ')), [])
   t.match(await found(root(''), '91 28 0:6 / /other rw shared:8 - tmpfs tmpfs rw'), [{}])
