@@ -95,8 +95,12 @@ export class OurSide implements MeasuredSide {
   static async start(options: OurSideOptions): Promise<OurSide> {
     const { topology, teardown, profiler, upstream: limits } = options
     const places = await layOut(topology, undefined)
-    const forget = teardown.add(() => removeFolder(places))
     const running: Daemon[] = []
+    // In one step: a daemon that still runs makes files in the folder while it is removed.
+    const undo = teardown.add(async () => {
+      for (const daemon of running.toReversed()) await daemon.stop()
+      await removeFolder(places)
+    })
     try {
       const upstream =
         options.compute === undefined
@@ -118,8 +122,7 @@ export class OurSide implements MeasuredSide {
       const attaching = await attached(places, proxy)
       return new OurSide(places, upstream, options, agent, proxy, attaching)
     } catch (cause) {
-      for (const daemon of running) await daemon.stop()
-      await forget()
+      await undo()
       throw cause
     }
   }

@@ -27,7 +27,8 @@ export async function runScenarios(
   teardown.add(raiseKernelLimits())
   try {
     for (const scenario of scenarios) {
-      const own = new Teardown()
+      if (teardown.isInterrupted) break
+      const own = new Teardown(teardown)
       const end = teardown.add(() => own.run())
       try {
         await scenario.run({ quick, progress, add, network, teardown: own, profiler })
