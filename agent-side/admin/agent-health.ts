@@ -13,6 +13,7 @@ import type { ReasonCode } from '../../lib/runtime/reason-codes.ts'
 import { scopeText } from '../../lib/identity/scope.ts'
 import type { PortDirectory } from '../ports/directory/port-directory.ts'
 import type { Decision, DecisionLog } from '../requests/decision-log.ts'
+import type { Shielding, ShieldRefusals } from '../shield/compose.ts'
 import type { FenceStatus } from '../served-scopes/fence.ts'
 
 /** A listener, or a lease listener. */
@@ -30,6 +31,7 @@ export interface AgentHealthParts {
   /** Absent where workers of this host are not kept to its scopes. */
   readonly fence: { readonly status: FenceStatus } | undefined
   readonly decisions: Pick<DecisionLog, 'latestRefusals' | 'latestServed'>
+  readonly shield: Pick<Shielding, 'refusals'>
   readonly clock: Clock
 }
 
@@ -45,13 +47,14 @@ export interface WatchedUpstream {
 
 /** Each part of the agent, in the order of a request's way. */
 export function agentHealth(parts: AgentHealthParts): readonly PartHealth[] {
-  const { directory, upstreams, listeners, fence, decisions, clock } = parts
+  const { directory, upstreams, listeners, fence, decisions, shield, clock } = parts
   return [
     listenersHealth(listeners, clock.wallTime()),
     ...(fence === undefined ? [] : [fenceHealth(fence.status)]),
     directoryHealth(directory),
     computeHealth(upstreams.all),
     secretHealth(upstreams.all),
+    shieldHealth(shield.refusals()),
     guestsHealth(decisions, clock.wallTime()),
   ]
 }
@@ -144,6 +147,16 @@ function secretHealth(all: readonly WatchedUpstream[]): PartHealth {
     'secret',
     detail,
     problemOf('secret_refused', [refusing.length, all.length], what),
+  )
+}
+
+function shieldHealth({ policy, keys }: ShieldRefusals): PartHealth {
+  const isUsed = policy === undefined && keys === undefined
+  return partHealth(
+    'shield',
+    isUsed ? 'its files are used as they are' : 'older versions of its files are used',
+    reserveProblem('policy_refused', [policy === undefined ? 0 : 1, 1], policy ?? ''),
+    reserveProblem('token_keys_refused', [keys === undefined ? 0 : 1, 1], keys ?? ''),
   )
 }
 

@@ -52,7 +52,16 @@ export function composeAdmin(
   const { socket } = config.admin
   const watched = leasing ? [...listeners, leasing.listener] : listeners
   const health = new HealthWatch({
-    parts: () => agentHealth({ directory, upstreams, listeners: watched, fence, decisions, clock }),
+    parts: () =>
+      agentHealth({
+        directory,
+        upstreams,
+        listeners: watched,
+        fence,
+        decisions,
+        shield: parts.shielding,
+        clock,
+      }),
     served: () => agentProof(decisions),
     clock,
     logger,

@@ -13,7 +13,7 @@ import { readTokenKeys } from './key-files.ts'
 import { ShieldMetrics } from './metrics.ts'
 import { rulesOf, usualRules, type PolicyRules } from './policy.ts'
 import { readPolicyFile } from './policy-file.ts'
-import { readOnce } from './read-once.ts'
+import { readOnce, type ReadFiles } from './read-once.ts'
 import { Seals } from './seals.ts'
 import type { InstanceId } from '../../lib/identity/ids.ts'
 import { GuestShield } from './shield.ts'
@@ -30,8 +30,16 @@ export interface Shielding {
   unseal(order: UnsealOrder): boolean
   /** Calls after each change of the policy. */
   onPolicy(listener: () => void): void
-  /** Looks at the files now, as after SIGHUP. */
+  /** Why files as they are now are not used. */
+  refusals(): ShieldRefusals
+  /** Reads the files now, as after SIGHUP. */
   reload(): void
+}
+
+/** Of each sort of file, why its changed version is not used; absent where it is. */
+export interface ShieldRefusals {
+  readonly policy?: string
+  readonly keys?: string
 }
 
 /** An operator's order to serve what is sealed. */
@@ -51,22 +59,27 @@ export function composeShield(
   const { policy_file: policyFile, token_key_files: keyFiles, state_file: stateFile } = options
   const policyFiles = policyFile === undefined ? [] : [policyFile]
   let listener = (): void => undefined
+  const opened: Pick<ReadFiles<unknown>, 'forget'>[] = []
   const watch = <Value>(
     file: 'policy' | 'keys',
     what: string,
     files: readonly string[],
     read: () => Value,
     onChange: (value: Value) => void,
-  ): WatchedFiles<Value> =>
-    new WatchedFiles({
+  ): WatchedFiles<Value> => {
+    const reading = readOnce(files, read, (outcome) => metrics.fileRead(file, outcome))
+    opened.push(reading)
+    const isSame = Object.is
+    return new WatchedFiles({
       what,
       files,
       clock,
       logger,
-      read: readOnce(files, read, (outcome) => metrics.fileRead(file, outcome)),
-      isSame: Object.is,
+      read: () => reading.read(),
+      isSame,
       onChange,
     })
+  }
   const readPolicy = (): PolicyRules =>
     policyFile === undefined ? usualRules : readPolicyFile(policyFile, stateFile !== undefined)
   let rules: PolicyRules
@@ -138,7 +151,12 @@ export function composeShield(
     onPolicy: (changed) => {
       listener = changed
     },
+    refusals: () => ({
+      ...(policy.refusal !== undefined && { policy: policy.refusal }),
+      ...(keys.refusal !== undefined && { keys: keys.refusal }),
+    }),
     reload() {
+      for (const one of opened) one.forget()
       policy.reload()
       keys.reload()
     },

@@ -1,33 +1,45 @@
 import { statSync } from 'node:fs'
 
+/** Files, and what came of reading them. */
+export interface ReadFiles<Value> {
+  /** @returns what `read` returned for the files as they are. @throws what `read` threw */
+  read(): Value
+  /** The next reading opens the files in any case: what stood in its way may be gone without a change of the file. */
+  forget(): void
+}
+
 /**
  * Reads files no more often than they change: a long policy takes long to read, and files are looked at every few seconds.
  * @param onRead called with what came of each reading
- * @returns what `read` returned for the files as they are; it throws what `read` threw
  */
 export function readOnce<Value>(
   files: readonly string[],
   read: () => Value,
   onRead: (outcome: 'used' | 'refused') => void,
-): () => Value {
+): ReadFiles<Value> {
   let last: { readonly version: string; readonly again: () => Value } | undefined
-  return () => {
-    const version = files.map(versionOf).join(' ')
-    if (last?.version !== version) {
-      let again: () => Value
-      try {
-        const value = read()
-        again = () => value
-        onRead('used')
-      } catch (thrown) {
-        again = () => {
-          throw thrown
+  return {
+    read() {
+      const version = files.map(versionOf).join(' ')
+      if (last?.version !== version) {
+        let again: () => Value
+        try {
+          const value = read()
+          again = () => value
+          onRead('used')
+        } catch (thrown) {
+          again = () => {
+            throw thrown
+          }
+          onRead('refused')
         }
-        onRead('refused')
+        last = { version, again }
       }
-      last = { version, again }
-    }
-    return last.again()
+      return last.again()
+    },
+    forget() {
+      last = undefined
+    },
   }
 }
 

@@ -204,6 +204,18 @@ const ofAgent = {
     effect: 'None yet: the endpoint takes the next secret and not the current one.',
     remedy: 'Finish the rotation: make the next secret the current one.',
   },
+  policy_refused: {
+    level: 'warn',
+    effect: 'The policy before stays in force. A start of the agent fails.',
+    remedy:
+      'Correct the file: "overlapd-agent check" lists every problem. The agent reads it again by itself, or with "systemctl reload overlapd-agent".',
+  },
+  token_keys_refused: {
+    level: 'warn',
+    effect: 'Tokens are made with the keys before, which other agents may lack.',
+    remedy:
+      'Correct the file: "overlapd-agent check" says what is wrong. The agent reads it again by itself, or with "systemctl reload overlapd-agent".',
+  },
   guests_refused: {
     level: 'warn',
     effect: 'These guests get 404 or 503.',

@@ -1,9 +1,10 @@
 /** What do a worker and an agent together keep from those inside a guest? */
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { operatorProgram } from '../../deploy/overlapd/operator-program.ts'
 import { runProgram } from '../../lib/cli/command.ts'
+import type { HealthReport } from '../../lib/operator/health.ts'
 import type { Explanation } from '../../lib/operator/explanation.ts'
 import { FakeTerminal } from '../support/fake-terminal.ts'
 import { get, type RawAnswer } from '../support/raw-http.ts'
@@ -147,22 +148,41 @@ t.test('what a policy touches never goes under a lease', async (t) => {
   t.equal(wordOf(await ask(get('/openstack/latest/password'))), '401 token_missing')
 })
 
-t.test('a policy that cannot be used leaves the old one, and is counted once', async (t) => {
-  const { ask, agent, policyFile } = await start(t, 'default: { token: enforce }')
-  const refusals = async (): Promise<string | undefined> =>
-    /^overlapd_agent_shield_files_total\{file="policy",outcome="refused"\} (\d+)/m.exec(
-      await agent.text('/metrics'),
-    )?.[1]
-  writeFileSync(policyFile, 'default: { token: enforced }')
-  agent.agent.reload()
-  agent.agent.reload()
-  t.equal(await refusals(), '1')
-  t.ok(agent.log.some(({ cause }) => /"enforced" is not off/.test(String(cause))))
-  t.equal(wordOf(await ask(get(userData))), '401 token_missing')
-  writeFileSync(policyFile, 'default: { token: off }')
-  agent.agent.reload()
-  t.equal(wordOf(await ask(get(userData))), '200')
-})
+t.test(
+  'a policy that cannot be used leaves the old one, and is a problem until it is corrected',
+  async (t) => {
+    const { ask, agent, policyFile } = await start(t, 'default: { token: enforce }')
+    const refusals = async (): Promise<string | undefined> =>
+      /^overlapd_agent_shield_files_total\{file="policy",outcome="refused"\} (\d+)/m.exec(
+        await agent.text('/metrics'),
+      )?.[1]
+    writeFileSync(policyFile, 'default: { token: enforced }')
+    agent.agent.reload()
+    t.equal(await refusals(), '1')
+    t.ok(agent.log.some(({ cause }) => /"enforced" is not off/.test(String(cause))))
+    t.equal(wordOf(await ask(get(userData))), '401 token_missing')
+    const problems = async (): Promise<unknown> =>
+      ((await agent.json('/ready')) as HealthReport).problems.filter(
+        ({ part }) => part === 'shield',
+      )
+    t.match(await problems(), [
+      {
+        code: 'policy_refused',
+        state: 'degraded',
+        what: /"enforced" is not off/,
+        remedy: /overlapd-agent check/,
+      },
+    ])
+    t.match(await agent.json('/audit'), { findings: [{ code: 'policy_refused', level: 'warn' }] })
+    rmSync(policyFile)
+    agent.agent.reload()
+    t.match(await problems(), [{ code: 'policy_refused', what: /ENOENT|cannot be read/ }])
+    writeFileSync(policyFile, 'default: { token: off }')
+    agent.agent.reload()
+    t.equal(wordOf(await ask(get(userData))), '200')
+    t.strictSame(await problems(), [])
+  },
+)
 
 t.test('explain shows which rule decides, and which decided', async (t) => {
   const { ask, agent } = await start(t, `rules: [{ network: ${guest.networkId}, token: enforce }]`)

@@ -62,6 +62,7 @@ function subject(
         listeners: [],
         fence: undefined,
         decisions,
+        shield: { refusals: () => ({}) },
         clock,
       }),
     served: () => ({}),

@@ -33,7 +33,7 @@ t.test('readOnce() reads again after a change alone, and repeats what came of it
   const file = join(scratchFolder(t), 'file')
   const outcomes: string[] = []
   let readings = 0
-  const read = readOnce(
+  const reading = readOnce(
     [file],
     () => {
       readings += 1
@@ -42,12 +42,16 @@ t.test('readOnce() reads again after a change alone, and repeats what came of it
     },
     (outcome) => outcomes.push(outcome),
   )
+  const read = (): unknown => reading.read()
   t.throws(read, /not there yet/)
   t.throws(read, /not there yet/)
   writeFileSync(file, 'x')
   const value = read()
   t.equal(read(), value)
   writeFileSync(file, 'longer')
-  t.not(read(), value)
-  t.strictSame(outcomes, ['refused', 'used', 'used'])
+  const longer = read()
+  t.not(longer, value)
+  reading.forget()
+  t.not(read(), longer, 'after SIGHUP in any case')
+  t.strictSame(outcomes, ['refused', 'used', 'used', 'used'])
 })
