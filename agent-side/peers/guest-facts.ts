@@ -64,7 +64,7 @@ function ownFacts(rawHeaders: RawHeaders): GuestFacts {
     host: values.get('host') ?? '',
     isForwarded:
       addresses.includes(',') ||
-      ['forwarded', 'x-forwarded-host', 'x-real-ip'].some((name) => values.has(name)),
+      ['forwarded', 'via', 'x-forwarded-host', 'x-real-ip'].some((name) => values.has(name)),
     token: values.get(wireHeaders.token),
     tokenTtl: values.get(wireHeaders.tokenTtl),
     agent: (values.get('user-agent') ?? '').slice(0, longestAgent),
@@ -81,6 +81,7 @@ const counting: ReadonlySet<string> = new Set([
   wireHeaders.forwardedFor,
   'host',
   'forwarded',
+  'via',
   'x-forwarded-host',
   'x-real-ip',
   'user-agent',

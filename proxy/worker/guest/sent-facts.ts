@@ -39,6 +39,9 @@ export function sentFacts(rawHeaders: FlatFields): SentFacts {
       case 0x75 /* u */:
         if (name.length === 10 && name.toLowerCase() === 'user-agent') agent = joined(agent, value)
         break
+      case 0x76 /* v */:
+        isForwarded ||= name.length === 3 && name.toLowerCase() === 'via'
+        break
       case 0x78 /* x */: {
         const canonical = name.toLowerCase()
         if (canonical === wireHeaders.token) token = joined(token, value)

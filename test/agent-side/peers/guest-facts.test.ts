@@ -60,6 +60,7 @@ t.test(
     t.equal(isForwarded('X-Forwarded-For', '10.0.0.9'), true)
     t.equal(isForwarded('Forwarded', 'for=10.0.0.9'), true)
     t.equal(isForwarded('x-real-ip', '10.0.0.9'), true)
+    t.equal(isForwarded('via', '1.1 tinyproxy'), true)
   },
 )
 

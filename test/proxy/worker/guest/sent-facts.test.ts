@@ -37,11 +37,13 @@ t.test('sentFacts() knows a plain request', async (t) => {
     ['X-Forwarded-Host', 'evil.example'],
     ['x_forwarded_for', '10.0.0.1'],
     ['X-Real-IP', '10.0.0.1'],
+    ['VIA', '1.1 tinyproxy'],
     ['x-aws-ec2-metadata-token', ''],
   ]) {
     t.equal(sentFacts([...host, ...more]).isPlain, false, String(more[0]))
   }
   t.equal(sentFacts(['Host', 'evil.example']).isPlain, false)
+  t.equal(sentFacts([...host, 'Viable', '1']).isPlain, true)
 })
 
 t.test('sentFacts() joins what is repeated, so that it is no token and no number', async (t) => {
