@@ -254,10 +254,11 @@ export class RequestHandler {
       }
     }
     serving.forwarded = forwarded
-    if (forwarded.kind === 'relayed') {
+    // A guest that leaves before the end may have read all that it wanted.
+    if (downstream.status !== 0) {
       const { method, target } = request
       const found = serving.resolution?.kind === 'found' ? serving.resolution : resolution
-      this.#options.shield.answered({ method, target, key, resolution: found }, forwarded.status)
+      this.#options.shield.answered({ method, target, key, resolution: found }, downstream.status)
     }
     if (forwarded.kind === 'relayed' && forwarded.attempts > 0) {
       this.#doubt.noteAnswer(identity, request.target, forwarded.status)

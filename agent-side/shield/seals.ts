@@ -1,25 +1,46 @@
 /** Since when may an instance have its user data, and for how much longer? */
 import type { InstanceId } from '../../lib/identity/ids.ts'
-import type { Count, EpochMilliseconds } from '../../lib/runtime/clock.ts'
+import type {
+  Clock,
+  Count,
+  EpochMilliseconds,
+  MonotonicMilliseconds,
+} from '../../lib/runtime/clock.ts'
 import type { DocumentClass } from '../../lib/shield/document-class.ts'
 import type { SealTerms } from './policy.ts'
 
-/** Instances whose window has begun; the oldest go first, long after they were deleted. */
+/** Instances whose window has begun. Who has not requested anything for longest goes first: deleted ones. */
 const mostWindows: Count = 100_000
+/** When a window began that has been found closed: no clock and no other policy opens it again. */
+const closed: EpochMilliseconds = 0
+
+interface Window {
+  readonly began: EpochMilliseconds
+  /** The same moment, or when it was restored, by a clock that nobody sets. */
+  readonly since: MonotonicMilliseconds
+}
+
+export interface SealsOptions {
+  readonly clock: Pick<Clock, 'now' | 'wallTime'>
+  /** Called after each change, which must survive a restart. */
+  readonly onChange: () => void
+  /** @default 100,000 */
+  readonly most?: Count
+}
 
 /** Remembers when the window of each instance began. */
 export class Seals {
-  readonly #began = new Map<InstanceId, EpochMilliseconds>()
-  readonly #onChange: () => void
+  /** Who requested last comes last. */
+  readonly #windows = new Map<InstanceId, Window>()
+  readonly #options: SealsOptions
   #changes = 0
 
-  /** @param onChange called after each change, which must survive a restart */
-  constructor(onChange: () => void) {
-    this.#onChange = onChange
+  constructor(options: SealsOptions) {
+    this.#options = options
   }
 
   get size(): Count {
-    return this.#began.size
+    return this.#windows.size
   }
 
   /** Grows with each change. */
@@ -28,49 +49,60 @@ export class Seals {
   }
 
   /** The instance sent a request, or has just been given a document that is to be sealed. */
-  note(
-    what: SealTerms['from'],
-    instanceId: InstanceId,
-    terms: SealTerms,
-    now: EpochMilliseconds,
-  ): void {
-    if (terms.from !== what || this.#began.has(instanceId)) return
-    this.#set(instanceId, now)
+  note(what: SealTerms['from'], instanceId: InstanceId, terms: SealTerms): void {
+    if (terms.from !== what || this.#windows.has(instanceId)) return
+    this.#set(instanceId, this.#options.clock.wallTime())
     this.#changed()
   }
 
-  isSealed(instanceId: InstanceId, { after }: SealTerms, now: EpochMilliseconds): boolean {
-    const began = this.#began.get(instanceId)
-    return began !== undefined && now >= began + after
+  /** What was sealed once stays so until {@link Seals.unseal}. */
+  isSealed(instanceId: InstanceId, { after }: SealTerms): boolean {
+    const window = this.#windows.get(instanceId)
+    if (window === undefined) return false
+    this.#windows.delete(instanceId)
+    this.#windows.set(instanceId, window)
+    if (window.began === closed) return true
+    const { clock } = this.#options
+    // A clock that is set back must not lengthen the window.
+    const passed = Math.max(clock.wallTime() - window.began, clock.now() - window.since)
+    if (passed < after) return false
+    this.#set(instanceId, closed)
+    this.#changed()
+    return true
   }
 
   /** The window begins anew with what begins it. @returns false when there is none */
   unseal(instanceId: InstanceId): boolean {
-    if (!this.#began.delete(instanceId)) return false
+    if (!this.#windows.delete(instanceId)) return false
     this.#changed()
     return true
   }
 
   entries(): readonly (readonly [InstanceId, EpochMilliseconds])[] {
-    return [...this.#began]
+    return Array.from(this.#windows, ([instanceId, { began }]) => [instanceId, began] as const)
   }
 
   /** Takes up what was remembered before. */
   restore(saved: Iterable<readonly [InstanceId, EpochMilliseconds]>): void {
-    for (const [instanceId, began] of saved) this.#set(instanceId, began)
+    const now = this.#options.clock.wallTime()
+    for (const [instanceId, began] of saved) {
+      // The clock was set back in between, and nothing shows how long the window has been open.
+      this.#set(instanceId, began > now ? closed : began)
+    }
   }
 
   #set(instanceId: InstanceId, began: EpochMilliseconds): void {
-    if (this.#began.size >= mostWindows) {
-      const [oldest] = this.#began.keys()
-      if (oldest !== undefined) this.#began.delete(oldest)
+    const { clock, most = mostWindows } = this.#options
+    if (this.#windows.size >= most && !this.#windows.has(instanceId)) {
+      const [oldest] = this.#windows.keys()
+      if (oldest !== undefined) this.#windows.delete(oldest)
     }
-    this.#began.set(instanceId, began)
+    this.#windows.set(instanceId, { began, since: clock.now() })
   }
 
   #changed(): void {
     this.#changes += 1
-    this.#onChange()
+    this.#options.onChange()
   }
 }
 

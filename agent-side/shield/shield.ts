@@ -105,8 +105,10 @@ export class GuestShield {
     const policy = this.policyOf(identity, scope)
     const classes = documentClassesOf(target)
     const findings = classes.flatMap((documents): readonly Finding[] => {
-      const { value: action, rule } = policy.action('token', documents)
-      if (action === 'off') return []
+      const { value, rule } = policy.action('token', documents)
+      if (value === 'off') return []
+      // A policy that came since would refuse it, but it was served.
+      const action = 'observe'
       return [{ shield: 'token', documents, action, reason: 'token_missing', rule }]
     })
     const seen = { identity, scope, policy, agent, target, requests, classes, findings }
@@ -129,14 +131,13 @@ export class GuestShield {
     return { kind: 'forward', classes, findings, ...(hopLimit !== undefined && { hopLimit }) }
   }
 
-  /** A request that was forwarded has its answer. */
+  /** A request that was forwarded has its answer, or as much of it as its guest wanted. */
   answered({ method, target, key, resolution }: AnsweredRequest, status: number): void {
     const { identity } = resolution
     const seal = this.policyOf(identity, key.scope).seal.value
     if (seal === 'never' || status !== 200) return
     if (!isSealable(documentClassesOf(target), method)) return
-    const { seals, clock } = this.#options
-    seals.note('fetch', identity.instanceId, seal, clock.wallTime())
+    this.#options.seals.note('fetch', identity.instanceId, seal)
   }
 
   #isSealed(
@@ -146,11 +147,10 @@ export class GuestShield {
   ): boolean {
     const seal = policy.seal.value
     if (seal === 'never') return false
-    const { seals, clock } = this.#options
+    const { seals } = this.#options
     const { instanceId } = resolution.identity
-    const now = clock.wallTime()
-    seals.note('first_request', instanceId, seal, now)
-    return isSealable(classes, method) && seals.isSealed(instanceId, seal, now)
+    seals.note('first_request', instanceId, seal)
+    return isSealable(classes, method) && seals.isSealed(instanceId, seal)
   }
 
   /** @see https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instance-metadata-returns.html */

@@ -91,7 +91,7 @@ function shieldUnder(
     clock,
     keys: () => keys,
     rules: () => ({ ...usualRules, byDefault, hostNames: new Set(['metadata.example']) }),
-    seals: new Seals(nothing),
+    seals: new Seals({ clock, onChange: nothing }),
     observer: { judged: nothing, tokenMade: nothing, tokenLooked: nothing },
   })
 }
