@@ -3,6 +3,7 @@ import { basename, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { agentProgram } from '../../agent-side/cli.ts'
 import { parseTopology } from '../../agent-side/ports/static/read-topology.ts'
+import { readPolicyFile } from '../../agent-side/shield/policy-file.ts'
 import { runProgram, type ProgramSpec } from '../../lib/cli/command.ts'
 import { proxyProgram } from '../../proxy/cli.ts'
 import { FakeTerminal } from '../support/fake-terminal.ts'
@@ -118,6 +119,21 @@ t.test('the example of ports holds one address twice', async (t) => {
     port.fixedIps.some((address) => address === '10.0.0.10'),
   )
   t.equal(new Set(owners.map((port) => port.instanceId)).size, 2)
+})
+
+t.test('the example of a policy can be used, and shows each kind of decision', async (t) => {
+  const { rules, byDefault, hostNames } = readPolicyFile(
+    join(projectRoot, folder, 'shield.yaml'),
+    true,
+  )
+  const all = Object.values(rules).flatMap((ofSubject) => [...ofSubject.values()])
+  t.equal(all.length, 4)
+  t.ok(all.some(({ seal }) => seal !== undefined))
+  t.ok(all.some(({ hopLimit }) => hopLimit === 2))
+  t.ok(all.some(({ actions }) => actions.token?.other === 'enforce'))
+  t.ok(all.some(({ actions }) => actions.token?.other === undefined && actions.token))
+  t.equal(byDefault.actions.token?.user_data, 'observe', 'nobody is refused by default')
+  t.equal(hostNames.size, 1)
 })
 
 t.test('the page of examples names each of them once', async (t) => {
