@@ -18,7 +18,7 @@ export const shieldTable = {
       help: 'File with one key: at least 32 characters, such as those of "openssl rand -hex 32".',
     }),
     {
-      help: 'Keys of session tokens. The first makes them, all verify them; the files are read again when they change. Agents that serve the same guests need the same keys. Without one the agent makes a key that ends with it.',
+      help: 'Keys of session tokens. The first makes them, all verify them; the files are read again when they change, and another list needs a restart. Agents that serve the same guests need the same keys. Without one the agent makes a key that ends with it.',
       default: [],
       max: 16,
     },

@@ -18,6 +18,7 @@ import { Seals } from './seals.ts'
 import type { InstanceId } from '../../lib/identity/ids.ts'
 import { GuestShield } from './shield.ts'
 import { TokenKeys } from './tokens.ts'
+import { unmatchedRules } from './unmatched-rules.ts'
 
 /** The shield, and the files that it is made of. */
 export interface Shielding {
@@ -99,7 +100,7 @@ export function composeShield(
   metrics.watch(() => rulesOf(rules))
   const readiness = new Readiness()
   // A window that is lost would open again what is sealed.
-  const seals: Seals = new Seals(() => state?.writeSoon())
+  const seals: Seals = new Seals({ clock, onChange: () => state?.writeSoon() })
   const state =
     stateFile === undefined
       ? undefined
@@ -139,6 +140,7 @@ export function composeShield(
         loadedAt: policy.loadedAt,
         ...(policy.refusal !== undefined && { refusal: policy.refusal }),
         rules: rulesOf(rules),
+        unmatched: unmatchedRules(rules, readiness.rows()),
       },
       ...(readiness.forgottenAt !== undefined && { forgottenAt: readiness.forgottenAt }),
       seen: [...readiness.rows()],

@@ -7,13 +7,15 @@ import { headedTable, terminalText } from '../../lib/observe/text-table.ts'
 import { shieldReport, type SeenRow, type ShieldReport } from '../../lib/shield/seen-row.ts'
 import { shields } from '../../lib/shield/shields.ts'
 import type { Bytes, Count, Milliseconds } from '../../lib/runtime/clock.ts'
-import { refusedUnder } from '../shield/dry-run.ts'
+import { refusedUnder, unmatchedUnder } from '../shield/dry-run.ts'
 import { isIncomplete, suggestedPolicy, suggestedSubjects } from '../shield/suggestion.ts'
 
 const longestReport: Bytes = 256 * 2 ** 20
 const day: Milliseconds = 86_400_000
 const usualDays = 30
 const shownRows: Count = 100
+const wouldRefuseNothing = 'The policy would refuse nothing that was seen.\n'
+const shownRules: Count = 20
 
 /** `shield`: who was seen, and who would be refused. */
 export function shieldCommand(): CommandSpec {
@@ -66,10 +68,15 @@ that refuses nothing that was seen; with --policy shows what a policy would refu
         return 0
       }
       const refused = refusedUnder(policy, report.seen, since)
-      if (options.flag('json')) terminal.out(jsonText({ ...report, seen: refused }))
-      else if (refused.length === 0)
-        terminal.out('The policy would refuse nothing that was seen.\n')
-      else terminal.out(rowsText(refused))
+      const unmatched = unmatchedUnder(policy, whole.seen)
+      if (options.flag('json')) {
+        terminal.out(
+          jsonText({ ...report, policy: { ...report.policy, unmatched }, seen: refused }),
+        )
+      } else {
+        const text = refused.length === 0 ? wouldRefuseNothing : rowsText(refused)
+        terminal.out([...unmatchedLines(unmatched), text].join('\n'))
+      }
       return refused.length === 0 ? 0 : 1
     },
   }
@@ -92,6 +99,7 @@ function reportText(report: ShieldReport): string {
     ...(policy.refusal === undefined
       ? []
       : [`The file as it is now is not used: ${terminalText(policy.refusal)}`]),
+    ...unmatchedLines(policy.unmatched),
     ...(forgottenAt === undefined
       ? []
       : [`More guests were seen than the agent remembers, until ${timeText(forgottenAt)}.`]),
@@ -99,6 +107,16 @@ function reportText(report: ShieldReport): string {
   const ready = seen.filter(({ findings }) => findings.token === undefined).length
   const sum = `${seen.length} rows, ${ready} of them ready for tokens.`
   return `${head.join('\n')}\n\n${seen.length === 0 ? 'No guest was seen.\n' : rowsText(seen)}${sum}\n`
+}
+
+function unmatchedLines(rules: readonly string[]): readonly string[] {
+  if (rules.length === 0) return []
+  const more = rules.length - shownRules
+  return [
+    `No guest was seen for ${rules.length} rules; is each id right?`,
+    ...rules.slice(0, shownRules).map((name) => `  ${terminalText(name)}`),
+    ...(more > 0 ? [`  … and ${more} more, see --json`] : []),
+  ]
 }
 
 const headings = ['project', 'network', 'instance', 'program', 'documents', 'requests']

@@ -1,6 +1,7 @@
 /** What of that which was seen would a policy refuse? */
 import { readPolicyFile } from '../../agent-side/shield/policy-file.ts'
 import { GuestPolicy } from '../../agent-side/shield/policy.ts'
+import { unmatchedRules } from '../../agent-side/shield/unmatched-rules.ts'
 import {
   parseInstanceId,
   parseNetworkId,
@@ -35,6 +36,11 @@ export function refusedUnder(
       return lastAt >= since
     })
   })
+}
+
+/** The rules for which no guest was seen. @throws {ConfigError} when the file is no policy */
+export function unmatchedUnder(file: string, seen: readonly SeenRow[]): readonly string[] {
+  return unmatchedRules(readPolicyFile(file, true), seen)
 }
 
 function scopeOf({ scope, networkId }: SeenRow): Scope | undefined {

@@ -50,6 +50,8 @@ export const shieldReport = z.strictObject({
     /** Why the file as it is now is not used. */
     refusal: z.string().optional(),
     rules: count,
+    /** Those for which no guest was seen. */
+    unmatched: z.array(z.string()).readonly().default([]),
   }),
   /** The last time of guests that had to be forgotten for others. */
   forgottenAt: at.optional(),

@@ -185,7 +185,10 @@ t.test(
 )
 
 t.test('explain shows which rule decides, and which decided', async (t) => {
-  const { ask, agent } = await start(t, `rules: [{ network: ${guest.networkId}, token: enforce }]`)
+  const { ask, agent, policyFile } = await start(
+    t,
+    `rules: [{ network: ${guest.networkId}, token: enforce }]`,
+  )
   const detailOf = (explanation: unknown): unknown =>
     (explanation as Explanation).steps.find(({ step }) => step === 'shield')?.detail
   const key = `network=${guest.networkId}&ip=127.0.1.1&mac=${guest.macAddress}`
@@ -199,6 +202,9 @@ t.test('explain shows which rule decides, and which decided', async (t) => {
     token: `token_missing: refused for user_data (network ${guest.networkId})`,
   })
   const metrics = await agent.text('/metrics')
+  writeFileSync(policyFile, `rules: [{ network: ${guest.networkId} }, { project: misspelt }]`)
+  agent.agent.reload()
+  t.match(await agent.json('/shield'), { policy: { rules: 2, unmatched: ['project misspelt'] } })
   const labels = 'shield="token",documents="user_data",action="enforce"'
   t.match(metrics, new RegExp(`^overlapd_agent_shield_findings_total{${labels}} 1`, 'm'))
 })

@@ -204,7 +204,7 @@ export async function playHost(folder: string, state: PlayedState): Promise<Play
     history,
     status: () => Promise.resolve(agentStatus(state, agentHealth)),
     unseal: () => false,
-    shield: () => ({ now: 0, policy: { loadedAt: 0, rules: 0 }, seen: [] }),
+    shield: () => ({ now: 0, policy: { loadedAt: 0, rules: 0, unmatched: [] }, seen: [] }),
     explainKey: (key) =>
       Promise.resolve({
         steps: [{ step: 'ports', detail: { sourceIp: key.sourceIp }, ms: 0.4 }],

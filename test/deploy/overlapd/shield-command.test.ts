@@ -56,6 +56,11 @@ t.test('overlapd shield shows who is there, suggests a policy, and tries one', a
   const strict = await shield('--policy', file)
   t.match(strict, { exitCode: 1, out: /curl\/8/ })
   t.notMatch(strict.out, /sdk/)
+  writeFileSync(file, `rules: [{ project: misspelt, token: off }, { instance: ${guestInstance} }]`)
+  t.match(await shield('--policy', file), {
+    exitCode: 0,
+    out: /^No guest was seen for 1 rules.*\n {2}project misspelt\nThe policy would refuse nothing/,
+  })
   writeFileSync(file, 'default: { tokens: enforce }')
   t.match(await shield('--policy', file), { exitCode: 2, error: /unknown key/ })
   t.match(await shield('--by', 'router', '--suggest'), { exitCode: 2, error: /--by must be/ })

@@ -32,7 +32,7 @@ function row(number: number, documents: DocumentClass, more: Partial<SeenRow> = 
 }
 
 function reportOf(seen: readonly SeenRow[], more: Partial<ShieldReport> = {}): ShieldReport {
-  return { now, policy: { loadedAt: 0, rules: 0 }, seen: [...seen], ...more }
+  return { now, policy: { loadedAt: 0, rules: 0, unmatched: [] }, seen: [...seen], ...more }
 }
 
 function suggested(
