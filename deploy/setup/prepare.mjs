@@ -34,6 +34,7 @@ const testTools = [
   ['conntrack', 'conntrack'],
   ['openssl', 'openssl'],
   ['busybox', 'busybox'],
+  ['cloud-guest-utils', 'ec2metadata'],
   ['curl', 'curl'],
   ['wget', 'wget'],
   ['ovn-central', 'ovn-northd'],

@@ -196,6 +196,14 @@ if (skipUnlessPrivileged(t)) {
     ]
     const ec2 = fileURLToPath(new URL('../support/cloud-init-ec2.py', import.meta.url))
     const openstack = fileURLToPath(new URL('../openstack/scripts/cloud_init.py', import.meta.url))
+    // Debian's cloud-guest-utils and amazon-ec2-utils: without a token they give up.
+    const insisting = [
+      ['ec2metadata', `${ec2Id}\n`],
+      ['ec2-metadata', `instance-id: ${ec2Id}\n`],
+    ] as const
+    for (const [program] of insisting) {
+      if (!isInstalled(program)) t.comment(`${program} is not installed and was not tried`)
+    }
     const hasCloudInit = existsSync('/usr/lib/python3/dist-packages/cloudinit')
     const withTokens = async (when: string): Promise<void> => {
       const { stdout: token } = await tokenOf(guest)
@@ -208,6 +216,11 @@ if (skipUnlessPrivileged(t)) {
           ec2Id,
           `busybox, ${when}`,
         )
+      }
+      for (const [program, prints] of insisting) {
+        if (!isInstalled(program)) continue
+        const shown = await runInNetns(guest, [program, '--instance-id'])
+        t.equal(shown.stdout, prints, `${program}, ${when}: ${shown.stderr}`)
       }
       const ran = await runInNetns(guest, [
         ...sdk,
