@@ -1,6 +1,7 @@
 /** One way to break a host: what each command says of it, and what mends it. */
 import type { Test } from 'tap'
 import type { HealthState } from '../../lib/operator/health.ts'
+import type { HostPage } from './host-page.ts'
 import { until, type OperatorHost } from './operator-host.ts'
 import { carryOut } from './remedies.ts'
 
@@ -68,10 +69,7 @@ export async function tryBreak(t: Test, host: OperatorHost, one: Break): Promise
   while (!wanted.test(host.log(daemon)) && Date.now() - begun < 5_000) await host.report(daemon)
   t.match(host.log(daemon), wanted, 'the log says it')
 
-  const overview = await untilShown(host, code)
-  t.match(overview, one.page ?? pageWords[state], 'the page says how bad it is')
-  t.match(overview, `reason?code=${code}`, 'the page names it')
-  t.match(overview, escaped(problem?.remedy ?? ''), 'the page has the remedy')
+  await pageShows(t, host.page, { code, words: one.page ?? pageWords[state], ...problem })
 
   const remedy = found[0]?.remedy ?? ''
   await one.mend?.(remedy, t)
@@ -82,6 +80,7 @@ export async function tryBreak(t: Test, host: OperatorHost, one: Break): Promise
   t.pass('the remedy mends it')
 }
 
+/** What the page says of a host in each state. */
 const pageWords: Readonly<Record<HealthState, string>> = {
   ready: 'Every guest can be served',
   degraded: 'Some guests cannot be served',
@@ -92,11 +91,22 @@ function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('"', '&quot;').replaceAll("'", '&#39;')
 }
 
-async function untilShown(host: OperatorHost, code: string): Promise<string> {
+/** Waits until the page names a problem, and looks for its verdict and the remedy. */
+export async function pageShows(
+  t: Test,
+  page: HostPage,
+  wanted: {
+    readonly code: string
+    readonly words: string | RegExp
+    readonly remedy?: string
+  },
+): Promise<void> {
+  const { code, words, remedy = '' } = wanted
   let overview = ''
   await until(`the page shows ${code}`, async () => {
-    overview = await host.page.overview()
+    overview = await page.overview()
     return overview.includes(`reason?code=${code}`)
   })
-  return overview
+  t.match(overview, words, 'the page says how bad it is')
+  t.match(overview, escaped(remedy), 'the page has the remedy')
 }

@@ -1,4 +1,4 @@
-/** What is wrong with a host around its daemons: does doctor name it, and does the daemon's health where it can? */
+/** What is wrong with a host around its daemons: does doctor name it, the daemon's health and the page where they can, and does the remedy mend it? */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -23,9 +23,14 @@ import {
 } from '../support/netns.ts'
 import { makeStage, openFolder, startEchoAgent, startProxyOn } from '../support/running-proxy.ts'
 import { TestAuthority } from '../support/test-authority.ts'
+import { pageShows } from './break.ts'
+import { HostPage } from './host-page.ts'
 import { until } from './operator-host.ts'
 
 const operator = fileURLToPath(new URL('../../dist/deploy/overlapd/overlapd.js', import.meta.url))
+
+/** What the page says first: these hosts have one of the daemons. */
+const oneIsAway = 'A daemon does not answer'
 
 async function reportOf(socket: string): Promise<HealthReport> {
   return (await askAdminJson(socket, '/ready')).value as HealthReport
@@ -38,6 +43,14 @@ async function untilProblem(socket: string, code: string): Promise<HealthReport>
     return last.problems.some((one) => one.code === code)
   })
   return last as HealthReport
+}
+
+/** After a remedy. */
+async function untilMended(socket: string, code: string): Promise<void> {
+  await until(`no ${code}`, async () => {
+    const { problems } = await reportOf(socket)
+    return problems.every((one) => one.code !== code)
+  })
 }
 
 function factsOf(address: string): HostFacts {
@@ -92,11 +105,14 @@ if (skipUnlessPrivileged(t)) {
     const agents = [join(stage.folder, 'agent.sock'), second]
     const proxy = await startProxyOn(t, stage, { set: [`agents=${JSON.stringify(agents)}`] })
     renameSync(second, `${second}.gone`)
-    await runProgram(['rm', '-f', second])
     const { state, problems } = await untilProblem(proxy.adminSocket, 'agent_unreachable')
     t.equal(state, 'degraded')
     t.match(problems, [{ code: 'agent_unreachable', howMany: 1, of: 2, what: /second\.sock/ }])
     t.match(problems[0]?.effect, /served by the other agents/)
+    const page = await HostPage.open(t, { proxy: proxy.adminSocket, agent: '/nowhere/agent.sock' })
+    await pageShows(t, page, { words: oneIsAway, ...problems[0], code: 'agent_unreachable' })
+    renameSync(`${second}.gone`, second)
+    await untilMended(proxy.adminSocket, 'agent_unreachable')
   })
 
   t.test('the limit of open files is too low', async (t) => {
@@ -113,8 +129,17 @@ if (skipUnlessPrivileged(t)) {
     t.not(state, 'ready')
     const problem = problems.find(({ code }) => code === 'files_exhausted')
     t.match(problem, { what: /EMFILE/, remedy: /LimitNOFILE/ })
+    const page = await HostPage.open(t, { proxy: proxy.adminSocket, agent: '/nowhere/agent.sock' })
+    await pageShows(t, page, { words: oneIsAway, ...problem, code: 'files_exhausted' })
     const causes = proxy.log().match(/Cannot listen in namespace as wanted/g) ?? []
     t.ok(causes.length < 10, `a cause is logged once, not for each namespace: ${causes.length}`)
+    await proxy.stop()
+    const next = await startProxyOn(t, stage, { set: ['workers.count=1'] })
+    const { namespaces } = await next.until('served', (status) =>
+      status.namespaces.every(({ state }) => state === 'serving'),
+    )
+    t.equal(namespaces.length, names.length)
+    await untilMended(next.adminSocket, 'files_exhausted')
   })
 
   t.test('the certificate of Nova is of a strange authority', async (t) => {
@@ -124,18 +149,30 @@ if (skipUnlessPrivileged(t)) {
       commonName: 'nova',
       ipAddresses: ['127.0.0.1'],
     })
+    let requests = 0
     const server = createServer(
       { cert: readFileSync(certificateFile), key: readFileSync(keyFile) },
-      (_request, response) => response.end(),
+      (_request, response) => {
+        requests += 1
+        response.end()
+      },
     )
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
     t.teardown(() => server.close())
     const { port } = server.address() as AddressInfo
     const upstreams = [`https://127.0.0.1:${port}`]
-    await startAgent(t, folder, { compute: { upstreams, tls: { ca_file: ours.caFile } } })
-    const { problems } = await untilProblem(agentSocketsIn(folder).admin, 'no_compute')
+    const compute = { upstreams, tls: { ca_file: ours.caFile } }
+    const agent = await startAgent(t, folder, { compute })
+    const { admin } = agentSocketsIn(folder)
+    const { problems } = await untilProblem(admin, 'no_compute')
     t.match(problems, [{ what: /certificate|CERT/i }])
+    const page = await HostPage.open(t, { proxy: '/nowhere/proxy.sock', agent: admin })
+    await pageShows(t, page, { words: oneIsAway, ...problems[0], code: 'no_compute' })
+    await agent.stop()
+    await startAgent(t, folder, { compute: { upstreams, tls: { ca_file: theirs.caFile } } })
+    await until('compute is asked', async () => requests > 0)
+    await untilMended(admin, 'no_compute')
   })
 
   t.test('the certificate of the agent has ended', async (t) => {
@@ -143,11 +180,25 @@ if (skipUnlessPrivileged(t)) {
     const authority = new TestAuthority(folder, 'site')
     const { certificateFile, keyFile } = authority.issue({ commonName: 'agent', isOver: true })
     const tls = { certificate_file: certificateFile, key_file: keyFile, ca_file: authority.caFile }
-    const listeners = [{ kind: 'overlapd', tcp: '127.0.0.1:0', tls, proxies: [] }]
-    const agent = await startAgent(t, folder, { listeners })
+    const proxies = [{ name: 'host-1', scopes: ['*'] }]
+    const listeners = (own: object) => [
+      { kind: 'overlapd', tcp: '127.0.0.1:0', tls: { ...tls, ...own }, proxies },
+    ]
+    const agent = await startAgent(t, folder, { listeners: listeners({}) })
     await until('it ends', async () => !agent.isRunning)
     t.match(agent.log, /agent-1\.pem|site-1\.pem/, 'it names the file')
     t.match(agent.log, /ended|expired|is over/)
+    const { admin } = agentSocketsIn(folder)
+    const page = await HostPage.open(t, { proxy: '/nowhere/proxy.sock', agent: admin })
+    const overview = await page.overview()
+    t.match(overview, 'does not exist; is the daemon running?', 'the page says that it is down')
+    t.match(overview, oneIsAway)
+    const issued = authority.issue({ commonName: 'agent' })
+    const fresh = { certificate_file: issued.certificateFile, key_file: issued.keyFile }
+    await startAgent(t, folder, { listeners: listeners(fresh) })
+    await until('it listens', async () =>
+      (await reportOf(admin)).parts.some(({ name, ready }) => name === 'listeners' && ready),
+    )
   })
 
   t.test('the configuration of a daemon that runs was changed into a bad one', async (t) => {
@@ -155,22 +206,28 @@ if (skipUnlessPrivileged(t)) {
     const agent = await startAgent(t, folder, {})
     const sockets = agentSocketsIn(folder)
     await until('it answers', async () => (await reportOf(sockets.admin)).parts.length > 0)
-    writeFileSync(join(folder, 'agent.json'), '{"souce_mac":"off"}')
-    const words = ['doctor', '--json', '--only', 'agent', '--agent', sockets.admin]
-    const { code, stdout } = await runProgram([
-      ...['env', '-i', `PATH=${process.env['PATH']}`, process.execPath, operator],
-      ...words,
-    ])
-    const { findings } = JSON.parse(stdout) as { readonly findings: readonly Finding[] }
-    t.match(
-      findings
-        .filter(({ code: each }) => each === 'config_invalid')
-        .map(({ what }) => what)
-        .join(),
-      /souce_mac: unknown key; did you mean source_mac/,
-    )
-    t.equal(code, 1)
+    const file = join(folder, 'agent.json')
+    const good = readFileSync(file)
+    const invalid = async (): Promise<readonly Finding[]> => {
+      const words = ['doctor', '--json', '--only', 'agent', '--agent', sockets.admin]
+      const { code, stdout } = await runProgram([
+        ...['env', '-i', `PATH=${process.env['PATH']}`, process.execPath, operator],
+        ...words,
+      ])
+      const { findings } = JSON.parse(stdout) as { readonly findings: readonly Finding[] }
+      t.equal(code, findings.some(({ level }) => level === 'fail') ? 1 : 0)
+      return findings.filter((one) => one.code === 'config_invalid')
+    }
+    writeFileSync(file, '{"souce_mac":"off"}')
+    const found = await invalid()
+    t.match(found.map(({ what }) => what).join(), /souce_mac: unknown key; did you mean source_mac/)
+    t.match(found, [{ level: 'fail', remedy: /"overlapd-agent check"/ }])
     t.ok(agent.isRunning, 'it runs on with what it has loaded')
+    const { state } = await reportOf(sockets.admin)
+    const page = await HostPage.open(t, { proxy: '/nowhere/proxy.sock', agent: sockets.admin })
+    t.notMatch(await page.overview(), 'config_invalid', `the page shows how it runs: ${state}`)
+    writeFileSync(file, good)
+    t.strictSame(await invalid(), [])
   })
 
   t.test('the disk of the state is full', async (t) => {
@@ -184,7 +241,11 @@ if (skipUnlessPrivileged(t)) {
       checkDisk(factsOf(address)).filter(({ about }) => about === full)
     t.strictSame(disk(), [])
     await runProgram(['dd', 'if=/dev/zero', `of=${join(full, 'x')}`, 'bs=1k', 'count=64'])
-    t.match(disk(), [{ code: 'disk_full', level: 'fail', effect: /Logs are lost/ }])
+    t.match(disk(), [
+      { code: 'disk_full', level: 'fail', effect: /Logs are lost/, remedy: /remove/ },
+    ])
+    await runProgram(['rm', join(full, 'x')])
+    t.strictSame(disk(), [])
   })
 
   t.test('haproxies of Neutron are left over', async (t) => {
@@ -204,5 +265,10 @@ if (skipUnlessPrivileged(t)) {
     await once(theirs, 'spawn')
     t.match(checkHaproxies(), [{ code: 'haproxy_left', remedy: /adopt/ }])
     t.match(checkHaproxies()[0]?.what, String(theirs.pid))
+    // What "adopt --stop-haproxy" does is shown by test/netns/haproxy.test.ts, with a real one.
+    const ended = once(theirs, 'exit')
+    theirs.kill()
+    await ended
+    t.strictSame(checkHaproxies(), [])
   })
 }
