@@ -27,7 +27,6 @@ export async function runScenarios(
   teardown.add(raiseKernelLimits())
   try {
     for (const scenario of scenarios) {
-      if (teardown.isInterrupted) break
       const own = new Teardown(teardown)
       const end = teardown.add(() => own.run())
       try {
@@ -38,6 +37,8 @@ export async function runScenarios(
       } finally {
         await end()
       }
+      // The interruption ends the process once it has cleaned up; half a run has no results.
+      if (teardown.isInterrupted) await new Promise(() => undefined)
     }
   } finally {
     await teardown.run()
