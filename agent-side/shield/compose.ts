@@ -60,7 +60,7 @@ export function composeShield(
   const { policy_file: policyFile, token_key_files: keyFiles, state_file: stateFile } = options
   const policyFiles = policyFile === undefined ? [] : [policyFile]
   let listener = (): void => undefined
-  const opened: Pick<ReadFiles<unknown>, 'forget'>[] = []
+  const opened: Pick<ReadFiles<unknown>, 'forgetFailure'>[] = []
   const watch = <Value>(
     file: 'policy' | 'keys',
     what: string,
@@ -158,7 +158,7 @@ export function composeShield(
       ...(keys.refusal !== undefined && { keys: keys.refusal }),
     }),
     reload() {
-      for (const one of opened) one.forget()
+      for (const one of opened) one.forgetFailure()
       policy.reload()
       keys.reload()
     },

@@ -4,8 +4,11 @@ import { statSync } from 'node:fs'
 export interface ReadFiles<Value> {
   /** @returns what `read` returned for the files as they are. @throws what `read` threw */
   read(): Value
-  /** The next reading opens the files in any case: what stood in its way may be gone without a change of the file. */
-  forget(): void
+  /**
+   * After a failure the next reading opens the files in any case: what stood in its way may be gone without a change of the file. What was
+   * read well stays, or keys that are in no file would be made anew and all tokens with them.
+   */
+  forgetFailure(): void
 }
 
 /**
@@ -17,28 +20,31 @@ export function readOnce<Value>(
   read: () => Value,
   onRead: (outcome: 'used' | 'refused') => void,
 ): ReadFiles<Value> {
-  let last: { readonly version: string; readonly again: () => Value } | undefined
+  let last:
+    | { readonly version: string; readonly isRefused: boolean; readonly again: () => Value }
+    | undefined
   return {
     read() {
       const version = files.map(versionOf).join(' ')
       if (last?.version !== version) {
         let again: () => Value
+        let isRefused = false
         try {
           const value = read()
           again = () => value
-          onRead('used')
         } catch (thrown) {
+          isRefused = true
           again = () => {
             throw thrown
           }
-          onRead('refused')
         }
-        last = { version, again }
+        onRead(isRefused ? 'refused' : 'used')
+        last = { version, isRefused, again }
       }
       return last.again()
     },
-    forget() {
-      last = undefined
+    forgetFailure() {
+      if (last?.isRefused === true) last = undefined
     },
   }
 }

@@ -48,10 +48,28 @@ t.test('readOnce() reads again after a change alone, and repeats what came of it
   writeFileSync(file, 'x')
   const value = read()
   t.equal(read(), value)
+  reading.forgetFailure()
+  t.equal(read(), value, 'what was read well stays, as a key that is in no file')
   writeFileSync(file, 'longer')
-  const longer = read()
-  t.not(longer, value)
-  reading.forget()
-  t.not(read(), longer, 'after SIGHUP in any case')
-  t.strictSame(outcomes, ['refused', 'used', 'used', 'used'])
+  t.not(read(), value)
+  t.strictSame(outcomes, ['refused', 'used', 'used'])
+})
+
+t.test('readOnce() opens a file again after a failure, when it is to forget it', async (t) => {
+  const file = join(scratchFolder(t), 'file')
+  writeFileSync(file, 'x')
+  let isBroken = true
+  const reading = readOnce(
+    [file],
+    () => {
+      if (isBroken) throw new Error('too many open files')
+      return 'read'
+    },
+    () => undefined,
+  )
+  t.throws(() => reading.read(), /too many/)
+  isBroken = false
+  t.throws(() => reading.read(), /too many/, 'the file has not changed')
+  reading.forgetFailure()
+  t.equal(reading.read(), 'read')
 })
