@@ -19,7 +19,10 @@ export function keptState(
       logger.error({ file, unreadable }, 'Lines of the state of the shield were left out')
     }
   } catch (cause) {
-    logger.error({ file, cause: causeText(cause) }, 'The state of the shield begins anew')
+    logger.error(
+      { file, cause: causeText(cause) },
+      'The state of the shield cannot be used and begins anew: what was sealed is open again',
+    )
   }
   return new StateFile({
     ...around,

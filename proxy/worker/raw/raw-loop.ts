@@ -40,9 +40,9 @@ export class RawLoop {
   readonly #generations: Count[] = []
   #size: Count = 0
   readonly #later = new Set<WatchedLater>()
+  readonly #soon = new Set<WatchedLater>()
   #isLaterScheduled = false
   #isSoonScheduled = false
-  #isWatchingSoon = false
   readonly #reads = new FairReads()
   #areReadsScheduled = false
   #isTurning = false
@@ -65,19 +65,18 @@ export class RawLoop {
     this.#isLaterScheduled = true
     systemClock.schedule(late, () => {
       this.#isLaterScheduled = false
-      this.#watchAll()
+      watchAll(this.#later)
     })
   }
 
   /** Has it watched at the end of this turn of the event loop, if it is still there. */
   watchSoon(one: WatchedLater): void {
-    this.#later.add(one)
-    if (this.#isTurning) this.#isWatchingSoon = true
-    else if (!this.#isSoonScheduled) {
+    this.#soon.add(one)
+    if (!this.#isTurning && !this.#isSoonScheduled) {
       this.#isSoonScheduled = true
       setImmediate(() => {
         this.#isSoonScheduled = false
-        this.#watchAll()
+        watchAll(this.#soon)
       })
     }
   }
@@ -111,12 +110,7 @@ export class RawLoop {
   /** It is gone. */
   watchNever(one: WatchedLater): void {
     this.#later.delete(one)
-  }
-
-  #watchAll(): void {
-    const all = [...this.#later]
-    this.#later.clear()
-    for (const one of all) one.watchNow()
+    this.#soon.delete(one)
   }
 
   /** @returns 0, or a negative errno */
@@ -203,10 +197,8 @@ export class RawLoop {
     } finally {
       this.#isTurning = false
     }
-    if (this.#isWatchingSoon) {
-      this.#isWatchingSoon = false
-      this.#watchAll()
-    }
+    // Those that wait for compute stay for later: mostly they are answered and gone by then.
+    watchAll(this.#soon)
     if (!this.#reads.isEmpty) this.#scheduleReads()
   }
 
@@ -218,6 +210,13 @@ export class RawLoop {
       const { fd } = event
       if (event.generation === this.#generations[fd]) this.#watched[fd]?.ready(event.events)
     }
+  }
+}
+
+function watchAll(waiting: Set<WatchedLater>): void {
+  for (const one of waiting) {
+    waiting.delete(one)
+    one.watchNow()
   }
 }
 
