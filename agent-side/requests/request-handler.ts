@@ -254,11 +254,10 @@ export class RequestHandler {
       }
     }
     serving.forwarded = forwarded
-    // A guest that leaves before the end may have read all that it wanted.
-    if (downstream.status !== 0) {
+    if (forwarded.kind === 'relayed') {
       const { method, target } = request
       const found = serving.resolution?.kind === 'found' ? serving.resolution : resolution
-      this.#options.shield.answered({ method, target, key, resolution: found }, downstream.status)
+      this.#options.shield.answered({ method, target, key, resolution: found }, forwarded.status)
     }
     if (forwarded.kind === 'relayed' && forwarded.attempts > 0) {
       this.#doubt.noteAnswer(identity, request.target, forwarded.status)

@@ -131,11 +131,15 @@ export class GuestShield {
     return { kind: 'forward', classes, findings, ...(hopLimit !== undefined && { hopLimit }) }
   }
 
-  /** A request that was forwarded has its answer, or as much of it as its guest wanted. */
+  /**
+   * The whole answer to a request was handed on. One that compute broke off, or that the guest left, is none: a window that began with
+   * it could end before the guest has its documents once.
+   */
   answered({ method, target, key, resolution }: AnsweredRequest, status: number): void {
     const { identity } = resolution
     const seal = this.policyOf(identity, key.scope).seal.value
-    if (seal === 'never' || status !== 200) return
+    // HEAD brings no document.
+    if (seal === 'never' || status !== 200 || method === 'HEAD') return
     if (!isSealable(documentClassesOf(target), method)) return
     this.#options.seals.note('fetch', identity.instanceId, seal)
   }
