@@ -5,7 +5,7 @@ import { systemError } from './raw-socket.ts'
 import { failure } from './system-calls.ts'
 
 /** In one turn of the event loop: three milliseconds of work at the most, so that a crowd in front of a guest passes quickly. */
-const mostOfTurn: Count = 256
+const mostOfTurn: Count = 64
 
 export interface RawListenerOptions {
   /** A connection was accepted; whoever is called owns its descriptor. */
