@@ -1,4 +1,4 @@
-/** A compute metadata API that names the instance it is asked for, and at /bytes/N gives an answer of that length. */
+/** A compute metadata API that names the instance it is asked for, and at /bytes/N gives an answer of that length. Argument: its address. */
 import { createServer, type ServerResponse } from 'node:http'
 
 const piece = Buffer.alloc(64 * 1024, 'x')
@@ -22,7 +22,7 @@ const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) =>
   if (bytes > 0) writeLong(response, bytes)
   else response.end(instance)
 })
-server.listen({ host: '127.0.0.1', port: 0, backlog: 4_096 }, () => {
+server.listen({ host: process.argv[2], port: 0, backlog: 4_096 }, () => {
   const address = server.address()
   process.send?.(typeof address === 'object' && address !== null ? address.port : 0)
 })

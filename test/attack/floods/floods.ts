@@ -1,5 +1,3 @@
-import { fork } from 'node:child_process'
-import { once } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Seat } from '../guest-seats.ts'
 import { routerId } from '../../conformance/topology.ts'
@@ -9,12 +7,15 @@ import { freeTcpPort } from '../../support/start-worker.ts'
 import { TestAuthority } from '../../support/test-authority.ts'
 import type { AttackClass, AttackContext } from '../attack-class.ts'
 import { AttackedChain } from '../attacked-chain.ts'
+import { startConstantServer } from './constant-server.ts'
 import { allFloods, type Flood } from './flood.ts'
 import { FloodProcess, type FloodTarget } from './flood-process.ts'
 import { prefer } from './prefer.ts'
 import { MemoryWatch, mostMemory } from '../memory-watch.ts'
 
 const addressesPerGuest = 17
+/** Of each router, on its network. */
+const gateway = '10.0.0.1'
 /** Of the neighbours; each asks, rests, and asks again. */
 const lanes = 4
 const rest = 10
@@ -24,9 +25,9 @@ const longestHold = 1_500
 const shortTime = 30
 /** Answers without which a percentile says nothing. */
 const fewAnswers = 300
-/** How many times as long as in a quiet time others may wait, at the 99th percentile. */
+/** How many times as long as without it others may wait, at the 99th percentile. */
 const mostSlowdown = 3
-/** Below that, in milliseconds, nobody notices: it is the flood's own use of the processors that everything here shares. */
+/** Below that, in milliseconds, no program that boots a machine notices. */
 const noticeable = 50
 
 /** One guest floods while guests beside it and on other networks ask. */
@@ -39,7 +40,7 @@ export const floods: AttackClass = {
     const { deadline, random } = context
     const time = (deadline - performance.now()) / 1_000
     const counts = time < shortTime ? [random.pick([1, 2])] : [1, 2]
-    const computeUrl = await startConstantCompute(context)
+    const computeUrl = `http://127.0.0.1:${await startConstantServer(context.t, '127.0.0.1')}`
     for (const workers of counts) {
       await floodAll(context, computeUrl, workers, time / counts.length)
     }
@@ -86,6 +87,9 @@ async function floodAll(
   if (attacker === undefined) throw new Error('There is no attacker')
   const guest = FloodProcess.start(context.t, attacker.netns)
   const host = FloodProcess.start(context.t)
+  const netns = chain.seats.namespaces[attacker.router - 1]
+  const besideGuests = await startConstantServer(context.t, gateway, netns)
+  const besideAgent = await startConstantServer(context.t, '127.0.0.1')
   const stage = new FloodStage(context, chain, neighbours, `${workers} worker(s)`)
   const all = allFloods(peerRequestOf(attacker))
   context.begin()
@@ -94,7 +98,11 @@ async function floodAll(
     const target: FloodTarget = isGuest
       ? { host: '169.254.169.254', port: 80, addresses: attacker.addresses }
       : { host: '127.0.0.1', port, addresses: [], tls: { ...stolen, caFile: authority.caFile } }
-    await stage.run(flood, isGuest ? guest : host, target, (seconds * 1_000) / all.length)
+    const elsewhere: FloodTarget = isGuest
+      ? { ...target, host: gateway, port: besideGuests }
+      : { host: '127.0.0.1', port: besideAgent, addresses: [] }
+    const from = isGuest ? guest : host
+    await stage.run(flood, from, { target, elsewhere }, (seconds * 1_000) / all.length)
   }
   await chain.stop()
 }
@@ -109,14 +117,6 @@ function peerRequestOf({ router, addresses, macAddress }: Seat): string {
     '',
     '',
   ].join('\r\n')
-}
-
-async function startConstantCompute({ t }: AttackContext): Promise<string> {
-  const child = fork(new URL('compute-program.ts', import.meta.url))
-  t.teardown(() => child.kill('SIGKILL'))
-  prefer(child.pid ?? 0)
-  const [port] = (await once(child, 'message')) as [number]
-  return `http://127.0.0.1:${port}`
 }
 
 /** One chain, under one flood after the other. */
@@ -138,25 +138,28 @@ class FloodStage {
     this.#where = where
   }
 
-  /** A quarter of the time it is quiet, before and after. */
+  /**
+   * First it is quiet. Then the flood goes elsewhere, over the same link, where it uses the same processors. Half of the time it goes to
+   * the service.
+   */
   async run(
     flood: Flood,
     from: FloodProcess,
-    target: FloodTarget,
+    { target, elsewhere }: Readonly<Record<'target' | 'elsewhere', FloodTarget>>,
     milliseconds: number,
   ): Promise<void> {
     const { report } = this.#context
     const what = `${flood.name}, ${this.#where}`
-    const pids = await this.#chain.workerPids()
-    const workers = new MemoryWatch(pids)
+    const hold = Math.min(longestHold, milliseconds / 4)
+    const quiet = await this.#ask(milliseconds / 4)
+    from.start(flood, elsewhere, hold)
+    const beside = await this.#ask(milliseconds / 4)
+    await from.stop()
+    const workers = new MemoryWatch(await this.#chain.workerPids())
     const agent = new MemoryWatch([this.#chain.agent.pid])
-    const quiet = new Latencies(0)
-    const flooded = new Latencies(0)
-    await this.#askFor(milliseconds / 4, quiet)
-    from.start(flood, target, Math.min(longestHold, milliseconds / 4))
-    await this.#askFor(milliseconds / 2, flooded)
+    from.start(flood, target, hold)
+    const flooded = await this.#ask(milliseconds / 2)
     const { tried, failed } = await from.stop()
-    await this.#askFor(milliseconds / 4, quiet)
     report.tried(tried)
     for (const [came, times] of Object.entries(failed)) {
       for (let time = 0; time < times; time += 1) report.fault('wrong', `${what}: ${came}`)
@@ -165,15 +168,16 @@ class FloodStage {
     const memory = `${workers.start}/${workers.stop()}/${workers.max}`
     const agentMemory = `${agent.start}/${agent.stop()}/${agent.max}`
     if (workers.max > mostMemory) report.fault('crashed', `${what}: a worker took too much memory`)
-    const ratio = this.#judge(what, quiet, flooded)
+    const ratio = this.#judge(what, quiet, beside, flooded)
     report.measured(
       what,
       `${tried} tried, p99 ${ratio}, worker MiB ${memory}, agent MiB ${agentMemory} (start/end/max)`,
     )
   }
 
-  async #askFor(milliseconds: number, latencies: Latencies): Promise<void> {
+  async #ask(milliseconds: number): Promise<Latencies> {
     const { random } = this.#context
+    const latencies = new Latencies(0)
     const until = performance.now() + milliseconds
     await Promise.all(
       Array.from({ length: lanes }, async () => {
@@ -184,19 +188,22 @@ class FloodStage {
         } while (performance.now() < until)
       }),
     )
+    return latencies
   }
 
-  #judge(what: string, quiet: Latencies, flooded: Latencies): string {
-    const before = quiet.percentile(0.99) ?? 0
-    const during = flooded.percentile(0.99) ?? 0
-    const ratio = during / before
-    const isKnown = Math.min(quiet.count, flooded.count) >= fewAnswers
+  #judge(what: string, quiet: Latencies, beside: Latencies, flooded: Latencies): string {
+    const [before, alone, during] = [quiet, beside, flooded].map(
+      (latencies) => latencies.percentile(0.99) ?? 0,
+    ) as [number, number, number]
+    const ratio = during / Math.max(before, alone)
+    const isKnown = Math.min(beside.count, flooded.count) >= fewAnswers
     if (isKnown && ratio > mostSlowdown && during > noticeable) {
       this.#context.report.fault(
         'othersFailed',
         `${what}: others wait ${ratio.toFixed(1)} times as long`,
       )
     }
-    return `${before.toFixed(1)} ms quiet ${during.toFixed(1)} ms flooded of ${flooded.count} (${ratio.toFixed(2)} x)`
+    const times = `${before.toFixed(1)} ms quiet ${alone.toFixed(1)} ms flood elsewhere ${during.toFixed(1)} ms flooded`
+    return `${times} of ${flooded.count} (${ratio.toFixed(2)} x)`
   }
 }
