@@ -51,6 +51,11 @@ export interface ConnectionReader {
   readonly hasInput: boolean
   /** Sends these last bytes and throws away whatever still comes. */
   refused(bytes: Buffer): void
+  /**
+   * Ends the connection, of which the client may not know yet: what it has sent ahead or has under way gets a clean end, not a reset.
+   * @see RFC 9112 §9.6
+   */
+  finish(): void
 }
 
 /** Where a connection's reader hangs. */
@@ -177,6 +182,12 @@ export class RequestReader implements ConnectionReader, AnsweredConnection, Wire
     this.#discard()
   }
 
+  finish(): void {
+    if (this.#discarded !== undefined || this.socket.destroyed) return
+    this.socket.end()
+    this.#discard()
+  }
+
   get hasInput(): boolean {
     return this.#input !== undefined
   }
@@ -196,7 +207,7 @@ export class RequestReader implements ConnectionReader, AnsweredConnection, Wire
     } else if (this.#isBusy || (this.#wire?.headBytes ?? 0) > 0) {
       // Whoever answers has limits, and Node's server for heads that come slowly.
     } else if (this.#hasBroughtOne) {
-      if (age >= this.#options.timeoutKeepAlive) this.socket.destroySoon()
+      if (age >= this.#options.timeoutKeepAlive) this.finish()
     } else if (age >= this.#options.timeoutHead) {
       this.#options.timedOut(this.socket)
     }
@@ -264,6 +275,7 @@ export class RequestReader implements ConnectionReader, AnsweredConnection, Wire
 
   /** All is with the kernel. A close with unread bytes would send a reset, which can overtake the answer. */
   #endAfterAnswer(): void {
+    if (this.#discarded !== undefined) return
     const hasInput = this.#input !== undefined || this.#isStopped
     if (!hasInput && this.socket.hasUnread !== true) {
       // Closing ends the connection as a shutdown before it would.

@@ -189,7 +189,7 @@ export class GuestConnection implements ExchangeConnection<GuestExchange>, Holde
   exchangeDone(): void {
     this.#active = undefined
     this.#endTurn()
-    if (this.#isRetired || (this.#isRetiring && this.#isLast)) this.socket.destroySoon()
+    if (this.#isRetired || (this.#isRetiring && this.#isLast)) this.#finish()
   }
 
   limitHops(hops: Count): void {
@@ -242,7 +242,7 @@ export class GuestConnection implements ExchangeConnection<GuestExchange>, Holde
     if (how !== 'patient') this.#isRetired = true
     const active = this.#active
     if (active === undefined) {
-      if (how === 'final' || (how === 'prompt' && this.#requests > 0)) this.socket.destroySoon()
+      if (how === 'final' || (how === 'prompt' && this.#requests > 0)) this.#finish()
     } else if (how === 'final' && active.isBodyPending) {
       this.refuse('shutting_down', active)
     } else if (!active.response.headersSent) {
@@ -251,6 +251,11 @@ export class GuestConnection implements ExchangeConnection<GuestExchange>, Holde
     } else if (how !== 'patient') {
       this.#isLast = true
     }
+  }
+
+  #finish(): void {
+    if (this.reader === undefined) this.socket.destroySoon()
+    else this.reader.finish()
   }
 
   /** Ends the connection now, whatever is under way. */
