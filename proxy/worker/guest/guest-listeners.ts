@@ -21,7 +21,7 @@ interface OpenListener {
 }
 
 export interface GuestListenersOptions {
-  readonly services: Pick<GuestServices, 'ledger' | 'forwarder' | 'metrics'>
+  readonly services: Pick<GuestServices, 'ledger' | 'forwarder' | 'metrics' | 'clock'>
   readonly loop: RawLoop
   readonly backlog: Count
 }
@@ -57,6 +57,7 @@ export class GuestListeners {
         failed: () => {
           services.metrics.acceptFailures += 1
         },
+        clock: services.clock,
       })
       this.#listeners.set(description.listenerId, { guests, socket })
       account.listeners += 1

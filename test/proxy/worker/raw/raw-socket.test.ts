@@ -3,6 +3,7 @@ import { closeSync, readdirSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { callLibc, linux, listenSocket } from '../../../../lib/linux/libc.ts'
+import { systemClock } from '../../../../lib/runtime/clock.ts'
 import { ownEnd } from '../../../../proxy/netns/socket-ends.ts'
 import { restoreNonBlocking } from '../../../../proxy/linux/non-blocking.ts'
 import { openListener } from '../../../../proxy/worker/guest/open-listener.ts'
@@ -35,6 +36,7 @@ function accepting(t: Test, serve: (socket: RawSocket) => void): Accepting {
       serve(socket)
     },
     failed: () => t.fail('a connection could not be accepted'),
+    clock: systemClock,
   })
   t.teardown(() => {
     for (const socket of accepted) socket.destroy()
@@ -263,6 +265,7 @@ t.test('a listening socket that closes from within a connection accepts no other
       taken = callLibc('fcntl', other, linux.F_DUPFD_CLOEXEC, fd)
     },
     failed: () => t.fail('accepted on a closed socket'),
+    clock: systemClock,
   })
   let taken = -1
   const ends = [
