@@ -3,7 +3,12 @@ import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { duplexPair, type Duplex } from 'node:stream'
-import type { FakeConditions, FakeRow, FakeTables } from './fake-ovsdb-conditions.ts'
+import {
+  selectedRows,
+  type FakeConditions,
+  type FakeRow,
+  type FakeTables,
+} from './fake-ovsdb-conditions.ts'
 import { differences, type FakeMonitor } from './fake-ovsdb-updates.ts'
 
 export type { FakeRow, FakeTables } from './fake-ovsdb-conditions.ts'
@@ -30,6 +35,15 @@ interface Request {
   readonly method: string
   readonly params: readonly unknown[]
   readonly id: unknown
+}
+
+/** One of a transaction. */
+interface Operation {
+  readonly op: string
+  readonly table?: string
+  /** All of them have to match. */
+  readonly where?: readonly unknown[]
+  readonly columns?: readonly string[]
 }
 
 interface MonitorRequest {
@@ -250,7 +264,7 @@ export class FakeOvsdb {
           return
         }
         this.send(client, {
-          result: request.params.slice(1).map(() => ({ count: 1 })),
+          result: request.params.slice(1).map((one) => this.#execute(one as Operation)),
           error: null,
           id,
         })
@@ -271,6 +285,22 @@ export class FakeOvsdb {
         return
       default:
         refuse('unknown method')
+    }
+  }
+
+  #execute({ op, table = '', where = [], columns = [] }: Operation): unknown {
+    if (op !== 'select') return { count: 1 }
+    const rows = where.reduce<FakeTables>(
+      (left, condition) => selectedRows(left, { [table]: [condition] }),
+      this.#tables,
+    )
+    return {
+      rows: Object.entries(rows[table] ?? {}).map(([uuid, row]) => ({
+        ...Object.fromEntries(
+          columns.filter((name) => name in row).map((name) => [name, row[name]]),
+        ),
+        _uuid: ['uuid', uuid],
+      })),
     }
   }
 

@@ -25,6 +25,7 @@ import type {
   Readiness,
 } from '../directory/port-directory.ts'
 import { AgentHeartbeat } from './agent-heartbeat.ts'
+import { isSettled } from './certain.ts'
 import { heartbeatOptions } from './heartbeat-settings.ts'
 import type { OvnConfig } from './config.ts'
 import { Joints } from './joints.ts'
@@ -110,7 +111,8 @@ export class OvnDirectory implements PortDirectory, MonitorConsumer {
       consumer: this,
       isSelective,
     })
-    if (isSelective) this.#selection = new ServedSelection(clock, monitor)
+    const served = { clock, client: this.#client, longestUse: config.max_unconfirmed }
+    if (isSelective) this.#selection = new ServedSelection(monitor, served)
     this.#client.onState((state) => this.#noteState(state))
     this.#metrics.watch(this, () => ({
       ports: this.#copy?.portCount ?? 0,
@@ -152,7 +154,10 @@ export class OvnDirectory implements PortDirectory, MonitorConsumer {
     const held = `${copy.portCount} ports on ${copy.networkCount} networks${missing > 0 ? `, ${missing} scopes are being looked up` : ''}`
     const { isConfirmed, isUsable, age } = this.#standing()
     if (isConfirmed) {
-      return { ready: true, detail: `${held}, kept in step by ${liveEndpoint(state)}` }
+      return {
+        ready: true,
+        detail: `${held}, kept in step by ${state.kind === 'live' ? state.endpoint : 'no server'}`,
+      }
     }
     const verdict = isUsable ? 'still used' : 'guests get 503'
     const detail = `${held}, not confirmed for ${secondsText(age)} and ${verdict}: ${this.#whyUnconfirmed()}`
@@ -186,10 +191,18 @@ export class OvnDirectory implements PortDirectory, MonitorConsumer {
     return { interfaces, asOf }
   }
 
-  findPorts(query: PortQuery, options: QueryOptions): PortsAnswer | Promise<PortsAnswer> {
+  /** @param began when the query came, for one that has waited */
+  findPorts(
+    query: PortQuery,
+    options: QueryOptions,
+    began = this.#clock.now(),
+  ): PortsAnswer | Promise<PortsAnswer> {
     const { copy, asOf, isConfirmed } = this.#usableCopy()
     if (this.#selection?.hasNetworks(query.networkIds) === false) {
-      return this.#selected(options).then(() => this.findPorts(query, options))
+      const seen = isConfirmed && this.#selection.seenFirst(query, options.freshness, began)
+      if (!seen) return this.#selected(options).then(() => this.findPorts(query, options, began))
+      this.#metrics.answered('source')
+      return seen
     }
     const ports = copy.find(query)
     if (!isConfirmed && options.freshness === 'fresh' && !isSettled(query, ports)) {
@@ -334,17 +347,4 @@ export class OvnDirectory implements PortDirectory, MonitorConsumer {
 
 function secondsText(span: Milliseconds): string {
   return Number.isFinite(span) ? `${Math.round(span / 1_000)} s` : 'ever'
-}
-
-function liveEndpoint(state: OvsdbState): string {
-  return state.kind === 'live' ? state.endpoint : 'no server'
-}
-
-/**
- * Whether an old copy can be trusted: one port, and the MAC of the request is its own. An unknown MAC may be a new port that
- * has the address now, several ports may be one by now, and nothing at all may be a port that came since.
- */
-function isSettled({ macAddress }: PortQuery, ports: readonly Port[]): boolean {
-  const [only] = ports
-  return ports.length === 1 && (macAddress === undefined || only?.macAddress === macAddress)
 }

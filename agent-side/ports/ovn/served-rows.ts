@@ -17,7 +17,9 @@ import { datapathName, type SouthboundCopy } from './southbound-copy.ts'
 /** A condition in one text, to be compared: what kind it is, and its value. */
 export type Clause = `${'name' | 'uuid' | 'datapath' | 'port'} ${string}`
 
-const conditionOf: Readonly<Record<string, (value: string) => readonly [string, unknown]>> = {
+type Selected = readonly [table: 'Datapath_Binding' | 'Port_Binding', condition: unknown]
+
+const conditionOf: Readonly<Record<string, (value: string) => Selected>> = {
   name: (name) => ['Datapath_Binding', ['external_ids', 'includes', ['map', [['name', name]]]]],
   uuid: (uuid) => ['Datapath_Binding', ['_uuid', '==', ['uuid', uuid]]],
   datapath: (uuid) => ['Port_Binding', ['datapath', '==', ['uuid', uuid]]],
@@ -26,6 +28,20 @@ const conditionOf: Readonly<Record<string, (value: string) => readonly [string, 
 
 /** What else is an id cannot be the UUID of a row, and a server refuses the condition. */
 const uuidText = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+/** @throws TypeError for a text that is none */
+export function conditionOfClause(clause: Clause): Selected {
+  const space = clause.indexOf(' ')
+  const made = conditionOf[clause.slice(0, space)]?.(clause.slice(space + 1))
+  if (made === undefined) throw new TypeError(`No condition: ${clause}`)
+  return made
+}
+
+/** What selects the datapaths of a network, by either of its names. */
+export function namingClauses(networkId: NetworkId): readonly Clause[] {
+  const byName: Clause = `name ${datapathName(networkId)}`
+  return uuidText.test(networkId) ? [byName, `uuid ${networkId}`] : [byName]
+}
 
 /** Networks and routers. */
 export interface Places {
@@ -64,8 +80,7 @@ export class ServedRows {
   #ofNetwork(networkId: NetworkId): ReadonlySet<Clause> {
     const known = this.#networks.get(networkId)
     if (known !== undefined) return known
-    const clauses = new Set<Clause>([`name ${datapathName(networkId)}`])
-    if (uuidText.test(networkId)) clauses.add(`uuid ${networkId}`)
+    const clauses = new Set<Clause>(namingClauses(networkId))
     for (const datapath of this.#copy.datapathsNamed(networkId)) {
       clauses.add(`datapath ${datapath}`)
       for (const { logicalPort } of this.#copy.joints?.attachmentsOn(datapath) ?? []) {
@@ -109,9 +124,8 @@ function isWithin(needed: ReadonlySet<Clause>, selected: readonly ReadonlySet<Cl
 export function conditionsOf(clauses: ReadonlySet<Clause>): Conditions {
   const conditions: Record<string, unknown[]> = { Datapath_Binding: [], Port_Binding: [] }
   for (const clause of [...clauses].toSorted()) {
-    const space = clause.indexOf(' ')
-    const [table, condition] = conditionOf[clause.slice(0, space)]?.(clause.slice(space + 1)) ?? []
-    if (table !== undefined) conditions[table]?.push(condition)
+    const [table, condition] = conditionOfClause(clause)
+    conditions[table]?.push(condition)
   }
   // An empty list would select everything.
   return Object.fromEntries(

@@ -1,9 +1,11 @@
 /** How does the copy come to hold what this host serves, and nothing else? */
-import type { NetworkId, RouterId } from '../../../lib/identity/ids.ts'
+import { parseNetworkId, type NetworkId, type RouterId } from '../../../lib/identity/ids.ts'
 import { scopeText, type ScopeText } from '../../../lib/identity/scope.ts'
 import type { Monitor } from '../../../lib/ovsdb/monitor.ts'
 import type { Conditions } from '../../../lib/ovsdb/row-selection.ts'
 import type { Cancel, Clock, Count, Milliseconds } from '../../../lib/runtime/clock.ts'
+import type { PortsAnswer } from '../directory/port-directory.ts'
+import { FirstLooks, type FirstLookOptions } from './first-look.ts'
 import { conditionsOf, ServedRows, type Clause, type Places } from './served-rows.ts'
 import type { SouthboundCopy } from './southbound-copy.ts'
 import { WantedScopes } from './wanted-scopes.ts'
@@ -31,11 +33,13 @@ export class ServedSelection {
   #shape: Count | undefined
   #copy: SouthboundCopy | undefined
   #cancelExpiry: Cancel = () => undefined
+  readonly #looks: FirstLooks
 
-  constructor(clock: Clock, monitor: Pick<Monitor, 'select' | 'selected'>) {
-    this.#clock = clock
+  constructor(monitor: Pick<Monitor, 'select' | 'selected'>, options: FirstLookOptions) {
+    this.#clock = options.clock
     this.#monitor = monitor
-    this.#scopes = new WantedScopes(clock)
+    this.#scopes = new WantedScopes(options.clock)
+    this.#looks = new FirstLooks(options, () => this.#choose())
   }
 
   start(): void {
@@ -75,6 +79,11 @@ export class ServedSelection {
       return false
     })
     return this.#name(missing.map((networkId) => scopeText({ kind: 'network', networkId })))
+  }
+
+  /** What is certain of a network whose rows are on the way. @see FirstLooks.find */
+  seenFirst(...query: Parameters<FirstLooks['find']>): PortsAnswer | undefined {
+    return this.#looks.find(...query)
   }
 
   /** @returns whether all rows of the router and its networks are in the copy; they will be, otherwise */
@@ -135,13 +144,37 @@ export class ServedSelection {
       this.#choose()
       return
     }
-    if (!isSame(rows.clauses, this.#chosen)) {
-      this.#chosen = rows.clauses
-      const conditions = conditionsOf(rows.clauses)
-      this.#clausesOf.set(conditions, rows.clauses)
+    const clauses = this.#clausesAfterLooks(rows, copy)
+    if (!isSame(clauses, this.#chosen)) {
+      this.#chosen = clauses
+      const conditions = conditionsOf(clauses)
+      this.#clausesOf.set(conditions, clauses)
       this.#monitor.select(conditions)
     }
     this.wake()
+  }
+
+  /**
+   * Lets networks that are new be looked at first. What is seen there needs one change of conditions instead of one for each step
+   * from row to row; it is only a guess, and the copy's own rows decide what is known.
+   */
+  #clausesAfterLooks(rows: ServedRows, copy: SouthboundCopy): ReadonlySet<Clause> {
+    const fresh = new Map<NetworkId, ScopeText>()
+    for (const scope of this.#scopes.all) {
+      const networkId = networkIn(scope)
+      if (networkId === undefined || this.#known.networks.has(networkId)) continue
+      if (copy.datapathsNamed(networkId).length === 0) fresh.set(networkId, scope)
+    }
+    this.#looks.at(new Set(fresh.keys()))
+    if (fresh.size === 0) return rows.clauses
+    const looked = [...fresh].filter(([networkId]) => !this.#looks.isUnderWay(networkId))
+    const others = [...this.#scopes.all].filter((scope) => ![...fresh.values()].includes(scope))
+    const clauses = new Set(new ServedRows(others, copy).clauses)
+    for (const [networkId, scope] of looked) {
+      const seen = this.#looks.of(networkId)?.copy ?? copy
+      for (const clause of new ServedRows([scope], seen).clauses) clauses.add(clause)
+    }
+    return clauses
   }
 
   /** @returns whether a network that requests named was deleted */
@@ -159,6 +192,11 @@ export class ServedSelection {
     }
     return isAny
   }
+}
+
+function networkIn(scope: ScopeText): NetworkId | undefined {
+  const [kind, id] = scope.split('/')
+  return kind === 'network' ? parseNetworkId(id) : undefined
 }
 
 function isSame<Item>(one: ReadonlySet<Item>, other: ReadonlySet<Item>): boolean {
