@@ -41,7 +41,7 @@ export class OvnWorld {
 
   /** One change, of whatever kind. */
   change(): void {
-    const roll = this.#random.below(100)
+    const roll = this.#random.below(110)
     if (roll < 30) this.#addGuest()
     else if (roll < 50) this.#removePort()
     else if (roll < 60) this.#movePort()
@@ -50,7 +50,8 @@ export class OvnWorld {
     else if (roll < 92) this.#detach()
     else if (roll < 96) this.#remakeDatapath()
     else if (roll < 98) this.#twinDatapath()
-    else this.#renameDatapath()
+    else if (roll < 100) this.#renameDatapath()
+    else this.#migrate()
   }
 
   #next(): number {
@@ -121,6 +122,34 @@ export class OvnWorld {
     this.#ports = { ...this.#ports, [row]: { ...port, external_ids: ids, mac: macs } }
   }
 
+  /**
+   * One step of a live migration: bound to two hosts, then to the other one, by whatever order of Neutron and ovn-controller. A
+   * driver that cannot bind a port twice makes its row again.
+   */
+  #migrate(): void {
+    const [row, port] = this.#anyPort() ?? []
+    if (row === undefined || port === undefined || port['type'] === 'patch') return
+    const hosts = ['host-a', 'host-b', 'host-c'] as const
+    const [from, to] = [this.#random.pick(hosts), this.#random.pick(hosts)]
+    const ids = new Map(mapPairs(port['external_ids']))
+    ids.set('neutron:host_id', this.#random.pick([from, to]))
+    ids.set('neutron:revision_number', String(this.#next()))
+    const migrated = {
+      ...port,
+      options: ovsMap({ 'requested-chassis': `${from},${to}`, 'activation-strategy': 'rarp' }),
+      chassis: ['uuid', rowUuid(this.#random.pick([from, to]))],
+      additional_chassis: this.#random.pick([
+        ['set', []],
+        ['uuid', rowUuid(to)],
+      ]),
+      requested_chassis: ['uuid', rowUuid(from)],
+      up: this.#random.chance(50),
+      external_ids: ovsMap(Object.fromEntries(ids)),
+    }
+    const place = this.#random.chance(20) ? rowUuid(`remade ${this.#next()}`) : row
+    this.#ports = { ...without(this.#ports, [row]), [place]: migrated }
+  }
+
   #attach(): void {
     const network = this.#anyDatapath('switch')
     const router = this.#anyDatapath('router')
@@ -135,8 +164,14 @@ export class OvnWorld {
       'neutron:project_id': uuid('e', 1),
     })
     const macAddress = this.#random.pick(worldMacs.slice(4))
+    const routerSide = { mac: `${macAddress} 10.0.0.1/24`, datapath: ['uuid', router] }
+    const redirect = { logical_port: `cr-lrp-${name}`, type: 'chassisredirect', ...routerSide }
     this.#ports = {
       ...this.#ports,
+      // Of a distributed or highly available router: where its packets leave for outside.
+      ...(this.#random.chance(30) && {
+        [rowUuid(`cr-lrp ${name}`)]: { ...redirect, external_ids: ovsMap({}) },
+      }),
       [rowUuid(name)]: {
         logical_port: name,
         type,
@@ -147,8 +182,7 @@ export class OvnWorld {
       [rowUuid(`lrp ${name}`)]: {
         logical_port: `lrp-${name}`,
         type,
-        mac: `${macAddress} 10.0.0.1/24`,
-        datapath: ['uuid', router],
+        ...routerSide,
         external_ids: ovsMap({}),
       },
     }
@@ -159,7 +193,8 @@ export class OvnWorld {
     if (all.length === 0) return
     const [, { logical_port: name }] = this.#random.pick(all)
     const port = String(name).replace(/^lrp-/, '')
-    this.#ports = without(this.#ports, [rowUuid(port), rowUuid(`lrp ${port}`)])
+    const rows = [port, `lrp ${port}`, `cr-lrp ${port}`].map(rowUuid)
+    this.#ports = without(this.#ports, rows)
   }
 
   /** Deleted and made again, with or without its ports. */
@@ -195,6 +230,11 @@ export class OvnWorld {
     const ids = ovsMap({ 'logical-switch': rowUuid(`nb ${id}`), name: `neutron-${id}` })
     this.#datapaths = { ...this.#datapaths, [row]: { external_ids: ids } }
   }
+}
+
+function mapPairs(map: unknown): readonly (readonly [string, string])[] {
+  const [, pairs = []] = map as [string, [string, string][]?]
+  return pairs
 }
 
 function without(rows: Rows, gone: readonly string[]): Rows {

@@ -129,7 +129,8 @@ class Run {
 
   async ask(question: Question, isInStep: boolean): Promise<void> {
     const abort = new AbortController()
-    const options = { signal: abort.signal, freshness: 'fresh' } as const
+    const isFresh = isInStep || this.random.chance(50)
+    const options = { signal: abort.signal, freshness: isFresh ? 'fresh' : 'cached' } as const
     let answer: string | undefined
     const asking = (async () => {
       const { directory } = this
