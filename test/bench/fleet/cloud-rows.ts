@@ -47,7 +47,13 @@ function map(pairs: Readonly<Record<string, string>>): unknown {
   return ['map', Object.entries(pairs)]
 }
 
-function mac(network: number, guest: number): string {
+/** The instance of a guest. */
+export function guestIdOf(network: number, guest: number): string {
+  return idOf('guest', network * 256 + guest)
+}
+
+/** The MAC of a guest. */
+export function macOf(network: number, guest: number): string {
   const hex = ((network * 256 + guest) % 2 ** 40).toString(16).padStart(10, '0')
   return `fa:${(hex.match(/../g) ?? []).join(':')}`
 }
@@ -70,7 +76,7 @@ function port(
     type: owner.type,
     datapath: ['uuid', datapathOf(network)],
     tunnel_key: guest + 1,
-    mac: owner.type === 'patch' ? 'router' : `${mac(network, guest)} ${address}`,
+    mac: owner.type === 'patch' ? 'router' : `${macOf(network, guest)} ${address}`,
     up: true,
     options: map(
       owner.type === 'patch'
@@ -99,7 +105,7 @@ function port(
 export function portRows(cloud: Cloud, network: number): TableRows {
   const rows: Record<string, Record<string, unknown>> = {}
   for (let guest = 0; guest < cloud.portsPerNetwork; guest += 1) {
-    const device = idOf('guest', network * 256 + guest)
+    const device = guestIdOf(network, guest)
     const owner = { type: '', device, deviceOwner: 'compute:nova' }
     rows[guestRowOf(network, guest)] = port(network, guest, owner, addressOf(guest))
   }
@@ -122,7 +128,7 @@ export function portRows(cloud: Cloud, network: number): TableRows {
     type: 'patch',
     datapath: ['uuid', idOf('routerPath', router)],
     tunnel_key: (network % networksPerRouter) + 1,
-    mac: `${mac(network, 241)} 10.0.0.1/24`,
+    mac: `${macOf(network, 241)} 10.0.0.1/24`,
     options: map({ peer: name }),
     external_ids: map({ 'neutron:router_name': idOf('router', router) }),
   }

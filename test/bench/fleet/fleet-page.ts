@@ -2,6 +2,7 @@
 import type { MachineFact } from '../machine.ts'
 import { markdownTable } from '../markdown-table.ts'
 import { numberText } from '../row-table.ts'
+import type { CentralRow } from './central-row.ts'
 import type { FleetRow } from './fleet-row.ts'
 import type { PushFigures } from './pushes.ts'
 
@@ -92,14 +93,68 @@ The table takes ${changesOfHost} changes a second of each host.`
   return `${pushExplanations}\n\n${measured}\n\n${pushTable(figures)}`
 }
 
+const centralExplanations = `Two agents copy the whole cloud (\`copy: all\`) from the southbound database and serve the proxies over mutual TLS. A
+proxy is the real client of a worker with a certificate of its own, whose scopes the agents read from \`proxies_file\`; it
+sends a request every 5 s. Half of them prefer one agent, half the other. "Failed" is whatever a guest would get but 200 with
+the metadata of its own instance. Compute answers at once. Connections, CPU and memory are those of the second agent; the agents,
+the proxies, compute and the database share the processors.`
+
+const centralHeadings = [
+  'what',
+  'ports in the cloud',
+  'proxies',
+  's',
+  'answered',
+  'failed',
+  'wrong instance',
+  'second agent tried',
+  'slowest ms',
+  'connections',
+  'CPU s',
+  'CPU ms a request',
+  'MiB',
+]
+
+/** The rows of the tier as a table. */
+export function centralTable(rows: readonly CentralRow[]): string {
+  const lines = rows.map((row) => [
+    row.name,
+    String(row.portsInCloud),
+    String(row.proxies),
+    numberText(row.seconds, 0),
+    String(row.answered),
+    [String(row.failed), ...Object.keys(row.failures)].join(' '),
+    String(row.wrong),
+    String(row.failovers),
+    numberText(row.slowestMs, 0),
+    String(row.connectionsOfSecond),
+    numberText(row.cpuSecondsOfSecond, 2),
+    numberText(cpuOfRequest(row), 2),
+    numberText(row.memoryMiBOfSecond, 0),
+  ])
+  return markdownTable(centralHeadings, lines)
+}
+
+/** Only where it is known how many requests the agent answered. */
+function cpuOfRequest({ name, cpuSecondsOfSecond, answered }: CentralRow): number | null {
+  const share = { 'both agents': 1 / 2, 'first agent killed': 1 }[name]
+  if (share === undefined || cpuSecondsOfSecond === null) return null
+  return (cpuSecondsOfSecond * 1_000) / (answered * share)
+}
+
+/** What the page is made of. */
+export interface FleetFigures {
+  readonly rows: readonly FleetRow[]
+  readonly central: readonly CentralRow[]
+  readonly pushes: PushFigures | undefined
+}
+
 /** The whole page. */
 export function fleetPage(
-  rows: readonly FleetRow[],
-  pushes: PushFigures | undefined,
-  { quick, earlier }: { readonly quick: boolean; readonly earlier: boolean },
+  { rows, central, pushes }: FleetFigures,
+  { command, earlier }: { readonly command: string; readonly earlier: boolean },
   facts: readonly MachineFact[],
 ): string {
-  const command = `npm run bench:fleet -- ${quick ? '--quick ' : ''}--results`
   return [
     '# Fleet',
     `Made by \`${command}\` on ${new Date().toISOString().slice(0, 10)}${earlier ? ', with rows of earlier runs (`--add`)' : ''}.`,
@@ -108,6 +163,9 @@ export function fleetPage(
     markdownTable(['what', 'value'], facts),
     '## Rows',
     fleetTable(rows),
+    ...(central.length === 0
+      ? []
+      : ['## Two central agents', centralExplanations, centralTable(central)]),
     ...(pushes === undefined ? [] : ['## Changes over RabbitMQ', pushText(pushes)]),
   ]
     .join('\n\n')

@@ -5,12 +5,13 @@ import { OvnDirectory } from '../../../agent-side/ports/ovn/directory.ts'
 import { ovnTable } from '../../../agent-side/ports/ovn/config.ts'
 import { parseNetworkId, type NetworkId } from '../../../lib/identity/ids.ts'
 import { parseIpAddress } from '../../../lib/identity/ip-address.ts'
+import { parseMacAddress } from '../../../lib/identity/mac-address.ts'
 import type { ScopeText } from '../../../lib/identity/scope.ts'
 import { loadConfig } from '../../../lib/config/load.ts'
 import { createRegistry } from '../../../lib/observe/metrics.ts'
 import { systemClock } from '../../../lib/runtime/clock.ts'
 import { silentLogger } from '../../../lib/runtime/log.ts'
-import { addressOf, networkIdOf } from './cloud-rows.ts'
+import { addressOf, macOf, networkIdOf } from './cloud-rows.ts'
 
 /** How often to look whether something has arrived. */
 const glance = 5
@@ -85,11 +86,12 @@ export class HostSession {
   /** Whether the first guest of the network is found without waiting. */
   finds(network: number): boolean {
     const fixedIp = parseIpAddress(addressOf(0))
-    if (fixedIp === undefined) return false
+    const macAddress = parseMacAddress(macOf(network, 0))
+    if (fixedIp === undefined || macAddress === undefined) return false
     const signal = AbortSignal.abort()
     try {
       const answer = this.#directory.findPorts(
-        { networkIds: [idOf(network)], fixedIp },
+        { networkIds: [idOf(network)], fixedIp, macAddress },
         { signal, freshness: 'cached' },
       )
       if (!(answer instanceof Promise)) return answer.ports.length === 1

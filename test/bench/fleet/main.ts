@@ -6,7 +6,9 @@ import { fileURLToPath } from 'node:url'
 import { whyNoOvnCentral } from '../../support/ovn-central.ts'
 import { readOptions } from '../../support/read-options.ts'
 import { machineFacts } from '../machine.ts'
-import { fleetPage, fleetTable, pushTable } from './fleet-page.ts'
+import { measureCentral } from './central.ts'
+import type { CentralRow } from './central-row.ts'
+import { centralTable, fleetPage, fleetTable, pushTable } from './fleet-page.ts'
 import type { FleetRow } from './fleet-row.ts'
 import {
   extrapolated,
@@ -15,19 +17,19 @@ import {
   measureNewNetwork,
   type Fleet,
 } from './measure.ts'
-import { measurePushes } from './pushes.ts'
+import { measurePushes, type PushFigures } from './pushes.ts'
 import { writeSouthboundFile } from './southbound-file.ts'
 import { clusteredFile, SouthboundServer } from './southbound-servers.ts'
 
 const help = `Measures what a fleet of hosts costs OVN's southbound database, and what the database costs a host.
 
-Usage: npm run bench:fleet -- [--quick] [--hosts N] [--folder FOLDER] [--no-relay] [--json FILE]
+Usage: npm run bench:fleet -- [--quick] [--hosts N] [--only PART]... [--folder FOLDER] [--json FILE]
                               [--results] [--add FILE]...
 
   --quick          50,000 ports and 100 hosts, in some minutes; otherwise 1,000,000 ports and 1,000 hosts
   --hosts N        another number of hosts
   --folder FOLDER  keep the database there, and take the one that is there
-  --no-relay       leave the relay out
+  --only PART      host, hosts, relay, central, or pushes; may be repeated
   --json FILE      write all rows as JSON
   --results        write test/bench/FLEET.md
   --add FILE       with the rows of an earlier run, from its JSON; may be repeated
@@ -44,16 +46,22 @@ function note(text: string): void {
   process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${text}\n`)
 }
 
+const parts = ['host', 'hosts', 'relay', 'central', 'pushes'] as const
+type Part = (typeof parts)[number]
+
 interface Wanted {
   readonly quick: boolean
   readonly hosts: number
-  readonly hasRelay: boolean
+  readonly only: ReadonlySet<Part>
 }
 
-async function measure(
-  { quick, hosts, hasRelay }: Wanted,
-  folder: string,
-): Promise<readonly FleetRow[]> {
+/** Everything of one run but the pushes. */
+interface Measured {
+  readonly rows: readonly FleetRow[]
+  readonly central: readonly CentralRow[]
+}
+
+async function measure({ quick, hosts, only }: Wanted, folder: string): Promise<Measured> {
   const cloud = { networks: quick ? 2_500 : 50_000, portsPerNetwork }
   const file = join(folder, 'southbound.db')
   if (!existsSync(file)) {
@@ -65,6 +73,7 @@ async function measure(
   const server = new SouthboundServer(folder, 'southbound', file)
   const relay = new SouthboundServer(folder, 'relay', `relay:OVN_Southbound:${server.endpoint}`)
   const rows: FleetRow[] = []
+  const central: CentralRow[] = []
   const add = (...more: readonly FleetRow[]): void => {
     rows.push(...more)
     note(`\n${fleetTable(more)}`)
@@ -73,29 +82,65 @@ async function measure(
     note('the server reads it')
     await server.start()
     const fleet: Fleet = { cloud, server, networksOnHost }
-    add(await measureHost(fleet, 'served'), await measureNewNetwork(fleet))
-    const all = quick ? [await measureHost(fleet, 'all')] : []
-    add(...all)
-    const measured = await measureHosts(fleet, hosts, 'hosts at one server')
-    add(...measured)
-    if (hasRelay) {
+    if (only.has('host')) {
+      add(await measureHost(fleet, 'served'), await measureNewNetwork(fleet))
+      if (quick) add(await measureHost(fleet, 'all'))
+    }
+    if (only.has('hosts')) add(...(await measureHosts(fleet, hosts, 'hosts at one server')))
+    const extrapolatable = [...rows]
+    if (only.has('relay')) {
       note('the relay copies the database')
       await relay.start()
       add(...(await measureHosts({ ...fleet, server: relay }, hosts, 'hosts at a relay')))
+      await relay.stop()
+    }
+    if (only.has('central')) {
+      await measureCentral(fleet, hosts, join(folder, 'central'), (row) => {
+        central.push(row)
+        note(`\n${centralTable([row])}`)
+      })
     }
     for (const fleetSize of [1_000, 10_000].filter((size) => size > hosts)) {
-      add(...[...measured, ...all].map((row) => extrapolated(row, fleetSize)))
+      const measured = extrapolatable.filter(({ name }) => isOfFleet(name))
+      add(...measured.map((row) => extrapolated(row, fleetSize)))
     }
-    return rows
+    return { rows, central }
   } finally {
     await relay.stop()
     await server.stop()
   }
 }
 
-async function rowsOf(file: string): Promise<readonly FleetRow[]> {
-  const { rows } = JSON.parse(await readFile(file, 'utf8')) as { rows: readonly FleetRow[] }
-  return rows
+/** Only rows whose CPU grows with the hosts. */
+function isOfFleet(name: string): boolean {
+  return name.startsWith('hosts') || name === 'one host, copy all'
+}
+
+/** What a run wrote with `--json`. */
+interface Run extends Measured {
+  readonly pushes?: PushFigures | undefined
+}
+
+async function readRun(file: string): Promise<Run> {
+  const { rows, central = [], pushes } = JSON.parse(await readFile(file, 'utf8')) as Partial<Run>
+  return { rows: rows ?? [], central, pushes }
+}
+
+function partsIn(words: readonly string[]): ReadonlySet<Part> {
+  const wanted = parts.filter((part) => words.includes(part))
+  return new Set(wanted.length > 0 ? wanted : parts)
+}
+
+const nothing: Measured = { rows: [], central: [] }
+
+async function pushesHere(quick: boolean): Promise<PushFigures | undefined> {
+  if (!existsSync(rabbitMq)) {
+    note(`no RabbitMQ here (${rabbitMq})`)
+    return undefined
+  }
+  const pushes = await measurePushes(quick ? 5_000 : 20_000, 1)
+  note(`\n${pushTable(pushes)}`)
+  return pushes
 }
 
 async function main(): Promise<number> {
@@ -105,7 +150,7 @@ async function main(): Promise<number> {
         quick: { type: 'boolean', default: false },
         hosts: { type: 'string' },
         folder: { type: 'string' },
-        'no-relay': { type: 'boolean', default: false },
+        only: { type: 'string', multiple: true, default: [] },
         json: { type: 'string' },
         add: { type: 'string', multiple: true, default: [] },
         results: { type: 'boolean', default: false },
@@ -128,21 +173,25 @@ async function main(): Promise<number> {
   const hosts = Number(values.hosts ?? (quick ? 100 : 1_000))
   const folder = values.folder ?? (await mkdtemp(join(tmpdir(), 'overlapd-fleet-')))
   try {
-    const pushes = existsSync(rabbitMq) ? await measurePushes(quick ? 5_000 : 20_000, 1) : undefined
-    if (pushes === undefined) note(`no RabbitMQ here (${rabbitMq})`)
-    else note(`\n${pushTable(pushes)}`)
-    const rows = await measure({ quick, hosts, hasRelay: !values['no-relay'] }, folder)
-    process.stdout.write(`${fleetTable(rows)}\n`)
+    const only = partsIn(values.only)
+    const pushes = only.has('pushes') ? await pushesHere(quick) : undefined
+    const isNeeded = [...only].some((part) => part !== 'pushes')
+    const measured = isNeeded ? await measure({ quick, hosts, only }, folder) : nothing
+    process.stdout.write(`${fleetTable(measured.rows)}\n${centralTable(measured.central)}\n`)
+    const run: Run = { ...measured, pushes }
     if (values.json !== undefined) {
-      await writeFile(values.json, `${JSON.stringify({ rows }, undefined, 2)}\n`)
+      await writeFile(values.json, `${JSON.stringify(run, undefined, 2)}\n`)
     }
     if (values.results) {
-      const earlier = await Promise.all(values.add.map(rowsOf))
-      const all = [...rows, ...earlier.flat()]
-      await writeFile(
-        resultsFile,
-        fleetPage(all, pushes, { quick, earlier: earlier.length > 0 }, facts),
-      )
+      const earlier = await Promise.all(values.add.map(readRun))
+      const all = [run, ...earlier]
+      const page = {
+        rows: all.flatMap(({ rows }) => rows),
+        central: all.flatMap(({ central }) => central),
+        pushes: all.map((one) => one.pushes).find((one) => one !== undefined),
+      }
+      const command = `npm run bench:fleet -- ${quick ? '--quick ' : ''}--results`
+      await writeFile(resultsFile, fleetPage(page, { command, earlier: earlier.length > 0 }, facts))
     }
     return 0
   } finally {

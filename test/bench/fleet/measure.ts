@@ -18,7 +18,7 @@ const longest = 1_500
 const idleSeconds = 20
 
 /** Spread over the cloud, others for each host. */
-function networksOf({ cloud, networksOnHost }: Fleet, host: number): readonly number[] {
+export function networksOf({ cloud, networksOnHost }: Fleet, host: number): readonly number[] {
   const step = Math.max(1, Math.floor(cloud.networks / networksOnHost) - 1)
   return Array.from(
     { length: networksOnHost },
