@@ -10,6 +10,8 @@ export interface Cloud {
 export type TableRows = Readonly<Record<string, Readonly<Record<string, unknown>>>>
 
 const networksPerRouter = 2
+/** Beyond all guests. */
+const interfaceNumber = 241
 /** Tells the things of one number apart. */
 const kinds = {
   network: 1,
@@ -36,6 +38,11 @@ export function networkIdOf(number: number): string {
 /** The UUID of a network's row of Datapath_Binding. */
 export function datapathOf(network: number): string {
   return idOf('switch', network)
+}
+
+/** The id of the port by which a network's router is on it. */
+export function interfaceOf(network: number): string {
+  return idOf('port', network * 256 + interfaceNumber)
 }
 
 /** The UUID of the row of a guest's port. */
@@ -121,14 +128,14 @@ export function portRows(cloud: Cloud, network: number): TableRows {
     device: idOf('router', router),
     deviceOwner: 'network:router_interface',
   }
-  rows[guestRowOf(network, 241)] = port(network, 241, inside, '10.0.0.1')
-  const name = idOf('port', network * 256 + 241)
+  rows[guestRowOf(network, interfaceNumber)] = port(network, interfaceNumber, inside, '10.0.0.1')
+  const name = interfaceOf(network)
   rows[guestRowOf(network, 242)] = {
     logical_port: `lrp-${name}`,
     type: 'patch',
     datapath: ['uuid', idOf('routerPath', router)],
     tunnel_key: (network % networksPerRouter) + 1,
-    mac: `${macOf(network, 241)} 10.0.0.1/24`,
+    mac: `${macOf(network, interfaceNumber)} 10.0.0.1/24`,
     options: map({ peer: name }),
     external_ids: map({ 'neutron:router_name': idOf('router', router) }),
   }

@@ -1,6 +1,4 @@
 /** The agent of one host, as far as the southbound database notices it: its real directory, and the bytes that it receives. */
-import { connect, type Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
 import { OvnDirectory } from '../../../agent-side/ports/ovn/directory.ts'
 import { ovnTable } from '../../../agent-side/ports/ovn/config.ts'
 import { parseNetworkId, type NetworkId } from '../../../lib/identity/ids.ts'
@@ -12,6 +10,7 @@ import { createRegistry } from '../../../lib/observe/metrics.ts'
 import { systemClock } from '../../../lib/runtime/clock.ts'
 import { silentLogger } from '../../../lib/runtime/log.ts'
 import { addressOf, macOf, networkIdOf } from './cloud-rows.ts'
+import { CountedSockets } from './counted-sockets.ts'
 
 /** How often to look whether something has arrived. */
 const glance = 5
@@ -35,9 +34,7 @@ function idOf(network: number): NetworkId {
 export class HostSession {
   readonly #networks: readonly number[]
   readonly #directory: OvnDirectory
-  readonly #sockets = new Set<Socket>()
-  /** Of connections that have ended. */
-  #received = 0
+  readonly #sockets = new CountedSockets()
 
   constructor(copy: 'served' | 'all', endpoint: string, networks: readonly number[]) {
     this.#networks = networks
@@ -51,7 +48,7 @@ export class HostSession {
       clock: systemClock,
       logger: silentLogger,
       registry: createRegistry(),
-      connect: (to, signal) => this.#connect(to.kind === 'unix' ? to.path : '', signal),
+      connect: (to, signal) => this.#sockets.connect(to, signal),
     })
   }
 
@@ -71,7 +68,7 @@ export class HostSession {
   }
 
   get bytesReceived(): number {
-    return [...this.#sockets].reduce((sum, socket) => sum + socket.bytesRead, this.#received)
+    return this.#sockets.bytesReceived
   }
 
   /** Whether guests of every network are found at this moment. */
@@ -100,24 +97,5 @@ export class HostSession {
     } catch {
       return false
     }
-  }
-
-  #connect(path: string, signal: AbortSignal): Promise<Duplex> {
-    return new Promise((resolve, reject) => {
-      const socket = connect({ path })
-      const abort = (): void => void socket.destroy(new Error('the attempt took too long'))
-      signal.addEventListener('abort', abort, { once: true })
-      socket.once('error', reject)
-      socket.once('connect', () => {
-        signal.removeEventListener('abort', abort)
-        socket.off('error', reject)
-        this.#sockets.add(socket)
-        socket.once('close', () => {
-          this.#sockets.delete(socket)
-          this.#received += socket.bytesRead
-        })
-        resolve(socket)
-      })
-    })
   }
 }

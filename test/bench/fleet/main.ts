@@ -15,6 +15,7 @@ import {
   measureHost,
   measureHosts,
   measureNewNetwork,
+  measureRestart,
   type Fleet,
 } from './measure.ts'
 import { measurePushes, type PushFigures } from './pushes.ts'
@@ -29,7 +30,7 @@ Usage: npm run bench:fleet -- [--quick] [--hosts N] [--only PART]... [--folder F
   --quick          50,000 ports and 100 hosts, in some minutes; otherwise 1,000,000 ports and 1,000 hosts
   --hosts N        another number of hosts
   --folder FOLDER  keep the database there, and take the one that is there
-  --only PART      host, hosts, relay, central, or pushes; may be repeated
+  --only PART      host, hosts, restart, relay, central, or pushes; may be repeated
   --json FILE      write all rows as JSON
   --results        write test/bench/FLEET.md
   --add FILE       with the rows of an earlier run, from its JSON; may be repeated
@@ -46,7 +47,7 @@ function note(text: string): void {
   process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${text}\n`)
 }
 
-const parts = ['host', 'hosts', 'relay', 'central', 'pushes'] as const
+const parts = ['host', 'hosts', 'restart', 'relay', 'central', 'pushes'] as const
 type Part = (typeof parts)[number]
 
 interface Wanted {
@@ -88,6 +89,7 @@ async function measure({ quick, hosts, only }: Wanted, folder: string): Promise<
     }
     if (only.has('hosts')) add(...(await measureHosts(fleet, hosts, 'hosts at one server')))
     const extrapolatable = [...rows]
+    if (only.has('restart')) add(await measureRestart(fleet, hosts))
     if (only.has('relay')) {
       note('the relay copies the database')
       await relay.start()

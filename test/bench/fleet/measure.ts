@@ -5,6 +5,7 @@ import type { Cloud } from './cloud-rows.ts'
 import { guestRowOf } from './cloud-rows.ts'
 import { fleetRow, type FleetRow } from './fleet-row.ts'
 import { HostSession, when } from './host-session.ts'
+import { lastTransaction, LightSession } from './light-session.ts'
 import type { SouthboundServer } from './southbound-servers.ts'
 
 /** What a fleet runs against. */
@@ -163,7 +164,39 @@ export async function measureHosts(
   }
 }
 
-function sumOf(hosts: readonly HostSession[]): number {
+/** Sessions of hosts that have their copies, over a restart of the server: from when it answers until it confirms every copy. */
+export async function measureRestart(fleet: Fleet, count: number): Promise<FleetRow> {
+  const { server } = fleet
+  const transaction = await lastTransaction(server.endpoint)
+  const hosts = Array.from(
+    { length: count },
+    (_, host) => new LightSession(server.endpoint, networksOf(fleet, host), transaction),
+  )
+  try {
+    for (const host of hosts) host.start()
+    await when(() => hosts.every((host) => host.isConfirmed), longest)
+    await server.stop()
+    await when(() => hosts.every((host) => !host.isConfirmed), longest)
+    const bytes = sumOf(hosts)
+    await server.start()
+    const [cpu, memory, began] = [server.cpuSeconds, server.memoryMiB, performance.now()]
+    await when(() => hosts.every((host) => host.isConfirmed), longest)
+    const copies = hosts.reduce((sum, host) => sum + host.copies, 0)
+    const grown = Math.round(server.memoryMiB - memory)
+    return fleetRow({
+      ...given(fleet, 'sessions with their copies: restart of the server', count),
+      secondsToReady: (performance.now() - began) / 1_000,
+      firstCopyBytes: (sumOf(hosts) - bytes) / count,
+      serverCpuSeconds: server.cpuSeconds - cpu,
+      serverMemoryMiB: server.memoryMiB,
+      note: `${copies} whole copies; ${grown} MiB more than before they came`,
+    })
+  } finally {
+    await Promise.all(hosts.map((host) => host.close()))
+  }
+}
+
+function sumOf(hosts: readonly { readonly bytesReceived: number }[]): number {
   return hosts.reduce((sum, host) => sum + host.bytesReceived, 0)
 }
 
