@@ -1,114 +1,25 @@
 /** What do the shields keep from containers, and from those who make a web application fetch URLs, on a real host? */
-import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { operatorProgram } from '../../deploy/overlapd/operator-program.ts'
 import { runProgram } from '../../lib/cli/command.ts'
 import type { ShieldReport } from '../../lib/shield/seen-row.ts'
 import { FakeTerminal } from '../support/fake-terminal.ts'
-import { guestCommands, isInstalled } from '../support/guest-programs.ts'
 import {
-  ipBatch,
-  makeEmptyNamespaces,
-  makeNamespaces,
-  runInNetns,
-  skipUnlessPrivileged,
-  uniqueName,
-  type Ran,
-} from '../support/netns.ts'
-import { routerPortBehind } from '../support/made-links.ts'
+  guestEc2Id as ec2Id,
+  guestSecret as secret,
+  startStage as start,
+} from '../support/guest-with-containers.ts'
+import { guestCommands, isInstalled } from '../support/guest-programs.ts'
+import { runInNetns, skipUnlessPrivileged, type Ran } from '../support/netns.ts'
 import { setKernel } from '../support/segment.ts'
 import { ssrfRequests } from '../support/ssrf-requests.ts'
-import { WholeChain } from '../support/whole-chain.ts'
+import type { WholeChain } from '../support/whole-chain.ts'
 
-const mac = 'fa:16:3e:00:00:10'
-const secret = '#cloud-config\n# the password of the database is hunter2\n'
-const ec2Id = 'i-00000042'
 const ipv4 = 'http://169.254.169.254'
 const ipv6 = 'http://[fe80::a9fe:a9fe%25eth0]'
 const userData = '/openstack/latest/user_data'
-
-interface Stage {
-  readonly chain: WholeChain
-  readonly instanceId: string
-  /** The guest itself. */
-  readonly guest: string
-  /** Behind the NAT of the guest. Linux forwards nothing to a link-local address, so there is IPv4 alone. */
-  readonly container: string
-  /** On the link of the guest, with an address and a MAC of its own. */
-  readonly bridged: string
-}
-
-async function start(t: Test, policy: string): Promise<Stage> {
-  const [router, network, instanceId] = [randomUUID(), randomUUID(), randomUUID()]
-  const [made] = makeNamespaces(t, [
-    {
-      netns: uniqueName(),
-      addresses: ['10.0.0.1/24', 'fe80::1/64'],
-      guest: { addresses: ['10.0.0.10/24', 'fe80::10/64'], mac },
-    },
-  ])
-  const guest = made!.guest!
-  const [container, bridged] = [uniqueName('ovt-c-'), uniqueName('ovt-b-')]
-  makeEmptyNamespaces(t, [container, bridged])
-  setKernel(guest, ['net.ipv4.ip_forward=1'])
-  ipBatch(
-    [
-      'route add 169.254.169.254/32 via 10.0.0.1 dev eth0',
-      'route add fe80::a9fe:a9fe/128 via fe80::1 dev eth0',
-      `link add c0 type veth peer name eth0 netns ${container}`,
-      'link set c0 up',
-      'addr add 172.17.0.1/16 dev c0',
-      `link add b0 link eth0 type macvlan mode bridge`,
-      `link set b0 netns ${bridged}`,
-    ],
-    guest,
-  )
-  ipBatch(
-    [
-      'link set lo up',
-      'link set eth0 up',
-      'addr add 172.17.0.2/16 dev eth0',
-      'route add default via 172.17.0.1',
-    ],
-    container,
-  )
-  ipBatch(
-    ['link set b0 up', 'addr add 10.0.0.11/24 dev b0', 'route add default via 10.0.0.1'],
-    bridged,
-  )
-  const rules = `table inet docker {
-  chain post { type nat hook postrouting priority 100; oif "eth0" masquerade; }
-  counter near { }
-  chain in { type filter hook input priority 0; ip6 saddr fe80::a9fe:a9fe ip6 hoplimit 1 counter name near; }
-}`
-  const loaded = await runInNetns(guest, ['nft', '-f', '-'], rules)
-  t.equal(loaded.code, 0, loaded.stderr)
-  const chain = await WholeChain.start(t, {
-    policy,
-    topology: {
-      networks: [{ id: network, project: 'project-of-tests' }],
-      routers: [{ id: router }],
-      ports: [routerPortBehind(made!.interface, router, network)],
-      instances: [
-        {
-          name: 'vm',
-          id: instanceId,
-          ec2_id: ec2Id,
-          key: { name: 'ops', data: 'ssh-ed25519 AAAAC3 ops@example' },
-          user_data: secret,
-          password: 'c2VjcmV0',
-          vendor_data: { secret },
-          ports: [{ network, mac, fixed_ips: ['10.0.0.10'] }],
-        },
-      ],
-    },
-  })
-  chain.name(made!.netns, `qrouter-${router}`)
-  await chain.untilServing(1)
-  return { chain, instanceId, guest, container, bridged }
-}
 
 function curl(netns: string, ...words: string[]): Promise<Ran> {
   return runInNetns(netns, ['curl', '-sg', '--max-time', '2', ...words])
@@ -138,6 +49,15 @@ const takesAll = process.env['OVERLAPD_TEST_SLOW'] === '1'
 const slow = { skip: takesAll ? false : 'many programs: npm run test:shield' }
 
 const field = 'X-aws-ec2-metadata-token'
+/** Debian's, which has cloud-init. */
+const python = '/usr/bin/python3'
+const hasCloudInit = existsSync('/usr/lib/python3/dist-packages/cloudinit')
+const [sdkGuest, cloudInitEc2, cloudInitOpenstack] = [
+  '../support/sdk-guest.mjs',
+  '../support/cloud-init-ec2.py',
+  '../openstack/scripts/cloud_init.py',
+].map((path) => fileURLToPath(new URL(path, import.meta.url))) as [string, string, string]
+const sdk = [process.execPath, sdkGuest] as const
 
 if (skipUnlessPrivileged(t)) {
   t.test('the guest itself is served, and what is behind it is not', async (t) => {
@@ -184,18 +104,26 @@ if (skipUnlessPrivileged(t)) {
       else t.match(ran.stdout, prints, `${program}, ${what}`)
     }
     t.ok(tried >= 12, `${tried} ways to request`)
+    const more: readonly (readonly [string, ...string[]])[] = [
+      ['ec2metadata', '--instance-id'],
+      ['ec2-metadata', '--instance-id'],
+      [...sdk, '/latest/meta-data/instance-id'],
+      [python, cloudInitEc2],
+      [python, cloudInitOpenstack, ipv4],
+      [python, cloudInitOpenstack, 'http://[fe80::a9fe:a9fe%eth0]'],
+    ]
+    for (const words of more) {
+      if (words[0] === python ? !hasCloudInit : words[0] !== sdk[0] && !isInstalled(words[0]))
+        continue
+      const ran = await runInNetns(guest, words)
+      t.match(ran, { code: 0, stdout: /i-00000042|"accepted": true/ }, words.join(' '))
+    }
   })
 
   t.test('with tokens enforced exactly those are refused that have none', slow, async (t) => {
     const { chain, guest, instanceId } = await start(t, '')
     const busybox = ['busybox', 'wget', '-q', '-O', '-']
     const id = `${ipv4}/latest/meta-data/instance-id`
-    const sdk = [
-      process.execPath,
-      fileURLToPath(new URL('../support/sdk-guest.mjs', import.meta.url)),
-    ]
-    const ec2 = fileURLToPath(new URL('../support/cloud-init-ec2.py', import.meta.url))
-    const openstack = fileURLToPath(new URL('../openstack/scripts/cloud_init.py', import.meta.url))
     // Debian's cloud-guest-utils and amazon-ec2-utils: without a token they give up.
     const insisting = [
       ['ec2metadata', `${ec2Id}\n`],
@@ -204,7 +132,6 @@ if (skipUnlessPrivileged(t)) {
     for (const [program] of insisting) {
       if (!isInstalled(program)) t.comment(`${program} is not installed and was not tried`)
     }
-    const hasCloudInit = existsSync('/usr/lib/python3/dist-packages/cloudinit')
     const withTokens = async (when: string): Promise<void> => {
       const { stdout: token } = await tokenOf(guest)
       t.match(token, /^[\w-]{56}$/, `curl gets a token, ${when}`)
@@ -229,7 +156,7 @@ if (skipUnlessPrivileged(t)) {
       ])
       t.equal(ran.stdout, `${ec2Id}${secret}`, `the client of AWS, ${when}: ${ran.stderr}`)
       if (!hasCloudInit) return
-      const found = await runInNetns(guest, ['/usr/bin/python3', ec2])
+      const found = await runInNetns(guest, [python, cloudInitEc2])
       t.match(
         JSON.parse(found.stdout || '{}'),
         { accepted: true, instanceId: ec2Id, userData: secret },
@@ -237,7 +164,7 @@ if (skipUnlessPrivileged(t)) {
       )
     }
     const accepts = async (): Promise<unknown> => {
-      const ran = await runInNetns(guest, ['/usr/bin/python3', openstack, ipv4])
+      const ran = await runInNetns(guest, [python, cloudInitOpenstack, ipv4])
       return (JSON.parse(ran.stdout) as { accepted: boolean }).accepted
     }
     if (!hasCloudInit) t.comment('cloud-init is not installed and was not tried')
