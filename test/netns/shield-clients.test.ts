@@ -128,72 +128,77 @@ async function findings({ chain }: Stage): Promise<readonly string[]> {
 }
 
 if (skipUnlessPrivileged(t)) {
-  const stage = await startStage(t, '')
-  const player = await Player.open(t)
-  const runs = runsOn(stage)
+  t.test('recorded clients', async (t) => {
+    const stage = await startStage(t, '')
+    const player = await Player.open(t)
+    const runs = runsOn(stage)
 
-  t.test('no recorded client of a guest is refused, and the report names each', async (t) => {
-    const families = new Set(runs.map(({ client }) => client.family))
-    t.ok(families.size >= 12, `${families.size} families, ${runs.length} runs`)
-    const policies = [
-      ['observed', ''],
-      ['forwarded and host enforced', 'default: { forwarded: enforce, host: enforce }'],
-    ] as const
-    for (const [when, policy] of policies) {
-      if (policy !== '') await stage.chain.setPolicy(policy)
-      for (const run of runs) {
-        const words = await player.play(run)
-        // A document that is not there is Nova's to refuse, and so is a password that is there.
-        const refused = words.filter((word) => !/^(?:200|404|409)$/.test(word))
-        t.strictSame(refused, [], `${nameOf(run)}, ${when}: ${words.join()}`)
-        t.ok(words.includes('200'), `${nameOf(run)} gets something, ${when}`)
+    await t.test(
+      'no recorded client of a guest is refused, and the report names each',
+      async (t) => {
+        const families = new Set(runs.map(({ client }) => client.family))
+        t.ok(families.size >= 12, `${families.size} families, ${runs.length} runs`)
+        const policies = [
+          ['observed', ''],
+          ['forwarded and host enforced', 'default: { forwarded: enforce, host: enforce }'],
+        ] as const
+        for (const [when, policy] of policies) {
+          if (policy !== '') await stage.chain.setPolicy(policy)
+          for (const run of runs) {
+            const words = await player.play(run)
+            // A document that is not there is Nova's to refuse, and so is a password that is there.
+            const refused = words.filter((word) => !/^(?:200|404|409)$/.test(word))
+            t.strictSame(refused, [], `${nameOf(run)}, ${when}: ${words.join()}`)
+            t.ok(words.includes('200'), `${nameOf(run)} gets something, ${when}`)
+          }
+          t.strictSame(await findings(stage), [], when)
+        }
+
+        const rows = await seenBy(stage)
+        for (const [clients, instanceId] of [
+          [linuxClients, stage.instanceId],
+          [windowsClients, stage.other.instanceId],
+        ] as const) {
+          const own = rows.filter((row) => row.instanceId === instanceId)
+          const named = (isWanted: (row: SeenRow) => boolean): readonly string[] =>
+            [...new Set(own.filter(isWanted).map(({ client }) => client))].toSorted()
+          t.strictSame(
+            named(() => true),
+            agentsOf(clients, (one) => !one.startsWith('PUT ')),
+          )
+          t.strictSame(
+            named(({ findings: { token } }) => token !== undefined),
+            agentsOf(clients, isBare),
+          )
+        }
+      },
+    )
+
+    await t.test(
+      'of the recorded clients those pass that send a token, where that is enforced',
+      async (t) => {
+        await stage.chain.setPolicy('default: { token: enforce }')
+        for (const run of runs) {
+          const words = await player.play(run)
+          const refused = words.filter((word) => word === '401 token_missing')
+          if (sendsTokens(run.client)) t.strictSame(refused, [], nameOf(run))
+          else t.strictSame(refused, words, nameOf(run))
+        }
+        const known = runs.filter(({ client }) => sendsTokens(client)).length
+        t.ok(known >= 7, `${known} of ${runs.length} send tokens`)
+      },
+    )
+
+    await t.test('the same bytes out of a container are refused, each time', async (t) => {
+      await stage.chain.setPolicy('default: { forwarded: enforce }')
+      for (const client of linuxClients) {
+        const words = await player.play({ client, netns: stage.container, family: 4 })
+        t.strictSame(
+          words,
+          words.map(() => '403 forwarded_in_guest'),
+          client.family,
+        )
       }
-      t.strictSame(await findings(stage), [], when)
-    }
-
-    const rows = await seenBy(stage)
-    for (const [clients, instanceId] of [
-      [linuxClients, stage.instanceId],
-      [windowsClients, stage.other.instanceId],
-    ] as const) {
-      const own = rows.filter((row) => row.instanceId === instanceId)
-      const named = (isWanted: (row: SeenRow) => boolean): readonly string[] =>
-        [...new Set(own.filter(isWanted).map(({ client }) => client))].toSorted()
-      t.strictSame(
-        named(() => true),
-        agentsOf(clients, (one) => !one.startsWith('PUT ')),
-      )
-      t.strictSame(
-        named(({ findings: { token } }) => token !== undefined),
-        agentsOf(clients, isBare),
-      )
-    }
-  })
-
-  t.test(
-    'of the recorded clients those pass that send a token, where that is enforced',
-    async (t) => {
-      await stage.chain.setPolicy('default: { token: enforce }')
-      for (const run of runs) {
-        const words = await player.play(run)
-        const refused = words.filter((word) => word === '401 token_missing')
-        if (sendsTokens(run.client)) t.strictSame(refused, [], nameOf(run))
-        else t.strictSame(refused, words, nameOf(run))
-      }
-      const known = runs.filter(({ client }) => sendsTokens(client)).length
-      t.ok(known >= 7, `${known} of ${runs.length} send tokens`)
-    },
-  )
-
-  t.test('the same bytes out of a container are refused, each time', async (t) => {
-    await stage.chain.setPolicy('default: { forwarded: enforce }')
-    for (const client of linuxClients) {
-      const words = await player.play({ client, netns: stage.container, family: 4 })
-      t.strictSame(
-        words,
-        words.map(() => '403 forwarded_in_guest'),
-        client.family,
-      )
-    }
+    })
   })
 }
