@@ -5,6 +5,7 @@ import {
   problemOf,
   reserveProblem,
   someOf,
+  type DaemonCode,
   type PartHealth,
   type PartProblem,
   type ServedProof,
@@ -150,13 +151,17 @@ function secretHealth(all: readonly WatchedUpstream[]): PartHealth {
   )
 }
 
-function shieldHealth({ policy, keys }: ShieldRefusals): PartHealth {
+function shieldHealth({ policy, keys, windows, state }: ShieldRefusals): PartHealth {
   const isUsed = policy === undefined && keys === undefined
+  const one = (code: DaemonCode, what: string | undefined): PartProblem | undefined =>
+    reserveProblem(code, [what === undefined ? 0 : 1, 1], what ?? '')
   return partHealth(
     'shield',
     isUsed ? 'its files are used as they are' : 'older versions of its files are used',
-    reserveProblem('policy_refused', [policy === undefined ? 0 : 1, 1], policy ?? ''),
-    reserveProblem('token_keys_refused', [keys === undefined ? 0 : 1, 1], keys ?? ''),
+    one('policy_refused', policy),
+    one('token_keys_refused', keys),
+    one('seals_lost', windows),
+    one('shield_state_unwritten', state),
   )
 }
 

@@ -11,7 +11,7 @@ import { keptState } from './kept-state.ts'
 import { Readiness } from './readiness.ts'
 import { readTokenKeys } from './key-files.ts'
 import { ShieldMetrics } from './metrics.ts'
-import { rulesOf, usualRules, type PolicyRules } from './policy.ts'
+import { rulesOf, sealsAny, usualRules, type PolicyRules } from './policy.ts'
 import { readPolicyFile } from './policy-file.ts'
 import { readOnce, type ReadFiles } from './read-once.ts'
 import { Seals } from './seals.ts'
@@ -31,16 +31,21 @@ export interface Shielding {
   unseal(order: UnsealOrder): boolean
   /** Calls after each change of the policy. */
   onPolicy(listener: () => void): void
-  /** Why files as they are now are not used. */
+  /** What is wrong with the files. */
   refusals(): ShieldRefusals
   /** Reads the files now, as after SIGHUP. */
   reload(): void
 }
 
-/** Of each sort of file, why its changed version is not used; absent where it is. */
+/** What is wrong with each sort of file; absent where nothing is. */
 export interface ShieldRefusals {
+  /** Why the changed version is not used. */
   readonly policy?: string
   readonly keys?: string
+  /** Why it is not known what was sealed before, where the policy seals anything. */
+  readonly windows?: string
+  /** Why the state cannot be written. */
+  readonly state?: string
 }
 
 /** An operator's order to serve what is sealed. */
@@ -104,7 +109,10 @@ export function composeShield(
   const state =
     stateFile === undefined
       ? undefined
-      : keptState({ file: stateFile, clock, logger }, readiness, seals)
+      : keptState({ file: stateFile, clock, logger }, readiness, seals, {
+          isSealing: sealsAny(rules),
+          onRead: (outcome) => metrics.fileRead('state', outcome),
+        })
   const shield = new GuestShield({
     clock,
     keys: () => tokenKeys,
@@ -156,6 +164,8 @@ export function composeShield(
     refusals: () => ({
       ...(policy.refusal !== undefined && { policy: policy.refusal }),
       ...(keys.refusal !== undefined && { keys: keys.refusal }),
+      ...(seals.lost !== undefined && sealsAny(rules) && { windows: seals.lost }),
+      ...(state?.failure !== undefined && { state: state.failure }),
     }),
     reload() {
       for (const one of opened) one.forgetFailure()

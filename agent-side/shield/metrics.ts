@@ -33,7 +33,7 @@ export class ShieldMetrics implements Pick<ShieldObserver, 'tokenMade' | 'tokenL
     })
     this.#files = new Counter({
       name: `${prefix}_files_total`,
-      help: 'Changed files of the shield, by file (policy, keys) and outcome: used, or refused while the old one stays.',
+      help: 'Changed files of the shield, by file and outcome: used, or refused while the old one stays. The file of the state (state) is read at the start alone.',
       labelNames: ['file', 'outcome'],
       registers,
     })
@@ -45,7 +45,7 @@ export class ShieldMetrics implements Pick<ShieldObserver, 'tokenMade' | 'tokenL
       }
     }
     for (const outcome of ['made', ...tokenStates]) this.#tokens.inc({ outcome }, 0)
-    for (const file of ['policy', 'keys'] as const) {
+    for (const file of ['policy', 'keys', 'state'] as const) {
       for (const outcome of ['used', 'refused'] as const) this.#files.inc({ file, outcome }, 0)
     }
   }
@@ -74,7 +74,7 @@ export class ShieldMetrics implements Pick<ShieldObserver, 'tokenMade' | 'tokenL
     this.#tokens.inc({ outcome: state })
   }
 
-  fileRead(file: 'policy' | 'keys', outcome: 'used' | 'refused'): void {
+  fileRead(file: 'policy' | 'keys' | 'state', outcome: 'used' | 'refused'): void {
     this.#files.inc({ file, outcome })
   }
 }

@@ -65,6 +65,12 @@ export function rulesOf({ rules }: PolicyRules): Count {
   return ruleSubjects.reduce((sum, subject) => sum + rules[subject].size, 0)
 }
 
+/** Whether any rule seals documents. */
+export function sealsAny({ rules, byDefault }: PolicyRules): boolean {
+  const all = [byDefault, ...ruleSubjects.flatMap((subject) => [...rules[subject].values()])]
+  return all.some(({ seal }) => seal !== undefined && seal !== 'never')
+}
+
 /** What holds for one guest. */
 export class GuestPolicy {
   /** The most particular one first. */

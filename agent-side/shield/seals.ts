@@ -34,9 +34,15 @@ export class Seals {
   readonly #windows = new Map<InstanceId, Window>()
   readonly #options: SealsOptions
   #changes = 0
+  #lost: string | undefined
 
   constructor(options: SealsOptions) {
     this.#options = options
+  }
+
+  /** Why it is not known which windows began before; absent where it is. */
+  get lost(): string | undefined {
+    return this.#lost
   }
 
   get size(): Count {
@@ -51,6 +57,8 @@ export class Seals {
   /** The instance sent a request, or has just been given a document that is to be sealed. */
   note(what: SealTerms['from'], instanceId: InstanceId, terms: SealTerms): void {
     if (terms.from !== what || this.#windows.has(instanceId)) return
+    // It may have begun, and ended, long ago.
+    if (this.#lost !== undefined) return
     this.#set(instanceId, this.#options.clock.wallTime())
     this.#changed()
   }
@@ -58,7 +66,7 @@ export class Seals {
   /** What was sealed once stays so until {@link Seals.unseal}. */
   isSealed(instanceId: InstanceId, { after }: SealTerms): boolean {
     const window = this.#windows.get(instanceId)
-    if (window === undefined) return false
+    if (window === undefined) return this.#lost !== undefined
     this.#windows.delete(instanceId)
     this.#windows.set(instanceId, window)
     if (window.began === closed) return true
@@ -71,8 +79,13 @@ export class Seals {
     return true
   }
 
-  /** The window begins anew with what begins it. @returns false when there is none */
+  /** The window begins anew with what begins it, or at once after {@link lose}. @returns false when there is none */
   unseal(instanceId: InstanceId): boolean {
+    if (this.#lost !== undefined) {
+      this.#set(instanceId, this.#options.clock.wallTime())
+      this.#changed()
+      return true
+    }
     if (!this.#windows.delete(instanceId)) return false
     this.#changed()
     return true
@@ -89,6 +102,12 @@ export class Seals {
       // The clock was set back in between, and nothing shows how long the window has been open.
       this.#set(instanceId, began > now ? closed : began)
     }
+  }
+
+  /** Windows of before are lost: whoever has none is sealed from now on. */
+  lose(why: string): void {
+    this.#lost = why
+    this.#changes += 1
   }
 
   #set(instanceId: InstanceId, began: EpochMilliseconds): void {

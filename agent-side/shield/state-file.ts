@@ -18,7 +18,10 @@ const line = z.discriminatedUnion('kind', [
     instanceId: z.string().refine((text) => parseInstanceId(text) !== undefined),
     began: z.int().min(0),
   }),
+  z.strictObject({ kind: z.literal('windows_lost'), why: z.string() }),
 ])
+/** No window is lost with it, whatever is wrong with it. */
+const seenLine = z.object({ kind: z.literal('seen') })
 
 /** One line. */
 export type StateLine = z.output<typeof line>
@@ -31,6 +34,10 @@ export interface ShieldState {
   readonly windows: readonly (readonly [InstanceId, number])[]
   /** Lines that were left out. */
   readonly unreadable: Count
+  /** Those of them that may have been windows. */
+  readonly unreadableWindows: Count
+  /** Why windows were lost before; absent where none was. */
+  readonly windowsLost: string | undefined
 }
 
 export interface StateFileOptions {
@@ -41,6 +48,8 @@ export interface StateFileOptions {
   readonly lines: () => Iterable<StateLine>
   /** Another number after each change. */
   readonly changes: () => Count
+  /** Whether the file holds that already. */
+  readonly isWritten: boolean
   /** @default 60 s */
   readonly interval?: Milliseconds
 }
@@ -59,16 +68,21 @@ export function readStateFile(file: string): ShieldState {
   const windows: (readonly [InstanceId, number])[] = []
   let forgottenAt: number | undefined
   let unreadable = 0
+  let unreadableWindows = 0
+  let windowsLost: string | undefined
   for (const [index, text] of linesOf(file).entries()) {
-    const { data } = line.safeParse(jsonOf(text))
+    const json = jsonOf(text)
+    const { data } = line.safeParse(json)
     if (index === 0 && data?.kind !== 'shield_state') {
       throw new Error(`"${file}" is no state of the shield`)
     }
     // One line that is not understood must not open what others say is sealed.
     if (data === undefined) {
       unreadable += 1
+      if (!seenLine.safeParse(json).success) unreadableWindows += 1
       continue
     }
+    if (data.kind === 'windows_lost') windowsLost = data.why
     if (data.kind === 'forgotten') forgottenAt = data.at
     if (data.kind === 'window') {
       const instanceId = parseInstanceId(data.instanceId)
@@ -78,14 +92,13 @@ export function readStateFile(file: string): ShieldState {
     const { kind: _kind, ...row } = data
     seen.push(row)
   }
-  return { forgottenAt, seen, windows, unreadable }
+  return { forgottenAt, seen, windows, unreadable, unreadableWindows, windowsLost }
 }
 
 function linesOf(file: string): readonly string[] {
   try {
-    return readFileSync(file, 'utf8')
-      .split('\n')
-      .filter((text) => text !== '')
+    // An empty file has one line, which is no head: the agent leaves none behind, but a full disk does.
+    return readFileSync(file, 'utf8').replace(/\n$/, '').split('\n')
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return []
     throw new Error(`"${file}" cannot be read`, { cause })
@@ -107,14 +120,21 @@ export class StateFile {
   #timer: Cancel | undefined
   #soon: Cancel | undefined
   #writing: Promise<void> | undefined
+  #failure: string | undefined
 
   constructor(options: StateFileOptions) {
     this.#options = options
-    this.#written = options.changes()
+    this.#written = options.isWritten ? options.changes() : -1
+  }
+
+  /** Why what has changed is not written; absent where it is, or will be. */
+  get failure(): string | undefined {
+    return this.#failure
   }
 
   start(): void {
     const { clock, interval = 60_000 } = this.#options
+    if (this.#written === -1) this.writeSoon()
     this.#timer = clock.schedule(interval, () => {
       void this.write().then(() => this.#timer && this.start())
     })
@@ -169,9 +189,11 @@ export class StateFile {
       }
       await rename(temporary, file)
       this.#written = count
+      this.#failure = undefined
     } catch (cause) {
+      this.#failure = causeText(cause)
       await rm(temporary, { force: true })
-      logger.error({ file, cause: causeText(cause) }, 'The state of the shield cannot be written')
+      logger.error({ file, cause: this.#failure }, 'The state of the shield cannot be written')
     }
   }
 }

@@ -216,6 +216,20 @@ const ofAgent = {
     remedy:
       'Correct the file: "overlapd-agent check" says what is wrong. The agent reads it again by itself, or with "systemctl reload overlapd-agent".',
   },
+  seals_lost: {
+    level: 'fail',
+    effect:
+      'What a policy seals is refused to each instance whose window is not known, new instances included: they boot without user data.',
+    remedy:
+      'Stop overlapd-agent, mend the copy of the state file that ends in ".unusable" or take a backup, put it in the place of the file, and start the agent. Without one, "overlapd unseal INSTANCE" opens an instance; removing the file while the agent is stopped opens all.',
+  },
+  shield_state_unwritten: {
+    level: 'warn',
+    effect:
+      'None yet. After a restart of overlapd-agent, windows that began since are not known: what was sealed is served again.',
+    remedy:
+      'Look at the folder of shield.state_file: it must have space, and overlapd-agent must be able to write there. The agent tries again within a minute.',
+  },
   guests_refused: {
     level: 'warn',
     effect: 'These guests get 404 or 503.',

@@ -23,10 +23,12 @@ interface Subject extends LeasePair {
   token(ttl?: string, ...fields: string[]): Promise<RawAnswer>
 }
 
-async function start(t: Test, policy: string): Promise<Subject> {
+async function start(t: Test, policy: string, state?: string): Promise<Subject> {
   const policyFile = join(scratchFolder(t), 'shield.yaml')
   writeFileSync(policyFile, policy)
-  const shield = { policy_file: policyFile, state_file: join(scratchFolder(t), 'state') }
+  const stateFile = join(scratchFolder(t), 'state')
+  if (state !== undefined) writeFileSync(stateFile, state)
+  const shield = { policy_file: policyFile, state_file: stateFile }
   const pair = await startLeasePair(t, { config: { shield } })
   pair.directory.setPorts(guest)
   pair.directory.remember()
@@ -270,4 +272,26 @@ t.test('what is sealed is served for a while, and again once an operator opens i
   t.equal(await runProgram(operatorProgram(), words, terminal), 0)
   t.ok(agent.log.some(({ who, why }) => who === 'ada' && why === 'rebuild'))
   t.equal(wordOf(await ask(get(userData))), '200')
+})
+
+t.test('a state that is damaged opens nothing, and is a problem with its remedy', async (t) => {
+  const { ask, agent, policyFile } = await start(t, 'default: { seal: fetch }', 'cut sho')
+  const problems = async (): Promise<unknown> =>
+    ((await agent.json('/ready')) as HealthReport).problems.filter(({ part }) => part === 'shield')
+  t.equal(wordOf(await ask(get(userData))), '404 document_sealed')
+  t.equal(wordOf(await ask(get('/openstack/latest/meta_data.json'))), '200')
+  t.match(await problems(), [
+    { code: 'seals_lost', state: 'degraded', what: /no state of the shield/, remedy: /unseal/ },
+  ])
+  t.match(await agent.json('/audit'), { findings: [{ code: 'seals_lost', level: 'fail' }] })
+  t.match(
+    await agent.text('/metrics'),
+    /^overlapd_agent_shield_files_total\{file="state",outcome="refused"\} 1$/m,
+  )
+  const words = ['unseal', guest.instanceId ?? '', '--why', 'known', '--agent', agent.admin]
+  t.equal(await runProgram(operatorProgram(), words, new FakeTerminal({})), 0)
+  t.equal(wordOf(await ask(get(userData))), '200')
+  writeFileSync(policyFile, 'default: { token: observe }')
+  agent.agent.reload()
+  t.strictSame(await problems(), [], 'nothing is sealed')
 })

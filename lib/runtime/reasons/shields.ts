@@ -74,6 +74,6 @@ export const shieldReasons = {
     logLevel: 'info',
     fault: 'guest',
     operatorAction:
-      'The policy seals user data, vendor data and the password some time after the first fetch. overlapd unseal INSTANCE opens them again, as after a rebuild.',
+      'The policy seals user data, vendor data and the password some time after the first fetch. overlapd unseal INSTANCE opens them again, as after a rebuild. If overlapd health reports seals_lost, the instance may be a new one.',
   },
 } as const

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { keptState } from '../../../agent-side/shield/kept-state.ts'
@@ -11,6 +11,8 @@ import { documentClassesOf } from '../../../lib/shield/document-class.ts'
 import { instanceId, networkId, projectId } from '../../conformance/topology.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { scratchFolder } from '../../support/scratch-folder.ts'
+
+const reading = { isSealing: false, onRead: () => undefined }
 
 function seen(number: number, more: Partial<SeenRequest> & { target?: string } = {}): SeenRequest {
   const scope = { kind: 'network', networkId: networkId(number) } as const
@@ -111,7 +113,7 @@ t.test('what was seen survives a restart where a file is named', async (t) => {
   const windows = new Seals({ clock: new FakeClock(), onChange: () => undefined })
   const windowsAfter = new Seals({ clock: new FakeClock(), onChange: () => undefined })
   windows.note('fetch', instanceId(1), { from: 'fetch', after: 1 })
-  const state = keptState(around, before, windows)
+  const state = keptState(around, before, windows, reading)
   state.start()
   for (const number of [1, 2, 3]) before.note(seen(number, tokenless), number)
   await around.clock.advance(60_000)
@@ -119,7 +121,7 @@ t.test('what was seen survives a restart where a file is named', async (t) => {
   t.strictSame(log, [])
 
   const after = new Readiness()
-  const next = keptState(around, after, windowsAfter)
+  const next = keptState(around, after, windowsAfter, reading)
   t.strictSame([...after.rows()], [...before.rows()])
   t.equal(after.forgottenAt, 1)
   t.strictSame(windowsAfter.entries(), windows.entries())
@@ -136,13 +138,15 @@ t.test(
       'nonsense\n',
       '{"kind":"forgotten","at":1}\n',
       '{"kind":"shield_state","version":2}\n',
+      '',
     ]) {
       writeFileSync(file, text)
       t.throws(() => readStateFile(file), /no state of the shield/)
     }
     const window = `{"kind":"window","instanceId":"${instanceId(1)}","began":1}`
     writeFileSync(file, `{"kind":"shield_state","version":1}\n{"kind":"seen"}\nx\n${window}\n`)
-    t.match(readStateFile(file), { unreadable: 2, windows: [[instanceId(1), 1]], seen: [] })
+    const left = { unreadable: 2, unreadableWindows: 1 }
+    t.match(readStateFile(file), { ...left, windows: [[instanceId(1), 1]], seen: [] })
     writeFileSync(file, 'nonsense')
     t.throws(() => readStateFile(folder), /cannot be read/)
     t.strictSame(readStateFile(join(folder, 'nowhere')).seen, [])
@@ -154,6 +158,7 @@ t.test(
       { file, clock: new FakeClock(), logger },
       readiness,
       new Seals({ clock: new FakeClock(), onChange: () => undefined }),
+      reading,
     )
     t.match(log.pop(), /begins anew/)
     readiness.note(seen(1), 1)
@@ -163,12 +168,76 @@ t.test(
       { file: join(folder, 'no', 'folder'), clock: new FakeClock(), logger },
       readiness,
       new Seals({ clock: new FakeClock(), onChange: () => undefined }),
+      reading,
     )
+    t.equal(lost.failure, undefined)
     readiness.note(seen(1), 1)
     await lost.close()
     t.match(log.pop(), /cannot be written/)
+    t.match(lost.failure, /ENOENT/)
+    mkdirSync(join(folder, 'no'))
+    await lost.write()
+    t.equal(lost.failure, undefined)
   },
 )
+
+t.test('a damaged state opens nothing where something is sealed, over restarts', async (t) => {
+  const terms = { from: 'fetch', after: 1_000 } as const
+  const window = `{"kind":"window","instanceId":"${instanceId(1)}","began":0}`
+  const head = '{"kind":"shield_state","version":1}'
+  const row = '{"kind":"seen","client":"of another version"}'
+  const cases = [
+    ['', true],
+    ['nonsense', true],
+    [`${head}\n${window}\n{"kind":"wind`, true],
+    [`${head}\n${window}\n${row}\n`, false],
+    [`${head}\n${window}\n`, false],
+    [undefined, false],
+  ] as const
+  for (const [text, isLost] of cases) {
+    const file = join(scratchFolder(t), 'state')
+    if (text !== undefined) writeFileSync(file, text)
+    const outcomes: string[] = []
+    const restart = (isSealing: boolean) => {
+      const clock = new FakeClock()
+      const seals = new Seals({ clock, onChange: () => undefined })
+      const onRead = (outcome: string): void => void outcomes.push(outcome)
+      const logger = createLogger({
+        component: 'test',
+        level: 'error',
+        destination: { write: () => undefined },
+      })
+      const around = { file, clock, logger }
+      const state = keptState(around, new Readiness(), seals, { isSealing, onRead })
+      state.start()
+      return { clock, seals, state }
+    }
+    if (isLost) t.equal(restart(false).seals.lost, undefined, 'nothing was sealed')
+    const { clock, seals, state } = restart(true)
+    t.equal(seals.lost !== undefined, isLost, text ?? 'no file')
+    t.equal(seals.isSealed(instanceId(2), terms), isLost)
+    seals.note('fetch', instanceId(2), terms)
+    t.equal(seals.isSealed(instanceId(2), terms), isLost, 'no request opens it')
+    if (text?.includes(window) === true) t.equal(seals.isSealed(instanceId(1), terms), true)
+    const isRefused = isLost || text?.includes(row) === true
+    t.equal(outcomes.pop(), isRefused ? 'refused' : 'used')
+    if (!isLost) continue
+    t.equal(readFileSync(`${file}.unusable`, 'utf8'), text)
+    t.equal(seals.unseal(instanceId(3)), true)
+    await clock.advance(60_000)
+    await state.close()
+
+    const next = restart(false)
+    t.equal(outcomes.pop(), 'used')
+    t.not(next.seals.lost, undefined, 'an agent that wrote it anew has found no window')
+    t.equal(next.seals.isSealed(instanceId(2), terms), true)
+    t.equal(next.seals.isSealed(instanceId(3), { ...terms, after: 100_000 }), false, 'unsealed')
+    t.equal(readFileSync(`${file}.unusable`, 'utf8'), text, 'the copy stays')
+    await next.state.close()
+    rmSync(file)
+    t.equal(restart(true).seals.isSealed(instanceId(2), terms), false, 'the operator decided')
+  }
+})
 
 t.test('all guests together have no more rows than so many', async (t) => {
   const readiness = new Readiness({ mostRows: 20 })
