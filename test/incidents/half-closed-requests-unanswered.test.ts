@@ -2,14 +2,17 @@
 // whole before the end is answered, over both readers.
 import { connect } from 'node:net'
 import t from 'tap'
+import { guestPort, startLeasePair } from '../support/lease-pair.ts'
 import { askRaw, get, RawConnection, type RawAnswer } from '../support/raw-http.ts'
 import { plainAnswer, RecordingAgent } from '../support/recording-agent.ts'
 import { startWorker } from '../support/start-worker.ts'
 
 const agent = await RecordingAgent.start()
 const worker = await startWorker({ agentSocket: agent.path })
+const overIpv6 = await startWorker({ agentSocket: agent.path, host: '::1' })
 t.teardown(async () => {
   await worker.stop()
+  await overIpv6.stop()
   await agent.close()
 })
 agent.answer = ({ method, target }) => {
@@ -21,9 +24,17 @@ agent.answer = ({ method, target }) => {
 async function answersOf(
   bytes: string,
   count: number,
+  { host, tcpPort } = worker.target,
 ): Promise<readonly (RawAnswer | undefined)[]> {
-  const { host, tcpPort } = worker.target
   const guest = await RawConnection.over(connect({ host, port: tcpPort, allowHalfOpen: true }))
+  return await answersOn(guest, bytes, count)
+}
+
+async function answersOn(
+  guest: RawConnection,
+  bytes: string,
+  count: number,
+): Promise<readonly (RawAnswer | undefined)[]> {
   guest.socket.end(Buffer.from(bytes, 'latin1'))
   const isHead = bytes.startsWith('HEAD')
   const answers: (RawAnswer | undefined)[] = []
@@ -48,13 +59,40 @@ const cases: readonly (readonly [what: string, bytes: string, statuses: readonly
 
 for (const [what, bytes, statuses] of cases) {
   t.test(`${what} is answered after the end of the sending half`, async (t) => {
-    const answers = await answersOf(bytes, statuses.length)
+    for (const target of [worker.target, overIpv6.target]) {
+      const answers = await answersOf(bytes, statuses.length, target)
+      t.strictSame(
+        answers.map((answer) => answer?.status),
+        statuses,
+        target.host,
+      )
+    }
+  })
+}
+
+t.test('so is it straight from compute', async (t) => {
+  const pair = await startLeasePair(t)
+  const port = guestPort(1)
+  pair.directory.setPorts(port)
+  pair.directory.remember()
+  await pair.worker.askUntilLeased(port)
+  const before = await pair.worker.direct()
+  pair.upstream.answer = ({ target }, response) => {
+    response.statusCode = target === '/absent' ? 404 : 200
+    response.end('ok')
+  }
+  for (const [what, bytes, statuses] of cases) {
+    const guest = await pair.worker.connectAs(port)
+    guest.socket.allowHalfOpen = true
+    const answers = await answersOn(guest, bytes, statuses.length)
     t.strictSame(
       answers.map((answer) => answer?.status),
       statuses,
+      what,
     )
-  })
-}
+  }
+  t.ok((await pair.worker.direct()) > before)
+})
 
 t.test('a request that is not whole at the end gets no answer and holds nothing', async (t) => {
   for (const bytes of ['GET / HT', `${post}Content-Length: 3\r\n\r\na`, '']) {

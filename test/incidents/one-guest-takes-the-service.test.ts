@@ -2,8 +2,12 @@
 // and a node with 100 containers behind one address was refused. Right: whoever holds most gives way, and honest requests wait their turn.
 import { connect } from 'node:net'
 import t, { type Test } from 'tap'
+import { askOnce, requestText } from '../bench/guest-request.ts'
+import { skipUnlessPrivileged } from '../support/netns.ts'
 import { askRaw, get, RawConnection } from '../support/raw-http.ts'
 import { plainAnswer, RecordingAgent } from '../support/recording-agent.ts'
+import { makeRoutersWithGuests } from '../support/routers-with-guests.ts'
+import { makeStage, startProxyOn } from '../support/running-proxy.ts'
 import { startWorker, type StartWorkerOptions } from '../support/start-worker.ts'
 
 async function start(t: Test, options: StartWorkerOptions) {
@@ -70,3 +74,24 @@ t.test('400 connections at once from one address are all answered', async (t) =>
   t.strictSame([...new Set(answers)], [200])
   for (const guest of guests) guest.close()
 })
+
+if (skipUnlessPrivileged(t)) {
+  t.test('so are 100, 200 and 400 that two workers share', async (t) => {
+    const stage = await makeStage(t)
+    const [router] = await makeRoutersWithGuests(t, stage.netnsFolder, 1)
+    const proxy = await startProxyOn(t, stage, { set: ['workers.count=2'] })
+    await proxy.until('the router', ({ namespaces: [first], workers }) => {
+      const areReady = workers.every(({ state }) => state === 'ready')
+      return areReady && first?.state === 'serving' && first.interception === 'applied'
+    })
+    const { target } = router!
+    for (const count of [100, 200, 400]) {
+      const endings = await Promise.all(
+        Array.from({ length: count }, async () => {
+          return (await askOnce(target, requestText(target.path, false))).kind
+        }),
+      )
+      t.strictSame([...new Set(endings)], ['right'], `${count} at once`)
+    }
+  })
+}

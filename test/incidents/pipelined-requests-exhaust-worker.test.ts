@@ -19,8 +19,8 @@ t.teardown(async () => {
 })
 
 /** Bytes of the process that are in memory now. */
-function residentBytes(): number {
-  const pages = Number(readFileSync(`/proc/${worker.pid}/statm`, 'utf8').split(' ')[1])
+function residentBytes(pid = worker.pid): number {
+  const pages = Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1])
   return pages * 4_096
 }
 
@@ -45,6 +45,55 @@ t.test('4 MiB of requests whose answers nobody reads are not read', async (t) =>
   t.ok(residentBytes() - before < 64 * 1024 * 1024, `${residentBytes() - before} more resident`)
   greedy.destroy()
 })
+
+const mebibyte = 1024 * 1024
+/** Of the namespace whose guests they are, in all. */
+const namespaceBudget = 24 * mebibyte
+
+for (const [what, addresses, bytes, mostResident] of [
+  ['64 connections with 1 MiB of requests each', 1, line.repeat(mebibyte / line.length), 64],
+  [
+    '64 connections from each of 9 addresses with 32 heads of 16 KiB',
+    9,
+    get('/held', `X: ${'x'.repeat(16_000)}`).repeat(32),
+    160,
+  ],
+] as const) {
+  t.test(`${what} take no more than their budget`, async (t) => {
+    const agent = await RecordingAgent.start()
+    const worker = await startWorker({
+      agentSocket: agent.path,
+      agent: { connections: 1_000 },
+      identities: [routerIdentity, networkIdentity],
+    })
+    const { host, tcpPort } = worker.target
+    agent.answer = ({ target }) => (target === '/held' ? undefined : plainAnswer('ok'))
+    const neighbour = () => askRaw(worker.targets[1]!, get('/neighbour'))
+    await neighbour()
+    const before = residentBytes(worker.pid)
+    const flood = Buffer.from(bytes)
+    const greedy = Array.from({ length: 64 * addresses }, (_, index) => {
+      const localAddress = `127.0.1.${1 + (index % addresses)}`
+      const socket = connect({ host, port: tcpPort, localAddress }).pause()
+      socket.on('error', () => undefined)
+      socket.write(flood)
+      return socket
+    })
+    t.teardown(async () => {
+      for (const socket of greedy) socket.destroy()
+      await worker.stop()
+      await agent.close()
+    })
+
+    for (let turn = 0; turn < 20; turn += 1) t.equal((await neighbour())?.status, 200)
+
+    const held = await worker.metric('overlapd_proxy_held_bytes')
+    const more = (residentBytes(worker.pid) - before) / mebibyte
+    t.comment(`${held} bytes are held, ${Math.round(more)} MiB more are resident`)
+    t.ok(held <= namespaceBudget)
+    t.ok(more < mostResident)
+  })
+}
 
 t.test('40 requests sent ahead are all answered', async (t) => {
   for (const request of [get('/plain'), 'HEAD / HTTP/1.1\r\nHost: a\r\n\r\n', line]) {

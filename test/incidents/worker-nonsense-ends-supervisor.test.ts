@@ -25,6 +25,10 @@ const inputs: Readonly<Record<string, { readonly send: string; readonly breach: 
     send: String.raw`'{"kind":"agents","agents":5}\n'`,
     breach: 'nonsense',
   },
+  'a record of nothing': {
+    send: String.raw`'{"kind":"request-record","id":1,"record":{"at":"x"}}\n'`,
+    breach: 'nonsense',
+  },
   'a forged metric': {
     send: String.raw`'{"kind":"metrics","id":1,"metrics":[{"name":"overlapd_proxy_namespaces","values":[]}]}\n'`,
     breach: 'nonsense',
