@@ -6,11 +6,11 @@ import { AdminUnreachableError, askAdminJson } from '../../lib/http/admin-client
 import { headedTable, terminalText } from '../../lib/observe/text-table.ts'
 import { shieldReport, type SeenRow, type ShieldReport } from '../../lib/shield/seen-row.ts'
 import { shields } from '../../lib/shield/shields.ts'
-import type { Bytes, Count, Milliseconds } from '../../lib/runtime/clock.ts'
+import type { Count, Milliseconds } from '../../lib/runtime/clock.ts'
 import { refusedUnder, unmatchedUnder } from '../shield/dry-run.ts'
+import { longestReport, mergedReport, readReport } from '../shield/merged-report.ts'
 import { isIncomplete, suggestedPolicy, suggestedSubjects } from '../shield/suggestion.ts'
 
-const longestReport: Bytes = 256 * 2 ** 20
 const day: Milliseconds = 86_400_000
 const usualDays = 30
 const shownRows: Count = 100
@@ -22,7 +22,7 @@ export function shieldCommand(): CommandSpec {
   return {
     name: 'shield',
     summary: 'show which programs in guests would be refused if every shield were enforced',
-    description: `Lists the programs that the agent of this host has seen, by project, network and instance: what they request, how
+    description: `Lists the programs that the agent of this host has seen, or with --from those that several agents have seen, by project, network and instance: what they request, how
 often, and which shields they do not pass: no session token, forwarded inside the guest, another Host. With --suggest prints a policy
 that refuses nothing that was seen; with --policy shows what a policy would refuse of it. Changes nothing.`,
     options: [
@@ -35,12 +35,18 @@ that refuses nothing that was seen; with --policy shows what a policy would refu
         defaultText: 'project',
       },
       { flags: '--policy <file>', help: 'list only what this policy would refuse' },
+      {
+        flags: '--from <file>',
+        help: 'instead of asking the agent: what "overlapd shield --json" printed on a host; for several hosts together, repeat it',
+        repeatable: true,
+      },
       { flags: '--json', help: 'print JSON' },
     ],
     examples: [
       ['overlapd shield', 'who is there, and who would be refused?'],
       ['overlapd shield --suggest --days 14 > shield.yaml', 'a policy for those who are ready'],
       ['overlapd shield --policy shield.yaml', 'would that refuse any of them?'],
+      ['overlapd shield --from a.json --from b.json --suggest', 'a policy for two hosts'],
     ],
     exitCodes: [
       [0, 'printed; with --policy: it would refuse nothing that was seen'],
@@ -48,7 +54,7 @@ that refuses nothing that was seen; with --policy shows what a policy would refu
         1,
         '--policy: it would refuse some; --suggest: more guests were seen than the agent remembers',
       ],
-      [2, 'called wrongly, the policy cannot be read, or the agent does not answer'],
+      [2, 'called wrongly, the policy or a report cannot be read, or the agent does not answer'],
     ],
     async run(call) {
       const { options, terminal } = call
@@ -56,7 +62,7 @@ that refuses nothing that was seen; with --policy shows what a policy would refu
       const by = suggestedSubjects.find((one) => one === (options.text('by') ?? 'project'))
       if (by === undefined) throw new UsageError(`--by must be ${suggestedSubjects.join(' or ')}`)
       const policy = options.text('policy')
-      const whole = await askReport(call)
+      const { report: whole, of } = await wholeReport(call)
       const since = whole.now - period
       const report = { ...whole, seen: whole.seen.filter(({ lastAt }) => lastAt >= since) }
       if (options.flag('suggest')) {
@@ -64,7 +70,7 @@ that refuses nothing that was seen; with --policy shows what a policy would refu
         return isIncomplete(report, since) ? 1 : 0
       }
       if (policy === undefined) {
-        terminal.out(options.flag('json') ? jsonText(report) : reportText(report))
+        terminal.out(options.flag('json') ? jsonText(report) : `${of}\n${reportText(report)}`)
         return 0
       }
       const refused = refusedUnder(policy, report.seen, since)
@@ -80,6 +86,23 @@ that refuses nothing that was seen; with --policy shows what a policy would refu
       return refused.length === 0 ? 0 : 1
     },
   }
+}
+
+/** @returns it, and one line for a person on whose it is */
+async function wholeReport(
+  call: CommandCall,
+): Promise<{ readonly report: ShieldReport; readonly of: string }> {
+  const files = call.options.list('from')
+  const [first, ...others] = files
+  if (first === undefined) {
+    const of = 'What one agent saw; of several agents, each reports for itself (--from).'
+    return { report: await askReport(call), of }
+  }
+  if (call.options.text('agent') !== undefined) {
+    throw new UsageError('--from and --agent exclude each other')
+  }
+  const report = mergedReport([readReport(first), ...others.map(readReport)])
+  return { report, of: `${files.length} reports together; the policy is that of the first.` }
 }
 
 async function askReport(call: CommandCall): Promise<ShieldReport> {

@@ -19,7 +19,10 @@ t.test('overlapd shield shows who is there, suggests a policy, and tries one', a
     const exitCode = await runProgram(operatorProgram(), words, terminal)
     return { exitCode, ...terminal.written() }
   }
-  t.match(await shield(), { exitCode: 0, out: /No policy file.*\n\nNo guest was seen/s })
+  t.match(await shield(), {
+    exitCode: 0,
+    out: /^What one agent saw;.*No policy file.*\n\nNo guest was seen/s,
+  })
 
   const from = (client: string, ...fields: Fields): Fields => [
     ...guestFields,
@@ -65,6 +68,21 @@ t.test('overlapd shield shows who is there, suggests a policy, and tries one', a
   t.match(await shield('--policy', file), { exitCode: 2, error: /unknown key/ })
   t.match(await shield('--by', 'router', '--suggest'), { exitCode: 2, error: /--by must be/ })
 
-  const { seen } = JSON.parse((await shield('--json')).out) as { seen: object[] }
+  const { out: json } = await shield('--json')
+  const { seen } = JSON.parse(json) as { seen: object[] }
   t.equal(seen.length, 3)
+
+  const report = join(agent.folder, 'report.json')
+  writeFileSync(report, json)
+  const fromFiles = async (...argv: string[]) => {
+    const terminal = new FakeTerminal({ PATH: '/nowhere', NO_COLOR: '1' })
+    const exitCode = await runProgram(operatorProgram(), ['shield', ...argv], terminal)
+    return { exitCode, ...terminal.written() }
+  }
+  t.match(await fromFiles('--from', report, '--from', report), {
+    exitCode: 0,
+    out: /^2 reports together.*curl\/8.*identity +2 .*3 rows/s,
+  })
+  t.match(await fromFiles('--from', file), { exitCode: 2, error: /is no report of/ })
+  t.match(await shield('--from', report), { exitCode: 2, error: /exclude each other/ })
 })
