@@ -8,6 +8,8 @@ export interface LoadTarget {
   connect(): Socket
   readonly path: string
   readonly expected: string
+  /** Further header lines, each with its line end. */
+  readonly fields?: string
 }
 
 /** How one request ended. An error says what it was: status and reason code, `broken`, `refused`, `timeout` or `no connection`. */
@@ -18,9 +20,9 @@ export type Ending =
 export const guestPatience: Milliseconds = 10_000
 
 /** The text of a request as guests send it. */
-export function requestText(path: string, keepAlive: boolean): string {
+export function requestText(path: string, keepAlive: boolean, fields = ''): string {
   const connection = keepAlive ? '' : 'Connection: close\r\n'
-  return `GET ${path} HTTP/1.1\r\nHost: 169.254.169.254\r\nAccept: */*\r\n${connection}\r\n`
+  return `GET ${path} HTTP/1.1\r\nHost: 169.254.169.254\r\nAccept: */*\r\n${fields}${connection}\r\n`
 }
 
 /** Opens a connection. @returns `undefined` when there is not even one to begin with */

@@ -52,7 +52,7 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
       if (target === undefined) return
       const begun = performance.now()
       if (connection?.usable !== true) connection = openConnection(target)
-      const request = requestText(target.path, keepAlive)
+      const request = requestText(target.path, keepAlive, target.fields)
       const ending = await askWithPatience(connection, request, target.expected)
       latencies.add(performance.now() - begun)
       endings.add(ending)

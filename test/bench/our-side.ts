@@ -5,6 +5,8 @@ import { documentText, layOut, removeFolder } from '../../deploy/demo/daemon-set
 import { agentDocument, proxyDocument, type DemoPlaces } from '../../deploy/demo/documents.ts'
 import type { DemoTopology } from '../../deploy/demo/topology.ts'
 import type { Count, Milliseconds } from '../../lib/runtime/clock.ts'
+import { askAdminJson } from '../../lib/http/admin-client.ts'
+import { shieldReport } from '../../lib/shield/seen-row.ts'
 import { watchAttaching, type Attaching } from './attaching.ts'
 import { BenchProcess } from './bench-process.ts'
 import type { UpstreamLimits, UpstreamStarted } from './constant-upstream.ts'
@@ -33,6 +35,12 @@ export interface OurSideOptions {
   readonly neutron?: string
   /** @default as the proxy decides */
   readonly workers?: Count
+  /** Begins with a policy of the shield that a scenario may change. */
+  readonly shieldPolicy?: string
+}
+
+function policyFileIn(folder: string): string {
+  return `${folder}/shield.yaml`
 }
 
 /** The options that are this scenario's, in the words of the daemons' configuration. */
@@ -40,7 +48,7 @@ function chosen(
   options: OurSideOptions,
   { folder, secretFile }: DemoPlaces,
 ): { readonly agent: object; readonly proxy: object } {
-  const { forwarding = 'agent', neutron, workers, compute } = options
+  const { forwarding = 'agent', neutron, workers, compute, shieldPolicy } = options
   const leaseSocket = `${folder}/agent-lease.sock`
   const isDirect = forwarding === 'direct'
   return {
@@ -50,6 +58,7 @@ function chosen(
       ...(compute !== undefined && {
         compute: { upstreams: [compute.url], shared_secret_file: secretFile },
       }),
+      ...(shieldPolicy !== undefined && { shield: { policy_file: policyFileIn(folder) } }),
       ...(neutron !== undefined && {
         ports: { kind: 'neutron-rest', neutron_rest: { auth_type: 'none', endpoint: neutron } },
       }),
@@ -146,6 +155,23 @@ export class OurSide implements MeasuredSide {
     return pssOfAll(this.pids())
   }
 
+  /** Has the agent use another policy of the shield. @returns once it does */
+  async setShieldPolicy(text: string): Promise<void> {
+    const { folder, agentAdminSocket } = this.#places
+    const loadedAt = async (): Promise<number> => {
+      const { value } = await askAdminJson(agentAdminSocket, '/shield', { bodyLimit: 2 ** 26 })
+      return shieldReport.parse(value).policy.loadedAt
+    }
+    const before = await loadedAt()
+    const limit = performance.now() + patience
+    await writeFile(policyFileIn(folder), text)
+    process.kill(this.#agent.pid, 'SIGHUP')
+    while ((await loadedAt()) === before) {
+      if (performance.now() > limit) throw new Error('The agent does not use the policy')
+      await moment()
+    }
+  }
+
   /** Ends the agent and starts it again at once, as systemd would. @returns once it is ready */
   async restartAgent(signal: NodeJS.Signals): Promise<void> {
     process.kill(this.#agent.pid, signal)
@@ -217,6 +243,9 @@ async function writeDocuments(places: DemoPlaces, options: OurSideOptions): Prom
   const { agent, proxy } = chosen(options, places)
   const agentConfig = { ...(agentDocument(places) as object), ...agent }
   const proxyConfig = { ...(proxyDocument(places, {}) as object), ...proxy }
+  if (options.shieldPolicy !== undefined) {
+    await writeFile(policyFileIn(places.folder), options.shieldPolicy)
+  }
   if (options.compute !== undefined)
     await writeFile(places.secretFile, options.compute.sharedSecret)
   await writeFile(places.agentConfig, documentText(agentConfig))

@@ -7,6 +7,7 @@ import { cold } from './cold.ts'
 import { crawl } from './crawl.ts'
 import { resolver } from './resolver.ts'
 import { restart } from './restart.ts'
+import { shield } from './shield.ts'
 import { warm, warmClosing, warmDirect, warmDirectClosing } from './warm.ts'
 import { workers } from './workers.ts'
 
@@ -19,6 +20,7 @@ export const scenarios: readonly Scenario[] = [
   warmDirectClosing,
   bare,
   workers,
+  shield,
   restart,
   cold,
   bootStorm,
