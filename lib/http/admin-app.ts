@@ -5,7 +5,7 @@ import type { Minute } from '../observe/minute-history.ts'
 import type { HealthReport } from '../operator/health.ts'
 
 export interface AdminAppOptions {
-  readonly health: () => HealthReport
+  readonly health: () => HealthReport | Promise<HealthReport>
   /** Text and its content type, in the exposition format of Prometheus. */
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>
   /** Anything that can be written as JSON; what `overlapd status` shows. */
@@ -34,8 +34,8 @@ export function createAdminApp(options: AdminAppOptions): Hono {
     context.header('content-security-policy', "default-src 'none'")
   })
   app.get('/health', (context) => context.json({ status: 'ok' }))
-  app.get('/ready', (context) => {
-    const report = options.health()
+  app.get('/ready', async (context) => {
+    const report = await options.health()
     return context.json(report, report.ready ? 200 : 503)
   })
   app.get('/metrics', async () => {

@@ -56,17 +56,23 @@ export class ProxyAdmin {
   }
 
   async start(): Promise<void> {
-    const { config, auditor } = this.#options
+    const { config, auditor, pool } = this.#options
     const app = createAdminApp({
-      health: () => this.#options.health(),
+      health: async () => {
+        await pool.noteServed()
+        return this.#options.health()
+      },
       metrics: () => this.#metrics(),
-      status: () => this.status(),
+      status: async () => {
+        await pool.noteServed()
+        return this.status()
+      },
       history: () => this.#options.history.minutes,
     })
     this.#options.history.start()
     app.get('/explain', async (context) => {
       const requestId = context.req.query('request') ?? ''
-      const record = await this.#options.pool.findRequest(requestId)
+      const record = await pool.findRequest(requestId)
       return record === undefined
         ? context.json({ message: unknownRequest }, 404)
         : context.json(explainedRequest(record))

@@ -183,6 +183,15 @@ export class WorkerPool implements ListenerSink {
     return this.#metrics.sum()
   }
 
+  /** Until a guest was served, each call queries the workers: the first one is not to wait for a heartbeat. */
+  async noteServed(): Promise<void> {
+    if (this.record.servedAt !== undefined) return
+    await this.#query(
+      (_, id) => ({ kind: 'ping', id }),
+      () => undefined,
+    )
+  }
+
   /** What became of a request of a guest; `undefined` when no worker knows it. */
   async findRequest(requestId: string): Promise<RequestRecord | undefined> {
     let found: RequestRecord | undefined
@@ -308,6 +317,7 @@ export class WorkerPool implements ListenerSink {
           this.#options.onRefused(listenerId, cause)
         }
         break
+      case 'pong':
       case 'metrics':
       case 'request-record':
       case 'recent-requests':

@@ -46,7 +46,7 @@ export interface WorkerEvents {
 }
 
 /** What is left of a worker's messages for its keeper. */
-export type WorkerReport = Exclude<FromWorker, { kind: 'ready' | 'pong' | 'drained' }>
+export type WorkerReport = Exclude<FromWorker, { kind: 'ready' | 'drained' }>
 
 export interface WorkerProcessOptions {
   readonly program: UnprivilegedProgram
@@ -225,6 +225,7 @@ export class WorkerProcess {
         this.#heartbeat.answered(message.id)
         this.forwarding = message.forwarding
         events.served(this, message.served)
+        if (this.#isExpected(`pong ${message.id}`, message)) events.message(this, message)
         return
       case 'listening': {
         const listenerIds = message.listenerIds.filter((one) => this.#unanswered.delete(one))

@@ -2,6 +2,7 @@
 import type { FromWorker, ToWorker } from '../worker/shared/protocol.ts'
 
 const answerKinds = {
+  ping: 'pong',
   metrics: 'metrics',
   'find-request': 'request-record',
   'list-requests': 'recent-requests',
