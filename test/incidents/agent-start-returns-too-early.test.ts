@@ -1,5 +1,5 @@
 // `systemctl restart` of the agent returned 0 with a wrong file, five starts followed, and the unit stayed failed after the file was right
-// again. A start fails with `check`, counts as done when the agent serves, and is never given up.
+// again. A start fails as `check` does, counts as done when the agent serves, and is never given up.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -57,10 +57,9 @@ t.test('the units check the configuration first and never stop trying', async (t
     const [unitSection = '', serviceSection = ''] = unit.split('[Service]')
     t.match(unitSection, /^StartLimitIntervalSec=0$/m)
     t.match(serviceSection, /^Type=notify$/m)
-    t.match(
-      serviceSection,
-      new RegExp(`^ExecStartPre=/usr/bin/overlapd-${daemon} check --quiet`, 'm'),
-    )
+    // Nobody answers between two agents, so the next one checks as it starts.
+    const before = /^ExecStartPre=(.*)$/m.exec(serviceSection)?.[1] ?? ''
+    t.match(before, daemon === 'agent' ? /^$/ : /^\/usr\/bin\/overlapd-proxy check --quiet/)
   }
 })
 

@@ -162,7 +162,16 @@ export async function operatorDay(
         throw new Error('the agent was restarted')
       }
       await untilServed(machine, 1)
+    },
+  )
+  await steps.run(
+    'a restart with a wrong file fails at once and says why, and comes up with a right one',
+    async () => {
+      if (machine.run('systemctl restart overlapd-agent').code === 0) throw new Error('it did not')
+      const log = machine.must('journalctl --no-pager -u overlapd-agent')
+      if (!log.includes('no_such_key: unknown key')) throw new Error(log)
       write(machine, '/etc/overlapd/agent.yaml', fourLines)
+      await untilServed(machine, 100)
     },
   )
   await steps.run('purge leaves nothing', () => {
