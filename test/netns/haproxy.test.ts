@@ -13,6 +13,7 @@ import {
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
+import { findingCodes } from '../../lib/operator/host-codes.ts'
 import { commandLineOf } from '../../proxy/linux/process-identity.ts'
 import {
   fetchFrom,
@@ -305,7 +306,8 @@ if (skipUnlessPrivileged(t)) {
             if (stdout.includes('x-request-id')) answers.ours += 1
           }
         })()
-        const done = await adopt('--stop-haproxy', configured.id)
+        const printed = /"overlapd-proxy adopt ([^"]+)"/.exec(findingCodes.haproxy_left.remedy)
+        const done = await adopt(...(printed?.[1] ?? '').split(' '))
         t.match(done, { code: 0, stdout: /taken over/ })
         t.same(commandLineOf(old), [], 'haproxy has ended')
         await fetchFrom(made.guest!, '/latest')
