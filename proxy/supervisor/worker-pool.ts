@@ -24,6 +24,7 @@ import {
   type WorkerState,
 } from './worker-process.ts'
 import type { UnprivilegedProgram } from '../privileges/start-unprivileged.ts'
+import { breachAdvice } from './breach-advice.ts'
 import { ServiceRecord } from './service-record.ts'
 import { WorkerMetricsSum } from './worker-metrics.ts'
 import { WorkerQuestions } from './worker-questions.ts'
@@ -76,19 +77,6 @@ interface Place {
 const grownUp: Milliseconds = 5_000
 const firstPause: Milliseconds = 100
 const longestPause: Milliseconds = 10_000
-
-/** For the operator who reads why a worker was killed. */
-const breachAdvice: Readonly<Record<WorkerBreach, string>> = {
-  blocking:
-    'One of the workers changed sockets so that accepting waits in all of them. Look for a guest that has broken into it, and report a bug.',
-  nonsense:
-    'It sent what no worker sends. Look for a guest that has broken into it, and report a bug.',
-  flood:
-    'It sent more than any worker has to report. Look for a guest that has broken into it, and report a bug.',
-  unread: 'It did not read what it was sent. Report a bug.',
-  silent:
-    'It did not answer for 5 s. Look at the load of the host, and whether the process was stopped.',
-}
 
 /**
  * Keeps a number of workers running, each with a copy of every listening socket. The supervisor's own copies stay open, so that the
