@@ -255,7 +255,8 @@ const ofAgent = {
   fence_breachable: {
     level: 'warn',
     effect: 'None. A worker that is broken into may report what it likes.',
-    remedy: 'Start overlapd-proxy as root, or set workers.user, so that workers have an account.',
+    remedy:
+      'Give workers an account that is not the agent’s: start overlapd-proxy as root, with the account overlapd-proxy or with workers.user.',
   },
 } as const satisfies Record<string, FindingRow>
 
