@@ -48,8 +48,17 @@ function summary(visits: readonly Visit[]): string {
   return `${visits.length - right.length} of ${visits.length} requests were not answered with the guest's own metadata; ${wrong.length} were answered with somebody else's.`
 }
 
+/** How the programs are called: a package has them in PATH, and a clone has only what was built. */
+const installed = { operator: 'overlapd', agent: 'overlapd-agent', proxy: 'overlapd-proxy' }
+const built = {
+  operator: 'node dist/deploy/overlapd/overlapd.js',
+  agent: 'node dist/agent-side/main.js',
+  proxy: 'node dist/proxy/main.js',
+}
+const isInstalled = import.meta.dirname.startsWith('/usr/')
+
 /** Where to look next, while the demo serves. */
-export function outlook(stage: Stage): string {
+export function outlook(stage: Stage, programs = isInstalled ? installed : built): string {
   const network = stage.topology.networks[0]
   const guest = network?.guests[0]
   if (network === undefined || guest === undefined) return 'Ctrl-C ends the demo.'
@@ -60,9 +69,7 @@ export function outlook(stage: Stage): string {
   const [v4, v6] = stage.questionsOf(guest).map(({ url }) => url)
   const inside = stage.kind === 'namespaces' ? `sudo ip netns exec ${guest.netns} ` : ''
   const { agentAdminSocket, proxyAdminSocket } = stage.places
-  const command = 'node dist/deploy/overlapd/overlapd.js'
-  const agent = 'node dist/agent-side/main.js'
-  const proxy = 'node dist/proxy/main.js'
+  const { operator: command, agent, proxy } = programs
   return [
     'Serving until Ctrl-C. Look around from another terminal:',
     '',
@@ -72,6 +79,12 @@ export function outlook(stage: Stage): string {
     `    ${inside}curl -s ${v4?.replace(/\/openstack\/.*/, '/latest/meta-data/')}`,
     '  why it got this answer:',
     `    ${command} explain ${scope} --ip ${guest.ip} --agent ${agentAdminSocket}`,
+    ...(stage.kind === 'namespaces'
+      ? [
+          '  each hop of a request as it would send it, with its milliseconds:',
+          `    ${command} test --instance ${guest.instanceId} --agent ${agentAdminSocket} --proxy ${proxyAdminSocket}`,
+        ]
+      : []),
     '  how the two daemons are:',
     `    ${command} status --agent ${agentAdminSocket} --proxy ${proxyAdminSocket}`,
     '  both in a browser, on loopback alone:',

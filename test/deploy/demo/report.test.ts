@@ -11,7 +11,7 @@ const programs = {
   'node dist/proxy/main.js': proxyProgram,
 }
 
-const guest = { name: 'guest-1', netns: 'ovd-guest-1', ip: '10.0.0.10' }
+const guest = { name: 'guest-1', netns: 'ovd-guest-1', ip: '10.0.0.10', instanceId: 'i-1' }
 const places = {
   agentAdminSocket: '/demo/agent-admin.sock',
   proxyAdminSocket: '/demo/proxy-admin.sock',
@@ -60,3 +60,10 @@ t.test(
     }
   },
 )
+
+t.test('the demo of a package names the commands of the package', async (t) => {
+  const names = { operator: 'overlapd', agent: 'overlapd-agent', proxy: 'overlapd-proxy' }
+  const text = outlook(stage, names)
+  t.notMatch(text, 'node dist')
+  for (const name of Object.values(names)) t.match(text, `    ${name} `)
+})
