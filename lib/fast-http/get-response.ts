@@ -114,6 +114,7 @@ export class GetResponse {
     if (last !== undefined && this.#isChunked) this.write(last)
     if (!this.#isWithinLength(last) || !this.#isWhole) return this.destroy()
     this.writableEnded = true
+    if (!this.shouldKeepAlive) this.socket.holdForEnd?.()
     if (this.#isChunked) this.#send('0\r\n\r\n', undefined, '')
     else this.#send('', this.#hasBody ? last : undefined, '')
     if (this.socket.writableLength === 0) this.#finish()

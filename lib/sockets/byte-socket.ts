@@ -25,6 +25,11 @@ export interface ByteSocket {
     done?: (cause?: Error | null) => void,
   ): boolean
   cork(): void
+  /**
+   * What is written next is the last, and the connection is ended or closed before anything else happens: the kernel may send that end in
+   * the same packet. Absent where it cannot.
+   */
+  holdForEnd?(): void
   uncork(): void
   end(bytes?: Uint8Array | string): unknown
   pause(): unknown

@@ -34,6 +34,7 @@ export class RawSocket extends EventEmitter implements ByteSocket, Watched, Read
   #unsent: UnsentBytes | undefined
   #whenSent: Done[] = []
   #corked = 0
+  #isEndNext = false
   #needsDrain = false
   #isWaitingToWrite = false
   /** What is to happen when all is sent. */
@@ -180,8 +181,8 @@ export class RawSocket extends EventEmitter implements ByteSocket, Watched, Read
       piece.length > pieceBytes
         ? failure.again
         : typeof piece === 'string'
-          ? calls.sendText(this.fd, piece)
-          : calls.sendBytes(this.fd, piece, 0, false)
+          ? calls.sendText(this.fd, piece, this.#isEndNext)
+          : calls.sendBytes(this.fd, piece, 0, this.#isEndNext)
     if (taken === piece.length) {
       // Not from within an answer that may end the connection anyway.
       if (!this.#isWatched) this.#loop.watchSoon(this)
@@ -206,7 +207,7 @@ export class RawSocket extends EventEmitter implements ByteSocket, Watched, Read
   }
 
   #flush(): void {
-    const failed = this.#unsent?.sendTo(this.fd, this.#loop.calls) ?? 0
+    const failed = this.#unsent?.sendTo(this.fd, this.#loop.calls, this.#isEndNext) ?? 0
     if (failed === 0) this.#allSent()
     else if (failed === failure.again) {
       this.#isWaitingToWrite = true
@@ -233,6 +234,10 @@ export class RawSocket extends EventEmitter implements ByteSocket, Watched, Read
     this.#corked += 1
   }
 
+  holdForEnd(): void {
+    this.#isEndNext = true
+  }
+
   uncork(): void {
     if (this.#corked > 0) this.#corked -= 1
     if (this.#corked === 0 && !this.destroyed && !this.#isWaitingToWrite) this.#flush()
@@ -240,6 +245,7 @@ export class RawSocket extends EventEmitter implements ByteSocket, Watched, Read
 
   end(data?: Uint8Array | string): this {
     if (!this.writable) return this
+    this.#isEndNext = true
     if (data !== undefined) this.write(data)
     this.writable = false
     if (this.destroyed) return this

@@ -113,14 +113,14 @@ export class SystemCalls {
   }
 
   /** Sends Latin-1, {@link pieceBytes} at most. @returns how many characters were taken */
-  sendText(fd: number, text: string): number {
+  sendText(fd: number, text: string, hasMore: boolean): number {
     const length = this.#output.bytes.write(text, 0, pieceBytes, 'latin1')
-    return this.#sendOutput(fd, length, false)
+    return this.#sendOutput(fd, length, hasMore)
   }
 
   /**
    * Sends {@link pieceBytes} at most.
-   * @param hasMore the rest follows at once
+   * @param hasMore the rest, or the end, follows at once
    * @returns how many bytes were taken
    */
   sendBytes(fd: number, bytes: Uint8Array, from: Bytes, hasMore: boolean): number {
@@ -136,7 +136,12 @@ export class SystemCalls {
    * @returns how many bytes were taken
    * @throws RangeError when they are longer than {@link pieceBytes}
    */
-  sendTogether(fd: number, pieces: readonly (Uint8Array | string)[], length: Bytes): number {
+  sendTogether(
+    fd: number,
+    pieces: readonly (Uint8Array | string)[],
+    length: Bytes,
+    hasMore: boolean,
+  ): number {
     if (length > pieceBytes) throw new RangeError('The pieces are too long')
     let at = 0
     for (const piece of pieces) {
@@ -144,7 +149,7 @@ export class SystemCalls {
       else this.#output.bytes.set(piece, at)
       at += piece.length
     }
-    return this.#sendOutput(fd, at, false)
+    return this.#sendOutput(fd, at, hasMore)
   }
 
   #sendOutput(fd: number, length: Bytes, hasMore: boolean): number {

@@ -17,13 +17,18 @@ export class UnsentBytes {
     this.length += piece.length
   }
 
-  /** @returns 0 when all of it is sent, or the negative errno that stopped it */
-  sendTo(fd: number, calls: SystemCalls): number {
+  /** @param isEndNext the connection is ended right after it @returns 0 when all of it is sent, or the negative errno that stopped it */
+  sendTo(fd: number, calls: SystemCalls, isEndNext: boolean): number {
     while (this.#pieces.length > 0) {
       const isOne = this.length <= pieceBytes && this.#sentOfFirst === 0
       const taken = isOne
-        ? calls.sendTogether(fd, this.#pieces, this.length)
-        : calls.sendBytes(fd, this.#first(), this.#sentOfFirst, this.#pieces.length > 1)
+        ? calls.sendTogether(fd, this.#pieces, this.length, isEndNext)
+        : calls.sendBytes(
+            fd,
+            this.#first(),
+            this.#sentOfFirst,
+            isEndNext || this.#pieces.length > 1,
+          )
       if (taken >= 0) this.#drop(taken)
       else if (taken !== failure.interrupted) return taken
     }

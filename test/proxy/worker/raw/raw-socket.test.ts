@@ -100,6 +100,21 @@ t.test('a reader that takes its time gets all of it, in order', async (t) => {
   t.equal(drains, 0, 'what ends has no room to announce')
 })
 
+t.test('what is held for the end arrives with it, however the connection ends', async (t) => {
+  for (const end of ['destroy', 'destroySoon', 'end'] as const) {
+    const server = accepting(t, (socket) => {
+      socket.on('data', () => {
+        socket.holdForEnd()
+        socket.write('whole', 'latin1')
+        socket[end]()
+      })
+    })
+    const socket = await client(t, server)
+    socket.write('request')
+    t.equal((await allOf(socket)).toString('latin1'), 'whole', end)
+  }
+})
+
 t.test('the end comes a tick after the bytes that came with it', async (t) => {
   const order: string[] = []
   const server = accepting(t, (socket) => {
