@@ -221,6 +221,6 @@ function directPath(
     logger,
     onConcurrency: (concurrency) => client.setConcurrency(concurrency),
   })
-  const served = new ServedCounts(clock, (use) => channel.served(use))
+  const served = new ServedCounts(clock, (uses) => channel.served(uses))
   return { store, channel, client, served }
 }
