@@ -1,7 +1,7 @@
 /** How are GETs without a body served on their raw sockets, and everything else by Node's HTTP server, on the same connections? */
 import type { ByteSocket } from '../sockets/byte-socket.ts'
 import { systemClock, type Bytes, type Cancel, type Count } from '../runtime/clock.ts'
-import { readGetRequest, readGetFields, type GetFields } from './request-head.ts'
+import { readGetRequest, readGetFields } from './request-head.ts'
 import { IncomingGet } from './incoming-get.ts'
 import {
   RequestReader,
@@ -13,14 +13,14 @@ import {
 /** As many as any client sends ten times over. */
 const mostFields: Count = 128
 
-/** Field lines that came lately, as clients repeat theirs; longer ones than that are rarely the same twice. */
+/** Heads that came lately, as clients repeat theirs; longer ones than that are rarely the same twice. */
 const mostKnown: Count = 256
 const longestKnown: Bytes = 512
 
 /** Serves connections. Needs no end of its own: what is left of a connection at the end is its socket. */
 export class GetServer implements ReaderHost {
   readonly #options: ReaderOptions
-  readonly #known = new Map<string, GetFields>()
+  readonly #known = new Map<string, IncomingGet>()
   readonly #readers = new Set<RequestReader>()
   readonly keepAlive: string
   /** Time on the wire is real time, as it is for Node's server. */
@@ -67,9 +67,19 @@ export class GetServer implements ReaderHost {
   /** @returns `undefined` unless so many of the bytes are one GET without a body */
   read(chunk: Buffer, length: Count): IncomingGet | undefined {
     if (length > this.#options.headBytes) return undefined
-    const request = readGetRequest(chunk.toString('latin1', 0, length))
-    const fields = request && this.#fieldsOf(request.block)
-    return request && fields && new IncomingGet(request.target, fields)
+    const text = chunk.toString('latin1', 0, length)
+    const known = this.#known.get(text)
+    if (known !== undefined) return known
+    const request = readGetRequest(text)
+    const fields = request && readGetFields(request.block)
+    if (request === undefined || fields === undefined) return undefined
+    if (fields.fields.length > mostFields * 2) return undefined
+    const made = new IncomingGet(request.target, fields)
+    if (text.length <= longestKnown) {
+      if (this.#known.size >= mostKnown) this.#known.clear()
+      this.#known.set(text, made)
+    }
+    return made
   }
 
   /** The Date of an answer made now. */
@@ -80,18 +90,6 @@ export class GetServer implements ReaderHost {
       this.#date = `Date: ${new Date(second * 1_000).toUTCString()}\r\n`
     }
     return this.#date
-  }
-
-  #fieldsOf(block: string): GetFields | undefined {
-    const known = this.#known.get(block)
-    if (known !== undefined) return known
-    const fields = readGetFields(block)
-    if (fields === undefined || fields.fields.length > mostFields * 2) return undefined
-    if (block.length <= longestKnown) {
-      if (this.#known.size >= mostKnown) this.#known.clear()
-      this.#known.set(block, fields)
-    }
-    return fields
   }
 
   #scheduleSweep(): Cancel {

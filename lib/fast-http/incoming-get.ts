@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { FlatFields } from './fields.ts'
 import type { GetFields } from './request-head.ts'
 
-/** A request as Node's server would show it, as far as it is looked at. */
+/** A request as Node's server would show it, as far as it is looked at. The same one for all whose heads are the same bytes. */
 export class IncomingGet {
   readonly method = 'GET'
   readonly url: string

@@ -19,6 +19,7 @@ import type { FromWorker, ListenerDescription, ToWorker, WorkerConfig } from './
 import { RawLoop } from './raw/raw-loop.ts'
 import { RefusalLog } from '../../lib/observe/refusal-log.ts'
 import { RequestIds } from './guest/request-ids.ts'
+import { KnownFacts } from './guest/sent-facts.ts'
 import { RequestLog } from './guest/request-log.ts'
 
 /** Of the text that the supervisor gets. */
@@ -94,6 +95,7 @@ export class Worker {
         metrics: this.#metrics,
         log,
         requestIds: new RequestIds(),
+        facts: new KnownFacts(),
         requests: this.#requests,
         ledger: this.#ledger,
         clock,

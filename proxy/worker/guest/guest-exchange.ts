@@ -19,7 +19,6 @@ import type { GuestResponse } from './guest-response.ts'
 import { RequestBody } from './request-body.ts'
 import type { RequestHead } from './request-head.ts'
 import type { LoggedRequest } from './request-log.ts'
-import { sentFacts } from './sent-facts.ts'
 
 type ExchangeState = 'queued' | 'collecting' | 'waiting' | 'sent' | 'answering' | 'over'
 
@@ -296,7 +295,7 @@ export class GuestExchange implements AnswerReceiver, LoggedRequest {
     const body = this.#body?.content ?? null
     const { requestId, target } = this
     const { method = 'GET', rawHeaders } = this.request
-    const facts = sentFacts(rawHeaders)
+    const facts = this.#services.facts.of(rawHeaders)
     this.#upstream = this.#services.forwarder.send(
       { method, target, body, requestId, facts },
       this.#connection.identity,

@@ -63,6 +63,20 @@ export function sentFacts(rawHeaders: FlatFields): SentFacts {
   return { headers, isPlain, agent: shownAgent }
 }
 
+/** Reads headers once that come again as the same list. */
+export class KnownFacts {
+  readonly #known = new WeakMap<FlatFields, SentFacts>()
+
+  /** @see sentFacts */
+  of(rawHeaders: FlatFields): SentFacts {
+    const known = this.#known.get(rawHeaders)
+    if (known !== undefined) return known
+    const facts = sentFacts(rawHeaders)
+    this.#known.set(rawHeaders, facts)
+    return facts
+  }
+}
+
 function joined(before: string | undefined, value: string): string {
   return before === undefined ? value : `${before}, ${value}`
 }

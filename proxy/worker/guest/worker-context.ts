@@ -5,6 +5,7 @@ import type { WorkerMetrics } from '../shared/metrics.ts'
 import type { WorkerConfig } from '../shared/protocol.ts'
 import type { RefusalLog } from '../../../lib/observe/refusal-log.ts'
 import type { RequestIds } from './request-ids.ts'
+import type { KnownFacts } from './sent-facts.ts'
 import type { RequestLog } from './request-log.ts'
 
 /** What every connection and request of a worker shares. */
@@ -15,6 +16,7 @@ export interface GuestServices {
   readonly log: RefusalLog
   readonly requestIds: RequestIds
   readonly requests: RequestLog
+  readonly facts: KnownFacts
   /** For all that guests make this worker hold. */
   readonly ledger: Ledger
   readonly clock: Clock

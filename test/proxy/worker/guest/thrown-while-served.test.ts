@@ -11,6 +11,7 @@ import { GuestServer } from '../../../../proxy/worker/guest/guest-server.ts'
 import { Ledger, workerBudgets } from '../../../../proxy/worker/guest/ledger.ts'
 import { RequestLog } from '../../../../proxy/worker/guest/request-log.ts'
 import { RequestIds } from '../../../../proxy/worker/guest/request-ids.ts'
+import { KnownFacts } from '../../../../proxy/worker/guest/sent-facts.ts'
 import type { GuestServices } from '../../../../proxy/worker/guest/worker-context.ts'
 import { WorkerMetrics } from '../../../../proxy/worker/shared/metrics.ts'
 import { get, RawConnection, type RawTarget } from '../../../support/raw-http.ts'
@@ -100,6 +101,7 @@ async function start(t: Test): Promise<Started> {
     metrics: trap.around('metrics', metrics),
     log: trap.around('log', new RefusalLog({ ...silentLogger, isLevelEnabled: () => true }, clock)),
     requestIds: trap.around('requestIds', new RequestIds()),
+    facts: trap.around('facts', new KnownFacts()),
     requests: trap.around('requests', new RequestLog(clock)),
     ledger: trap.around('ledger', ledger),
     clock: trap.around('clock', clock),
