@@ -86,8 +86,9 @@ interface Bindings {
   readonly library: Koffi.LibraryHandle
   readonly call: (name: CallName, ...values: Value[]) => number
   readonly stable: (length: Bytes) => StableMemory
+  readonly getsockopt: NumericCall
   readonly savedSyn: StableMemory
-  readonly savedSynLength: Buffer
+  readonly savedSynLength: StableMemory
   readonly message: StableMemory
 }
 
@@ -128,6 +129,9 @@ const prototypes = {
 } as const
 type CallName = keyof typeof prototypes
 
+/** With addresses, which cost less than buffers do. */
+const getsockopt = 'int getsockopt(int, int, int, uint64_t, uint64_t)'
+
 /** Loaded at the first use, so that importing is safe where there is no Linux. */
 const bindings = once(load)
 
@@ -162,7 +166,8 @@ function load(): Bindings {
       return result
     },
     savedSyn: stable(savedSynBytes),
-    savedSynLength: Buffer.alloc(4),
+    savedSynLength: stable(4),
+    getsockopt: library.func(getsockopt) as NumericCall,
     message: stable(longestMessage),
   }
 }
@@ -331,14 +336,12 @@ const savedSynBytes = 512
  * @returns `undefined` when the kernel has none: SYN cookies, old kernels, sockets of another kind
  */
 export function savedSyn(fd: number): Uint8Array | undefined {
-  const { call, savedSyn, savedSynLength } = bindings()
-  savedSynLength.writeUInt32LE(savedSynBytes)
-  try {
-    call('getsockopt', fd, linux.IPPROTO_TCP, linux.TCP_SAVED_SYN, savedSyn.bytes, savedSynLength)
-  } catch (cause) {
-    if (cause instanceof SystemCallError) return undefined
-    throw cause
-  }
-  const length = savedSynLength.readUInt32LE()
+  const { getsockopt, savedSyn, savedSynLength } = bindings()
+  const { address, bytes } = savedSynLength
+  bytes.writeUInt32LE(savedSynBytes)
+  const { IPPROTO_TCP, TCP_SAVED_SYN } = linux
+  const into = Number(savedSyn.address)
+  if (getsockopt(fd, IPPROTO_TCP, TCP_SAVED_SYN, into, Number(address)) < 0) return undefined
+  const length = bytes.readUInt32LE()
   return length === 0 ? undefined : savedSyn.bytes.subarray(0, length)
 }

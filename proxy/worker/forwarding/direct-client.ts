@@ -73,6 +73,8 @@ const usualSpan: Milliseconds = 1
 export class DirectClient {
   readonly #options: DirectClientOptions
   readonly #endpoints = new Map<string, Endpoint>()
+  /** Of the leases of this moment. */
+  readonly #known = new WeakMap<LeaseUpstream, DirectUpstream>()
   /** Why an endpoint of a lease has no connections, as when its file of authorities cannot be read. */
   #unusable: string | undefined
   readonly #share = new FairShare()
@@ -121,11 +123,18 @@ export class DirectClient {
   /** The first of the endpoints that is reached; `undefined` when none is. */
   choose(upstreams: readonly LeaseUpstream[]): DirectUpstream | undefined {
     for (const upstream of upstreams) {
-      const { url, headers } = upstream
-      const endpoint = this.#endpointOf(upstream)
-      if (endpoint?.reach.isUsable() === true) return { url, headers, ...endpoint }
+      const chosen = this.#known.get(upstream) ?? this.#takeUp(upstream)
+      if (chosen?.reach.isUsable() === true) return chosen
     }
     return undefined
+  }
+
+  #takeUp(upstream: LeaseUpstream): DirectUpstream | undefined {
+    const endpoint = this.#endpointOf(upstream)
+    if (endpoint === undefined) return undefined
+    const made = { url: upstream.url, headers: upstream.headers, ...endpoint }
+    this.#known.set(upstream, made)
+    return made
   }
 
   /** @param project for which `tryEnter` gave a slot, which is given back at the end */

@@ -126,8 +126,7 @@ export class Forwarder {
     receiver: AnswerReceiver,
   ): Forwarding {
     const { method, target, body, requestId, facts } = request
-    const headers = guest.headers.slice()
-    headers.push(...facts.headers, wireHeaders.requestId, requestId)
+    const headers = [...guest.headers, ...facts.headers, wireHeaders.requestId, requestId]
     const { listener, address } = guest
     return this.#agent.send({ method, target, headers, body }, receiver, {
       scope: listener.scope,

@@ -87,15 +87,45 @@ export function identifyGuest(
   ingressPort?: IngressPort,
   arrival?: Arrival,
 ): GuestIdentity {
-  const headers = [...listener.scopeHeader, wireHeaders.forwardedFor, address]
-  if (sourceMac !== undefined) headers.push(wireHeaders.sourceMac, sourceMac)
-  if (ingressPort !== undefined) headers.push(wireHeaders.ingressPort, ingressPort)
-  if (arrival !== undefined) {
-    headers.push(wireHeaders.arrival, `${arrival.hopLimit} ${arrival.sourcePort}`)
+  return new ConnectedGuest(listener, address, sourceMac, ingressPort, arrival)
+}
+
+class ConnectedGuest implements GuestIdentity {
+  readonly listener: GuestListener
+  readonly address: IpAddress
+  readonly sourceMac: MacAddress | undefined
+  readonly ingressPort: IngressPort | undefined
+  readonly isFromGuestItself: boolean
+  readonly place: GuestPlace
+  readonly #arrival: Arrival | undefined
+
+  constructor(
+    listener: GuestListener,
+    address: IpAddress,
+    sourceMac: MacAddress | undefined,
+    ingressPort: IngressPort | undefined,
+    arrival: Arrival | undefined,
+  ) {
+    this.listener = listener
+    this.address = address
+    this.sourceMac = sourceMac
+    this.ingressPort = ingressPort
+    this.isFromGuestItself = arrival !== undefined && isInitialHopLimit(arrival.hopLimit)
+    this.place = guestPlace(listener.scope, address, ingressPort)
+    this.#arrival = arrival
   }
-  const isFromGuestItself = arrival !== undefined && isInitialHopLimit(arrival.hopLimit)
-  const place = guestPlace(listener.scope, address, ingressPort)
-  return { listener, address, sourceMac, ingressPort, isFromGuestItself, place, headers }
+
+  /** Made when it is read, since a request under a lease needs none. */
+  get headers(): readonly string[] {
+    const headers = [...this.listener.scopeHeader, wireHeaders.forwardedFor, this.address]
+    if (this.sourceMac !== undefined) headers.push(wireHeaders.sourceMac, this.sourceMac)
+    if (this.ingressPort !== undefined) headers.push(wireHeaders.ingressPort, this.ingressPort)
+    const arrival = this.#arrival
+    if (arrival !== undefined) {
+      headers.push(wireHeaders.arrival, `${arrival.hopLimit} ${arrival.sourcePort}`)
+    }
+    return headers
+  }
 }
 
 function scopeHeader({ scope, flavour }: ListenerDescription): [name: string, value: string] {
