@@ -19,7 +19,9 @@ import type { ProxiesReport, SimulatedProxy } from './proxies-program.ts'
 
 /** Proxies of one process. */
 const perProcess: Count = 500
-const pauseOfProxy = 5_000
+const pauseOfProxy = 10_000
+/** Of proxies that start, a second. */
+const startsPerSecond = 20
 const phaseSeconds = 20
 const startPatience = 600_000
 const stem = 'host-0000'
@@ -106,7 +108,9 @@ class ProxyFleet {
     for (let from = 0; from < proxies.length; from += perProcess) {
       const file = join(folder, `proxies-${from}.json`)
       const some = proxies.slice(from, from + perProcess)
-      await writeFile(file, JSON.stringify({ caFile, guests, pause: pauseOfProxy, proxies: some }))
+      const startSpan = (proxies.length / startsPerSecond) * 1_000
+      const options = { caFile, guests, pause: pauseOfProxy, startSpan, proxies: some }
+      await writeFile(file, JSON.stringify(options))
       processes.push(
         await BenchProcess.start<ProxiesReport>('fleet/proxies-program.js', { file }, teardown),
       )
@@ -240,7 +244,7 @@ export async function measureCentral(
       rows.push(row)
       note(row)
     }
-    await phase('proxies connect', async () => undefined)
+    await phase('proxies connect', () => pause(hosts / startsPerSecond))
     await phase('both agents', async () => undefined)
     await phase('first agent killed', async () => {
       first.kill()

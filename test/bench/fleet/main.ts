@@ -33,7 +33,7 @@ Usage: npm run bench:fleet -- [--quick] [--hosts N] [--only PART]... [--folder F
   --only PART      host, hosts, restart, relay, central, or pushes; may be repeated
   --json FILE      write all rows as JSON
   --results        write test/bench/FLEET.md
-  --add FILE       with the rows of an earlier run, from its JSON; may be repeated
+  --add FILE       with the rows of an earlier run, from its JSON; may be repeated, the newest first
 
 Needs ovsdb-server and OVN's schema (Debian: ovn-central); for 1,000,000 ports 12 GiB of memory, and 8 GiB for the relay.
 `
@@ -128,6 +128,20 @@ async function readRun(file: string): Promise<Run> {
   return { rows: rows ?? [], central, pushes }
 }
 
+/** The first of each that was measured in the same way: runs are given newest first. */
+function newest<Row extends { readonly name: string; readonly portsInCloud: number }>(
+  rows: readonly Row[],
+): readonly Row[] {
+  const seen = new Set<string>()
+  return rows.filter((row) => {
+    const { hosts, proxies } = row as { readonly hosts?: number; readonly proxies?: number }
+    const key = JSON.stringify([row.name, row.portsInCloud, hosts, proxies])
+    if (seen.has(key)) return false
+    seen.add(key)
+    return true
+  })
+}
+
 function partsIn(words: readonly string[]): ReadonlySet<Part> {
   const wanted = parts.filter((part) => words.includes(part))
   return new Set(wanted.length > 0 ? wanted : parts)
@@ -188,8 +202,8 @@ async function main(): Promise<number> {
       const earlier = await Promise.all(values.add.map(readRun))
       const all = [run, ...earlier]
       const page = {
-        rows: all.flatMap(({ rows }) => rows),
-        central: all.flatMap(({ central }) => central),
+        rows: newest(all.flatMap(({ rows }) => rows)),
+        central: newest(all.flatMap(({ central }) => central)),
         pushes: all.map((one) => one.pushes).find((one) => one !== undefined),
       }
       const command = `npm run bench:fleet -- ${quick ? '--quick ' : ''}--results`

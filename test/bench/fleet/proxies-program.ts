@@ -28,6 +28,8 @@ export interface ProxiesOptions {
   readonly guests: Count
   /** Between two requests of one proxy. */
   readonly pause: Milliseconds
+  /** In which they start one after the other: a thousand handshakes at once are the work of one processor here. */
+  readonly startSpan: Milliseconds
 }
 
 /** What has become of the requests so far. */
@@ -130,7 +132,9 @@ function startProxy({ certificateFile, keyFile, networks, agentPorts }: Simulate
   }, Math.random() * options.pause)
 }
 
-for (const proxy of options.proxies) startProxy(proxy)
+for (const [place, proxy] of options.proxies.entries()) {
+  setTimeout(() => startProxy(proxy), (place * options.startSpan) / options.proxies.length)
+}
 
 reportOnDemand((): ProxiesReport => {
   const report = { answered, wrong, failed, slowest, failovers: metrics.agentFailovers }
