@@ -28,7 +28,8 @@ else it did at the time.
 
 "Bytes a host" are those received until every network of the host was ready. "Held" is what the process of the hosts
 grew by, after a collection of garbage. While "idle" is measured, a port elsewhere in the cloud changes every half second.
-In a restart the CPU leaves out what the server needs to read its file.`
+In a restart the CPU leaves out what the server needs to read its file. "Sessions with their copies" are the directory's client and
+conditions, begun from the server's last transaction; they keep no rows.`
 
 function cells(row: FleetRow): string[] {
   return [
@@ -95,7 +96,7 @@ The table takes ${changesOfHost} changes a second of each host.`
 
 const centralExplanations = `Two agents copy the whole cloud (\`copy: all\`) from the southbound database and serve the proxies over mutual TLS. A
 proxy is the real client of a worker with a certificate of its own, whose scopes the agents read from \`proxies_file\`; it
-sends a request every 10 s. Half of them prefer one agent, half the other. "Failed" is whatever a guest would get but 200 with
+sends a request every 10 s and keeps a connection for 4 s, so each request begins with a handshake. Half of them prefer one agent, half the other. "Failed" is whatever a guest would get but 200 with
 the metadata of its own instance. Compute answers at once. Connections, CPU and memory are those of the second agent; the agents,
 the proxies, compute and the database share the processors.`
 
