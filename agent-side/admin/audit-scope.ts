@@ -79,7 +79,7 @@ class Audit implements ScopeAudit {
   readonly #byAddress: ReadonlyMap<IpAddress, readonly Port[]>
   readonly #byMac: ReadonlyMap<MacAddress, readonly Port[]>
   /** Two ports that share an address are one finding. */
-  readonly #said = new Set<string>()
+  readonly #noted = new Set<string>()
 
   constructor(rules: IdentityRules, contents: ScopeContents) {
     this.#rules = rules
@@ -178,8 +178,8 @@ class Audit implements ScopeAudit {
 
   #find(code: DaemonCode, of: string, what: string): void {
     const text = `${code} ${of}`
-    if (this.#said.has(text)) return
-    this.#said.add(text)
+    if (this.#noted.has(text)) return
+    this.#noted.add(text)
     this.findings.push({ code, about: this.#about, what })
   }
 }

@@ -295,7 +295,7 @@ function shownOrigin({ sourceIp, sourceMac, ingressPort }: LookupKey): string {
   return `${sourceIp} ${sourceMac ?? '(MAC not known)'}${ingress}`
 }
 
-/** What a guest alone can bring about says nothing of us, but for one that takes what belongs to another. */
+/** What a guest alone can bring about is no sign of a fault of ours, but for one that takes what belongs to another. */
 function isTelling(reason: ReasonCode | undefined): reason is ReasonCode {
   if (reason === undefined) return false
   return /^(?:source_mac|ingress)_/.test(reason) || reasonRow(reason).fault !== 'guest'

@@ -58,7 +58,7 @@ const mostKept: Bytes = 64 * 1024
 /** How a connection that was closed under us shows. */
 const closedCodes: ReadonlySet<unknown> = new Set(['ECONNRESET', 'EPIPE'])
 
-/** With TLS 1.3 a server that wants a certificate of ours may say so after our first request. */
+/** With TLS 1.3 a server that wants a certificate of ours may demand it only after our first request. */
 function isTlsAlert(code: unknown): boolean {
   return typeof code === 'string' && code.startsWith('ERR_SSL_')
 }
@@ -184,7 +184,7 @@ class Attempt implements ExchangeListener {
   #codeOf(cause: Error, isUntaken: boolean): ComputeFailure {
     const { code } = cause as NodeJS.ErrnoException
     if (this.#isSent && cause instanceof ExchangeTimeout) return 'compute_timeout'
-    // A service that is being restarted closes connections it has just taken: no word was said, and guests shall come back.
+    // A service that is being restarted closes connections it has just taken: no byte was sent, and guests must come back.
     return isUntaken || (this.#status === 0 && isTlsAlert(code))
       ? 'compute_unreachable'
       : 'compute_broken_answer'

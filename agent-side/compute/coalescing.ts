@@ -82,7 +82,7 @@ export class CoalescingCompute implements Forwarder {
       kind: 'relayed',
       status: shared.answer.status,
       upstream: shared.upstream,
-      // Nothing was sent, so this says nothing new about the instance.
+      // Nothing was sent, so nothing new is known of the instance.
       attempts: 0,
     }
   }

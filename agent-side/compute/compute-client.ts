@@ -226,7 +226,7 @@ export class ComputeClient implements Forwarder {
     const second = await this.#send(upstream, other, call, keeps, mayRepeat)
     secrets.note(upstream, second, other)
     if (second.kind !== 'failed' || second.cutOff || call.downstream.isGone) return second
-    // The refusal is what we have; it says more than that the second try failed.
+    // The refusal is what we have; it explains more than the failure of the second try.
     relayKept(first.answer, call.downstream)
     return { kind: 'relayed', status: first.status, bytes: 0 }
   }
@@ -241,7 +241,7 @@ export class ComputeClient implements Forwarder {
     const { request, downstream, identity, times } = call
     if (times !== undefined) times.signingAt = this.#options.clock.now()
     const headers = this.#options.signer.headersFor(identity, slot)
-    // While an upstream looks down, its answers say nothing about how much the others can take.
+    // While an upstream looks down, its answers do not show how much the others can take.
     const isUp = upstream.health.state === 'up'
     const once = async (): Promise<AttemptOutcome> => {
       const { clock, observer } = this.#options
@@ -263,7 +263,7 @@ export class ComputeClient implements Forwarder {
     upstream.inFlight += 1
     try {
       let outcome = await once()
-      // The endpoint may have closed an idle connection in the moment we used it: that says nothing about the endpoint. Where there is
+      // The endpoint may have closed an idle connection in the moment we used it: that is no fault of the endpoint. Where there is
       // another, that one is tried: a request at which the application dies is sent twice at most.
       if (isBroken(outcome, mayRepeat) && isRepeatable(request)) outcome = await once()
       if (outcome.kind === 'failed' && outcome.isUnanswered) {

@@ -1,4 +1,4 @@
-/** What goes to the compute metadata API and where its answer goes, without saying who brought it. */
+/** What goes to the compute metadata API and where its answer goes, whoever brought it. */
 import type { MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
 
 /** The part of a guest's request that reaches compute. */

@@ -8,7 +8,7 @@ export function isGatewayStatus(status: number): boolean {
   return status === 502 || status === 503 || status === 504
 }
 
-/** Counts an attempt for or against the endpoint; one whose guest left says nothing. */
+/** Counts an attempt for or against the endpoint; one whose guest left counts for neither. */
 export function noteHealth(
   upstreams: Upstreams,
   upstream: Upstream,

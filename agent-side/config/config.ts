@@ -164,7 +164,7 @@ function missingDirectory(kind: DirectoryKind): ConfigProblem {
   const others = directoryKinds.filter((each) => each !== kind).join(', ')
   return {
     path: 'ports',
-    message: `nothing says where ports come from: set ports.kind (${others}) and the section of that kind, or ports.static.file`,
+    message: `no source of ports is configured: set ports.kind (${others}) and the section of that kind, or ports.static.file`,
   }
 }
 

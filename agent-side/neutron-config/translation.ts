@@ -64,7 +64,7 @@ export class Translation {
     this.#used.set(option, as)
   }
 
-  /** Leaves `option` out although it is set, and says why. */
+  /** Leaves `option` out although it is set, and gives the reason. */
   leave(option: NeutronOption, why: string): void {
     this.#left.set(option, why)
   }

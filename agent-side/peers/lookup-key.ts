@@ -1,5 +1,5 @@
 /**
- * What may a connection's headers say about where a request came from? That depends on who can open the socket, and nothing
+ * What may a connection's headers state about where a request came from? That depends on who can open the socket, and nothing
  * else: the kernel enforces owner and mode of the socket file, so whoever connects is the proxy the operator meant.
  *
  * Two kinds, never mixed. Behind our own proxy every identity header is ours, and a repeated one is an attack. Behind haproxy

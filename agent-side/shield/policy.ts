@@ -17,7 +17,7 @@ export interface SealTerms {
   readonly from: 'fetch' | 'first_request'
 }
 
-/** What one rule says; what it leaves open, a more general one decides. */
+/** What one rule decides; what it leaves open, a more general one decides. */
 export interface PolicyRule {
   /** `network 91c0…`, or `default`. */
   readonly name: string
@@ -43,7 +43,7 @@ export interface Decided<Value> {
   readonly rule: string
 }
 
-/** What holds where no rule says anything: every shield but `low_port` is reported, none refuses. */
+/** What holds where no rule decides: every shield but `low_port` is reported, none refuses. */
 const usual: PolicyRule = {
   name: 'built in',
   actions: {},

@@ -76,7 +76,7 @@ export function readStateFile(file: string): ShieldState {
     if (index === 0 && data?.kind !== 'shield_state') {
       throw new Error(`"${file}" is no state of the shield`)
     }
-    // One line that is not understood must not open what others say is sealed.
+    // One line that is not understood must not open what other lines seal.
     if (data === undefined) {
       unreadable += 1
       if (!seenLine.safeParse(json).success) unreadableWindows += 1

@@ -2,7 +2,7 @@
 import { runProgram, type ProgramSpec } from '../../lib/cli/command.ts'
 import type { Terminal } from '../../lib/cli/terminal.ts'
 
-/** What a command said. */
+/** What a command printed. */
 export interface CapturedOutput {
   readonly exitCode: number
   readonly out: string

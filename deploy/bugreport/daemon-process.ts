@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { causeText } from '../../lib/runtime/errors.ts'
 
-/** What `/proc` says of a daemon. */
+/** What `/proc` shows of a daemon. */
 export interface DaemonProcess {
   /** What follows the name of the program. */
   readonly argv: readonly string[]

@@ -41,7 +41,7 @@ const ipv4Pattern = /\b(?:\d{1,3}\.){3}\d{1,3}\b/g
 const ipv6Pattern =
   /(?<![\w:])(?:[\da-f]{1,4}:){2,7}[\da-f]{0,4}(?::[\da-f]{1,4})*(?![\w:])|(?<![\w:])[\da-f]{0,4}::[\da-f:]*[\da-f](?![\w:])/gi
 const targetPattern = /("target":\s*")[^"]*"/g
-/** Addresses that every host has say nothing of a tenant. */
+/** Addresses that every host has reveal nothing of a tenant. */
 const common = /^(?:169\.254\.169\.254|127\.|0\.0\.0\.0|::1?$|fe80::a9fe:a9fe$)/
 
 /** Replaces ids, addresses and paths of tenants by numbers: the same one everywhere, so that a reader still sees what belongs together. */

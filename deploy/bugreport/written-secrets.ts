@@ -1,4 +1,4 @@
-/** Which texts of a settings file may be secrets that somebody wrote where their file should be named? */
+/** Which texts of a settings file may be secrets that stand where their file should be named? */
 import { existsSync } from 'node:fs'
 import type { ConfigDefinition } from '../../lib/cli/config-command.ts'
 import { isMapping, type Table } from '../../lib/config/entry.ts'
@@ -6,7 +6,7 @@ import { tableNames } from '../../lib/config/table-names.ts'
 import { readYamlFile } from '../../lib/files/yaml.ts'
 
 /**
- * Such a file cannot be used, and the error that says so may quote it.
+ * Such a file cannot be used, and the error about it may quote it.
  * @param argv of the daemon
  */
 export function writtenSecrets(

@@ -19,7 +19,7 @@ export interface DaemonPlan {
   /** Of Node itself. @default none */
   readonly nodeOptions?: readonly string[]
   readonly logFile: string
-  /** Admin socket that says when it is ready; absent: it is ready when `probe` says so. */
+  /** Admin socket that reports when it is ready; absent: `probe` finds that out. */
   readonly adminSocket?: string
   readonly probe?: () => Promise<boolean>
   readonly runAs?: { readonly uid: number; readonly gid: number }
@@ -105,7 +105,7 @@ export class Daemon {
     return `${this.name} ended (${how})${this.#logEnd()}`
   }
 
-  /** Asks it to stop and, when it does not listen, ends it. */
+  /** Sends SIGTERM, and SIGKILL when it does not end. */
   async stop(): Promise<void> {
     this.#isStopping = true
     if (this.#ended) return

@@ -15,7 +15,7 @@ export interface DemoOptions {
   readonly once: boolean
   /** Print the visits as JSON instead of a table. */
   readonly json: boolean
-  /** Guests in all; one a network unless said otherwise. */
+  /** Guests in all; one a network by default. */
   readonly guests?: Count
   /** Networks in all. @default 3: two with routers and one without */
   readonly networks?: Count
@@ -31,7 +31,7 @@ export interface DemoOptions {
 const usualNetworks = 3
 
 /**
- * The demo: overlapping networks on this machine, and guests that ask who they are.
+ * The demo: overlapping networks on this machine, and guests that fetch their metadata.
  * @returns the exit code: 0 when each guest got its own metadata, 1 when one did not or the demo could not be built
  */
 export async function runDemo(options: DemoOptions): Promise<number> {
@@ -59,9 +59,9 @@ export async function runDemo(options: DemoOptions): Promise<number> {
 }
 
 async function play(stage: Stage, options: DemoOptions): Promise<number> {
-  const visits = await visitAll(stage.topology, stage.questionsOf, stage.ask, (done, total) => {
+  const visits = await visitAll(stage.topology, stage.questionsOf, stage.fetch, (done, total) => {
     if (total > 20 && (done % 50 === 0 || done === total)) {
-      options.progress(`${done} of ${total} guests have asked`)
+      options.progress(`${done} of ${total} guests have sent their requests`)
     }
   })
   if (options.state !== undefined) {

@@ -14,10 +14,10 @@ const longestBody = 256 * 1024
 const patience = 10_000
 
 /**
- * Asks for one URL with a connection of its own, as a booting guest does. Never throws: a failure is an answer too.
+ * Fetches one URL with a connection of its own, as a booting guest does. Never throws: a failure is an answer too.
  * @param url `http://HOST[:PORT]/PATH`; an IPv6 host in brackets may have a zone, which Node's own reader of URLs refuses
  */
-export function askAsGuest(url: string): Promise<GuestAnswer> {
+export function fetchAsGuest(url: string): Promise<GuestAnswer> {
   const begun = performance.now()
   return new Promise((resolve) => {
     const finish = (status: number, body: string, error?: Error): void => {
@@ -25,7 +25,7 @@ export function askAsGuest(url: string): Promise<GuestAnswer> {
       resolve({ status, body, milliseconds, ...(error && { error: error.message }) })
     }
     const to = { ...placeOf(url), agent: false, headers: { connection: 'close' } }
-    const asked = request(to, (response) => {
+    const sent = request(to, (response) => {
       const chunks: Buffer[] = []
       let size = 0
       response.on('data', (chunk: Buffer) => {
@@ -35,9 +35,9 @@ export function askAsGuest(url: string): Promise<GuestAnswer> {
       response.on('end', () => finish(response.statusCode ?? 0, Buffer.concat(chunks).toString()))
       response.on('error', (error) => finish(response.statusCode ?? 0, '', error))
     })
-    asked.setTimeout(patience, () => asked.destroy(new Error('no answer within 10 s')))
-    asked.on('error', (error) => finish(0, '', error))
-    asked.end()
+    sent.setTimeout(patience, () => sent.destroy(new Error('no answer within 10 s')))
+    sent.on('error', (error) => finish(0, '', error))
+    sent.end()
   })
 }
 
@@ -50,7 +50,7 @@ function placeOf(url: string): { host: string; port: number; path: string } {
 
 /** The program that runs inside a guest's namespace: each argument is a URL, each line of output an answer. */
 async function main(urls: readonly string[]): Promise<void> {
-  for (const url of urls) process.stdout.write(`${JSON.stringify(await askAsGuest(url))}\n`)
+  for (const url of urls) process.stdout.write(`${JSON.stringify(await fetchAsGuest(url))}\n`)
 }
 
 if (process.argv[1] === import.meta.filename) await main(process.argv.slice(2))

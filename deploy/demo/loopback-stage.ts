@@ -16,7 +16,7 @@ import { readFromWorker } from '../../proxy/worker/shared/read-from-worker.ts'
 import { freeTcpPort } from './free-tcp-port.ts'
 import { layOut, otherUser, removeFolder, startAgentSide } from './daemon-set.ts'
 import type { DemoPlaces } from './documents.ts'
-import { askAsGuest } from './guest.ts'
+import { fetchAsGuest } from './guest.ts'
 import type { Stage } from './stage.ts'
 import {
   planTopology,
@@ -40,7 +40,7 @@ const loopback = '127.0.0.1'
 
 /**
  * The demo where no namespaces can be had: one of the proxy's workers with a loopback listener per network. All guests have
- * the address 127.0.0.1, so which network a request came through is all that tells them apart.
+ * the address 127.0.0.1, so which network a request came through is all in which they differ.
  */
 export async function loopbackStage(options: LoopbackStageOptions): Promise<Stage> {
   options.progress(`no network namespaces here (${options.why}); using loopback listeners instead`)
@@ -79,7 +79,7 @@ export async function loopbackStage(options: LoopbackStageOptions): Promise<Stag
       questionsOf: (guest) => [
         { url: `http://${loopback}:${tcpPorts.get(guest) ?? 0}${metadataPath}`, from: loopback },
       ],
-      ask: (_network, _guest, urls) => Promise.all(urls.map(askAsGuest)),
+      fetch: (_network, _guest, urls) => Promise.all(urls.map(fetchAsGuest)),
       failed: Promise.race([compute.failure(), agent.failure(), failureOf(worker)]),
       close,
     }
@@ -142,14 +142,14 @@ function startWorker(
       clock: systemClock,
       onValue: (value) => {
         const message = readFromWorker(value)
-        if (message?.kind === 'ready') tell({ kind: 'own-listeners', listeners })
+        if (message?.kind === 'ready') send({ kind: 'own-listeners', listeners })
         else if (message?.kind === 'listening') resolve(worker)
         else if (message?.kind === 'listen-failed') reject(new Error(message.failures[0]?.cause))
       },
       onEnd: () => undefined,
     })
-    const tell = (message: ToWorker): void => channel.send(message)
-    tell({ kind: 'configure', config: configOfWorker(places) })
+    const send = (message: ToWorker): void => channel.send(message)
+    send({ kind: 'configure', config: configOfWorker(places) })
   })
 }
 

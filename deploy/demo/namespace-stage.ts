@@ -8,7 +8,7 @@ import { proxyDocument, type DemoPlaces } from './documents.ts'
 import { buildScenery, linkLocalOf, removeLeftovers, removeScenery, runWord } from './scenery.ts'
 import type { Stage } from './stage.ts'
 import { planTopology, type DemoTopology } from './topology.ts'
-import { askInNamespace, metadataPath } from './visits.ts'
+import { fetchInNamespace, metadataPath } from './visits.ts'
 
 export interface NamespaceStageOptions {
   readonly guests: Count
@@ -55,7 +55,7 @@ export async function namespaceStage(options: NamespaceStageOptions): Promise<St
         { url: `http://${metadataIpv4}${metadataPath}`, from: guest.ip },
         { url: `http://[${metadataIpv6}%25eth0]${metadataPath}`, from: linkLocalOf(guest.mac) },
       ],
-      ask: askInNamespace,
+      fetch: fetchInNamespace,
       failed: Promise.race([compute, agent, proxy].map((daemon) => daemon.failure())),
       close,
     }

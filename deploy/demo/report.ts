@@ -45,7 +45,7 @@ function summary(visits: readonly Visit[]): string {
     const shared = addresses === 1 ? 'the same address' : `${addresses} addresses`
     return `${guests.size} guests with ${shared}, ${instances} different instances: each got its own metadata${families}.`
   }
-  return `${visits.length - right.length} of ${visits.length} requests were not answered with the guest's own metadata; ${wrong.length} were answered with somebody else's.`
+  return `${visits.length - right.length} of ${visits.length} requests were not answered with the guest's own metadata; ${wrong.length} were answered with another guest's.`
 }
 
 /** How the programs are called: a package has them in PATH, and a clone has only what was built. */

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 /**
  * Runs a program to its end with the given standard input.
  * @returns its standard output
- * @throws Error with what it said on standard error, when it does not end with 0
+ * @throws Error with what it printed on standard error, when it does not end with 0
  */
 export function runCommand(command: string, args: readonly string[], input = ''): Promise<string> {
   return new Promise((resolve, reject) => {
@@ -17,8 +17,8 @@ export function runCommand(command: string, args: readonly string[], input = '')
     child.on('close', (code) => {
       if (code === 0) resolve(Buffer.concat(output).toString())
       else {
-        const said = Buffer.concat(errors).toString().trim() || `exit code ${String(code)}`
-        reject(new Error(`Cannot run "${[command, ...args].join(' ')}": ${said}`))
+        const printed = Buffer.concat(errors).toString().trim() || `exit code ${String(code)}`
+        reject(new Error(`Cannot run "${[command, ...args].join(' ')}": ${printed}`))
       }
     })
     child.stdin.end(input)

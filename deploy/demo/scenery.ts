@@ -11,7 +11,7 @@ const programsAtOnce = 4
 /** First letters of every namespace the demo makes; the process id of its maker follows. */
 const runPrefix = 'ovd'
 
-/** The word a run's namespaces begin with. It names the process, so that a later run can tell leftovers from neighbours. */
+/** The word a run's namespaces begin with. It names the process, so that a later run can distinguish leftovers from neighbours. */
 export function runWord(pid: number): string {
   return `${runPrefix}${pid}`
 }
@@ -62,7 +62,7 @@ function guestEnd(guest: DemoGuest): string {
 function cablesOf(network: DemoNetwork): string[] {
   const { device, deviceMac, netns, guests } = network
   const [first] = guests
-  // Nobody asks there, so it need not come from the host. Not every kernel has dummy devices.
+  // No guest sends requests there, so it need not come from the host. Not every kernel has dummy devices.
   if (first === undefined) {
     return [`link add ${device} address ${deviceMac} netns ${netns} type bridge forward_delay 0`]
   }

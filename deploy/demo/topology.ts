@@ -59,7 +59,7 @@ function macOf(kind: number, index: number): string {
   return octets.map((octet) => octet.toString(16).padStart(2, '0')).join(':')
 }
 
-/** `a`, `b`, … `z`, `aa`, …: networks are told apart by letters, since their addresses cannot do it. */
+/** `a`, `b`, … `z`, `aa`, …: networks are distinguished by letters, since their addresses cannot do it. */
 function letters(index: number): string {
   const rest = Math.floor(index / 26)
   return (rest > 0 ? letters(rest - 1) : '') + String.fromCharCode(97 + (index % 26))

@@ -5,7 +5,7 @@ import { dirname } from 'node:path'
 export const nobody = { uid: 65534, gid: 65534 } as const
 
 /**
- * Whether another user can load our programs. A clone in root's home cannot be read by anybody else; then the demo's
+ * Whether another user can load our programs. A clone in root's home can be read by no other user; then the demo's
  * processes keep the user who started it.
  */
 export function othersCanRead(path: string): boolean {

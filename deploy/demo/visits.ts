@@ -9,7 +9,7 @@ import type { DemoGuest, DemoNetwork, DemoTopology } from './topology.ts'
 export const metadataPath = '/openstack/latest/meta_data.json'
 const guestsAtOnce = 4
 
-/** One way for a guest to ask. */
+/** One way for a guest to fetch its metadata. */
 export interface GuestQuestion {
   readonly url: string
   /** The address that the metadata service sees. */
@@ -27,15 +27,15 @@ export interface Visit {
   readonly verdict: 'own metadata' | 'WRONG METADATA' | 'no metadata'
 }
 
-/** How to ask as a guest: inside its namespace, or on the loopback listener that stands for it. One answer for each URL. */
-export type AskGuest = (
+/** How to fetch as a guest: inside its namespace, or on the loopback listener that stands for it. One answer for each URL. */
+export type FetchAsGuest = (
   network: DemoNetwork,
   guest: DemoGuest,
   urls: readonly string[],
 ) => Promise<readonly GuestAnswer[]>
 
 /** Runs the guest's program inside the guest's namespace. */
-export async function askInNamespace(
+export async function fetchInNamespace(
   _network: DemoNetwork,
   guest: DemoGuest,
   urls: readonly string[],
@@ -59,11 +59,11 @@ export async function askInNamespace(
     .map((line) => JSON.parse(line) as GuestAnswer)
 }
 
-/** Lets every guest fetch its metadata in each way that it has. `progress` is told after each guest. */
+/** Lets every guest fetch its metadata in each way that it has. `progress` is called after each guest. */
 export async function visitAll(
   topology: DemoTopology,
   questionsOf: (guest: DemoGuest) => readonly GuestQuestion[],
-  ask: AskGuest,
+  fetch: FetchAsGuest,
   progress: (done: number, total: number) => void,
 ): Promise<Visit[]> {
   const pairs = topology.networks.flatMap((network) =>
@@ -72,7 +72,7 @@ export async function visitAll(
   let done = 0
   const visits = await inParallel(pairs, guestsAtOnce, async ({ network, guest }) => {
     const questions = questionsOf(guest)
-    const answers = await ask(
+    const answers = await fetch(
       network,
       guest,
       questions.map(({ url }) => url),

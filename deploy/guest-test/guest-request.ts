@@ -1,4 +1,4 @@
-/** What does a guest get that asks from inside its own namespace, and how long does it wait? */
+/** What does a guest get for a request from inside its own namespace, and how long does it wait? */
 import { Socket } from 'node:net'
 import type { IpAddress } from '../../lib/identity/ip-address.ts'
 import type { Bytes, Clock, Milliseconds } from '../../lib/runtime/clock.ts'
@@ -38,7 +38,7 @@ export const mostAnswer: Bytes = 4 * 1024 * 1024
  * @param path of the namespace
  * @throws {SystemCallError} when the namespace cannot be entered, or NodeJS.ErrnoException when there is none
  */
-export function askAsGuest(
+export function requestAsGuest(
   window: NamespaceWindow,
   path: string,
   target: string,

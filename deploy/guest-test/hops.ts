@@ -87,7 +87,7 @@ function guestHops(request: MeasuredRequest): Partial<Record<HopName, Measure>> 
   }
 }
 
-/** What the proxy says of the way to it, on which nothing was sent. */
+/** What the proxy reports of the way to it, on which nothing was sent. */
 function servedHops({
   netns,
   state,

@@ -7,7 +7,7 @@ const tcpInfo = { option: 11, bytes: 104, roundTrip: 68 } as const
 /**
  * How long a packet takes to the other end of a connection and back, as the kernel has measured it: a busy host delays our callbacks and
  * not this.
- * @returns `undefined` where the kernel does not say
+ * @returns `undefined` where the kernel does not report it
  */
 export function roundTripOf(fd: number): Milliseconds | undefined {
   const info = Buffer.alloc(tcpInfo.bytes)

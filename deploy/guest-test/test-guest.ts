@@ -14,10 +14,10 @@ import { searchGuests, type FoundGuest } from '../../lib/operator/guest-search.t
 import { systemClock } from '../../lib/runtime/clock.ts'
 import { openWindow, type NamespaceWindow } from '../../proxy/netns/window.ts'
 import { findGuestNamespace } from './guest-namespace.ts'
-import { askAsGuest, type GuestAnswer, type NoAnswer } from './guest-request.ts'
+import { requestAsGuest, type GuestAnswer, type NoAnswer } from './guest-request.ts'
 import { hopsOf, type ServedPlace } from './hops.ts'
 import type { TestReport } from './test-report.ts'
-import { askAsWorker } from './worker-request.ts'
+import { requestAsWorker } from './worker-request.ts'
 
 const usualTarget = '/openstack/latest/meta_data.json'
 const limit = 10_000
@@ -111,7 +111,7 @@ async function testFrom(
   instance: string | undefined,
 ): Promise<TestReport> {
   const target = call.options.text('path') ?? usualTarget
-  const answer = await askAsGuest(window, path, target, systemClock, limit)
+  const answer = await requestAsGuest(window, path, target, systemClock, limit)
   return await report(call, { from: path, target, guest, instance }, answer)
 }
 
@@ -125,7 +125,7 @@ async function testThrough(
   if (agentSocket === undefined) {
     throw new Error('The agents are on other hosts, and the guest has no namespace of its own here')
   }
-  const answer = await askAsWorker(agentSocket, guest, target, systemClock, limit)
+  const answer = await requestAsWorker(agentSocket, guest, target, systemClock, limit)
   const subject = { from: agentSocket, target, guest, instance: guest.instanceId, served }
   return await report(call, subject, answer)
 }

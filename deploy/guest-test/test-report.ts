@@ -19,7 +19,7 @@ export interface TestReport {
   /** Absent when there was no answer; then `why` is there. */
   readonly total?: Milliseconds
   readonly why?: string
-  /** Whose metadata it was, as far as the document says. */
+  /** Whose metadata it was, as far as the document shows. */
   readonly instanceId?: string
   readonly hops: readonly Hop[]
   readonly verdict:

@@ -1,4 +1,4 @@
-/** What does the agent answer for a guest that cannot be asked to send a request itself? Asks as a worker of the proxy does. */
+/** What does the agent answer for a guest that cannot be made to send a request itself? Sends as a worker of the proxy does. */
 import { randomBytes } from 'node:crypto'
 import { request } from 'node:http'
 import type { Clock, Milliseconds } from '../../lib/runtime/clock.ts'
@@ -7,7 +7,7 @@ import type { FoundGuest } from '../../lib/operator/guest-search.ts'
 import { mostAnswer, type GuestAnswer, type NoAnswer } from './guest-request.ts'
 
 /** @param socket UNIX socket on which the agent listens for workers */
-export function askAsWorker(
+export function requestAsWorker(
   socket: string,
   guest: FoundGuest,
   target: string,

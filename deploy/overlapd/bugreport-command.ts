@@ -7,7 +7,7 @@ import { causeText } from '../../lib/runtime/errors.ts'
 import { systemClock } from '../../lib/runtime/clock.ts'
 
 /**
- * `bugreport`: everything that somebody else needs to help.
+ * `bugreport`: everything that others need to help.
  * @param operator the program that it is a command of
  */
 export function bugreportCommand(operator: () => ProgramSpec): CommandSpec {

@@ -11,7 +11,7 @@ export function demoCommand(): CommandSpec {
     description: `Builds networks with the same subnet and guests with the same address on this machine, starts the proxy, the
 agent and a compute metadata API for development, lets each guest fetch its metadata and prints who got what.
 Keeps serving until Ctrl-C and leaves nothing behind. Uses real network namespaces as root, or where the kernel
-lets a user have them; elsewhere two listeners on loopback, and says so.`,
+lets a user have them; elsewhere two listeners on loopback, and prints that.`,
     options: [
       { flags: '--once', help: 'verify and end: 0 when each guest got its own metadata' },
       {

@@ -13,7 +13,7 @@ import { explainCommand } from '../../lib/operator/explain-command.ts'
 import { reasonsCommand } from '../../lib/operator/reasons-command.ts'
 import { hostHealthCommand, statusCommand } from '../../lib/operator/status-command.ts'
 
-/** `overlapd`, the operator's program: it asks the daemons and holds no logic of theirs. */
+/** `overlapd`, the operator's program: it queries the daemons and holds no logic of theirs. */
 export function operatorProgram(): ProgramSpec {
   return {
     name: 'overlapd',

@@ -3,21 +3,21 @@ import { adminOption, daemons } from '../../lib/cli/admin-sockets.ts'
 import type { CommandSpec } from '../../lib/cli/command.ts'
 import { netnsFolder } from '../../lib/config/defaults.ts'
 
-/** `test`: asks as a guest would, and times each hop. */
+/** `test`: sends a request as a guest would, and times each hop. */
 export function testCommand(): CommandSpec {
   return {
     name: 'test',
-    summary: 'ask as one guest would, and print each hop with its milliseconds',
+    summary: 'send a request as one guest would, and print each hop with its milliseconds',
     description: `Sends one request for metadata from inside the network namespace of a guest, and prints where its time was spent:
 network, redirect, worker, agent, directory, signature, compute. An instance whose namespace is not on this host, as
-that of a virtual machine, cannot be made to send: then the agent is asked as a worker asks it, and the hops before it are
+that of a virtual machine, cannot be made to send: then the request goes to the agent as a worker sends it, and the hops before it are
 taken from the status of the proxy. Needs root, to enter the namespace.`,
     options: [
       { flags: '--netns <name>', help: "the guest's own namespace, or one that the proxy serves" },
       { flags: '--instance <id>', help: 'the instance; the answer must be its own metadata' },
       {
         flags: '--path <path>',
-        help: 'what to ask for',
+        help: 'what to request',
         defaultText: '/openstack/latest/meta_data.json',
       },
       {
@@ -35,10 +35,7 @@ taken from the status of the proxy. Needs root, to enter the namespace.`,
     ],
     exitCodes: [
       [0, 'the guest gets its own metadata'],
-      [
-        1,
-        'it does not, or the test could not be made; the output says at which hop and what to do',
-      ],
+      [1, 'it does not, or the test could not be made; the output names the hop and what to do'],
       [2, 'called wrongly'],
     ],
     async run(call) {

@@ -10,7 +10,7 @@ export function unsealCommand(): CommandSpec {
     name: 'unseal',
     summary: 'serve the sealed user data, vendor data and password of an instance again',
     description: `Has the agent of this host forget that the documents of an instance are sealed. Their window begins anew with the next
-fetch, or with the next request of the instance, as the policy says. Do that before a rebuild. The agent logs who did it and why.`,
+fetch, or with the next request of the instance, as the policy has it. Do that before a rebuild. The agent logs who did it and why.`,
     arguments: [{ name: '<instance>', help: 'id of the instance' }],
     options: [
       { flags: '--why <text>', help: 'the reason, for the log of the agent; must be given' },

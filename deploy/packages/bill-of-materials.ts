@@ -11,7 +11,7 @@ interface Document {
 
 /**
  * @param production the folder with the packages of production
- * @param when instead of the time of the build, so that two builds say the same
+ * @param when instead of the time of the build, so that two builds are the same
  */
 export function billOfMaterials(production: string, when: Seconds): string {
   const text = execFileSync('npm', ['sbom', '--sbom-format=cyclonedx', '--omit=dev'], {

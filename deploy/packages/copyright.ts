@@ -22,8 +22,7 @@ function partIn(modules: string, name: string): Part | undefined {
     readFileSync(join(folder, 'package.json'), 'utf8'),
   ) as { readonly license?: string }
   const file = readdirSync(folder).find((each) => /^licen[cs]e/i.test(each))
-  const text =
-    file === undefined ? 'As its package says.' : readFileSync(join(folder, file), 'utf8')
+  const text = file === undefined ? 'As in its package.' : readFileSync(join(folder, file), 'utf8')
   return { name, license, text }
 }
 

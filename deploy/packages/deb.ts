@@ -8,7 +8,7 @@ import type { Architecture } from './node-release.ts'
 import { filesBelow } from './program-files.ts'
 import { writeTree, type TreeEntry } from './tree-entry.ts'
 
-/** What is said of a package beside its files. */
+/** What describes a package beside its files. */
 export interface DebOptions {
   readonly version: string
   readonly architecture: Architecture

@@ -57,7 +57,7 @@ export function programPage(
     `.SH DESCRIPTION\n${roffText(flat(program.description))}\n`,
     '.SH COMMANDS\n',
     ...program.commands.map((spec) => commandText(program.name, spec)),
-    '.SH EXIT STATUS\nUnless a command says otherwise:\n',
+    '.SH EXIT STATUS\nUnless a command documents others:\n',
     ...codes.map(([code, meaning]) => roffItem(String(code), meaning)),
     ...((program.examples ?? []).length > 0 ? ['.SH EXAMPLES\n'] : []),
     ...(program.examples ?? []).map(([call, what]) => roffItem(call, what)),

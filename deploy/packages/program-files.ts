@@ -15,7 +15,7 @@ import type { TreeEntry } from './tree-entry.ts'
 /** Where all of it lies on a host. */
 export const programFolder = 'usr/lib/overlapd'
 
-/** What the project's package.json says. */
+/** What the project's package.json has. */
 export interface Manifest {
   readonly name: string
   readonly version: string

@@ -1,7 +1,7 @@
 /** Who may read the page? Whoever holds the link that the command printed, and no other user or page of this machine. */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 
-/** What the guard says to a request: let it in with the rest of its path, send it on, or refuse it. */
+/** What the guard decides about a request: let it in with the rest of its path, send it on, or refuse it. */
 export type Admission =
   | { readonly kind: 'page'; readonly base: string }
   | { readonly kind: 'enter'; readonly to: string }

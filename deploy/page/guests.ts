@@ -44,7 +44,7 @@ const patience: Milliseconds = 1_500
 export class Guests {
   readonly #host: Host
   readonly #clock: Clock
-  #asked: { readonly at: MonotonicMilliseconds; readonly list: Promise<GuestList> } | undefined
+  #queried: { readonly at: MonotonicMilliseconds; readonly list: Promise<GuestList> } | undefined
   #known = guestList([])
 
   constructor(host: Host, clock: Clock) {
@@ -55,15 +55,15 @@ export class Guests {
   /** The list; the one before while a new one takes long. */
   async list(): Promise<GuestList> {
     const now = this.#clock.now()
-    if (this.#asked === undefined || now - this.#asked.at >= longest) {
-      this.#asked = { at: now, list: this.#ask() }
+    if (this.#queried === undefined || now - this.#queried.at >= longest) {
+      this.#queried = { at: now, list: this.#query() }
     }
     const note = 'A new list of guests is being made. It appears by itself.'
     const late = this.#clock.sleep(patience).then(() => ({ ...this.#known, note }))
-    return await Promise.race([this.#asked.list, late])
+    return await Promise.race([this.#queried.list, late])
   }
 
-  async #ask(): Promise<GuestList> {
+  async #query(): Promise<GuestList> {
     const { proxy } = await this.#host.look()
     const served = mappings(proxy.status['namespaces']).map(({ scope }) => textOf(scope))
     const json = { answers: true, ...(proxy.health.reachable && { scopes: [...new Set(served)] }) }

@@ -1,4 +1,4 @@
-/** How do both daemons of this host stand, as far as they can be asked? */
+/** How do both daemons of this host stand, as far as they can be queried? */
 import { isMapping } from '../../lib/config/entry.ts'
 import type { Daemon } from '../../lib/config/defaults.ts'
 import {
@@ -13,10 +13,10 @@ import { readExplanation, type Explanation } from '../../lib/operator/explanatio
 import { askHealth, type DaemonHealth } from '../../lib/operator/health-command.ts'
 import type { Clock, Milliseconds, MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
 
-/** Where the daemons are asked. */
+/** Where the daemons are queried. */
 export type AdminAddresses = Readonly<Record<Daemon, AdminAddress>>
 
-/** One daemon. Everything but its health is empty while it cannot be asked. */
+/** One daemon. Everything but its health is empty while it cannot be queried. */
 export interface DaemonView {
   readonly health: DaemonHealth
   /** Why this host needs none: `not on this host; …`. */
@@ -32,7 +32,7 @@ export type HostView = Readonly<Record<Daemon, DaemonView>>
 /** Several windows that look at once cost the daemons one look. */
 const shortest: Milliseconds = 1_000
 
-/** Asks both daemons, and never changes anything. */
+/** Queries both daemons, and never changes anything. */
 export class Host {
   readonly addresses: AdminAddresses
   readonly #clock: Clock
@@ -55,7 +55,7 @@ export class Host {
   async explain(query: URLSearchParams): Promise<Explanation | undefined> {
     const order: readonly Daemon[] = query.has('request') ? ['agent', 'proxy'] : ['agent']
     for (const daemon of order) {
-      const explanation = readExplanation(await this.#ask(daemon, `/explain?${query.toString()}`))
+      const explanation = readExplanation(await this.#query(daemon, `/explain?${query.toString()}`))
       if (explanation !== undefined) return explanation
     }
     return undefined
@@ -73,13 +73,13 @@ export class Host {
       return { health, ...(elsewhere !== undefined && { elsewhere }), status: {}, minutes: [] }
     }
     const [status, history] = await Promise.all([
-      this.#ask(daemon, '/status'),
-      this.#ask(daemon, '/history'),
+      this.#query(daemon, '/status'),
+      this.#query(daemon, '/history'),
     ])
     return { health, status, minutes: mappings(history['minutes']).map(readMinute) }
   }
 
-  async #ask(daemon: Daemon, path: string): Promise<Readonly<Record<string, unknown>>> {
+  async #query(daemon: Daemon, path: string): Promise<Readonly<Record<string, unknown>>> {
     try {
       const { value } = await askAdminJson(this.addresses[daemon], path)
       return isMapping(value) ? value : {}

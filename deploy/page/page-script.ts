@@ -6,7 +6,7 @@ export const pageScript = String.raw`'use strict'
 const state = document.getElementById('live-state')
 const show = (text) => { if (state.textContent !== text) state.textContent = text }
 
-// What has changed on the server, unless somebody is at work in it.
+// What has changed on the server, unless the reader is at work in it.
 async function refresh() {
   if (document.hidden || document.querySelector('[data-live]') === null) return
   try {

@@ -33,7 +33,7 @@ export interface RequestWatcher {
 
 const remembered: Count = 2_000
 const mostGuests: Count = 20_000
-/** A daemon that was away is asked again so much later. */
+/** A daemon that was away is queried again so much later. */
 const pause: Milliseconds = 2_000
 
 /** Whether a request got what it wanted. */

@@ -1,5 +1,5 @@
 // Makes a fresh clone ready to run: npm packages, the build, and on Debian the system tools that namespaces need.
-// Plain JavaScript without dependencies, because it runs before there are any. Says what it does, and is quick and
+// Plain JavaScript without dependencies, because it runs before there are any. Prints what it does, and is quick and
 // silent when there is nothing to do.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -52,12 +52,12 @@ const packageTools = [
   ['lintian', 'lintian'],
 ]
 
-function say(text) {
+function report(text) {
   process.stderr.write(`overlapd: ${text}\n`)
 }
 
 function fail(text) {
-  say(text)
+  report(text)
   process.exit(1)
 }
 
@@ -78,7 +78,7 @@ function installPackages() {
   const fingerprint = createHash('sha256').update(lock).update(process.version).digest('hex')
   const stamp = join(root, 'node_modules', '.overlapd-installed')
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === fingerprint) return
-  say('installing npm packages (once, about half a minute)')
+  report('installing npm packages (once, about half a minute)')
   const quiet = ['--no-fund', '--no-audit', '--loglevel=error']
   if (!run('npm', ['ci', '--include=dev', ...quiet])) fail('npm could not install the packages')
   writeFileSync(stamp, fingerprint)
@@ -113,7 +113,7 @@ function build() {
     statSync(join(root, 'package-lock.json')).mtimeMs,
   )
   if (existsSync(stamp) && statSync(stamp).mtimeMs >= changed) return
-  say('building')
+  report('building')
   // A file that was deleted from the sources must not live on in the build.
   rmSync(join(root, 'dist'), { recursive: true, force: true })
   mkdirSync(join(root, 'dist'), { recursive: true })
@@ -141,19 +141,19 @@ function installSystemTools(tools) {
   if (missing.length === 0) return
   const names = missing.join(' ')
   if (process.getuid?.() !== 0 || !isOnPath('apt-get')) {
-    say(`for real namespaces also install: ${names}`)
+    report(`for real namespaces also install: ${names}`)
     return
   }
-  say(`installing ${names} with apt-get`)
+  report(`installing ${names} with apt-get`)
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
   const apt = (...args) => run('apt-get', ['-q', '-y', ...args], { env, stdio: 'ignore' })
   const install = () => apt('install', '--no-install-recommends', ...missing)
   withoutStartingServices(() => {
-    if (!install() && !(apt('update') && install())) say(`apt-get could not install ${names}`)
+    if (!install() && !(apt('update') && install())) report(`apt-get could not install ${names}`)
   })
 }
 
-/** The tests start what they need by themselves; Debian asks this program before it starts a daemon. */
+/** The tests start what they need by themselves; Debian runs this program before it starts a daemon. */
 function withoutStartingServices(work) {
   const policy = '/usr/sbin/policy-rc.d'
   const isOurs = !existsSync(policy)

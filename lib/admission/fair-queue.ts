@@ -149,7 +149,7 @@ export class FairQueue<Item> {
 
   /**
    * Takes out the item whose turn it is.
-   * @param mayStart says no to a seat that must not have a slot now; then the other lane has its turn
+   * @param mayStart returns false for a seat that must not have a slot now; then the other lane has its turn
    */
   next(mayStart: (seat: Seat) => boolean): Item | undefined {
     const [first, second] = this.#lanesInTurn()

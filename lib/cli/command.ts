@@ -116,9 +116,9 @@ function buildProgram(program: ProgramSpec, terminal: Terminal, outcome: Outcome
     getErrHelpWidth: () => width,
     outputError: (text: string, write: (text: string) => void) => {
       // A value that was given is in it; the suggestion has a line of its own.
-      const [, said = '', suggestion = ''] =
+      const [, problem = '', suggestion = ''] =
         /^(?:error: )?(.*?)(\n\(Did you mean [^\n]*\))?\s*$/s.exec(text) ?? []
-      const shown = `${terminalText(said)}${suggestion}`
+      const shown = `${terminalText(problem)}${suggestion}`
       write(`${program.name}: ${shown}\n${helpHint({ program: program.name, command })}`)
     },
   })

@@ -16,7 +16,7 @@ export const usualWidth: Count = 80
 /** The exit codes that a command has unless it lists its own. */
 export const usualExitCodes: readonly ExitCode[] = [
   [0, 'done'],
-  [1, 'failed; standard error says why'],
+  [1, 'failed; standard error has the reason'],
   [2, 'called wrongly, or the configuration cannot be used'],
 ]
 

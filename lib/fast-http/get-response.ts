@@ -145,7 +145,7 @@ export class GetResponse {
     if (!this.headersSent) throw new Error('The answer has no head yet')
   }
 
-  /** What is longer than its head says would run into the next answer on the connection, which ends here instead. */
+  /** What is longer than its head states would run into the next answer on the connection, which ends here instead. */
   #isWithinLength(chunk: Uint8Array | undefined): boolean {
     if (chunk === undefined || this.#isChunked || !this.#hasBody) return true
     this.#left -= chunk.length
@@ -153,7 +153,7 @@ export class GetResponse {
     return this.#left >= 0
   }
 
-  /** The next answer would be read as the rest of one that is shorter than its head says. */
+  /** The next answer would be read as the rest of one that is shorter than its head states. */
   get #isWhole(): boolean {
     return this.#isChunked || !this.#hasBody || this.#left === 0
   }

@@ -1,4 +1,4 @@
-/** How is a connection to an origin opened, with TLS where its URL says so? */
+/** How is a connection to an origin opened, with TLS where its URL has it? */
 import { connect, isIP } from 'node:net'
 import { connect as connectTls, type SecureContext } from 'node:tls'
 import { systemClock, type Milliseconds } from '../runtime/clock.ts'
@@ -32,7 +32,7 @@ export function originConnector(
     })
     const fail = (cause: Error): void => {
       giveUp()
-      // What comes after the first error says nothing new.
+      // What comes after the first error is nothing new.
       socket.on('error', () => undefined)
       connected(cause, null)
     }

@@ -40,13 +40,13 @@ export interface SentRequest {
   readonly text: string
   readonly body: Uint8Array | undefined
   readonly isToHead: boolean
-  /** No other may follow it, whatever the server says. */
+  /** No other may follow it, whatever the server announces. */
   readonly isLast: boolean
 }
 
 const clock = systemClock
 
-/** An unused connection is closed after that, or a second before the server says that it does. */
+/** An unused connection is closed after that, or a second before the time that the server announces. */
 const longestIdle: Milliseconds = 4_000
 const keepAliveMargin: Milliseconds = 1_000
 

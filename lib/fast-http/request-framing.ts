@@ -1,6 +1,6 @@
 /**
  * Where does each request of a connection end? Only as far as it takes not to read on while an answer is under way: what the requests
- * say is for the parser that gets the bytes, which also refuses whatever is malformed.
+ * mean is for the parser that gets the bytes, which also refuses whatever is malformed.
  * @see RFC 9112 §2.2, §6, §7.1
  */
 import type { Bytes, Count } from '../runtime/clock.ts'

@@ -13,7 +13,7 @@ export interface GetRequest {
   readonly block: string
 }
 
-/** What such a request says beside its target. */
+/** What such a request has beside its target. */
 export interface GetFields {
   readonly fields: FlatFields
   /** The client ends the connection after the answer. */

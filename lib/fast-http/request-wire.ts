@@ -101,7 +101,7 @@ export class RequestWire extends Duplex {
   }
 
   #feedHead(bytes: Buffer): Count {
-    // The parser took the head before for no request, and says so, or waits for more.
+    // The parser took the head before for no request, and answers that, or waits for more.
     if (this.#head.isOver) this.#head = new HeadFraming()
     const { previous } = this.#head
     const taken = this.#head.follow(bytes)

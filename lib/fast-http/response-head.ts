@@ -1,12 +1,12 @@
 /**
- * What does the head of a response say, and where does the response end? Whatever can be read in more than one way is refused: the
+ * What does the head of a response state, and where does the response end? Whatever can be read in more than one way is refused: the
  * rest of it could be taken for the answer to another client.
  * @see RFC 9112 §4, §5, §6.3
  */
 import type { Bytes, Milliseconds } from '../runtime/clock.ts'
 import { fieldLines, splitFields, type FlatFields } from './fields.ts'
 
-/** How the end of a body is found: there is none, its length is known, it says so itself, or its connection ends. */
+/** How the end of a body is found: there is none, its length is known, it marks its end itself, or its connection ends. */
 export type Framing = 'none' | 'length' | 'chunked' | 'until-close'
 
 /** The head of an interim or final response. */
@@ -18,7 +18,7 @@ export interface ResponseHead {
   readonly length: Bytes
   /** The server ends the connection after it. */
   readonly isLast: boolean
-  /** How long the server says that it keeps the connection. */
+  /** How long the server announces to keep the connection. */
   readonly keepAlive: Milliseconds | undefined
 }
 
@@ -29,7 +29,7 @@ const headPattern = new RegExp(
 const paddedFraming = /(?:^|\n)(?:content-length|transfer-encoding):[^\r]*[\t ]\r/i
 const decimalLength = /^\d{1,15}$/
 
-/** What the fields say of the message. */
+/** What the fields state about the message. */
 interface Framed {
   length: Bytes | undefined
   isChunked: boolean

@@ -1,4 +1,4 @@
-/** What does /proc say of a process? */
+/** What does /proc show of a process? */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 /** Whom a process runs as, and what it may. @see proc(5), capabilities(7) */

@@ -10,7 +10,7 @@ export interface AuditRoutes<Request> {
   readonly audit: (request: Request) => Promise<object>
 }
 
-/** Adds `GET /audit`, and `POST /audit` for what a JSON body says. One audit at a time. */
+/** Adds `GET /audit`, and `POST /audit` for what a JSON body names. One audit at a time. */
 export function addAuditRoutes<Request>(app: Hono, routes: AuditRoutes<Request>): void {
   let isAuditing = false
   const audit = async (request: Request): Promise<Response> => {

@@ -190,7 +190,7 @@ export function stableMemory(length: Bytes): StableMemory {
 export type NumericCall = (...values: number[]) => number
 
 /**
- * Declares a call that is too frequent for an error object at each failure: it returns a negative number then, and {@link lastErrno} says why.
+ * Declares a call that is too frequent for an error object at each failure: it returns a negative number then, and {@link lastErrno} has the reason.
  * @param prototype as C has it, with `uint64_t` for pointers into {@link stableMemory}
  */
 export function declareCall(prototype: string): NumericCall {

@@ -56,7 +56,7 @@ export function watchProcess(registry: Registry, daemon: Daemon, clock: Clock): 
   const startedAt = clock.wallTime() / milliseconds - process.uptime()
   new Gauge({
     name: `${metricNamespace}_build_info`,
-    help: 'Always 1; the labels say which version runs, and on which Node.',
+    help: 'Always 1; the labels name the version that runs, and on which Node.',
     labelNames: ['daemon', 'version', 'node'],
     registers,
   }).set({ daemon, version: packageVersion(), node: process.versions.node }, 1)

@@ -44,7 +44,7 @@ export function auditCommand(): CommandSpec {
   return {
     name: 'audit',
     summary: 'look for everything that would keep guests from their own metadata',
-    description: `Has the proxy compare what it serves with what the kernel says: listeners, rules, other processes on its ports,
+    description: `Has the proxy compare what it serves with what the kernel reports: listeners, rules, other processes on its ports,
 refused namespaces, agents, certificates. Then has the agent decide, by its own policy, whom each address of the
 served routers and networks would be answered as: duplicates, unknown scopes, ports without instance, endpoints that
 refuse our secret, refusals of the last hour. Changes nothing, and no guest waits for it.`,

@@ -4,7 +4,7 @@ import { daemonCodes } from './finding-codes.ts'
 import type { Finding } from './finding.ts'
 import type { DaemonCode, HealthReport } from './health.ts'
 
-/** One thing that is not as it should be; its code says how bad that is and what to do. */
+/** One thing that is not as it should be; its code gives how bad that is and what to do. */
 export interface AuditFinding extends Pick<Finding, 'what' | 'remedy'> {
   readonly code: DaemonCode
   readonly about: string
@@ -26,7 +26,7 @@ export interface AuditReport {
 
 const soon = 14 * 24 * 3_600_000
 
-/** What is to be said about a certificate. */
+/** What is to be reported about a certificate. */
 export function certificateFindings(
   about: string,
   certificate: { readonly expiresAt: number; readonly refusal?: string | undefined },

@@ -45,8 +45,11 @@ async function query(
         answers: mappings(value['answers']),
       }
     }
-    const said = isMapping(value) ? value['message'] : undefined
-    return { daemon, why: typeof said === 'string' ? said : `it answered with status ${status}` }
+    const message = isMapping(value) ? value['message'] : undefined
+    return {
+      daemon,
+      why: typeof message === 'string' ? message : `it answered with status ${status}`,
+    }
   } catch (thrown) {
     if (!(thrown instanceof AdminUnreachableError)) throw thrown
     return { daemon, why: thrown.message }

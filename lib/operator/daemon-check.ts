@@ -8,7 +8,7 @@ import type { Milliseconds } from '../runtime/clock.ts'
 import type { ProcessFacts } from '../host/process-facts.ts'
 import { mappings, textOf, texts } from './answer-fields.ts'
 
-/** What `check` said. */
+/** What `check` printed. */
 export interface DaemonCheck {
   readonly warnings: readonly string[]
   /** Why the configuration cannot be used; empty when it can. */

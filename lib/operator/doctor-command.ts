@@ -65,9 +65,9 @@ function withoutKnown(audit: readonly Finding[], own: readonly Finding[]): reado
 export function doctorCommand(checks: readonly DoctorCheck[] = doctorChecks): CommandSpec {
   return {
     name: 'doctor',
-    summary: 'look over this host and its daemons, and say what mends each problem',
+    summary: 'look over this host and its daemons, and name what mends each problem',
     description: `The one command at night: everything that "check" and "audit" find, and what is around the daemons: processes,
-capabilities, sockets, ports, namespaces, mounts, kernel, libraries, clock, disks, leftovers. Each line says what is wrong, what it does
+capabilities, sockets, ports, namespaces, mounts, kernel, libraries, clock, disks, leftovers. Each line has what is wrong, what it does
 to guests, and the command that mends it. Changes nothing. Run it as root: others cannot see everything.`,
     options: [
       ...daemons.map(adminOption),

@@ -22,7 +22,7 @@ function exitCodeOf(explanation: Explanation): number {
 
 const exitCodes: NonNullable<CommandSpec['exitCodes']> = [
   [0, 'found: the request belongs to the instance named'],
-  [1, 'refused: a guest gets an error; the output says which and what to do'],
+  [1, 'refused: a guest gets an error; the output names it and what to do'],
   [
     2,
     'could not query, or what was queried could not query its sources, or the request is unknown',
@@ -83,7 +83,7 @@ export function explainRequestCommand(): CommandSpec {
     summary: 'show what became of a request, as far as its worker knows',
     description: `Finds a past request by the id that the guest has, among the latest of the workers of this host: those that they
 refused by themselves, those that went straight to compute under a lease, and those that the agent answered, about which
-overlapd-agent explain says more.`,
+overlapd-agent explain shows more.`,
     options: [
       { flags: '--request <id>', help: 'the id of a request that was answered: X-Request-ID' },
       adminOption('proxy'),
@@ -148,7 +148,7 @@ function couldNotQuery(call: CommandCall, why: string): number {
   return 2
 }
 
-/** Queries one daemon after the other until one knows; what the first one says is what counts when none does. */
+/** Queries one daemon after the other until one knows; the answer of the first one counts when none does. */
 async function explained(
   call: CommandCall,
   query: URLSearchParams,
@@ -185,8 +185,8 @@ async function explanationFrom(
     const { value } = await askAdminJson(adminAddress(daemon, call), path, { timeLimit: 30_000 })
     const explanation = readExplanation(value)
     if (explanation !== undefined && isMapping(value)) return { value, explanation }
-    const isSaid = isMapping(value) && typeof value['message'] === 'string'
-    const why = isSaid ? String(value['message']) : 'no explanation'
+    const hasMessage = isMapping(value) && typeof value['message'] === 'string'
+    const why = hasMessage ? String(value['message']) : 'no explanation'
     return `The ${daemon} answered: ${terminalText(why)}`
   } catch (thrown) {
     return whyUnreachable(thrown)

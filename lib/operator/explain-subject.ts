@@ -32,7 +32,7 @@ export function explainSubject(call: CommandCall): ExplainSubject {
     throw new UsageError('--ingress-port goes with --router')
   }
   if ((by === 'request' || by === 'instance') && (ip !== undefined || mac !== undefined)) {
-    throw new UsageError(`--${by} says it all; --ip and --mac go with --router or --network`)
+    throw new UsageError(`--${by} is enough; --ip and --mac go with --router or --network`)
   }
   if (by === 'instance') return instanceSearch(options.text(by))
   if (by === undefined) {

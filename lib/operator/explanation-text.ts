@@ -35,13 +35,13 @@ export function explanationText(explanation: Explanation): string {
     `${String(index + 1).padStart(3)}  ${`${step.ms.toFixed(2)} ms`.padStart(11)}  ${terminalText(step.step)}  ${stepText(step.detail)}`.trimEnd(),
   )
   const { kind, evidence, ...rest } = explanation.verdict
-  const said = isMapping(evidence) ? { ...rest, ...evidence } : rest
+  const shown = isMapping(evidence) ? { ...rest, ...evidence } : rest
   const lines = [
     ...steps,
     '',
     `verdict: ${typeof kind === 'string' ? terminalText(kind) : 'unknown'}`,
   ]
-  for (const [name, value] of Object.entries(said)) lines.push(...verdictLines(name, value))
+  for (const [name, value] of Object.entries(shown)) lines.push(...verdictLines(name, value))
   const reason = reasonOf(explanation)
   if (isReasonCode(reason)) {
     const { status, publicText, operatorAction } = reasonRow(reason)

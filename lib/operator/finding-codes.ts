@@ -103,7 +103,7 @@ const ofProxy = {
   no_worker: {
     level: 'fail',
     effect: 'Nobody is served.',
-    remedy: '"journalctl -u overlapd-proxy -g Worker" says why workers end.',
+    remedy: '"journalctl -u overlapd-proxy -g Worker" shows why workers end.',
   },
   worker_missing: {
     level: 'warn',
@@ -214,7 +214,7 @@ const ofAgent = {
     level: 'warn',
     effect: 'Tokens are made with the keys before, which other agents may lack.',
     remedy:
-      'Correct the file: "overlapd-agent check" says what is wrong. The agent reads it again by itself, or with "systemctl reload overlapd-agent".',
+      'Correct the file: "overlapd-agent check" names what is wrong. The agent reads it again by itself, or with "systemctl reload overlapd-agent".',
   },
   seals_lost: {
     level: 'fail',

@@ -62,7 +62,7 @@ function kindText(found: readonly Finding[]): string {
   return `${lines}${after.map((text) => `      ${terminalText(text)}\n`).join('')}`
 }
 
-/** What is worst comes first; what is to be done is said once for all findings of a kind. */
+/** What is worst comes first; what is to be done stands once for all findings of a kind. */
 export function findingsText(findings: readonly Finding[]): string {
   const kinds = new Map<string, Finding[]>()
   for (const level of levels) {

@@ -11,7 +11,7 @@ import {
   type OptionSpec,
 } from '../cli/command.ts'
 
-/** How one daemon is: it answered and said so, or it could not be queried. */
+/** How one daemon is: it reported that, or it could not be queried. */
 export type DaemonHealth =
   | ({ readonly daemon: string; readonly reachable: true } & DaemonReadiness)
   | { readonly daemon: string; readonly reachable: false; readonly why: string }
@@ -63,7 +63,7 @@ function problemLines(problem: ReadProblem): readonly string[] {
   ]
 }
 
-/** That guests get answers is said only where one did, or the canary. */
+/** That guests get answers is printed only where one did, or the canary. */
 function servedText({ state, served }: DaemonReadiness): string {
   const at = served.guest ?? served.canary
   if (at === undefined) return state === 'ready' ? '; no guest has been served yet' : ''
@@ -73,7 +73,7 @@ function servedText({ state, served }: DaemonReadiness): string {
 
 /** What the exit codes of `health` mean. */
 export const healthExitCodes: readonly ExitCode[] = [
-  [0, 'ready, or degraded: some guests cannot be served, and the output says which'],
+  [0, 'ready, or degraded: some guests cannot be served, and the output names them'],
   [1, 'not ready: no guest can be served; with --fail-on degraded, degraded as well'],
   [2, 'could not query, or called wrongly'],
 ]
@@ -106,7 +106,7 @@ export function healthCommand(details: {
   readonly daemon: string
   /** Options by which the socket is found, such as those of the configuration. */
   readonly options: readonly OptionSpec[]
-  /** Where the daemon's admin socket is when `--admin` does not say. */
+  /** Where the daemon's admin socket is without `--admin`. */
   addressOf(call: CommandCall): AdminAddress
 }): CommandSpec {
   const { program, daemon } = details

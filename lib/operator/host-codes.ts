@@ -7,13 +7,13 @@ export const hostCodes = {
   proxy_down: {
     level: 'fail',
     effect: 'Nobody on this host is served.',
-    remedy: '"systemctl start overlapd-proxy"; "journalctl -u overlapd-proxy" says why it ended.',
+    remedy: '"systemctl start overlapd-proxy"; "journalctl -u overlapd-proxy" shows why it ended.',
   },
   agent_down: {
     level: 'fail',
     effect: 'Every guest of this host gets 503 agent_unreachable.',
     remedy:
-      '"systemctl start overlapd-agent"; "journalctl -u overlapd-agent" says why it ended. With a central agent elsewhere, nothing: use --only proxy.',
+      '"systemctl start overlapd-agent"; "journalctl -u overlapd-agent" shows why it ended. With a central agent elsewhere, nothing: use --only proxy.',
   },
   admin_forbidden: {
     level: 'fail',

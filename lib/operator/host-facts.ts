@@ -17,7 +17,7 @@ export interface DaemonFacts {
   readonly status: Readonly<Record<string, unknown>>
   /** Its process, when it runs on this host. */
   readonly process: ProcessFacts | undefined
-  /** What `check` says; absent where that cannot be run. */
+  /** What `check` prints; absent where that cannot be run. */
   readonly check: DaemonCheck | undefined
 }
 

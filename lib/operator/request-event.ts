@@ -10,7 +10,7 @@ export interface RequestEvent {
   readonly method: string
   /** The request-target, cut where it becomes long. */
   readonly target: string
-  /** `router/ID` or `network/ID`; absent where the request did not say. */
+  /** `router/ID` or `network/ID`; absent where the request had none. */
   readonly scope?: string
   readonly sourceIp?: string
   readonly sourceMac?: string

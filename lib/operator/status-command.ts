@@ -38,7 +38,7 @@ async function askStatus(daemon: Daemon, call: CommandCall): Promise<DaemonStatu
 /** Longer lists are for `--json`. */
 const shownItems = 20
 
-/** One thing a daemon says of itself, on a line of its own. */
+/** One thing a daemon reports of itself, on a line of its own. */
 type StatusRow = readonly [path: string, value: string]
 
 /** A list of things of one kind, such as namespaces, under the name it has. */
@@ -98,7 +98,7 @@ export function statusCommand(): CommandSpec {
   return {
     name: 'status',
     summary: 'show how the proxy and the agent of this host stand',
-    description: `Queries both daemons of this host over their admin sockets and prints what they say about themselves: readiness of
+    description: `Queries both daemons of this host over their admin sockets and prints what they report about themselves: readiness of
 each part, namespaces served, port directory, compute upstreams, counters.`,
     options: [...daemons.map(adminOption), onlyOption, { flags: '--json', help: 'print JSON' }],
     examples: [

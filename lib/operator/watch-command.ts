@@ -27,7 +27,7 @@ export function watchCommand(clock: Clock = systemClock): CommandSpec {
     description: `Prints a line for each request of a guest once it is over: when, what the guest got, from where it came, whose metadata
 that was. The agent knows the instance; the proxy adds what its workers refused by themselves and what went straight
 to compute. With several filters a request must fit all of them. A daemon that restarts is watched again. Slows no guest
-down: a terminal that does not keep up loses lines, and the output says how many.`,
+down: a terminal that does not keep up loses lines, and the output has their number.`,
     options: [
       { flags: '--network <id>', help: 'of instances on this network' },
       { flags: '--router <id>', help: 'that came in through the namespace of this router' },

@@ -15,7 +15,7 @@ export function explainedRequest(record: RequestRecord): Explanation {
   const { at, method, target, scope, sourceIp, sourceMac, ingressPort, answeredBy } = record
   const { instanceId, projectId, upstream, outcome, status, reason, span } = record
   const from = { scope, sourceIp, sourceMac, ...(ingressPort !== undefined && { ingressPort }) }
-  const said = { outcome, status, ...(reason !== undefined && { reason }) }
+  const shown = { outcome, status, ...(reason !== undefined && { reason }) }
   const identity = { instanceId, projectId }
   const received = { at: new Date(at).toISOString(), method, target, ...from }
   const between: readonly ExplainStep[] =
@@ -29,14 +29,14 @@ export function explainedRequest(record: RequestRecord): Explanation {
     steps: [
       { step: 'received', detail: received, ms: 0 },
       ...between,
-      { step: 'answered', detail: said, ms: Math.round(span * 1_000) / 1_000 },
+      { step: 'answered', detail: shown, ms: Math.round(span * 1_000) / 1_000 },
     ],
     verdict: {
       kind: reason === undefined ? 'found' : 'refused',
       basis: upstream === undefined ? answeredBy : 'lease',
       ...(instanceId !== undefined && identity),
       evidence: { why: whyOf[answeredBy] },
-      ...said,
+      ...shown,
     },
   }
 }

@@ -11,7 +11,7 @@ import { adminSocketOption } from '../../lib/operator/health-command.ts'
 export function listCommand(details: {
   /** Options by which the socket is found. */
   readonly options: readonly OptionSpec[]
-  /** Where the admin socket is when `--admin` does not say. */
+  /** Where the admin socket is without `--admin`. */
   addressOf(call: CommandCall): AdminAddress
 }): CommandSpec {
   return {

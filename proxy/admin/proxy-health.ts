@@ -250,7 +250,7 @@ function causesOf({ netns, state, why }: NamespaceStatus): readonly Cause[] {
   return [{ code: causeCode(why) ?? usual, text, isWhole: state !== 'serving' }]
 }
 
-/** Without IPv6 some clouds are as they should be; then an audit says so, and nothing else. */
+/** Without IPv6 some clouds are as they should be; then an audit reports it, and nothing else does. */
 function missingAddresses(
   tally: Tally,
   troubled: readonly NamespaceStatus[],

@@ -20,7 +20,7 @@ const pause: Milliseconds = 200
  */
 export class RequestPoll {
   readonly #options: RequestPollOptions
-  /** What each worker said last, by its process. */
+  /** What each worker sent last, by its process. */
   #known: ReadonlyMap<number, Count> = new Map()
   #cancel: Cancel | undefined
   #isOn = false

@@ -104,7 +104,7 @@ const remedies: readonly (readonly [RegExp, string])[] = [
   ],
 ]
 
-/** The library quotes each rule that failed and points at it; one line says as much. */
+/** The library quotes each rule that failed and points at it; one line is enough. */
 export function nftFailure(text: string): string {
   const first = text.split('\n').find((line) => line.includes('Error')) ?? text
   const error = first

@@ -9,7 +9,7 @@ import type { StaticTopology } from './topology.ts'
 
 /**
  * Characters that are read in some twenty milliseconds. A thread takes ten times as much of the processor to begin, and on a busy host
- * guests would be given what an earlier version of the file says for as long.
+ * guests would be given what an earlier version of the file has for as long.
  */
 const mostAtOnce: { readonly json: Count; readonly yaml: Count } = { json: 131_072, yaml: 32_768 }
 

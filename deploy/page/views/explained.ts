@@ -17,7 +17,7 @@ export function explanationBody(title: Html, explanation: Explanation | undefine
   const { steps, verdict } = explanation
   const { kind, evidence, reason, ...rest } = verdict
   const { why, ...proof } = isMapping(evidence) ? evidence : {}
-  const said = Object.entries({ why, ...rest, ...proof })
+  const shown = Object.entries({ why, ...rest, ...proof })
   const isFound = kind === 'found'
   return html`<h1>${title}</h1>
     <p class="verdict-line">
@@ -26,7 +26,7 @@ export function explanationBody(title: Html, explanation: Explanation | undefine
     </p>
     ${isReasonCode(reason) ? meaning(reason) : ''}
     <h2>Verdict</h2>
-    <div class="sheet">${pairs(said)}</div>
+    <div class="sheet">${pairs(shown)}</div>
     <h2>Steps</h2>
     <ol class="steps">
       ${steps.map(

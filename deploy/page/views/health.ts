@@ -5,7 +5,7 @@ import type { ReadProblem } from '../../../lib/operator/readiness.ts'
 import type { DaemonView, HostView } from '../host.ts'
 import { badge, codeLink, count, foreign, moment, type Html, type ShownState } from './parts.ts'
 
-/** The worst of both; a daemon that cannot be asked is worse than any, but for one that is on other hosts. */
+/** The worst of both; a daemon that cannot be queried is worse than any, but for one that is on other hosts. */
 export function hostState({ proxy, agent }: HostView): ShownState {
   const healths = [proxy, agent].filter(isHere).map(({ health }) => health)
   if (healths.some((health) => !health.reachable)) return 'unknown'
@@ -42,7 +42,7 @@ export function healthSection(view: HostView): Html {
   </section>`
 }
 
-/** That guests get answers is said only where one did, or the canary. */
+/** That guests get answers is shown only where one did, or the canary. */
 function proofText({ proxy, agent }: HostView): Html {
   const served = [agent.health, proxy.health].flatMap((one) => (one.reachable ? [one.served] : []))
   const guests = served.flatMap(({ guest }) => guest ?? []).toSorted()

@@ -22,7 +22,7 @@ function tallyOf({ answers }: Minute): Tally {
   return { served: sum(['1xx', '2xx', '3xx']), refused: sum(['4xx']), failed: sum(['5xx', 'none']) }
 }
 
-/** What guests got is the proxy's to say, and how long it took the agent's; each stands in for the other. */
+/** What guests got comes from the proxy, and how long it took from the agent; each stands in for the other. */
 export function lastHour({ proxy, agent }: HostView): Html {
   const [outcomes, speeds] = [
     proxy.minutes.length > 0 ? proxy.minutes : agent.minutes,

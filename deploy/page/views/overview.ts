@@ -21,7 +21,7 @@ export interface OverviewParts {
 
 const shownRequests = 10
 
-/** Health first, then the way of a request, the last hour, and who asks. */
+/** Health first, then the way of a request, the last hour, and who sends requests. */
 export function overviewBody({ view, list, requests, remembered }: OverviewParts): Html {
   return html`<div data-live="health">${healthSection(view)}</div>
     <div data-live="path">${requestPath(view)}</div>

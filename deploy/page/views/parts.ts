@@ -7,7 +7,7 @@ import { isReasonCode } from '../../../lib/runtime/reason-codes.ts'
 /** HTML that is safe to show. */
 export type Html = ReturnType<typeof html>
 
-/** A {@link HealthState}, or that of a daemon that cannot be asked. */
+/** A {@link HealthState}, or that of a daemon that cannot be queried. */
 export type ShownState = HealthState | 'unknown'
 
 /** The states in words. */
@@ -34,7 +34,7 @@ const shapes: Readonly<Record<string, Html>> = {
   instance: html`<rect x="2" y="3" width="12" height="8" rx="1.5" /><path d="M5.5 14h5" />`,
 }
 
-/** A small drawing; the words beside it say the same. */
+/** A small drawing; the words beside it mean the same. */
 export function icon(name: ShownState | 'router' | 'network' | 'instance'): Html {
   return html`<svg class="icon ${name}" viewBox="0 0 16 16" aria-hidden="true">
     ${shapes[name]}

@@ -1,4 +1,4 @@
-/** What do guests ask, and what do they get? */
+/** What do guests request, and what do they get? */
 import { html } from 'hono/html'
 import { isNotThere, isServed, type SeenRequest } from '../requests.ts'
 import { badge, foreign, icon, moment, reasonText, scopeName, shortId, type Html } from './parts.ts'
@@ -38,7 +38,7 @@ export function requestItem(request: SeenRequest): Html {
   </li>`
 }
 
-/** A list that grows at its top while somebody looks. @param query of the stream */
+/** A list that grows at its top while it is looked at. @param query of the stream */
 export function liveRequests(requests: readonly SeenRequest[], query: string): Html {
   return html`<div class="live">
     <p class="controls">

@@ -25,7 +25,7 @@ export function openApi(daemon: Daemon): unknown {
     info: {
       title: `Admin socket of overlapd-${daemon}`,
       version: adminApiVersion,
-      description: `Of overlapd ${packageVersion()}. Every answer says the version in X-Overlapd-Api. A new version may take fields away; fields are added without one, so readers leave out what they do not know.`,
+      description: `Of overlapd ${packageVersion()}. Every answer has the version in X-Overlapd-Api. A new version may take fields away; fields are added without one, so readers leave out what they do not know.`,
     },
     paths,
   }

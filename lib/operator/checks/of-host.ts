@@ -10,7 +10,7 @@ import type { Finding } from '../finding.ts'
 import { hostFinding, wellFinding } from '../host-codes.ts'
 import type { HostFacts } from '../host-facts.ts'
 
-/** Before this the software did not exist: a clock that says so breaks TLS, caches and logs. */
+/** Before this the software did not exist: a clock before it breaks TLS, caches and logs. */
 const earliestSaneTime: EpochMilliseconds = Date.UTC(2025, 0, 1)
 const latestSaneTime: EpochMilliseconds = Date.UTC(2100, 0, 1)
 /** Keystone's tokens and certificates stand less than this; a date has whole seconds. */
@@ -21,7 +21,7 @@ const answerLimit: Milliseconds = 3_000
 export async function checkClock({ wallTime, daemons }: HostFacts): Promise<readonly Finding[]> {
   const shown = Number.isFinite(wallTime) ? new Date(wallTime).toISOString() : 'nothing'
   if (!(wallTime > earliestSaneTime && wallTime < latestSaneTime)) {
-    return [hostFinding('clock_wrong', 'this host', `the clock says ${shown}`)]
+    return [hostFinding('clock_wrong', 'this host', `the clock shows ${shown}`)]
   }
   const agent = daemons.find(({ daemon }) => daemon === 'agent')
   const upstreams = mappings(agent?.status['upstreams']).map(({ url }) => textOf(url))
@@ -39,7 +39,7 @@ export async function checkClock({ wallTime, daemons }: HostFacts): Promise<read
   const findings = compared.flat()
   return findings.some(({ level }) => level === 'fail')
     ? findings
-    : [wellFinding('clock', `the clock says ${shown}${agreement(compared)}`)]
+    : [wellFinding('clock', `the clock shows ${shown}${agreement(compared)}`)]
 }
 
 function skewFindings(url: string, skew: Milliseconds): readonly Finding[] {

@@ -101,7 +101,7 @@ function tlsOpener(clock: Clock, address: TlsAgent): Open {
   )
   // RFC 6066 §3: an address is no server name. Without one, the certificate must be for the host of the address.
   const servername = serverName ?? (isIP(host) === 0 ? host : undefined)
-  // Node's types do not say that the options of net.connect() count as well.
+  // Node's types do not show that the options of net.connect() count as well.
   const options: ConnectionOptions & TcpNetConnectOpts = {
     host,
     port,
@@ -119,7 +119,7 @@ function tlsOpener(clock: Clock, address: TlsAgent): Open {
     })
     const failed = (cause: ConnectFailure): void => {
       giveUp()
-      // What comes after the first error of a broken handshake says nothing new.
+      // What comes after the first error of a broken handshake is nothing new.
       socket.on('error', () => undefined)
       connected(cause, null)
     }

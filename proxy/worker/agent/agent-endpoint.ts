@@ -35,7 +35,7 @@ export interface AgentEndpointOptions {
   readonly defect: (cause: unknown) => void
 }
 
-/** What every request says it is for; the agent does not read it. */
+/** The host that every request names; the agent does not read it. */
 const host: string = metadataIpv4
 
 /** One agent: its connections and how it has been lately. */
@@ -111,7 +111,7 @@ export class AgentEndpoint {
   }
 
   /**
-   * Finds out whether it still takes part in a handshake, since a host that lost its power says nothing at all. One at a time; without
+   * Finds out whether it still takes part in a handshake, since a host that lost its power sends nothing at all. One at a time; without
    * TLS the kernel would answer for a process that hangs, so nothing is tried.
    */
   probe(clock: Clock, failed: (cause: MetadataError) => void): void {

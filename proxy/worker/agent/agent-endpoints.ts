@@ -20,7 +20,7 @@ export interface AgentEndpointsOptions {
   readonly onDown: (endpoint: AgentEndpoint) => void
   /** True while a request waits for it. */
   readonly isWaitedFor: (endpoint: AgentEndpoint) => boolean
-  /** What {@link AgentEndpoints.reports} says has changed. */
+  /** What {@link AgentEndpoints.reports} returns has changed. */
   readonly onChange: () => void
 }
 

@@ -39,7 +39,7 @@ const longestPause: Milliseconds = 400
 const mostRepeats: Count = 2
 const noEndpoints: ReadonlySet<AgentEndpoint> = new Set()
 
-/** Refusals by which an agent says that it cannot answer now, while another may well. */
+/** Refusals of an agent that cannot answer now, while another may well. */
 const passedOn: ReadonlySet<ReasonCode | undefined> = new Set([
   'directory_not_ready',
   'directory_unavailable',

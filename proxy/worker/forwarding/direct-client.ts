@@ -25,7 +25,7 @@ import { EndpointReach } from './endpoint-reach.ts'
 
 export interface DirectClientOptions {
   readonly config: NonNullable<WorkerConfig['forwarding']>
-  /** For leases of an agent that does not say how long compute may take. */
+  /** For leases of an agent that does not send how long compute may take. */
   readonly timeouts: Pick<WorkerConfig['agent'], 'timeoutHeaders' | 'timeoutBody'>
   readonly clock: Clock
   readonly loop: RawLoop
@@ -60,7 +60,7 @@ interface Endpoint {
 
 /**
  * Statuses that are no answer here: 403 and 404 put the identity in doubt, the others the endpoint. The agent sends it once more, knows
- * the other secret and the other endpoints, and can say why.
+ * the other secret and the other endpoints, and can name the reason.
  */
 const handedBack: ReadonlySet<number> = new Set([403, 404, 502, 503, 504])
 
@@ -78,7 +78,7 @@ export class DirectClient {
   /** Why an endpoint of a lease has no connections, as when its file of authorities cannot be read. */
   #unusable: string | undefined
   readonly #share = new FairShare()
-  /** Absent until the agent has said. */
+  /** Absent until the agent has sent it. */
   #limit: AdaptiveLimit | undefined
   #concurrency: LeasedConcurrency | undefined
 
@@ -96,7 +96,7 @@ export class DirectClient {
     return this.#limit === undefined ? connections : Math.min(this.#limit.value, connections)
   }
 
-  /** What the agent allows. The limit falls when compute says that it is overloaded or does not answer in time, and rises again. */
+  /** What the agent allows. The limit falls when compute reports that it is overloaded or does not answer in time, and rises again. */
   setConcurrency(concurrency: LeasedConcurrency): void {
     const { min, max } = concurrency
     const known = this.#concurrency
@@ -162,7 +162,7 @@ export class DirectClient {
   /** The head of an answer is here. */
   answered({ began }: SentRequest, status: number): void {
     if (isOverloadStatus(status)) this.#limit?.overloaded(began)
-    // How long it took says as much about how busy this process is. The agent, which waits for others to have room, looks at that.
+    // How long it took depends as much on how busy this process is. The agent, which waits for others to have room, looks at that.
     else this.#limit?.answered('any', usualSpan)
   }
 
@@ -314,7 +314,7 @@ export class DirectExchange implements AnswerHandler {
     const { code } = cause as NodeJS.ErrnoException
     const isSlow = cause instanceof AnswerTimeout
     if (isSlow) this.#client.timedOut(this.#sent)
-    // A kept-alive connection that the endpoint closed says nothing about the endpoint.
+    // A kept-alive connection that the endpoint closed is no sign of a fault there.
     if (code !== 'ECONNRESET') this.#client.failed(this.#sent, cause)
     // The agent sends it again while the guest has had nothing.
     if ((state === 'sent' || this.#unsized !== undefined) && !isSlow) {

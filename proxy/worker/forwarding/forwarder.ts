@@ -110,7 +110,7 @@ export class Forwarder {
     if (lease === undefined || upstream === undefined) {
       return this.sendToAgent(request, guest, receiver)
     }
-    // There is one queue, the agent's: it has the room, knows who is booting, and can say why a request is sent away.
+    // There is one queue, the agent's: it has the room, knows who is booting, and can name the reason for a refusal.
     if (!direct.client.tryEnter(lease.project)) {
       this.#metrics.directCrowded += 1
       return this.sendToAgent(request, guest, receiver)

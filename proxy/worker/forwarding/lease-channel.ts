@@ -74,7 +74,7 @@ export class LeaseChannel {
     this.#connect()
   }
 
-  /** Wishes for a lease. Whether it comes is not said; the request at hand goes another way. */
+  /** Wishes for a lease. Whether it comes is not known; the request at hand goes another way. */
   request(place: GuestPlace, key: LeaseKey): void {
     const { store, clock } = this.#options
     if (

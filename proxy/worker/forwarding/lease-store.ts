@@ -42,7 +42,7 @@ export class LeaseStore {
     return this.#clock.now() - this.#heardAt < longestSilence
   }
 
-  /** The agent has said that it is there. After a silence nothing from before it counts. */
+  /** The agent has reported that it is there. After a silence nothing from before it counts. */
   heartbeatCame(): void {
     if (!this.isFresh) this.dropAll()
     this.#heardAt = this.#clock.now()

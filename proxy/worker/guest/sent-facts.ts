@@ -9,7 +9,7 @@ import { isForwardingHeader } from '../shared/forged-headers.ts'
 export interface SentFacts {
   /** Names and values in turn. */
   readonly headers: readonly string[]
-  /** A request that names this service, that no program says to have forwarded, and that holds no token. */
+  /** A request that names this service, that no program marked as forwarded, and that holds no token. */
   readonly isPlain: boolean
   /** User-Agent, printable; empty without one. */
   readonly agent: string

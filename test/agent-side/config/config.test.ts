@@ -66,7 +66,7 @@ t.test('unsafe or impossible combinations do not start', async (t) => {
     [{ listeners: [] }, /names no listener/],
     [{ listeners: [{ mode: '0666' }] }, /lets every user of the host claim to be any instance/],
     [{ listeners: [{ socket: '/a' }, { socket: '/a', kind: 'neutron' }] }, /used for two sockets/],
-    [{ ports: {} }, /ports: nothing says where ports come from: set ports\.kind \(neutron-rest, /],
+    [{ ports: {} }, /ports: no source of ports is configured: set ports\.kind \(neutron-rest, /],
     [{ ports: { kind: 'ovn' } }, /ports.ovn: must be given/],
     [
       { ports: { kind: 'neutron-rest', static: { file: 'x' } } },

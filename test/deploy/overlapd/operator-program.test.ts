@@ -354,7 +354,7 @@ t.test('overlapd doctor finds what is wrong and says what to do', async (t) => {
     /(?:^|\n)ok {4}daemons \(2\)\n {6}proxy answers, ready; no guest .*\n {6}agent answers/,
   )
   t.match(well.out, /ok {4}configuration: .*good\.yaml can be read\n/)
-  t.match(well.out, /ok {4}clock: the clock says 20/)
+  t.match(well.out, /ok {4}clock: the clock shows 20/)
   const notReady = await startDaemon(t, { parts: [waiting] })
   const none = `${folder}/none`
   const broken = ['--config', `${folder}/bad.yaml`, '--netns', none]
