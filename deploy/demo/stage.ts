@@ -5,7 +5,7 @@ import type { FetchAsGuest, GuestQuestion } from './visits.ts'
 /** A built demo: networks, guests and the three daemons, wherever they could be had. */
 export interface Stage {
   readonly kind: 'namespaces' | 'loopback'
-  /** Worth which shows the person who looks: rootless, why only loopback, who the workers run as. */
+  /** Notes for the reader: rootless, why only loopback, who the workers run as. */
   readonly notes: readonly string[]
   readonly topology: DemoTopology
   readonly places: DemoPlaces
