@@ -304,8 +304,8 @@ t.test('overlapd explain says how it wants to be asked', async (t) => {
     [['--router', 'a'], /--router needs --ip/],
     [['--router', 'a', '--ip', '10.1'], /--ip "10.1" is no IP address/],
     [['--router', 'a', '--ip', '10.0.0.1', '--mac', 'x'], /--mac "x" is no MAC address/],
-    [['--request', 'a', '--ip', '10.0.0.1'], /--request says it all/],
-    [['--instance', instanceId(1), '--mac', 'fa:16:3e:00:00:01'], /--instance says it all/],
+    [['--request', 'a', '--ip', '10.0.0.1'], /--request is enough/],
+    [['--instance', instanceId(1), '--mac', 'fa:16:3e:00:00:01'], /--instance is enough/],
     [['--instance', 'a b'], /--instance "a b" is no id of an instance/],
     [['--ip', '10.0.0.1', '--ingress-port', 'other'], /--ingress-port goes with --router/],
   ]
