@@ -100,7 +100,7 @@ async function serve(call: CommandCall): Promise<number> {
   })
   const defect = uncaught((fields) => {
     agent.countDefect()
-    logger.error(fields, 'Nobody caught an exception: the agent stops, to be started again')
+    logger.error(fields, 'Uncaught exception: the agent stops, to be started again')
   })
   await lifecycle.start(agent.parts)
   logger.info(

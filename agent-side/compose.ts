@@ -31,7 +31,7 @@ export interface Agent {
   adminAddresses(): readonly string[]
   /** Reads certificates and lists of proxies again. What cannot be used is logged and not used. */
   reload(): void
-  /** Something was thrown that nobody caught. */
+  /** An exception was not caught. */
   countDefect(): void
   /** Takes the rate limits of another configuration, and nothing else of it. */
   reconfigure(config: AgentConfig): void

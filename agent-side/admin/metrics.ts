@@ -98,7 +98,7 @@ export class AgentMetrics implements ResolverObserver, ComputeObserver, FenceObs
     })
     this.#unreadCutOff = new Counter({
       name: `${prefix}_unread_answers_cut_off_total`,
-      help: 'Answers broken off since nobody read them, by why: most_held (all unread ones took too much, and its source had most of it), stalled (too long to be held whole).',
+      help: 'Answers broken off since their guests did not read them, by why: most_held (all unread ones took too much, and its source had most of it), stalled (too long to be held whole).',
       labelNames: ['why'],
       registers,
     })
@@ -146,7 +146,7 @@ export class AgentMetrics implements ResolverObserver, ComputeObserver, FenceObs
     })
     this.#defects = new Counter({
       name: `${prefix}_defects_total`,
-      help: 'Exceptions that nobody caught, after which the agent stops in order, to be started again, and those that ended one connection to compute.',
+      help: 'Uncaught exceptions, after which the agent stops in order, to be started again, and those that ended one connection to compute.',
       registers,
     })
     this.#fenced.inc(0)

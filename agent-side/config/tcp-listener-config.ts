@@ -70,7 +70,7 @@ export function tcpListenerProblems(
   if (socket !== defaultSockets.agent)
     report('socket', 'does not work together with tcp; list two listeners')
   if (files === undefined) report('tls', 'must be given with tcp: proxies must show certificates')
-  if (!isListed) report('proxies', 'names no proxy, so nobody could connect')
+  if (!isListed) report('proxies', 'names no proxy, so no proxy could connect')
   if (proxies.length > 0 && file !== undefined) {
     report('proxies_file', 'and proxies cannot both be given')
   }

@@ -79,7 +79,7 @@ export class Deliberation {
       : this.oneOf(ports, 'routed', `${why} A routed guest: the address decides.`)
   }
 
-  /** Nobody on the link has the address. A guest further away may have it, if that was declared. */
+  /** No port on the link has the address. A guest further away may have it, if that was declared. */
   fromBehind(why: string): Verdict {
     const { behind, elsewhere } = this.#considered
     const [ingress] = this.#place.onLink

@@ -64,7 +64,7 @@ export class MacMemory {
       key.sourceMac !== undefined &&
       this.#macs.has(key.scope, key.sourceMac, '')
     ) {
-      return 'The source MAC belongs or belonged to another port of the scope, so nobody routes with it.'
+      return 'The source MAC belongs or belonged to another port of the scope, so no router on the way has it.'
     }
     return this.#onLink.has(portId)
       ? 'The source MAC belongs to no port, and the port of the address was seen with its own MAC: it is not routed.'

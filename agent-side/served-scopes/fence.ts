@@ -106,7 +106,7 @@ export class Fence {
     if (mode === 'automatic' && this.#formerWorkers === undefined) return
     this.#startEnds = clock.now() + startSpan
     this.#cancelStart = clock.schedule(startSpan, () => {
-      // Nobody reports any more: an older proxy took the place of one that did.
+      // No supervisor reports any more: an older proxy took the place of one that did.
       if (this.#lists.size === 0 && mode === 'automatic') marker.clear()
       this.#wake()
     })

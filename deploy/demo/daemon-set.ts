@@ -37,7 +37,7 @@ export async function layOut(
   await writeFile(places.topologyFile, documentText(topologyDocument(topology)))
   await writeFile(places.agentConfig, documentText(agentDocument(places)))
   await writeFile(places.secretFile, randomBytes(24).toString('hex'), { mode: 0o600 })
-  // Everybody may look into the folder of a demo; the secret in it is for the agent alone.
+  // Every user may look into the folder of a demo; the secret in it is for the agent alone.
   chmodSync(folder, 0o755)
   if (runAs !== undefined) {
     for (const path of [folder, places.secretFile]) chownSync(path, runAs.uid, runAs.gid)

@@ -15,7 +15,7 @@ export function uiCommand(): CommandSpec {
     summary: 'show this host in a browser, on loopback alone',
     description: `Serves a page about both daemons of this host on 127.0.0.1 until Ctrl-C, and prints its link. The page shows health,
 networks, guests that share an address, live requests, refusals and the last hour; it changes nothing. The link works once
-and opens the page for one browser; nobody else can read it. From another machine forward
+and opens the page for one browser; no other browser can read it. From another machine forward
 the port over ssh.`,
     options: [
       { flags: '--port <n>', help: 'TCP port on 127.0.0.1', defaultText: 'any that is free' },

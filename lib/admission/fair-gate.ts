@@ -55,7 +55,7 @@ interface Waiter {
 export class FairGate {
   readonly #options: FairGateOptions
   readonly #queue: FairQueue<Waiter>
-  /** Everybody who waits, the longest wait first. */
+  /** All that wait, the longest wait first. */
   readonly #waiters = new Set<Waiter>()
   readonly #mayStart = (seat: Seat): boolean => this.#hasRoomFor(seat)
   #cancelTimer: Cancel | undefined

@@ -5,7 +5,7 @@
  *
  * Three levels, each by the same rule "the one for whom least runs": two lanes, the preferred one with several times the
  * weight of the ordinary one; inside a lane the projects; inside a project the instances. Inside an instance, who came
- * first. Nobody starves: whoever holds nothing is next but for others that hold nothing, and those take turns.
+ * first. No key starves: whoever holds nothing is next but for others that hold nothing, and those take turns.
  */
 import type { Count } from '../runtime/clock.ts'
 import { LeastRunning, type Running } from './least-running.ts'

@@ -85,7 +85,7 @@ export const log = section({
 /** Of a section `tls` with mutual authentication. */
 export const mutualTls = {
   ca_file: path({
-    help: 'PEM file of the authorities that certify the other side. Those of the system never count; one that certifies nobody else is best.',
+    help: 'PEM file of the authorities that certify the other side. Those of the system never count; one that certifies no others is best.',
   }),
   certificate_file: path({
     help: 'PEM file of our certificate, those between it and the authority behind it.',

@@ -40,7 +40,7 @@ export class AdminUnreachableError extends Error {
 
 function reasonText(code: string | undefined, cause: unknown): string {
   if (code === 'ENOENT') return 'the socket does not exist; is the daemon running?'
-  if (code === 'ECONNREFUSED') return 'nobody listens there; is the daemon running?'
+  if (code === 'ECONNREFUSED') return 'no daemon listens there; is it running?'
   if (code === 'EACCES') return 'this user may not open the socket'
   if (cause instanceof Error && (cause.name === 'TimeoutError' || cause.name === 'AbortError')) {
     return 'no answer in time'

@@ -35,12 +35,12 @@ const ofProxy = {
   },
   namespace_refused: {
     level: 'fail',
-    effect: 'Nobody in the namespace is served.',
+    effect: 'No guest in the namespace is served.',
     remedy: 'Make its names and mappings agree: "overlapd-proxy list" shows them.',
   },
   namespace_not_served: {
     level: 'fail',
-    effect: 'Nobody in the namespace is served.',
+    effect: 'No guest in the namespace is served.',
     remedy:
       'Remove the cause that is named. The proxy tries again by itself: "overlapd-proxy list" shows when it is served.',
   },
@@ -68,7 +68,7 @@ const ofProxy = {
   },
   address_missing: {
     level: 'fail',
-    effect: 'The packets of guests to this address reach nobody.',
+    effect: 'The packets of guests to this address are lost.',
     remedy:
       'The agent that made the namespace did not give it the address: restart neutron-dhcp-agent (or the OVN metadata agent) of this host.',
   },
@@ -102,7 +102,7 @@ const ofProxy = {
   },
   no_worker: {
     level: 'fail',
-    effect: 'Nobody is served.',
+    effect: 'No guest is served.',
     remedy: '"journalctl -u overlapd-proxy -g Worker" shows why workers end.',
   },
   worker_missing: {

@@ -3,7 +3,7 @@ import type { Count } from '../runtime/clock.ts'
 import { daemonCodes } from './finding-codes.ts'
 
 /**
- * The best first. `ready`: everybody can be served. `degraded`: some cannot, or a reserve is gone. `not_ready`: nobody can be
+ * The best first. `ready`: every guest can be served. `degraded`: some cannot, or a reserve is gone. `not_ready`: no guest can be
  * served.
  */
 export const healthStates = ['ready', 'degraded', 'not_ready'] as const

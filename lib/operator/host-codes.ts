@@ -6,7 +6,7 @@ import type { Finding } from './finding.ts'
 export const hostCodes = {
   proxy_down: {
     level: 'fail',
-    effect: 'Nobody on this host is served.',
+    effect: 'No guest on this host is served.',
     remedy: '"systemctl start overlapd-proxy"; "journalctl -u overlapd-proxy" shows why it ended.',
   },
   agent_down: {
@@ -62,7 +62,7 @@ export const hostCodes = {
   },
   namespaces_unseen: {
     level: 'warn',
-    effect: 'Nobody is served, if there are networks on this host.',
+    effect: 'No guest is served, if there are networks on this host.',
     remedy:
       'Nothing, before the first network reaches this host. In a container, mount /run/netns of the host with propagation.',
   },

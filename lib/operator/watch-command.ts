@@ -48,7 +48,7 @@ down: a terminal that does not keep up loses lines, and the output has their num
       ['overlapd watch --json | jq -r .instanceId', 'for programs'],
     ],
     exitCodes: [
-      [0, 'ended by the operator, by --count, or since nobody reads the output'],
+      [0, 'ended by the operator, by --count, or since the output is not read'],
       [2, 'no daemon could be watched, or called wrongly'],
     ],
     run: (call) => watch(call, clock),

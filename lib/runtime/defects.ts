@@ -13,8 +13,8 @@ export function describeDefect(cause: unknown): Record<string, unknown> {
 type ExceptionSource = Pick<NodeJS.EventEmitter, 'on'>
 
 /**
- * Takes what nobody caught, as the last resort: without it a defect ends the process in the middle of every other request. Nobody knows what is
- * still right after one, so whoever calls ends the process in order and lets another one be started.
+ * Takes what was not caught, as the last resort: without it a defect ends the process in the middle of every other request. What is
+ * still right after one is not known, so whoever calls ends the process in order and lets another one be started.
  * @param report is given each of them
  * @returns when the first has come
  */

@@ -206,7 +206,7 @@ interface Tally {
 interface Cause {
   readonly code: DaemonCode
   readonly text: string
-  /** Whether nobody in the namespace is served. */
+  /** Whether no guest in the namespace is served. */
   readonly isWhole: boolean
 }
 

@@ -10,7 +10,7 @@ import {
   type ControlRequest,
 } from './control-message.ts'
 
-/** Nobody listens on the control socket. */
+/** No proxy listens on the control socket. */
 export class ProxyAbsentError extends Error {
   override readonly name = 'ProxyAbsentError'
 }

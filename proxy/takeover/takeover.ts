@@ -21,7 +21,7 @@ export interface LeftWorkersSocket {
 const takeLimit: Milliseconds = 3_000
 const releaseLimit: Milliseconds = 5_000
 const pollPause: Milliseconds = 5
-/** Nobody has so many; one who was broken into may send without end. */
+/** No worker has so many; one that was broken into may send without end. */
 const mostSockets: Count = 65_536
 /** What this process opens besides. What it could not hold the kernel would close in its name, however long that takes. */
 const otherDescriptors: Count = 2_048

@@ -116,7 +116,7 @@ export class AgentExchange implements Leaving, AttemptOwner {
     this.#attempt?.resume()
   }
 
-  /** Nobody waits for the answer any more: the connection to the agent is closed, and the receiver is not called. */
+  /** The guest does not wait for the answer any more: the connection to the agent is closed, and the receiver is not called. */
   cancel(): void {
     if (this.#isOver) return
     this.#isOver = true

@@ -258,7 +258,7 @@ export class DirectExchange implements AnswerHandler {
     this.#resume?.()
   }
 
-  /** Nobody waits any more: the connection is closed, and the receiver is not called. */
+  /** The guest does not wait any more: the connection is closed, and the receiver is not called. */
   cancel(): void {
     if (this.#state === 'over' || this.#state === 'discarding') return
     this.#end()

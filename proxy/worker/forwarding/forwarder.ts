@@ -38,7 +38,7 @@ export interface Forwarding {
   readonly leased?: Leased | undefined
   /** The receiver can take more. */
   resume(): void
-  /** Nobody waits for the answer any more; the receiver is not called. */
+  /** The guest does not wait for the answer any more; the receiver is not called. */
   cancel(): void
 }
 
@@ -160,7 +160,7 @@ export class Forwarder {
     })
   }
 
-  /** Nobody listens for the scope any more. */
+  /** No listener is left for the scope. */
   dropScope(scope: string): void {
     this.#direct?.store.dropScope(scope)
   }

@@ -111,7 +111,7 @@ export class GuestConnection implements ExchangeConnection<GuestExchange>, Holde
       response.shouldKeepAlive = false
     }
     if (this.#active !== undefined) {
-      // Nobody reads on before the answer is out. Whatever this is, it has no place on the connection.
+      // The exchange reads on only after the answer is out. Whatever this is, it has no place on the connection.
       this.#isLast = true
       return
     }

@@ -45,7 +45,7 @@ export function ingressPortReader(
     const last = ports.get(index)
     if (last !== undefined && now - last.readAt < goodFor) return last.port
     const port = ingressPortOf(reader.nameOf(fd, index))
-    // Nobody comes in through anything else but by a mistake, which may have been put right by now.
+    // No guest comes in through anything else but by a mistake, which may have been put right by now.
     if (port === 'other') ports.delete(index)
     else if (last === undefined) ports.set(index, { port, readAt: now })
     else {

@@ -41,7 +41,7 @@ t.test('askAdmin() says why nobody answered', async (t) => {
   await once(closed, 'close')
   await t.rejects(askAdmin(`http://127.0.0.1:${port}`, '/'), {
     code: 'ECONNREFUSED',
-    message: /nobody listens there/,
+    message: /no daemon listens there/,
   })
 })
 

@@ -94,7 +94,7 @@ t.test(
     t.match(await find('daemons', { daemons: [daemon('proxy')] }), [
       { level: 'ok', what: /no guest has been served yet/ },
     ])
-    t.match(await find('daemons', { daemons: [away('nobody listens there')] }), [
+    t.match(await find('daemons', { daemons: [away('no daemon listens there')] }), [
       { code: 'agent_down', effect: /503/, remedy: /systemctl start overlapd-agent/ },
     ])
     t.match(await find('daemons', { daemons: [away('this user may not open the socket')] }), [

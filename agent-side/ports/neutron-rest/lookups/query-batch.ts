@@ -99,7 +99,7 @@ export class QueryBatch<Answer> {
         if (own === undefined) throw new TypeError('A query was answered without one of its keys')
         return { answer: own, asOf }
       })
-      // Everybody may have left before it fails.
+      // Every caller may have left before it fails.
       one.catch(() => undefined)
       batch.keys.set(key, one)
     }
