@@ -37,7 +37,7 @@ that refuses nothing that was seen; with --policy shows what a policy would refu
       { flags: '--policy <file>', help: 'list only what this policy would refuse' },
       {
         flags: '--from <file>',
-        help: 'instead of asking the agent: what "overlapd shield --json" printed on a host; for several hosts together, repeat it',
+        help: 'instead of querying the agent: what "overlapd shield --json" printed on a host; for several hosts together, repeat it',
         repeatable: true,
       },
       { flags: '--json', help: 'print JSON' },
