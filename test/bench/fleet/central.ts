@@ -16,10 +16,11 @@ import type { CentralRow } from './central-row.ts'
 import { networkIdOf } from './cloud-rows.ts'
 import { networksOf, type Fleet } from './measure.ts'
 import type { ProxiesReport, SimulatedProxy } from './proxies-program.ts'
+import { relayOf, SouthboundServer } from './southbound-servers.ts'
 
 /** Proxies of one process. */
 const perProcess: Count = 500
-const pauseOfProxy = 10_000
+const pauseOfProxy = 20_000
 /** Of proxies that start, a second. */
 const startsPerSecond = 20
 const phaseSeconds = 20
@@ -178,13 +179,17 @@ async function startTier(
     new CentralAgent(join(folder, 'one'), await freeTcpPort()),
     new CentralAgent(join(folder, 'two'), await freeTcpPort()),
   ] as const
-  for (const agent of agents) {
+  for (const [place, agent] of agents.entries()) {
+    // A server that prepares a whole copy answers nobody meanwhile.
+    const relay = new SouthboundServer(folder, `relay-${place}`, relayOf(fleet.server))
+    teardown.add(() => relay.stop())
+    await relay.start()
     const tcp = { tcp: `127.0.0.1:${agent.tcpPort}`, proxies_file: proxiesFile }
     await agent.configure({
       listeners: [tlsListener(authority, server, tcp)],
       ports: {
         kind: 'ovn',
-        ovn: { ovn_sb_connection: [fleet.server.endpoint], message_bytes: '1GiB' },
+        ovn: { ovn_sb_connection: [relay.endpoint], message_bytes: '1GiB' },
       },
       compute: {
         upstreams: [`http://127.0.0.1:${upstream.started.tcpPort}`],

@@ -94,9 +94,9 @@ The table takes ${changesOfHost} changes a second of each host.`
   return `${pushExplanations}\n\n${measured}\n\n${pushTable(figures)}`
 }
 
-const centralExplanations = `Two agents copy the whole cloud (\`copy: all\`) from the southbound database and serve the proxies over mutual TLS. A
+const centralExplanations = `Two agents copy the whole cloud (\`copy: all\`), each from a relay of its own, and serve the proxies over mutual TLS. A
 proxy is the real client of a worker with a certificate of its own, whose scopes the agents read from \`proxies_file\`; it
-sends a request every 10 s and keeps a connection for 4 s, so each request begins with a handshake. Half of them prefer one agent, half the other. "Failed" is whatever a guest would get but 200 with
+sends a request every 20 s and keeps a connection for 4 s, so each request begins with a handshake. Half of them prefer one agent, half the other. "Failed" is whatever a guest would get but 200 with
 the metadata of its own instance. Compute answers at once. Connections, CPU and memory are those of the second agent; the agents,
 the proxies, compute and the database share the processors.`
 

@@ -20,7 +20,7 @@ import {
 } from './measure.ts'
 import { measurePushes, type PushFigures } from './pushes.ts'
 import { writeSouthboundFile } from './southbound-file.ts'
-import { clusteredFile, SouthboundServer } from './southbound-servers.ts'
+import { clusteredFile, relayOf, SouthboundServer } from './southbound-servers.ts'
 
 const help = `Measures what a fleet of hosts costs OVN's southbound database, and what the database costs a host.
 
@@ -72,7 +72,7 @@ async function measure({ quick, hosts, only }: Wanted, folder: string): Promise<
     await rm(join(folder, 'standalone.db'))
   }
   const server = new SouthboundServer(folder, 'southbound', file)
-  const relay = new SouthboundServer(folder, 'relay', `relay:OVN_Southbound:${server.endpoint}`)
+  const relay = new SouthboundServer(folder, 'relay', relayOf(server))
   const rows: FleetRow[] = []
   const central: CentralRow[] = []
   const add = (...more: readonly FleetRow[]): void => {

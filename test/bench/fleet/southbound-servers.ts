@@ -71,6 +71,11 @@ export class SouthboundServer {
   }
 }
 
+/** What a relay of the server serves. */
+export function relayOf({ endpoint }: SouthboundServer): string {
+  return `relay:${database}:${endpoint}`
+}
+
 /** Makes a standalone database a cluster of one: only clustered ones remember transactions to resume from. */
 export async function clusteredFile(standalone: string, file: string): Promise<void> {
   await run('ovsdb-tool', ['create-cluster', file, standalone, `unix:${file}.raft`])
