@@ -232,13 +232,15 @@ export class GuestNetworks {
     options: {
       readonly family?: IpFamily
       readonly fields?: readonly (readonly [string, string])[]
+      /** @default 'GET' */
+      readonly method?: string
     } = {},
   ): Promise<RawAnswer> {
     const connection = await this.connect(placed, options.family ?? 4)
-    const fields = options.fields ?? []
+    const { fields = [], method = 'GET' } = options
     const lines = fields.map(([name, value]) => `${name}: ${value}\r\n`).join('')
     void connection.write(
-      `GET ${path} HTTP/1.1\r\nHost: 169.254.169.254\r\nConnection: close\r\n${lines}\r\n`,
+      `${method} ${path} HTTP/1.1\r\nHost: 169.254.169.254\r\nConnection: close\r\n${lines}\r\n`,
     )
     const answer = await connection.answer()
     connection.close()
