@@ -1,5 +1,6 @@
 /** Which agent gets a request, and which next? */
 import { isDeepStrictEqual } from 'node:util'
+import { Backoff } from '../../../lib/runtime/backoff.ts'
 import type { Cancel, Clock, Count, Milliseconds } from '../../../lib/runtime/clock.ts'
 import { causeText } from '../../../lib/runtime/errors.ts'
 import type { Logger } from '../../../lib/runtime/log.ts'
@@ -26,8 +27,12 @@ export interface AgentEndpointsOptions {
 
 /** Of the text that the supervisor gets. */
 const longestFailure: Count = 500
-/** One that could not be connected to is tried again after so long, whether there are requests or not. */
-const meetAgain: Milliseconds = 5_000
+/**
+ * One that could not be connected to is tried again after so long, whether there are requests or not: a central agent that a thousand
+ * hosts wait for would spend all its time on handshakes otherwise.
+ */
+const firstPause: Milliseconds = 5_000
+const longestPause: Milliseconds = 60_000
 
 /** The agents in order of preference. Those that look down come last instead of being left out. */
 export class AgentEndpoints {
@@ -35,6 +40,7 @@ export class AgentEndpoints {
   #all: readonly AgentEndpoint[]
   #answering: AgentEndpoint | undefined
   readonly #meetings = new Map<AgentEndpoint, Cancel>()
+  readonly #pauses = new Map<AgentEndpoint, Backoff>()
   readonly #pulses = new Map<AgentEndpoint, AgentPulse>()
 
   constructor(options: AgentEndpointsOptions) {
@@ -121,11 +127,14 @@ export class AgentEndpoints {
 
   #meetLater(endpoint: AgentEndpoint): void {
     if (this.#meetings.has(endpoint) || !this.#all.includes(endpoint)) return
-    const cancel = this.#options.clock.schedule(meetAgain, () => this.#meet(endpoint))
+    const pauses = this.#pauses.get(endpoint) ?? new Backoff(firstPause, longestPause)
+    this.#pauses.set(endpoint, pauses)
+    const cancel = this.#options.clock.schedule(pauses.next(), () => this.#meet(endpoint))
     this.#meetings.set(endpoint, cancel)
   }
 
   #isBack(endpoint: AgentEndpoint): void {
+    this.#pauses.delete(endpoint)
     this.#options.logger.info({ agent: endpoint.name }, 'Agent is back')
     this.#options.onChange()
   }
@@ -133,6 +142,7 @@ export class AgentEndpoints {
   #forget(endpoint: AgentEndpoint): void {
     this.#meetings.get(endpoint)?.()
     this.#meetings.delete(endpoint)
+    this.#pauses.delete(endpoint)
     this.#pulses.get(endpoint)?.stop()
     this.#pulses.delete(endpoint)
   }

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
+import { MetadataError } from '../../../../lib/runtime/errors.ts'
 import { createLogger } from '../../../../lib/runtime/log.ts'
 import { AgentEndpoints } from '../../../../proxy/worker/agent/agent-endpoints.ts'
 import type { AgentReport } from '../../../../proxy/worker/shared/protocol.ts'
@@ -64,6 +65,7 @@ t.test(
     await once(first, 'listening')
     t.teardown(() => first.close())
     const up = nextChange()
+    const [endpoint] = endpoints.all
     await clock.advance(5_000)
 
     t.match(await up, [
@@ -71,5 +73,17 @@ t.test(
       { agent: sockets[1], state: 'up' },
     ])
     t.match(lines.join(''), /Agent is back/)
+
+    if (endpoint === undefined) throw new Error('There is no endpoint')
+    let attempts = 0
+    endpoint.tryConnecting = (tried) => {
+      attempts += 1
+      tried(new MetadataError('agent_unreachable', 'refused'))
+    }
+    endpoints.noteFailure(endpoint, 'connect', 'refused')
+    for (let second = 0; second < 600; second += 1) await clock.advance(1_000)
+
+    t.ok(attempts >= 10, 'it is tried again once a minute at least')
+    t.ok(attempts <= 24, 'and not every five seconds, as a thousand hosts would do together')
   },
 )
