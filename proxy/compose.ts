@@ -60,7 +60,7 @@ export function composeProxy(around: ProxyDependencies): Proxy {
     onEnd: () => strays?.look(),
   })
   const { pool, agentAddresses } = workers
-  const { interception, leftovers } = composeRules(around, around.nftables, metrics)
+  const redirection = composeRules(around, around.nftables, metrics)
   const holders = new PortHolders(window, clock)
   const strays = composeStrays(around, {
     metrics,
@@ -70,7 +70,7 @@ export function composeProxy(around: ProxyDependencies): Proxy {
   })
   const listeners: Listeners = composeListeners(around, {
     sink: pool,
-    interception,
+    interception: redirection.interception,
     holders,
     strays,
     restart,
@@ -78,8 +78,7 @@ export function composeProxy(around: ProxyDependencies): Proxy {
   })
   const canary: Canary | undefined = composeCanary(around, listeners, pool, metrics)
   const ovnProvision: OvnProvision | undefined = composeOvnProvision(around, listeners, metrics)
-  const planAgain = (): void => discovery.look()
-  const haproxy = composeNamespaceGrants(around, listeners, rules, planAgain)
+  const haproxy = composeNamespaceGrants(around, listeners, rules, () => discovery.look())
   const announcer = composeAnnouncer(around)
   const reconciler = new Reconciler({
     rules,
@@ -87,7 +86,7 @@ export function composeProxy(around: ProxyDependencies): Proxy {
     announcer,
     listeners,
     ovnProvision,
-    leftovers,
+    leftovers: redirection.leftovers,
     metrics,
     clock,
     logger,
@@ -105,7 +104,7 @@ export function composeProxy(around: ProxyDependencies): Proxy {
   const { admin, health } = composeAdmin(around, {
     ...workers,
     listeners,
-    interception,
+    interception: redirection.interception,
     canary,
     ovnProvision,
     announcer,
@@ -120,21 +119,10 @@ export function composeProxy(around: ProxyDependencies): Proxy {
     partOf('certificate for agents', agentAddresses),
     // To the end of the workers: what they may send requests for is kept for as long.
     partOf('served scopes', announcer),
-    startable(
-      'workers',
-      () => pool.start(),
-      () => (takeover.leavesWorkers ? pool.leave() : pool.close(config.limits.timeout_drain)),
-    ),
+    workers.part(() => takeover.leavesWorkers),
     // They are opened as namespaces are discovered.
     startable('listeners', undefined, () => listeners.close()),
-    startable(
-      'interception',
-      () => interception.start(),
-      async () => {
-        leftovers.close()
-        await interception.close(!takeover.keepsRules)
-      },
-    ),
+    redirection.part(() => takeover.keepsRules),
     startable(
       'discovery',
       () => {

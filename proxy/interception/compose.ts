@@ -1,4 +1,5 @@
 /** How do the parts come together that redirect the metadata address in namespaces? */
+import { startable, type Part } from '../../lib/runtime/lifecycle.ts'
 import type { NftLibrary } from '../netlink/nftables.ts'
 import type { ProxyMetrics } from '../admin/metrics.ts'
 import type { Surroundings } from '../config/surroundings.ts'
@@ -11,6 +12,8 @@ import { tableName } from './ruleset.ts'
 export interface Rules {
   readonly interception: Interception
   readonly leftovers: LeftoverTables
+  /** @param keepsRules whether rules outlive this process, looked up when it ends */
+  readonly part: (keepsRules: () => boolean) => Part
 }
 
 /** Rules are checked less often than namespaces: each check takes a visit. */
@@ -34,5 +37,15 @@ export function composeRules(
     onFailure: () => metrics.interceptionFailures.inc(),
   })
   const { tcp_port: tcpPort } = config.intercept
-  return { interception, leftovers: new LeftoverTables({ window, loader, tcpPort, clock, logger }) }
+  const leftovers = new LeftoverTables({ window, loader, tcpPort, clock, logger })
+  const part = (keepsRules: () => boolean): Part =>
+    startable(
+      'interception',
+      () => interception.start(),
+      async () => {
+        leftovers.close()
+        await interception.close(!keepsRules())
+      },
+    )
+  return { interception, leftovers, part }
 }

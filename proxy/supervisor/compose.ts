@@ -1,6 +1,7 @@
 /** How do the workers and the addresses of their agents come together? */
 import { fileURLToPath } from 'node:url'
 import type { Milliseconds } from '../../lib/runtime/clock.ts'
+import { startable, type Part } from '../../lib/runtime/lifecycle.ts'
 import type { ProxyMetrics } from '../admin/metrics.ts'
 import { workerCount } from '../config/config.ts'
 import type { Surroundings } from '../config/surroundings.ts'
@@ -32,6 +33,8 @@ export interface WorkersOptions extends WorkerReports {
 export interface Workers {
   readonly pool: WorkerPool
   readonly agentAddresses: AgentAddresses
+  /** @param leaves whether they outlive this process, looked up when it ends */
+  readonly part: (leaves: () => boolean) => Part
 }
 
 /** From the end of one supervisor until the next one serves; also when the service manager forgets us. */
@@ -64,7 +67,13 @@ export function composeWorkers(
     onStart: (pids) => record.note(pids),
     lifelines: store && lifelinesIn(store),
   })
-  return { pool, agentAddresses }
+  const part = (leaves: () => boolean): Part =>
+    startable(
+      'workers',
+      () => pool.start(),
+      () => (leaves() ? pool.leave() : pool.close(config.limits.timeout_drain)),
+    )
+  return { pool, agentAddresses, part }
 }
 
 /** @returns `undefined` where workers have no account of their own: other programs look the same there */
