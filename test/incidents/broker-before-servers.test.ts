@@ -69,6 +69,8 @@ function tests(rabbit: RabbitMq): void {
       await untilLive(directory)
       await rabbit.control('set_vm_memory_high_watermark', '0')
       t.equal(await codeOf(find(directory, unknown)), 'directory_unavailable', 'not a time-out')
+      // By the broker's own word, not because it has been silent for so long.
+      t.match(directory.readiness().detail, /the broker takes no messages/)
       const [port] = await find(directory, known, 'cached')
       t.equal(port?.instanceId, guests.plain.instanceId, 'what is held is answered from at once')
       await rabbit.control('set_vm_memory_high_watermark', '0.4')
