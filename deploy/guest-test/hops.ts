@@ -70,10 +70,10 @@ export function hopsOf(request: MeasuredRequest): readonly Hop[] {
 }
 
 function guestHops(request: MeasuredRequest): Partial<Record<HopName, Measure>> {
-  const { connected, answered, proxy, agent, served } = request
+  const { connected, answered, served } = request
   if (served !== undefined) return servedHops(served)
-  const worker = lastOf(proxy)
-  const behind = lastOf(agent) ?? 0
+  const worker = wholeOfWorker(request)
+  const behind = wholeOfAgent(request) ?? 0
   if (connected === undefined) return {}
   if (answered === undefined || worker === undefined) return { network: { ms: connected } }
   const before = answered - worker
@@ -105,14 +105,15 @@ function servedHops({
   }
 }
 
-function agentHops({ agent }: MeasuredRequest): Partial<Record<HopName, Measure>> {
-  const whole = lastOf(agent)
+function agentHops(request: MeasuredRequest): Partial<Record<HopName, Measure>> {
+  const { agent } = request
+  const whole = wholeOfAgent(request)
   if (whole === undefined) return {}
   const resolved = stepOf(agent, 'resolved')
   const signed = stepOf(agent, 'signature')
   const directory = resolved?.ms
   const signature = numberOf(signed, 'took')
-  const compute = signed === undefined ? undefined : whole - signed.ms
+  const compute = signed === undefined ? undefined : Math.max(0, whole - signed.ms)
   return {
     agent: { ms: whole - (directory ?? 0) - (signature ?? 0) - (compute ?? 0) },
     ...(directory !== undefined && { directory: measure(directory, resolved, 'basis') }),
@@ -124,14 +125,14 @@ function agentHops({ agent }: MeasuredRequest): Partial<Record<HopName, Measure>
 }
 
 /** The worker sends a request under a lease straight to compute: the agent has done its part before. */
-function leaseHops({ proxy }: MeasuredRequest): Partial<Record<HopName, Measure>> {
+function leaseHops(request: MeasuredRequest): Partial<Record<HopName, Measure>> {
   const unused: Measure = { state: 'unused', detail: 'leased' }
   return {
     worker: { state: 'ok' },
     agent: unused,
     directory: unused,
     signature: unused,
-    compute: measure(lastOf(proxy) ?? 0, stepOf(proxy, 'compute'), 'upstream'),
+    compute: measure(wholeOfWorker(request) ?? 0, stepOf(request.proxy, 'compute'), 'upstream'),
   }
 }
 
@@ -161,6 +162,22 @@ function stepOf(explanation: Explanation | undefined, name: string): ExplainStep
 /** The whole time, which the last step has. */
 function lastOf(explanation: Explanation | undefined): Milliseconds | undefined {
   return explanation?.steps.at(-1)?.ms
+}
+
+/** Who answers may note its own end after the other side has the answer already. */
+function wholeOfWorker({ answered, proxy }: MeasuredRequest): Milliseconds | undefined {
+  return atMost(lastOf(proxy), answered)
+}
+
+function wholeOfAgent(request: MeasuredRequest): Milliseconds | undefined {
+  return atMost(lastOf(request.agent), wholeOfWorker(request))
+}
+
+function atMost(
+  ms: Milliseconds | undefined,
+  around: Milliseconds | undefined,
+): Milliseconds | undefined {
+  return ms === undefined || around === undefined ? ms : Math.min(ms, around)
 }
 
 function numberOf(step: ExplainStep | undefined, name: string): number | undefined {

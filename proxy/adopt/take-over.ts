@@ -3,7 +3,7 @@ import { accessSync, closeSync, constants } from 'node:fs'
 import type { Clock, Milliseconds } from '../../lib/runtime/clock.ts'
 import { attachmentFolderOf, prepareAttachmentFolder } from '../haproxy-shim/attachment-folder.ts'
 import { recordName, type AttachmentRecord } from '../haproxy-shim/attachment-record.ts'
-import { endWaiting, leaveWaiting } from '../haproxy-shim/attach-waiting.ts'
+import { endWaiting, leaveWaiting, whenInside } from '../haproxy-shim/attach-waiting.ts'
 import { requestProxy } from '../haproxy-shim/control-client.ts'
 import { writePidFile } from '../haproxy-shim/stand-in.ts'
 import { listeningSocketOf } from '../netns/listening-socket.ts'
@@ -42,6 +42,8 @@ export async function takeOver(
     if (startTimeOf(haproxy.pid) !== haproxy.startTime) throw new Error('it has ended meanwhile')
     const record = await waitInPlaceOf(folder, haproxy)
     try {
+      // nsenter begins outside, and the proxy refuses a process that waits elsewhere.
+      await whenInside(record, options.clock)
       await handOver(process, haproxy, record, controlSocket)
       writePidFile(haproxy.config.pidFile, record.pid)
     } catch (cause) {

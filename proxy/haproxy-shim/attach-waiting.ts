@@ -1,5 +1,6 @@
 /** How does a namespace get its record and its waiting process, whoever requests it? */
-import type { NamespaceKey } from '../netns/namespace-handle.ts'
+import type { Clock, Milliseconds } from '../../lib/runtime/clock.ts'
+import { namespaceKeyOf, type NamespaceKey } from '../netns/namespace-handle.ts'
 import { workerAccount } from '../privileges/accounts.ts'
 import { startTimeOf } from '../linux/process-identity.ts'
 import { isWaiting, readRecord, removeRecord, writeRecord } from './attachment-folder.ts'
@@ -15,6 +16,10 @@ export interface LeaveWaitingOptions extends Pick<
   /** The namespace that the process is started in. */
   readonly key: NamespaceKey
 }
+
+const lookAgain: Milliseconds = 10
+/** A program is started within that on the busiest machine. */
+const enterLimit: Milliseconds = 5_000
 
 /**
  * Starts a waiting process and writes its record.
@@ -53,6 +58,20 @@ function clearLeftRecord(folder: string, name: string): void {
     throw new Error(`Cannot serve ${name} twice: process ${before.pid} stands for it already`)
   }
   removeRecord(folder, before)
+}
+
+/**
+ * Resolves once a process that was started in another namespace has entered its own.
+ * @throws Error when it has not within {@link enterLimit}
+ */
+export async function whenInside(
+  { pid, namespace }: Pick<AttachmentRecord, 'pid' | 'namespace'>,
+  clock: Pick<Clock, 'sleep'>,
+): Promise<void> {
+  for (let waited = 0; namespaceKeyOf(`/proc/${pid}/ns/net`) !== namespace; waited += lookAgain) {
+    if (waited >= enterLimit) throw new Error(`process ${pid} does not enter its namespace`)
+    await clock.sleep(lookAgain)
+  }
 }
 
 /** Undoes {@link leaveWaiting}. */

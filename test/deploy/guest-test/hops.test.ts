@@ -47,6 +47,24 @@ t.test('hopsOf() never gives the network more than there was', async (t) => {
   ])
 })
 
+t.test('hopsOf() adds up where an agent or worker noted its end late', async (t) => {
+  for (const [answered, whole] of [
+    [12, 7.5],
+    [9.5, 10],
+    [7, 10],
+  ] as const) {
+    const proxy = explanation([
+      ['received', 0],
+      ['answered', whole],
+    ])
+    const hops = hopsOf({ connected: 1, answered, status: 200, proxy, agent })
+    t.equal(
+      hops.reduce((sum, { ms = 0 }) => sum + ms, 0),
+      answered,
+    )
+  }
+})
+
 t.test('hopsOf() leaves out what a lease leaves out', async (t) => {
   const proxy = explanation([
     ['received', 0],
