@@ -27,10 +27,17 @@ function textOf(path: string): string {
 
 /**
  * @param inode of the namespace, as `stat` gives it for its name
+ * @param visitors processes that enter namespaces for a moment and listen there by right: they do not live there
  * @returns `1234 haproxy -f /…` for each process that lives in the namespace and listens
  */
-export function listenersIn(inode: number, tcpPort: number): readonly string[] {
-  const living = processNumbers().filter((pid) => processLink(pid, 'ns/net') === `net:[${inode}]`)
+export function listenersIn(
+  inode: number,
+  tcpPort: number,
+  visitors: ReadonlySet<number> = new Set(),
+): readonly string[] {
+  const living = processNumbers().filter(
+    (pid) => !visitors.has(pid) && processLink(pid, 'ns/net') === `net:[${inode}]`,
+  )
   const inodes = living[0] === undefined ? new Set<string>() : inodesOf(living[0], tcpPort)
   return living.flatMap((pid) => {
     const isHolder = filesOf(pid).some((fd) => {

@@ -105,12 +105,14 @@ const addressInUse = /\bEADDRINUSE\b/
 /** Names the processes that the proxy may not see, since it lacks CAP_SYS_PTRACE. */
 export function checkPorts({ daemons, netnsFolder }: HostFacts): readonly Finding[] {
   const { status = {} } = daemons.find(({ daemon }) => daemon === 'proxy') ?? {}
+  // Where it could bind one of its addresses, the proxy holds a socket as well, and it visits: nobody may be led to kill it.
+  const ours = new Set(daemons.flatMap(({ process }) => process?.pid ?? []))
   return mappings(status['namespaces']).flatMap((one) => {
     const [netns, why] = [textOf(one['netns']), textOf(one['why'])]
     if (!addressInUse.test(why)) return []
     const [, port = '80'] = /:(\d+): EADDRINUSE/.exec(why) ?? []
     const inode = statSync(join(netnsFolder, netns), { throwIfNoEntry: false })?.ino
-    const holders = inode === undefined ? [] : listenersIn(inode, Number(port))
+    const holders = inode === undefined ? [] : listenersIn(inode, Number(port), ours)
     if (holders.length === 0) return []
     const isHaproxy = holders.some((holder) => holder.includes('haproxy'))
     const what = `TCP port ${port} is held by process ${holders.join('; ')}`
