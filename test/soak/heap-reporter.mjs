@@ -10,6 +10,6 @@ const file = openSync(process.env.OVERLAPD_TEST_HEAP, 'a')
 
 process.on('SIGWINCH', () => {
   collect()
-  const { heapUsed, external } = process.memoryUsage()
-  writeSync(file, `${JSON.stringify([process.pid, heapUsed, external])}\n`)
+  const { heapUsed, external, heapTotal, rss } = process.memoryUsage()
+  writeSync(file, `${JSON.stringify([process.pid, heapUsed, external, rss - heapTotal])}\n`)
 })

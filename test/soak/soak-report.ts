@@ -7,6 +7,7 @@ import { isGrowth, slopeOf, type Slope } from './slope.ts'
 const least: Readonly<Record<keyof ProcessSample | keyof HeapSample, number>> = {
   'heap KiB': 1_024,
   'external KiB': 1_024,
+  'native KiB': 4_096,
   'rss KiB': 4_096,
   'private KiB': 2_048,
   descriptors: 4,
@@ -70,7 +71,7 @@ export class SoakReport {
     return Object.values(this.#failed).reduce((sum, count) => sum + count, 0)
   }
 
-  sample(process: string, pid: number, sample: ProcessSample & Partial<HeapSample>): void {
+  sample(process: string, pid: number, sample: Partial<ProcessSample & HeapSample>): void {
     for (const [what, value] of Object.entries(sample)) this.value(process, what, pid, value)
   }
 

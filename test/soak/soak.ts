@@ -407,7 +407,9 @@ export class Soak {
   async #sampleOne(name: string, pid: number): Promise<void> {
     const heap = await this.#heaps.sample(pid)
     const sample = existsSync(`/proc/${pid}`) ? sampleProcess(pid) : undefined
-    if (sample !== undefined) this.report.sample(name, pid, { ...sample, ...heap })
+    if (sample === undefined) return
+    const { descriptors, sockets, threads } = sample
+    this.report.sample(name, pid, heap ? { descriptors, sockets, threads, ...heap } : sample)
   }
 
   /** Lines of the rules of one namespace: ours come with each namespace and must not add up. */
