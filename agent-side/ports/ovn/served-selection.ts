@@ -168,7 +168,8 @@ export class ServedSelection {
     this.#looks.at(new Set(fresh.keys()))
     if (fresh.size === 0) return rows.clauses
     const looked = [...fresh].filter(([networkId]) => !this.#looks.isUnderWay(networkId))
-    const others = [...this.#scopes.all].filter((scope) => ![...fresh.values()].includes(scope))
+    const freshScopes = new Set(fresh.values())
+    const others = [...this.#scopes.all].filter((scope) => !freshScopes.has(scope))
     const clauses = new Set(new ServedRows(others, copy).clauses)
     for (const [networkId, scope] of looked) {
       const seen = this.#looks.of(networkId)?.copy ?? copy
