@@ -37,6 +37,8 @@ export type AttemptOutcome =
       readonly beforeSending: boolean
       /** The request was sent, and the connection ended without a byte of an answer. */
       readonly isUnanswered: boolean
+      /** Of an unanswered one: the connection had had a request before, so maybe the endpoint never read this one. */
+      readonly wasReused: boolean
       /** The guest has part of an answer; its connection has been broken off. */
       readonly cutOff: boolean
     }
@@ -50,6 +52,8 @@ export interface AttemptOptions {
   readonly downstream: Downstream
   /** Whether an answer of this status is kept back. One too large to keep is relayed after all. */
   readonly keeps: (status: number) => boolean
+  /** On a connection of its own, which the endpoint cannot have closed. @default false */
+  readonly isAfresh?: boolean
 }
 
 /** Larger answers are never mistaken for the small error pages that a second try is about. */
@@ -84,6 +88,7 @@ class Attempt implements ExchangeListener {
   readonly #stopListening: () => void
   #exchange: HttpExchange | undefined
   #isSent = false
+  #isReused = false
   #status = 0
   #bytes: Bytes = 0
   #hasStarted = false
@@ -99,17 +104,19 @@ class Attempt implements ExchangeListener {
   }
 
   start(upstream: Pick<Upstream, 'send'>): void {
-    const { request, headers } = this.#options
+    const { request, headers, isAfresh = false } = this.#options
     const { method, target: path, body } = request
+    const mayReuse = !isAfresh && isRepeatable(request)
     try {
-      this.#exchange = upstream.send({ method, path, headers, body }, isRepeatable(request), this)
+      this.#exchange = upstream.send({ method, path, headers, body }, mayReuse, this)
     } catch (cause) {
       this.failed(cause as Error)
     }
   }
 
-  sent(): void {
+  sent(isReused: boolean): void {
     this.#isSent = true
+    this.#isReused = isReused
   }
 
   headCame(status: number, fields: readonly string[]): void {
@@ -177,6 +184,7 @@ class Attempt implements ExchangeListener {
       cause,
       beforeSending,
       isUnanswered,
+      wasReused: isUnanswered && this.#isReused,
       cutOff: this.#hasStarted,
     })
   }

@@ -82,6 +82,14 @@ export type Forwarded = Tried &
     | { readonly kind: 'left' }
   )
 
+/** Over which connections a request goes to an endpoint. */
+interface Connecting {
+  /** What was sent and not answered may be sent again. */
+  readonly mayRepeat: boolean
+  /** Not over one that was kept. */
+  readonly isAfresh: boolean
+}
+
 function isDoubtful(status: number): boolean {
   return status === 404 || status === 403
 }
@@ -149,7 +157,7 @@ export class ComputeClient implements Forwarder {
     try {
       this.#checkOpen()
       const order = upstreams.inOrder()
-      const route = isRepeatable(call.request) ? order : order.slice(0, 1)
+      const route = isRepeatable(call.request) ? [...order] : order.slice(0, 1)
       for (const [position, upstream] of route.entries()) {
         const hasMore = position < route.length - 1
         const outcome = await this.#askOne(upstream, call, hasMore, cutOffs)
@@ -159,7 +167,11 @@ export class ComputeClient implements Forwarder {
           const { kind, status } = outcome
           return { kind, status, upstream: counted.upstream, attempts: counted.attempts }
         }
-        if (outcome.kind === 'failed' && outcome.isUnanswered) cutOffs += 1
+        if (outcome.kind === 'failed' && outcome.isUnanswered) {
+          cutOffs += 1
+          // Maybe only a connection that was too old: the endpoint is better than those that look down.
+          if (outcome.wasReused) insertBeforeDown(route, position + 1, upstream)
+        }
         last = { ...outcome, ...counted }
         if (last.kind === 'left') return last
         if (last.kind === 'kept') {
@@ -217,13 +229,13 @@ export class ComputeClient implements Forwarder {
       slot,
       call,
       (status) => keeps(status) || (other !== undefined && status === 403),
-      mayRepeat,
+      { mayRepeat, isAfresh: cutOffs > 0 },
     )
     if (first.kind !== 'kept' || first.status !== 403 || other === undefined) {
       secrets.note(upstream, first, slot)
       return first
     }
-    const second = await this.#send(upstream, other, call, keeps, mayRepeat)
+    const second = await this.#send(upstream, other, call, keeps, { mayRepeat, isAfresh: true })
     secrets.note(upstream, second, other)
     if (second.kind !== 'failed' || second.cutOff || call.downstream.isGone) return second
     // The refusal is what we have; it explains more than the failure of the second try.
@@ -236,14 +248,14 @@ export class ComputeClient implements Forwarder {
     slot: SecretSlot,
     call: ForwardCall,
     keeps: (status: number) => boolean,
-    mayRepeat: boolean,
+    { mayRepeat, isAfresh }: Connecting,
   ): Promise<AttemptOutcome> {
     const { request, downstream, identity, times } = call
     if (times !== undefined) times.signingAt = this.#options.clock.now()
     const headers = this.#options.signer.headersFor(identity, slot)
     // While an upstream looks down, its answers do not show how much the others can take.
     const isUp = upstream.health.state === 'up'
-    const once = async (): Promise<AttemptOutcome> => {
+    const once = async (isAfresh: boolean): Promise<AttemptOutcome> => {
       const { clock, observer } = this.#options
       const began = clock.now()
       if (times !== undefined) times.askedAt = began
@@ -253,7 +265,8 @@ export class ComputeClient implements Forwarder {
         headAt = clock.now()
         return keeps(status)
       }
-      const outcome = await attempt(upstream, { request, headers, downstream, keeps: keepsAt })
+      const options = { request, headers, downstream, keeps: keepsAt, isAfresh }
+      const outcome = await attempt(upstream, options)
       observer?.attempted(upstream.index, outcomeLabel(outcome), clock.now() - began)
       upstream.pace.note((headAt > began ? headAt : clock.now()) - began)
       if (isUp) this.#noteLoad(request, outcome, began, headAt)
@@ -262,11 +275,12 @@ export class ComputeClient implements Forwarder {
     const end = upstream.health.begin()
     upstream.inFlight += 1
     try {
-      let outcome = await once()
-      // The endpoint may have closed an idle connection in the moment we used it: that is no fault of the endpoint. Where there is
-      // another, that one is tried: a request at which the application dies is sent twice at most.
-      if (isBroken(outcome, mayRepeat) && isRepeatable(request)) outcome = await once()
+      let outcome = await once(isAfresh)
+      // The endpoint may have closed an idle connection in the moment we used it, and others with it: that is no fault of the endpoint.
+      // Where there is another, that one is tried: a request at which the application dies is sent twice at most.
+      if (isBroken(outcome, mayRepeat) && isRepeatable(request)) outcome = await once(true)
       if (outcome.kind === 'failed' && outcome.isUnanswered) {
+        if (outcome.wasReused) return outcome
         const why = causeText(outcome.cause)
         const isOfRequest = this.#options.upstreams.noteCutOff(upstream, identity.instanceId, why)
         return isOfRequest ? { ...outcome, code: 'compute_cut_off' } : outcome
@@ -295,6 +309,12 @@ export class ComputeClient implements Forwarder {
       limit.answered(documentKind(request.target), headAt - began)
     }
   }
+}
+
+/** Puts an endpoint behind those that look well, from a place of the route on. */
+function insertBeforeDown(route: Upstream[], from: Count, upstream: Upstream): void {
+  const down = route.findIndex(({ health }, place) => place >= from && health.state !== 'up')
+  route.splice(down < 0 ? route.length : down, 0, upstream)
 }
 
 /** @param mayRepeat whether what was sent and not answered may be sent again */

@@ -117,5 +117,7 @@ export class ComputeProbe {
 
 function query(upstream: Upstream, target: string, headers: FlatHeaders): Promise<AttemptOutcome> {
   const request = { method: 'GET', target }
-  return attempt(upstream, { request, headers, downstream: nobody, keeps: () => true })
+  // A connection that the endpoint has closed in its idle time shows nothing of the endpoint.
+  const isAfresh = true
+  return attempt(upstream, { request, headers, downstream: nobody, keeps: () => true, isAfresh })
 }

@@ -70,7 +70,7 @@ export class Upstream {
   readonly pace: UpstreamPace
   readonly #origin: HttpOrigin
   readonly #client: HttpClient
-  /** For requests that must not be sent twice: a connection kept alive may have been closed a moment ago. */
+  /** For requests that must not be sent once more: a connection kept alive may have been closed a moment ago. */
   readonly #onceOnly: HttpClient
 
   constructor(
@@ -89,14 +89,17 @@ export class Upstream {
     this.#onceOnly = new HttpClient({ ...options, keepsConnections: false })
   }
 
-  /** @throws TypeError when the request cannot be written as it is */
+  /**
+   * @param mayReuse whether a connection will do that the endpoint may have closed a moment ago
+   * @throws TypeError when the request cannot be written as it is
+   */
   send(
     request: Omit<HttpClientRequest, 'origin'>,
-    isRepeatable: boolean,
+    mayReuse: boolean,
     listener: ExchangeListener,
   ): HttpExchange {
     // A body behind the answer to HEAD, which has none, would be read as the next answer.
-    const client = isRepeatable && request.method === 'GET' ? this.#client : this.#onceOnly
+    const client = mayReuse && request.method === 'GET' ? this.#client : this.#onceOnly
     const { method, path, headers, body } = request
     return client.send({ origin: this.#origin, method, path, headers, body }, listener)
   }

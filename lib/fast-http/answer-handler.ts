@@ -25,6 +25,12 @@ export class MalformedAnswer extends Error {
   override readonly name = 'MalformedAnswer'
 }
 
+/** Whether the other side has ended the connection, as it may at any time with one that was kept. @see RFC 9112 §9.3.1 */
+export function isConnectionLost(cause: Error): boolean {
+  const { code } = cause as NodeJS.ErrnoException
+  return code === 'ECONNRESET' || code === 'EPIPE'
+}
+
 /** An error for a connection that ended under a request. */
 export function connectionEnded(message: string): Error {
   return Object.assign(new Error(message), { code: 'ECONNRESET' })

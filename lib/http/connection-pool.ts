@@ -26,8 +26,11 @@ export interface ConnectionPoolOptions {
 export interface ConnectionTaker {
   /** Whether it still wants one. */
   isWaiting(): boolean
-  /** @param socket connected, and nothing else is on it */
-  take(socket: Socket): void
+  /**
+   * @param socket connected, and nothing else is on it
+   * @param isReused it has had a request before, so the server may have ended it already
+   */
+  take(socket: Socket, isReused: boolean): void
   failed(cause: Error, socket: Socket): void
 }
 
@@ -39,8 +42,9 @@ export class ExchangeTimeout extends Error {
 /** Time on the wire is real time, as it is for Node's server. */
 const clock = systemClock
 
-/** A connection that is not used is closed after that, or before the server does as it has announced. */
+/** A connection that is not used is closed after that, or a second before the time that the server announces. */
 const longestIdle: Milliseconds = 4_000
+const announcedMargin: Milliseconds = 1_000
 
 /** Connections to one origin, each with one request at a time. The one used last is used next, and the others may grow too old. */
 export class ConnectionPool {
@@ -57,10 +61,10 @@ export class ConnectionPool {
 
   /** Calls the taker once: at once, when it is connected, or when others have enough. */
   request(taker: ConnectionTaker): void {
-    const idle = this.#idle.pop()
+    const idle = this.#popIdle()
     if (idle !== undefined) {
       idle.off('data', endsUnasked)
-      taker.take(idle)
+      taker.take(idle, true)
     } else if (this.#open.size < this.#options.connections) {
       this.#connect(taker)
     } else {
@@ -69,17 +73,17 @@ export class ConnectionPool {
   }
 
   /** Takes a connection back, on which an answer has ended. @param announced after which the server closes it */
-  release(socket: Socket, announced: Milliseconds = longestIdle): void {
-    if (socket.destroyed || !socket.writable) {
+  release(socket: Socket, announced?: Milliseconds): void {
+    const limit = Math.min((announced ?? Infinity) - announcedMargin, longestIdle)
+    if (!isUsable(socket) || limit <= 0) {
       socket.destroy()
       return
     }
     const next = this.#nextWaiting()
     if (next !== undefined) {
-      next.take(socket)
+      next.take(socket, true)
       return
     }
-    const limit = Math.min(announced, longestIdle)
     if (socket.timeout !== limit) socket.setTimeout(limit)
     socket.once('data', endsUnasked)
     this.#idle.push(socket)
@@ -89,6 +93,13 @@ export class ConnectionPool {
   close(): void {
     this.#waiting.length = 0
     for (const socket of this.#open) socket.destroy()
+  }
+
+  /** An ended socket is not closed in the same turn: a whole pool whose time was over at once lay here, and each request failed. */
+  #popIdle(): Socket | undefined {
+    let idle = this.#idle.pop()
+    while (idle !== undefined && !isUsable(idle)) idle = this.#idle.pop()
+    return idle
   }
 
   #connect(taker: ConnectionTaker): void {
@@ -114,7 +125,7 @@ export class ConnectionPool {
     socket.once(isSecure ? 'secureConnect' : 'connect', () => {
       isConnected = true
       giveUp()
-      if (taker.isWaiting()) taker.take(socket)
+      if (taker.isWaiting()) taker.take(socket, false)
       else this.release(socket)
     })
   }
@@ -157,6 +168,11 @@ export class ConnectionPool {
     while (next?.isWaiting() === false) next = this.#waiting.shift()
     return next
   }
+}
+
+/** Whether neither side has ended it, as far as is known here. */
+function isUsable(socket: Socket): boolean {
+  return !socket.destroyed && socket.writable && !socket.readableEnded
 }
 
 /** What comes while nothing is requested must not be read as the answer to the next request. */

@@ -55,8 +55,11 @@ export interface HttpClientRequest {
 
 /** Is called for the phases of an exchange in turn, and once for its end. What `headCame` and `dataCame` throw ends the exchange. */
 export interface ExchangeListener {
-  /** A connection is there, and the request goes out. */
-  sent(): void
+  /**
+   * A connection is there, and the request goes out.
+   * @param isReused the connection has had a request before: the server may end it without having read this one
+   */
+  sent(isReused: boolean): void
   /** @param fields names and values in turn, as Latin-1 */
   headCame(status: number, fields: readonly string[]): void
   /** @returns false for a pause until `resume` */
@@ -106,7 +109,7 @@ export class HttpClient {
         return undefined
       },
     })
-    taker.request = sent
+    taker.begin(sent)
     // Node sets it by its own pool alone.
     sent.shouldKeepAlive = isKept
     const exchange = new HttpExchange(this, pool, sent, listener)
@@ -151,14 +154,23 @@ export class HttpClient {
 
 /** A request of Node's that gets its connection from a pool, maybe while it is being made. */
 class RequestTaker implements ConnectionTaker {
-  request: ClientRequest | undefined
   created: ((cause: Error | null, socket: Socket) => void) | undefined
+  #request: ClientRequest | undefined
+  #isReused = false
 
-  isWaiting(): boolean {
-    return this.request?.destroyed !== true
+  /** Node makes the request only after it has wanted its connection. */
+  begin(request: ClientRequest): void {
+    this.#request = request
+    request.reusedSocket = this.#isReused
   }
 
-  take(socket: Socket): void {
+  isWaiting(): boolean {
+    return this.#request?.destroyed !== true
+  }
+
+  take(socket: Socket, isReused: boolean): void {
+    this.#isReused = isReused
+    if (this.#request !== undefined) this.#request.reusedSocket = isReused
     this.created?.(null, socket)
   }
 
@@ -174,7 +186,7 @@ function announcedIdle(fields: readonly string[]): Milliseconds | undefined {
   for (let index = 0; index + 1 < fields.length; index += 2) {
     const name = fields[index] ?? ''
     if (name.length !== announcement.length || name.toLowerCase() !== announcement) continue
-    const seconds = /^timeout=(\d+)/.exec(fields[index + 1] ?? '')?.[1]
+    const seconds = /(?:^|[,; ])timeout=(\d{1,6})/i.exec(fields[index + 1] ?? '')?.[1]
     return seconds === undefined ? undefined : Number(seconds) * 1_000
   }
   return undefined
@@ -240,7 +252,7 @@ export class HttpExchange {
   #sent(): void {
     if (this.#isOver) return
     this.#limitFrom(this.#client.options.timeoutHeaders)
-    this.#listener.sent()
+    this.#listener.sent(this.#request.reusedSocket)
   }
 
   #headCame(answer: IncomingMessage): void {

@@ -8,7 +8,7 @@ import type {
 } from '../../../lib/runtime/clock.ts'
 import { causeText, MetadataError } from '../../../lib/runtime/errors.ts'
 import type { ReasonCode } from '../../../lib/runtime/reason-codes.ts'
-import { AnswerTimeout } from '../../../lib/fast-http/answer-handler.ts'
+import { AnswerTimeout, isConnectionLost } from '../../../lib/fast-http/answer-handler.ts'
 import type { FlatFields } from '../../../lib/fast-http/fields.ts'
 import { AgentAttempt, type AttemptOwner } from './agent-attempt.ts'
 import type { AgentEndpoint, AgentRequest } from './agent-endpoint.ts'
@@ -179,7 +179,7 @@ export class AgentExchange implements Leaving, AttemptOwner {
   failed(attempt: AgentAttempt, cause: Error): void {
     const { endpoint } = attempt
     const wasNotTaken = !attempt.isSent || isCertificateRefused(cause)
-    const isLost = this.isRepeatable && connectionLost.has(codeOf(cause))
+    const isLost = this.isRepeatable && isConnectionLost(cause)
     if (attempt.hasHeadCome || (attempt.hasAnswerBegun && !isLost)) this.fail(failureOf(cause))
     else if (wasNotTaken) {
       const failure = unreachable(cause, endpoint)
@@ -278,19 +278,13 @@ export class AgentExchange implements Leaving, AttemptOwner {
   }
 }
 
-const connectionLost: ReadonlySet<string | undefined> = new Set(['ECONNRESET', 'EPIPE'])
-
-function codeOf(cause: Error): string | undefined {
-  return (cause as NodeJS.ErrnoException).code
-}
-
 /**
  * With TLS 1.3 the other side may refuse our certificate after we think that the handshake is over. Then it has read nothing of what we
  * sent. @see RFC 8446 §4.4.2, §6.2
  */
 function isCertificateRefused(cause: Error): boolean {
   return /^ERR_SSL_.*ALERT_(?:.*CERTIFICATE.*|UNKNOWN_CA|ACCESS_DENIED|HANDSHAKE_FAILURE)$/.test(
-    codeOf(cause) ?? '',
+    (cause as NodeJS.ErrnoException).code ?? '',
   )
 }
 

@@ -13,7 +13,11 @@ import { clientSecureContext } from '../../../lib/files/tls-material.ts'
 import type { AnswerReceiver } from '../shared/answer-receiver.ts'
 import { readAnswerHead } from '../../../lib/http/answer-head.ts'
 import { UnsizedAnswer } from '../../../lib/http/unsized-answer.ts'
-import { AnswerTimeout, type AnswerHandler } from '../../../lib/fast-http/answer-handler.ts'
+import {
+  AnswerTimeout,
+  isConnectionLost,
+  type AnswerHandler,
+} from '../../../lib/fast-http/answer-handler.ts'
 import type { FlatFields } from '../../../lib/fast-http/fields.ts'
 import { originConnector } from '../../../lib/fast-http/origin-connector.ts'
 import { RequestPool, type Connect } from '../../../lib/fast-http/request-pool.ts'
@@ -45,17 +49,15 @@ export interface DirectReceiver extends AnswerReceiver {
   handBack(status: number | undefined): void
 }
 
-/** Where a request may go, while it is thought to work. */
-export interface DirectUpstream {
-  readonly url: string
-  readonly pool: RequestPool
-  readonly headers: readonly string[]
-  readonly reach: EndpointReach
-}
-
 interface Endpoint {
   readonly pool: RequestPool
   readonly reach: EndpointReach
+}
+
+/** Where a request may go, while it is thought to work. */
+export interface DirectUpstream extends Endpoint {
+  readonly url: string
+  readonly headers: readonly string[]
 }
 
 /**
@@ -99,8 +101,7 @@ export class DirectClient {
   /** What the agent allows. The limit falls when compute reports that it is overloaded or does not answer in time, and rises again. */
   setConcurrency(concurrency: LeasedConcurrency): void {
     const { min, max } = concurrency
-    const known = this.#concurrency
-    if (known?.min === min && known.max === max) return
+    if (this.#concurrency?.min === min && this.#concurrency.max === max) return
     this.#concurrency = concurrency
     this.#limit = new AdaptiveLimit({ clock: this.#options.clock, min, max, start: max })
   }
@@ -212,7 +213,7 @@ export class DirectClient {
       })
       // Nova answers it to everybody, without a signature.
       const probed = { method: 'GET', path: '/', headers: [] }
-      const probe = (handler: AnswerHandler): void => pool.dispatch(probed, handler)
+      const probe = (handler: AnswerHandler): void => pool.dispatchAfresh(probed, handler)
       const endpoint = { pool, reach: new EndpointReach({ clock, probe }) }
       this.#endpoints.set(name, endpoint)
       return endpoint
@@ -311,11 +312,10 @@ export class DirectExchange implements AnswerHandler {
     if (state === 'over') return
     this.#end()
     if (state === 'discarding') return
-    const { code } = cause as NodeJS.ErrnoException
     const isSlow = cause instanceof AnswerTimeout
     if (isSlow) this.#client.timedOut(this.#sent)
     // A kept-alive connection that the endpoint closed is no sign of a fault there.
-    if (code !== 'ECONNRESET') this.#client.failed(this.#sent, cause)
+    if (!isConnectionLost(cause)) this.#client.failed(this.#sent, cause)
     // The agent sends it again while the guest has had nothing.
     if ((state === 'sent' || this.#unsized !== undefined) && !isSlow) {
       this.#receiver.handBack(undefined)

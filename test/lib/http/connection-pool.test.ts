@@ -89,14 +89,53 @@ t.test('a connection whose request has left meanwhile is there for the next', as
   t.equal(sockets.length, 1)
 })
 
-t.test('an idle connection ends before the server closes it as announced', async (t) => {
+for (const announced of [1_010, 1_000, 10]) {
+  t.test(`an idle connection ends a second before the server's ${announced} ms`, async (t) => {
+    const { tcpPort } = await listening(t)
+    const pool = poolTo(t, tcpPort)
+    const socket = await taken(pool)
+    const closed = once(socket, 'close')
+    pool.release(socket, announced)
+    await closed
+    t.not(await taken(pool), socket)
+  })
+}
+
+t.test('a connection that has ended and is not closed yet is given to nobody', async (t) => {
   const { tcpPort } = await listening(t)
   const pool = poolTo(t, tcpPort)
-  const socket = await taken(pool)
-  const closed = once(socket, 'close')
-  pool.release(socket, 10)
-  await closed
-  t.not(await taken(pool), socket)
+  const [one, other] = await Promise.all([taken(pool), taken(pool)])
+  pool.release(one)
+  pool.release(other)
+  // As at the end of their idle time, when a request comes in the same turn of the event loop.
+  one.destroy()
+  other.end()
+  const next = await taken(pool)
+  t.notOk(next === one || next === other)
+  t.ok(next.writable)
+})
+
+t.test('whoever gets a connection knows whether the server may have ended it', async (t) => {
+  const { tcpPort } = await listening(t)
+  const pool = poolTo(t, tcpPort, 1)
+  const reused: boolean[] = []
+  const take = (): Promise<Socket> =>
+    new Promise((resolve, reject) => {
+      pool.request({
+        isWaiting: () => true,
+        take: (socket, isReused) => {
+          reused.push(isReused)
+          resolve(socket)
+        },
+        failed: reject,
+      })
+    })
+  const first = await take()
+  const waiting = take()
+  pool.release(first)
+  pool.release(await waiting)
+  await take()
+  t.strictSame(reused, [false, true, true])
 })
 
 t.test('a server that is not there fails the one that wanted it', async (t) => {
