@@ -9,7 +9,7 @@ import { RequestFeed } from './admin/request-feed.ts'
 import type { AgentStatus } from './admin/status.ts'
 import { ComputeProbe } from './compute/compute-probe.ts'
 import { composeCompute } from './compute/compose.ts'
-import type { AgentConfig } from './config/config.ts'
+import { grantsByHost, type AgentConfig } from './config/config.ts'
 import { reportedConfigurations } from './config/neutron-agent-report.ts'
 import type { Surroundings } from './config/surroundings.ts'
 import { composeLeasing } from './leases/compose.ts'
@@ -49,7 +49,13 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
   const isCentral = config.listeners.some(({ tcp }) => tcp !== undefined)
   const directory =
     around.directory ??
-    (await createDirectory(config.ports, { ...around, registry, isCentral, ...reported }))
+    (await createDirectory(config.ports, {
+      ...around,
+      registry,
+      isCentral,
+      grantsByHost: grantsByHost(config),
+      ...reported,
+    }))
   const resolver = composeResolver(config, clock, directory, metrics)
   const computeParts = composeCompute(config, around, metrics, limitMetrics)
   const { upstreams, compute, limit, gate, waiting } = computeParts
@@ -83,7 +89,7 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
     isReady: () => directory.readiness().ready,
     observer: feed,
   })
-  const listeners = composeListeners(config, handler, fencing, around, metrics)
+  const listeners = composeListeners(config, { handler, fencing, directory }, around, metrics)
   const { admin, status, health } = composeAdmin(config, around, {
     ...computeParts,
     directory,

@@ -155,6 +155,11 @@ const table = {
 /** The agent's configuration, frozen. */
 export type AgentConfig = ConfigOf<typeof table>
 
+/** Whether a listener grants scopes by where OVN has bound the ports. */
+export function grantsByHost({ listeners }: Pick<AgentConfig, 'listeners'>): boolean {
+  return listeners.some((each) => each.proxies_by_chassis)
+}
+
 /** `static` is what nobody may have chosen, as in a file that is still as it was installed. */
 function missingDirectory(kind: DirectoryKind): ConfigProblem {
   const section = sectionOf[kind]
@@ -190,6 +195,10 @@ function problemsOf(config: AgentConfig): readonly ConfigProblem[] {
     problems.push({ path: 'admin.tcp', message })
   }
   problems.push(...listenerProblems(listeners))
+  if (grantsByHost(config) && (ports.kind !== 'ovn' || ports.ovn?.copy === 'served')) {
+    const path = 'listeners'
+    problems.push({ path, message: 'proxies_by_chassis needs ports.kind ovn with copy all' })
+  }
   const section = sectionOf[ports.kind]
   if (ports[section] === undefined) {
     problems.push(missingDirectory(ports.kind))

@@ -3,6 +3,7 @@ import type { ConfigProblem, ValueOf } from '../../lib/config/entry.ts'
 import { defaultSockets } from '../../lib/config/defaults.ts'
 import {
   fileModeText,
+  flag,
   leafOption,
   oneOf,
   parseFileMode,
@@ -52,6 +53,10 @@ export const listener = section({
       help: 'File that holds the list of proxies instead; it is read again when it changes.',
     }),
   ),
+  proxies_by_chassis: flag({
+    help: 'A certificate that is not on the list, and has the name or hostname of an OVN chassis, may send requests for the networks that have a port bound there. Needs ports.kind ovn with copy all.',
+    default: false,
+  }),
   mode: socketMode,
   user: optional(
     text({

@@ -49,6 +49,7 @@ export interface TcpListenerConfig {
   readonly tls: ValueOf<typeof tls> | undefined
   readonly proxies: readonly ProxyGrant[]
   readonly proxies_file: string | undefined
+  readonly proxies_by_chassis: boolean
 }
 
 /** TCP without mutual TLS would let whoever reaches the port be any instance. */
@@ -57,7 +58,7 @@ export function tcpListenerProblems(
   path: string,
 ): readonly ConfigProblem[] {
   const { kind, socket, tcp: address, tls: files, proxies, proxies_file: file } = listener
-  const isListed = proxies.length > 0 || file !== undefined
+  const isListed = proxies.length > 0 || file !== undefined || listener.proxies_by_chassis
   if (address === undefined) {
     if (files === undefined && !isListed) return []
     return [{ path, message: 'has tls or proxies, which need tcp beside them' }]

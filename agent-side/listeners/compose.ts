@@ -6,7 +6,8 @@ import type { AgentConfig } from '../config/config.ts'
 import { readProxyList } from '../config/proxy-list.ts'
 import type { Surroundings } from '../config/surroundings.ts'
 import type { Peer } from '../peers/lookup-key.ts'
-import { ProxyGrants } from '../peers/proxy-grants.ts'
+import { ProxyGrants, type IsOnHost } from '../peers/proxy-grants.ts'
+import type { PortDirectory } from '../ports/directory/port-directory.ts'
 import type { RequestHandler } from '../requests/request-handler.ts'
 import type { Fencing } from '../served-scopes/compose.ts'
 
@@ -15,11 +16,17 @@ import { AgentListener } from './unix-listener.ts'
 
 type ListenersObserver = NonNullable<TlsListenerOptions['observer']>
 
+/** What listeners work with. */
+export interface ListenerParts {
+  readonly handler: RequestHandler
+  readonly fencing: Fencing | undefined
+  readonly directory: Pick<PortDirectory, 'isOnHost'>
+}
+
 /** Makes the configured listeners. None listens yet. */
 export function composeListeners(
   config: AgentConfig,
-  handler: RequestHandler,
-  fencing: Fencing | undefined,
+  { handler, fencing, directory }: ListenerParts,
   { clock, logger }: Surroundings,
   observer: ListenersObserver,
 ): readonly (AgentListener | TlsListener)[] {
@@ -32,6 +39,7 @@ export function composeListeners(
     connections: set.connections,
     drain: set.timeout_drain,
   }
+  const isOnHost: IsOnHost = (host, scope) => directory.isOnHost?.(host, scope) === true
   return config.listeners.map((listener) => {
     const { tcp, tls, proxies, proxies_file: file } = listener
     if (tcp === undefined) {
@@ -49,7 +57,7 @@ export function composeListeners(
       address: tcp,
       backlog: set.backlog,
       files: mutualTlsFiles(tls),
-      grants: new ProxyGrants(proxies),
+      grants: new ProxyGrants(proxies, listener.proxies_by_chassis ? isOnHost : undefined),
       ...(file !== undefined && { grantsFile: { path: file, read: () => readProxyList(file) } }),
       limits: {
         ...limits,

@@ -1,6 +1,6 @@
 /**
- * Which scopes may the proxy on the other end of a connection speak for? Its certificate names it, the operator's list holds what
- * that allows, and nothing that it sends can widen it.
+ * Which scopes may the proxy on the other end of a connection speak for? Its certificate names it, the operator's list or the
+ * directory of ports holds what that allows, and nothing that it sends can widen it.
  */
 import type { X509Certificate } from 'node:crypto'
 import type { Count } from '../../lib/runtime/clock.ts'
@@ -28,7 +28,10 @@ export const proxyNamePattern = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9]
 /** One proxy, named by its certificate when it connected. */
 export interface KnownProxy {
   readonly name: string
-  /** By the list as it is now, also when it has changed since the connection was made. */
+  /**
+   * By what the list or the directory holds now, also when it has changed since the connection was made.
+   * @throws {MetadataError} directory_not_ready, directory_unavailable: the directory is not certain
+   */
   maySpeakFor(scope: Scope): boolean
 }
 
@@ -62,13 +65,32 @@ function namesShown(certificate: X509Certificate): string {
   return `${subject ?? ''}\n${subjectAltName ?? ''}`.toLowerCase()
 }
 
+/** The names in a certificate that can stand for one host: its DNS names, or without any its common name. */
+function hostNames(certificate: X509Certificate): readonly string[] {
+  const { subject = '', subjectAltName = '' } = certificate as Partial<X509Certificate>
+  const dnsNames = subjectAltName.split(', ').filter((name) => name.startsWith('DNS:'))
+  const commonNames = subject.split('\n').filter((name) => name.startsWith('CN='))
+  const shown =
+    dnsNames.length > 0
+      ? dnsNames.map((name) => name.slice(4))
+      : commonNames.map((name) => name.slice(3))
+  // Texts of other kinds may contain what looks like a DNS name.
+  return shown.filter((name) => proxyNamePattern.test(name) && bears(certificate, name))
+}
+
+/** Whether a host may have requests sent for a scope, by where the ports are. Throws as {@link KnownProxy.maySpeakFor} does. */
+export type IsOnHost = (host: string, scope: Scope) => boolean
+
 /** The operator's list, which can be replaced while connections are open. */
 export class ProxyGrants {
   /** By name in lower case. */
   #scopesOf: ReadonlyMap<string, ReadonlySet<string>> = new Map()
   #names: readonly string[] = []
+  readonly #isOnHost: IsOnHost | undefined
 
-  constructor(grants: readonly ProxyGrant[]) {
+  /** @param isOnHost decides for proxies that are not on the list; absent: they are unknown */
+  constructor(grants: readonly ProxyGrant[], isOnHost?: IsOnHost) {
+    this.#isOnHost = isOnHost
     this.replace(grants)
   }
 
@@ -91,12 +113,21 @@ export class ProxyGrants {
       (name) => shown.includes(name.toLowerCase()) && bears(certificate, name),
     )
     const [name] = names
-    if (name === undefined) return { kind: 'unknown' }
+    if (name === undefined) return this.#recogniseHost(certificate)
     if (names.length > 1) return { kind: 'several', names }
     return {
       kind: 'known',
       proxy: { name, maySpeakFor: (scope) => this.#allows(name, scope) },
     }
+  }
+
+  #recogniseHost(certificate: X509Certificate): Recognised {
+    const isOnHost = this.#isOnHost
+    const names = isOnHost === undefined ? [] : hostNames(certificate)
+    const [name] = names
+    if (isOnHost === undefined || name === undefined) return { kind: 'unknown' }
+    if (names.length > 1) return { kind: 'several', names }
+    return { kind: 'known', proxy: { name, maySpeakFor: (scope) => isOnHost(name, scope) } }
   }
 
   #allows(name: string, scope: Scope): boolean {

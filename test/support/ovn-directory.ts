@@ -1,4 +1,5 @@
-import { OvnDirectory, type OvnParts } from '../../agent-side/ports/ovn/directory.ts'
+import { OvnDirectory } from '../../agent-side/ports/ovn/directory.ts'
+import type { OvnParts } from '../../agent-side/ports/ovn/southbound-client.ts'
 import { ovnTable, type OvnConfig } from '../../agent-side/ports/ovn/config.ts'
 import { createRegistry, type Registry } from '../../lib/observe/metrics.ts'
 import { loadConfig } from '../../lib/config/load.ts'
@@ -22,6 +23,7 @@ export interface OvnDirectoryOptions {
   readonly connect?: OvnParts['connect']
   /** With a clock that stands still, pauses must not be zero. @default () => 0 */
   readonly random?: () => number
+  readonly grantsByHost?: boolean
 }
 
 /** An `ovn` directory, which retries without pause unless told otherwise. */
@@ -32,5 +34,6 @@ export function ovnDirectory(options: OvnDirectoryOptions): OvnDirectory {
     random: options.random ?? (() => 0),
     registry: options.registry ?? createRegistry(),
     ...(options.connect && { connect: options.connect }),
+    ...(options.grantsByHost === true && { grantsByHost: true }),
   })
 }

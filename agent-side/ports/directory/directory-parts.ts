@@ -10,4 +10,6 @@ export interface DirectoryParts {
   readonly registry: Registry
   /** Whether proxies of other hosts connect, so that what is served here is not known. @default false */
   readonly isCentral?: boolean
+  /** Whether {@link PortDirectory.isOnHost} is needed. @default false */
+  readonly grantsByHost?: boolean
 }

@@ -6,7 +6,7 @@ import type {
   ProjectId,
   RouterId,
 } from '../../../lib/identity/ids.ts'
-import type { ScopeText } from '../../../lib/identity/scope.ts'
+import type { Scope, ScopeText } from '../../../lib/identity/scope.ts'
 import type { IpAddress } from '../../../lib/identity/ip-address.ts'
 import type { MacAddress } from '../../../lib/identity/mac-address.ts'
 
@@ -129,6 +129,13 @@ export interface PortDirectory {
     options: QueryOptions,
   ): InterfacesAnswer | Promise<InterfacesAnswer>
   findPorts(query: PortQuery, options: QueryOptions): PortsAnswer | Promise<PortsAnswer>
+  /**
+   * Whether the host has a port of the scope, as the source knows at this moment: a central agent may grant it by that. Absent: the
+   * source does not know.
+   * @param host name of a certificate
+   * @throws {MetadataError} directory_not_ready, directory_unavailable: neither yes nor no is certain
+   */
+  isOnHost?(host: string, scope: Scope): boolean
   /** Takes the whole list of the scopes that this host serves, whenever it changes. Absent: makes no difference. */
   serve?(scopes: ReadonlySet<ScopeText>): void
   /** @returns the function that ends the subscription */

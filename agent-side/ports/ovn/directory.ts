@@ -6,14 +6,11 @@ import type {
 } from '../../../lib/runtime/clock.ts'
 import { MetadataError } from '../../../lib/runtime/errors.ts'
 import type { RouterId } from '../../../lib/identity/ids.ts'
-import type { ScopeText } from '../../../lib/identity/scope.ts'
-import { OvsdbClient, type OvsdbState } from '../../../lib/ovsdb/client.ts'
-import type { OvsdbClientOptions } from '../../../lib/ovsdb/client-options.ts'
+import type { Scope, ScopeText } from '../../../lib/identity/scope.ts'
+import type { OvsdbClient, OvsdbState } from '../../../lib/ovsdb/client.ts'
 import type { CopyBuilder, MonitorConsumer } from '../../../lib/ovsdb/monitor.ts'
-import { ovsdbLimits } from '../../../lib/ovsdb/options.ts'
 import type { RowChange } from '../../../lib/ovsdb/table-updates.ts'
 import { ChangeListeners } from '../directory/changes.ts'
-import type { DirectoryParts } from '../directory/directory-parts.ts'
 import type {
   QueryOptions,
   DirectoryChange,
@@ -26,21 +23,15 @@ import type {
 } from '../directory/port-directory.ts'
 import { AgentHeartbeat } from './agent-heartbeat.ts'
 import { isSettled } from './certain.ts'
+import { ChassisBindings } from './chassis-bindings.ts'
 import { heartbeatOptions } from './heartbeat-settings.ts'
 import type { OvnConfig } from './config.ts'
 import { Joints } from './joints.ts'
 import { OvnMetrics } from './metrics.ts'
 import { southboundTables } from './schema.ts'
 import { ServedSelection } from './served-selection.ts'
+import { southboundClient, type OvnParts } from './southbound-client.ts'
 import { SouthboundCopy, type Touched } from './southbound-copy.ts'
-
-/** What the directory works with, beside its configuration. */
-export interface OvnParts extends DirectoryParts {
-  /** From 0 to below 1. @default Math.random */
-  readonly random?: () => number
-  /** Stands for the network, in tests. */
-  readonly connect?: OvsdbClientOptions['connect']
-}
 
 /** A timer that fires early by less than this finds nothing to do yet. */
 const soonest: Milliseconds = 1
@@ -74,6 +65,7 @@ export class OvnDirectory implements PortDirectory, MonitorConsumer {
   readonly #client: OvsdbClient
   readonly #heartbeat: AgentHeartbeat | undefined
   readonly #selection: ServedSelection | undefined
+  readonly #bindings: ChassisBindings | undefined
   #copy: SouthboundCopy | undefined
   /** Ends the use of the copy: caches drop their answers from it then. */
   #cancelExpiry: Cancel = () => undefined
@@ -82,27 +74,12 @@ export class OvnDirectory implements PortDirectory, MonitorConsumer {
   #isClosed = false
 
   constructor(config: OvnConfig, parts: OvnParts) {
-    const { clock, logger, registry, connect, random = Math.random } = parts
+    const { clock, logger, registry, random = Math.random, grantsByHost = false } = parts
     this.#config = config
     this.#clock = clock
     this.#changes = new ChangeListeners(this.kind, logger)
     this.#metrics = new OvnMetrics(registry)
-    this.#client = new OvsdbClient({
-      endpoints: config.ovn_sb_connection,
-      tls: {
-        privateKey: config.ovn_sb_private_key,
-        certificate: config.ovn_sb_certificate,
-        caCertificate: config.ovn_sb_ca_cert,
-        verifyHost: config.verify_server_name,
-      },
-      database: 'OVN_Southbound',
-      leaderOnly: config.leader_only,
-      clock,
-      logger,
-      random,
-      limits: ovsdbLimits(config),
-      ...(connect && { connect }),
-    })
+    this.#client = southboundClient(config, parts)
     const isSelective = (config.copy ?? (parts.isCentral === true ? 'all' : 'served')) === 'served'
     const monitor = this.#client.addMonitor({
       name: 'ports',
@@ -113,6 +90,7 @@ export class OvnDirectory implements PortDirectory, MonitorConsumer {
     })
     const served = { clock, client: this.#client, longestUse: config.max_unconfirmed }
     if (isSelective) this.#selection = new ServedSelection(monitor, served)
+    if (grantsByHost) this.#bindings = new ChassisBindings(this.#client)
     this.#client.onState((state) => this.#noteState(state))
     this.#metrics.watch(this, () => ({
       ports: this.#copy?.portCount ?? 0,
@@ -173,6 +151,15 @@ export class OvnDirectory implements PortDirectory, MonitorConsumer {
   /** The whole list of scopes that the supervisors of this host report. */
   serve(scopes: ReadonlySet<ScopeText>): void {
     this.#selection?.report(scopes)
+  }
+
+  /** OVN serves metadata by network: no host gets a router. */
+  isOnHost(host: string, scope: Scope): boolean {
+    const { copy, isConfirmed } = this.#usableCopy()
+    if (scope.kind !== 'network' || this.#bindings === undefined) return false
+    const isBound = this.#bindings.isBound(host, copy.datapathsNamed(scope.networkId))
+    if (!isBound && !isConfirmed) throw this.#unconfirmed()
+    return isBound
   }
 
   interfacesOfRouter(

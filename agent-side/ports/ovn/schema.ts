@@ -10,7 +10,7 @@ import { applyMapDiff, applySetDiff } from '../../../lib/ovsdb/row-diff.ts'
 
 /**
  * What is copied of OVN's southbound database. No chassis column: where a port is bound, and to how many hosts during a
- * live migration, does not change whose it is, and each binding would be an update to every agent.
+ * live migration, does not change whose it is, and each binding would be an update to every agent. `chassis-bindings.ts` has them.
  * @see ovn-sb(5)
  */
 export const southboundTables = {

@@ -98,6 +98,8 @@ t.test('TCP without mutual TLS is refused', { skip: withoutOpenssl() }, async (t
     [{ tcp, tls, proxies, proxies_file: '/nowhere' }, /cannot both be given/],
     [{ tcp, tls, proxies_file: '/nowhere' }, /Cannot read the file/],
     [{ tcp, tls: { ...tls, key_file: authority.caFile }, proxies }, /cannot be used together/],
+    [{ tcp, tls, proxies_by_chassis: true }, /needs ports.kind ovn with copy all/],
+    [{ proxies_by_chassis: true }, /need tcp/],
     [{ tls, proxies }, /need tcp/],
     [{ proxies }, /need tcp/],
     [{ tcp: 'agent.example:9699', tls, proxies }, /is not an IP address with a port/],

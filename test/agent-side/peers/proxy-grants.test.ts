@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { ProxyGrants } from '../../../agent-side/peers/proxy-grants.ts'
+import { networkId } from '../../conformance/topology.ts'
 import { scratchFolder } from '../../support/scratch-folder.ts'
 import { TestAuthority, withoutOpenssl } from '../../support/test-authority.ts'
 
@@ -30,6 +31,37 @@ t.test(
       const recognised = grants.recognise(certificate)
       t.equal(recognised.kind === 'known' ? recognised.proxy.name : undefined, known)
       t.ok(looks <= 1, `${looks} of 10,000`)
+    }
+  },
+)
+
+t.test(
+  'ProxyGrants knows a host that is not listed by the one name of its certificate',
+  { skip },
+  async (t) => {
+    const authority = new TestAuthority(scratchFolder(t))
+    const asked: string[] = []
+    const grants = new ProxyGrants([{ name: 'listed', scopes: [] }], (host) => {
+      asked.push(host)
+      return true
+    })
+    const scope = { kind: 'network', networkId: networkId(1) } as const
+    for (const [wanted, kind, name] of [
+      [{ commonName: 'listed' }, 'known', undefined],
+      [{ commonName: 'host-a' }, 'known', 'host-a'],
+      [{ commonName: 'host-a', dnsNames: ['Host-B.example'] }, 'known', 'Host-B.example'],
+      [{ dnsNames: ['host-a', 'host-b'] }, 'several', undefined],
+      [{ dnsNames: ['*.example'], commonName: 'host-a' }, 'unknown', undefined],
+      [{ commonName: '*' }, 'unknown', undefined],
+      [{ ipAddresses: ['192.0.2.1'] }, 'unknown', undefined],
+    ] as const) {
+      asked.length = 0
+      const { certificateFile } = authority.issue(wanted)
+      const recognised = grants.recognise(new X509Certificate(readFileSync(certificateFile)))
+      t.equal(recognised.kind, kind, JSON.stringify(wanted))
+      if (recognised.kind !== 'known') continue
+      t.equal(recognised.proxy.maySpeakFor(scope), name !== undefined)
+      t.strictSame(asked, name === undefined ? [] : [name])
     }
   },
 )
