@@ -96,8 +96,8 @@ class BindingsCopy {
   readonly #bindings = new RowSlots<Binding>()
   /** Ports by chassis and datapath. */
   readonly #ports = new Map<string, Map<string, Count>>()
-  /** Each UUID of a datapath or chassis once, since every row brings a text of its own. */
-  readonly #shared = new Map<string, string>()
+  /** Each datapath and chassis once, as a list of one: every row brings a text of its own. */
+  readonly #shared = new Map<string, readonly [string]>()
 
   has(chassis: string, datapath: string): boolean {
     return this.#ports.get(chassis)?.has(datapath) === true
@@ -137,14 +137,24 @@ class BindingsCopy {
   }
 
   #share({ datapath, chassis, additional }: Binding): Binding {
-    const one = (text: string): string => {
-      const known = this.#shared.get(text)
-      if (known === undefined) this.#shared.set(text, text)
-      return known ?? text
+    const list = (uuids: readonly string[]): readonly string[] => {
+      const [uuid, other] = uuids
+      if (uuid === undefined) return nowhere
+      return other === undefined ? this.#one(uuid) : uuids
     }
-    const all = (texts: readonly string[]): readonly string[] =>
-      texts.length === 0 ? nowhere : texts.map(one)
-    return { datapath: one(datapath), chassis: all(chassis), additional: all(additional) }
+    return {
+      datapath: this.#one(datapath)[0],
+      chassis: list(chassis),
+      additional: list(additional),
+    }
+  }
+
+  #one(uuid: string): readonly [string] {
+    const known = this.#shared.get(uuid)
+    if (known !== undefined) return known
+    const made = [uuid] as const
+    this.#shared.set(uuid, made)
+    return made
   }
 }
 

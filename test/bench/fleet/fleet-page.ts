@@ -29,7 +29,8 @@ else it did at the time.
 "Bytes a host" are those received until every network of the host was ready. "Held" is what the process of the hosts
 grew by, after a collection of garbage. While "idle" is measured, a port elsewhere in the cloud changes every half second.
 In a restart the CPU leaves out what the server needs to read its file. "Sessions with their copies" are the directory's client and
-conditions, begun from the server's last transaction; they keep no rows.`
+conditions, begun from the server's last transaction; they keep no rows. What a central agent holds is measured without a server:
+the rows go to its copies, and the ports are counted without those of metadata and routers, which are held too.`
 
 function cells(row: FleetRow): string[] {
   return [

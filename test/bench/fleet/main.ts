@@ -7,9 +7,11 @@ import { whyNoOvnCentral } from '../../support/ovn-central.ts'
 import { readOptions } from '../../support/read-options.ts'
 import { machineFacts } from '../machine.ts'
 import { measureCentral } from './central.ts'
+import type { Cloud } from './cloud-rows.ts'
 import type { CentralRow } from './central-row.ts'
 import { centralTable, fleetPage, fleetTable, pushTable } from './fleet-page.ts'
 import type { FleetRow } from './fleet-row.ts'
+import { measureHeldCopies } from './held-copies.ts'
 import {
   extrapolated,
   measureHost,
@@ -30,7 +32,7 @@ Usage: npm run bench:fleet -- [--quick] [--hosts N] [--only PART]... [--folder F
   --quick          50,000 ports and 100 hosts, in some minutes; otherwise 1,000,000 ports and 1,000 hosts
   --hosts N        another number of hosts
   --folder FOLDER  keep the database there, and take the one that is there
-  --only PART      host, hosts, restart, relay, central, or pushes; may be repeated
+  --only PART      host, hosts, restart, relay, central, held, or pushes; may be repeated
   --json FILE      write all rows as JSON
   --results        write test/bench/FLEET.md
   --add FILE       with the rows of an earlier run, from its JSON; may be repeated, the newest first
@@ -47,13 +49,19 @@ function note(text: string): void {
   process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${text}\n`)
 }
 
-const parts = ['host', 'hosts', 'restart', 'relay', 'central', 'pushes'] as const
+const parts = ['host', 'hosts', 'restart', 'relay', 'central', 'held', 'pushes'] as const
+/** They need no server. */
+const apart: ReadonlySet<Part> = new Set(['held', 'pushes'])
 type Part = (typeof parts)[number]
 
 interface Wanted {
   readonly quick: boolean
   readonly hosts: number
   readonly only: ReadonlySet<Part>
+}
+
+function cloudOf(quick: boolean): Cloud {
+  return { networks: quick ? 2_500 : 50_000, portsPerNetwork }
 }
 
 /** Everything of one run but the pushes. */
@@ -63,7 +71,7 @@ interface Measured {
 }
 
 async function measure({ quick, hosts, only }: Wanted, folder: string): Promise<Measured> {
-  const cloud = { networks: quick ? 2_500 : 50_000, portsPerNetwork }
+  const cloud = cloudOf(quick)
   const file = join(folder, 'southbound.db')
   if (!existsSync(file)) {
     note('the database is written')
@@ -191,8 +199,10 @@ async function main(): Promise<number> {
   try {
     const only = partsIn(values.only)
     const pushes = only.has('pushes') ? await pushesHere(quick) : undefined
-    const isNeeded = [...only].some((part) => part !== 'pushes')
-    const measured = isNeeded ? await measure({ quick, hosts, only }, folder) : nothing
+    const held = only.has('held') ? measureHeldCopies(cloudOf(quick)) : []
+    const isNeeded = [...only].some((part) => !apart.has(part))
+    const served = isNeeded ? await measure({ quick, hosts, only }, folder) : nothing
+    const measured = { ...served, rows: [...served.rows, ...held] }
     process.stdout.write(`${fleetTable(measured.rows)}\n${centralTable(measured.central)}\n`)
     const run: Run = { ...measured, pushes }
     if (values.json !== undefined) {

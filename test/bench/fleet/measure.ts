@@ -27,7 +27,8 @@ export function networksOf({ cloud, networksOnHost }: Fleet, host: number): read
   )
 }
 
-function portsIn({ networks, portsPerNetwork }: Cloud): number {
+/** Guests of a cloud. */
+export function portsIn({ networks, portsPerNetwork }: Cloud): number {
   return networks * portsPerNetwork
 }
 
@@ -43,7 +44,8 @@ function collectGarbage(): void {
   collect()
 }
 
-function heldBytes(): number {
+/** By this process, without garbage. */
+export function heldBytes(): number {
   collectGarbage()
   const { heapUsed, external } = process.memoryUsage()
   return heapUsed + external
