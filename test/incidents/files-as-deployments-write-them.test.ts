@@ -110,10 +110,11 @@ t.test('numbers beyond our ranges are moved into them and reported', async (t) =
     'heartbeat_timeout_threshold = 900',
   ])
   t.equal(rpc.code, 0, rpc.error)
-  t.match(rpc.out, /rpc_response_timeout, as 1s, because 0ms is outside its range/)
-  t.match(rpc.out, /rabbit_transient_queues_ttl, as 1m, because/)
-  t.match(rpc.out, /heartbeat, as 10m, because/)
-  t.match(rpc.out, /ports\.neutron_rpc\.heartbeat +10m +\S+neutron\.conf:7/)
+  const ofRpc = (option: string, given: string, taken: string, line: number): void =>
+    isMoved(t, rpc, `ports.neutron_rpc.${option}`, given, taken, line)
+  ofRpc('rpc_response_timeout', '0ms', '1s', 4)
+  ofRpc('rabbit_transient_queues_ttl', '30000ms', '1m', 6)
+  ofRpc('heartbeat', '900000ms', '10m', 7)
   const ovn = await check(t, [
     '[DEFAULT]',
     secret,
@@ -123,8 +124,24 @@ t.test('numbers beyond our ranges are moved into them and reported', async (t) =
     'ovsdb_probe_interval = 3600000',
   ])
   t.equal(ovn.code, 0, ovn.error)
-  t.match(ovn.out, /ovsdb_connection_timeout, as 1h, because/)
+  isMoved(t, ovn, 'ports.ovn.ovsdb_connection_timeout', '3601000ms', '1h', 5)
+  isMoved(t, ovn, 'ports.ovn.timeout_probe', '7200000ms', '1h', 6)
+  t.match(ovn.out, /ports\.ovn\.ovsdb_probe_interval +2s +\S+neutron\.conf:6/)
 })
+
+/** Reported as moved, and in force. */
+function isMoved(
+  t: Test,
+  { out }: Checked,
+  option: string,
+  given: string,
+  taken: string,
+  line: number,
+): void {
+  t.match(out, `${option}, as ${taken}, because ${given} is outside its range`)
+  const inForce = out.split('\n').find((one) => one.startsWith(`${option} `))
+  t.match(inForce, new RegExp(` ${taken} .*neutron\\.conf:${line}$`), option)
+}
 
 t.test(
   'certificates for https count for nothing while requests go to Nova over http',

@@ -75,6 +75,26 @@ t.test('the other hosts are served', { skip: withoutOpenssl() }, async (t) => {
   t.equal(answer?.body.toString(), 'victim')
   t.equal(held.length, 4, 'half of what compute takes')
 
+  // The same from connections that send ahead, as the attack did: each loses its connection, and holds nothing by it.
+  const lines = fieldsOf(1).map(([name, value]) => `${name}: ${value}\r\n`)
+  const flood = `GET /ahead HTTP/1.1\r\nHost: x\r\n${lines.join('')}\r\n`.repeat(1_000)
+  const pipelining = await Promise.all(
+    Array.from({ length: 16 }, () => connectAs(t, tcpPort, authority, stolen)),
+  )
+  const ends = pipelining.map(async (one) => {
+    void one.write(flood)
+    await one.rest()
+  })
+  const during = await askOver(connection, fieldsOf(victim))
+  t.equal(during?.body.toString(), 'victim')
+  await Promise.all(ends)
+  t.equal((await askOver(connection, fieldsOf(victim)))?.body.toString(), 'victim')
+  t.equal(held.length, 4, 'none of theirs is among them')
+  t.match(
+    await agent.text('/metrics'),
+    `unreadable_requests_total{reason="request_pipelined"} ${pipelining.length}`,
+  )
+
   let done = false
   void Promise.all(answers).then(() => (done = true))
   while (!done) {

@@ -1,23 +1,25 @@
 // At some paths Nova's application dies and uWSGI closes without a byte. Guests got 503 after 3 s, Nova got 23 requests for one, and the
 // endpoint looked down for everybody. Right: 502 with a reason of its own, at most one repetition, no mark against the endpoint.
+import type { ServerResponse } from 'node:http'
 import t, { type Test } from 'tap'
 import type { AgentStatus } from '../../agent-side/admin/status.ts'
+import { guestPort, startLeasePair } from '../support/lease-pair.ts'
 import { guestFields, startAgentForOneGuest, type OneGuest } from '../support/one-guest.ts'
-import { RecordingUpstream } from '../support/recording-upstream.ts'
+import { RecordingUpstream, type UpstreamRequest } from '../support/recording-upstream.ts'
 
 const deadly = '/latest/user-data/x'
+
+function answer({ target }: UpstreamRequest, response: ServerResponse): void {
+  if (target === deadly) response.socket?.destroy()
+  else response.end('ok')
+}
 
 async function start(
   t: Test,
   count: number,
 ): Promise<OneGuest & { upstreams: readonly RecordingUpstream[] }> {
   const upstreams = await Promise.all(
-    Array.from({ length: count }, () =>
-      RecordingUpstream.start(({ target }, response) => {
-        if (target === deadly) response.socket?.destroy()
-        else response.end('ok')
-      }),
-    ),
+    Array.from({ length: count }, () => RecordingUpstream.start(answer)),
   )
   t.teardown(() => Promise.all(upstreams.map((one) => one.close())))
   const guest = await startAgentForOneGuest(t, {
@@ -52,3 +54,28 @@ for (const count of [1, 2]) {
     })
   }
 }
+
+t.test('a path that kills compute, under a lease', async (t) => {
+  const { directory, upstream, worker, agent } = await startLeasePair(t, { answer })
+  const port = guestPort(1)
+  directory.setPorts(port)
+  directory.remember()
+  await worker.askUntilLeased(port)
+  t.equal((await worker.ask(port, '/latest')).body.toString(), 'ok')
+
+  for (let round = 1; round <= 3; round += 1) {
+    const cut = await worker.ask(port, deadly)
+    t.equal(cut.status, 502)
+    t.equal(cut.field('x-overlapd-reason'), 'compute_cut_off')
+    const sent = upstream.requests.filter(({ target }) => target === deadly).length
+    t.equal(sent, round * 3, 'once by the worker, which hands it back; then as over the agent')
+    t.equal(await worker.metric('overlapd_proxy_direct_handed_back_total'), round)
+  }
+
+  t.match(await worker.forwarding(), { way: 'compute' }, 'the endpoint is as good as before')
+  const status = (await agent.json('/status')) as AgentStatus
+  t.match(status.upstreams[0], { state: 'up', failures: 0 })
+  const direct = await worker.direct()
+  t.equal((await worker.ask(port, '/latest')).body.toString(), 'ok')
+  t.equal(await worker.direct(), direct + 1)
+})

@@ -1,21 +1,25 @@
 // The agent was stopped (SIGSTOP) for 60 s: the proxy called itself ready throughout, and 570 requests got no answer. Right: it is noticed
 // within 5 s and reported by name, guests get 503 before they give up, and the agent is asked again as soon as it answers.
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { randomUUID } from 'node:crypto'
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { askAdmin } from '../../lib/http/admin-client.ts'
+import type { HealthReport } from '../../lib/operator/health.ts'
 import { agentSocketsIn, AgentProgram } from '../support/agent-program.ts'
+import { fetchFrom, makeNamespaces, skipUnlessPrivileged, uniqueName } from '../support/netns.ts'
 import { askRaw, get, RawConnection } from '../support/raw-http.ts'
 import { RecordingUpstream } from '../support/recording-upstream.ts'
-import { scratchFolder } from '../support/scratch-folder.ts'
+import { openFolder, startProxyOn } from '../support/running-proxy.ts'
 import { staticFileText } from '../support/static-file.ts'
 import { networkIdentity, startWorker, testNetworkId } from '../support/start-worker.ts'
+import { until } from '../support/until.ts'
 import type { AgentReport } from '../../proxy/worker/shared/protocol.ts'
 import { parseNetworkId } from '../../lib/identity/ids.ts'
 import { instanceId, ip, mac, portId, projectId } from '../conformance/topology.ts'
 
-async function startChain(t: Test) {
-  const folder = scratchFolder(t)
+async function startStoppable(t: Test, folder: string) {
   const network = parseNetworkId(testNetworkId)!
   const port = {
     portId: portId(1),
@@ -49,6 +53,11 @@ async function startChain(t: Test) {
     },
   })
   t.teardown(() => agent.stop('SIGKILL'))
+  return { agent, sockets, asked }
+}
+
+async function startChain(t: Test) {
+  const { agent, sockets, asked } = await startStoppable(t, openFolder(t))
   const worker = await startWorker({
     agentSocket: sockets.agent,
     agent: { checksHealth: true, timeoutHeaders: 60_000 },
@@ -103,4 +112,39 @@ t.test('an agent that is busy for seconds is reported, and nobody is refused for
   agent.signal('SIGCONT')
   for (const answer of await Promise.all([before, since, body])) t.equal(answer?.status, 200)
   await reported('up')
+})
+
+t.test('the proxy is not ready, names the agent, and is ready once it goes on', async (t) => {
+  if (!skipUnlessPrivileged(t)) return
+  const folder = openFolder(t)
+  const stage = { folder, netnsFolder: join(folder, 'netns') }
+  mkdirSync(stage.netnsFolder)
+  const { agent, sockets } = await startStoppable(t, folder)
+  const [made] = makeNamespaces(t, [
+    {
+      netns: uniqueName(),
+      addresses: ['10.0.0.1/24'],
+      guest: { addresses: ['10.0.0.10/24'], via: ['10.0.0.1'] },
+    },
+  ])
+  const proxy = await startProxyOn(t, stage)
+  symlinkSync(made!.path, join(stage.netnsFolder, `qrouter-${randomUUID()}`))
+  await proxy.until('the router', ({ namespaces: [namespace] }) => {
+    return namespace?.state === 'serving' && namespace.interception === 'applied'
+  })
+  const ready = async (): Promise<number> => (await askAdmin(proxy.adminSocket, '/ready')).status
+  await until(async () => (await ready()) === 200, 50)
+
+  agent.signal('SIGSTOP')
+  await until(async () => (await ready()) === 503, 50)
+
+  const { body } = await askAdmin(proxy.adminSocket, '/ready')
+  const { problems } = JSON.parse(body) as HealthReport
+  t.match(problems[0], { part: 'agents', code: 'no_agent', what: sockets.agent })
+  t.notMatch(body, /nft|conntrack/, 'the way of packets is as good as before')
+  const { stdout } = await fetchFrom(made!.guest!, '/latest')
+  t.match(stdout, /^HTTP\/1\.1 503 [^]*agent_unreachable/)
+
+  agent.signal('SIGCONT')
+  await until(async () => (await ready()) === 200, 50)
 })
