@@ -58,6 +58,15 @@ export class HostileCopy {
     rmSync(this.#path('quiet'), { force: true })
   }
 
+  /** Children are of another account than the workers, which no supervisor looks at, until `bringUpChildren`. */
+  holdBackChildren(): void {
+    writeFileSync(this.#path('later'), '')
+  }
+
+  bringUpChildren(): void {
+    rmSync(this.#path('later'))
+  }
+
   /** Sent since it was last asked. */
   newMessages(): Count {
     const { size } = statSync(this.#path('sent.txt'))

@@ -21,7 +21,7 @@ async function beHostile() {
   const { becomeAccount } = await import('../privileges/drop-root.js')
   const [, , user, group] = process.argv
   const [ours, theirs] = openSocketPair()
-  const words = [beside('hostile-child.py'), user, group, beside('holding.txt')]
+  const words = [beside('hostile-child.py'), user, group, beside('holding.txt'), beside('later')]
   const stdio = ['ignore', 'ignore', 'ignore', theirs]
   const child = spawn('/usr/bin/python3', words, { detached: true, stdio })
   closeSync(theirs)
