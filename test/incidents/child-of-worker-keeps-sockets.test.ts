@@ -27,12 +27,16 @@ function serving(proxy: RunningProxy): Promise<unknown> {
   })
 }
 
+/** Nothing of another test, or of another run of this one, may be taken for a stray. */
+function account(place: number): string {
+  return String(100_000 + process.pid * 10 + place)
+}
+
 async function openScene(t: Test, user: string, by?: readonly string[]) {
   const stage = await makeStage(t)
   const [router] = await makeRoutersWithGuests(t, stage.netnsFolder, 1)
   const copy = new HostileCopy(openFolder(t), new SeededRandom(1))
   t.teardown(() => copy.endChildren())
-  // An account of its own: nothing of another test may be taken for a stray.
   const set = ['workers.count=2', `workers.user=${user}`, 'limits.timeout_drain=1s']
   const start = () =>
     startProxyOn(t, stage, { program: copy.program, set, ...(by !== undefined && { by }) })
@@ -61,7 +65,7 @@ const allRight = Array.from({ length: requests }, () => 'right')
 
 if (skipUnlessPrivileged(t)) {
   t.test('no worker can start a process', async (t) => {
-    const { start } = await openScene(t, '61001')
+    const { start } = await openScene(t, account(1))
     const { workers } = await (await start()).status()
     for (const { pid } of workers) {
       t.match(readFileSync(`/proc/${pid}/limits`, 'utf8'), /^Max processes +0 +0 /m)
@@ -71,7 +75,7 @@ if (skipUnlessPrivileged(t)) {
   t.test('workers of another proxy that listen in the way are let be', async (t) => {
     const stage = await makeStage(t)
     const [router] = await makeRoutersWithGuests(t, stage.netnsFolder, 1)
-    const set = ['workers.count=1', 'workers.user=61005', 'limits.timeout_drain=1s']
+    const set = ['workers.count=1', `workers.user=${account(5)}`, 'limits.timeout_drain=1s']
     const first = await startProxyOn(t, stage, { set })
     await serving(first)
     const before = (await first.status()).workers
@@ -96,7 +100,7 @@ if (skipUnlessPrivileged(t)) {
   })
 
   t.test('a child that holds the sockets ends soon after its worker', async (t) => {
-    const { copy, start, ask } = await openScene(t, '61002', asUnit())
+    const { copy, start, ask } = await openScene(t, account(2), asUnit())
     const proxy = await start()
     await serving(proxy)
     copy.turn()
@@ -114,8 +118,8 @@ if (skipUnlessPrivileged(t)) {
   })
 
   for (const [sight, user, by] of [
-    ['sees descriptors', '61003', undefined],
-    ['sees no descriptors', '61004', asUnit()],
+    ['sees descriptors', account(3), undefined],
+    ['sees no descriptors', account(4), asUnit()],
   ] as const) {
     t.test(
       `the next supervisor, which ${sight}, ends a child that listens where it has to`,
