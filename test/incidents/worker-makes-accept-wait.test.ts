@@ -56,6 +56,10 @@ if (skipUnlessPrivileged(t)) {
     // As one that waits does, the other one answers nobody.
     process.kill(before[1]!, 'SIGSTOP')
     await until(async () => /breach="blocking"\} 1/.test(await proxy.metrics()), 100)
+    // It is counted before the workers have ended.
+    await proxy.until('other workers', ({ workers }) =>
+      workers.every(({ pid }) => !before.includes(pid)),
+    )
     await serving()
 
     for (let count = 0; count < requests; count += 1) t.equal(await ask(), 'right')

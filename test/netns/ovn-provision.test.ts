@@ -404,7 +404,8 @@ if (skipUnlessPrivileged(t) && skipUnlessOvn(t)) {
     const after = await proxy.until(
       'another planner',
       ({ ovnProvision }) =>
-        ovnProvision?.isSouthboundLive === true && ovnProvision.planner.pid !== planner,
+        ovnProvision?.isSouthboundLive === true &&
+        ![undefined, planner].includes(ovnProvision.planner.pid),
     )
     t.not(after.ovnProvision?.planner.pid, undefined)
     t.equal(isAsBefore(), true)

@@ -37,11 +37,14 @@ export interface AgentProgramOptions {
 export class AgentProgram {
   readonly #child: ChildProcess
   readonly #ended: Promise<unknown>
+  #hasEnded = false
   #log = ''
 
   private constructor(child: ChildProcess) {
     this.#child = child
-    this.#ended = once(child, 'exit')
+    // With that of its output, or the last lines of its log are missing.
+    this.#ended = once(child, 'close')
+    child.once('close', () => (this.#hasEnded = true))
     for (const stream of [child.stdout, child.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => (this.#log += text))
     }
@@ -100,7 +103,7 @@ export class AgentProgram {
   }
 
   get isRunning(): boolean {
-    return this.#child.exitCode === null && this.#child.signalCode === null
+    return !this.#hasEnded
   }
 
   /** What it has written, all of it. */

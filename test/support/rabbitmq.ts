@@ -1,10 +1,10 @@
 /** How do tests get a real RabbitMQ of their own, and leave nothing behind? */
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomInt } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
+import { createServer, type AddressInfo, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -23,6 +23,8 @@ const serverScript = '/usr/lib/rabbitmq/bin/rabbitmq-server'
 const controlScript = '/usr/lib/rabbitmq/bin/rabbitmqctl'
 const portMapper = '/usr/bin/epmd'
 
+const lowestTcpPort = 10_000
+
 /**
  * Tells whether a broker can be started here. When not, the file's plan is skipped with the reason, or fails where
  * `OVERLAPD_TEST_REQUIRE_OPENSTACK=1` says that a skip would hide something.
@@ -36,11 +38,20 @@ export function skipUnlessRabbitMq(t: Test): boolean {
   return false
 }
 
+/** Below those that the kernel gives by itself: nobody takes one of them in the seconds until the broker does. */
 async function freeTcpPorts(count: number): Promise<readonly number[]> {
-  const servers = Array.from({ length: count }, () => createServer())
-  for (const server of servers) {
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
+  const range = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8')
+  const above = Number.parseInt(range, 10)
+  const servers: Server[] = []
+  while (servers.length < count) {
+    const server = createServer()
+    try {
+      server.listen(randomInt(lowestTcpPort, Math.max(above, 2 * lowestTcpPort)), '127.0.0.1')
+      await once(server, 'listening')
+      servers.push(server)
+    } catch {
+      // Somebody has it: another one.
+    }
   }
   const tcpPorts = servers.map((server) => (server.address() as AddressInfo).port)
   for (const server of servers) {

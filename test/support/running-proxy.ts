@@ -13,6 +13,7 @@ import {
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate as turn } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Teardowns } from './teardowns.ts'
 import { askAdmin, askAdminJson } from '../../lib/http/admin-client.ts'
@@ -141,8 +142,16 @@ function spawnProxy(
       onLog(log, child)
     })
   }
-  const ended = once(child, 'exit') as Promise<[number | null]>
+  const ended = endOf(child)
   return { child, adminSocket, ended, log: () => log }
+}
+
+/** Workers that live on keep its output open; what it wrote itself is read in the next turns of the event loop. */
+async function endOf(child: ChildProcess): Promise<[number | null]> {
+  const [code] = (await once(child, 'exit')) as [number | null]
+  await turn()
+  await turn()
+  return [code]
 }
 
 /** Starts a proxy and kills it at the moment at which its log matches. @returns its log */
