@@ -78,6 +78,8 @@ export class RequestReader implements ConnectionReader, AnsweredConnection, Wire
   #headBytes: Bytes = 0
   #heldBytes: Bytes = 0
   #hasBroughtOne = false
+  /** The client has named the request as its last, or the connection is read by Node's server, which keeps to what clients name. */
+  #isLastForClient = false
   #isStopped = false
   #isEnded = false
   /** What comes is thrown away, so that the client gets to read the last answer. */
@@ -239,6 +241,7 @@ export class RequestReader implements ConnectionReader, AnsweredConnection, Wire
       this.#keep(chunk.subarray(end))
       this.#stopReading()
     }
+    this.#isLastForClient = request.isLast
     const response = new GetResponse(this.#server, this, request.isLast)
     this.#response = response
     this.#options.serve(request, response)
@@ -273,11 +276,11 @@ export class RequestReader implements ConnectionReader, AnsweredConnection, Wire
     if (!this.#isAnswering && this.#input === undefined) this.socket.destroySoon()
   }
 
-  /** All is with the kernel. A close with unread bytes would send a reset, which can overtake the answer. */
+  /** All is with the kernel. A close that unread bytes, or a further request, meet would send a reset, which can overtake the answer. */
   #endAfterAnswer(): void {
     if (this.#discarded !== undefined) return
     const hasInput = this.#input !== undefined || this.#isStopped
-    if (!hasInput && this.socket.hasUnread !== true) {
+    if (!hasInput && this.#isLastForClient && this.socket.hasUnread !== true) {
       // Closing ends the connection as a shutdown before it would.
       this.socket.destroy()
     } else {
@@ -310,6 +313,7 @@ export class RequestReader implements ConnectionReader, AnsweredConnection, Wire
   }
 
   #handOver(chunk: Buffer): void {
+    this.#isLastForClient = true
     this.#wire = new RequestWire(this.socket, this)
     this.#options.takeOver(this.#wire)
     this.#feed(this.#wire, chunk)

@@ -72,10 +72,21 @@ for (const [why, end] of Object.entries(ends)) {
     // A stop that has time for it takes one more, since the guest could not know, and says that it is the last.
     const ahead = await guest.answer()
     t.equal((await guest.rest()).length, 0)
-    if (ahead === undefined) await crosses(t, guest)
-    else t.match([why, ahead.field('connection')], ['a stop', 'close'])
+    if (ahead !== undefined) t.match([why, ahead.field('connection')], ['a stop', 'close'])
+    await crosses(t, guest)
   })
 }
+
+t.test('neither is one that crosses the last answer of a connection', async (t) => {
+  const { open } = await start(t, { limits: { requestsPerConnection: 2 } })
+  const guest = await open()
+  for (const connection of ['keep-alive', 'close']) {
+    await guest.write(get('/'))
+    t.equal((await guest.answer())?.field('connection'), connection)
+  }
+  t.equal((await guest.rest()).length, 0)
+  await crosses(t, guest)
+})
 
 t.test('neither is one that crosses the time limit of an idle connection', async (t) => {
   const { open } = await start(t, { limits: { timeoutKeepAlive: 50 } })
