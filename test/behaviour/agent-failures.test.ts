@@ -8,7 +8,8 @@ import { startWorker } from '../support/start-worker.ts'
 const agent = await RecordingAgent.start()
 const worker = await startWorker({
   agentSocket: agent.path,
-  agent: { timeoutConnect: 300, timeoutHeaders: 150, timeoutBody: 150 },
+  // Longer than this process may be held up while it has an answer to give.
+  agent: { timeoutConnect: 1_500, timeoutHeaders: 750, timeoutBody: 750 },
 })
 t.teardown(async () => {
   await worker.stop()

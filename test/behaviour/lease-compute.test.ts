@@ -169,13 +169,13 @@ t.test('an answer that never begins is asked again when its connection ends', as
 t.test(
   "compute has the time that the agent's configuration gives it, not the worker's",
   async (t) => {
-    const { directory, upstream, worker } = await startLeasePair(t, { timeoutHeaders: 50 })
+    const { directory, upstream, worker } = await startLeasePair(t, { timeoutHeaders: 1_000 })
     directory.setPorts(port)
     directory.remember()
     await worker.askUntilLeased(port)
     upstream.answer = (request, response) => {
       // Sockets are timed by the real clock: the worker's own limit has long passed then.
-      setTimeout(() => novaLike('s3cr3t')(request, response), 500)
+      setTimeout(() => novaLike('s3cr3t')(request, response), 1_500)
     }
     t.equal((await worker.ask(port)).body.toString(), instanceId(1))
     t.equal(await worker.direct(), 1)

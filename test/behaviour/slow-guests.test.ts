@@ -6,7 +6,8 @@ import { startWorker } from '../support/start-worker.ts'
 const agent = await RecordingAgent.start()
 const worker = await startWorker({
   agentSocket: agent.path,
-  limits: { timeoutHead: 60, timeoutRequest: 120, timeoutKeepAlive: 60 },
+  // Longer than this process may be held up before it sends what it has to send.
+  limits: { timeoutHead: 300, timeoutRequest: 600, timeoutKeepAlive: 300 },
 })
 t.teardown(async () => {
   await worker.stop()

@@ -95,9 +95,9 @@ if (skipUnlessPrivileged(t)) {
   })
 }
 
-/** For at most ten seconds; what is not so by then is seen by the test itself. */
+/** For half a minute at most; what is not so by then is seen by the test itself. */
 async function comesTrue(isSo: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 200 && !isSo(); tries += 1) {
+  for (let tries = 0; tries < 600 && !isSo(); tries += 1) {
     await new Promise((resolve) => {
       setTimeout(resolve, 50)
     })
