@@ -304,7 +304,7 @@ t.test('a handler that throws when its time is over ends its connection alone', 
     head.startsWith('GET /never') ? undefined : okAnswer('ab'),
   )
   const defects: unknown[] = []
-  const asked = poolOf(t, url, { headers: 50 }, (cause) => void defects.push(cause))
+  const asked = poolOf(t, url, { headers: 300 }, (cause) => void defects.push(cause))
   const never = { path: '/never', method: 'GET', headers: [] } as const
   const told: string[] = []
   const failed = new Promise<void>((resolve) => {

@@ -131,7 +131,7 @@ t.test('a head that does not come and a body that stops are given up', async (t)
   const { url } = await answeringServer(t, (head) =>
     head.startsWith('GET /stops') ? okAnswer('abcde').slice(0, -2) : undefined,
   )
-  const client = clientOf(t, { timeoutHeaders: 50, timeoutBody: 50 })
+  const client = clientOf(t, { timeoutHeaders: 300, timeoutBody: 300 })
   const mute = await ask(client, `${url}/mute`)
   t.ok(mute.failure instanceof ExchangeTimeout)
   t.equal(mute.phases, 's')
