@@ -16,7 +16,7 @@ import type { Scope } from '../../lib/identity/scope.ts'
 import type { AgentAuditReport, AuditRequest } from './auditor.ts'
 import type { LookupKey } from '../resolve/resolution.ts'
 import type { UnsealOrder } from '../shield/compose.ts'
-import type { AgentStatus } from './status.ts'
+import type { AgentStatus } from '../../lib/operator/api/agent-api.ts'
 
 /** What the admin app needs of the agent. */
 export interface AgentAdminOptions {

@@ -13,7 +13,7 @@ import type { Decision, DecisionLog } from '../requests/decision-log.ts'
 import type { GuestRateLimits } from '../requests/guest-rate-limits.ts'
 import type { Resolver } from '../resolve/resolver.ts'
 import type { Fence } from '../served-scopes/fence.ts'
-import type { AgentStatus, RecentRefusal, UpstreamStatus } from './status.ts'
+import type { AgentStatus } from '../../lib/operator/api/agent-api.ts'
 
 /** The parts whose state is shown. */
 export interface ShownParts extends Pick<ComputeParts, 'upstreams' | 'limit' | 'gate'> {
@@ -87,7 +87,7 @@ async function listenerStatus(
   }
 }
 
-function upstreamStatus(upstream: Upstream): UpstreamStatus {
+function upstreamStatus(upstream: Upstream): AgentStatus['upstreams'][number] {
   const { url, health, inFlight, answers, failures, lastFailure, secretSlot } = upstream
   return {
     url,
@@ -103,7 +103,7 @@ function upstreamStatus(upstream: Upstream): UpstreamStatus {
   }
 }
 
-function recentRefusal(decision: Decision): RecentRefusal {
+function recentRefusal(decision: Decision): AgentStatus['recentRefusals'][number] {
   const { at, requestId, outcome, status, reason, key, target, span } = decision
   return {
     at: new Date(at).toISOString(),

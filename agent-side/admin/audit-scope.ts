@@ -1,5 +1,6 @@
 /** Whom would each address of a scope be answered as? The real policy decides, for every port that is there. */
 import type { AuditFinding } from '../../lib/operator/audit-findings.ts'
+import type { ScopeAnswer } from '../../lib/operator/api/agent-api.ts'
 import type { DaemonCode } from '../../lib/operator/health.ts'
 import type { NetworkId } from '../../lib/identity/ids.ts'
 import type { IpAddress } from '../../lib/identity/ip-address.ts'
@@ -17,18 +18,6 @@ export interface ScopeContents {
   /** Of a router. Those that name their port determine through which network a guest of theirs comes in. */
   readonly interfaces?: readonly RouterInterface[] | undefined
   readonly ports: readonly Port[]
-}
-
-/** What a guest of a scope gets. */
-export interface ScopeAnswer {
-  readonly scope: string
-  readonly networkId: NetworkId
-  readonly address: IpAddress
-  readonly macAddress: MacAddress
-  /** Whose metadata; absent when the request is refused. */
-  readonly instanceId?: string
-  /** Why it is refused. */
-  readonly reason?: string
 }
 
 /** What an audit of one scope came to. */

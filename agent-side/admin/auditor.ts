@@ -7,6 +7,7 @@ import {
   type AuditReport,
   wholeFinding,
 } from '../../lib/operator/audit-findings.ts'
+import type { ScopeAnswer } from '../../lib/operator/api/agent-api.ts'
 import type { HealthReport } from '../../lib/operator/health.ts'
 import type { Clock, Count, EpochMilliseconds, Milliseconds } from '../../lib/runtime/clock.ts'
 import { causeText, MetadataError } from '../../lib/runtime/errors.ts'
@@ -22,7 +23,7 @@ import {
 } from '../ports/directory/port-directory.ts'
 import type { IdentityRules } from '../resolve/identity-policy.ts'
 import type { LookupKey } from '../resolve/resolution.ts'
-import { auditScope, type ScopeAnswer } from './audit-scope.ts'
+import { auditScope } from './audit-scope.ts'
 
 /** What an auditor looks at. */
 export interface AuditorParts extends IdentityRules {

@@ -21,7 +21,7 @@ import { agentHealth, agentProof } from './agent-health.ts'
 import { statusOf, type ShownParts } from './agent-status.ts'
 import { Auditor } from './auditor.ts'
 import { Explainer } from './explain.ts'
-import type { AgentStatus } from './status.ts'
+import type { AgentStatus } from '../../lib/operator/api/agent-api.ts'
 
 /** Everything that answers queries. */
 export interface AgentParts extends ShownParts {

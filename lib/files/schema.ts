@@ -3,6 +3,15 @@ import { z } from 'zod'
 /** The words in which data from outside is described. Only this file knows which package reads them. */
 export { z }
 
+type Frozen<Value> = Value extends readonly (infer Item)[]
+  ? readonly Frozen<Item>[]
+  : Value extends object
+    ? { readonly [Key in keyof Value]: Frozen<Value[Key]> }
+    : Value
+
+/** What a form describes, as a type: read, never changed. */
+export type FormOf<Form extends z.ZodType> = Frozen<z.output<Form>>
+
 /** One thing that does not fit, and where: `['ports', 3, 'mac']`. */
 export interface SchemaProblem {
   readonly keys: readonly (string | number)[]

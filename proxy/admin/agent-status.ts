@@ -1,20 +1,11 @@
 /** How do the workers find the agents? */
-import type { Count } from '../../lib/runtime/clock.ts'
+import type { ProxyStatus } from '../../lib/operator/api/proxy-api.ts'
 import { agentPlaceText } from '../config/agent-places.ts'
 import type { ProxyConfig } from '../config/config.ts'
 import type { WorkerStatus } from '../supervisor/worker-pool.ts'
 
-/** One agent on `/status`, as the workers find it. */
-export interface AgentStatus {
-  /** A path, or `https://192.0.2.1:9699`. */
-  readonly agent: string
-  /** Workers that reach it, or have not needed it yet. */
-  readonly up: Count
-  readonly down: Count
-  /** Workers whose latest answer came from it. */
-  readonly answering: Count
-  readonly lastFailure?: string
-}
+/** One agent, as the workers find it. */
+export type AgentStatus = ProxyStatus['agents'][number]
 
 /** The agents in order of preference. */
 export function agentStatuses(

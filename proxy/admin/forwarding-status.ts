@@ -1,20 +1,8 @@
 /** Which way do requests go that a lease may cover: straight to Nova, or through the agent, and why? */
-import type { Count } from '../../lib/runtime/clock.ts'
+import type { ProxyStatus } from '../../lib/operator/api/proxy-api.ts'
 import type { ProxyConfig } from '../config/config.ts'
 import type { WorkerStatus } from '../supervisor/worker-pool.ts'
 import type { ForwardingReport } from '../worker/shared/protocol.ts'
-
-/** The ways on `/status`. */
-export interface ForwardingStatus {
-  /** As it is configured. */
-  readonly mode: ProxyConfig['forwarding']
-  /** Workers that send straight to Nova whatever a lease covers. */
-  readonly straight: Count
-  /** Workers that send everything through the agent. */
-  readonly throughAgent: Count
-  /** Why they do. */
-  readonly why?: string
-}
 
 const whys: Readonly<Record<Extract<ForwardingReport, { way: 'agent' }>['why'], string>> = {
   configured: 'forwarding is agent',
@@ -27,7 +15,7 @@ const whys: Readonly<Record<Extract<ForwardingReport, { way: 'agent' }>['why'], 
 export function forwardingStatus(
   { forwarding: mode }: Pick<ProxyConfig, 'forwarding'>,
   workers: readonly Pick<WorkerStatus, 'forwarding'>[],
-): ForwardingStatus {
+): ProxyStatus['forwarding'] {
   const reports = workers.flatMap(({ forwarding }) => forwarding ?? [])
   const others = reports.filter((one) => one.way === 'agent')
   const texts = others.map(({ why, failure }) =>

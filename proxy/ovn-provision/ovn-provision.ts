@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Clock, Milliseconds } from '../../lib/runtime/clock.ts'
+import type { ProxyStatus } from '../../lib/operator/api/proxy-api.ts'
 import {
   partHealth,
   problemOf,
@@ -17,17 +18,9 @@ import type { NamespaceWindow } from '../netns/window.ts'
 import { workerAccount } from '../privileges/accounts.ts'
 import { plannerConfig, plannerTlsFiles, type OvnProvisionConfig } from './config.ts'
 import { PlannerProcess } from './planner-process.ts'
-import type { PlannerReport } from './shared/protocol.ts'
-import { Provisioner, type ProvisionState, type ProvisionTrouble } from './provisioner.ts'
+import { Provisioner, type ProvisionState } from './provisioner.ts'
 
-/** How provisioning stands, on `/status`. */
-export interface OvnProvisionStatus extends Partial<PlannerReport> {
-  /** Networks by state. */
-  readonly networks: Readonly<Record<ProvisionState, number>>
-  readonly planner: { readonly pid: number | undefined }
-  /** Networks that are not as they should be. */
-  readonly troubles: readonly ProvisionTrouble[]
-}
+type OvnProvisionStatus = NonNullable<ProxyStatus['ovnProvision']>
 
 export interface OvnProvisionOptions {
   readonly config: OvnProvisionConfig

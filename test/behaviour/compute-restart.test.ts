@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import type { AgentStatus } from '../../agent-side/admin/status.ts'
+import type { AgentStatus } from '../../lib/operator/api/agent-api.ts'
 import { guestFields, startAgentForOneGuest, type OneGuest } from '../support/one-guest.ts'
 import type { RawAnswer } from '../support/raw-http.ts'
 import { RecordingUpstream } from '../support/recording-upstream.ts'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { AgentStatus } from '../../agent-side/admin/status.ts'
+import type { AgentStatus } from '../../lib/operator/api/agent-api.ts'
 import { guestFields, guestInstance, startAgentForOneGuest } from '../support/one-guest.ts'
 import { novaLike, RecordingUpstream } from '../support/recording-upstream.ts'
 

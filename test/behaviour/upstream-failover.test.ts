@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import t, { type Test } from 'tap'
-import type { AgentStatus } from '../../agent-side/admin/status.ts'
+import type { AgentStatus } from '../../lib/operator/api/agent-api.ts'
 import { guestFields, startAgentForOneGuest, type OneGuest } from '../support/one-guest.ts'
 import { RecordingUpstream, type AnswerUpstream } from '../support/recording-upstream.ts'
 

@@ -2,7 +2,7 @@
 // one of them was sent again over another of them, and its guest got 502 compute_cut_off. Right: what was not answered on a kept connection
 // is sent again on a new one, guests get their answers, and the endpoint is none the worse.
 import t, { type Test } from 'tap'
-import type { AgentStatus } from '../../agent-side/admin/status.ts'
+import type { AgentStatus } from '../../lib/operator/api/agent-api.ts'
 import { guestPort, startLeasePair } from '../support/lease-pair.ts'
 import { guestFields, startAgentForOneGuest, type OneGuest } from '../support/one-guest.ts'
 import { WireUpstream, type WireRequest } from '../support/wire-upstream.ts'

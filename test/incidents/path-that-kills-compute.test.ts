@@ -2,7 +2,7 @@
 // endpoint looked down for everybody. Right: 502 with a reason of its own, at most one repetition, no mark against the endpoint.
 import type { ServerResponse } from 'node:http'
 import t, { type Test } from 'tap'
-import type { AgentStatus } from '../../agent-side/admin/status.ts'
+import type { AgentStatus } from '../../lib/operator/api/agent-api.ts'
 import { guestPort, startLeasePair } from '../support/lease-pair.ts'
 import { guestFields, startAgentForOneGuest, type OneGuest } from '../support/one-guest.ts'
 import { RecordingUpstream, type UpstreamRequest } from '../support/recording-upstream.ts'

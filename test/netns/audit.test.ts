@@ -5,7 +5,7 @@ import { symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { askAdminJson } from '../../lib/http/admin-client.ts'
-import type { ProxyStatus } from '../../proxy/admin/status.ts'
+import type { ProxyStatus } from '../../lib/operator/api/proxy-api.ts'
 import type { ProxyAuditReport } from '../../proxy/admin/audit.ts'
 import {
   makeEmptyNamespaces,

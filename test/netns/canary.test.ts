@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
-import type { ProxyStatus, ServedNamespace } from '../../proxy/admin/status.ts'
+import type { ProxyStatus } from '../../lib/operator/api/proxy-api.ts'
 import { GuestSockets } from '../support/connect-from.ts'
 import { metadataIpv6, visit } from '../support/guest-visit.ts'
 import {
@@ -53,7 +53,7 @@ function makePlace(t: Test, kind: Place['kind']): Place {
 function isSeen(kind: Place['kind'], state: 'up' | 'down', why?: string) {
   return ({ namespaces }: ProxyStatus): boolean =>
     namespaces.some(
-      (one: ServedNamespace) =>
+      (one: ProxyStatus['namespaces'][number]) =>
         one.kind === kind && one.canary === state && (why === undefined || one.why?.includes(why)),
     )
 }

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { readdirSync, symlinkSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import type { ProxyStatus } from '../../proxy/admin/status.ts'
+import type { ProxyStatus } from '../../lib/operator/api/proxy-api.ts'
 import {
   deleteNetns,
   exchangeFrom,

@@ -15,7 +15,7 @@ import {
 import { request } from 'node:http'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import type { AgentStatus } from '../../agent-side/admin/status.ts'
+import type { AgentStatus } from '../../lib/operator/api/agent-api.ts'
 import { askAdmin, askAdminJson } from '../../lib/http/admin-client.ts'
 import type { HealthReport } from '../../lib/operator/health.ts'
 import type { Milliseconds } from '../../lib/runtime/clock.ts'

@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { createAgentAdminApp } from '../../agent-side/admin/admin-app.ts'
 import type { AgentAuditReport } from '../../agent-side/admin/auditor.ts'
-import type { AgentStatus } from '../../agent-side/admin/status.ts'
+import type { AgentStatus } from '../../lib/operator/api/agent-api.ts'
 import type { AdminAddresses } from '../../deploy/page/host.ts'
 import { createAdminApp } from '../../lib/http/admin-app.ts'
 import { EventFeed } from '../../lib/http/event-feed.ts'
@@ -18,7 +18,8 @@ import {
 } from '../../lib/operator/health.ts'
 import type { RequestEvent } from '../../lib/operator/request-event.ts'
 import { systemClock } from '../../lib/runtime/clock.ts'
-import type { ProxyStatus } from '../../proxy/admin/status.ts'
+import { isReasonCode } from '../../lib/runtime/reason-codes.ts'
+import type { ProxyStatus } from '../../lib/operator/api/proxy-api.ts'
 
 /** A uuid that is easy to tell apart. */
 export function madeId(kind: number, number: number): string {
@@ -64,14 +65,13 @@ export function playedAnswers(state: PlayedState): readonly Answer[] {
   return Array.from({ length: networks * guestsPerNetwork }, (_, number) => {
     const network = number % networks
     const guest = Math.floor(number / networks)
-    const answer = {
+    return {
       scope: scopeOf(network),
       networkId: madeId(2, network),
       address: `10.0.${Math.floor(guest / 200)}.${10 + (guest % 200)}`,
       macAddress: `fa:16:3e:00:${network.toString(16).padStart(2, '0').slice(-2)}:${guest.toString(16).padStart(2, '0').slice(-2)}`,
       instanceId: hostileName ?? madeId(3, number),
     }
-    return answer as Answer
   })
 }
 
@@ -150,7 +150,7 @@ function agentStatus(state: PlayedState, health: HealthReport): AgentStatus {
         status,
         target,
         span,
-        ...(reason !== undefined && { reason }),
+        ...(isReasonCode(reason) && { reason }),
         ...(scope !== undefined && { scope }),
         ...(sourceIp !== undefined && { sourceIp }),
       }),

@@ -17,7 +17,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Teardowns } from './teardowns.ts'
 import { askAdmin, askAdminJson } from '../../lib/http/admin-client.ts'
-import type { ProxyStatus } from '../../proxy/admin/status.ts'
+import type { ProxyStatus } from '../../lib/operator/api/proxy-api.ts'
 
 /** Workers run as another user, who cannot use the loader that reads TypeScript: the built program is tested. */
 const builtProgram = fileURLToPath(new URL('../../dist/proxy/main.js', import.meta.url))

@@ -1,5 +1,5 @@
 /** What does the proxy answer on its admin socket? */
-import { z } from '../../files/schema.ts'
+import { z, type FormOf } from '../../files/schema.ts'
 import { commonEndpoints, type ApiEndpoint } from './endpoint.ts'
 import { auditReport, count, explanation, health, message, scope, time } from './shared.ts'
 
@@ -12,27 +12,34 @@ const agentReport = z.strictObject({
   lastFailure: z.string().optional(),
 })
 
-/** How the proxy stands. */
+/** How the proxy stands: the body of `/status`. */
 export const proxyStatus = z.strictObject({
   version: z.string(),
+  /** Of Node: `v22.1.0`. */
   node: z.string(),
   pid: count,
   health,
   agents: z.array(
     z.strictObject({
+      /** A path, or `https://192.0.2.1:9699`. */
       agent: z.string(),
+      /** Workers that reach it, or have not needed it yet. */
       up: count,
       down: count,
+      /** Workers whose latest answer came from it. */
       answering: count,
       lastFailure: z.string().optional(),
     }),
   ),
   forwarding: z.strictObject({
     mode: z.enum(['auto', 'agent', 'direct']),
+    /** Workers that send straight to Nova whatever a lease covers. */
     straight: count,
+    /** Workers that send everything through the agent, and why. */
     throughAgent: count,
     why: z.string().optional(),
   }),
+  /** Which agents of this host receive what it serves. */
   servedScopes: z.array(
     z.strictObject({
       socket: z.string(),
@@ -41,6 +48,7 @@ export const proxyStatus = z.strictObject({
       why: z.string().optional(),
     }),
   ),
+  /** Of this host, for agents of others. */
   certificate: z.strictObject({ ends: time, refusedFiles: z.string().optional() }).optional(),
   namespaces: z.array(
     z.strictObject({
@@ -66,8 +74,27 @@ export const proxyStatus = z.strictObject({
       agents: z.array(agentReport),
     }),
   ),
-  ovnProvision: z.looseObject({ troubles: z.array(trouble) }).optional(),
+  /** Where OVN networks are provisioned. */
+  ovnProvision: z
+    .strictObject({
+      southbound: z.string().optional(),
+      isSouthboundLive: z.boolean().optional(),
+      local: z.string().optional(),
+      isLocalLive: z.boolean().optional(),
+      chassis: z.string().optional(),
+      bridge: z.string().optional(),
+      /** What keeps the planner from planning or plugging although both databases are there. */
+      trouble: z.string().optional(),
+      networks: z.strictObject({ pending: count, done: count, failed: count }),
+      planner: z.strictObject({ pid: count.optional() }),
+      /** Networks that are not as they should be. */
+      troubles: z.array(trouble.extend({ state: z.enum(['pending', 'done', 'failed']) })),
+    })
+    .optional(),
 })
+
+/** @see proxyStatus */
+export type ProxyStatus = FormOf<typeof proxyStatus>
 
 /** Every endpoint of the proxy. */
 export const proxyApi: readonly ApiEndpoint[] = [

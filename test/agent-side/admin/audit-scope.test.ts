@@ -5,6 +5,7 @@ import { sourceMacPolicies } from '../../../agent-side/resolve/identity-policy.t
 import { Resolver } from '../../../agent-side/resolve/resolver.ts'
 import { Cancellation } from '../../../lib/runtime/cancellation.ts'
 import type { NetworkId } from '../../../lib/identity/ids.ts'
+import { parseMacAddress } from '../../../lib/identity/mac-address.ts'
 import type { Scope } from '../../../lib/identity/scope.ts'
 import {
   instanceId,
@@ -134,7 +135,7 @@ t.test('auditScope() says of any address what the resolver would do', async (t) 
         maxQuestionsPerScope: 10,
       })
       const signal = new Cancellation().signal
-      const key = { scope: router, sourceIp: address, sourceMac: macAddress }
+      const key = { scope: router, sourceIp: ip(address), sourceMac: parseMacAddress(macAddress) }
       const resolution = await resolver.resolve(key, { signal })
       outcomes.add(resolution.kind)
       t.strictSame(
