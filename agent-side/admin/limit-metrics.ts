@@ -1,11 +1,9 @@
 import type { Count, Milliseconds } from '../../lib/runtime/clock.ts'
 import type { FairGateObserver, ShedReason } from '../../lib/admission/fair-gate.ts'
 import {
-  Counter,
-  Gauge,
-  Histogram,
-  latencyBuckets,
-  metricNamespace,
+  MetricArea,
+  type Counter,
+  type Histogram,
   type Registry,
 } from '../../lib/observe/metrics.ts'
 import type { RateLimitObserver, RateLimitSubject } from '../requests/guest-rate-limits.ts'
@@ -18,12 +16,11 @@ export interface LimitedParts {
   readonly rateLimits: { readonly size: Count }
 }
 
-const prefix = `${metricNamespace}_agent`
 const milliseconds = 1_000
 
 /** Every metric about waiting, refused and too many requests. */
 export class LimitMetrics implements FairGateObserver, RateLimitObserver {
-  readonly #registry: Registry
+  readonly #area: MetricArea
   readonly #waitSeconds: Histogram<'outcome'>
   readonly #shed: Counter<'why'>
   readonly #shared: Counter
@@ -32,43 +29,36 @@ export class LimitMetrics implements FairGateObserver, RateLimitObserver {
   readonly #exempt: Counter
 
   constructor(registry: Registry) {
-    this.#registry = registry
-    const registers = [registry]
-    this.#waitSeconds = new Histogram({
-      name: `${prefix}_compute_wait_seconds`,
-      help: 'Seconds that requests waited for their turn at compute, of those that had to, by how the wait ended.',
-      labelNames: ['outcome'],
-      buckets: latencyBuckets,
-      registers,
-    })
-    this.#shed = new Counter({
-      name: `${prefix}_compute_shed_total`,
-      help: 'Requests refused with Retry-After because too many waited or they waited too long.',
-      labelNames: ['why'],
-      registers,
-    })
-    this.#shared = new Counter({
-      name: `${prefix}_compute_shared_answers_total`,
-      help: 'Requests that got the answer of another request of the same instance.',
-      registers,
-    })
-    this.#limited = new Counter({
-      name: `${prefix}_rate_limit_limited_total`,
-      help: 'Requests refused because an instance, or a source that is none, sends too many.',
-      labelNames: ['subject'],
-      registers,
-    })
-    this.#wouldLimit = new Counter({
-      name: `${prefix}_rate_limit_would_limit_total`,
-      help: 'Requests that would have been refused if rate_limit.dry_run were off.',
-      labelNames: ['subject'],
-      registers,
-    })
-    this.#exempt = new Counter({
-      name: `${prefix}_rate_limit_exempt_total`,
-      help: 'Requests that no limit counted because their instance was booting.',
-      registers,
-    })
+    const area = new MetricArea(registry, 'agent')
+    this.#area = area
+    this.#waitSeconds = area.histogram(
+      'compute_wait_seconds',
+      'Seconds that requests waited for their turn at compute, of those that had to, by how the wait ended.',
+      ['outcome'],
+    )
+    this.#shed = area.counter(
+      'compute_shed_total',
+      'Requests refused with Retry-After because too many waited or they waited too long.',
+      ['why'],
+    )
+    this.#shared = area.counter(
+      'compute_shared_answers_total',
+      'Requests that got the answer of another request of the same instance.',
+    )
+    this.#limited = area.counter(
+      'rate_limit_limited_total',
+      'Requests refused because an instance, or a source that is none, sends too many.',
+      ['subject'],
+    )
+    this.#wouldLimit = area.counter(
+      'rate_limit_would_limit_total',
+      'Requests that would have been refused if rate_limit.dry_run were off.',
+      ['subject'],
+    )
+    this.#exempt = area.counter(
+      'rate_limit_exempt_total',
+      'Requests that no limit counted because their instance was booting.',
+    )
     for (const why of ['queue_full', 'waited_too_long'] as const) this.#shed.inc({ why }, 0)
     for (const subject of ['instance', 'source'] as const) {
       this.#limited.inc({ subject }, 0)
@@ -79,12 +69,7 @@ export class LimitMetrics implements FairGateObserver, RateLimitObserver {
   /** Adds the gauges, which read the parts when they are read. */
   watch({ limit, gate, turns, rateLimits }: LimitedParts): void {
     const gauge = (name: string, help: string, value: () => number): void => {
-      const made: Gauge = new Gauge({
-        name: `${prefix}_${name}`,
-        help,
-        registers: [this.#registry],
-        collect: () => made.set(value()),
-      })
+      this.#area.gauge(name, help, [], (one) => one.set(value()))
     }
     gauge('compute_limit', 'Requests that may be on their way to compute.', () => limit.value)
     gauge('compute_running', 'Requests that are on their way to compute.', () => gate.running)

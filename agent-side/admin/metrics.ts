@@ -1,10 +1,8 @@
 import type { Count, Milliseconds } from '../../lib/runtime/clock.ts'
 import {
-  Counter,
-  Gauge,
-  Histogram,
-  latencyBuckets,
-  metricNamespace,
+  MetricArea,
+  type Counter,
+  type Histogram,
   type Registry,
 } from '../../lib/observe/metrics.ts'
 import type { ReasonCode } from '../../lib/runtime/reason-codes.ts'
@@ -34,7 +32,6 @@ export interface MeasuredParts {
   readonly directory: { readiness(): { readonly ready: boolean } }
 }
 
-const prefix = `${metricNamespace}_agent`
 const milliseconds = 1_000
 
 /** Upper bounds for ages: a remembered identity may be some seconds old. */
@@ -61,94 +58,78 @@ export class AgentMetrics implements ResolverObserver, ComputeObserver, FenceObs
   readonly #defects: Counter
   readonly #age: Histogram
   readonly #upstreamSeconds: Histogram<'upstream' | 'outcome'>
-  readonly #registry: Registry
+  readonly #area: MetricArea
 
   constructor(registry: Registry) {
-    this.#registry = registry
-    const registers = [registry]
-    this.#ingress = new Counter({
-      name: `${prefix}_router_requests_total`,
-      help: 'Requests through routers, by what is known of the interface they came in through: port (a port of the router), other (none of its ports), unknown (foreign or older proxies).',
-      labelNames: ['ingress'],
-      registers,
-    })
-    this.#requests = new Counter({
-      name: `${prefix}_requests_total`,
-      help: 'Requests of guests, by how they ended, our reason code if the answer was ours, and class of status.',
-      labelNames: ['outcome', 'reason', 'status'],
-      registers,
-    })
-    this.#requestSeconds = new Histogram({
-      name: `${prefix}_request_seconds`,
-      help: 'Seconds from reading a request to having handed on its answer.',
-      buckets: latencyBuckets,
-      registers,
-    })
-    this.#unreadable = new Counter({
-      name: `${prefix}_unreadable_requests_total`,
-      help: 'Connections on which no request could be read, by reason code.',
-      labelNames: ['reason'],
-      registers,
-    })
-    this.#refusedConnections = new Counter({
-      name: `${prefix}_refused_connections_total`,
-      help: 'Connections of proxies that were ended for what they are or sent, by why: handshake, certificate, unknown_name, several_names, too_many, lease_message, scopes_account, scopes_message.',
-      labelNames: ['why'],
-      registers,
-    })
-    this.#unreadCutOff = new Counter({
-      name: `${prefix}_unread_answers_cut_off_total`,
-      help: 'Answers broken off since their guests did not read them, by why: most_held (all unread ones took too much, and its source had most of it), stalled (too long to be held whole).',
-      labelNames: ['why'],
-      registers,
-    })
-    this.#scopeWaits = new Counter({
-      name: `${prefix}_unreported_scope_requests_total`,
-      help: 'Requests of workers for scopes that their supervisor had not reported, by how they ended: served (reported in time), refused, crowded (refused at once, since many waited).',
-      labelNames: ['outcome'],
-      registers,
-    })
-    this.#resolveSeconds = new Histogram({
-      name: `${prefix}_resolve_seconds`,
-      help: 'Seconds to resolve a lookup key that no cache held.',
-      buckets: latencyBuckets,
-      registers,
-    })
-    this.#queries = new Counter({
-      name: `${prefix}_directory_queries_total`,
-      help: 'Queries of the resolver to the port directory, which may answer them from a copy of its own.',
-      labelNames: ['query', 'freshness'],
-      registers,
-    })
-    this.#cache = new Counter({
-      name: `${prefix}_cache_lookups_total`,
-      help: 'Lookups of identities, by whether the cache held an answer.',
-      labelNames: ['outcome'],
-      registers,
-    })
-    this.#fenced = new Counter({
-      name: `${prefix}_stale_answers_fenced_total`,
-      help: 'Remembered answers that would have named another instance and were not used.',
-      registers,
-    })
-    this.#age = new Histogram({
-      name: `${prefix}_mapping_age_seconds`,
-      help: 'Age of the identity that a request was served with.',
-      buckets: ageBuckets,
-      registers,
-    })
-    this.#upstreamSeconds = new Histogram({
-      name: `${prefix}_upstream_seconds`,
-      help: 'Seconds of one attempt at a compute upstream, by its place in the configuration and how it ended.',
-      labelNames: ['upstream', 'outcome'],
-      buckets: latencyBuckets,
-      registers,
-    })
-    this.#defects = new Counter({
-      name: `${prefix}_defects_total`,
-      help: 'Uncaught exceptions, after which the agent stops in order, to be started again, and those that ended one connection to compute.',
-      registers,
-    })
+    const area = new MetricArea(registry, 'agent')
+    this.#area = area
+    this.#ingress = area.counter(
+      'router_requests_total',
+      'Requests through routers, by what is known of the interface they came in through: port (a port of the router), other (none of its ports), unknown (foreign or older proxies).',
+      ['ingress'],
+    )
+    this.#requests = area.counter(
+      'requests_total',
+      'Requests of guests, by how they ended, our reason code if the answer was ours, and class of status.',
+      ['outcome', 'reason', 'status'],
+    )
+    this.#requestSeconds = area.histogram(
+      'request_seconds',
+      'Seconds from reading a request to having handed on its answer.',
+    )
+    this.#unreadable = area.counter(
+      'unreadable_requests_total',
+      'Connections on which no request could be read, by reason code.',
+      ['reason'],
+    )
+    this.#refusedConnections = area.counter(
+      'refused_connections_total',
+      'Connections of proxies that were ended for what they are or sent, by why: handshake, certificate, unknown_name, several_names, too_many, lease_message, scopes_account, scopes_message.',
+      ['why'],
+    )
+    this.#unreadCutOff = area.counter(
+      'unread_answers_cut_off_total',
+      'Answers broken off since their guests did not read them, by why: most_held (all unread ones took too much, and its source had most of it), stalled (too long to be held whole).',
+      ['why'],
+    )
+    this.#scopeWaits = area.counter(
+      'unreported_scope_requests_total',
+      'Requests of workers for scopes that their supervisor had not reported, by how they ended: served (reported in time), refused, crowded (refused at once, since many waited).',
+      ['outcome'],
+    )
+    this.#resolveSeconds = area.histogram(
+      'resolve_seconds',
+      'Seconds to resolve a lookup key that no cache held.',
+    )
+    this.#queries = area.counter(
+      'directory_queries_total',
+      'Queries of the resolver to the port directory, which may answer them from a copy of its own.',
+      ['query', 'freshness'],
+    )
+    this.#cache = area.counter(
+      'cache_lookups_total',
+      'Lookups of identities, by whether the cache held an answer.',
+      ['outcome'],
+    )
+    this.#fenced = area.counter(
+      'stale_answers_fenced_total',
+      'Remembered answers that would have named another instance and were not used.',
+    )
+    this.#age = area.histogram(
+      'mapping_age_seconds',
+      'Age of the identity that a request was served with.',
+      [],
+      ageBuckets,
+    )
+    this.#upstreamSeconds = area.histogram(
+      'upstream_seconds',
+      'Seconds of one attempt at a compute upstream, by its place in the configuration and how it ended.',
+      ['upstream', 'outcome'],
+    )
+    this.#defects = area.counter(
+      'defects_total',
+      'Uncaught exceptions, after which the agent stops in order, to be started again, and those that ended one connection to compute.',
+    )
     this.#fenced.inc(0)
     this.#defects.inc(0)
     for (const outcome of ['served', 'refused', 'crowded'] as const) {
@@ -159,40 +140,30 @@ export class AgentMetrics implements ResolverObserver, ComputeObserver, FenceObs
 
   /** Adds the gauges, which read the parts when they are read. */
   watch(parts: MeasuredParts): void {
-    const registers = [this.#registry]
-    const gauge = <Label extends string>(
-      name: string,
-      help: string,
-      labelNames: readonly Label[],
-      collect: (gauge: Gauge<Label>) => void,
-    ): void => {
-      const made: Gauge<Label> = new Gauge<Label>({
-        name: `${prefix}_${name}`,
-        help,
-        labelNames,
-        registers,
-        collect: () => collect(made),
-      })
-    }
-    gauge('cache_entries', 'Identities and refusals in the cache.', ['kind'], (made) => {
+    const area = this.#area
+    area.gauge('cache_entries', 'Identities and refusals in the cache.', ['kind'], (gauge) => {
       const { found, refused } = parts.resolver.cacheSize
-      made.set({ kind: 'found' }, found)
-      made.set({ kind: 'refused' }, refused)
+      gauge.set({ kind: 'found' }, found)
+      gauge.set({ kind: 'refused' }, refused)
     })
-    gauge('open_queries', 'Lookup keys that the port directory is being queried for.', [], (made) =>
-      made.set(parts.resolver.openQueries),
+    area.gauge(
+      'open_queries',
+      'Lookup keys that the port directory is being queried for.',
+      [],
+      (gauge) => gauge.set(parts.resolver.openQueries),
     )
-    gauge('directory_ready', '1 when the port directory is ready.', [], (made) =>
-      made.set(parts.directory.readiness().ready ? 1 : 0),
+    area.gauge('directory_ready', '1 when the port directory is ready.', [], (gauge) =>
+      gauge.set(parts.directory.readiness().ready ? 1 : 0),
     )
     const perUpstream = (
       name: string,
       help: string,
       value: (upstream: MeasuredParts['upstreams']['all'][number]) => number,
-    ): void =>
-      gauge(name, help, ['upstream'], (made) => {
-        for (const one of parts.upstreams.all) made.set({ upstream: one.index }, value(one))
+    ): void => {
+      area.gauge(name, help, ['upstream'], (gauge) => {
+        for (const one of parts.upstreams.all) gauge.set({ upstream: one.index }, value(one))
       })
+    }
     perUpstream('upstream_up', '1 while requests show that it works.', (one) =>
       one.health.state === 'up' ? 1 : 0,
     )
@@ -206,44 +177,35 @@ export class AgentMetrics implements ResolverObserver, ComputeObserver, FenceObs
   watchCertificates(
     listeners: readonly { readonly address: string; readonly certificate: { expiresAt: number } }[],
   ): void {
-    const made = new Gauge({
-      name: `${prefix}_certificate_end_seconds`,
-      help: 'When the certificate of a listener ends, in seconds since 1970.',
-      labelNames: ['listener'],
-      registers: [],
-      collect() {
-        this.reset()
+    this.#area.gauge(
+      'certificate_end_seconds',
+      'When the certificate of a listener ends, in seconds since 1970.',
+      ['listener'],
+      (gauge) => {
         for (const { address, certificate } of listeners) {
-          this.set({ listener: address }, certificate.expiresAt / milliseconds)
+          gauge.set({ listener: address }, certificate.expiresAt / milliseconds)
         }
       },
-    })
-    this.#registry.registerMetric(made)
+    )
   }
 
   /** Adds how the fence around the workers of this host stands. */
   watchFence(fence: { readonly status: FenceStatus }): void {
-    const gauge = (name: string, help: string, value: (status: FenceStatus) => number): void => {
-      const made = new Gauge({
-        name: `${prefix}_${name}`,
-        help,
-        registers: [],
-        collect() {
-          this.set(value(fence.status))
-        },
-      })
-      this.#registry.registerMetric(made)
-    }
-    gauge(
+    const area = this.#area
+    area.gauge(
       'fence_closed',
       '1 while workers of this host get answers for the scopes alone that their supervisor reports.',
-      ({ state }) => (state === 'open' ? 0 : 1),
+      [],
+      (gauge) => gauge.set(fence.status.state === 'open' ? 0 : 1),
     )
-    gauge('served_scopes', 'Scopes that supervisors of this host report.', ({ scopes }) => scopes)
-    gauge(
+    area.gauge('served_scopes', 'Scopes that supervisors of this host report.', [], (gauge) =>
+      gauge.set(fence.status.scopes),
+    )
+    area.gauge(
       'reporting_supervisors',
       'Connected supervisors that have reported their scopes.',
-      ({ supervisors }) => supervisors,
+      [],
+      (gauge) => gauge.set(fence.status.supervisors),
     )
   }
 

@@ -1,5 +1,5 @@
 /** How many watch, and how many could not keep up? */
-import { Counter, Gauge, metricNamespace, type Registry } from '../observe/metrics.ts'
+import { MetricArea, type Registry } from '../observe/metrics.ts'
 import type { Daemon } from '../config/defaults.ts'
 import type { EventFeed } from './event-feed.ts'
 
@@ -9,27 +9,17 @@ export function measureFeed(
   daemon: Daemon,
   feed: Pick<EventFeed<unknown>, 'watchers' | 'dropped'>,
 ): void {
-  registry.registerMetric(
-    new Gauge({
-      name: `${metricNamespace}_event_streams`,
-      help: 'Streams of requests that are open on the admin socket.',
-      labelNames: ['daemon'],
-      registers: [],
-      collect() {
-        this.set({ daemon }, feed.watchers)
-      },
-    }),
+  const area = new MetricArea(registry, '')
+  area.gauge(
+    'event_streams',
+    'Streams of requests that are open on the admin socket.',
+    ['daemon'],
+    (gauge) => gauge.set({ daemon }, feed.watchers),
   )
-  registry.registerMetric(
-    new Counter({
-      name: `${metricNamespace}_event_streams_dropped_total`,
-      help: 'Streams of requests that were ended since their reader was too slow.',
-      labelNames: ['daemon'],
-      registers: [],
-      collect() {
-        this.reset()
-        this.inc({ daemon }, feed.dropped)
-      },
-    }),
+  area.counter(
+    'event_streams_dropped_total',
+    'Streams of requests that were ended since their reader was too slow.',
+    ['daemon'],
+    (counter) => counter.inc({ daemon }, feed.dropped),
   )
 }

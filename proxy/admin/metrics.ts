@@ -1,10 +1,9 @@
 /** Every metric of the supervisor. What workers count is added to these when they are read. */
 import {
-  Counter,
   createRegistry,
-  Gauge,
-  Histogram,
-  metricNamespace,
+  MetricArea,
+  type Counter,
+  type Histogram,
   type Registry,
 } from '../../lib/observe/metrics.ts'
 import type { CanaryState } from '../canary/canary.ts'
@@ -58,190 +57,139 @@ const canaryBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5]
 const reconcileBuckets = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1]
 const interceptionStates: readonly InterceptionState[] = ['applying', 'applied', 'failed']
 
-const named = (rest: string): string => `${metricNamespace}_proxy_${rest}`
-
 /** Registers the supervisor's metrics. */
 export function createProxyMetrics(): ProxyMetrics {
   const registry = createRegistry()
-  const registers = [registry]
+  const area = new MetricArea(registry, 'proxy')
   return {
     registry,
-    watch(gauges) {
-      for (const gauge of gaugesOf(gauges)) registry.registerMetric(gauge)
-    },
-    workerRestarts: new Counter({
-      name: named('worker_restarts_total'),
-      help: 'Workers that died and were replaced.',
-      registers,
-    }),
-    workerBreaches: new Counter({
-      name: named('worker_breaches_total'),
-      help: 'Processes that the supervisor killed: workers by what they did on its channel, or did not (silent, stayed), and what a worker had started (child).',
-      labelNames: ['breach'],
-      registers,
-    }),
-    attachSeconds: new Histogram({
-      name: named('attach_seconds'),
-      help: 'From seeing a namespace to a worker accepting in it.',
-      buckets: attachBuckets,
-      registers,
-    }),
-    reconcileSeconds: new Histogram({
-      name: named('reconcile_seconds'),
-      help: 'Comparing the namespaces there are with the listeners that are open.',
-      buckets: reconcileBuckets,
-      registers,
-    }),
-    canaryLatency: new Histogram({
-      name: named('canary_latency_seconds'),
-      help: 'Time to an answer that the canary got, by kind of namespace.',
-      labelNames: ['kind'],
-      buckets: canaryBuckets,
-      registers,
-    }),
-    provisionSeconds: new Histogram({
-      name: named('ovn_provision_seconds'),
-      help: 'From the report that an OVN network needs a metadata namespace, or another, to its being there.',
-      buckets: attachBuckets,
-      registers,
-    }),
-    provisionFailures: new Counter({
-      name: named('ovn_provision_failures_total'),
-      help: 'Metadata namespaces of OVN networks that could not be made or removed, each try.',
-      registers,
-    }),
-    plannerRestarts: new Counter({
-      name: named('ovn_planner_restarts_total'),
-      help: 'Planners of OVN provisioning that died and were replaced.',
-      registers,
-    }),
-    interceptionFailures: new Counter({
-      name: named('interception_failures_total'),
-      help: 'Namespaces in which the rules for the metadata address could not be loaded, each try.',
-      registers,
-    }),
+    watch: (parts) => watchParts(area, parts),
+    workerRestarts: area.counter('worker_restarts_total', 'Workers that died and were replaced.'),
+    workerBreaches: area.counter(
+      'worker_breaches_total',
+      'Processes that the supervisor killed: workers by what they did on its channel, or did not (silent, stayed), and what a worker had started (child).',
+      ['breach'],
+    ),
+    attachSeconds: area.histogram(
+      'attach_seconds',
+      'From seeing a namespace to a worker accepting in it.',
+      [],
+      attachBuckets,
+    ),
+    reconcileSeconds: area.histogram(
+      'reconcile_seconds',
+      'Comparing the namespaces there are with the listeners that are open.',
+      [],
+      reconcileBuckets,
+    ),
+    canaryLatency: area.histogram(
+      'canary_latency_seconds',
+      'Time to an answer that the canary got, by kind of namespace.',
+      ['kind'],
+      canaryBuckets,
+    ),
+    provisionSeconds: area.histogram(
+      'ovn_provision_seconds',
+      'From the report that an OVN network needs a metadata namespace, or another, to its being there.',
+      [],
+      attachBuckets,
+    ),
+    provisionFailures: area.counter(
+      'ovn_provision_failures_total',
+      'Metadata namespaces of OVN networks that could not be made or removed, each try.',
+    ),
+    plannerRestarts: area.counter(
+      'ovn_planner_restarts_total',
+      'Planners of OVN provisioning that died and were replaced.',
+    ),
+    interceptionFailures: area.counter(
+      'interception_failures_total',
+      'Namespaces in which the rules for the metadata address could not be loaded, each try.',
+    ),
   }
 }
 
-/** Registered by the caller: a gauge that is made for its effect alone would look like a mistake. */
-function gaugesOf(gauges: ProxyGauges): readonly Gauge[] {
-  const registers: Registry[] = []
-  const { ovnProvision } = gauges
-  return [
-    ...(ovnProvision === undefined ? [] : ovnGaugesOf(ovnProvision)),
-    new Gauge({
-      name: named('namespaces'),
-      help: 'Namespaces that should be served, by kind and state.',
-      labelNames: ['kind', 'state'],
-      registers,
-      collect() {
-        this.reset()
-        gauges.countNamespaces((kind, state) => this.inc({ kind, state }))
-      },
-    }),
-    new Gauge({
-      name: named('listeners'),
-      help: 'Listening sockets held open.',
-      registers,
-      collect() {
-        let open = 0
-        gauges.countNamespaces((_kind, _state, listeners) => (open += listeners))
-        this.set(open)
-      },
-    }),
-    new Gauge({
-      name: named('refused_namespaces'),
-      help: 'Namespaces not served because their names contradict each other.',
-      registers,
-      collect() {
-        this.set(gauges.refusedNamespaces())
-      },
-    }),
-    new Gauge({
-      name: named('reported_scopes'),
-      help: 'Scopes that an agent of this host has accepted as served here; 0 while it receives none.',
-      labelNames: ['agent'],
-      registers,
-      collect() {
-        for (const { socket, scopes } of gauges.scopesLinks()) this.set({ agent: socket }, scopes)
-      },
-    }),
-    new Gauge({
-      name: named('interceptions'),
-      help: 'Namespaces in which the metadata address is to be redirected, by state.',
-      labelNames: ['state'],
-      registers,
-      collect() {
-        for (const state of interceptionStates)
-          this.set({ state }, gauges.countInterceptions(state))
-      },
-    }),
-    new Gauge({
-      name: named('canary_up'),
-      help: 'Namespaces that answered the canary, by kind.',
-      labelNames: ['kind'],
-      registers,
-      collect() {
-        this.reset()
-        gauges.countCanaries((kind, state) => this.inc({ kind }, state === 'up' ? 1 : 0))
-      },
-    }),
-    new Gauge({
-      name: named('canary_down'),
-      help: 'Namespaces that did not answer the canary twice in a row, by kind.',
-      labelNames: ['kind'],
-      registers,
-      collect() {
-        this.reset()
-        gauges.countCanaries((kind, state) => this.inc({ kind }, state === 'down' ? 1 : 0))
-      },
-    }),
-    new Gauge({
-      name: named('certificate_end_seconds'),
-      help: 'When the certificate of this host for agents ends, in seconds since 1970.',
-      registers,
-      collect() {
-        this.reset()
-        const end = gauges.certificateEnd()
-        if (end === undefined) this.remove()
-        else this.set(end)
-      },
-    }),
-    new Gauge({
-      name: named('workers'),
-      help: 'Workers, by state.',
-      labelNames: ['state'],
-      registers,
-      collect() {
-        this.reset()
-        for (const state of gauges.workerStates()) this.inc({ state })
-      },
-    }),
-  ]
+function watchParts(area: MetricArea, parts: ProxyGauges): void {
+  area.gauge(
+    'namespaces',
+    'Namespaces that should be served, by kind and state.',
+    ['kind', 'state'],
+    (gauge) => {
+      gauge.reset()
+      parts.countNamespaces((kind, state) => gauge.inc({ kind, state }))
+    },
+  )
+  area.gauge('listeners', 'Listening sockets held open.', [], (gauge) => {
+    let open = 0
+    parts.countNamespaces((_kind, _state, listeners) => (open += listeners))
+    gauge.set(open)
+  })
+  area.gauge(
+    'refused_namespaces',
+    'Namespaces not served because their names contradict each other.',
+    [],
+    (gauge) => gauge.set(parts.refusedNamespaces()),
+  )
+  area.gauge(
+    'reported_scopes',
+    'Scopes that an agent of this host has accepted as served here; 0 while it receives none.',
+    ['agent'],
+    (gauge) => {
+      for (const { socket, scopes } of parts.scopesLinks()) gauge.set({ agent: socket }, scopes)
+    },
+  )
+  area.gauge(
+    'interceptions',
+    'Namespaces in which the metadata address is to be redirected, by state.',
+    ['state'],
+    (gauge) => {
+      for (const state of interceptionStates) gauge.set({ state }, parts.countInterceptions(state))
+    },
+  )
+  const canaries = (name: string, help: string, wanted: CanaryState): void => {
+    area.gauge(name, help, ['kind'], (gauge) => {
+      gauge.reset()
+      parts.countCanaries((kind, state) => gauge.inc({ kind }, state === wanted ? 1 : 0))
+    })
+  }
+  canaries('canary_up', 'Namespaces that answered the canary, by kind.', 'up')
+  canaries(
+    'canary_down',
+    'Namespaces that did not answer the canary twice in a row, by kind.',
+    'down',
+  )
+  area.gauge(
+    'certificate_end_seconds',
+    'When the certificate of this host for agents ends, in seconds since 1970.',
+    [],
+    (gauge) => {
+      const end = parts.certificateEnd()
+      if (end === undefined) gauge.remove()
+      else gauge.set(end)
+    },
+  )
+  area.gauge('workers', 'Workers, by state.', ['state'], (gauge) => {
+    gauge.reset()
+    for (const state of parts.workerStates()) gauge.inc({ state })
+  })
+  if (parts.ovnProvision !== undefined) watchOvn(area, parts.ovnProvision)
 }
 
-function ovnGaugesOf(provision: OvnProvisionGauges): readonly Gauge[] {
-  const registers: Registry[] = []
-  return [
-    new Gauge({
-      name: named('ovn_networks'),
-      help: 'OVN networks that need a metadata namespace on this host, by state.',
-      labelNames: ['state'],
-      registers,
-      collect() {
-        provision.countNetworks((state, count) => this.set({ state }, count))
-      },
-    }),
-    new Gauge({
-      name: named('ovn_connected_databases'),
-      help: '1 while a server keeps the copy of the database in step.',
-      labelNames: ['database'],
-      registers,
-      collect() {
-        for (const database of ['southbound', 'switch'] as const) {
-          this.set({ database }, provision.isLive(database) ? 1 : 0)
-        }
-      },
-    }),
-  ]
+function watchOvn(area: MetricArea, provision: OvnProvisionGauges): void {
+  area.gauge(
+    'ovn_networks',
+    'OVN networks that need a metadata namespace on this host, by state.',
+    ['state'],
+    (gauge) => provision.countNetworks((state, count) => gauge.set({ state }, count)),
+  )
+  area.gauge(
+    'ovn_connected_databases',
+    '1 while a server keeps the copy of the database in step.',
+    ['database'],
+    (gauge) => {
+      for (const database of ['southbound', 'switch'] as const) {
+        gauge.set({ database }, provision.isLive(database) ? 1 : 0)
+      }
+    },
+  )
 }

@@ -1,9 +1,7 @@
 import {
-  Counter,
-  Gauge,
-  Histogram,
-  latencyBuckets,
-  metricNamespace,
+  MetricArea,
+  type Counter,
+  type Histogram,
   type Registry,
 } from '../../../lib/observe/metrics.ts'
 import type { Count, Milliseconds } from '../../../lib/runtime/clock.ts'
@@ -22,7 +20,6 @@ export type ChangeEvent = 'updated' | 'deleted' | 'unreadable'
 /** How the source was read: as a whole, from where the last session ended, or not at all. */
 export type LoadOutcome = 'loaded' | 'resumed' | 'refused'
 
-const prefix = `${metricNamespace}_directory`
 const milliseconds = 1_000
 
 /** The outcome of a query that threw before the source had answered. */
@@ -34,7 +31,7 @@ export function outcomeOf(cause: unknown): QueryOutcome {
 /** The metrics that port directories have in common. Each series names its directory; what one alone has stands beside it. */
 export class DirectoryMetrics<Kind extends string = never> {
   protected readonly directory: string
-  readonly #registry: Registry
+  protected readonly area: MetricArea
   readonly #queries: Counter<'directory' | 'kind' | 'outcome'>
   readonly #querySeconds: Histogram<'directory' | 'kind'>
   readonly #answers: Counter<'directory' | 'from'>
@@ -44,39 +41,33 @@ export class DirectoryMetrics<Kind extends string = never> {
   /** @param registry must not have the metrics of a directory yet */
   constructor(directory: PortDirectory['kind'], registry: Registry) {
     this.directory = directory
-    this.#registry = registry
-    const registers = [registry]
-    this.#queries = new Counter({
-      name: `${prefix}_queries_total`,
-      help: 'Queries that a port directory sent to its source, by kind and outcome: answered, rejected, timeout, failed, sent.',
-      labelNames: ['directory', 'kind', 'outcome'],
-      registers,
-    })
-    this.#querySeconds = new Histogram({
-      name: `${prefix}_query_duration_seconds`,
-      help: 'Seconds from sending a query to the source to its answer, or to giving up.',
-      labelNames: ['directory', 'kind'],
-      buckets: latencyBuckets,
-      registers,
-    })
-    this.#answers = new Counter({
-      name: `${prefix}_answers_total`,
-      help: 'Answers of a port directory to the resolver, by origin: copy, source, stale_copy (the source does not confirm the copy).',
-      labelNames: ['directory', 'from'],
-      registers,
-    })
-    this.#changes = new Counter({
-      name: `${prefix}_changes_total`,
-      help: 'Changes that the source reported, by event: updated, deleted, unreadable. Ports with neutron-rpc, rows with ovn.',
-      labelNames: ['directory', 'event'],
-      registers,
-    })
-    this.#loads = new Counter({
-      name: `${prefix}_loads_total`,
-      help: 'Readings of the source, by outcome: loaded (as a whole), resumed (what had changed), refused (not usable).',
-      labelNames: ['directory', 'outcome'],
-      registers,
-    })
+    const area = new MetricArea(registry, 'directory')
+    this.area = area
+    this.#queries = area.counter(
+      'queries_total',
+      'Queries that a port directory sent to its source, by kind and outcome: answered, rejected, timeout, failed, sent.',
+      ['directory', 'kind', 'outcome'],
+    )
+    this.#querySeconds = area.histogram(
+      'query_duration_seconds',
+      'Seconds from sending a query to the source to its answer, or to giving up.',
+      ['directory', 'kind'],
+    )
+    this.#answers = area.counter(
+      'answers_total',
+      'Answers of a port directory to the resolver, by origin: copy, source, stale_copy (the source does not confirm the copy).',
+      ['directory', 'from'],
+    )
+    this.#changes = area.counter(
+      'changes_total',
+      'Changes that the source reported, by event: updated, deleted, unreadable. Ports with neutron-rpc, rows with ovn.',
+      ['directory', 'event'],
+    )
+    this.#loads = area.counter(
+      'loads_total',
+      'Readings of the source, by outcome: loaded (as a whole), resumed (what had changed), refused (not usable).',
+      ['directory', 'outcome'],
+    )
   }
 
   /** Adds the gauges, which are read off the directory whenever the metrics are read. */
@@ -86,13 +77,7 @@ export class DirectoryMetrics<Kind extends string = never> {
   ): void {
     const { directory } = this
     const gauge = (name: string, help: string, value: () => number): void => {
-      const made: Gauge<'directory'> = new Gauge({
-        name: `${prefix}_${name}`,
-        help,
-        labelNames: ['directory'],
-        registers: [this.#registry],
-        collect: () => made.set({ directory }, value()),
-      })
+      this.area.gauge(name, help, ['directory'], (one) => one.set({ directory }, value()))
     }
     gauge('ports', 'Ports that a port directory holds.', () => held().ports)
     gauge('networks', 'Networks that a port directory holds.', () => held().networks)

@@ -1,7 +1,5 @@
-import { Counter, Gauge, metricNamespace, type Registry } from '../../../lib/observe/metrics.ts'
+import type { Counter, Gauge, Registry } from '../../../lib/observe/metrics.ts'
 import { DirectoryMetrics } from '../directory/metrics.ts'
-
-const prefix = `${metricNamespace}_directory`
 
 /** The metrics of the `neutron-rpc` directory. The kind of a query is its RPC method. */
 export class NeutronRpcMetrics extends DirectoryMetrics<string> {
@@ -12,31 +10,25 @@ export class NeutronRpcMetrics extends DirectoryMetrics<string> {
 
   constructor(registry: Registry) {
     super('neutron-rpc', registry)
-    const registers = [registry]
-    this.#droppedMessages = new Counter({
-      name: `${prefix}_dropped_messages_total`,
-      help: 'Replies that came after their query had ended, or that could not be read.',
-      labelNames: ['directory', 'reason'],
-      registers,
-    })
-    this.#lostPushes = new Counter({
-      name: `${prefix}_lost_pushes_total`,
-      help: 'Changes of ports that were found by a query and never pushed.',
-      labelNames: ['directory'],
-      registers,
-    })
-    this.#connected = new Gauge({
-      name: `${prefix}_broker_connected`,
-      help: '1 while there is a connection to a broker.',
-      labelNames: ['directory'],
-      registers,
-    })
-    this.#pushesTrusted = new Gauge({
-      name: `${prefix}_pushes_trusted`,
-      help: '1 while pushed changes keep the copy right; otherwise answers are queried.',
-      labelNames: ['directory'],
-      registers,
-    })
+    const { area } = this
+    this.#droppedMessages = area.counter(
+      'dropped_messages_total',
+      'Replies that came after their query had ended, or that could not be read.',
+      ['directory', 'reason'],
+    )
+    this.#lostPushes = area.counter(
+      'lost_pushes_total',
+      'Changes of ports that were found by a query and never pushed.',
+      ['directory'],
+    )
+    this.#connected = area.gauge('broker_connected', '1 while there is a connection to a broker.', [
+      'directory',
+    ])
+    this.#pushesTrusted = area.gauge(
+      'pushes_trusted',
+      '1 while pushed changes keep the copy right; otherwise answers are queried.',
+      ['directory'],
+    )
     this.#lostPushes.inc({ directory: this.directory }, 0)
     this.connected(false)
     this.pushesTrusted(false)

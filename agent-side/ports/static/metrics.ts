@@ -1,8 +1,6 @@
-import { Gauge, metricNamespace, type Registry } from '../../../lib/observe/metrics.ts'
+import type { Gauge, Registry } from '../../../lib/observe/metrics.ts'
 import type { EpochMilliseconds } from '../../../lib/runtime/clock.ts'
 import { DirectoryMetrics } from '../directory/metrics.ts'
-
-const prefix = `${metricNamespace}_directory`
 
 /** The metrics of the `static` directory. */
 export class StaticMetrics extends DirectoryMetrics {
@@ -10,12 +8,11 @@ export class StaticMetrics extends DirectoryMetrics {
 
   constructor(registry: Registry) {
     super('static', registry)
-    this.#loadedAt = new Gauge({
-      name: `${prefix}_loaded_timestamp_seconds`,
-      help: 'When the file in use was read, in seconds since the epoch.',
-      labelNames: ['directory'],
-      registers: [registry],
-    })
+    this.#loadedAt = this.area.gauge(
+      'loaded_timestamp_seconds',
+      'When the file in use was read, in seconds since the epoch.',
+      ['directory'],
+    )
     for (const outcome of ['loaded', 'refused'] as const) this.loaded(outcome, 0)
   }
 
