@@ -122,8 +122,10 @@ class Audit implements ScopeAudit {
   /** Where a guest with this port comes in, as our own proxy reports it. */
   #placeOf({ networkId }: Port): Place {
     const { networkIds, interfaces = [] } = this.#contents
-    const isTold = interfaces.some((one) => one.networkId === networkId && one.portId !== undefined)
-    if (!isTold) return placeOf(networkIds)
+    const isReported = interfaces.some(
+      (one) => one.networkId === networkId && one.portId !== undefined,
+    )
+    if (!isReported) return placeOf(networkIds)
     const elsewhere = networkIds.filter((one) => one !== networkId)
     return { onLink: [networkId], elsewhere, behind: [] }
   }

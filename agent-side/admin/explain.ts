@@ -121,7 +121,7 @@ export class Explainer {
 /** A decision as steps, with the time at which each was over. */
 function explainedDecision(decision: Decision, upstreams: Upstreams): Explanation {
   const { key, resolution, upstream, reason, status, span, outcome } = decision
-  const { resolvedAfter = 0, signingAfter = 0, askedAfter } = decision
+  const { resolvedAfter = 0, signingAfter = 0, sentAfter } = decision
   const steps: ExplainStep[] = []
   const note = (step: string, detail: ExplainStep['detail'], ms: Milliseconds): void => {
     steps.push({ step, detail, ms: rounded(ms) })
@@ -150,10 +150,10 @@ function explainedDecision(decision: Decision, upstreams: Upstreams): Explanatio
   if (decision.findings.length > 0) {
     note('shield', shownFindings(decision.findings), resolvedAfter)
   }
-  if (askedAfter !== undefined) {
+  if (sentAfter !== undefined) {
     // Waiting for a turn at compute, then signing; a request whose answer was shared does neither.
     const waited = rounded(signingAfter - resolvedAfter)
-    note('signature', { waited, took: rounded(askedAfter - signingAfter) }, askedAfter)
+    note('signature', { waited, took: rounded(sentAfter - signingAfter) }, sentAfter)
   }
   if (upstream !== undefined) {
     const { attempts } = decision

@@ -29,7 +29,7 @@ export interface CoalescingOptions {
 
 interface Shared {
   readonly answer: KeptAnswer
-  readonly askedAt: MonotonicMilliseconds
+  readonly sentAt: MonotonicMilliseconds
   readonly upstream: Forwarded['upstream']
 }
 
@@ -89,12 +89,12 @@ export class CoalescingCompute implements Forwarder {
 
   /** Sends, and lets those who come meanwhile have the answer. When there is none to share they are sent by themselves. */
   async #lead(key: string, call: ForwardCall): Promise<Forwarded> {
-    const askedAt = this.#options.clock.now()
+    const sentAt = this.#options.clock.now()
     const forwarding = this.#options.compute.forward({ ...call, keepsGood: true })
     const result = forwarding.then(
       (forwarded): Shared | undefined =>
         forwarded.kind === 'kept' && forwarded.status === 200
-          ? { answer: forwarded.answer, askedAt, upstream: forwarded.upstream }
+          ? { answer: forwarded.answer, sentAt, upstream: forwarded.upstream }
           : undefined,
       () => undefined,
     )
@@ -114,6 +114,6 @@ export class CoalescingCompute implements Forwarder {
 
   #young(shared: Shared | undefined): Shared | undefined {
     const { clock, ttl } = this.#options
-    return shared !== undefined && clock.now() - shared.askedAt < ttl ? shared : undefined
+    return shared !== undefined && clock.now() - shared.sentAt < ttl ? shared : undefined
   }
 }

@@ -15,7 +15,7 @@ import {
 } from './exchange.ts'
 import { documentKind } from './document-kind.ts'
 import { isGatewayStatus, noteHealth } from './note-health.ts'
-import { pauseUnlessGone, RestartPatience, type Waited } from './restart-retry.ts'
+import { pauseUnlessGone, RestartRetry, type Waited } from './restart-retry.ts'
 import type { SecretAcceptance } from './secret-acceptance.ts'
 import type { RequestSigner, SecretSlot, SignedIdentity } from './signed-headers.ts'
 import type { Upstream, Upstreams } from './upstreams.ts'
@@ -102,12 +102,12 @@ function outcomeLabel(outcome: AttemptOutcome): string {
 /** Sends guests' requests to the compute metadata API. */
 export class ComputeClient implements Forwarder {
   readonly #options: ComputeClientOptions
-  readonly #patience: RestartPatience
+  readonly #restartRetry: RestartRetry
 
   constructor(options: ComputeClientOptions) {
     const { clock, timeoutRestart: limit, random = Math.random } = options
     this.#options = options
-    this.#patience = new RestartPatience({ clock, limit, random })
+    this.#restartRetry = new RestartRetry({ clock, limit, random })
   }
 
   /**
@@ -150,7 +150,7 @@ export class ComputeClient implements Forwarder {
     waited: Waited | undefined,
   ): Promise<Forwarded> {
     const { upstreams, gate } = this.#options
-    const askedBefore = waited?.attempts ?? 0
+    const attemptsBefore = waited?.attempts ?? 0
     let fallback: (Forwarded & { readonly kind: 'kept' }) | undefined
     let last: Forwarded | undefined
     let cutOffs: Count = 0
@@ -160,8 +160,8 @@ export class ComputeClient implements Forwarder {
       const route = isRepeatable(call.request) ? [...order] : order.slice(0, 1)
       for (const [position, upstream] of route.entries()) {
         const hasMore = position < route.length - 1
-        const outcome = await this.#askOne(upstream, call, hasMore, cutOffs)
-        const counted = { upstream: upstream.index, attempts: askedBefore + position + 1 }
+        const outcome = await this.#tryUpstream(upstream, call, hasMore, cutOffs)
+        const counted = { upstream: upstream.index, attempts: attemptsBefore + position + 1 }
         if (outcome.kind === 'relayed') {
           // Field by field: a copy of whatever an object holds takes far longer.
           const { kind, status } = outcome
@@ -202,7 +202,7 @@ export class ComputeClient implements Forwarder {
   ): Promise<Forwarded> {
     const { clock, upstreams } = this.#options
     if (last.kind !== 'failed' || !isRepeatable(call.request)) return last
-    const pause = this.#patience.pauseAfter(last, upstreams.silentSince, waited)
+    const pause = this.#restartRetry.pauseAfter(last, upstreams.silentSince, waited)
     if (pause === undefined) return last
     await pauseUnlessGone(clock, pause.span, call.downstream)
     const { upstream, attempts } = last
@@ -210,7 +210,7 @@ export class ComputeClient implements Forwarder {
   }
 
   /** One endpoint, with the secret it last took and then with the other. */
-  async #askOne(
+  async #tryUpstream(
     upstream: Upstream,
     call: ForwardCall,
     hasMore: boolean,
@@ -258,7 +258,7 @@ export class ComputeClient implements Forwarder {
     const once = async (isAfresh: boolean): Promise<AttemptOutcome> => {
       const { clock, observer } = this.#options
       const began = clock.now()
-      if (times !== undefined) times.askedAt = began
+      if (times !== undefined) times.sentAt = began
       // A guest that reads slowly must not make compute look slow: what counts is the head.
       let headAt = began
       const keepsAt = (status: number): boolean => {

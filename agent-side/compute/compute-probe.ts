@@ -93,10 +93,10 @@ export class ComputeProbe {
     noteHealth(upstreams, upstream, outcome)
     const isKnown = upstream.hasTakenSecret || this.#queriedSigned.has(upstream)
     const hasAnswered = outcome.kind === 'relayed' || outcome.kind === 'kept'
-    if (hasAnswered && (upstream.hasRefusedSecrets || !isKnown)) await this.#askSigned(upstream)
+    if (hasAnswered && (upstream.hasRefusedSecrets || !isKnown)) await this.#querySigned(upstream)
   }
 
-  async #askSigned(upstream: Upstream): Promise<void> {
+  async #querySigned(upstream: Upstream): Promise<void> {
     const { upstreams, signer, secrets } = this.#options
     this.#queriedSigned.add(upstream)
     const slot = upstream.secretSlot

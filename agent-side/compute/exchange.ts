@@ -21,7 +21,7 @@ export type FlatHeaders = readonly string[]
 /** The times of a request's phases, written into an object that the caller owns. The latest attempt counts. */
 export interface ForwardTimes {
   signingAt: MonotonicMilliseconds
-  askedAt: MonotonicMilliseconds
+  sentAt: MonotonicMilliseconds
 }
 
 /** Where an answer goes. Calls come in the order `start`, `write`…, then `end` or `destroy`. */

@@ -20,7 +20,7 @@ export interface Waited {
   readonly attempts: Count
 }
 
-export interface RestartPatienceOptions {
+export interface RestartRetryOptions {
   readonly clock: Clock
   /** For one request; 0: none is made to wait. */
   readonly limit: Milliseconds
@@ -43,10 +43,10 @@ const longestRestart: Milliseconds = 15_000
 const passing: ReadonlySet<unknown> = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE'])
 
 /** Decides whether a request is worth another try. */
-export class RestartPatience {
-  readonly #options: RestartPatienceOptions
+export class RestartRetry {
+  readonly #options: RestartRetryOptions
 
-  constructor(options: RestartPatienceOptions) {
+  constructor(options: RestartRetryOptions) {
     this.#options = options
   }
 

@@ -1,5 +1,5 @@
 /** How does what happens to each request come together? */
-import { BootWatch } from '../../lib/admission/boot-detector.ts'
+import { BootDetector } from '../../lib/admission/boot-detector.ts'
 import type { FairGateOptions } from '../../lib/admission/fair-gate.ts'
 import { RefusalLog } from '../../lib/observe/refusal-log.ts'
 import type { ComputeParts } from '../compute/compose.ts'
@@ -50,7 +50,7 @@ export function composeRequests(
     ...decisions,
     sourceMac: config.source_mac,
     turns,
-    boots: new BootWatch({ clock, ...config.boot, max: config.rate_limit.instances }),
+    boots: new BootDetector({ clock, ...config.boot, max: config.rate_limit.instances }),
     decisions: log,
     clock,
     logger,

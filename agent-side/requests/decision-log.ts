@@ -30,7 +30,7 @@ export interface Decision {
   /** Since the request began: when it was known whose it is, when its headers were to be signed, when it went to compute. */
   readonly resolvedAfter?: Milliseconds | undefined
   readonly signingAfter?: Milliseconds | undefined
-  readonly askedAfter?: Milliseconds | undefined
+  readonly sentAfter?: Milliseconds | undefined
   readonly span: Milliseconds
 }
 

@@ -19,7 +19,7 @@ const headStart: Milliseconds = 1_000
 const mostWaiting = { neutron: 1_000, overlapd: 8 } as const satisfies Record<Peer['kind'], Count>
 
 /** Holds back refusals that an answer over IPv4 should overtake. */
-export class LateRefusals {
+export class DelayedRefusals {
   readonly #clock: Clock
   readonly #waiting: Record<Peer['kind'], Count> = { neutron: 0, overlapd: 0 }
 

@@ -10,7 +10,7 @@
 import type { Clock, Count, Milliseconds } from '../../lib/runtime/clock.ts'
 import { MetadataError } from '../../lib/runtime/errors.ts'
 import { RateLimiter, type Offender, type RateLimits } from '../../lib/admission/rate-limit.ts'
-import { RecentMap } from '../../lib/admission/two-generation-map.ts'
+import { TwoGenerationMap } from '../../lib/admission/two-generation-map.ts'
 import { scopeText } from '../../lib/identity/scope.ts'
 import type { LookupKey } from '../resolve/resolution.ts'
 
@@ -52,7 +52,7 @@ function sourceText({ sourceMac, sourceIp }: LookupKey): string {
 export class GuestRateLimits {
   readonly #options: GuestRateLimitsOptions
   readonly #instances: RateLimiter
-  readonly #sources = new RecentMap<string, RateLimiter>(maxScopes)
+  readonly #sources = new TwoGenerationMap<string, RateLimiter>(maxScopes)
   #settings: RateLimitSettings
 
   constructor(options: GuestRateLimitsOptions) {

@@ -14,7 +14,7 @@ const vouchedFor: Milliseconds = 10_000
  * When does a 404 or 403 of compute put the identity in doubt? When the identity was remembered and compute has not lately
  * shown that it knows it.
  */
-export class IdentityDoubt {
+export class IdentityRecheck {
   readonly #clock: Clock
   readonly #vouched = new WeakMap<Identity, MonotonicMilliseconds>()
 

@@ -1,6 +1,6 @@
 /** What happens to a request: who sent it, which instance is that, and what does compute answer? */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { BootWatch } from '../../lib/admission/boot-detector.ts'
+import type { BootDetector } from '../../lib/admission/boot-detector.ts'
 import type { Bytes, Clock, Milliseconds, MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
 import { causeText, MetadataError } from '../../lib/runtime/errors.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
@@ -18,8 +18,8 @@ import {
 import type { Decision, DecisionLog } from './decision-log.ts'
 import { PeerResponse, PeerLeft } from './peer-response.ts'
 import type { GuestRateLimits } from './guest-rate-limits.ts'
-import { IdentityDoubt, isSameInstance } from './recheck-identity.ts'
-import { LateRefusals } from './delayed-refusals.ts'
+import { IdentityRecheck, isSameInstance } from './recheck-identity.ts'
+import { DelayedRefusals } from './delayed-refusals.ts'
 import { readGuestFacts } from '../peers/guest-facts.ts'
 import { readLookupKey, readRequestId, requireSourceMac, type Peer } from '../peers/lookup-key.ts'
 import { requireScope } from '../peers/proxy-grants.ts'
@@ -45,7 +45,7 @@ export interface RequestHandlerOptions {
   readonly turns: ProxyTurns
   /** For processes of this host. Absent where they may send requests for every scope. */
   readonly fence?: Pick<Fence, 'require'> | undefined
-  readonly boots: BootWatch
+  readonly boots: BootDetector
   readonly rateLimits: GuestRateLimits
   /** Called with every key, since a new MAC for an address ends leases. */
   readonly leases?: { noteKey(key: LookupKey): void } | undefined
@@ -84,15 +84,15 @@ const longestShownTarget = 200
 /** Serves guests' requests that proxies bring. */
 export class RequestHandler {
   readonly #options: RequestHandlerOptions
-  readonly #doubt: IdentityDoubt
-  readonly #lateRefusals: LateRefusals
+  readonly #recheck: IdentityRecheck
+  readonly #delayedRefusals: DelayedRefusals
   readonly #unread: UnreadAnswers
 
   constructor(options: RequestHandlerOptions) {
     this.#options = options
     this.#unread = new UnreadAnswers(options)
-    this.#doubt = new IdentityDoubt(options.clock)
-    this.#lateRefusals = new LateRefusals(options.clock)
+    this.#recheck = new IdentityRecheck(options.clock)
+    this.#delayedRefusals = new DelayedRefusals(options.clock)
   }
 
   /** Answers one request; never rejects. What `peer` is depends on the listener alone. */
@@ -112,7 +112,7 @@ export class RequestHandler {
       began,
       resolvedAt: 0,
       signingAt: 0,
-      askedAt: 0,
+      sentAt: 0,
       findings: [],
       isBooting: false,
     }
@@ -126,8 +126,8 @@ export class RequestHandler {
       const { code, thrown } = serving.refusal
       const retryAfter = thrown instanceof MetadataError ? thrown.retryAfter : undefined
       const isKnown = serving.resolution?.kind === 'found'
-      if (!isKnown && this.#lateRefusals.isLate(peer, serving.key, code)) {
-        await this.#lateRefusals.wait(peer, response.signal)
+      if (!isKnown && this.#delayedRefusals.isLate(peer, serving.key, code)) {
+        await this.#delayedRefusals.wait(peer, response.signal)
       }
       response.refuse(code, request.headers.accept, retryAfter)
     }
@@ -233,7 +233,7 @@ export class RequestHandler {
     const { compute } = this.#options
     const { response: downstream, isBooting } = serving
     let { identity } = resolution
-    const mayReconsider = isRepeatable(request) && this.#doubt.isDue(resolution)
+    const mayReconsider = isRepeatable(request) && this.#recheck.isDue(resolution)
     const call = { identity, request, downstream, mayReconsider, isBooting, times: serving }
     let forwarded = await compute.forward(call)
     if (forwarded.kind === 'kept') {
@@ -260,7 +260,7 @@ export class RequestHandler {
       this.#options.shield.answered({ method, target, key, resolution: found }, forwarded.status)
     }
     if (forwarded.kind === 'relayed' && forwarded.attempts > 0) {
-      this.#doubt.noteAnswer(identity, request.target, forwarded.status)
+      this.#recheck.noteAnswer(identity, request.target, forwarded.status)
     } else if (forwarded.kind === 'failed') {
       serving.refusal = { code: forwarded.code, thrown: forwarded.cause }
     }
@@ -308,7 +308,7 @@ export class RequestHandler {
       attempts: forwarded?.attempts ?? 0,
       resolvedAfter: after(serving, serving.resolvedAt),
       signingAfter: after(serving, serving.signingAt),
-      askedAfter: after(serving, serving.askedAt),
+      sentAfter: after(serving, serving.sentAt),
       span: clock.now() - serving.began,
     }
     decisions.add(decision)

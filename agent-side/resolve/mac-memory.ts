@@ -3,7 +3,7 @@ import type { Clock, Count, Milliseconds } from '../../lib/runtime/clock.ts'
 import type { PortId } from '../../lib/identity/ids.ts'
 import type { SourceMacPolicy } from './identity-policy.ts'
 import type { LookupKey, Verdict } from './resolution.ts'
-import { ScopedMemory } from './scoped-clock-cache.ts'
+import { ScopedClockCache } from './scoped-clock-cache.ts'
 
 /** Longer than a machine whose port was deleted stays plugged in. */
 const remembered: Milliseconds = 60 * 60 * 1_000
@@ -20,7 +20,7 @@ const rememberedOnLink: Milliseconds = 24 * remembered
  * has a scope in which no port was seen yet, and the routes of that router to himself.
  */
 export class MacMemory {
-  readonly #macs: ScopedMemory<true>
+  readonly #macs: ScopedClockCache<true>
   /** Ports that were seen with their own MAC. */
   readonly #onLink: LRUCache<PortId, true>
 
@@ -29,7 +29,7 @@ export class MacMemory {
 
   constructor(clock: Clock, max: Count, policy: SourceMacPolicy) {
     this.#isOff = policy === 'off'
-    this.#macs = new ScopedMemory({ clock, max, ttl: remembered })
+    this.#macs = new ScopedClockCache({ clock, max, ttl: remembered })
     this.#onLink = new LRUCache({ max, ttl: rememberedOnLink, ttlResolution: 0, perf: clock })
   }
 

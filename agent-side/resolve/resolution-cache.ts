@@ -3,7 +3,7 @@ import type { PortId } from '../../lib/identity/ids.ts'
 import { scopeText } from '../../lib/identity/scope.ts'
 import type { ChangeLog, ChangeNumber } from './change-log.ts'
 import type { LookupKey, Resolution } from './resolution.ts'
-import { ScopedMemory } from './scoped-clock-cache.ts'
+import { ScopedClockCache } from './scoped-clock-cache.ts'
 
 export interface CacheLimits {
   /** How many found identities. */
@@ -47,12 +47,12 @@ export class ResolutionCache {
   readonly #changes: ChangeLog
   readonly #limits: CacheLimits
   /** By address, and by source MAC and ingress. */
-  readonly #found: ScopedMemory<CachedResolution>
-  readonly #refused: ScopedMemory<CachedResolution>
+  readonly #found: ScopedClockCache<CachedResolution>
+  readonly #refused: ScopedClockCache<CachedResolution>
   /** What is in `#refused` by scope, oldest first. */
   readonly #refusedOf = new Map<string, Set<CachedResolution>>()
   /** Who had an address when it was last looked at, by address and ingress. */
-  readonly #owners: ScopedMemory<Owner>
+  readonly #owners: ScopedClockCache<Owner>
   readonly #forgottenListeners = new Set<(key: LookupKey) => void>()
 
   constructor(clock: Clock, changes: ChangeLog, limits: CacheLimits) {
@@ -60,14 +60,14 @@ export class ResolutionCache {
     this.#clock = clock
     this.#changes = changes
     this.#limits = limits
-    this.#found = new ScopedMemory({ clock, max, ttl })
-    this.#refused = new ScopedMemory({
+    this.#found = new ScopedClockCache({ clock, max, ttl })
+    this.#refused = new ScopedClockCache({
       clock,
       max: maxNegative,
       ttl: ttlNegative,
       onGone: (entry) => this.#unlistRefused(entry),
     })
-    this.#owners = new ScopedMemory({ clock, max, ttl })
+    this.#owners = new ScopedClockCache({ clock, max, ttl })
   }
 
   get size(): { readonly found: Count; readonly refused: Count } {

@@ -2,7 +2,7 @@
 import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
 import type { Scope } from '../../lib/identity/scope.ts'
 
-export interface ScopedMemoryOptions<Value> {
+export interface ScopedClockCacheOptions<Value> {
   readonly clock: Clock
   readonly max: Count
   readonly ttl: Milliseconds
@@ -32,7 +32,7 @@ type Places<Value> = Map<string, Slot<Value>>
  * each for `ttl`, and gives up first what was not used lately: a hand goes round and takes the next value that was not used since
  * it came by last. Unlike a list in order of use, that costs a look-up nothing but a mark.
  */
-export class ScopedMemory<Value> {
+export class ScopedClockCache<Value> {
   readonly #clock: Clock
   readonly #max: Count
   readonly #ttl: Milliseconds
@@ -44,7 +44,7 @@ export class ScopedMemory<Value> {
   #hand = 0
 
   /** @throws RangeError when `max` is below 1 */
-  constructor({ clock, max, ttl, onGone }: ScopedMemoryOptions<Value>) {
+  constructor({ clock, max, ttl, onGone }: ScopedClockCacheOptions<Value>) {
     if (!(max >= 1)) throw new RangeError('A memory holds at least one value')
     this.#clock = clock
     this.#max = max

@@ -11,7 +11,7 @@ import {
 import { netnsFolder, type Daemon } from '../../lib/config/defaults.ts'
 import { processFacts } from '../../lib/host/process-facts.ts'
 import { isMapping, type Table } from '../../lib/config/entry.ts'
-import { AdminUnreachableError, askAdmin } from '../../lib/http/admin-client.ts'
+import { AdminUnreachableError, requestAdmin } from '../../lib/http/admin-client.ts'
 import { mappings, textOf } from '../../lib/operator/answer-fields.ts'
 import { Secret } from '../../lib/runtime/secret.ts'
 import { proxyProgram } from '../../proxy/cli.ts'
@@ -164,7 +164,7 @@ function processText(running: DaemonProcess | string): string {
 
 async function answer(call: CommandCall, daemon: Daemon, path: string): Promise<string> {
   try {
-    return (await askAdmin(adminAddress(daemon, call), path)).body
+    return (await requestAdmin(adminAddress(daemon, call), path)).body
   } catch (thrown) {
     if (!(thrown instanceof AdminUnreachableError)) throw thrown
     return json({ message: thrown.message })

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Milliseconds } from '../../lib/runtime/clock.ts'
-import { askAdminJson } from '../../lib/http/admin-client.ts'
+import { requestAdminJson } from '../../lib/http/admin-client.ts'
 
 const buildFolder = join(import.meta.dirname, '..', '..')
 const pollPause: Milliseconds = 20
@@ -86,7 +86,7 @@ export class Daemon {
     const { adminSocket, probe } = this.#plan
     if (adminSocket === undefined) return (await probe?.()) ?? true
     try {
-      return (await askAdminJson(adminSocket, '/ready')).status === 200
+      return (await requestAdminJson(adminSocket, '/ready')).status === 200
     } catch {
       return false
     }

@@ -3,17 +3,17 @@ import { writeFile } from 'node:fs/promises'
 import type { Count } from '../../lib/runtime/clock.ts'
 import { causeText } from '../../lib/runtime/errors.ts'
 import { findGround, runInUserNamespace } from './privilege.ts'
-import { loopbackStage } from './loopback-stage.ts'
-import { namespaceStage } from './namespace-stage.ts'
-import { introduction, outlook, visitReport } from './report.ts'
-import type { Stage } from './stage.ts'
+import { loopbackEnvironment } from './loopback-environment.ts'
+import { namespaceEnvironment } from './namespace-environment.ts'
+import { introduction, outlook, checksReport } from './report.ts'
+import type { DemoEnvironment } from './environment.ts'
 import { stateDocument } from './state.ts'
-import { visitAll, type Visit } from './visits.ts'
+import { checkGuests, type GuestCheck } from './guest-checks.ts'
 
 export interface DemoOptions {
   /** Verify and end, instead of serving until a signal. */
   readonly once: boolean
-  /** Print the visits as JSON instead of a table. */
+  /** Print the checks as JSON instead of a table. */
   readonly json: boolean
   /** Guests in all; one a network by default. */
   readonly guests?: Count
@@ -42,52 +42,49 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   }
   const networks = options.networks ?? usualNetworks
   const size = { networks, guests: options.guests ?? networks }
-  let stage: Stage | undefined
+  let demo: DemoEnvironment | undefined
   try {
     const built =
       ground.kind === 'ready'
-        ? await namespaceStage({ ...size, ...options, rootless: ground.rootless })
-        : await loopbackStage({ ...size, ...options, why: ground.why })
-    stage = built
+        ? await namespaceEnvironment({ ...size, ...options, rootless: ground.rootless })
+        : await loopbackEnvironment({ ...size, ...options, why: ground.why })
+    demo = built
     return await play(built, options)
   } catch (cause) {
     options.progress(`the demo failed: ${causeText(cause)}`)
     return 1
   } finally {
-    await stage?.close()
+    await demo?.close()
   }
 }
 
-async function play(stage: Stage, options: DemoOptions): Promise<number> {
-  const visits = await visitAll(stage.topology, stage.questionsOf, stage.fetch, (done, total) => {
+async function play(demo: DemoEnvironment, options: DemoOptions): Promise<number> {
+  const checks = await checkGuests(demo.topology, demo.requestsOf, demo.fetch, (done, total) => {
     if (total > 20 && (done % 50 === 0 || done === total)) {
       options.progress(`${done} of ${total} guests have sent their requests`)
     }
   })
   if (options.state !== undefined) {
-    await writeFile(
-      options.state,
-      `${JSON.stringify(stateDocument(stage, visits), undefined, 2)}\n`,
-    )
+    await writeFile(options.state, `${JSON.stringify(stateDocument(demo, checks), undefined, 2)}\n`)
   }
-  const right = visits.every((visit) => visit.verdict === 'own metadata')
-  if (options.json) options.out(jsonText({ visits: jsonReport(visits) }))
-  else options.out(`${introduction(stage)}\n\n${visitReport(visits)}\n`)
+  const right = checks.every((check) => check.verdict === 'own metadata')
+  if (options.json) options.out(jsonText({ visits: jsonReport(checks) }))
+  else options.out(`${introduction(demo)}\n\n${checksReport(checks)}\n`)
   if (!options.once) {
-    if (!options.json) options.out(`\n${outlook(stage)}\n`)
-    const failure = await Promise.race([options.stopped.then(() => undefined), stage.failed])
+    if (!options.json) options.out(`\n${outlook(demo)}\n`)
+    const failure = await Promise.race([options.stopped.then(() => undefined), demo.failed])
     options.progress(failure ?? 'stopping')
     if (failure !== undefined) return 1
   }
   return right ? 0 : 1
 }
 
-function jsonReport(visits: readonly Visit[]): unknown {
-  return visits.map(({ network, guest, question, answer, gotInstanceId, verdict }) => ({
+function jsonReport(checks: readonly GuestCheck[]): unknown {
+  return checks.map(({ network, guest, request, answer, gotInstanceId, verdict }) => ({
     guest: guest.name,
     network: network.name,
     networkId: network.networkId,
-    address: question.from,
+    address: request.from,
     mac: guest.mac,
     instanceId: guest.instanceId,
     gotInstanceId: gotInstanceId ?? null,

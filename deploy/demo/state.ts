@@ -1,19 +1,19 @@
-import type { Stage } from './stage.ts'
+import type { DemoEnvironment } from './environment.ts'
 import type { DemoGuest } from './topology.ts'
-import type { Visit } from './visits.ts'
+import type { GuestCheck } from './guest-checks.ts'
 
 /** What `--state` writes: everything another tool needs to drive the demo. */
-export function stateDocument(stage: Stage, visits: readonly Visit[]): unknown {
+export function stateDocument(demo: DemoEnvironment, checks: readonly GuestCheck[]): unknown {
   const verdictOf = (guest: DemoGuest): string | null => {
-    const own = visits.filter((visit) => visit.guest === guest).map(({ verdict }) => verdict)
+    const own = checks.filter((check) => check.guest === guest).map(({ verdict }) => verdict)
     return own.find((verdict) => verdict !== 'own metadata') ?? own[0] ?? null
   }
   return {
-    kind: stage.kind,
-    guests: stage.topology.networks.flatMap((network) =>
+    kind: demo.kind,
+    guests: demo.topology.networks.flatMap((network) =>
       network.guests.map((guest) => ({
         name: guest.name,
-        netns: stage.kind === 'namespaces' ? guest.netns : null,
+        netns: demo.kind === 'namespaces' ? guest.netns : null,
         ip: guest.ip,
         ip6: guest.ip6,
         mac: guest.mac,
@@ -22,24 +22,24 @@ export function stateDocument(stage: Stage, visits: readonly Visit[]): unknown {
         routerId: network.routerId ?? null,
         projectId: network.projectId,
         instanceId: guest.instanceId,
-        serviceNetns: stage.kind === 'namespaces' ? network.netns : null,
-        url: stage.questionsOf(guest)[0]?.url ?? null,
-        url6: stage.questionsOf(guest)[1]?.url ?? null,
+        serviceNetns: demo.kind === 'namespaces' ? network.netns : null,
+        url: demo.requestsOf(guest)[0]?.url ?? null,
+        url6: demo.requestsOf(guest)[1]?.url ?? null,
         verdict: verdictOf(guest),
       })),
     ),
     sockets: {
-      agent: stage.places.agentSocket,
-      agentAdmin: stage.places.agentAdminSocket,
-      proxyAdmin: stage.places.proxyAdminSocket,
+      agent: demo.places.agentSocket,
+      agentAdmin: demo.places.agentAdminSocket,
+      proxyAdmin: demo.places.proxyAdminSocket,
     },
     files: {
-      topology: stage.places.topologyFile,
-      agentConfig: stage.places.agentConfig,
-      proxyConfig: stage.places.proxyConfig,
-      netnsFolder: stage.places.netnsFolder,
+      topology: demo.places.topologyFile,
+      agentConfig: demo.places.agentConfig,
+      proxyConfig: demo.places.proxyConfig,
+      netnsFolder: demo.places.netnsFolder,
     },
-    computeUrl: `http://127.0.0.1:${stage.places.computeTcpPort}`,
-    pids: stage.pids,
+    computeUrl: `http://127.0.0.1:${demo.places.computeTcpPort}`,
+    pids: demo.pids,
   }
 }

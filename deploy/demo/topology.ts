@@ -66,7 +66,7 @@ function letters(index: number): string {
 }
 
 /**
- * Plans the demo's scenery without touching anything.
+ * Plans the networks of the demo without touching anything.
  * @throws RangeError when a network would have to hold more than 200 guests
  */
 export function planTopology(options: TopologyOptions): DemoTopology {

@@ -5,7 +5,7 @@ import { adminAddress } from '../../lib/cli/admin-sockets.ts'
 import { UsageError, type CommandCall } from '../../lib/cli/command.ts'
 import { netnsFolder, type Daemon } from '../../lib/config/defaults.ts'
 import { isMapping } from '../../lib/config/entry.ts'
-import { AdminUnreachableError, askAdminJson } from '../../lib/http/admin-client.ts'
+import { AdminUnreachableError, requestAdminJson } from '../../lib/http/admin-client.ts'
 import { parseInstanceId } from '../../lib/identity/ids.ts'
 import { isErrno } from '../../lib/linux/libc.ts'
 import { mappings, textOf } from '../../lib/operator/answer-fields.ts'
@@ -71,7 +71,7 @@ export async function testGuest(call: CommandCall): Promise<TestReport> {
 }
 
 async function proxyView(call: CommandCall): Promise<ProxyView> {
-  const { value } = await askAdminJson(adminAddress('proxy', call), '/status')
+  const { value } = await requestAdminJson(adminAddress('proxy', call), '/status')
   const status = isMapping(value) ? value : {}
   const places = mappings(status['namespaces']).map((one) => ({
     netns: textOf(one['netns']),
@@ -202,7 +202,7 @@ async function explained(
   if (requestId === undefined) return undefined
   try {
     const path = `/explain?${new URLSearchParams({ request: requestId }).toString()}`
-    const { value } = await askAdminJson(adminAddress(daemon, call), path)
+    const { value } = await requestAdminJson(adminAddress(daemon, call), path)
     return readExplanation(value)
   } catch (thrown) {
     if (!(thrown instanceof AdminUnreachableError)) throw thrown

@@ -2,7 +2,7 @@
 import { jsonText } from '../../lib/cli/json-output.ts'
 import { adminAddress, adminOption } from '../../lib/cli/admin-sockets.ts'
 import { UsageError, type CommandCall, type CommandSpec } from '../../lib/cli/command.ts'
-import { AdminUnreachableError, askAdminJson } from '../../lib/http/admin-client.ts'
+import { AdminUnreachableError, requestAdminJson } from '../../lib/http/admin-client.ts'
 import { headedTable, terminalText } from '../../lib/observe/text-table.ts'
 import { shieldReport, type SeenRow, type ShieldReport } from '../../lib/shield/seen-row.ts'
 import { shields } from '../../lib/shield/shields.ts'
@@ -96,7 +96,7 @@ async function wholeReport(
   const [first, ...others] = files
   if (first === undefined) {
     const of = 'What one agent saw; of several agents, each reports for itself (--from).'
-    return { report: await askReport(call), of }
+    return { report: await fetchReport(call), of }
   }
   if (call.options.text('agent') !== undefined) {
     throw new UsageError('--from and --agent exclude each other')
@@ -105,9 +105,9 @@ async function wholeReport(
   return { report, of: `${files.length} reports together; the policy is that of the first.` }
 }
 
-async function askReport(call: CommandCall): Promise<ShieldReport> {
+async function fetchReport(call: CommandCall): Promise<ShieldReport> {
   const address = adminAddress('agent', call)
-  const { value } = await askAdminJson(address, '/shield', { bodyLimit: longestReport })
+  const { value } = await requestAdminJson(address, '/shield', { bodyLimit: longestReport })
   const { data } = shieldReport.safeParse(value)
   if (data !== undefined) return data
   throw new AdminUnreachableError(address, new Error('the agent has no report of this form'))

@@ -2,7 +2,7 @@ import { userInfo } from 'node:os'
 import { adminAddress, adminOption } from '../../lib/cli/admin-sockets.ts'
 import { UsageError, type CommandSpec } from '../../lib/cli/command.ts'
 import { isMapping } from '../../lib/config/entry.ts'
-import { AdminUnreachableError, askAdminJson } from '../../lib/http/admin-client.ts'
+import { AdminUnreachableError, requestAdminJson } from '../../lib/http/admin-client.ts'
 
 /** `unseal`: serve the sealed documents of an instance again. */
 export function unsealCommand(): CommandSpec {
@@ -33,7 +33,7 @@ fetch, or with the next request of the instance, as the policy has it. Do that b
       const who = terminal.environment['SUDO_USER'] ?? userInfo().username
       const address = adminAddress('agent', call)
       const json = { instance, who, why }
-      const { status, value } = await askAdminJson(address, '/unseal', { json })
+      const { status, value } = await requestAdminJson(address, '/unseal', { json })
       const answer = isMapping(value) ? value : {}
       if (status === 400) throw new UsageError(String(answer['message']))
       if (status !== 200) throw new AdminUnreachableError(address, new Error(`status ${status}`))

@@ -1,6 +1,6 @@
 /** Which guests are there, and who shares an address with whom? */
 import { isMapping } from '../../lib/config/entry.ts'
-import { AdminUnreachableError, askAdminJson } from '../../lib/http/admin-client.ts'
+import { AdminUnreachableError, requestAdminJson } from '../../lib/http/admin-client.ts'
 import { mappings, textOf, texts } from '../../lib/operator/answer-fields.ts'
 import type { Clock, Milliseconds, MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
 import type { Host } from './host.ts'
@@ -68,7 +68,7 @@ export class Guests {
     const served = mappings(proxy.status['namespaces']).map(({ scope }) => textOf(scope))
     const json = { answers: true, ...(proxy.health.reachable && { scopes: [...new Set(served)] }) }
     try {
-      const { value } = await askAdminJson(this.#host.addresses.agent, '/audit', {
+      const { value } = await requestAdminJson(this.#host.addresses.agent, '/audit', {
         ...limits,
         json,
       })

@@ -3,14 +3,14 @@ import { isMapping } from '../../lib/config/entry.ts'
 import type { Daemon } from '../../lib/config/defaults.ts'
 import {
   AdminUnreachableError,
-  askAdminJson,
+  requestAdminJson,
   type AdminAddress,
 } from '../../lib/http/admin-client.ts'
 import type { Minute } from '../../lib/observe/minute-history.ts'
 import { mappings, textOf } from '../../lib/operator/answer-fields.ts'
 import { whyElsewhere } from '../../lib/operator/daemons-here.ts'
 import { readExplanation, type Explanation } from '../../lib/operator/explanation.ts'
-import { askHealth, type DaemonHealth } from '../../lib/operator/health-command.ts'
+import { fetchHealth, type DaemonHealth } from '../../lib/operator/health-command.ts'
 import type { Clock, Milliseconds, MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
 
 /** Where the daemons are queried. */
@@ -67,7 +67,7 @@ export class Host {
   }
 
   async #daemon(daemon: Daemon): Promise<DaemonView> {
-    const health = await askHealth(daemon, this.addresses[daemon])
+    const health = await fetchHealth(daemon, this.addresses[daemon])
     if (!health.reachable) {
       const elsewhere = await whyElsewhere(daemon, this.addresses)
       return { health, ...(elsewhere !== undefined && { elsewhere }), status: {}, minutes: [] }
@@ -81,7 +81,7 @@ export class Host {
 
   async #query(daemon: Daemon, path: string): Promise<Readonly<Record<string, unknown>>> {
     try {
-      const { value } = await askAdminJson(this.addresses[daemon], path)
+      const { value } = await requestAdminJson(this.addresses[daemon], path)
       return isMapping(value) ? value : {}
     } catch (thrown) {
       if (thrown instanceof AdminUnreachableError) return {}

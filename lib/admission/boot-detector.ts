@@ -1,7 +1,7 @@
 import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../runtime/clock.ts'
-import { RecentMap } from './two-generation-map.ts'
+import { TwoGenerationMap } from './two-generation-map.ts'
 
-export interface BootWatchOptions {
+export interface BootDetectorOptions {
   readonly clock: Clock
   /** How many requests belong to a boot at most. cloud-init makes 28, one for each further key and block device. */
   readonly requests: Count
@@ -26,13 +26,13 @@ interface Seen {
  *
  * Right after a start every instance is new; for one `period` the distinction then means little.
  */
-export class BootWatch {
-  readonly #options: BootWatchOptions
-  readonly #seen: RecentMap<string, Seen>
+export class BootDetector {
+  readonly #options: BootDetectorOptions
+  readonly #seen: TwoGenerationMap<string, Seen>
 
-  constructor(options: BootWatchOptions) {
+  constructor(options: BootDetectorOptions) {
     this.#options = options
-    this.#seen = new RecentMap(options.max)
+    this.#seen = new TwoGenerationMap(options.max)
   }
 
   /** Counts a request of an instance. @returns true when it belongs to a boot */

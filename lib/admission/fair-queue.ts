@@ -8,7 +8,7 @@
  * first. No key starves: whoever holds nothing is next but for others that hold nothing, and those take turns.
  */
 import type { Count } from '../runtime/clock.ts'
-import { LeastRunning, type Running } from './least-running.ts'
+import { LeastLoaded, type Running } from './least-loaded.ts'
 
 export interface FairQueueOptions {
   /** How many may wait. */
@@ -50,7 +50,7 @@ class Place<Item> implements Seat, Running {
 class Project<Item> implements Running {
   readonly lane: Lane<Item>
   readonly places = new Map<string, Place<Item>>()
-  readonly turns = new LeastRunning<Place<Item>>()
+  readonly turns = new LeastLoaded<Place<Item>>()
   running: Count = 0
   waiting: Count = 0
 
@@ -61,7 +61,7 @@ class Project<Item> implements Running {
 
 class Lane<Item> implements Running {
   readonly projects = new Map<string, Project<Item>>()
-  readonly turns = new LeastRunning<Project<Item>>()
+  readonly turns = new LeastLoaded<Project<Item>>()
   running: Count = 0
   waiting: Count = 0
 }

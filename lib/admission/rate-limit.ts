@@ -1,5 +1,5 @@
 import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../runtime/clock.ts'
-import { RecentMap } from './two-generation-map.ts'
+import { TwoGenerationMap } from './two-generation-map.ts'
 
 /** So many requests in any stretch of so much time. */
 export interface RateWindow {
@@ -70,7 +70,7 @@ class Passed {
  */
 export class RateLimiter {
   readonly #clock: Clock
-  readonly #passed: RecentMap<string, Passed>
+  readonly #passed: TwoGenerationMap<string, Passed>
   #limits: RateLimits
   #most: Count
 
@@ -78,7 +78,7 @@ export class RateLimiter {
     this.#clock = options.clock
     this.#limits = options.limits
     this.#most = mostOf(options.limits)
-    this.#passed = new RecentMap(options.max)
+    this.#passed = new TwoGenerationMap(options.max)
   }
 
   /** How many keys are remembered. */

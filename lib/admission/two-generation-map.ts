@@ -5,14 +5,14 @@ import type { Count } from '../runtime/clock.ts'
  * generations: what is used moves to the younger one, and when that holds half of `max` the older one goes. So a look-up
  * costs one or two of `Map`'s, and nothing is forgotten before half of `max` other keys have been used since.
  */
-export class RecentMap<Key, Value> {
+export class TwoGenerationMap<Key, Value> {
   readonly #half: Count
   #young = new Map<Key, Value>()
   #old = new Map<Key, Value>()
 
   /** @throws RangeError when `max` is below 2 */
   constructor(max: Count) {
-    if (max < 2) throw new RangeError('A RecentMap holds at least two entries')
+    if (max < 2) throw new RangeError('A TwoGenerationMap holds at least two entries')
     this.#half = Math.floor(max / 2)
   }
 

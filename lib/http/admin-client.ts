@@ -12,7 +12,7 @@ export interface AdminAnswer {
   readonly body: string
 }
 
-export interface AskOptions {
+export interface AdminRequestOptions {
   /** From connecting to the last byte. @default 5000 */
   readonly timeLimit?: Milliseconds
   /** @default 16 MiB */
@@ -61,10 +61,10 @@ export function adminTarget(
  * Sends a request to a daemon over its admin socket with GET, or with POST where there is something to send.
  * @throws {AdminUnreachableError} when there is no whole answer within the limits; every status is an answer
  */
-export async function askAdmin(
+export async function requestAdmin(
   address: AdminAddress,
   path: string,
-  options: AskOptions = {},
+  options: AdminRequestOptions = {},
 ): Promise<AdminAnswer> {
   const limit = AbortSignal.timeout(options.timeLimit ?? 5_000)
   const signal = options.signal === undefined ? limit : AbortSignal.any([limit, options.signal])
@@ -123,12 +123,12 @@ function send(
 }
 
 /** Sends a request and reads JSON. @throws {AdminUnreachableError} also when the answer is no JSON */
-export async function askAdminJson(
+export async function requestAdminJson(
   address: AdminAddress,
   path: string,
-  options: AskOptions = {},
+  options: AdminRequestOptions = {},
 ): Promise<{ readonly status: number; readonly value: unknown }> {
-  const { status, body } = await askAdmin(address, path, options)
+  const { status, body } = await requestAdmin(address, path, options)
   try {
     return { status, value: JSON.parse(body) as unknown }
   } catch {

@@ -63,7 +63,7 @@ export class ConnectionPool {
   request(taker: ConnectionTaker): void {
     const idle = this.#popIdle()
     if (idle !== undefined) {
-      idle.off('data', endsUnasked)
+      idle.off('data', endsUnexpected)
       taker.take(idle, true)
     } else if (this.#open.size < this.#options.connections) {
       this.#connect(taker)
@@ -85,7 +85,7 @@ export class ConnectionPool {
       return
     }
     if (socket.timeout !== limit) socket.setTimeout(limit)
-    socket.once('data', endsUnasked)
+    socket.once('data', endsUnexpected)
     this.#idle.push(socket)
   }
 
@@ -176,6 +176,6 @@ function isUsable(socket: Socket): boolean {
 }
 
 /** What comes while nothing is requested must not be read as the answer to the next request. */
-function endsUnasked(this: Socket): void {
+function endsUnexpected(this: Socket): void {
   this.destroy()
 }

@@ -76,7 +76,7 @@ refuse our secret, refusals of the last hour. Changes nothing, and no guest wait
         const answers = options.flag('answers')
           ? { answers: queried.flatMap((one) => one.answers) }
           : {}
-        const report = { findings, notes, checked, unasked: unqueried, ...answers }
+        const report = { findings, notes, checked, unqueried, ...answers }
         terminal.out(jsonText(report))
       } else {
         terminal.out(queried.map((one) => answersText(one.answers)).join(''))

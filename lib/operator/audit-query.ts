@@ -3,7 +3,11 @@ import { adminAddress } from '../cli/admin-sockets.ts'
 import type { CommandCall } from '../cli/command.ts'
 import { isMapping } from '../config/entry.ts'
 import type { Daemon } from '../config/defaults.ts'
-import { AdminUnreachableError, askAdminJson, type AskOptions } from '../http/admin-client.ts'
+import {
+  AdminUnreachableError,
+  requestAdminJson,
+  type AdminRequestOptions,
+} from '../http/admin-client.ts'
 import { mappings, texts } from './answer-fields.ts'
 import { readFindings, type Finding } from './finding.ts'
 
@@ -29,12 +33,12 @@ export interface Unqueried {
 async function query(
   daemon: Daemon,
   call: CommandCall,
-  options: AskOptions,
+  options: AdminRequestOptions,
 ): Promise<DaemonAudit | Unqueried> {
   try {
     const address = adminAddress(daemon, call)
     const limits = { timeLimit: longestAudit, bodyLimit: 64 * 1024 * 1024 }
-    const { status, value } = await askAdminJson(address, '/audit', { ...limits, ...options })
+    const { status, value } = await requestAdminJson(address, '/audit', { ...limits, ...options })
     if (status === 200 && isMapping(value) && Array.isArray(value['findings'])) {
       return {
         daemon,

@@ -5,7 +5,7 @@ import { UsageError, type CommandCall, type OptionSpec } from '../cli/command.ts
 import type { Daemon } from '../config/defaults.ts'
 import { adminTarget, type AdminAddress } from '../http/admin-client.ts'
 import { mappings, textOf } from './answer-fields.ts'
-import { askStatus } from './host-facts.ts'
+import { fetchStatus } from './host-facts.ts'
 
 /** The daemons that a command looks at. */
 export interface DaemonsHere {
@@ -50,12 +50,12 @@ export async function whyElsewhere(
   const target = adminTarget(addresses[daemon], '/')
   if (target instanceof URL || existsSync(target.socketPath)) return undefined
   if (daemon === 'agent') {
-    const agents = mappings((await askStatus(addresses.proxy))['agents'])
+    const agents = mappings((await fetchStatus(addresses.proxy))['agents'])
     const places = agents.map(({ agent }) => textOf(agent))
     const areElsewhere = places.length > 0 && places.every((place) => place.startsWith('https:'))
     return areElsewhere ? `not on this host; the proxy uses ${places.join(', ')}` : undefined
   }
-  const listeners = mappings((await askStatus(addresses.agent))['listeners'])
+  const listeners = mappings((await fetchStatus(addresses.agent))['listeners'])
   const servesOthers = listeners.length > 0 && listeners.every(({ kind }) => kind !== 'overlapd')
   const listening = listeners.map(({ socket, kind }) => `${textOf(socket)} (${textOf(kind)})`)
   return servesOthers

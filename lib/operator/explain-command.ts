@@ -1,5 +1,5 @@
 import { jsonLine } from '../cli/json-output.ts'
-import { AdminUnreachableError, askAdminJson } from '../http/admin-client.ts'
+import { AdminUnreachableError, requestAdminJson } from '../http/admin-client.ts'
 import { isMapping } from '../config/entry.ts'
 import { isReasonCode, reasonRow } from '../runtime/reason-codes.ts'
 import { terminalText } from '../observe/text-table.ts'
@@ -182,7 +182,9 @@ async function explanationFrom(
 ): Promise<Answer | string> {
   try {
     const path = `/explain?${query.toString()}`
-    const { value } = await askAdminJson(adminAddress(daemon, call), path, { timeLimit: 30_000 })
+    const { value } = await requestAdminJson(adminAddress(daemon, call), path, {
+      timeLimit: 30_000,
+    })
     const explanation = readExplanation(value)
     if (explanation !== undefined && isMapping(value)) return { value, explanation }
     const hasMessage = isMapping(value) && typeof value['message'] === 'string'

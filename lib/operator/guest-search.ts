@@ -2,7 +2,7 @@
 import { adminAddress } from '../cli/admin-sockets.ts'
 import type { CommandCall } from '../cli/command.ts'
 import { isMapping } from '../config/entry.ts'
-import { AdminUnreachableError, askAdminJson } from '../http/admin-client.ts'
+import { AdminUnreachableError, requestAdminJson } from '../http/admin-client.ts'
 import { terminalText } from '../observe/text-table.ts'
 import type { Count } from '../runtime/clock.ts'
 import { mappings, textOf } from './answer-fields.ts'
@@ -38,7 +38,7 @@ export async function searchGuests(
   const scopes = await servedScopes(call)
   const json = { answers: true, ...(scopes && { scopes }) }
   const address = adminAddress('agent', call)
-  const { status, value } = await askAdminJson(address, '/audit', { ...limits, json })
+  const { status, value } = await requestAdminJson(address, '/audit', { ...limits, json })
   const report = isMapping(value) ? value : {}
   if (status !== 200) return `The agent answered: ${terminalText(textOf(report['message']))}`
   const checked = isMapping(report['checked']) ? report['checked'] : {}
@@ -54,7 +54,7 @@ export async function searchGuests(
 
 async function servedScopes(call: CommandCall): Promise<readonly string[] | undefined> {
   try {
-    const { value } = await askAdminJson(adminAddress('proxy', call), '/status')
+    const { value } = await requestAdminJson(adminAddress('proxy', call), '/status')
     const namespaces = mappings(isMapping(value) ? value['namespaces'] : undefined)
     return [...new Set(namespaces.map(({ scope }) => textOf(scope)))]
   } catch (thrown) {

@@ -1,6 +1,6 @@
 import { jsonLine } from '../cli/json-output.ts'
 import { doctorHint } from '../cli/failure.ts'
-import { AdminUnreachableError, askAdminJson, type AdminAddress } from '../http/admin-client.ts'
+import { AdminUnreachableError, requestAdminJson, type AdminAddress } from '../http/admin-client.ts'
 import { readReport, type DaemonReadiness, type ReadProblem } from './readiness.ts'
 import { terminalText } from '../observe/text-table.ts'
 import {
@@ -17,9 +17,9 @@ export type DaemonHealth =
   | { readonly daemon: string; readonly reachable: false; readonly why: string }
 
 /** Queries one daemon whether it is alive and ready. */
-export async function askHealth(daemon: string, address: AdminAddress): Promise<DaemonHealth> {
+export async function fetchHealth(daemon: string, address: AdminAddress): Promise<DaemonHealth> {
   try {
-    const { value } = await askAdminJson(address, '/ready', { timeLimit: 3_000 })
+    const { value } = await requestAdminJson(address, '/ready', { timeLimit: 3_000 })
     const report = readReport(value)
     if (report !== undefined) return { daemon, reachable: true, ...report }
     return { daemon, reachable: false, why: `"${address}" gave no readiness report` }
@@ -128,7 +128,10 @@ that some cannot, "not ready" that none can. Each problem comes with its effect 
     exitCodes: healthExitCodes,
     async run(call) {
       const isStrict = failsOnDegraded(call)
-      const health = await askHealth(daemon, call.options.text('admin') ?? details.addressOf(call))
+      const health = await fetchHealth(
+        daemon,
+        call.options.text('admin') ?? details.addressOf(call),
+      )
       const { terminal } = call
       if (call.options.flag('json')) terminal.out(jsonLine(health))
       else if (health.reachable) terminal.out(healthText(health))

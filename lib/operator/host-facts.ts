@@ -1,11 +1,11 @@
 /** What do doctor's checks look at? It is fetched once. */
 import type { AdminAddress } from '../http/admin-client.ts'
-import { AdminUnreachableError, askAdminJson } from '../http/admin-client.ts'
+import { AdminUnreachableError, requestAdminJson } from '../http/admin-client.ts'
 import { isMapping } from '../config/entry.ts'
 import type { Daemon } from '../config/defaults.ts'
 import { processFacts, type ProcessFacts } from '../host/process-facts.ts'
 import type { EpochMilliseconds } from '../runtime/clock.ts'
-import { askHealth, type DaemonHealth } from './health-command.ts'
+import { fetchHealth, type DaemonHealth } from './health-command.ts'
 import { checkDaemon, type DaemonCheck } from './daemon-check.ts'
 
 /** One daemon, as far as it can be seen. */
@@ -41,8 +41,8 @@ export async function daemonFacts(
   address: AdminAddress,
   environment: Readonly<Record<string, string | undefined>>,
 ): Promise<DaemonFacts> {
-  const health = await askHealth(daemon, address)
-  const status = health.reachable ? await askStatus(address) : {}
+  const health = await fetchHealth(daemon, address)
+  const status = health.reachable ? await fetchStatus(address) : {}
   const { pid } = status
   const process = typeof pid === 'number' ? processFacts(pid) : undefined
   const check = await checkDaemon(daemon, process, environment)
@@ -50,9 +50,11 @@ export async function daemonFacts(
 }
 
 /** The body of `/status`; empty when the daemon cannot be queried. */
-export async function askStatus(address: AdminAddress): Promise<Readonly<Record<string, unknown>>> {
+export async function fetchStatus(
+  address: AdminAddress,
+): Promise<Readonly<Record<string, unknown>>> {
   try {
-    const { value } = await askAdminJson(address, '/status')
+    const { value } = await requestAdminJson(address, '/status')
     return isMapping(value) ? value : {}
   } catch (thrown) {
     if (thrown instanceof AdminUnreachableError) return {}

@@ -1,12 +1,12 @@
 import { jsonLine, jsonText } from '../cli/json-output.ts'
 import { doctorHint } from '../cli/failure.ts'
-import { AdminUnreachableError, askAdminJson } from '../http/admin-client.ts'
+import { AdminUnreachableError, requestAdminJson } from '../http/admin-client.ts'
 import { isMapping } from '../config/entry.ts'
 import { headedTable, terminalText, textTable } from '../observe/text-table.ts'
 import { adminAddress, adminOption, daemons } from '../cli/admin-sockets.ts'
 import type { Daemon } from '../config/defaults.ts'
 import {
-  askHealth,
+  fetchHealth,
   failOnOption,
   failsOnDegraded,
   healthExitCode,
@@ -23,12 +23,12 @@ interface DaemonStatus {
   readonly status: unknown
 }
 
-async function askStatus(daemon: Daemon, call: CommandCall): Promise<DaemonStatus> {
+async function fetchStatus(daemon: Daemon, call: CommandCall): Promise<DaemonStatus> {
   const address = adminAddress(daemon, call)
-  const health = await askHealth(daemon, address)
+  const health = await fetchHealth(daemon, address)
   if (!health.reachable) return { health, status: undefined }
   try {
-    return { health, status: (await askAdminJson(address, '/status')).value }
+    return { health, status: (await requestAdminJson(address, '/status')).value }
   } catch (thrown) {
     if (!(thrown instanceof AdminUnreachableError)) throw thrown
     return { health, status: undefined }
@@ -108,7 +108,7 @@ each part, namespaces served, port directory, compute upstreams, counters.`,
     exitCodes: healthExitCodes,
     async run(call) {
       const { here, notes } = await daemonsHere(call)
-      const all = await Promise.all(here.map((daemon) => askStatus(daemon, call)))
+      const all = await Promise.all(here.map((daemon) => fetchStatus(daemon, call)))
       const { terminal } = call
       if (call.options.flag('json')) {
         const byDaemon = Object.fromEntries(all.map((one) => [one.health.daemon, one]))
@@ -146,7 +146,7 @@ that none can. Each problem comes with its effect and with the command that mend
       const isStrict = failsOnDegraded(call)
       const { here, notes } = await daemonsHere(call)
       const all = await Promise.all(
-        here.map((daemon) => askHealth(daemon, adminAddress(daemon, call))),
+        here.map((daemon) => fetchHealth(daemon, adminAddress(daemon, call))),
       )
       if (call.options.flag('json')) call.terminal.out(jsonLine({ daemons: all }))
       else {

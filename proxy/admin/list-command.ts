@@ -2,7 +2,7 @@
 import { jsonText } from '../../lib/cli/json-output.ts'
 import type { CommandCall, CommandSpec, OptionSpec } from '../../lib/cli/command.ts'
 import { isMapping } from '../../lib/config/entry.ts'
-import { askAdminJson, type AdminAddress } from '../../lib/http/admin-client.ts'
+import { requestAdminJson, type AdminAddress } from '../../lib/http/admin-client.ts'
 import { terminalText, textTable } from '../../lib/observe/text-table.ts'
 import { mappings, textOf, texts } from '../../lib/operator/answer-fields.ts'
 import { adminSocketOption } from '../../lib/operator/health-command.ts'
@@ -26,7 +26,7 @@ export function listCommand(details: {
     async run(call) {
       const { options, terminal } = call
       const admin = options.text('admin') ?? details.addressOf(call)
-      const { value } = await askAdminJson(admin, '/status')
+      const { value } = await requestAdminJson(admin, '/status')
       const rows = rowsOf(isMapping(value) ? value : {})
       terminal.out(
         options.flag('json')

@@ -11,7 +11,7 @@ import { openNamespace } from '../netns/namespace-handle.ts'
 import { startTimeOf } from '../linux/process-identity.ts'
 import { handSockets } from '../linux/socket-passing.ts'
 import { processTagOf, listeningDescriptorsOf, type NeutronHaproxy } from './neutron-haproxy.ts'
-import { ProcessDescriptor } from '../linux/pidfd.ts'
+import { Pidfd } from '../linux/pidfd.ts'
 
 export interface TakeOverOptions {
   readonly controlSocket: string
@@ -37,7 +37,7 @@ export async function takeOver(
   const { controlSocket } = options
   const folder = attachmentFolderOf(controlSocket)
   prepareAttachmentFolder(folder)
-  const process = new ProcessDescriptor(haproxy.pid)
+  const process = new Pidfd(haproxy.pid)
   try {
     if (startTimeOf(haproxy.pid) !== haproxy.startTime) throw new Error('it has ended meanwhile')
     const record = await waitInPlaceOf(folder, haproxy)
@@ -95,7 +95,7 @@ function isExecutable(path: string): boolean {
 }
 
 async function handOver(
-  process: ProcessDescriptor,
+  process: Pidfd,
   haproxy: NeutronHaproxy,
   record: AttachmentRecord,
   controlSocket: string,
@@ -116,7 +116,7 @@ async function handOver(
   }
 }
 
-function copyListeners(process: ProcessDescriptor, { pid, namespace }: NeutronHaproxy): number[] {
+function copyListeners(process: Pidfd, { pid, namespace }: NeutronHaproxy): number[] {
   const copies: number[] = []
   try {
     for (const fd of listeningDescriptorsOf(pid)) {
@@ -135,7 +135,7 @@ function copyListeners(process: ProcessDescriptor, { pid, namespace }: NeutronHa
 
 /** SIGUSR1 lets haproxy finish what it is doing; it accepts nothing more from then on. */
 async function stop(
-  process: ProcessDescriptor,
+  process: Pidfd,
   haproxy: NeutronHaproxy,
   { clock, drainLimit }: TakeOverOptions,
 ): Promise<boolean> {

@@ -3,7 +3,7 @@ import { closeSync } from 'node:fs'
 import { tcpAddressText } from '../../lib/identity/tcp-address.ts'
 import type { Clock, Count, Milliseconds } from '../../lib/runtime/clock.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
-import { HandedSockets } from '../linux/socket-passing.ts'
+import { PassedSockets } from '../linux/socket-passing.ts'
 import type { Attachment } from '../namespaces/plan-attachments.ts'
 import type { Listeners } from '../namespaces/listeners.ts'
 import type { FoundNamespace } from '../netns/discover.ts'
@@ -45,14 +45,14 @@ export class NamespaceGrants {
   readonly #options: NamespaceGrantsOptions
   readonly #attachments: HaproxyAttachments
   readonly #server: ControlServer
-  readonly #handed: HandedSockets
+  readonly #handed: PassedSockets
   readonly #closed = new AbortController()
   #plan: ClaimedPlan | undefined
 
   constructor(options: NamespaceGrantsOptions) {
     const { controlSocket, logger, planAgain } = options
     this.#options = options
-    this.#handed = new HandedSockets(controlSocket)
+    this.#handed = new PassedSockets(controlSocket)
     this.#attachments = new HaproxyAttachments({
       folder: attachmentFolderOf(controlSocket),
       logger,

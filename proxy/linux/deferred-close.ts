@@ -5,7 +5,7 @@ import type { Count } from '../../lib/runtime/clock.ts'
  * Keeps things open for a moment. The kernel frees replaced rules in the background, and closing the netlink socket that replaced
  * them waits for that: 13 ms after each load. For one that has aged there is nothing to wait for.
  */
-export class LateClosing<Item> {
+export class DeferredClose<Item> {
   readonly #most: Count
   readonly #close: (item: Item) => void
   readonly #items: Item[] = []

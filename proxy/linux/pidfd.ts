@@ -9,7 +9,7 @@ const call = { sendSignal: 424, open: 434, copyDescriptor: 438 } as const
 const signals = { SIGUSR1: 10, SIGTERM: 15, SIGKILL: 9 } as const
 
 /** A process, whatever becomes of its number. */
-export class ProcessDescriptor {
+export class Pidfd {
   readonly #fd: number
 
   /** @throws {SystemCallError} ESRCH when there is no such process, ENOSYS on older kernels */
@@ -43,9 +43,9 @@ export class ProcessDescriptor {
  * @returns false when it has ended
  */
 export function killProcess(pid: number, startTime: string): boolean {
-  let held: ProcessDescriptor
+  let held: Pidfd
   try {
-    held = new ProcessDescriptor(pid)
+    held = new Pidfd(pid)
   } catch {
     return false
   }

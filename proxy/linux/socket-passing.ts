@@ -7,7 +7,7 @@ import { connectUnix, listenForDescriptors } from './unix-socket.ts'
 import { credentialsOfDescriptor } from '../../lib/linux/peer-credentials.ts'
 
 /** The socket for descriptors that belongs to a control socket. */
-export function handedSocketsPath(controlSocket: string): string {
+export function passedSocketsPath(controlSocket: string): string {
   return `${controlSocket}.sockets`
 }
 
@@ -18,12 +18,12 @@ const backlog: Count = 16
  * Where descriptors arrive. They are sent first and announced on the control socket after that, so whatever is announced is here
  * already and nothing is waited for.
  */
-export class HandedSockets {
+export class PassedSockets {
   readonly #path: string
   #fd: number | undefined
 
   constructor(controlSocket: string) {
-    this.#path = handedSocketsPath(controlSocket)
+    this.#path = passedSocketsPath(controlSocket)
   }
 
   start(): void {
@@ -77,7 +77,7 @@ export class HandedSockets {
  * @throws {SystemCallError} when no proxy listens
  */
 export function handSockets(controlSocket: string, fds: readonly number[]): () => void {
-  const connection = connectUnix(handedSocketsPath(controlSocket), linux.SOCK_SEQPACKET)
+  const connection = connectUnix(passedSocketsPath(controlSocket), linux.SOCK_SEQPACKET)
   try {
     sendDescriptors(connection, fds)
   } catch (cause) {

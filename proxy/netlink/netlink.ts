@@ -22,7 +22,7 @@ const receiveLength = 32_768
 const mostReads = 1_000
 
 /** What to list. */
-export interface NetlinkQuestion {
+export interface NetlinkDump {
   /** Of the socket: 0 for routes and addresses, 12 for netfilter. */
   readonly protocol: number
   readonly type: number
@@ -37,10 +37,10 @@ export type VisitMessage = (type: number, payload: Buffer) => void
  * Requests a list in the namespace the calling thread is in. System calls only, so it may run inside a window.
  * @throws {SystemCallError} when netlink refuses, Error when the kernel answers with one
  */
-export function listByNetlink(question: NetlinkQuestion, visit: VisitMessage): void {
-  const socket = new NetlinkSocket(question.protocol)
+export function listByNetlink(dump: NetlinkDump, visit: VisitMessage): void {
+  const socket = new NetlinkSocket(dump.protocol)
   try {
-    socket.list(question.type, question.body, visit)
+    socket.list(dump.type, dump.body, visit)
   } finally {
     socket.close()
   }
@@ -52,7 +52,7 @@ const changeFlags: Readonly<Record<NetlinkChange, number>> = { create: 0x200 | 0
 
 /**
  * A netlink socket of the namespace that the calling thread is in when it is made, for several requests. The kernel has done what it was
- * queried when sending returns, so nothing ever waits.
+ * requested when sending returns, so nothing ever waits.
  */
 export class NetlinkSocket {
   readonly #fd: number

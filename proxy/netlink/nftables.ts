@@ -5,7 +5,7 @@ import type * as Koffi from 'koffi'
 import type { Count } from '../../lib/runtime/clock.ts'
 import { nftLibrary } from '../../lib/operator/nft-library.ts'
 import { causeText } from '../../lib/runtime/errors.ts'
-import { LateClosing } from '../linux/deferred-close.ts'
+import { DeferredClose } from '../linux/deferred-close.ts'
 import { linux, openSocket } from '../../lib/linux/libc.ts'
 import { LowDescriptors } from '../linux/low-descriptors.ts'
 
@@ -29,7 +29,7 @@ const mostErrorText = 300
 export class NftLibrary {
   readonly #file: string
   #functions: Functions | undefined
-  readonly #contexts = new LateClosing<unknown>(mostContexts, (context) =>
+  readonly #contexts = new DeferredClose<unknown>(mostContexts, (context) =>
     this.#functions?.free(context),
   )
   /** The library waits with select(2). */

@@ -1,6 +1,6 @@
 /** How do the same rules get into a thousand namespaces? What the library made of them once is read back, and sent again. */
 import type { Count } from '../../lib/runtime/clock.ts'
-import { LateClosing } from '../linux/deferred-close.ts'
+import { DeferredClose } from '../linux/deferred-close.ts'
 import {
   acknowledged,
   listByNetlink,
@@ -148,7 +148,7 @@ const mostSockets: Count = 256
 /** Sends recordings, in many namespaces, one after the other. */
 export class TablePlayer {
   readonly #answers = Buffer.alloc(answerBytes)
-  readonly #sockets = new LateClosing<NetlinkSocket>(mostSockets, (socket) => socket.close())
+  readonly #sockets = new DeferredClose<NetlinkSocket>(mostSockets, (socket) => socket.close())
 
   /**
    * Does it in the namespace the calling thread is in. System calls only. Follow it with {@link release} when a batch is done.

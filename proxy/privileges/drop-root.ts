@@ -13,7 +13,7 @@ const limitOfProcesses = 6
  * @throws Error when the system refuses
  * @throws {SystemCallError} likewise
  */
-export function becomeAccount(ids: readonly string[]): void {
+export function dropRoot(ids: readonly string[]): void {
   const [userId, groupId] = ids.map(Number)
   if (userId !== undefined && groupId !== undefined) {
     process.setgroups?.([])

@@ -7,7 +7,7 @@ const control = {
   dropFromBoundingSet: 24,
   setSecureBits: 28,
   setNoNewPrivileges: 38,
-  adoptOrphans: 36,
+  childSubreaper: 36,
   ambient: 47,
   ambientClearAll: 4,
   noRoot: 0x1,
@@ -37,7 +37,7 @@ export function restrictChildren(workersChangeUser: boolean): boolean {
   callLibc('prctl', control.setNoNewPrivileges, 1, 0, 0, 0)
   callLibc('prctl', control.ambient, control.ambientClearAll, 0, 0, 0)
   // Whatever a worker starts stays among our descendants, and is found there when the worker has ended.
-  callLibc('prctl', control.adoptOrphans, 1, 0, 0, 0)
+  callLibc('prctl', control.childSubreaper, 1, 0, 0, 0)
   clearInheritable()
   try {
     if (workersChangeUser) {

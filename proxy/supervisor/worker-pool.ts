@@ -27,7 +27,7 @@ import type { UnprivilegedProgram } from '../privileges/start-unprivileged.ts'
 import { breachAdvice } from './breach-advice.ts'
 import { ServiceRecord } from './service-record.ts'
 import { WorkerMetricsSum } from './worker-metrics.ts'
-import { WorkerQuestions } from './worker-questions.ts'
+import { WorkerQueries } from './worker-queries.ts'
 import type { Registry } from '../../lib/observe/metrics.ts'
 
 /** How one worker is, for status. */
@@ -88,7 +88,7 @@ export class WorkerPool implements ListenerSink {
   readonly #listeners = new Map<number, OpenListener>()
   readonly record: ServiceRecord
   readonly #metrics = new WorkerMetricsSum()
-  readonly #questions: WorkerQuestions
+  readonly #queries: WorkerQueries
   #takeover: TakeoverPlace | undefined
   #config: WorkerConfig
   #drainLimit: Milliseconds | undefined
@@ -98,7 +98,7 @@ export class WorkerPool implements ListenerSink {
     this.#options = options
     this.#config = options.config
     this.record = new ServiceRecord(options.clock)
-    this.#questions = new WorkerQuestions(options.clock)
+    this.#queries = new WorkerQueries(options.clock)
   }
 
   start(): void {
@@ -212,9 +212,9 @@ export class WorkerPool implements ListenerSink {
     return answers
   }
 
-  #query(...question: Tail<Parameters<WorkerQuestions['query']>>): Promise<void> {
+  #query(...query: Tail<Parameters<WorkerQueries['query']>>): Promise<void> {
     const workers = this.#places.flatMap(({ worker }) => worker ?? [])
-    return this.#questions.query(workers, ...question)
+    return this.#queries.query(workers, ...query)
   }
 
   /** Lets every worker finish what it is doing, for so long; resolves when all are gone. */
@@ -309,7 +309,7 @@ export class WorkerPool implements ListenerSink {
       case 'metrics':
       case 'request-record':
       case 'recent-requests':
-        this.#questions.answered(worker, message)
+        this.#queries.answered(worker, message)
         break
       case 'agents':
         worker.agents = message.agents
@@ -328,7 +328,7 @@ export class WorkerPool implements ListenerSink {
     this.record.noteEnd(worker.pid)
     this.#options.onEnd?.()
     void this.#metrics.depart(worker.pid)
-    this.#questions.gone(worker)
+    this.#queries.gone(worker)
     if (this.#drainLimit !== undefined) {
       if (this.#places.every((one) => one.worker === undefined)) this.#drained?.()
       return

@@ -23,7 +23,7 @@ import type {
   WorkerConfig,
 } from '../worker/shared/protocol.ts'
 import { readFromWorker } from '../worker/shared/read-from-worker.ts'
-import { answerKey, fitsQuestion, type WorkerQuestion } from './worker-question.ts'
+import { answerKey, fitsQuery, type WorkerQuery } from './worker-query.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { SupervisedChild } from './supervised-child.ts'
 import type { UnprivilegedProgram } from '../privileges/start-unprivileged.ts'
@@ -80,7 +80,7 @@ const stuckAfter: Milliseconds = 10_000
 /** Metrics of all series are far smaller, and the reports of many listeners as well. */
 const longestLine: Bytes = 2 ** 20
 /** Queries under way; their callers do not wait long. */
-const mostQuestions: Count = 1_024
+const mostQueries: Count = 1_024
 
 /** One worker process: what it was given, how it is, and its end. */
 export class WorkerProcess {
@@ -98,7 +98,7 @@ export class WorkerProcess {
   /** Listeners that it was given and has not answered for. */
   readonly #unanswered = new Set<number>()
   /** Queries that it has not answered, with what an answer must fit. */
-  readonly #questions = new Map<string, (message: FromWorker) => boolean>()
+  readonly #queries = new Map<string, (message: FromWorker) => boolean>()
   #takeover: TakeoverPlace | undefined
   #state: WorkerState = 'starting'
   #cancelSend: Cancel | undefined
@@ -169,10 +169,10 @@ export class WorkerProcess {
   }
 
   /** What it answers reaches whoever keeps it as a message with the same id. */
-  query(question: WorkerQuestion): void {
+  query(query: WorkerQuery): void {
     if (this.#state !== 'ready') return
-    this.#expect(answerKey(question), (answer) => fitsQuestion(question, answer))
-    this.#send(question)
+    this.#expect(answerKey(query), (answer) => fitsQuery(query, answer))
+    this.#send(query)
   }
 
   /** Has it check over a socket that is connecting. @returns false when it cannot take it now */
@@ -258,16 +258,16 @@ export class WorkerProcess {
     }
   }
 
-  #expect(question: string, fits: (message: FromWorker) => boolean = () => true): void {
-    this.#questions.set(question, fits)
-    const [oldest] = this.#questions.keys()
-    if (oldest === undefined || this.#questions.size <= mostQuestions) return
-    this.#questions.delete(oldest)
+  #expect(query: string, fits: (message: FromWorker) => boolean = () => true): void {
+    this.#queries.set(query, fits)
+    const [oldest] = this.#queries.keys()
+    if (oldest === undefined || this.#queries.size <= mostQueries) return
+    this.#queries.delete(oldest)
   }
 
-  #isExpected(question: string, message: FromWorker): boolean {
-    const fits = this.#questions.get(question)
-    this.#questions.delete(question)
+  #isExpected(query: string, message: FromWorker): boolean {
+    const fits = this.#queries.get(query)
+    this.#queries.delete(query)
     return fits?.(message) === true
   }
 

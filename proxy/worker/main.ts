@@ -7,12 +7,12 @@ import { ignoreDebuggerSignal } from '../../lib/runtime/no-debugger.ts'
 import { IngressReader } from '../netns/ingress.ts'
 import { receiveDescriptors } from '../../lib/linux/descriptor-messages.ts'
 import { savedSyn } from '../../lib/linux/libc.ts'
-import { becomeAccount } from '../privileges/drop-root.ts'
+import { dropRoot } from '../privileges/drop-root.ts'
 import { DescriptorQueue, type DescriptorBatch } from '../linux/descriptor-queue.ts'
 import { setHopLimit } from '../linux/hop-limit.ts'
 import { ingressPortReader } from './guest/ingress-port.ts'
-import { lingered } from './process/serve-until-replaced.ts'
-import { outlived } from './process/serve-after-crash.ts'
+import { serveUntilReplaced } from './process/serve-until-replaced.ts'
+import { serveAfterCrash } from './process/serve-after-crash.ts'
 import { preload } from './process/preload.ts'
 import type { FromWorker, ServeUntil, ToWorker } from './shared/protocol.ts'
 import { childDescriptors, openSupervisorChannel } from './shared/supervisor-channel.ts'
@@ -112,11 +112,11 @@ class WorkerProgram {
     if (deadline === 0) return nothing
     this.#logger.info({ deadline }, 'The supervisor is gone: serving until another one does')
     if (takeover === undefined) {
-      await lingered({ clock: systemClock, limit: deadline, receive: this.#receive })
+      await serveUntilReplaced({ clock: systemClock, limit: deadline, receive: this.#receive })
       return nothing
     }
     if (socket === undefined) return nothing
-    return outlived({
+    return serveAfterCrash({
       clock: systemClock,
       limit: deadline,
       socket,
@@ -134,7 +134,7 @@ class WorkerProgram {
 ignoreDebuggerSignal()
 // Nothing of a guest is read, and no descriptor taken, by another account than the one that serves guests.
 preload()
-becomeAccount(process.argv.slice(2))
+dropRoot(process.argv.slice(2))
 const program = new WorkerProgram()
 process.on('uncaughtException', program.die)
 process.on('unhandledRejection', program.die)

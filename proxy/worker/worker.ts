@@ -31,7 +31,7 @@ export interface WorkerOptions {
   readonly logger: Logger
   readonly savedSyn: (fd: number) => Uint8Array | undefined
   readonly ingressPort: ReadIngressPort
-  /** @see GuestServices */
+  /** @see WorkerContext */
   readonly setHopLimit: (fd: number, isPeerIpv6: boolean, hops: Count) => void
   /** Takes the next descriptor that the supervisor sent; `undefined` for one that could not be received. */
   readonly nextDescriptor: () => number | undefined

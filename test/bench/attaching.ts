@@ -1,6 +1,6 @@
 import type { Milliseconds } from '../../lib/runtime/clock.ts'
 import type { HealthReport } from '../../lib/operator/health.ts'
-import { AdminUnreachableError, askAdminJson } from '../../lib/http/admin-client.ts'
+import { AdminUnreachableError, requestAdminJson } from '../../lib/http/admin-client.ts'
 
 /** How long a proxy took from the start of its program, until … */
 export interface Attaching {
@@ -42,7 +42,7 @@ function isReady({ parts }: HealthReport, name: string): boolean {
 
 async function readyReport(adminSocket: string): Promise<HealthReport | undefined> {
   try {
-    return (await askAdminJson(adminSocket, '/ready')).value as HealthReport
+    return (await requestAdminJson(adminSocket, '/ready')).value as HealthReport
   } catch (error) {
     if (error instanceof AdminUnreachableError) return undefined
     throw error

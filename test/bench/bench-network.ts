@@ -1,4 +1,9 @@
-import { buildScenery, namespacesOf, removeNamespaces, runWord } from '../../deploy/demo/scenery.ts'
+import {
+  setUpNetworks,
+  namespacesOf,
+  removeNamespaces,
+  runWord,
+} from '../../deploy/demo/network-setup.ts'
 import { planTopology, type DemoGuest, type DemoTopology } from '../../deploy/demo/topology.ts'
 import type { Count } from '../../lib/runtime/clock.ts'
 import { GuestSockets } from '../support/connect-from.ts'
@@ -72,7 +77,7 @@ export class BenchNetwork {
       sockets.close()
       await removeNamespaces(namespacesOf(topology))
     })
-    await buildScenery(topology)
+    await setUpNetworks(topology)
     return new BenchNetwork(topology, sockets, remove)
   }
 

@@ -5,7 +5,7 @@ import { documentText, layOut, removeFolder } from '../../deploy/demo/daemon-set
 import { agentDocument, proxyDocument, type DemoPlaces } from '../../deploy/demo/documents.ts'
 import type { DemoTopology } from '../../deploy/demo/topology.ts'
 import type { Count, Milliseconds } from '../../lib/runtime/clock.ts'
-import { askAdminJson } from '../../lib/http/admin-client.ts'
+import { requestAdminJson } from '../../lib/http/admin-client.ts'
 import { shieldReport } from '../../lib/shield/seen-row.ts'
 import { watchAttaching, type Attaching } from './attaching.ts'
 import { BenchProcess } from './bench-process.ts'
@@ -159,7 +159,7 @@ export class OurSide implements MeasuredSide {
   async setShieldPolicy(text: string): Promise<void> {
     const { folder, agentAdminSocket } = this.#places
     const loadedAt = async (): Promise<number> => {
-      const { value } = await askAdminJson(agentAdminSocket, '/shield', { bodyLimit: 2 ** 26 })
+      const { value } = await requestAdminJson(agentAdminSocket, '/shield', { bodyLimit: 2 ** 26 })
       return shieldReport.parse(value).policy.loadedAt
     }
     const before = await loadedAt()

@@ -6,7 +6,7 @@ import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { askAdmin } from '../../lib/http/admin-client.ts'
+import { requestAdmin } from '../../lib/http/admin-client.ts'
 import { openFolder } from '../support/running-proxy.ts'
 import { until } from '../support/until.ts'
 
@@ -66,11 +66,11 @@ async function runInto(
   t.teardown(() => child.kill('SIGKILL'))
   const ended = once(child, 'exit')
   await until(async () => {
-    const { status } = await askAdmin(adminSocket, '/health').catch(() => ({ status: 0 }))
+    const { status } = await requestAdmin(adminSocket, '/health').catch(() => ({ status: 0 }))
     return status === 200
   })
   for (let index = 0; index < 20; index += 1) child.kill('SIGHUP')
-  const { status } = await askAdmin(adminSocket, '/metrics')
+  const { status } = await requestAdmin(adminSocket, '/metrics')
   t.equal(status, 200, 'answers after it had something to say')
   child.kill('SIGTERM')
   const [code] = (await ended) as [number | null]

@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { askAdmin } from '../../lib/http/admin-client.ts'
+import { requestAdmin } from '../../lib/http/admin-client.ts'
 import { AgentProgram, agentSocketsIn } from '../support/agent-program.ts'
 import { skipUnlessPrivileged } from '../support/netns.ts'
 import { makeStage, openFolder, startProxyOn } from '../support/running-proxy.ts'
@@ -49,6 +49,6 @@ t.test('SIGUSR1 to the agent', async (t) => {
   })
   t.teardown(() => agent.stop())
   signal(agent.pid)
-  t.match(await askAdmin(sockets.admin, '/metrics'), { status: 200 })
+  t.match(await requestAdmin(sockets.admin, '/metrics'), { status: 200 })
   t.notMatch(agent.log, /debugger/i)
 })

@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { askAdmin } from '../../lib/http/admin-client.ts'
+import { requestAdmin } from '../../lib/http/admin-client.ts'
 import type { HealthReport } from '../../lib/operator/health.ts'
 import { agentSocketsIn, AgentProgram } from '../support/agent-program.ts'
 import { fetchFrom, makeNamespaces, skipUnlessPrivileged, uniqueName } from '../support/netns.ts'
@@ -132,13 +132,14 @@ t.test('the proxy is not ready, names the agent, and is ready once it goes on', 
   await proxy.until('the router', ({ namespaces: [namespace] }) => {
     return namespace?.state === 'serving' && namespace.interception === 'applied'
   })
-  const ready = async (): Promise<number> => (await askAdmin(proxy.adminSocket, '/ready')).status
+  const ready = async (): Promise<number> =>
+    (await requestAdmin(proxy.adminSocket, '/ready')).status
   await until(async () => (await ready()) === 200, 50)
 
   agent.signal('SIGSTOP')
   await until(async () => (await ready()) === 503, 50)
 
-  const { body } = await askAdmin(proxy.adminSocket, '/ready')
+  const { body } = await requestAdmin(proxy.adminSocket, '/ready')
   const { problems } = JSON.parse(body) as HealthReport
   t.match(problems[0], { part: 'agents', code: 'no_agent', what: sockets.agent })
   t.notMatch(body, /nft|conntrack/, 'the way of packets is as good as before')

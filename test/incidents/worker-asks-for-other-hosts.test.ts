@@ -12,7 +12,7 @@ import {
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { fenceFindings } from '../../lib/operator/fence-findings.ts'
-import { askAdmin, askAdminJson } from '../../lib/http/admin-client.ts'
+import { requestAdmin, requestAdminJson } from '../../lib/http/admin-client.ts'
 import { scopesSocketBeside } from '../../lib/wire/served-scopes.ts'
 import { AgentProgram, agentSocketsIn } from '../support/agent-program.ts'
 import { capabilitiesOfUnit } from '../support/capabilities-of-unit.ts'
@@ -36,7 +36,7 @@ const macOf = (number: number): string =>
   `fa:16:3e:00:${[number >> 8, number & 0xff].map((byte) => byte.toString(16).padStart(2, '0')).join(':')}`
 
 async function fenceOf(admin: string): Promise<ReturnType<typeof fenceFindings>> {
-  return fenceFindings((await askAdminJson(admin, '/status')).value)
+  return fenceFindings((await requestAdminJson(admin, '/status')).value)
 }
 
 /** A network with one guest for each number; all guests have one address. */
@@ -99,7 +99,7 @@ async function host(t: Test, servedScopes: Readonly<Record<string, unknown>> = {
     return proxy
   }
   const fence = async (): Promise<unknown> => {
-    const { value } = await askAdminJson(sockets.admin, '/status')
+    const { value } = await requestAdminJson(sockets.admin, '/status')
     return (value as { readonly servedScopes: unknown }).servedScopes
   }
   return {
@@ -168,7 +168,7 @@ if (skipUnlessPrivileged(t)) {
     await isFenced(t, (heads) => worker.ask(foreign, heads), { header: 'X-OVN-Network-ID' })
     const haproxy = startWorkerAccount(t, 61_000)
     t.strictSame(await haproxy.ask(foreign, [head(900, 'X-OVN-Network-ID')]), ['200'])
-    const { body } = await askAdmin(
+    const { body } = await requestAdmin(
       sockets.admin,
       `/explain?network=${networkOf(900)}&ip=10.0.0.10`,
     )
@@ -189,7 +189,7 @@ if (skipUnlessPrivileged(t)) {
       /^(?:nothing|ConnectionResetError|BrokenPipeError)$/,
     ])
     t.match(await fence(), { state: 'closed', scopes: 2, supervisors: 1 })
-    t.match(await askAdmin(sockets.admin, '/metrics'), {
+    t.match(await requestAdmin(sockets.admin, '/metrics'), {
       body: /refused_connections_total\{why="scopes_account"\} 1/,
     })
 

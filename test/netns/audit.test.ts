@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { askAdminJson } from '../../lib/http/admin-client.ts'
+import { requestAdminJson } from '../../lib/http/admin-client.ts'
 import type { ProxyStatus } from '../../lib/operator/api/proxy-api.ts'
 import type { ProxyAuditReport } from '../../proxy/admin/audit.ts'
 import {
@@ -16,7 +16,7 @@ import {
 import { startProxy, type RunningProxy } from '../support/running-proxy.ts'
 
 async function auditOf({ adminSocket }: RunningProxy): Promise<ProxyAuditReport> {
-  return (await askAdminJson(adminSocket, '/audit')).value as ProxyAuditReport
+  return (await requestAdminJson(adminSocket, '/audit')).value as ProxyAuditReport
 }
 
 function isServing(count: number): (status: ProxyStatus) => boolean {

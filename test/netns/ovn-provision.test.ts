@@ -17,7 +17,7 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream'
 import { createServer as createTlsServer } from 'node:tls'
 import t, { type Test } from 'tap'
-import { askAdmin } from '../../lib/http/admin-client.ts'
+import { requestAdmin } from '../../lib/http/admin-client.ts'
 import { namespaceKeyOf } from '../../proxy/netns/namespace-handle.ts'
 import { capabilitiesOfUnit } from '../support/capabilities-of-unit.ts'
 import {
@@ -83,7 +83,7 @@ function addressesAre(
 }
 
 async function isReady(proxy: RunningProxy): Promise<boolean> {
-  return (await askAdmin(proxy.adminSocket, '/ready')).status === 200
+  return (await requestAdmin(proxy.adminSocket, '/ready')).status === 200
 }
 
 /** It is when its workers have said that they reach the agent, whatever it serves by then. */

@@ -8,7 +8,7 @@ import { parseIpAddress } from '../../lib/identity/ip-address.ts'
 import { listenIn } from '../../proxy/netns/listen-in.ts'
 import { openNamespace } from '../../proxy/netns/namespace-handle.ts'
 import { openWindow } from '../../proxy/netns/window.ts'
-import { outlived } from '../../proxy/worker/process/serve-after-crash.ts'
+import { serveAfterCrash } from '../../proxy/worker/process/serve-after-crash.ts'
 import { runLoad } from '../bench/load.ts'
 import { runSteadyLoad, type SteadyResult } from '../bench/steady-load.ts'
 import { leaveSocket } from '../support/left-socket.ts'
@@ -285,7 +285,7 @@ if (skipUnlessPrivileged(t)) {
     ]
     const { fd } = await leaveSocket(join(scene.stage.folder, 'admin.sock'))
     const alive = setInterval(() => undefined, farAway)
-    const outliving = outlived({
+    const outliving = serveAfterCrash({
       clock: systemClock,
       limit: farAway,
       socket: fd,

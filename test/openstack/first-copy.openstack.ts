@@ -122,7 +122,7 @@ t.test('guests wait for the first copy of 100,000 ports, and for no later one', 
   let slowest: Milliseconds = 0
   const refusals = new Set<string>()
   /** @returns whether the guest whose turn it is got its own; never is it another's */
-  const askOne = async (): Promise<boolean> => {
+  const tryUpstream = async (): Promise<boolean> => {
     const guest = guests[next % guests.length]!
     next += 7
     const began = performance.now()
@@ -137,14 +137,14 @@ t.test('guests wait for the first copy of 100,000 ports, and for no later one', 
     return instance === guest.instanceId
   }
   const began = Date.now()
-  await agent.until('the first guest is served', askOne, patience)
+  await agent.until('the first guest is served', tryUpstream, patience)
   const took = Date.now() - began
   const areWaiting = (): boolean =>
     [...refusals].every((one) => /^503 directory_(?:not_ready|unavailable), Retry-After$/.test(one))
   t.ok(areWaiting(), `before, guests wait: ${[...refusals].join('; ')}`)
   t.match(await detail(), `${networks * portsPerNetwork} ports on ${networks} networks`)
   let served = 0
-  for (let count = 0; count < 300; count += 1) if (await askOne()) served += 1
+  for (let count = 0; count < 300; count += 1) if (await tryUpstream()) served += 1
   t.equal(served, 300, 'afterwards everybody is served')
   const row = (what: string, refused: string): void => {
     addResult(place, `A southbound database of ${networks * portsPerNetwork} ports`, {
@@ -165,13 +165,13 @@ t.test('guests wait for the first copy of 100,000 ports, and for no later one', 
   startDaemon(place, name)
   const again = ready()
   await agent.until('it is noticed', async () => {
-    await askOne()
+    await tryUpstream()
     return (await detail()).includes('not confirmed')
   })
   await agent.until(
     'in step again',
     async () => {
-      await askOne()
+      await tryUpstream()
       return !(await detail()).includes('not confirmed')
     },
     patience,

@@ -16,7 +16,7 @@ import { request } from 'node:http'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import type { AgentStatus } from '../../lib/operator/api/agent-api.ts'
-import { askAdmin, askAdminJson } from '../../lib/http/admin-client.ts'
+import { requestAdmin, requestAdminJson } from '../../lib/http/admin-client.ts'
 import type { HealthReport } from '../../lib/operator/health.ts'
 import type { Milliseconds } from '../../lib/runtime/clock.ts'
 import { uniqueName } from '../support/netns.ts'
@@ -85,12 +85,12 @@ class Program {
   }
 
   async readiness(): Promise<HealthReport> {
-    return (await askAdminJson(this.adminSocket, '/ready')).value as HealthReport
+    return (await requestAdminJson(this.adminSocket, '/ready')).value as HealthReport
   }
 
   /** The value of a metric, spelled with its labels: `overlapd_proxy_leases`. @returns 0 where it is not there */
   async metric(name: string): Promise<number> {
-    const { body } = await askAdmin(this.adminSocket, '/metrics')
+    const { body } = await requestAdmin(this.adminSocket, '/metrics')
     const line = body.split('\n').find((one) => one.startsWith(`${name} `))
     return Number(line?.slice(name.length) ?? 0)
   }
@@ -142,7 +142,7 @@ export class OurAgent extends Program {
   }
 
   async status(): Promise<AgentStatus> {
-    return (await askAdminJson(this.adminSocket, '/status')).value as AgentStatus
+    return (await requestAdminJson(this.adminSocket, '/status')).value as AgentStatus
   }
 
   /** One request as a proxy would send it. */

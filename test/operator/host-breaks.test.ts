@@ -9,7 +9,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { askAdminJson } from '../../lib/http/admin-client.ts'
+import { requestAdminJson } from '../../lib/http/admin-client.ts'
 import { checkDisk, checkHaproxies } from '../../lib/operator/checks/of-host.ts'
 import type { Finding } from '../../lib/operator/finding.ts'
 import type { HealthReport } from '../../lib/operator/health.ts'
@@ -34,7 +34,7 @@ const operator = fileURLToPath(new URL('../../dist/deploy/overlapd/overlapd.js',
 const oneIsAway = 'A daemon does not answer'
 
 async function reportOf(socket: string): Promise<HealthReport> {
-  return (await askAdminJson(socket, '/ready')).value as HealthReport
+  return (await requestAdminJson(socket, '/ready')).value as HealthReport
 }
 
 async function untilProblem(socket: string, code: string): Promise<HealthReport> {

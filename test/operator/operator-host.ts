@@ -4,7 +4,7 @@ import { readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { operatorProgram } from '../../deploy/overlapd/operator-program.ts'
 import { runProgram } from '../../lib/cli/command.ts'
-import { askAdmin, askAdminJson } from '../../lib/http/admin-client.ts'
+import { requestAdmin, requestAdminJson } from '../../lib/http/admin-client.ts'
 import type { Finding } from '../../lib/operator/finding.ts'
 import type { HealthReport } from '../../lib/operator/health.ts'
 import { systemClock } from '../../lib/runtime/clock.ts'
@@ -168,7 +168,7 @@ export class OperatorHost {
       },
     })
     await until('the agent listens', async () => {
-      const { value } = await askAdminJson(sockets.admin, '/ready')
+      const { value } = await requestAdminJson(sockets.admin, '/ready')
       const { parts } = value as HealthReport
       return parts.some(({ name, ready }) => name === 'listeners' && ready)
     })
@@ -214,7 +214,7 @@ export class OperatorHost {
   }
 
   async report(daemon: Daemon): Promise<HealthReport> {
-    return (await askAdminJson(this.adminOf(daemon), '/ready')).value as HealthReport
+    return (await requestAdminJson(this.adminOf(daemon), '/ready')).value as HealthReport
   }
 
   /** Resolves when both daemons report nothing, or nothing but some codes. */
@@ -262,7 +262,7 @@ export class OperatorHost {
   }
 
   async metrics(daemon: Daemon): Promise<string> {
-    return (await askAdmin(this.adminOf(daemon), '/metrics')).body
+    return (await requestAdmin(this.adminOf(daemon), '/metrics')).body
   }
 
   log(daemon: Daemon): string {

@@ -1,7 +1,7 @@
 /** Does a daemon answer what is described? Every answer is held to its schema, field by field. */
 import type { Test } from 'tap'
 import type { Daemon } from '../../lib/config/defaults.ts'
-import { askAdmin, type AdminAddress } from '../../lib/http/admin-client.ts'
+import { requestAdmin, type AdminAddress } from '../../lib/http/admin-client.ts'
 import { readEvents } from '../../lib/http/event-reader.ts'
 import type { ApiEndpoint } from '../../lib/operator/api/endpoint.ts'
 import { apis } from '../../lib/operator/api/openapi.ts'
@@ -33,7 +33,7 @@ export async function checkAdminApi(
       continue
     }
     if (status === 200) asked.add(endpoint)
-    const answer = await askAdmin(address, path, json === undefined ? {} : { json })
+    const answer = await requestAdmin(address, path, json === undefined ? {} : { json })
     t.equal(answer.status, status, name)
     if ('contentType' in expected) {
       t.ok(answer.contentType.startsWith(expected.contentType), name)

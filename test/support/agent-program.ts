@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { askAdmin } from '../../lib/http/admin-client.ts'
+import { requestAdmin } from '../../lib/http/admin-client.ts'
 
 const agentProgram = fileURLToPath(new URL('../../dist/agent-side/main.js', import.meta.url))
 
@@ -88,7 +88,7 @@ export class AgentProgram {
 
   async untilReady({ admin }: AgentSockets): Promise<void> {
     for (let tries = 0; tries < 1_500 && this.isRunning; tries += 1) {
-      const ready = await askAdmin(admin, '/ready').catch(() => undefined)
+      const ready = await requestAdmin(admin, '/ready').catch(() => undefined)
       if (ready?.status === 200) return
       await new Promise((resolve) => {
         setTimeout(resolve, 20)

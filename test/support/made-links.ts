@@ -3,7 +3,7 @@
  * in. The port keeps its index, and neither index nor name exists in the namespace of the proxy's workers afterwards.
  */
 import { randomUUID } from 'node:crypto'
-import { newIndex } from '../../deploy/demo/scenery.ts'
+import { newIndex } from '../../deploy/demo/network-setup.ts'
 import { deleteNetns, ipBatch, uniqueName } from './ip-command.ts'
 
 /** One end of a cable. */

@@ -16,7 +16,7 @@ import { join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Teardowns } from './teardowns.ts'
-import { askAdmin, askAdminJson } from '../../lib/http/admin-client.ts'
+import { requestAdmin, requestAdminJson } from '../../lib/http/admin-client.ts'
 import type { ProxyStatus } from '../../lib/operator/api/proxy-api.ts'
 
 /** Workers run as another user, who cannot use the loader that reads TypeScript: the built program is tested. */
@@ -182,7 +182,7 @@ export async function startProxyOn(
   t.teardown(stop)
 
   const status = async (): Promise<ProxyStatus> =>
-    (await askAdminJson(adminSocket, '/status')).value as ProxyStatus
+    (await requestAdminJson(adminSocket, '/status')).value as ProxyStatus
   const until: RunningProxy['until'] = async (what, isSo) => {
     for (let tries = 0; tries < 3_000; tries += 1) {
       if (child.exitCode !== null) break
@@ -204,7 +204,7 @@ export async function startProxyOn(
     adminSocket,
     netnsFolder,
     status,
-    metrics: async () => (await askAdmin(adminSocket, '/metrics')).body,
+    metrics: async () => (await requestAdmin(adminSocket, '/metrics')).body,
     until,
     stop,
     ended: ended.then(([code]) => code),

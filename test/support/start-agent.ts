@@ -7,7 +7,7 @@ import { agentConfig } from '../../agent-side/config/config.ts'
 import type { PortDirectory } from '../../agent-side/ports/directory/port-directory.ts'
 import type { Clock } from '../../lib/runtime/clock.ts'
 import { loadConfig } from '../../lib/config/load.ts'
-import { askAdmin, askAdminJson } from '../../lib/http/admin-client.ts'
+import { requestAdmin, requestAdminJson } from '../../lib/http/admin-client.ts'
 import { Lifecycle } from '../../lib/runtime/lifecycle.ts'
 import { createLogger } from '../../lib/runtime/log.ts'
 import { testsDirectForwarding } from './forwarding-mode.ts'
@@ -77,11 +77,11 @@ export class RunningAgent {
   }
 
   async json(path: string): Promise<unknown> {
-    return (await askAdminJson(this.admin, path)).value
+    return (await requestAdminJson(this.admin, path)).value
   }
 
   async text(path: string): Promise<string> {
-    return (await askAdmin(this.admin, path)).body
+    return (await requestAdmin(this.admin, path)).body
   }
 }
 

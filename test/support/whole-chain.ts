@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import type { Teardowns } from './teardowns.ts'
 import type { SourceMacPolicy } from '../../agent-side/resolve/identity-policy.ts'
 import { systemClock } from '../../lib/runtime/clock.ts'
-import { askAdmin, askAdminJson } from '../../lib/http/admin-client.ts'
+import { requestAdmin, requestAdminJson } from '../../lib/http/admin-client.ts'
 import { devSecret, runDevCompute, type RunningDevCompute } from './dev-compute.ts'
 import { testsDirectForwarding } from './forwarding-mode.ts'
 import { until } from './until.ts'
@@ -138,7 +138,7 @@ export class WholeChain {
   /** One request as the agent decided it, by its id. */
   async explain(requestId: string): Promise<unknown> {
     const { adminSocket } = this.#places
-    return (await askAdminJson(adminSocket, `/explain?request=${requestId}`)).value
+    return (await requestAdminJson(adminSocket, `/explain?request=${requestId}`)).value
   }
 
   get agentAdmin(): string {
@@ -146,7 +146,7 @@ export class WholeChain {
   }
 
   async agentMetrics(): Promise<string> {
-    return (await askAdmin(this.#places.adminSocket, '/metrics')).body
+    return (await requestAdmin(this.#places.adminSocket, '/metrics')).body
   }
 
   agentLog(): string {
@@ -219,7 +219,7 @@ async function startAgentProgram(
   }
   for (let tries = 0; tries < 1_000; tries += 1) {
     if (child.exitCode !== null) break
-    const ready = await askAdmin(adminSocket, '/ready').catch(() => undefined)
+    const ready = await requestAdmin(adminSocket, '/ready').catch(() => undefined)
     if (ready?.status === 200) return { stop, log: () => log }
     await new Promise((resolve) => {
       setTimeout(resolve, 20)

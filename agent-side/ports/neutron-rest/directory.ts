@@ -133,7 +133,7 @@ export class NeutronRestDirectory implements PortDirectory {
   #watchSilence(): void {
     if (this.#closed.signal.aborted) return
     this.#cancelWatch = this.#clock.schedule(jittered(this.#longestSilence), () => {
-      const { last } = this.#client.holdOff
+      const { last } = this.#client.circuitBreaker
       const isSilent =
         this.#clock.now() - (this.#answeredAt ?? -Infinity) >= this.#longestSilence / 2
       if (isSilent && last === undefined) this.#probe()
@@ -152,7 +152,7 @@ export class NeutronRestDirectory implements PortDirectory {
   }
 
   readiness(): Readiness {
-    const { failures, last } = this.#client.holdOff
+    const { failures, last } = this.#client.circuitBreaker
     const trouble =
       last === undefined ? undefined : `${failures} failed in a row, last: ${causeText(last)}`
     if (this.#answeredAt === undefined) {
@@ -313,7 +313,7 @@ export class NeutronRestDirectory implements PortDirectory {
     let lastLogged = ''
     while (!signal.aborted) {
       try {
-        const { remaining } = this.#client.holdOff
+        const { remaining } = this.#client.circuitBreaker
         if (remaining > 0) await clock.sleep(remaining, signal)
         await this.#routers.queryAny(signal)
         this.#answered()

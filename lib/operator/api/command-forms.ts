@@ -112,7 +112,7 @@ export const commandForms: Readonly<Record<string, z.ZodType>> = {
     findings: z.array(finding),
     notes: z.array(z.string()),
     checked: z.record(z.string(), z.record(z.string(), count)),
-    unasked: z.array(z.strictObject({ daemon, why: z.string() })),
+    unqueried: z.array(z.strictObject({ daemon, why: z.string() })),
     answers: z.array(z.looseObject({ scope, address: z.string() })).optional(),
   }),
   'overlapd doctor': z.strictObject({ api, findings: z.array(finding) }),

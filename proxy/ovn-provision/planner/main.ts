@@ -6,7 +6,7 @@ import { createLogger, type Logger } from '../../../lib/runtime/log.ts'
 import { connectOvsdbEndpoint } from '../../../lib/ovsdb/endpoint.ts'
 import { receiveDescriptors } from '../../../lib/linux/descriptor-messages.ts'
 import { bindLibc, forbidTracing } from '../../../lib/linux/libc.ts'
-import { becomeAccount } from '../../privileges/drop-root.ts'
+import { dropRoot } from '../../privileges/drop-root.ts'
 import { DescriptorQueue } from '../../linux/descriptor-queue.ts'
 import { childDescriptors, openSupervisorChannel } from '../../worker/shared/supervisor-channel.ts'
 import { Planner } from './planner.ts'
@@ -114,7 +114,7 @@ function run(): void {
 }
 
 bindLibc()
-becomeAccount(process.argv.slice(2))
+dropRoot(process.argv.slice(2))
 // Workers may run as the same user; they must not read what this process knows, nor act through it.
 forbidTracing()
 run()

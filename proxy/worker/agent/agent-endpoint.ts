@@ -103,7 +103,7 @@ export class AgentEndpoint {
   }
 
   /** Queries whether it is ready; any answer is a sign of life. Calls back once, unless it is cancelled. */
-  askHealth(done: (outcome: HealthOutcome | Error) => void): HealthRequest {
+  requestHealth(done: (outcome: HealthOutcome | Error) => void): HealthRequest {
     const request = new HealthRequest(done)
     const headers = [wireHeaders.canary, '1']
     this.#health.dispatch({ path: '/', method: 'GET', headers }, request)

@@ -12,7 +12,7 @@ import type { HealthOutcome, HealthRequest } from './health-request.ts'
 /** What of an agent is needed to query it. */
 export interface QueriedAgent extends Pick<AgentEndpoint, 'heardAt' | 'isSilent'> {
   readonly address: Pick<AgentEndpoint['address'], 'kind'>
-  askHealth(
+  requestHealth(
     done: (outcome: HealthOutcome | Error) => void,
   ): Pick<HealthRequest, 'isSent' | 'cancel'>
 }
@@ -99,7 +99,7 @@ export class AgentPulse {
 
   #query(): void {
     const { endpoint, clock, onAnswer, onFailure } = this.#options
-    const request = endpoint.askHealth((outcome) => {
+    const request = endpoint.requestHealth((outcome) => {
       this.#question = undefined
       if (outcome instanceof Error) {
         onFailure(outcome)

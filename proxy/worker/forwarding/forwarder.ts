@@ -135,7 +135,7 @@ export class Forwarder {
   }
 
   /** Queries whether the agent is ready, for no guest. */
-  askReady(receiver: AnswerReceiver): void {
+  requestReady(receiver: AnswerReceiver): void {
     const headers = [wireHeaders.canary, '1']
     this.#agent.send({ method: 'GET', target: '/', headers, body: null }, receiver)
   }

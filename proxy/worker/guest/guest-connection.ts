@@ -12,7 +12,7 @@ import { GuestExchange } from './guest-exchange.ts'
 import type { GuestResponse } from './guest-response.ts'
 import { describeGuest, type GuestIdentity } from '../shared/guest-identity.ts'
 import { describeDefect } from '../../../lib/runtime/defects.ts'
-import type { GuestServices } from './worker-context.ts'
+import type { WorkerContext } from './worker-context.ts'
 import type { Holder, Shortage } from './accounts.ts'
 import type { Holding } from './ledger.ts'
 import { refusalBytes } from './refusal-bytes.ts'
@@ -39,7 +39,7 @@ export class GuestConnection implements ExchangeConnection<GuestExchange>, Holde
   /** Absent while it is not counted: then its first request is refused. */
   holding: Holding | undefined
   reader: ConnectionReader | undefined
-  readonly #services: GuestServices
+  readonly #services: WorkerContext
   #active: GuestExchange | undefined
   #requests: Count = 0
   /** No further request is taken. */
@@ -51,7 +51,7 @@ export class GuestConnection implements ExchangeConnection<GuestExchange>, Holde
   #isRetired = false
   #turnLimit: Cancel | undefined
 
-  constructor(socket: RawSocket, identity: GuestIdentity, services: GuestServices) {
+  constructor(socket: RawSocket, identity: GuestIdentity, services: WorkerContext) {
     this.socket = socket
     this.identity = identity
     this.#services = services

@@ -12,7 +12,7 @@ import type { AnswerReceiver } from '../shared/answer-receiver.ts'
 import type { Forwarding } from '../forwarding/forwarder.ts'
 import type { Lease } from '../forwarding/lease-store.ts'
 import type { RequestRecord } from '../shared/protocol.ts'
-import type { GuestServices } from './worker-context.ts'
+import type { WorkerContext } from './worker-context.ts'
 import { takeAnswerFields } from './answer-fields.ts'
 import type { ExchangeConnection } from './exchange-connection.ts'
 import type { GuestResponse } from './guest-response.ts'
@@ -30,7 +30,7 @@ export class GuestExchange implements AnswerReceiver, LoggedRequest {
   readonly response: GuestResponse | GetResponse
   readonly head: RequestHead
   readonly #connection: ExchangeConnection<GuestExchange>
-  readonly #services: GuestServices
+  readonly #services: WorkerContext
   readonly #awaitsContinue: boolean
   #state: ExchangeState = 'queued'
   #refusal: ReasonCode | undefined
@@ -48,7 +48,7 @@ export class GuestExchange implements AnswerReceiver, LoggedRequest {
 
   constructor(
     connection: ExchangeConnection<GuestExchange>,
-    services: GuestServices,
+    services: WorkerContext,
     request: IncomingMessage | IncomingGet,
     response: GuestResponse | GetResponse,
     head: RequestHead,

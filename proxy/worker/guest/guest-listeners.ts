@@ -9,7 +9,7 @@ import { RawListener } from '../raw/raw-listener.ts'
 import { guestListener, type GuestListener } from '../shared/guest-identity.ts'
 import type { ListenerDescription } from '../shared/protocol.ts'
 import { openListener } from './open-listener.ts'
-import type { GuestServices } from './worker-context.ts'
+import type { WorkerContext } from './worker-context.ts'
 
 /** A listening socket that is open already, or one to open in the namespace of this process. */
 export type ListeningPlace =
@@ -21,7 +21,7 @@ interface OpenListener {
 }
 
 export interface GuestListenersOptions {
-  readonly services: Pick<GuestServices, 'ledger' | 'forwarder' | 'metrics' | 'clock'>
+  readonly services: Pick<WorkerContext, 'ledger' | 'forwarder' | 'metrics' | 'clock'>
   readonly loop: RawLoop
   readonly backlog: Count
 }

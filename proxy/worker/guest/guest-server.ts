@@ -9,7 +9,7 @@ import { GuestConnection, lastWords } from './guest-connection.ts'
 import { GuestResponse } from './guest-response.ts'
 import type { GuestListener } from '../shared/guest-identity.ts'
 import { GuestListeners, type ListeningPlace } from './guest-listeners.ts'
-import type { GuestServices } from './worker-context.ts'
+import type { WorkerContext } from './worker-context.ts'
 import type { Shortage } from './accounts.ts'
 import { parserRefusal, type ParserError } from '../../../lib/http/parser-refusal.ts'
 import type { GetResponse } from '../../../lib/fast-http/get-response.ts'
@@ -42,7 +42,7 @@ interface GuestSocket extends ByteSocket {
 }
 
 export interface GuestServerOptions extends PeerOptions {
-  readonly services: GuestServices
+  readonly services: WorkerContext
   readonly loop: RawLoop
   /** @see WorkerConfig */
   readonly canary?: WorkerConfig['canary']
@@ -57,7 +57,7 @@ export interface GuestServerOptions extends PeerOptions {
  */
 export class GuestServer {
   readonly #options: GuestServerOptions
-  readonly #services: GuestServices
+  readonly #services: WorkerContext
   readonly #http: Server<typeof IncomingMessage, typeof GuestResponse>
   readonly #getServer: GetServer
   readonly #listeners: GuestListeners
@@ -283,7 +283,8 @@ export class GuestServer {
   readonly #answerCanary: CanaryAnswer = (request, response) => {
     const { forwarder } = this.#services
     const { canary } = this.#options
-    if (canary) answerCanary(request, response, canary, (receiver) => forwarder.askReady(receiver))
+    if (canary)
+      answerCanary(request, response, canary, (receiver) => forwarder.requestReady(receiver))
   }
 
   #closed(connection: GuestConnection): void {

@@ -9,7 +9,7 @@ import type { KnownFacts } from './sent-facts.ts'
 import type { RequestLog } from './request-log.ts'
 
 /** What every connection and request of a worker shares. */
-export interface GuestServices {
+export interface WorkerContext {
   readonly forwarder: Forwarder
   readonly limits: WorkerConfig['limits']
   readonly metrics: WorkerMetrics

@@ -14,7 +14,7 @@ import { credentialsOfDescriptor } from '../../../lib/linux/peer-credentials.ts'
  */
 export const takeoverWords = { take: 1, release: 2 } as const
 
-export interface OutlivingOptions {
+export interface ServeAfterCrashOptions {
   readonly clock: Clock
   /** At most. */
   readonly limit: Milliseconds
@@ -40,7 +40,7 @@ const talkAgain: Milliseconds = 2
  * Answers the next supervisor until it reports that it serves, or until the limit has passed.
  * @returns what is to be called when nothing is accepted here any more
  */
-export async function outlived(options: OutlivingOptions): Promise<() => void> {
+export async function serveAfterCrash(options: ServeAfterCrashOptions): Promise<() => void> {
   const { clock, limit, socket, owner, descriptors, isToEnd } = options
   const end = clock.now() + limit
   while (clock.now() < end && !isToEnd()) {

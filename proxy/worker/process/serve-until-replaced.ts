@@ -3,7 +3,7 @@ import { closeSync } from 'node:fs'
 import type { Clock, Milliseconds } from '../../../lib/runtime/clock.ts'
 import type { DescriptorBatch } from '../../linux/descriptor-queue.ts'
 
-export interface LingeringOptions {
+export interface ServeUntilReplacedOptions {
   readonly clock: Clock
   readonly limit: Milliseconds
   /** Takes what the descriptor channel holds, as {@link DescriptorQueue} does. */
@@ -13,7 +13,11 @@ export interface LingeringOptions {
 const pollPause: Milliseconds = 50
 
 /** Resolves when nobody holds the other end of the descriptor channel any more, or when the limit has passed. */
-export async function lingered({ clock, limit, receive }: LingeringOptions): Promise<void> {
+export async function serveUntilReplaced({
+  clock,
+  limit,
+  receive,
+}: ServeUntilReplacedOptions): Promise<void> {
   const begin = clock.now()
   while (clock.now() - begin < limit && !isEnded(receive)) await clock.sleep(pollPause)
 }

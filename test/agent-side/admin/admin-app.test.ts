@@ -1,21 +1,21 @@
 import t from 'tap'
 import { networkId, routerId } from '../../conformance/topology.ts'
-import { askAdmin, askAdminJson } from '../../../lib/http/admin-client.ts'
+import { requestAdmin, requestAdminJson } from '../../../lib/http/admin-client.ts'
 import { guestFields, startAgentForOneGuest } from '../../support/one-guest.ts'
 import { RecordingUpstream } from '../../support/recording-upstream.ts'
 
 t.test('/ready names what is missing and /health does not mind', async (t) => {
   const { agent, directory } = await startAgentForOneGuest(t, { upstreams: ['http://127.0.0.1:1'] })
-  t.equal((await askAdmin(agent.admin, '/ready')).status, 200)
+  t.equal((await requestAdmin(agent.admin, '/ready')).status, 200)
   directory.state = { ready: false, detail: 'Waiting for the first dump' }
-  const answer = await askAdmin(agent.admin, '/ready')
+  const answer = await requestAdmin(agent.admin, '/ready')
   t.equal(answer.status, 503)
   t.match(JSON.parse(answer.body), {
     ready: false,
     state: 'not_ready',
     problems: [{ code: 'directory_not_ready', what: /Waiting for the first dump/ }],
   })
-  t.equal((await askAdmin(agent.admin, '/health')).status, 200)
+  t.equal((await requestAdmin(agent.admin, '/health')).status, 200)
 })
 
 t.test('/metrics counts requests, questions, lookups and attempts', async (t) => {
@@ -44,8 +44,8 @@ t.test('/metrics counts requests, questions, lookups and attempts', async (t) =>
 
 t.test('/audit wants JSON, and decides what would be answered', async (t) => {
   const { agent } = await startAgentForOneGuest(t, { upstreams: ['http://127.0.0.1:1'] })
-  const ask = (json: unknown): ReturnType<typeof askAdminJson> =>
-    askAdminJson(agent.admin, '/audit', { json })
+  const ask = (json: unknown): ReturnType<typeof requestAdminJson> =>
+    requestAdminJson(agent.admin, '/audit', { json })
   const scopes = [`network/${networkId(1)}`]
   t.match(await ask({ scopes, answers: true }), {
     status: 200,
@@ -55,7 +55,7 @@ t.test('/audit wants JSON, and decides what would be answered', async (t) => {
   t.match(await ask([]), { status: 400, value: { message: 'send a JSON object' } })
   t.match(await ask({ scopes: 'x' }), { status: 400, value: { message: 'scopes is no list' } })
   t.match(await ask({ scopes: ['port/1'] }), { status: 400 })
-  t.equal((await askAdmin(agent.admin, '/audit')).status, 200)
+  t.equal((await requestAdmin(agent.admin, '/audit')).status, 200)
 })
 
 t.test(
@@ -64,8 +64,8 @@ t.test(
     const upstream = await RecordingUpstream.start()
     t.teardown(() => upstream.close())
     const { agent } = await startAgentForOneGuest(t, { upstreams: [upstream.url] })
-    const explain = (query: string): ReturnType<typeof askAdminJson> =>
-      askAdminJson(agent.admin, `/explain?ip=10.0.0.10&${query}`)
+    const explain = (query: string): ReturnType<typeof requestAdminJson> =>
+      requestAdminJson(agent.admin, `/explain?ip=10.0.0.10&${query}`)
     const router = `router=${routerId(7)}`
     for (const [given, shown] of [
       ['4d2a7c11-9e0b-4c55-8f6d-0b1f6a7c2d31', '4d2a7c11-9e'],

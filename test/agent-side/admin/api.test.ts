@@ -1,5 +1,5 @@
 import t from 'tap'
-import { askAdmin } from '../../../lib/http/admin-client.ts'
+import { requestAdmin } from '../../../lib/http/admin-client.ts'
 import { instanceId, networkId, routerId } from '../../conformance/topology.ts'
 import { checkAdminApi, checkEvents } from '../../support/admin-api-check.ts'
 import { guestFields, startAgentForOneGuest } from '../../support/one-guest.ts'
@@ -39,5 +39,5 @@ t.test('every answer of the agent has the form that its description says', async
     ['get', '/events?reason=made_up', 400],
   ])
   await checkEvents(t, 'agent', agent.admin, () => agent.ask('/latest', guestFields))
-  t.equal((await askAdmin(agent.admin, '/health')).status, 200)
+  t.equal((await requestAdmin(agent.admin, '/health')).status, 200)
 })

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { MetadataError } from '../../../lib/runtime/errors.ts'
 import type { Explanation } from '../../../lib/operator/explanation.ts'
-import { askAdmin } from '../../../lib/http/admin-client.ts'
+import { requestAdmin } from '../../../lib/http/admin-client.ts'
 import { instanceId, mac, networkId, portId, projectId, ip } from '../../conformance/topology.ts'
 import { guestFields, guestInstance, startAgentForOneGuest } from '../../support/one-guest.ts'
 import { novaLike, RecordingUpstream } from '../../support/recording-upstream.ts'
@@ -109,7 +109,7 @@ t.test('/explain says what is wrong with a question', async (t) => {
     [`/explain?${query}&mac=x`, 400],
     ['/explain?request=unknown', 404],
   ] as const) {
-    const answer = await askAdmin(agent.admin, path)
+    const answer = await requestAdmin(agent.admin, path)
     t.equal(answer.status, status, path)
     t.match(JSON.parse(answer.body), { message: /./ })
   }

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { IdentityDoubt } from '../../../agent-side/requests/recheck-identity.ts'
+import { IdentityRecheck } from '../../../agent-side/requests/recheck-identity.ts'
 import type { Resolution } from '../../../agent-side/resolve/resolution.ts'
 import { instanceId, ip, networkId, portId, projectId } from '../../conformance/topology.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
@@ -20,7 +20,7 @@ function subject() {
     asOf: clock.now(),
     freshness: 'fresh',
   }
-  return { clock, resolution, doubt: new IdentityDoubt(clock) }
+  return { clock, resolution, doubt: new IdentityRecheck(clock) }
 }
 
 t.test('isDue() does not doubt what has just been asked', async (t) => {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { ScopedMemory } from '../../../agent-side/resolve/scoped-clock-cache.ts'
+import { ScopedClockCache } from '../../../agent-side/resolve/scoped-clock-cache.ts'
 import { networkId, routerId } from '../../conformance/topology.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { SeededRandom } from '../../support/random.ts'
@@ -10,12 +10,12 @@ const network = { kind: 'network', networkId: networkId(1) } as const
 function memory(max: number): {
   readonly clock: FakeClock
   readonly gone: string[]
-  readonly subject: ScopedMemory<string>
+  readonly subject: ScopedClockCache<string>
 } {
   const clock = new FakeClock()
   const gone: string[] = []
   const onGone = (value: string): void => void gone.push(value)
-  return { clock, gone, subject: new ScopedMemory({ clock, max, ttl: 1_000, onGone }) }
+  return { clock, gone, subject: new ScopedClockCache({ clock, max, ttl: 1_000, onGone }) }
 }
 
 t.test('get() tells apart scopes, places and details', async (t) => {

@@ -18,7 +18,7 @@ async function beHostile() {
   const { openSocketPair } = await import('../../lib/linux/libc.js')
   const { receiveDescriptors, sendDescriptors } =
     await import('../../lib/linux/descriptor-messages.js')
-  const { becomeAccount } = await import('../privileges/drop-root.js')
+  const { dropRoot } = await import('../privileges/drop-root.js')
   const [, , user, group] = process.argv
   const [ours, theirs] = openSocketPair()
   const words = [beside('hostile-child.py'), user, group, beside('holding.txt'), beside('later')]
@@ -26,7 +26,7 @@ async function beHostile() {
   const child = spawn('/usr/bin/python3', words, { detached: true, stdio })
   closeSync(theirs)
   appendFileSync(beside('children.txt'), `${child.pid}\n`)
-  becomeAccount([user, group])
+  dropRoot([user, group])
   process.on('SIGTERM', () => undefined)
   const lines = readFileSync(beside('lines.txt'), 'utf8').split('\n')
   let at = process.pid * 7

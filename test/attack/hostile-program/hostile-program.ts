@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { askAdmin } from '../../../lib/http/admin-client.ts'
+import { requestAdmin } from '../../../lib/http/admin-client.ts'
 import { get } from '../../support/raw-http.ts'
 import {
   makeStage,
@@ -82,7 +82,7 @@ class ProgramAttack {
     const path = random.pick(['/ready', '/status', '/metrics', '/explain?request=abcdefgh'])
     report.othersTried()
     const answer = await Promise.race([
-      askAdmin(proxy.adminSocket, path).catch(() => undefined),
+      requestAdmin(proxy.adminSocket, path).catch(() => undefined),
       pause(5_000).then(() => undefined),
     ])
     if (answer === undefined) report.fault('crashed', `${path} is not answered`)

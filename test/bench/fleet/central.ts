@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Count } from '../../../lib/runtime/clock.ts'
-import { askAdminJson } from '../../../lib/http/admin-client.ts'
+import { requestAdminJson } from '../../../lib/http/admin-client.ts'
 import { Daemon } from '../../../deploy/demo/daemons.ts'
 import { TestAuthority, type Issued } from '../../support/test-authority.ts'
 import { tlsListener } from '../../support/tls-agent.ts'
@@ -84,7 +84,7 @@ class CentralAgent {
 
   /** Connections of proxies. */
   async connections(): Promise<Count> {
-    const { value } = await askAdminJson(join(this.#folder, 'admin.sock'), '/status')
+    const { value } = await requestAdminJson(join(this.#folder, 'admin.sock'), '/status')
     const { listeners } = value as { listeners: readonly { connections: Count }[] }
     return listeners.reduce((sum, { connections }) => sum + connections, 0)
   }

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { agentProgram } from '../../../agent-side/cli.ts'
 import { outlook } from '../../../deploy/demo/report.ts'
-import type { Stage } from '../../../deploy/demo/stage.ts'
+import type { DemoEnvironment } from '../../../deploy/demo/environment.ts'
 import { operatorProgram } from '../../../deploy/overlapd/operator-program.ts'
 import { proxyProgram } from '../../../proxy/cli.ts'
 
@@ -19,18 +19,18 @@ const places = {
   agentConfig: '/demo/agent.yaml',
   proxyConfig: '/demo/proxy.yaml',
 }
-const stage = {
+const demo = {
   kind: 'namespaces',
   notes: [],
   topology: { networks: [{ routerId: 'r-1', networkId: 'n-1', guests: [guest] }] },
-  questionsOf: () => [{ url: 'http://169.254.169.254/openstack/latest/meta_data.json' }],
+  requestsOf: () => [{ url: 'http://169.254.169.254/openstack/latest/meta_data.json' }],
   places,
-} as unknown as Stage
+} as unknown as DemoEnvironment
 
 t.test(
   'the hints of the demo are commands that there are, for every file they name, and the pages',
   async (t) => {
-    const text = outlook(stage)
+    const text = outlook(demo)
     const commands = text.split('\n').filter((line) => line.startsWith('    '))
     for (const file of Object.values(places)) {
       t.ok(
@@ -63,7 +63,7 @@ t.test(
 
 t.test('the demo of a package names the commands of the package', async (t) => {
   const names = { operator: 'overlapd', agent: 'overlapd-agent', proxy: 'overlapd-proxy' }
-  const text = outlook(stage, names)
+  const text = outlook(demo, names)
   t.notMatch(text, 'node dist')
   for (const name of Object.values(names)) t.match(text, `    ${name} `)
 })

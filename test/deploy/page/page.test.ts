@@ -2,7 +2,7 @@ import t, { type Test } from 'tap'
 import { get } from 'node:http'
 import { servePage } from '../../../deploy/page/serve-page.ts'
 import { createAdminApp } from '../../../lib/http/admin-app.ts'
-import { askAdmin } from '../../../lib/http/admin-client.ts'
+import { requestAdmin } from '../../../lib/http/admin-client.ts'
 import { serveApp } from '../../../lib/http/serve.ts'
 import { madeHealth } from '../../support/made-health.ts'
 import {
@@ -228,5 +228,5 @@ t.test('only who has the link reads anything, and only by a name of this machine
   }
   t.equal((await fetchPage(base, { host: 'rebound.example' })).status, 403)
   t.match(new URL(page.link).hostname, '127.0.0.1')
-  t.equal((await askAdmin(base, base, { json: {} })).status, 403)
+  t.equal((await requestAdmin(base, base, { json: {} })).status, 403)
 })

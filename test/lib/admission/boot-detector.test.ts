@@ -1,14 +1,20 @@
 import t from 'tap'
-import { BootWatch } from '../../../lib/admission/boot-detector.ts'
+import { BootDetector } from '../../../lib/admission/boot-detector.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 
 const minute = 60_000
 
-function watch(clock: FakeClock): BootWatch {
-  return new BootWatch({ clock, requests: 3, period: 2 * minute, silence: 10 * minute, max: 100 })
+function watch(clock: FakeClock): BootDetector {
+  return new BootDetector({
+    clock,
+    requests: 3,
+    period: 2 * minute,
+    silence: 10 * minute,
+    max: 100,
+  })
 }
 
-t.test('BootWatch takes the first requests of an instance for its boot', async (t) => {
+t.test('BootDetector takes the first requests of an instance for its boot', async (t) => {
   const boots = watch(new FakeClock())
   t.strictSame(
     [1, 2, 3, 4, 5].map(() => boots.noteRequest('a')),
@@ -17,7 +23,7 @@ t.test('BootWatch takes the first requests of an instance for its boot', async (
   t.equal(boots.noteRequest('b'), true, 'each instance by itself')
 })
 
-t.test('BootWatch ends a boot after its period', async (t) => {
+t.test('BootDetector ends a boot after its period', async (t) => {
   const clock = new FakeClock()
   const boots = watch(clock)
   t.equal(boots.noteRequest('a'), true)
@@ -28,7 +34,7 @@ t.test('BootWatch ends a boot after its period', async (t) => {
 })
 
 t.test(
-  'BootWatch sees another boot after a long silence, and none in a steady poller',
+  'BootDetector sees another boot after a long silence, and none in a steady poller',
   async (t) => {
     const clock = new FakeClock()
     const boots = watch(clock)
@@ -45,8 +51,8 @@ t.test(
   },
 )
 
-t.test('BootWatch with no requests for a boot sees none', async (t) => {
-  const boots = new BootWatch({
+t.test('BootDetector with no requests for a boot sees none', async (t) => {
+  const boots = new BootDetector({
     clock: new FakeClock(),
     requests: 0,
     period: minute,

@@ -1,8 +1,8 @@
 import t from 'tap'
-import { RecentMap } from '../../../lib/admission/two-generation-map.ts'
+import { TwoGenerationMap } from '../../../lib/admission/two-generation-map.ts'
 
-t.test('RecentMap never holds more than it may', async (t) => {
-  const map = new RecentMap<number, number>(100)
+t.test('TwoGenerationMap never holds more than it may', async (t) => {
+  const map = new TwoGenerationMap<number, number>(100)
   let largest = 0
   for (let key = 0; key < 10_000; key += 1) {
     map.set(key, key)
@@ -11,19 +11,22 @@ t.test('RecentMap never holds more than it may', async (t) => {
   t.equal(largest, 100)
 })
 
-t.test('RecentMap keeps what is used while half of its room fills with other keys', async (t) => {
-  const map = new RecentMap<string, number>(100)
-  map.set('used', 1)
-  map.set('quiet', 2)
-  for (let key = 0; key < 10_000; key += 1) {
-    map.set(`flood ${key}`, key)
-    if (key % 49 === 0) t.equal(map.get('used'), 1)
-  }
-  t.equal(map.get('quiet'), undefined)
-})
+t.test(
+  'TwoGenerationMap keeps what is used while half of its room fills with other keys',
+  async (t) => {
+    const map = new TwoGenerationMap<string, number>(100)
+    map.set('used', 1)
+    map.set('quiet', 2)
+    for (let key = 0; key < 10_000; key += 1) {
+      map.set(`flood ${key}`, key)
+      if (key % 49 === 0) t.equal(map.get('used'), 1)
+    }
+    t.equal(map.get('quiet'), undefined)
+  },
+)
 
-t.test('RecentMap lists each entry once, and nothing after clear()', async (t) => {
-  const map = new RecentMap<number, string>(4)
+t.test('TwoGenerationMap lists each entry once, and nothing after clear()', async (t) => {
+  const map = new TwoGenerationMap<number, string>(4)
   for (const key of [1, 2, 3]) map.set(key, `${key}`)
   map.get(1)
   t.strictSame(
@@ -40,6 +43,6 @@ t.test('RecentMap lists each entry once, and nothing after clear()', async (t) =
   t.equal(map.size, 0)
 })
 
-t.test('RecentMap refuses to hold less than two', async (t) => {
-  t.throws(() => new RecentMap(1), RangeError)
+t.test('TwoGenerationMap refuses to hold less than two', async (t) => {
+  t.throws(() => new TwoGenerationMap(1), RangeError)
 })

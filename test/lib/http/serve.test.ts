@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { existsSync, statSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import t from 'tap'
-import { askAdmin } from '../../../lib/http/admin-client.ts'
+import { requestAdmin } from '../../../lib/http/admin-client.ts'
 import { serveAdmin, serveApp } from '../../../lib/http/serve.ts'
 import { parseIpAddress } from '../../../lib/identity/ip-address.ts'
 import { leaveSocketFile } from '../../support/left-socket-file.ts'
@@ -25,7 +25,7 @@ t.test('serveApp() answers on a UNIX socket of the mode asked for, and on TCP', 
   t.equal(statSync(socket).mode & 0o777, 0o660)
   t.match(serving.addresses, [socket, /^http:\/\/127\.0\.0\.1:[1-9]\d*$/])
   for (const address of serving.addresses) {
-    t.match(await askAdmin(address, '/x'), { status: 200, body: 'you asked /x\n' })
+    t.match(await requestAdmin(address, '/x'), { status: 200, body: 'you asked /x\n' })
   }
 })
 
@@ -66,7 +66,7 @@ t.test(
       message: `Cannot listen on "${socket}": another process answers there`,
     })
     t.equal(existsSync(`${folder}/other.sock`), false)
-    t.match(await askAdmin(socket, '/'), { status: 200 })
+    t.match(await requestAdmin(socket, '/'), { status: 200 })
   },
 )
 
@@ -76,7 +76,7 @@ t.test('serveApp() takes over a socket that a dead process left behind', async (
   t.ok(existsSync(socket))
   const serving = await serveApp({ app, listen: [{ socket }] })
   t.teardown(() => serving.close())
-  t.match(await askAdmin(socket, '/'), { status: 200 })
+  t.match(await requestAdmin(socket, '/'), { status: 200 })
 })
 
 t.test('close() lets a running answer end and takes no new request', async (t) => {
@@ -93,10 +93,10 @@ t.test('close() lets a running answer end and takes no new request', async (t) =
     },
   }
   const serving = await serveApp({ app: slow, listen: [{ socket }] })
-  const answer = askAdmin(socket, '/')
+  const answer = requestAdmin(socket, '/')
   await isAsked
   const closing = serving.close()
-  await t.rejects(askAdmin(socket, '/'), { name: 'AdminUnreachableError' })
+  await t.rejects(requestAdmin(socket, '/'), { name: 'AdminUnreachableError' })
   release()
   t.match(await answer, { body: 'late but whole' })
   await closing
@@ -113,7 +113,7 @@ t.test('close() ends at its limit when an answer never comes', async (t) => {
     },
   }
   const serving = await serveApp({ app: stuck, listen: [{ socket }], drainLimit: 1 })
-  const answer = askAdmin(socket, '/').catch((thrown: unknown) => thrown)
+  const answer = requestAdmin(socket, '/').catch((thrown: unknown) => thrown)
   await isAsked
   await serving.close()
   t.match(await answer, { name: 'AdminUnreachableError' })
@@ -128,7 +128,7 @@ t.test('serveApp() survives what is not HTTP', async (t) => {
   const chunks: Buffer[] = []
   for await (const chunk of raw) chunks.push(chunk as Buffer)
   t.match(Buffer.concat(chunks).toString(), /^HTTP\/1\.1 400 /)
-  t.match(await askAdmin(socket, '/'), { status: 200 })
+  t.match(await requestAdmin(socket, '/'), { status: 200 })
 })
 
 t.test('serveApp() says when it cannot listen on a TCP port', async (t) => {

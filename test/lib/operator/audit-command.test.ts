@@ -96,7 +96,7 @@ t.test(
       ],
       notes: ['a note'],
       checked: { proxy: { namespaces: 2 }, agent: { scopes: 1 } },
-      unasked: [],
+      unqueried: [],
     })
   },
 )

@@ -1,9 +1,9 @@
 import t from 'tap'
-import { LateClosing } from '../../../proxy/linux/deferred-close.ts'
+import { DeferredClose } from '../../../proxy/linux/deferred-close.ts'
 
-t.test('LateClosing closes the older half when it is full, and all when asked', async (t) => {
+t.test('DeferredClose closes the older half when it is full, and all when asked', async (t) => {
   const closed: number[] = []
-  const late = new LateClosing<number>(4, (item) => closed.push(item))
+  const late = new DeferredClose<number>(4, (item) => closed.push(item))
   for (const item of [1, 2, 3, 4]) {
     late.makeRoom()
     late.add(item)

@@ -35,8 +35,8 @@ import {
 import { unixAddress } from '../../../proxy/linux/unix-address.ts'
 import {
   takeoverWords,
-  outlived,
-  type OutlivingOptions,
+  serveAfterCrash,
+  type ServeAfterCrashOptions,
 } from '../../../proxy/worker/process/serve-after-crash.ts'
 import { leaveSocket, type LeftSocket } from '../../support/left-socket.ts'
 import { openFolder } from '../../support/running-proxy.ts'
@@ -65,9 +65,9 @@ interface LeftWorker {
 function leftWorker(
   socket: number,
   descriptors: readonly number[],
-  options: Partial<OutlivingOptions> = {},
+  options: Partial<ServeAfterCrashOptions> = {},
 ): LeftWorker {
-  const over = outlived({
+  const over = serveAfterCrash({
     clock: systemClock,
     limit: patience,
     socket: copyOf(socket),

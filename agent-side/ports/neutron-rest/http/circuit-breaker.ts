@@ -3,7 +3,7 @@ import type { Clock, Milliseconds, MonotonicMilliseconds } from '../../../../lib
 import { MetadataError } from '../../../../lib/runtime/errors.ts'
 
 /** How long to keep quiet. */
-export interface HoldOffOptions {
+export interface CircuitBreakerOptions {
   readonly clock: Clock
   readonly random: Random
   /** After the first failure; doubled by each further one. */
@@ -15,14 +15,14 @@ export interface HoldOffOptions {
  * Keeps quiet for a while after a failure, so that a service in trouble is not queried for every guest. While it
  * holds off, queries fail at once with what went wrong last.
  */
-export class HoldOff {
-  readonly #options: HoldOffOptions
+export class CircuitBreaker {
+  readonly #options: CircuitBreakerOptions
   readonly #backoff: Backoff
   #failures = 0
   #until: MonotonicMilliseconds = Number.NEGATIVE_INFINITY
   #last: MetadataError | undefined
 
-  constructor(options: HoldOffOptions) {
+  constructor(options: CircuitBreakerOptions) {
     this.#options = options
     this.#backoff = new Backoff(options.first, options.longest, options.random)
   }

@@ -3,7 +3,7 @@ import { MetadataError } from '../../../../lib/runtime/errors.ts'
 import type { Logger } from '../../../../lib/runtime/log.ts'
 import { Secret } from '../../../../lib/runtime/secret.ts'
 import type { NeutronRestConfig } from '../config.ts'
-import { HoldOff } from '../http/circuit-breaker.ts'
+import { CircuitBreaker } from '../http/circuit-breaker.ts'
 import type { Exchanges } from '../http/http.ts'
 import { outcomeOf } from '../../directory/metrics.ts'
 import type { NeutronRestMetrics } from '../metrics.ts'
@@ -41,7 +41,7 @@ export interface KeystoneOptions {
 const earliestRenewal: Milliseconds = 300_000
 
 /** Keystone locks accounts after some wrong passwords, hence the slow first step. */
-const refusedHoldOff: Milliseconds = 10_000
+const refusedOpenTime: Milliseconds = 10_000
 
 interface CachedSession {
   readonly session: Session
@@ -61,21 +61,21 @@ function endpointOf(text: string, config: NeutronRestConfig): string {
  */
 export class Keystone implements Sessions {
   readonly #options: KeystoneOptions
-  readonly #holdOff: HoldOff
+  readonly #circuitBreaker: CircuitBreaker
   #held: CachedSession | undefined
   #fetching: Promise<Session> | undefined
 
   constructor(options: KeystoneOptions) {
     this.#options = options
     const { clock, random } = options
-    this.#holdOff = new HoldOff({ clock, random, first: 500, longest: 60_000 })
+    this.#circuitBreaker = new CircuitBreaker({ clock, random, first: 500, longest: 60_000 })
   }
 
   async session(signal: AbortSignal): Promise<Session> {
     if (this.#held !== undefined && this.#options.clock.now() < this.#held.renewAt) {
       return this.#held.session
     }
-    this.#holdOff.check()
+    this.#circuitBreaker.check()
     this.#fetching ??= this.#fetch().finally(() => {
       this.#fetching = undefined
     })
@@ -99,7 +99,7 @@ export class Keystone implements Sessions {
       const { session, lifetime } = await this.#issue(limit.signal)
       const early = Math.min(earliestRenewal, lifetime / 10)
       this.#held = { session, renewAt: asOf + lifetime - early }
-      this.#holdOff.succeeded()
+      this.#circuitBreaker.succeeded()
       metrics.queried('token', 'answered', clock.now() - asOf)
       logger.debug({ lifetime }, 'Got a token')
       return session
@@ -109,7 +109,7 @@ export class Keystone implements Sessions {
       metrics.queried('token', outcome, clock.now() - asOf)
       if (cause instanceof MetadataError) {
         const refused = cause.details['status'] === 401
-        this.#holdOff.failed(cause, refused ? refusedHoldOff : 0)
+        this.#circuitBreaker.failed(cause, refused ? refusedOpenTime : 0)
       }
       throw cause
     } finally {

@@ -1,7 +1,7 @@
 import type { Clock, Count, Milliseconds } from '../../../../lib/runtime/clock.ts'
 import { MetadataError } from '../../../../lib/runtime/errors.ts'
 import type { NeutronRestConfig } from '../config.ts'
-import { HoldOff } from '../http/circuit-breaker.ts'
+import { CircuitBreaker } from '../http/circuit-breaker.ts'
 import { isConnectionFailure, type Exchanges, type HttpAnswer } from '../http/http.ts'
 import type { JsonObject } from '../../directory/neutron-port.ts'
 import type { Session, Sessions } from '../keystone/keystone.ts'
@@ -52,13 +52,13 @@ const longestRetry: Milliseconds = 10_000
 export class NeutronClient {
   readonly #options: NeutronClientOptions
   readonly #slots: Slots
-  readonly holdOff: HoldOff
+  readonly circuitBreaker: CircuitBreaker
 
   constructor(options: NeutronClientOptions) {
     const { config, clock, random } = options
     this.#options = options
     this.#slots = new Slots(config.concurrency, config.queue)
-    this.holdOff = new HoldOff({ clock, random, first: 250, longest: 10_000 })
+    this.circuitBreaker = new CircuitBreaker({ clock, random, first: 250, longest: 10_000 })
   }
 
   /**
@@ -70,7 +70,7 @@ export class NeutronClient {
     if (query.filters.some((filter) => filter.values.length === 0)) {
       return { rows: [], complete: true }
     }
-    this.holdOff.check()
+    this.circuitBreaker.check()
     const { config, clock } = this.#options
     const limit = new AbortController()
     const cancel = clock.schedule(config.timeoutQuery, () => {
@@ -80,10 +80,11 @@ export class NeutronClient {
     const signal = AbortSignal.any([options.signal, limit.signal])
     try {
       const listing = await this.#listChunks(query, { ...options, signal })
-      this.holdOff.succeeded()
+      this.circuitBreaker.succeeded()
       return listing
     } catch (cause) {
-      if (cause instanceof MetadataError && !options.signal.aborted) this.holdOff.failed(cause)
+      if (cause instanceof MetadataError && !options.signal.aborted)
+        this.circuitBreaker.failed(cause)
       throw cause
     } finally {
       cancel()

@@ -215,7 +215,7 @@ class RestWorld implements OrderedWorld {
 
   /** Asks, and looks at the answer, whenever it comes. */
   #ask(what: string, freshness: Freshness): void {
-    const askedAt = this.#clock.now()
+    const sentAt = this.#clock.now()
     const wasFailing = this.#isFailing
     const everything = new Set(this.#committedAt.keys())
     const began = this.#told.length
@@ -232,8 +232,8 @@ class RestWorld implements OrderedWorld {
       const hasFailed = this.#told.slice(began).some((one) => /^(?:cut|lose)/.test(one))
       const isBad = hasFailed || wasFailing || !this.#isUp
       const oldest = isBad
-        ? Math.min(askedAt - maxAge, this.#clock.now() - maxStale)
-        : askedAt - maxAge
+        ? Math.min(sentAt - maxAge, this.#clock.now() - maxStale)
+        : sentAt - maxAge
       const known = freshness === 'fresh' ? everything : this.#knownAt(oldest)
       const wrong =
         'ports' in said
@@ -241,7 +241,7 @@ class RestWorld implements OrderedWorld {
           : this.#neutron.wrongNetworks(said.interfaces, known)
       if (wrong !== undefined) this.#wrong ??= `${what}, ${freshness}: ${wrong}`
       // Whoever remembers the answer must not do so for longer than it is good.
-      const longest = freshness === 'fresh' ? askedAt : oldest
+      const longest = freshness === 'fresh' ? sentAt : oldest
       if (said.asOf < longest || (said.until ?? Infinity) > said.asOf + maxAge)
         this.#wrong ??= `${what}, ${freshness}: good from ${said.asOf} until ${said.until}`
     }

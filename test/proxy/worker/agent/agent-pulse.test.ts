@@ -16,7 +16,7 @@ class ScriptedAgent implements QueriedAgent {
     this.address = { kind }
   }
 
-  askHealth(told: (outcome: HealthOutcome | Error) => void) {
+  requestHealth(told: (outcome: HealthOutcome | Error) => void) {
     this.questions.push(told)
     return { isSent: this.isThere, cancel: () => void (this.cancelled += 1) }
   }

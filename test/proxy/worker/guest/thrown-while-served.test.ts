@@ -12,7 +12,7 @@ import { Ledger, workerBudgets } from '../../../../proxy/worker/guest/ledger.ts'
 import { RequestLog } from '../../../../proxy/worker/guest/request-log.ts'
 import { RequestIds } from '../../../../proxy/worker/guest/request-ids.ts'
 import { KnownFacts } from '../../../../proxy/worker/guest/sent-facts.ts'
-import type { GuestServices } from '../../../../proxy/worker/guest/worker-context.ts'
+import type { WorkerContext } from '../../../../proxy/worker/guest/worker-context.ts'
 import { WorkerMetrics } from '../../../../proxy/worker/shared/metrics.ts'
 import { get, RawConnection, type RawTarget } from '../../../support/raw-http.ts'
 import { loopOf } from '../../../support/raw-loop.ts'
@@ -105,7 +105,7 @@ async function start(t: Test): Promise<Started> {
     requests: trap.around('requests', new RequestLog(clock)),
     ledger: trap.around('ledger', ledger),
     clock: trap.around('clock', clock),
-  } as unknown as GuestServices
+  } as unknown as WorkerContext
   const server = new GuestServer({
     services,
     loop: loopOf(t),

@@ -1,8 +1,8 @@
 import t from 'tap'
-import { LeastRunning } from '../../../lib/admission/least-running.ts'
+import { LeastLoaded } from '../../../lib/admission/least-loaded.ts'
 
-t.test('LeastRunning names who has least running, then who came first', async (t) => {
-  const turns = new LeastRunning<{ name: string; running: number }>()
+t.test('LeastLoaded names who has least running, then who came first', async (t) => {
+  const turns = new LeastLoaded<{ name: string; running: number }>()
   const [busy, first, second] = ['busy', 'first', 'second'].map((name) => ({ name, running: 0 }))
   busy!.running = 7
   for (const one of [busy!, first!, second!]) turns.add(one)

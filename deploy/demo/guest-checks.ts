@@ -10,17 +10,17 @@ export const metadataPath = '/openstack/latest/meta_data.json'
 const guestsAtOnce = 4
 
 /** One way for a guest to fetch its metadata. */
-export interface GuestQuestion {
+export interface GuestRequest {
   readonly url: string
   /** The address that the metadata service sees. */
   readonly from: string
 }
 
 /** What one guest got, and whether it was its own. */
-export interface Visit {
+export interface GuestCheck {
   readonly network: DemoNetwork
   readonly guest: DemoGuest
-  readonly question: GuestQuestion
+  readonly request: GuestRequest
   readonly answer: GuestAnswer
   /** The `uuid` of the document, or nothing. */
   readonly gotInstanceId: string | undefined
@@ -60,30 +60,30 @@ export async function fetchInNamespace(
 }
 
 /** Lets every guest fetch its metadata in each way that it has. `progress` is called after each guest. */
-export async function visitAll(
+export async function checkGuests(
   topology: DemoTopology,
-  questionsOf: (guest: DemoGuest) => readonly GuestQuestion[],
+  requestsOf: (guest: DemoGuest) => readonly GuestRequest[],
   fetch: FetchAsGuest,
   progress: (done: number, total: number) => void,
-): Promise<Visit[]> {
+): Promise<GuestCheck[]> {
   const pairs = topology.networks.flatMap((network) =>
     network.guests.map((guest) => ({ network, guest })),
   )
   let done = 0
-  const visits = await inParallel(pairs, guestsAtOnce, async ({ network, guest }) => {
-    const questions = questionsOf(guest)
+  const checks = await inParallel(pairs, guestsAtOnce, async ({ network, guest }) => {
+    const requests = requestsOf(guest)
     const answers = await fetch(
       network,
       guest,
-      questions.map(({ url }) => url),
+      requests.map(({ url }) => url),
     )
     done += 1
     progress(done, pairs.length)
-    return questions.map((question, index) =>
-      judge(network, guest, question, answers[index] ?? noAnswer),
+    return requests.map((request, index) =>
+      judge(network, guest, request, answers[index] ?? noAnswer),
     )
   })
-  return visits.flat()
+  return checks.flat()
 }
 
 const noAnswer: GuestAnswer = {
@@ -96,9 +96,9 @@ const noAnswer: GuestAnswer = {
 function judge(
   network: DemoNetwork,
   guest: DemoGuest,
-  question: GuestQuestion,
+  request: GuestRequest,
   answer: GuestAnswer,
-): Visit {
+): GuestCheck {
   const gotInstanceId = answer.status === 200 ? uuidIn(answer.body) : undefined
   const verdict =
     gotInstanceId === guest.instanceId
@@ -106,7 +106,7 @@ function judge(
       : gotInstanceId === undefined
         ? 'no metadata'
         : 'WRONG METADATA'
-  return { network, guest, question, answer, gotInstanceId, verdict }
+  return { network, guest, request, answer, gotInstanceId, verdict }
 }
 
 function uuidIn(body: string): string | undefined {

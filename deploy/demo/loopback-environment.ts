@@ -17,7 +17,7 @@ import { freeTcpPort } from './free-tcp-port.ts'
 import { layOut, otherUser, removeFolder, startAgentSide } from './daemon-set.ts'
 import type { DemoPlaces } from './documents.ts'
 import { fetchAsGuest } from './guest.ts'
-import type { Stage } from './stage.ts'
+import type { DemoEnvironment } from './environment.ts'
 import {
   planTopology,
   scopeOf,
@@ -25,9 +25,9 @@ import {
   type DemoNetwork,
   type DemoTopology,
 } from './topology.ts'
-import { metadataPath } from './visits.ts'
+import { metadataPath } from './guest-checks.ts'
 
-export interface LoopbackStageOptions {
+export interface LoopbackEnvironmentOptions {
   readonly guests: Count
   readonly networks: Count
   /** Why there are no namespaces here. */
@@ -42,7 +42,9 @@ const loopback = '127.0.0.1'
  * The demo where no namespaces can be had: one of the proxy's workers with a loopback listener per network. All guests have
  * the address 127.0.0.1, so which network a request came through is all in which they differ.
  */
-export async function loopbackStage(options: LoopbackStageOptions): Promise<Stage> {
+export async function loopbackEnvironment(
+  options: LoopbackEnvironmentOptions,
+): Promise<DemoEnvironment> {
   options.progress(`no network namespaces here (${options.why}); using loopback listeners instead`)
   const networks = Math.min(options.networks, 2)
   const topology = onLoopback(planTopology({ guests: networks, networks, run: 'loopback' }))
@@ -76,7 +78,7 @@ export async function loopbackStage(options: LoopbackStageOptions): Promise<Stag
       topology,
       places,
       pids: { demo: process.pid, compute: compute.pid, agent: agent.pid, proxy: worker.pid ?? 0 },
-      questionsOf: (guest) => [
+      requestsOf: (guest) => [
         { url: `http://${loopback}:${tcpPorts.get(guest) ?? 0}${metadataPath}`, from: loopback },
       ],
       fetch: (_network, _guest, urls) => Promise.all(urls.map(fetchAsGuest)),

@@ -9,7 +9,7 @@ export interface Running {
  * Those who wait for a turn, the one for whom least runs first; among equals the one who waited longest for its turn. A
  * member must not change `running` while it is here.
  */
-export class LeastRunning<Member extends Running> {
+export class LeastLoaded<Member extends Running> {
   readonly #byRunning: Set<Member>[] = []
 
   /** Puts it behind its equals. */

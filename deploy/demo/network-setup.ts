@@ -24,7 +24,7 @@ export function linkLocalOf(mac: string): string {
 }
 
 /** Builds the namespaces, links, addresses and routes of a plan. */
-export async function buildScenery(topology: DemoTopology): Promise<void> {
+export async function setUpNetworks(topology: DemoTopology): Promise<void> {
   const { host, networks } = topology
   const guests = networks.flatMap((network) => network.guests)
   await batch(namespacesOf(topology).map((name) => `netns add ${name}`))
@@ -151,7 +151,7 @@ async function batch(commands: readonly string[]): Promise<void> {
 }
 
 /** Removes every namespace of a run; links and rules go with them. */
-export async function removeScenery(run: string): Promise<void> {
+export async function removeNetworks(run: string): Promise<void> {
   await removeNamespaces((await namespacesNow()).filter((name) => name.startsWith(`${run}-`)))
 }
 
@@ -171,7 +171,7 @@ export async function removeLeftovers(): Promise<number> {
   for (const run of runs) {
     const pid = run.startsWith(runPrefix) ? Number(run.slice(runPrefix.length)) : Number.NaN
     if (!Number.isInteger(pid) || isAlive(pid)) continue
-    await removeScenery(run)
+    await removeNetworks(run)
     removed += names.filter((name) => name.startsWith(`${run}-`)).length
   }
   return removed

@@ -1,9 +1,9 @@
 import type { DemoPlaces } from './documents.ts'
 import type { DemoGuest, DemoTopology } from './topology.ts'
-import type { FetchAsGuest, GuestQuestion } from './visits.ts'
+import type { FetchAsGuest, GuestRequest } from './guest-checks.ts'
 
 /** A built demo: networks, guests and the three daemons, wherever they could be had. */
-export interface Stage {
+export interface DemoEnvironment {
   readonly kind: 'namespaces' | 'loopback'
   /** Notes for the reader: rootless, why only loopback, who the workers run as. */
   readonly notes: readonly string[]
@@ -12,7 +12,7 @@ export interface Stage {
   /** Process ids by what they are. */
   readonly pids: Readonly<Record<string, number>>
   /** Where each guest sends its requests, and from which address of its own; IPv4 first. */
-  readonly questionsOf: (guest: DemoGuest) => readonly GuestQuestion[]
+  readonly requestsOf: (guest: DemoGuest) => readonly GuestRequest[]
   readonly fetch: FetchAsGuest
   /** Resolves when a daemon ends by itself, with what is known of that. */
   readonly failed: Promise<string>

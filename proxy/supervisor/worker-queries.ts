@@ -1,9 +1,9 @@
-/** How is a question put to all workers at once, and when is it answered? */
+/** How is a query put to all workers at once, and when is it answered? */
 import type { Clock, Count, Milliseconds } from '../../lib/runtime/clock.ts'
 import type { WorkerProcess } from './worker-process.ts'
-import type { WorkerAnswer, WorkerQuestion } from './worker-question.ts'
+import type { WorkerAnswer, WorkerQuery } from './worker-query.ts'
 
-/** One question to all workers. */
+/** One query to all workers. */
 interface Round {
   readonly waiting: Set<WorkerProcess>
   readonly finish: () => void
@@ -13,8 +13,8 @@ interface Round {
 /** A query of all workers does not wait for one that is busy. */
 const answerLimit: Milliseconds = 1_000
 
-/** The questions that are under way. */
-export class WorkerQuestions {
+/** The queries that are under way. */
+export class WorkerQueries {
   readonly #clock: Clock
   readonly #rounds = new Map<number, Round>()
   #lastRound: Count = 0
@@ -26,7 +26,7 @@ export class WorkerQuestions {
   /** Queries every worker that is ready; resolves when all have answered, or when waiting makes no sense any more. */
   async query(
     workers: readonly WorkerProcess[],
-    question: (worker: WorkerProcess, id: number) => WorkerQuestion,
+    query: (worker: WorkerProcess, id: number) => WorkerQuery,
     onAnswer: Round['onAnswer'],
   ): Promise<void> {
     const waiting = new Set(workers.filter(({ state }) => state === 'ready'))
@@ -40,7 +40,7 @@ export class WorkerQuestions {
         resolve()
       }
       this.#rounds.set(id, { waiting, finish, onAnswer })
-      for (const worker of waiting) worker.query(question(worker, id))
+      for (const worker of waiting) worker.query(query(worker, id))
     })
     this.#rounds.delete(id)
   }

@@ -8,8 +8,8 @@ const answerKinds = {
   'list-requests': 'recent-requests',
 } as const
 
-/** A question to every worker. */
-export type WorkerQuestion = Extract<ToWorker, { kind: keyof typeof answerKinds }>
+/** A query to every worker. */
+export type WorkerQuery = Extract<ToWorker, { kind: keyof typeof answerKinds }>
 /** The answer to one. */
 export type WorkerAnswer = Extract<
   FromWorker,
@@ -17,12 +17,12 @@ export type WorkerAnswer = Extract<
 >
 
 /** What stands for the answer while it is awaited: `metrics 7`. */
-export function answerKey({ kind, id }: WorkerQuestion): string {
+export function answerKey({ kind, id }: WorkerQuery): string {
   return `${answerKinds[kind]} ${id}`
 }
 
 /** Whether an answer fits the query. */
-export function fitsQuestion(question: WorkerQuestion, answer: FromWorker): boolean {
-  if (question.kind !== 'find-request' || answer.kind !== 'request-record') return true
-  return answer.record === undefined || answer.record.requestId === question.requestId
+export function fitsQuery(query: WorkerQuery, answer: FromWorker): boolean {
+  if (query.kind !== 'find-request' || answer.kind !== 'request-record') return true
+  return answer.record === undefined || answer.record.requestId === query.requestId
 }

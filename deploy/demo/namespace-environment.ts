@@ -5,12 +5,18 @@ import type { Count, Milliseconds } from '../../lib/runtime/clock.ts'
 import { Daemon } from './daemons.ts'
 import { documentText, layOut, otherUser, removeFolder, startAgentSide } from './daemon-set.ts'
 import { proxyDocument, type DemoPlaces } from './documents.ts'
-import { buildScenery, linkLocalOf, removeLeftovers, removeScenery, runWord } from './scenery.ts'
-import type { Stage } from './stage.ts'
+import {
+  setUpNetworks,
+  linkLocalOf,
+  removeLeftovers,
+  removeNetworks,
+  runWord,
+} from './network-setup.ts'
+import type { DemoEnvironment } from './environment.ts'
 import { planTopology, type DemoTopology } from './topology.ts'
-import { fetchInNamespace, metadataPath } from './visits.ts'
+import { fetchInNamespace, metadataPath } from './guest-checks.ts'
 
-export interface NamespaceStageOptions {
+export interface NamespaceEnvironmentOptions {
   readonly guests: Count
   readonly networks: Count
   readonly rootless: boolean
@@ -21,7 +27,9 @@ export interface NamespaceStageOptions {
 const proxyPatience: Milliseconds = 60_000
 
 /** Builds the demo on real network namespaces. */
-export async function namespaceStage(options: NamespaceStageOptions): Promise<Stage> {
+export async function namespaceEnvironment(
+  options: NamespaceEnvironmentOptions,
+): Promise<DemoEnvironment> {
   const leftovers = await removeLeftovers()
   if (leftovers > 0) options.progress(`removed ${leftovers} namespaces that an earlier demo left`)
   const topology = planTopology({ ...options, run: runWord(process.pid) })
@@ -32,8 +40,8 @@ export async function namespaceStage(options: NamespaceStageOptions): Promise<St
   }
   try {
     options.progress(`building ${options.networks} networks and ${options.guests} guests`)
-    closers.push(() => removeScenery(topology.run))
-    await buildScenery(topology)
+    closers.push(() => removeNetworks(topology.run))
+    await setUpNetworks(topology)
     const places = await layOut(topology, runAs)
     closers.push(() => removeFolder(places))
     await nameNamespaces(topology, places)
@@ -51,7 +59,7 @@ export async function namespaceStage(options: NamespaceStageOptions): Promise<St
       topology,
       places,
       pids: { demo: process.pid, compute: compute.pid, agent: agent.pid, proxy: proxy.pid },
-      questionsOf: (guest) => [
+      requestsOf: (guest) => [
         { url: `http://${metadataIpv4}${metadataPath}`, from: guest.ip },
         { url: `http://[${metadataIpv6}%25eth0]${metadataPath}`, from: linkLocalOf(guest.mac) },
       ],
@@ -72,7 +80,10 @@ async function nameNamespaces(topology: DemoTopology, places: DemoPlaces): Promi
   }
 }
 
-async function startProxy(places: DemoPlaces, options: NamespaceStageOptions): Promise<Daemon> {
+async function startProxy(
+  places: DemoPlaces,
+  options: NamespaceEnvironmentOptions,
+): Promise<Daemon> {
   const document = proxyDocument(places, options.rootless ? { workerUser: 'root' } : {})
   await writeFile(places.proxyConfig, documentText(document))
   const proxy = Daemon.start(
@@ -94,7 +105,7 @@ async function startProxy(places: DemoPlaces, options: NamespaceStageOptions): P
   }
 }
 
-function notesOf(options: NamespaceStageOptions, changedUser: boolean): string[] {
+function notesOf(options: NamespaceEnvironmentOptions, changedUser: boolean): string[] {
   if (options.rootless) return ['Without root, in a user namespace: all processes share one user.']
   return changedUser
     ? []
