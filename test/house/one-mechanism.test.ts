@@ -37,7 +37,7 @@ const mechanisms: readonly Mechanism[] = [
     homes: [
       'proxy/privileges/start-unprivileged.ts',
       'deploy/demo/daemons.ts',
-      'deploy/demo/loopback-stage.ts',
+      'deploy/demo/loopback-environment.ts',
     ],
   },
   {
