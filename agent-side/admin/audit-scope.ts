@@ -27,7 +27,7 @@ export interface ScopeAudit {
 }
 
 function shown({ portId, macAddress, instanceId, deviceOwner }: Port): string {
-  const owner = instanceId === undefined ? (deviceOwner ?? 'nobody') : `instance ${instanceId}`
+  const owner = instanceId === undefined ? (deviceOwner ?? 'no device') : `instance ${instanceId}`
   return `port ${portId} (${owner}, ${macAddress})`
 }
 

@@ -270,7 +270,7 @@ export class Auditor {
     const since: EpochMilliseconds = this.#parts.clock.wallTime() - refusalsOf
     const groups = new Map<string, { readonly latest: Decision; count: Count }>()
     for (const decision of this.#parts.decisions.latestRefusals(refusalsLookedAt)) {
-      if (decision.at < since || !isTelling(decision.reason)) continue
+      if (decision.at < since || !isSignificant(decision.reason)) continue
       const { key, reason } = decision
       const text = `${reason} ${key && scopeText(key.scope)} ${key?.sourceIp}`
       const known = groups.get(text)
@@ -297,7 +297,7 @@ function shownOrigin({ sourceIp, sourceMac, ingressPort }: LookupKey): string {
 }
 
 /** What a guest alone can bring about is no sign of a fault of ours, but for one that takes what belongs to another. */
-function isTelling(reason: ReasonCode | undefined): reason is ReasonCode {
+function isSignificant(reason: ReasonCode | undefined): reason is ReasonCode {
   if (reason === undefined) return false
   return /^(?:source_mac|ingress)_/.test(reason) || reasonRow(reason).fault !== 'guest'
 }

@@ -88,7 +88,7 @@ class DevComputeServer implements DevCompute {
     this.#server.on('connection', (socket) => this.#numbers.set(socket, this.#record.connected()))
   }
 
-  /** @throws {StaticFileError} when the file cannot be used; Error when nobody may listen there */
+  /** @throws {StaticFileError} when the file cannot be used; Error when the socket cannot listen there */
   async start(): Promise<void> {
     await this.#watched.start()
     try {

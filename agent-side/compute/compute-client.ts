@@ -194,7 +194,7 @@ export class ComputeClient implements Forwarder {
     return { kind: 'relayed', status: fallback.status, upstream, attempts }
   }
 
-  /** Once more after a pause, in which others have the slot, when nobody could be reached and that will pass. */
+  /** Once more after a pause, in which others have the slot, when no endpoint could be reached and that will pass. */
   async #forwardAgain(
     call: ForwardCall,
     last: Forwarded,

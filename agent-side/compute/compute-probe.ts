@@ -14,8 +14,8 @@ import type { Upstream, Upstreams } from './upstreams.ts'
 const firstLook: Milliseconds = 3_000
 const interval: Milliseconds = 5_000
 
-/** Takes an answer that nobody waits for. */
-const nobody: Downstream = {
+/** Takes an answer that no guest waits for. */
+const discards: Downstream = {
   start: () => undefined,
   write: () => true,
   end: () => undefined,
@@ -42,7 +42,7 @@ export interface ComputeProbeOptions {
 }
 
 /**
- * Queries each endpoint for `/`, which Nova answers to everybody without a signature, when nothing came from it for long, or when
+ * Queries each endpoint for `/`, which Nova answers without a signature, when nothing came from it for long, or when
  * it looked down and its pause is over. So health is true without guests, and an endpoint that is back is known.
  *
  * Where no guest has shown yet whether an endpoint has our secret, it is queried once for an instance that there is none of: 404 after a
@@ -78,7 +78,7 @@ export class ComputeProbe {
   #look(upstream: Upstream): void {
     const { clock, longestSilence } = this.#options
     const { state } = upstream.health
-    const isSilent = clock.now() - upstream.heardAt >= longestSilence
+    const isSilent = clock.now() - upstream.receivedAt >= longestSilence
     if (this.#queried.has(upstream) || state === 'down' || (state === 'up' && !isSilent)) return
     this.#queried.add(upstream)
     void this.#query(upstream).finally(() => this.#queried.delete(upstream))
@@ -119,5 +119,5 @@ function query(upstream: Upstream, target: string, headers: FlatHeaders): Promis
   const request = { method: 'GET', target }
   // A connection that the endpoint has closed in its idle time shows nothing of the endpoint.
   const isAfresh = true
-  return attempt(upstream, { request, headers, downstream: nobody, keeps: () => true, isAfresh })
+  return attempt(upstream, { request, headers, downstream: discards, keeps: () => true, isAfresh })
 }

@@ -27,7 +27,7 @@ export interface RestartRetryOptions {
   readonly random: Random
 }
 
-/** A request that nobody took. */
+/** A request that no endpoint took. */
 export interface Unreached {
   readonly code: ComputeFailure
   readonly cause: Error
@@ -36,7 +36,7 @@ export interface Unreached {
 
 const firstPause: Milliseconds = 25
 const longestPause: Milliseconds = 400
-/** After so long without any answer nobody thinks of a restart any more. */
+/** So long without any answer is an outage and no restart. */
 const longestRestart: Milliseconds = 15_000
 
 /** Not listening yet, or no longer: what a restart looks like. A name that is unknown or a certificate that is wrong does not pass. */

@@ -22,7 +22,7 @@ export class UpstreamPace {
     this.#clock = clock
   }
 
-  /** @param span to the head of an answer, or until nobody waited any more */
+  /** @param span to the head of an answer, or until the guest left */
   note(span: Milliseconds): void {
     this.#answers.add({ at: this.#clock.now(), span })
   }

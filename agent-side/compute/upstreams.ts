@@ -62,11 +62,11 @@ export class Upstream {
   inFlight: Count = 0
   answers: Count = 0
   failures: Count = 0
-  /** The instance whose request it cut off, if it has answered nobody since. */
+  /** The instance whose request it cut off, if it has answered no request since. */
   cutOffInstance: InstanceId | undefined
   lastFailure: { readonly why: string; readonly at: EpochMilliseconds } | undefined
   /** When a request to it ended last, well or not. */
-  heardAt: MonotonicMilliseconds = -Infinity
+  receivedAt: MonotonicMilliseconds = -Infinity
   readonly pace: UpstreamPace
   readonly #origin: HttpOrigin
   readonly #client: HttpClient
@@ -187,7 +187,7 @@ export class Upstreams {
 
   noteSuccess(upstream: Upstream): void {
     upstream.answers += 1
-    upstream.heardAt = this.#options.clock.now()
+    upstream.receivedAt = this.#options.clock.now()
     upstream.cutOffInstance = undefined
     this.#silentSince = undefined
     if (upstream.health.succeeded()) {
@@ -203,7 +203,7 @@ export class Upstreams {
       this.#silentSince = now
     }
     this.#failedAt = now
-    upstream.heardAt = now
+    upstream.receivedAt = now
     upstream.lastFailure = { why, at: this.#options.clock.wallTime() }
     if (upstream.health.failed(how)) {
       this.#options.logger.warn({ upstream: upstream.url, why }, 'Compute upstream looks down')

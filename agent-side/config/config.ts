@@ -160,7 +160,7 @@ export function grantsByHost({ listeners }: Pick<AgentConfig, 'listeners'>): boo
   return listeners.some((each) => each.proxies_by_chassis)
 }
 
-/** `static` is what nobody may have chosen, as in a file that is still as it was installed. */
+/** `static` is not always a choice: a file that is still as it was installed has it. */
 function missingDirectory(kind: DirectoryKind): ConfigProblem {
   const section = sectionOf[kind]
   if (kind !== 'static') {

@@ -15,7 +15,7 @@ export interface StoppingListener {
 
 /**
  * Stops all listeners at once; started last, so that it is the first to be closed. A service manager starts the next agent only after the
- * end of this one, and one slow answer may take longer than workers wait for an agent. So an agent that stops serves everybody until its
+ * end of this one, and one slow answer may take longer than workers wait for an agent. So an agent that stops serves all workers until its
  * slow answers are out, and only then stops accepting.
  */
 export class JointStop implements Part {

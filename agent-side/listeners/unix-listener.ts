@@ -81,7 +81,7 @@ export class AgentListener implements Part {
     return this.#server.settle()
   }
 
-  /** Stops accepting and lets running requests end. Our socket file goes first, so that nobody finds it deaf. */
+  /** Stops accepting and lets running requests end. The socket file goes first, so that no worker connects to a listener that does not accept. */
   async close(): Promise<void> {
     this.#isStopping = true
     this.#removeFile?.()

@@ -106,7 +106,7 @@ export const notApplicable: readonly NotApplicable[] = [
   ...all(
     'DEFAULT',
     ['metadata_workers'],
-    'one event loop serves all requests, and a slow Nova holds up nobody else',
+    'one event loop serves all requests, and a slow Nova holds up no other request',
   ),
   ...all(
     'DEFAULT',

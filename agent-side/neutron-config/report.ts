@@ -10,7 +10,7 @@ function from({ file, line }: { readonly file: string; readonly line: number }):
   return `${file}:${line}`
 }
 
-/** A name that was probably meant, of the same group: in a group of ours a name that nobody reads is a mistake. */
+/** A name that was probably meant, of the same group: in a group of ours a name that no code reads is a mistake. */
 function nearestName(group: string, name: string): string | undefined {
   const own = Object.values(neutronOptions)
     .filter((option) => option.group === group)

@@ -99,7 +99,7 @@ function sourceIpOf(lines: Lines): IpAddress {
   if (line === undefined) {
     throw new MetadataError('source_address_missing', 'Unknown source: no X-Forwarded-For')
   }
-  // Exactly one address: in a list, nobody knows which part a guest wrote.
+  // Exactly one address: in a list, any part may be the guest's own.
   const sourceIp = parseIpAddress(line.value)
   if (sourceIp !== undefined) return sourceIp
   throw new MetadataError(

@@ -1,7 +1,7 @@
 /**
  * How many requests may one instance send? Its requests are counted under its instance id, after the instance is known: over IPv4 and
  * IPv6, every NIC and every network together. Before that nothing is known but the scope and the source MAC (the address
- * where there is no MAC), and there the same limits hold for requests that turn out to come from nobody: each of
+ * where there is no MAC), and there the same limits hold for requests that turn out to come from no instance: each of
  * those costs a query of the port directory, and a source of many is refused without another one.
  *
  * Requests of a boot are exempt and not counted: cloud-init makes 28 in a second or two and takes a 429 for final. What a

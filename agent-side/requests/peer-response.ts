@@ -24,7 +24,7 @@ export interface GuestResponseOptions {
   readonly onCutOff: (why: CutOffReason, unreadBytes: Bytes) => void
 }
 
-/** The answer to one request on a raw Node response, and the news that nobody waits for it any more. */
+/** The answer to one request on a raw Node response, and the event that the peer has left. */
 export class PeerResponse implements Downstream, Cancellable, UnreadAnswer {
   /** To be replaced when more is known. */
   holder: RequestHolder

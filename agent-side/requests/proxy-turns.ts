@@ -34,7 +34,7 @@ export class ProxyTurns {
 
   /**
    * Waits for a turn, if there is none at once.
-   * @returns `undefined` when nobody wants the answer any more
+   * @returns `undefined` when the peer has left
    * @throws {MetadataError} overloaded
    */
   async enter(

@@ -5,7 +5,7 @@
 import type { Bytes, Cancel, Clock, Milliseconds } from '../../lib/runtime/clock.ts'
 import type { RequestHolder } from './request-holder.ts'
 
-/** `most_held`: all of them took too much, and its holder had most of it. `stalled`: it is too long to hold whole, and nobody read on. */
+/** `most_held`: all of them took too much, and its holder had most of it. `stalled`: it is too long to hold whole, and its peer stopped reading. */
 export type CutOffReason = 'most_held' | 'stalled'
 
 /** An answer of which something may be unread. */
@@ -30,7 +30,7 @@ const longestStall: Milliseconds = 5_000
 /** By what answers are compared, the widest first: a host that invents sources gains nothing by it. */
 const levels = ['peer', 'scope', 'source'] as const satisfies readonly (keyof RequestHolder)[]
 
-/** Counts what answers hold that nobody reads. */
+/** Counts the bytes of answers that their peers do not read. */
 export class UnreadAnswers {
   readonly #clock: Clock
   readonly #most: Bytes

@@ -27,7 +27,7 @@ const longestRetryAfter = 3
 
 /**
  * One query per key, however many callers need it at the same time. Each caller leaves when its own signal is aborted; the
- * question itself is given up when nobody waits for it any more.
+ * question itself is given up when no caller waits for it any more.
  */
 export class SingleFlight<Value> {
   readonly #flights = new Map<string | symbol, Flight<Value>>()

@@ -234,7 +234,7 @@ export class Fence {
     observer?.waitedForScope('served')
   }
 
-  /** While nobody is connected who could report it, waiting is of no use. */
+  /** While no supervisor is connected that could report it, waiting is of no use. */
   #waitEnds(began: MonotonicMilliseconds): MonotonicMilliseconds {
     if (this.#isStarting) return this.#startEnds
     for (const { isLeft } of this.#lists) if (!isLeft) return began + longestWait

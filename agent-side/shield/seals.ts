@@ -16,7 +16,7 @@ const closed: EpochMilliseconds = 0
 
 interface Window {
   readonly began: EpochMilliseconds
-  /** The same moment, or when it was restored, by a clock that nobody sets. */
+  /** The same moment, or when it was restored, by a clock that is never set. */
   readonly since: MonotonicMilliseconds
 }
 

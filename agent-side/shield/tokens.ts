@@ -64,7 +64,7 @@ export class TokenKeys {
     const key = this.#keys.find(({ id }) => id.equals(bytes.subarray(1, 5)))
     if (key === undefined) return 'unknown_key'
     const head = bytes.subarray(0, headBytes)
-    // The time is looked at last: nobody learns of a token that is not theirs.
+    // The time is looked at last: no guest learns of a token of another.
     if (!timingSafeEqual(bytes.subarray(headBytes), seal(key, head, holder))) return 'foreign'
     const left = bytes.readUIntBE(5, 5) - now / 1_000
     return left > 0 && left <= longestTokenLife + clockSkew ? 'valid' : 'expired'

@@ -24,7 +24,7 @@ export function writeArchive(file: string, folder: string, parts: readonly Repor
       mkdirSync(join(path, '..'), { recursive: true })
       writeFileSync(path, text)
     }
-    // Made here, so that nobody else can have made it first or can read it meanwhile.
+    // Made here, so that no other user can have made it first or can read it meanwhile.
     const output = openSync(file, 'wx', 0o600)
     try {
       const options = ['--create', '--gzip', '--owner=0', '--group=0', '--directory', work, folder]

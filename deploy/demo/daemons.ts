@@ -97,7 +97,7 @@ export class Daemon {
     return text === '' ? '' : `; its log ends with\n${text.slice(-shownLogBytes)}`
   }
 
-  /** Resolves when it ends although nobody stopped it, with what is known of that. */
+  /** Resolves when it ends without having been stopped, with what is known of that. */
   async failure(): Promise<string> {
     if (!this.#ended) await once(this.#child, 'exit')
     if (this.#isStopping) return new Promise(() => undefined)

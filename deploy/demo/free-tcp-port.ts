@@ -1,6 +1,6 @@
 import { createServer } from 'node:net'
 
-/** A TCP port of loopback that nobody listens on at this moment. */
+/** A TCP port of loopback that no process listens on at this moment. */
 export function freeTcpPort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer()

@@ -89,7 +89,7 @@ function pairOf(one: string, mac: string, other: string, otherMac?: string): str
   return `link add ${one} address ${mac} index ${newIndex()} type veth peer name ${other}${address} index ${newIndex()}`
 }
 
-/** An index for a device that no device of this machine has, so that nobody finds one by chance. */
+/** An index for a device that no device of this machine has, so that no program finds one by chance. */
 export function newIndex(): number {
   return randomInt(1_000_000, 2_000_000_000)
 }

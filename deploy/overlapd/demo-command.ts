@@ -37,7 +37,7 @@ lets a user have them; elsewhere two listeners on loopback, and prints that.`,
       const state = options.text('state')
       const guests = options.integer('guests', { min: 1, max: 100_000 })
       const networks = options.integer('networks', { min: 1, max: 4_000 })
-      // The scenery is loaded by this command alone: nothing else in lib/ knows the two sides.
+      // Loaded by this command alone: no other one needs both sides.
       const { runDemo } = await import('../demo/demo.ts')
       return await runDemo({
         once: options.flag('once'),

@@ -48,7 +48,7 @@ Priority: optional
 Description: metadata service for instances on overlapping networks
  Serves 169.254.169.254 to the guests of OpenStack networks, also where
  many networks use the same addresses: each guest gets its own metadata and
- nobody else's. It takes the place of Neutron's metadata agent and of its
+ never another's. It takes the place of Neutron's metadata agent and of its
  haproxy in each namespace, one side at a time or both.
  .
  The package carries the Node.js that it runs on.

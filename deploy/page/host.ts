@@ -51,7 +51,7 @@ export class Host {
     return this.#looked.view
   }
 
-  /** @returns `undefined` when no daemon knows the request, or nobody can be resolved */
+  /** @returns `undefined` when no daemon knows the request, or no guest can be resolved */
   async explain(query: URLSearchParams): Promise<Explanation | undefined> {
     const order: readonly Daemon[] = query.has('request') ? ['agent', 'proxy'] : ['agent']
     for (const daemon of order) {

@@ -43,7 +43,7 @@ for (const list of document.querySelectorAll('[data-stream]')) {
   })
   let missed = 0
   let events
-  // A browser holds few connections to one host: views that nobody sees take none.
+  // A browser holds few connections to one host: views that are not shown take none.
   const watch = () => {
     events?.close()
     if (document.hidden) return

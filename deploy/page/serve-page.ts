@@ -1,4 +1,4 @@
-/** How does the page get from this host to one browser on it, and to nobody else? */
+/** How does the page get from this host to one browser on it, and to no other program? */
 import { serveApp, type Serving } from '../../lib/http/serve.ts'
 import { EventFeed } from '../../lib/http/event-feed.ts'
 import { isRefusal } from '../../lib/operator/request-event.ts'

@@ -80,7 +80,7 @@ export class FairGate {
 
   /** Takes a slot if there is one. @returns whether it did; give it back with `leave` */
   tryEnter(seat: Seat): boolean {
-    // Whoever waits could not start, or would have: nobody is overtaken.
+    // What waits could not start, or it would have: no request is overtaken.
     if (!this.#hasRoomFor(seat)) return false
     this.#queue.start(seat)
     return true

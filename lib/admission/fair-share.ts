@@ -19,7 +19,7 @@ export function hasRoomFor(slots: {
   return free > reserved || (free > 0 && ofProject < reserved)
 }
 
-/** Counts who holds how many slots, where nobody waits: who gets none goes another way. */
+/** Counts who holds how many slots, where no holder waits: one that gets none goes another way. */
 export class FairShare {
   readonly #ofProject = new Map<string, Count>()
   #running: Count = 0

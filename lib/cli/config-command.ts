@@ -60,7 +60,7 @@ export function loadForCommand<T extends Table>(
   const foreign = definition.foreign?.read(call, definition.table)
   return loadConfig(definition.table, {
     file: call.options.list('config'),
-    // Another program's files replace the one that nobody named.
+    // Another program's files replace the one that was not named.
     ...(foreign === undefined
       ? { defaultFile: definition.defaultFile }
       : { documents: [foreign.document] }),

@@ -5,7 +5,7 @@ export interface Terminal {
   readonly environment: Readonly<Record<string, string | undefined>>
   /** How wide the terminal is that shows standard output; `undefined` where a file or a pipe takes it. */
   readonly columns: Count | undefined
-  /** Aborts once nobody reads standard output any more, as after `| head`: a command that goes on printing ends then. */
+  /** Aborts once no process reads standard output any more, as after `| head`: a command that goes on printing ends then. */
   readonly closed: AbortSignal
   /** Writes the result. */
   out(text: string): void

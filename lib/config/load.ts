@@ -142,7 +142,7 @@ function fromFlags(names: readonly TableName[], options: LoadOptions<Table>): Ga
       const hint = near === undefined ? '' : `; did you mean ${near}?`
       gathered.problems.push({ path: `--set ${path}`, message: `unknown key${hint}` })
     } else {
-      // Only the key is repeated in messages: the value may be what nobody should see.
+      // Only the key is repeated in messages: the value may be a secret.
       const origin = { kind: 'flag', text: `--set ${path}` } as const
       const source: Source = {
         rank: 2 + index / 1e6,

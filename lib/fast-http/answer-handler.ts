@@ -3,7 +3,7 @@ import type { FlatFields } from './fields.ts'
 
 /** Is called for the phases of one request in turn, and once for its end. What the methods but the last throw ends the request. */
 export interface AnswerHandler {
-  /** The request is about to be written; throws, or aborts at once, when nobody wants it any more. */
+  /** The request is about to be written; throws, or aborts at once, when its guest has left. */
   onConnect(abort: (cause?: Error) => void): void
   /** The first byte of the answer is here. */
   onResponseStarted?(): void

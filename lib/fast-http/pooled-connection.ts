@@ -13,7 +13,7 @@ export interface ConnectionOptions {
   readonly timeoutBody: Milliseconds
   /** For what comes on a connection before it is read as HTTP. */
   readonly mender?: () => Mender
-  /** Called with what was thrown where nobody could catch it: a defect of ours. It has ended no more than one connection. Never throws. */
+  /** Called with what was thrown where no caller could catch it: a defect of ours. It has ended no more than one connection. Never throws. */
   readonly defect: (cause: unknown) => void
 }
 
@@ -123,7 +123,7 @@ export class PooledConnection {
     }
   }
 
-  /** What is thrown here is no handler's: nobody knows what the next byte belongs to. */
+  /** What is thrown here is no handler's: what the next byte belongs to is unknown. */
   #guarded(serve: () => void): void {
     try {
       serve()

@@ -57,7 +57,7 @@ export class RequestPool implements ConnectionOwner {
   /** The one used last at the end: it is used next, and the others may grow too old. */
   readonly #idle: PooledConnection[] = []
   readonly #connecting = new Set<Connecting>()
-  /** Of lists that nobody can change any more. */
+  /** Of frozen lists. */
   readonly #blocks = new WeakMap<readonly string[], string>()
   #sweep: Cancel | undefined
   #isClosed = false
@@ -73,7 +73,7 @@ export class RequestPool implements ConnectionOwner {
     this.#send(request, handler, isKept)
   }
 
-  /** On a connection of its own, which nobody can have half-closed. */
+  /** On a connection of its own, which the server cannot have half-closed. */
   dispatchAfresh(request: PoolRequest, handler: AnswerHandler): void {
     this.#send(request, handler, false)
   }
@@ -106,7 +106,7 @@ export class RequestPool implements ConnectionOwner {
     if (place >= 0) this.#idle.splice(place, 1)
   }
 
-  /** A request has failed. What its handler throws over that concerns nobody else. */
+  /** A request has failed. What its handler throws over that ends no other request. */
   failed(handler: AnswerHandler, cause: Error): void {
     try {
       handler.onError(cause)

@@ -174,7 +174,7 @@ export function clientTlsProblem(files: ClientTlsFiles): string | undefined {
 
 /**
  * What every TLS connection of ours has: TLS 1.2 or newer, these authorities alone, no resumption. A resumed session would carry a
- * certificate that nobody looked at again, past its end and past a change of the authorities.
+ * certificate that was not looked at again, past its end and past a change of the authorities.
  */
 export function secureContextOptions(
   material: Pick<TlsMaterial, 'certificate' | 'key' | 'ca' | 'crl'>,

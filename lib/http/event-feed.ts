@@ -20,7 +20,7 @@ const mostUnread: Bytes = 1024 * 1024
 /** A comment now and then shows a connection that is gone, and keeps those between from closing a quiet one. */
 const heartbeat: Milliseconds = 15_000
 
-/** Sends events to whoever watches; costs nothing while nobody does, and waits for nobody. */
+/** Sends events to clients that watch; costs nothing without one, and waits for none. */
 export class EventFeed<Event> {
   readonly #options: EventFeedOptions
   readonly #watchers = new Set<Watcher<Event>>()

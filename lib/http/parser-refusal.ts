@@ -9,7 +9,7 @@ export interface ParserError extends Error {
 
 /**
  * The reason code for an error of Node's HTTP parser or of its time limits.
- * @returns `undefined` when the connection itself failed, so that nobody is there to be answered
+ * @returns `undefined` when the connection itself failed, so that no peer is there to be answered
  * @see https://github.com/nodejs/llhttp, HPE_* codes
  */
 export function parserRefusal(error: ParserError): ReasonCode | undefined {

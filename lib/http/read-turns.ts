@@ -19,7 +19,7 @@ export interface ReadTurn {
 
 /**
  * Which long answers are read now? The event loop would take up to 32 pieces of 64 KiB from each connection before it looks at the next one,
- * so that a few dozen long answers make everybody else wait for a second. Short answers are not counted.
+ * so that a few dozen long answers make all other connections wait for a second. Short answers are not counted.
  */
 export class ReadTurns {
   readonly #waiting = new Set<() => void>()

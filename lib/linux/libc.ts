@@ -269,7 +269,7 @@ export function openPipe(): readonly [number, number] {
   return [ends.readInt32LE(0), ends.readInt32LE(4)]
 }
 
-/** Lets nobody send anything to this end of a connection from now on, descriptors included. */
+/** Lets no process send anything to this end of a connection from now on, descriptors included. */
 export function stopReceiving(fd: number): void {
   bindings().call('shutdown', fd, 0)
 }

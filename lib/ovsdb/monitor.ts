@@ -22,7 +22,7 @@ export interface CopyBuilder {
   finish(): void
 }
 
-/** Who holds the copy. Both calls happen between two turns of the event loop: nobody sees half of a transaction. */
+/** Who holds the copy. Both calls happen between two turns of the event loop: no reader sees half of a transaction. */
 export interface MonitorConsumer {
   startCopy(): CopyBuilder
   apply(changes: readonly RowChange[]): void

@@ -181,7 +181,7 @@ export class OvsdbSession {
       return
     }
     const waiting = typeof reply.id === 'number' ? this.#outstanding.get(reply.id) : undefined
-    // Late, after its time-out: nobody waits for it any more.
+    // Late, after its time-out: no caller waits for it any more.
     if (waiting === undefined || typeof reply.id !== 'number') return
     this.#outstanding.delete(reply.id)
     waiting.cancelTimer()

@@ -3,7 +3,7 @@ import { OvsdbError } from './ovsdb-error.ts'
 import type { OvsdbSession } from './session.ts'
 
 /**
- * Looks for another server beside a session whose server is silent. The session stays for as long as nobody better is
+ * Looks for another server beside a session whose server is silent. The session stays for as long as no better one is
  * found: a server may be busy, and its clients would make that worse by coming back to it all at once.
  */
 export class SuccessorSearch {

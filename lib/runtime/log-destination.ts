@@ -1,4 +1,4 @@
-/** Where do log lines go when nobody can take them? Logging must never hold up or end the process that logs. */
+/** Where do log lines go when no process can take them? Logging must never hold up or end the process that logs. */
 import { fstatSync, writeSync } from 'node:fs'
 import type { Writable } from 'node:stream'
 import type { Bytes, Count } from './clock.ts'

@@ -76,7 +76,7 @@ export function socketModeBits(
 export function socketAccountProblem(
   options: Pick<SocketFileOptions, 'mode' | 'user' | 'group'>,
 ): string | undefined {
-  // With the other words nobody needs to be known, as for Neutron's agent.
+  // With the other modes no user needs to be known, as for Neutron's agent.
   if (typeof options.mode !== 'number' && options.mode !== 'deduce') return undefined
   try {
     known('user', options.user)
@@ -87,7 +87,7 @@ export function socketAccountProblem(
   }
 }
 
-/** True when nobody but root can connect to a socket file, which takes the permission to write. */
+/** True when root alone can connect to a socket file, which takes the permission to write. */
 export function isForRootAlone(path: string): boolean {
   const { uid, gid, mode } = statSync(path)
   const letsGroupIn = (mode & 0o020) !== 0 && gid !== 0

@@ -46,7 +46,7 @@ export class JsonLineChannel {
     this.#periodBegan = clock.now()
     input.on('data', (chunk: Buffer) => this.#take(chunk))
     for (const event of ['end', 'close', 'error'] as const) input.on(event, () => this.#end())
-    // That nobody reads any more is noticed by the end of the input.
+    // That the other side reads no more is noticed by the end of the input.
     output.on('error', () => undefined)
   }
 

@@ -80,7 +80,7 @@ function readHaproxy(
   if (startTime === undefined || namespace === undefined) throw new Error('it has ended')
   const program = readlinkSync(`/proc/${pid}/exe`).replace(/ \(deleted\)$/, '')
   if (basename(program) !== 'haproxy') throw new Error(`it is "${program}", not haproxy`)
-  if (isWritableByAll(configFile)) throw new Error('everybody may change its configuration')
+  if (isWritableByAll(configFile)) throw new Error('every user may change its configuration')
   const config = readNeutronHaproxyConfig(configFile)
   if (pidIn(config.pidFile) !== pid) {
     throw new Error(`"${config.pidFile}" does not name it, so Neutron did not start it last`)

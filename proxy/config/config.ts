@@ -141,7 +141,7 @@ const table = {
     }),
     user: optional(
       text({
-        help: 'Who the workers run as, by name or number; otherwise overlapd-proxy where that account exists, else nobody. Used when the proxy may change it.',
+        help: 'Who the workers run as, by name or number; otherwise overlapd-proxy where that account exists, else "nobody". Used when the proxy may change it.',
       }),
     ),
     group: optional(text({ help: "Their group, by name or number; the user's own otherwise." })),

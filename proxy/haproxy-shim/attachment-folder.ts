@@ -55,7 +55,7 @@ export function prepareAttachmentFolder(folder: string): void {
   }
 }
 
-/** Root's, or the proxy's own, and nobody else can have changed it. */
+/** Root's, or the proxy's own, and no other user can have changed it. */
 function isTrusted({ uid, mode }: Stats): boolean {
   return (uid === 0 || uid === process.geteuid?.()) && (mode & 0o022) === 0
 }
@@ -102,12 +102,12 @@ export function readRecord(folder: string, name: string): AttachmentRecord {
   }
 }
 
-/** Writes a record so that nobody ever reads half of it. */
+/** Writes a record so that no reader ever sees half of it. */
 export function writeRecord(folder: string, record: AttachmentRecord): void {
   const path = join(folder, recordName(record.identity) + recordEnding)
   const draft = `${path}.${process.pid}.new`
   rmSync(draft, { force: true })
-  // Readable for a proxy that is not root; the folder keeps everybody else out.
+  // Readable for a proxy that is not root; the folder keeps all other users out.
   writeFileSync(draft, recordText(record), { flag: 'wx', mode: 0o644 })
   renameSync(draft, path)
 }

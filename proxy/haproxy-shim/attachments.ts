@@ -119,7 +119,7 @@ export class HaproxyAttachments {
     logger.info(fieldsOf(record), 'Namespace is attached by overlapd-haproxy')
   }
 
-  /** @throws Error when nobody holds the other end any more */
+  /** @throws Error when no process holds the other end any more */
   #watch(fd: number, onEnd: () => void): Socket {
     // Only a reader that has seen the holder is notified when it goes, so this look is needed.
     if (!isHeld(fd)) {

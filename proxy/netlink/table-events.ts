@@ -1,4 +1,4 @@
-/** Who changes nftables in the current namespace, and when? As the kernel reports it to everybody who listens. */
+/** Who changes nftables in the current namespace, and when? As the kernel reports it to every listener. */
 import { closeSync } from 'node:fs'
 import type { Bytes, Count } from '../../lib/runtime/clock.ts'
 import {
@@ -68,7 +68,7 @@ export class TableEvents {
     closeSync(this.fd)
   }
 
-  /** @param isOurs whose changes do not count. @returns `undefined` when nobody else has changed anything */
+  /** @param isOurs whose changes do not count. @returns `undefined` when no other program has changed anything */
   take(isOurs: (author: ChangeAuthor) => boolean): TableChange | undefined {
     const buffer = Buffer.alloc(readLength)
     let change: TableChange | undefined

@@ -26,7 +26,7 @@ export function closeReceived(fd: number): boolean {
 }
 
 /**
- * Ends a conversation in which the other side may have sent descriptors that nobody took: the kernel would close them in our name.
+ * Ends a conversation in which the other side may have sent descriptors that were not taken: the kernel would close them in our name.
  * @param connection a connected UNIX socket, non-blocking
  */
 export function closeConversation(connection: number): void {

@@ -53,7 +53,7 @@ export interface FailedListener {
 /** What became of each address. */
 export interface ListenOutcome {
   readonly opened: readonly OpenedListener[]
-  /** Descriptors of inherited sockets that nobody wants; the caller closes them. */
+  /** Descriptors of inherited sockets that are not wanted; the caller closes them. */
   readonly unwanted: readonly number[]
   readonly failed: readonly FailedListener[]
   /** Of those that were open: the address left the namespace or its interface was replaced. */

@@ -84,7 +84,7 @@ export class PortHolders {
     this.#clock = clock
   }
 
-  /** @returns none when nobody listens there any more, or whoever does cannot be seen: that takes CAP_SYS_PTRACE */
+  /** @returns none when no process listens there any more, or the one that does cannot be seen: that takes CAP_SYS_PTRACE */
   find(path: string, key: NamespaceKey, tcpPort: number): PortHolder[] {
     const inodes = this.inodes(path, key, tcpPort)
     if (inodes.size === 0) return []

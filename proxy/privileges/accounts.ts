@@ -9,7 +9,7 @@ export interface Account {
 }
 
 /** The account `nobody` where the files lack it. */
-const nobody: Account = { userId: 65_534, groupId: 65_534 }
+const unprivileged: Account = { userId: 65_534, groupId: 65_534 }
 
 /** Where names are looked up. */
 export interface AccountFiles {
@@ -21,7 +21,7 @@ export interface AccountFiles {
 export const systemAccountFiles: AccountFiles = { passwd: '/etc/passwd', group: '/etc/group' }
 
 /**
- * Resolves a user by name or number, and a group likewise. Without a user: the proxy's account where it exists, else nobody.
+ * Resolves a user by name or number, and a group likewise. Without a user: the proxy's account where it exists, else `nobody`.
  * Without a group: the user's own, or for a number that no file knows the group of the same number.
  * @throws Error naming what is not known
  */
@@ -31,7 +31,8 @@ export function resolveAccount(
   files: AccountFiles = systemAccountFiles,
 ): Account {
   const user = wantedUser ?? usualUser(files)
-  const userId = userIdOf(user, files.passwd) ?? (user === 'nobody' ? nobody.userId : undefined)
+  const userId =
+    userIdOf(user, files.passwd) ?? (user === 'nobody' ? unprivileged.userId : undefined)
   if (userId === undefined) throw new Error(`Cannot run workers as user "${user}": it is unknown`)
   if (group === undefined) {
     return { userId, groupId: primaryGroupOf(userId, files.passwd) ?? userId }

@@ -32,7 +32,7 @@ export interface StartedProgram {
 /**
  * Starts a program with two pipes and a channel for descriptors, and nothing else of ours.
  *
- * Nothing that the program holds can carry a descriptor to us. The kernel would close one that nobody takes in the name of whoever
+ * Nothing that the program holds can carry a descriptor to us. The kernel would close one that is not taken in the name of whoever
  * reads or closes, and a socket can be made to block its closing for hours (`SO_LINGER`).
  *
  * It begins as who we are, because another user may not be able to read the program: a clone in a home folder. It becomes the account

@@ -40,7 +40,7 @@ const mostScans: Count = 20
 const lookAgain: Milliseconds = 2_000
 /** Many namespaces may be taken at once, and each looks. */
 const staleAfter: Milliseconds = 1_000
-/** The process that becomes the parent of those that have lost theirs, where nobody else does. */
+/** The process that becomes the parent of those that have lost theirs, where no other process does. */
 const init = 1
 const doNotWait = 1
 const mostNamed: Count = 10

@@ -32,7 +32,7 @@ const backlog: Count = 8
 
 /**
  * Made by the supervisor and accepted on by workers that have none any more, so that whoever connects knows by the kernel's word whose it
- * is. While the supervisor lives nobody answers there: a worker that did so could send the next supervisor nothing that is trusted.
+ * is. While the supervisor lives no process answers there: a worker that did so could send the next supervisor nothing that is trusted.
  */
 export class TakeoverSocket {
   readonly #options: TakeoverSocketOptions

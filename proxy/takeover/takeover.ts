@@ -112,7 +112,7 @@ async function next(
 }
 
 /**
- * We serve: lets each of them accept no more. Each closes its end then, so none is left when nobody listens. Resolves when that is so, or
+ * We serve: lets each of them accept no more. Each closes its end then, so none is left when no process listens. Resolves when that is so, or
  * logs that it is not. Where there are none, what they left is removed.
  * @returns false when one does not obey
  */
@@ -165,7 +165,7 @@ export function isListenedAt(path: string): boolean {
   return connection !== undefined
 }
 
-/** @returns `undefined` where nobody listens, `later` where too many wait */
+/** @returns `undefined` where no process listens, `later` where too many wait */
 function connected(path: string): number | 'later' | undefined {
   try {
     return connectUnix(path, linux.SOCK_SEQPACKET | linux.SOCK_NONBLOCK)

@@ -27,7 +27,7 @@ export interface FirstLookOptions {
   readonly clock: Clock
   /** Of the session in which the conditions of the monitor change. */
   readonly client: Pick<OvsdbClient, 'transact'>
-  /** Changes since are not reported, so a look is used no longer than a copy that nobody confirms. */
+  /** Changes since are not reported, so a look is used no longer than a copy that no server confirms. */
   readonly longestUse: Milliseconds
 }
 

@@ -106,7 +106,7 @@ export class ServedSelection {
     this.#choose()
   }
 
-  /** Lets everybody look again who waits: what they wait for is there, or cannot come. */
+  /** Lets all that wait look again: what they wait for is there, or cannot come. */
   wake(): void {
     for (const resolve of this.#waiting) resolve()
   }

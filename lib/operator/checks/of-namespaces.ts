@@ -105,7 +105,7 @@ const addressInUse = /\bEADDRINUSE\b/
 /** Names the processes that the proxy may not see, since it lacks CAP_SYS_PTRACE. */
 export function checkPorts({ daemons, netnsFolder }: HostFacts): readonly Finding[] {
   const { status = {} } = daemons.find(({ daemon }) => daemon === 'proxy') ?? {}
-  // Where it could bind one of its addresses, the proxy holds a socket as well, and it visits: nobody may be led to kill it.
+  // Where it could bind one of its addresses, the proxy holds a socket as well, and it visits: the remedy must not be to kill it.
   const ours = new Set(daemons.flatMap(({ process }) => process?.pid ?? []))
   return mappings(status['namespaces']).flatMap((one) => {
     const [netns, why] = [textOf(one['netns']), textOf(one['why'])]

@@ -13,7 +13,7 @@ export interface SwitchIdentity {
   /** Where instances are plugged in: `external_ids:ovn-bridge`. */
   readonly bridge: string
   readonly hasBridge: boolean
-  /** The bridge is in user space, where nobody completes checksums. */
+  /** The bridge is in user space, where no device completes checksums. */
   readonly isUserspace: boolean
 }
 

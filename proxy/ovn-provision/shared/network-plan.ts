@@ -19,7 +19,7 @@ export interface NetworkPlan {
   readonly addresses: readonly string[]
   /** Whether a guest of this host has an IPv6 address. */
   readonly ipv6: boolean
-  /** Whether the namespace must put whole checksums into its packets, because nobody behind it does. */
+  /** Whether the namespace must put whole checksums into its packets, because no device behind it does. */
   readonly fillsChecksums: boolean
 }
 

@@ -30,7 +30,7 @@ export interface AgentClientOptions {
 const waitingPerConnection: Count = 64
 /** How much of that one namespace may take. */
 const mostOfScope = 1 / 4
-/** Past that, waiting helps nobody. */
+/** Past that, waiting helps no guest. */
 const guestPatience: Milliseconds = 10_000
 /** Seconds, at most, after which a guest that was turned away is to come back. */
 const longestRetryAfter = 5
@@ -183,7 +183,7 @@ export class AgentClient {
     if (this.#endpoints.count < 2) return
     const before = clock.now() - silence
     for (const { endpoint, requestedAt } of this.#waiting) {
-      if (endpoint === undefined || requestedAt > before || endpoint.heardAt > before) continue
+      if (endpoint === undefined || requestedAt > before || endpoint.receivedAt > before) continue
       if (!this.#endpoints.hasOther(endpoint)) continue
       endpoint.probe(clock, (cause) => {
         this.#endpoints.noteFailure(endpoint, 'connect', `silent: ${causeText(cause)}`)

@@ -45,7 +45,7 @@ export class AgentEndpoint {
   readonly address: AgentAddress
   readonly health: UpstreamHealth
   /** When anything came from it last; a connection counts. */
-  heardAt: MonotonicMilliseconds
+  receivedAt: MonotonicMilliseconds
   lastFailure: string | undefined
   /** It takes connections and answers nothing, so any other one is tried first. */
   isSilent = false
@@ -63,7 +63,7 @@ export class AgentEndpoint {
     this.index = index
     this.address = address
     this.name = agentName(address)
-    this.heardAt = clock.now()
+    this.receivedAt = clock.now()
     this.health = new UpstreamHealth({
       clock,
       failuresToDown: 3,
@@ -96,7 +96,7 @@ export class AgentEndpoint {
     this.#pool.dispatch({ path, method, headers, body }, handler)
   }
 
-  /** On a connection of its own, which nobody can have half-closed. */
+  /** On a connection of its own, which the agent cannot have half-closed. */
   dispatchAfresh(request: AgentRequest, handler: AnswerHandler): void {
     const { method, target: path, headers, body } = request
     this.#pool.dispatchAfresh({ path, method, headers, body }, handler)
@@ -119,7 +119,7 @@ export class AgentEndpoint {
     this.#isProbed = true
     this.tryConnecting((failure) => {
       this.#isProbed = false
-      if (failure === undefined) this.heardAt = clock.now()
+      if (failure === undefined) this.receivedAt = clock.now()
       else failed(failure)
     })
   }

@@ -106,7 +106,7 @@ export class AgentEndpoints {
 
   /** It has answered, whatever the request was. @returns true when it was thought to be down */
   #noteLife(endpoint: AgentEndpoint): boolean {
-    endpoint.heardAt = this.#options.clock.now()
+    endpoint.receivedAt = this.#options.clock.now()
     const wasSilent = endpoint.isSilent
     endpoint.isSilent = false
     endpoint.isHung = false

@@ -10,7 +10,7 @@ import type { AgentEndpoint } from './agent-endpoint.ts'
 import type { HealthOutcome, HealthRequest } from './health-request.ts'
 
 /** What of an agent is needed to query it. */
-export interface QueriedAgent extends Pick<AgentEndpoint, 'heardAt' | 'isSilent'> {
+export interface QueriedAgent extends Pick<AgentEndpoint, 'receivedAt' | 'isSilent'> {
   readonly address: Pick<AgentEndpoint['address'], 'kind'>
   requestHealth(
     done: (outcome: HealthOutcome | Error) => void,
@@ -24,7 +24,7 @@ export interface PulseOptions {
   readonly isWaitedFor: () => boolean
   /**
    * It takes connections and answers nothing. Called once for each health request that was in vain.
-   * @param isHung at the second one in a row: so long no busy agent leaves everybody without a word
+   * @param isHung at the second one in a row: so long no busy agent leaves all its workers without an answer
    */
   readonly onSilent: (why: string, isHung: boolean) => void
   /** It has answered the health request. */
@@ -83,7 +83,7 @@ export class AgentPulse {
       this.#question = undefined
       const seconds = (mostMissed * interval) / 1_000
       onSilent(`silent: no answer to a health request in ${seconds} s`, endpoint.isSilent)
-    } else if (endpoint.heardAt > lastBeat && !endpoint.isSilent) return
+    } else if (endpoint.receivedAt > lastBeat && !endpoint.isSilent) return
     const isHere = endpoint.address.kind === 'unix'
     if (!this.#isForeign && (isHere || endpoint.isSilent || isWaitedFor())) this.#query()
   }
@@ -91,9 +91,9 @@ export class AgentPulse {
   #isInVain(question: Question): boolean {
     // The connector waits for one that restarts, and has a limit of its own.
     if (!question.request.isSent) return false
-    const { heardAt } = this.#options.endpoint
-    question.missed = heardAt > question.since ? 0 : question.missed + 1
-    question.since = Math.max(question.since, heardAt)
+    const { receivedAt } = this.#options.endpoint
+    question.missed = receivedAt > question.since ? 0 : question.missed + 1
+    question.since = Math.max(question.since, receivedAt)
     return question.missed >= mostMissed
   }
 

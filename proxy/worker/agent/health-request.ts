@@ -24,7 +24,7 @@ export class HealthRequest implements AnswerHandler {
   /** Closes its connection as well: an agent that hung may answer late. */
   cancel(): void {
     this.#done = undefined
-    this.#abort?.(new Error('nobody waits for it'))
+    this.#abort?.(new Error('cancelled'))
   }
 
   onConnect(abort: (error?: Error) => void): void {

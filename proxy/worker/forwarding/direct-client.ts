@@ -211,7 +211,7 @@ export class DirectClient {
         defect,
         connect: this.#connectorTo(upstream),
       })
-      // Nova answers it to everybody, without a signature.
+      // Nova answers it without a signature.
       const probed = { method: 'GET', path: '/', headers: [] }
       const probe = (handler: AnswerHandler): void => pool.dispatchAfresh(probed, handler)
       const endpoint = { pool, reach: new EndpointReach({ clock, probe }) }

@@ -25,7 +25,7 @@ export class LeaseStore {
   readonly #max: Count
   readonly #byPlace = new Map<GuestPlace, Lease>()
   readonly #byId = new Map<number, Lease>()
-  #heardAt: MonotonicMilliseconds = -Infinity
+  #receivedAt: MonotonicMilliseconds = -Infinity
 
   /** @param max leases held at one time; the oldest goes first */
   constructor(clock: Clock, max: Count) {
@@ -39,13 +39,13 @@ export class LeaseStore {
 
   /** True while the agent's revocations would arrive. Looked at with each use: a process that was stopped has run no timer. */
   get isFresh(): boolean {
-    return this.#clock.now() - this.#heardAt < longestSilence
+    return this.#clock.now() - this.#receivedAt < longestSilence
   }
 
   /** The agent has reported that it is there. After a silence nothing from before it counts. */
   heartbeatCame(): void {
     if (!this.isFresh) this.dropAll()
-    this.#heardAt = this.#clock.now()
+    this.#receivedAt = this.#clock.now()
   }
 
   find(place: GuestPlace, sourceMac: MacAddress): Lease | undefined {
@@ -98,7 +98,7 @@ export class LeaseStore {
 
   /** The connection to the agent is gone. */
   lost(): void {
-    this.#heardAt = -Infinity
+    this.#receivedAt = -Infinity
     this.dropAll()
   }
 

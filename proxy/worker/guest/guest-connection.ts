@@ -140,7 +140,7 @@ export class GuestConnection implements ExchangeConnection<GuestExchange>, Holde
     if (this.#isRefused) return
     const active = this.#active
     if (active === undefined) {
-      // What follows the last request is nobody's business.
+      // What follows the last request is not read.
       if (!this.#isLast) this.refuse(code)
     } else if (active.isBodyPending) {
       this.#isLast = true

@@ -211,7 +211,7 @@ export class GuestExchange implements AnswerReceiver, LoggedRequest {
     return this.#connection.holding?.holdAnswer(this.response.writableLength) ?? false
   }
 
-  /** Its guest may read as slowly as it likes, as long as nobody waits for what it occupies. */
+  /** Its guest may read as slowly as it likes, as long as no other guest waits for what it occupies. */
   #stall(): void {
     this.#isStalled = true
     const { holding } = this.#connection

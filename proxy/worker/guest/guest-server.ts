@@ -213,7 +213,7 @@ export class GuestServer {
     log.write('internal_error', () => describeDefect(cause))
   }
 
-  /** @param fd of a connection: from here on it is nobody else's */
+  /** @param fd of a connection: owned by this server from here on */
   #accept(fd: number, listener: GuestListener): void {
     let socket: RawSocket | undefined
     try {
@@ -230,7 +230,7 @@ export class GuestServer {
     }
   }
 
-  /** Never leaves a descriptor that nobody has. */
+  /** Never leaves a descriptor without an owner. */
   #identify(fd: number, listener: GuestListener): Peer | undefined {
     try {
       return identifyPeer(this.#options, fd, listener, this.#options.canary !== undefined)

@@ -12,7 +12,7 @@ export interface ServeUntilReplacedOptions {
 
 const pollPause: Milliseconds = 50
 
-/** Resolves when nobody holds the other end of the descriptor channel any more, or when the limit has passed. */
+/** Resolves when no process holds the other end of the descriptor channel any more, or when the limit has passed. */
 export async function serveUntilReplaced({
   clock,
   limit,

@@ -157,7 +157,7 @@ export interface ServeUntil {
   /**
    * Present: the next supervisor runs as the user `owner`, takes the sockets and releases the worker on the takeover socket, whose
    * descriptor was sent before this message. Absent: the service manager keeps the sockets and the other end of the descriptor
-   * channel, and the worker is replaced once nobody holds that end.
+   * channel, and the worker is replaced once no process holds that end.
    */
   readonly takeover?: { readonly owner: number }
 }

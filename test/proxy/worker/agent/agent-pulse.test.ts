@@ -5,7 +5,7 @@ import { FakeClock } from '../../../support/fake-clock.ts'
 
 /** An agent that answers when the test says so. */
 class ScriptedAgent implements QueriedAgent {
-  heardAt = 0
+  receivedAt = 0
   isSilent = false
   isThere = true
   readonly address: QueriedAgent['address']
@@ -38,7 +38,7 @@ function start(kind: 'unix' | 'tls' = 'unix') {
     },
     onAnswer: () => {
       seen.answers += 1
-      agent.heardAt = clock.now()
+      agent.receivedAt = clock.now()
       agent.isSilent = false
     },
     onFailure: () => (seen.failures += 1),
@@ -89,7 +89,7 @@ t.test('one that gives guests answers need not be asked, and is not silent', asy
   const { clock, agent, seen } = start()
   await clock.advance(1_000)
   for (let second = 0; second < 20; second += 1) {
-    agent.heardAt = clock.now() + 1
+    agent.receivedAt = clock.now() + 1
     await clock.advance(1_000)
   }
   t.equal(agent.questions.length, 1)
