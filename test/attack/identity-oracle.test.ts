@@ -5,7 +5,7 @@ import { runIdentityOracle } from './identity-oracle.ts'
 const seed = Number(process.env['OVERLAPD_TEST_SEED'] ?? 20_261_130)
 
 t.test(
-  `nobody is answered as another through any interface of any router (seed ${seed})`,
+  `no guest is answered as another through any interface of any router (seed ${seed})`,
   async (t) => {
     const { wrong, honestRefused, examples, ...figures } = await runIdentityOracle(seed, 20_000)
     t.strictSame(examples, [])

@@ -102,7 +102,7 @@ t.test('one namespace cannot keep the others from the agent', async (t) => {
   for (const guest of noisy) guest.close()
 })
 
-t.test('who asks little is next, however many wait', async (t) => {
+t.test('a guest with few requests is next, however many wait', async (t) => {
   const { worker, agent, letGo, slowAsked } = await start(t)
   const noisy: RawConnection[] = []
   for (const target of [worker.targets[0]!, worker.targets[2]!]) {
@@ -148,7 +148,7 @@ t.test('guests that read no answer keep no connection to the agent', async (t) =
   for (const guest of slow) guest.destroy()
 })
 
-t.test('a guest that leaves while it waits for its turn takes nobody else’s', async (t) => {
+t.test('a guest that leaves while it waits for its turn takes no other guest’s', async (t) => {
   const { worker, letGo, slowAsked } = await start(t)
   const noisy = await Promise.all(
     Array.from({ length: 3 * connections }, () => RawConnection.open(worker.targets[0]!)),

@@ -79,7 +79,7 @@ function unix(agent: RecordingAgent): AgentAddress {
 
 const post = 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nword'
 
-t.test('the first agent is asked while it is well', async (t) => {
+t.test('the first agent gets the requests while it is well', async (t) => {
   const [first, second] = [await startLocal(t), await startLocal(t)]
   const counts = await use([unix(first), unix(second)])
   for (let count = 0; count < 5; count += 1) {
@@ -132,7 +132,7 @@ t.test('an answer that broke off is not begun again', async (t) => {
   t.equal(second.requests.length, 0)
 })
 
-t.test('an agent that says it cannot answer now is passed over', async (t) => {
+t.test('an agent that reports that it cannot answer now is passed over', async (t) => {
   const [first, second] = [await startLocal(t), await startLocal(t)]
   await use([unix(first), unix(second)])
   const notReady = (code: string): string =>
@@ -331,7 +331,7 @@ t.test('an agent that falls silent is found out by a handshake', { skip }, async
   t.equal(await counts.isUp('0'), false)
 })
 
-t.test('the proxy believes only an agent with the right certificate', { skip }, async (t) => {
+t.test('the proxy trusts only an agent with the right certificate', { skip }, async (t) => {
   const authority = new TestAuthority(scratchFolder(t))
   const stranger = new TestAuthority(scratchFolder(t), 'stranger')
   const behind = await RecordingUpstream.start()

@@ -19,22 +19,19 @@ t.beforeEach(() => {
   agent.answer = () => plainAnswer('ok')
 })
 
-t.test(
-  'an agent that stays away is waited for, then the guest is told to come again',
-  async (t) => {
-    await agent.stopListening()
+t.test('an agent that stays away is waited for, then the guest gets Retry-After', async (t) => {
+  await agent.stopListening()
 
-    const answer = await askRaw(worker.target, get('/'))
-    await agent.listen()
-    const after = await askRaw(worker.target, get('/'))
+  const answer = await askRaw(worker.target, get('/'))
+  await agent.listen()
+  const after = await askRaw(worker.target, get('/'))
 
-    t.equal(answer?.status, 503)
-    t.equal(answer?.field('x-overlapd-reason'), 'agent_unreachable')
-    t.match(answer?.field('retry-after'), /^\d+$/)
-    t.not(answer?.field('connection'), 'close', 'the guest did nothing wrong')
-    t.equal(after?.status, 200)
-  },
-)
+  t.equal(answer?.status, 503)
+  t.equal(answer?.field('x-overlapd-reason'), 'agent_unreachable')
+  t.match(answer?.field('retry-after'), /^\d+$/)
+  t.not(answer?.field('connection'), 'close', 'the guest did nothing wrong')
+  t.equal(after?.status, 200)
+})
 
 t.test('a request that comes while the agent restarts is answered by the new one', async (t) => {
   await agent.stopListening()
@@ -65,7 +62,7 @@ t.test('a socket that may not be opened is unreachable at once', async (t) => {
   t.equal(answer?.field('x-overlapd-reason'), 'agent_unreachable')
 })
 
-t.test('an agent that says nothing times out, and the guest is not left waiting', async (t) => {
+t.test('an agent that sends nothing times out, and the guest is not left waiting', async (t) => {
   agent.answer = () => undefined
 
   const answer = await askRaw(worker.target, get('/'))
@@ -102,7 +99,7 @@ for (const [what, bytes] of Object.entries(broken)) {
 }
 
 t.test(
-  'a request whose connection was lost without an answer is asked again for GET, a few times, and never for POST',
+  'a request whose connection was lost without an answer is sent again for GET, a few times, and never for POST',
   async (t) => {
     const retries = (): Promise<number> => worker.metric('overlapd_proxy_agent_retries_total')
     const retriesBefore = await retries()
@@ -133,7 +130,7 @@ t.test(
   },
 )
 
-t.test('an answer of which no head has come is asked for again, but not for POST', async (t) => {
+t.test('an answer of which no head has come is requested again, but not for POST', async (t) => {
   const seen = agent.requests.length
   const breakOff = ({ socket }: RecordedRequest): undefined => {
     socket.end('HTTP/1.1 200 OK\r\nContent-Le')
@@ -157,21 +154,24 @@ t.test('an answer of which no head has come is asked for again, but not for POST
   t.equal(agent.requests.length - afterGet, 1)
 })
 
-t.test('an agent that dies with a connection it has taken is asked when it is back', async (t) => {
-  const seen = agent.requests.length
-  agent.answer = ({ socket }) => {
-    socket.destroy()
-    if (agent.requests.length - seen < 3) return undefined
-    agent.answer = () => plainAnswer('back')
-    void agent.stopListening().then(() => agent.listen())
-    return undefined
-  }
+t.test(
+  'an agent that dies with a connection it has taken gets the request when it is back',
+  async (t) => {
+    const seen = agent.requests.length
+    agent.answer = ({ socket }) => {
+      socket.destroy()
+      if (agent.requests.length - seen < 3) return undefined
+      agent.answer = () => plainAnswer('back')
+      void agent.stopListening().then(() => agent.listen())
+      return undefined
+    }
 
-  const answer = await askRaw(worker.target, get('/'))
+    const answer = await askRaw(worker.target, get('/'))
 
-  t.equal(answer?.body.toString(), 'back')
-  t.equal(agent.requests.length - seen, 4)
-})
+    t.equal(answer?.body.toString(), 'back')
+    t.equal(agent.requests.length - seen, 4)
+  },
+)
 
 for (const [framing, head, httpVersion] of [
   ['a length', 'Content-Length: 100', '1.1'],
@@ -311,19 +311,16 @@ t.test('HEAD gets the length and no body', async (t) => {
   t.equal(next?.body.toString(), 'ok')
 })
 
-t.test(
-  'bytes nobody asked for on an idle connection are no answer to the next guest',
-  async (t) => {
-    agent.answer = () => Buffer.concat([plainAnswer('mine'), plainAnswer('stray')])
+t.test('unexpected bytes on an idle connection are no answer to the next guest', async (t) => {
+  agent.answer = () => Buffer.concat([plainAnswer('mine'), plainAnswer('stray')])
 
-    const first = await askRaw(worker.target, get('/first'))
-    agent.answer = () => plainAnswer('honest')
-    const second = await askRaw(worker.target, get('/second'))
+  const first = await askRaw(worker.target, get('/first'))
+  agent.answer = () => plainAnswer('honest')
+  const second = await askRaw(worker.target, get('/second'))
 
-    t.equal(first?.body.toString(), 'mine')
-    t.equal(second?.body.toString(), 'honest')
-  },
-)
+  t.equal(first?.body.toString(), 'mine')
+  t.equal(second?.body.toString(), 'honest')
+})
 
 t.test("an error page of Neutron's agent, whose lines end in bare LF, is relayed", async (t) => {
   const page = 'HTTP/1.1 404 Not Found\nContent-Type: text/plain\nContent-Length: 4\n\na\nb\n'

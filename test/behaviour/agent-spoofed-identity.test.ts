@@ -59,7 +59,7 @@ const sentHeaders = [
   'x-tenant-id',
 ]
 
-t.test('behind haproxy, what a guest says of itself changes nothing', async (t) => {
+t.test('behind haproxy, what a guest claims of itself changes nothing', async (t) => {
   const { agent, upstream } = await subject(t)
   const ownNetwork: Fields[number] = ['X-Neutron-Network-ID', networkId(own)]
   const ownOvn: Fields[number] = ['X-OVN-Network-ID', networkId(own)]
@@ -97,7 +97,7 @@ t.test('behind haproxy, what a guest says of itself changes nothing', async (t) 
 })
 
 t.test(
-  'behind haproxy, a guest cannot push out what haproxy says by saying too much',
+  'behind haproxy, a guest cannot push out what haproxy sends by sending too much',
   async (t) => {
     const { agent } = await subject(t)
     const guest: Fields = [
@@ -242,7 +242,7 @@ t.test('unreadable bytes get a reason and no second chance', async (t) => {
   )
 })
 
-t.test('sockets have the mode that was asked for', async (t) => {
+t.test('sockets have the configured mode', async (t) => {
   const { agent } = await subject(t)
   t.equal(statSync(agent.socketOf('overlapd')).mode & 0o777, 0o600)
   t.equal(statSync(agent.socketOf('ml2')).mode & 0o777, 0o644)

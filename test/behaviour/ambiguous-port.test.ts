@@ -57,7 +57,7 @@ t.test('two ports with one address are never a choice', async (t) => {
   t.match(line, { resolution: { byAddress: [portId(1), portId(2)] }, requestId: /./ })
 })
 
-t.test('a port without instance or without project is nobody', async (t) => {
+t.test('a port without instance or without project is no instance', async (t) => {
   const clock = new FakeClock()
   const directory = new ScriptedDirectory(clock)
   const { instanceId: _instance, ...orphan } = port(1)

@@ -156,7 +156,7 @@ t.test('with several slots, guests that boot hold most of them', async (t) => {
   await Promise.all([...polls, ...boots])
 })
 
-t.test('compute that says it is overloaded gets less at a time', async (t) => {
+t.test('compute that reports overload gets less at a time', async (t) => {
   const clock = new FakeClock()
   const directory = new ScriptedDirectory(clock)
   const [guest] = knownGuests(directory, [{ guest: 1, project: 1 }])

@@ -42,7 +42,7 @@ for (const [how, leave] of [['resets', (guest: RawConnection) => guest.reset()]]
 }
 
 t.test(
-  'a guest that leaves while its request waits for a connection is never asked about',
+  'a guest that leaves while its request waits for a connection is never looked up',
   async (t) => {
     agent.answer = () => undefined
     const seen = agent.requests.length

@@ -88,7 +88,7 @@ t.test('compute that stays away is waited for no longer than allowed', async (t)
   t.ok(span > 2_000 && span <= 3_010, `${span} ms`)
 })
 
-t.test('once it has been away for long, guests are told at once', async (t) => {
+t.test('once it has been away for long, guests are refused at once', async (t) => {
   const subject = await startWithUpstreams(t, 1)
   await subject.upstreams[0]?.stopListening()
   for (let round = 0; round < 8; round += 1) {
@@ -117,7 +117,7 @@ t.test('nothing waits that must not be sent twice', async (t) => {
   t.ok(span <= 100, `${span} ms`)
 })
 
-t.test('a guest that leaves meanwhile is not asked for again', async (t) => {
+t.test('a guest that leaves meanwhile causes no second request', async (t) => {
   const subject = await startWithUpstreams(t, 1)
   const [upstream] = subject.upstreams
   await upstream?.stopListening()

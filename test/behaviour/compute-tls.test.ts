@@ -69,7 +69,7 @@ const wantsCertificate: ServerOptions = {
   rejectUnauthorized: true,
 }
 
-t.test('compute with a certificate of the right authority is asked', async (t) => {
+t.test('compute with a certificate of the right authority gets requests', async (t) => {
   const { answer, seen } = await ask(t, nova, { ca_file: authority.caFile })
   t.equal(answer?.body.toString(), 'over TLS')
   t.strictSame(seen, ['nobody'])
@@ -81,7 +81,7 @@ t.test('compute that demands a certificate gets ours', async (t) => {
   t.strictSame(seen, ['metadata-agent'])
 })
 
-t.test('any certificate is believed only where the operator says so', async (t) => {
+t.test('any certificate is trusted only where that is configured', async (t) => {
   const unknown = stranger.issue({ commonName: 'nova', dnsNames: ['elsewhere'] })
   const { answer, seen } = await ask(t, unknown, { insecure: true })
   t.equal(answer?.body.toString(), 'over TLS')
@@ -113,7 +113,7 @@ const refused: readonly (readonly [
   ['a demand for ours that we cannot meet', nova, { ca_file: authority.caFile }, wantsCertificate],
 ]
 for (const [what, certificate, tls, server] of refused) {
-  t.test(`compute with ${what} is told nothing, and the guest is told to come back`, async (t) => {
+  t.test(`compute with ${what} gets nothing, and the guest gets Retry-After`, async (t) => {
     const { answer, seen, log } = await ask(t, certificate, tls, server)
     t.equal(answer?.status, 503)
     t.equal(answer?.field('x-overlapd-reason'), 'compute_unreachable')

@@ -74,35 +74,38 @@ t.test('in a full namespace the source that holds most gives way to a newcomer',
   for (const guest of [...held, newcomer]) guest.close()
 })
 
-t.test('whoever holds most itself, and nothing idle, is refused once it has asked', async (t) => {
-  const worker = await start(t, { connectionsPerNamespace: 2 })
-  const before = agent.requests.length
-  agent.answer = () => undefined
-  const busy = [await RawConnection.open(worker.target), await RawConnection.open(worker.target)]
-  for (const guest of busy) await guest.write(get('/busy'))
-  await agent.recorded(before + 2)
+t.test(
+  'whoever holds most itself, and nothing idle, is refused once it has sent a request',
+  async (t) => {
+    const worker = await start(t, { connectionsPerNamespace: 2 })
+    const before = agent.requests.length
+    agent.answer = () => undefined
+    const busy = [await RawConnection.open(worker.target), await RawConnection.open(worker.target)]
+    for (const guest of busy) await guest.write(get('/busy'))
+    await agent.recorded(before + 2)
 
-  const refused = await RawConnection.open(worker.target)
-  await refused.write(get('/'))
-  const answer = await refused.answer()
-  const elsewhere = askRaw(worker.targets[2]!, get('/'))
-  await agent.recorded(before + 3)
-  agent.requests.at(-1)?.socket.write(plainAnswer('ok'))
-  agent.answer = () => plainAnswer('ok')
+    const refused = await RawConnection.open(worker.target)
+    await refused.write(get('/'))
+    const answer = await refused.answer()
+    const elsewhere = askRaw(worker.targets[2]!, get('/'))
+    await agent.recorded(before + 3)
+    agent.requests.at(-1)?.socket.write(plainAnswer('ok'))
+    agent.answer = () => plainAnswer('ok')
 
-  t.equal(answer?.status, 503)
-  t.equal(answer?.field('x-overlapd-reason'), 'too_many_connections')
-  t.match(answer?.field('retry-after'), /^\d+$/)
-  t.equal((await elsewhere)?.status, 200, 'another namespace is not concerned')
-  t.equal(
-    await worker.metric('overlapd_proxy_connections_refused_total', { limit: 'namespace' }),
-    1,
-  )
-  for (const guest of [...busy, refused]) guest.close()
-})
+    t.equal(answer?.status, 503)
+    t.equal(answer?.field('x-overlapd-reason'), 'too_many_connections')
+    t.match(answer?.field('retry-after'), /^\d+$/)
+    t.equal((await elsewhere)?.status, 200, 'another namespace is not concerned')
+    t.equal(
+      await worker.metric('overlapd_proxy_connections_refused_total', { limit: 'namespace' }),
+      1,
+    )
+    for (const guest of [...busy, refused]) guest.close()
+  },
+)
 
 t.test(
-  'a connection may ask so many times, and the last answer says that it is the last',
+  'a connection may send so many requests, and the last answer announces that it is the last',
   async (t) => {
     const worker = await start(t, { requestsPerConnection: 3 })
     const guest = await RawConnection.open(worker.target)

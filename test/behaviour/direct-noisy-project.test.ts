@@ -145,7 +145,7 @@ t.test('a project whose requests never end leaves direct slots to the others', a
   t.equal(await worker.metric('overlapd_proxy_direct_running'), 0)
 })
 
-t.test('who finds the queue full is told to come back, as without leases', async (t) => {
+t.test('who finds the queue full gets Retry-After, as without leases', async (t) => {
   const { worker, agent, gate, ports } = await subject(t, 2, [portOf(1)], {
     queue: 2,
     queue_retry_after: '4s',

@@ -38,7 +38,7 @@ async function stage(t: Test): Promise<Stage> {
 }
 
 t.test(
-  'a worker that hears nothing of the agent for three seconds believes no lease',
+  'a worker that receives nothing of the agent for three seconds trusts no lease',
   async (t) => {
     const { clock, giver, worker, agent } = await stage(t)
     await worker.askUntilLeased(guest)
@@ -52,7 +52,7 @@ t.test(
     t.equal(await worker.leases(), 0)
     t.equal(agent.requests.length, 2)
 
-    t.test('nor one from before the silence when the agent is heard again', async (t) => {
+    t.test('nor one from before the silence when the agent sends again', async (t) => {
       giver.say({ kind: 'heartbeat' })
       await ioTurns()
       giver.answer = () => undefined
@@ -70,7 +70,7 @@ t.test(
   },
 )
 
-t.test('every lease ends with the connection, and asking begins anew', async (t) => {
+t.test('every lease ends with the connection, and requests begin anew', async (t) => {
   const { clock, giver, worker, agent } = await stage(t)
   await worker.askUntilLeased(guest)
   giver.stop()
@@ -138,7 +138,7 @@ for (const [what, unreached] of [
   })
 }
 
-t.test('an answer nobody asked for is no lease', async (t) => {
+t.test('an answer without a request is no lease', async (t) => {
   const { giver, worker, upstream } = await stage(t)
   giver.answer = (request) => {
     if (request.kind !== 'request') return
@@ -201,7 +201,7 @@ for (const [what, garbage] of [
   ['one header more', withHeaders((headers) => headers.push('host', 'x'))],
   ['a header in a header', withHeaders((headers) => headers.splice(3, 1, 'i\r\nx: y'))],
 ] as const) {
-  t.test(`an agent that says ${what} is not believed in anything`, async (t) => {
+  t.test(`an agent that sends ${what} is trusted in nothing`, async (t) => {
     const { clock, giver, worker, agent } = await stage(t)
     const other = guestPort(2, { fixedIps: guest.fixedIps.map(() => '127.0.1.2' as never) })
     await worker.askUntilLeased(guest)

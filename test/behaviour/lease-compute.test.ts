@@ -9,24 +9,27 @@ import { instanceId, portId } from '../conformance/topology.ts'
 const port = guestPort(1)
 
 for (const status of [403, 404]) {
-  t.test(`compute's ${status} ends the lease and is asked once more over the agent`, async (t) => {
-    const { directory, upstream, worker, agent } = await startLeasePair(t)
-    directory.setPorts(port)
-    directory.remember()
-    await worker.askUntilLeased(port)
-    upstream.answer = (_request, response) => void response.writeHead(status).end('as Nova says')
-    const answer = await worker.ask(port)
-    t.equal(answer.status, status)
-    t.equal(answer.body.toString(), 'as Nova says')
-    t.equal(await worker.direct(), 1)
-    t.equal(await worker.leases(), 0)
-    t.equal(upstream.requests.length, 3)
-    await worker.ask(port)
-    t.equal(await worker.direct(), 1, 'no lease without good data')
-    // A 404 of Nova's is an answer.
-    const refused = status === 404 ? [] : [{ status }, { status }]
-    t.match(await agent.json('/status'), { recentRefusals: refused })
-  })
+  t.test(
+    `compute's ${status} ends the lease, and the request goes once more over the agent`,
+    async (t) => {
+      const { directory, upstream, worker, agent } = await startLeasePair(t)
+      directory.setPorts(port)
+      directory.remember()
+      await worker.askUntilLeased(port)
+      upstream.answer = (_request, response) => void response.writeHead(status).end('as Nova says')
+      const answer = await worker.ask(port)
+      t.equal(answer.status, status)
+      t.equal(answer.body.toString(), 'as Nova says')
+      t.equal(await worker.direct(), 1)
+      t.equal(await worker.leases(), 0)
+      t.equal(upstream.requests.length, 3)
+      await worker.ask(port)
+      t.equal(await worker.direct(), 1, 'no lease without good data')
+      // A 404 of Nova's is an answer.
+      const refused = status === 404 ? [] : [{ status }, { status }]
+      t.match(await agent.json('/status'), { recentRefusals: refused })
+    },
+  )
 }
 
 t.test('an instance that compute no longer knows is looked up once more', async (t) => {
@@ -120,21 +123,24 @@ t.test('the agent finds another endpoint where a lease names none that works', a
 })
 
 for (const status of [502, 503, 504]) {
-  t.test(`compute's ${status} is asked again over the agent, the lease stays`, async (t) => {
-    const { directory, upstream, worker } = await startLeasePair(t)
-    directory.setPorts(port)
-    directory.remember()
-    await worker.askUntilLeased(port)
-    let left = 1
-    upstream.answer = (request, response) => {
-      if (left > 0) void response.writeHead(status).end('x'.repeat(100_000))
-      else novaLike('s3cr3t')(request, response)
-      left -= 1
-    }
-    t.equal((await worker.ask(port)).status, 200)
-    t.equal((await worker.ask(port)).status, 200)
-    t.equal(await worker.direct(), 2)
-  })
+  t.test(
+    `compute's ${status} sends the request again over the agent, the lease stays`,
+    async (t) => {
+      const { directory, upstream, worker } = await startLeasePair(t)
+      directory.setPorts(port)
+      directory.remember()
+      await worker.askUntilLeased(port)
+      let left = 1
+      upstream.answer = (request, response) => {
+        if (left > 0) void response.writeHead(status).end('x'.repeat(100_000))
+        else novaLike('s3cr3t')(request, response)
+        left -= 1
+      }
+      t.equal((await worker.ask(port)).status, 200)
+      t.equal((await worker.ask(port)).status, 200)
+      t.equal(await worker.direct(), 2)
+    },
+  )
 }
 
 t.test('an answer that breaks off reaches the guest broken off', async (t) => {
@@ -152,7 +158,7 @@ t.test('an answer that breaks off reaches the guest broken off', async (t) => {
   t.equal(await worker.direct(), 1)
 })
 
-t.test('an answer that never begins is asked again when its connection ends', async (t) => {
+t.test('an answer that never begins is requested again when its connection ends', async (t) => {
   const { directory, upstream, worker } = await startLeasePair(t)
   directory.setPorts(port)
   directory.remember()
@@ -202,7 +208,7 @@ t.test('a request with a body, or of another method, always goes over the agent'
   connection.close()
 })
 
-t.test('what compute says under our names does not reach a guest', async (t) => {
+t.test('what compute sends under our names does not reach a guest', async (t) => {
   const { directory, upstream, worker } = await startLeasePair(t)
   directory.setPorts(port)
   directory.remember()

@@ -6,7 +6,7 @@ import { get } from '../support/raw-http.ts'
 
 const port = guestPort(1)
 
-t.test('a request under a lease is told by its worker, without what is signed', async (t) => {
+t.test('a request under a lease is explained by its worker, without what is signed', async (t) => {
   const { directory, upstream, worker, agent } = await startLeasePair(t)
   directory.setPorts(port)
   directory.remember()
@@ -35,7 +35,7 @@ t.test('a request under a lease is told by its worker, without what is signed', 
   t.equal(await worker.findRequest('another'), undefined)
 })
 
-t.test('what the agent was asked in the end is told by the agent', async (t) => {
+t.test('what reached the agent in the end is explained by the agent', async (t) => {
   const { directory, upstream, worker, agent } = await startLeasePair(t)
   directory.setPorts(port)
   directory.remember()
@@ -51,7 +51,7 @@ t.test('what the agent was asked in the end is told by the agent', async (t) => 
   t.match(await agent.json(`/explain?request=${id}`), { verdict: { status: 404 } })
 })
 
-t.test('an answer that broke off and a guest that left are told as such', async (t) => {
+t.test('an answer that broke off and a guest that left are explained as such', async (t) => {
   const { directory, upstream, worker } = await startLeasePair(t)
   directory.setPorts(port)
   directory.remember()

@@ -24,7 +24,7 @@ t.test(
   },
 )
 
-t.test('nobody is leased who is not known by address and MAC', async (t) => {
+t.test('no guest is leased that is not known by address and MAC', async (t) => {
   const { directory, worker } = await startLeasePair(t, {
     scopes: [router, network],
   })
@@ -44,7 +44,7 @@ t.test('nobody is leased who is not known by address and MAC', async (t) => {
   t.equal(await worker.direct(), 0)
 })
 
-t.test('a lease ends with its time, by a clock that nobody can set', async (t) => {
+t.test('a lease ends with its time, by a clock that cannot be set', async (t) => {
   const { clock, directory, worker, pass } = await startLeasePair(t)
   const port = guestPort(1)
   directory.setPorts(port)
@@ -174,7 +174,7 @@ t.test("two guests that fight for an address never get each other's lease", asyn
   }
 })
 
-t.test('a lease of one scope serves nobody in another', async (t) => {
+t.test('a lease of one scope serves no guest in another', async (t) => {
   const { directory, worker } = await startLeasePair(t, {
     scopes: [network, { kind: 'network', networkId: networkId(2) }],
   })
@@ -191,7 +191,7 @@ t.test('a lease of one scope serves nobody in another', async (t) => {
   t.equal(await worker.direct(), 2)
 })
 
-t.test('a scope that nobody listens for any more has no leases', async (t) => {
+t.test('a scope without a listener has no leases', async (t) => {
   const { directory, worker } = await startLeasePair(t)
   const port = guestPort(1)
   directory.setPorts(port)
@@ -206,7 +206,7 @@ t.test('a scope that nobody listens for any more has no leases', async (t) => {
   connection.close()
 })
 
-t.test('where requests are limited by the agent nobody is leased', async (t) => {
+t.test('where requests are limited by the agent no guest is leased', async (t) => {
   const { directory, worker, agent } = await startLeasePair(t, {
     config: { rate_limit: { enabled: true } },
   })

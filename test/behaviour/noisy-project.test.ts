@@ -120,7 +120,7 @@ t.test('an instance that hammers delays its siblings by one turn', async (t) => 
   await Promise.all(hammering)
 })
 
-t.test('when the queue is full, those who fill it are told to come back', async (t) => {
+t.test('when the queue is full, those who fill it get Retry-After', async (t) => {
   const { agent, upstream, guests } = await subject(t, 1, [noisy, { guest: 2, project: 2 }], {
     compute: { queue: 10, queue_per_project: 10, queue_retry_after: '4s' },
   })
@@ -151,7 +151,7 @@ t.test('when the queue is full, those who fill it are told to come back', async 
   t.match(await agent.text('/metrics'), /overlapd_agent_compute_shed_total\{why="queue_full"\} 2/)
 })
 
-t.test('whoever waited too long is told to come back', async (t) => {
+t.test('whoever waited too long gets Retry-After', async (t) => {
   const { clock, agent, upstream, guests } = await subject(t, 1, [noisy], {
     compute: { timeout_queue: '6s' },
   })
@@ -173,7 +173,7 @@ t.test('whoever waited too long is told to come back', async (t) => {
 })
 
 t.test(
-  'guests that leave give their place up at once, and compute never hears of them',
+  'guests that leave give their place up at once, and compute never receives them',
   async (t) => {
     const { agent, upstream, guests } = await subject(t, 1, [noisy, { guest: 2, project: 2 }])
     const [hammer, quiet] = guests

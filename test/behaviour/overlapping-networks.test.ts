@@ -17,7 +17,7 @@ const address = '10.0.0.10'
 const howMany = 40
 
 t.test(
-  'one address on forty networks is forty instances, whatever asks and in whatever order',
+  'one address on forty networks is forty instances, whatever guests request and in whatever order',
   async (t) => {
     const clock = new FakeClock()
     const directory = new ScriptedDirectory(clock)

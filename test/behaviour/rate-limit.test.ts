@@ -160,7 +160,7 @@ t.test('a boot is not limited, what comes after it is', async (t) => {
   t.strictSame(new Set(await statusesOf(agent, boot)), new Set([200]), 'another boot')
 })
 
-t.test('a source that is no instance is limited before anybody is asked', async (t) => {
+t.test('a source that is no instance is limited before any lookup', async (t) => {
   const { agent, directory, clock } = await subject(t)
   t.strictSame(await statusesOf(agent, [nobody, nobody, nobody]), [404, 404, 404])
   const questions = directory.asked.length
@@ -180,7 +180,7 @@ t.test('a source that is no instance is limited before anybody is asked', async 
   t.strictSame(await statusesOf(agent, [nobody]), [404])
 })
 
-t.test('that the directory cannot be asked counts against nobody', async (t) => {
+t.test('that the directory cannot be queried counts against no guest', async (t) => {
   const { agent, directory } = await subject(t)
   directory.failWith(new MetadataError('directory_unavailable', 'gone'))
   t.strictSame(new Set(await statusesOf(agent, times(6, overIpv4))), new Set([503]))
@@ -188,7 +188,7 @@ t.test('that the directory cannot be asked counts against nobody', async (t) => 
   t.strictSame(await statusesOf(agent, [overIpv4]), [200])
 })
 
-t.test('a dry run refuses nothing and tells what it would refuse', async (t) => {
+t.test('a dry run refuses nothing and reports what it would refuse', async (t) => {
   const { agent } = await subject(t, { dry_run: true })
   t.strictSame(new Set(await statusesOf(agent, times(10, overIpv4))), new Set([200]))
   t.strictSame(new Set(await statusesOf(agent, times(5, nobody))), new Set([404]))
@@ -238,7 +238,7 @@ t.test('limits change while the agent runs', async (t) => {
   t.strictSame(new Set(await statusesOf(agent, times(20, overIpv4))), new Set([200]))
 })
 
-t.test('nothing is limited unless the operator says so', async (t) => {
+t.test('nothing is limited unless it is configured', async (t) => {
   const { agent } = await subject(t, { enabled: false })
   t.strictSame(new Set(await statusesOf(agent, times(30, overIpv4))), new Set([200]))
 })

@@ -153,7 +153,7 @@ t.test('a chunked body reaches the agent with its length and without its chunks'
   t.equal(request.body.toString('latin1'), 'GET / HTT')
 })
 
-t.test('pipelined requests are asked one after the other and answered in order', async (t) => {
+t.test('pipelined requests are forwarded one after the other and answered in order', async (t) => {
   const seen = agent.requests.length
   const paths = Array.from({ length: 20 }, (_, index) => `/pipelined/${index}`)
   const waiting: (() => void)[] = []
@@ -295,7 +295,7 @@ t.test('hosts and versions of real clients are served', async (t) => {
   }
 })
 
-t.test('a refusal answers HEAD without a body and JSON to those who ask for it', async (t) => {
+t.test('a refusal answers HEAD without a body and JSON to those that request it', async (t) => {
   const connection = await RawConnection.open(worker.target)
   void connection.write('HEAD * HTTP/1.1\r\nHost: a\r\n\r\n')
 

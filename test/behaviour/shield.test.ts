@@ -54,7 +54,7 @@ function wordOf(answer: RawAnswer): string {
 }
 
 t.test(
-  'a token opens what asks for one, and nothing of the way there reaches guest or compute',
+  'a token opens what requires one, and nothing of the way there reaches guest or compute',
   async (t) => {
     const { ask, token, upstream, worker } = await start(t, 'default: { token: enforce }')
     t.equal(wordOf(await ask(get(userData))), '401 token_missing')

@@ -15,7 +15,7 @@ t.teardown(async () => {
   await agent.close()
 })
 
-t.test('a guest that connects and says nothing is sent away', async (t) => {
+t.test('a guest that connects and sends nothing is sent away', async (t) => {
   const guest = await RawConnection.open(worker.target)
 
   const answer = await guest.answer()

@@ -76,7 +76,7 @@ for (const [what, listener, scope] of places) {
     }
   })
 
-  t.test(`an address that nobody has is nobody in every form: ${what}`, async (t) => {
+  t.test(`an address without an owner is no instance in every form: ${what}`, async (t) => {
     const { agent, clock, upstream } = await startSubject(t)
     const unknown = ['10.0.0.99', '::ffff:10.0.0.99', 'fd00::99', 'fe80::f816:3eff:fe99:9999']
     for (const given of unknown) {
@@ -169,7 +169,7 @@ t.test('a guest that leaves while its refusal is held back is not waited for', a
   t.equal(clock.waiting, before)
 })
 
-t.test('what is no address identifies nobody', async (t) => {
+t.test('what is no address identifies no instance', async (t) => {
   const { agent, upstream } = await startSubject(t)
   for (const given of [
     '10.0.0',

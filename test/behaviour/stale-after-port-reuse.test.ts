@@ -304,7 +304,7 @@ t.test('an instance that compute no longer knows is looked up once more', async 
   t.equal(answer?.body.toString(), instanceId(2))
   t.equal(upstream.requests.length, 3)
 
-  t.test('but a 404 for a path asks nobody', async (t) => {
+  t.test('but a 404 for a path queries no directory', async (t) => {
     const before = directory.asked.length
     known.clear()
     clock.pass(3_000)
@@ -325,7 +325,7 @@ t.test('an instance that compute no longer knows is looked up once more', async 
     t.equal(upstream.requests.length, before + 1)
   })
 
-  t.test('and a port that is gone is said to be gone', async (t) => {
+  t.test('and a port that is gone is reported gone', async (t) => {
     await agent.ask('/', fields)
     clock.pass(3_000)
     directory.deletePort(portId(1))

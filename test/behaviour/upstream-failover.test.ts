@@ -53,7 +53,7 @@ t.test(
 )
 
 for (const status of [502, 503, 504]) {
-  t.test(`a ${status} is not the last word while another upstream can be asked`, async (t) => {
+  t.test(`a ${status} is not the last word while another upstream can be tried`, async (t) => {
     const subject = await twoUpstreams(t)
     subject.first.answer = says('busy', status)
     t.equal(await bodyOf(subject), 'second')
@@ -62,7 +62,7 @@ for (const status of [502, 503, 504]) {
 }
 
 for (const status of [400, 403, 404, 409, 429, 500]) {
-  t.test(`a ${status} is passed on and asks nobody else`, async (t) => {
+  t.test(`a ${status} is passed on and tries no other`, async (t) => {
     const subject = await twoUpstreams(t)
     subject.first.answer = says('no', status)
     const answer = await subject.agent.ask('/latest', guestFields)
@@ -86,7 +86,7 @@ t.test('what is not idempotent is sent once', async (t) => {
   t.equal(subject.second.requests.length, 0)
 })
 
-t.test('when all look down, one is asked all the same', async (t) => {
+t.test('when all look down, one is tried all the same', async (t) => {
   const subject = await twoUpstreams(t)
   await Promise.all([subject.first.stopListening(), subject.second.stopListening()])
   const refused = await subject.agent.ask('/latest', guestFields)
@@ -133,7 +133,7 @@ t.test('an upstream that closes every connection unanswered makes guests wait', 
   t.ok(answer?.field('retry-after'), 'cloud-init comes back after 503 and after no other status')
 })
 
-t.test('an upstream that never answers whole is said to be broken', async (t) => {
+t.test('an upstream that never answers whole is reported broken', async (t) => {
   const upstream = await RecordingUpstream.start((_request, response) => {
     response.socket?.end('this is not HTTP\r\n\r\n')
   })

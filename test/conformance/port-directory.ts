@@ -63,7 +63,7 @@ export function portDirectoryConformance(t: Test, driver: PortDirectoryDriver): 
     await told
   }
 
-  t.test(`${name} is ready once it has seen its source, and says how it stands`, async (t) => {
+  t.test(`${name} is ready once it has seen its source, and reports its state`, async (t) => {
     const { directory } = await opened(t)
     const readiness = directory.readiness()
     t.equal(readiness.ready, true, readiness.detail)
@@ -119,7 +119,7 @@ export function portDirectoryConformance(t: Test, driver: PortDirectoryDriver): 
     }
   })
 
-  t.test(`${name} gives both ports when two asked networks have the subnet`, async (t) => {
+  t.test(`${name} gives both ports when two queried networks have the subnet`, async (t) => {
     const { directory } = await opened(t)
     const networkIds = [networks.twinOne, networks.twinTwo]
     const found = await find(directory, { networkIds, fixedIp: ip('10.0.0.10') })
@@ -336,7 +336,7 @@ export function portDirectoryConformance(t: Test, driver: PortDirectoryDriver): 
     t.equal(subject.directory.readiness().ready, true)
   })
 
-  t.test(`${name} never turns "cannot ask" into "none"`, async (t) => {
+  t.test(`${name} never turns "cannot query" into "none"`, async (t) => {
     const subject = await opened(t)
     const query = { networkIds: [networks.plain], fixedIp: ip('10.0.0.10') }
     const known = identities(await find(subject.directory, query))
@@ -359,7 +359,7 @@ export function portDirectoryConformance(t: Test, driver: PortDirectoryDriver): 
     t.equal(subject.directory.readiness().ready, true)
   })
 
-  t.test(`${name} can be closed twice, and tells nobody who has left`, async (t) => {
+  t.test(`${name} can be closed twice, and notifies no listener that has left`, async (t) => {
     const subject = await opened(t)
     let told = 0
     const end = subject.directory.onChange(() => {

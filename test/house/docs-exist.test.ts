@@ -45,7 +45,7 @@ function undocumented({ path, text }: SourceFile): readonly string[] {
   })
 }
 
-t.test('each exported declaration says what it is for', async (t) => {
+t.test('each exported declaration has its purpose', async (t) => {
   const files = sourceFiles()
   t.ok(files.length > 20)
   t.strictSame(files.flatMap(undocumented), [])

@@ -7,7 +7,7 @@ import { projectRoot } from '../support/source-files.ts'
 
 const path = join(projectRoot, 'deploy/ERRORS.md')
 
-t.test('the error reference is what the table of reason codes says', async (t) => {
+t.test('the error reference is what the table of reason codes holds', async (t) => {
   const options = await resolveConfig(path)
   const expected = await format(reasonsPage(), { ...options, parser: 'markdown' })
   const update = process.env['OVERLAPD_TEST_UPDATE'] === '1'

@@ -74,7 +74,7 @@ for (const [name, page] of [
   ['deploy/METRICS.md', metricsPage],
   ['deploy/prometheus/RUNBOOK.md', runbookPage],
 ] as const) {
-  t.test(`${name} is what metrics and alerts say`, async (t) => {
+  t.test(`${name} is what metrics and alerts hold`, async (t) => {
     const path = join(projectRoot, name)
     const options = await resolveConfig(path)
     const expected = await format(page(), { ...options, parser: 'markdown' })

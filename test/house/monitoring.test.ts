@@ -109,7 +109,7 @@ function problemsOf(text: string): readonly string[] {
   return problems
 }
 
-t.test('everything that rules and dashboard ask for is exported', async (t) => {
+t.test('everything that rules and dashboard name is exported', async (t) => {
   const all = expressions()
   t.ok(all.length > 100)
   for (const { where, text } of all) {
@@ -118,7 +118,7 @@ t.test('everything that rules and dashboard ask for is exported', async (t) => {
   }
 })
 
-t.test('what nobody exports would be noticed', async (t) => {
+t.test('a metric that is not exported would be noticed', async (t) => {
   for (const [text, problem] of [
     ['rate(overlapd_proxy_request_total[5m])', 'nobody exports overlapd_proxy_request_total'],
     ['overlapd_agent_request_seconds', 'nobody exports overlapd_agent_request_seconds'],
@@ -136,7 +136,7 @@ t.test('what nobody exports would be noticed', async (t) => {
   )
 })
 
-t.test('each alert says how bad it is, what happened and what to do', async (t) => {
+t.test('each alert states how bad it is, what happened and what to do', async (t) => {
   const names = alerts.map(({ alert }) => alert)
   t.strictSame([...new Set(names)], names)
   for (const { alert, labels, annotations } of alerts) {

@@ -161,7 +161,7 @@ t.test('each YAML sample of the documents can be used as it is', async (t) => {
   }
 })
 
-t.test('each YAML sample of the README says which file it is of', async (t) => {
+t.test('each YAML sample of the README names its file', async (t) => {
   const unnamed = samples.filter(
     ({ where, language, text }) =>
       where.startsWith('README.md') && language === 'yaml' && !/^#.*\.yaml\b/.test(text),

@@ -11,7 +11,7 @@ const accessor = new RegExp(
 )
 const comment = /^\s*(?:\/\/|\/?\*)/
 
-t.test('the kernel, and never Node, is asked for addresses of sockets', async (t) => {
+t.test('the kernel, and never Node, is queried for addresses of sockets', async (t) => {
   const found = sourceFiles()
     .filter(({ path }) => /^(?:proxy|agent-side|lib)\//.test(path) && path !== gatekeeper)
     .flatMap(({ path, text }) =>
@@ -23,7 +23,7 @@ t.test('the kernel, and never Node, is asked for addresses of sockets', async (t
   t.strictSame(found, [], 'see proxy/netns/socket-ends.ts')
 })
 
-t.test('the pattern knows the ways in which Node is asked', async (t) => {
+t.test('the pattern knows the ways in which Node is queried', async (t) => {
   for (const line of [
     'const from = socket.remoteAddress',
     'const { remotePort } = socket',

@@ -2,7 +2,12 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { productionFolders, projectPaths, projectRoot } from '../support/source-files.ts'
+import {
+  productionFolders,
+  projectPaths,
+  projectRoot,
+  sourceFiles,
+} from '../support/source-files.ts'
 
 /** Machines report, log, send, query, receive and trust. A guest is a guest, a process a process: never somebody. */
 const wrong =
@@ -35,13 +40,26 @@ t.test('the words of people are found', async (t) => {
   t.strictSame(wrongWords("run as 'nobody', or as `nobody`"), [])
 })
 
-t.test('machines do not say, tell, ask, hear or believe', async (t) => {
+t.test('machines have the verbs of the field', async (t) => {
   const pages = readdirSync(projectRoot).filter((name) => name.endsWith('.md'))
   const paths = [...projectPaths(productionFolders), ...pages]
   const found = paths.flatMap((path) =>
     readFileSync(join(projectRoot, path), 'utf8')
       .split('\n')
       .flatMap((line, index) => wrongWords(line).map((word) => `${path}:${index + 1} ${word}`)),
+  )
+  t.strictSame(found, [])
+})
+
+/** The name of a test, with its quotes. */
+const testName = /\.test\(\s*(["`'])((?:(?!\1)[^\\]|\\.)*)\1/g
+
+t.test('the names of tests keep to the same words', async (t) => {
+  const found = sourceFiles(['test']).flatMap(({ path, text }) =>
+    [...text.matchAll(testName)]
+      .map(([, , name = '']) => name.replaceAll(/\$\{[^}]*\}/g, ''))
+      .filter((name) => wrongWords(name.replaceAll('account nobody', '')).length > 0)
+      .map((name) => `${path}: ${name}`),
   )
   t.strictSame(found, [])
 })

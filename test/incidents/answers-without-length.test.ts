@@ -36,7 +36,7 @@ for (const [what, size, length] of [
   })
 }
 
-t.test('an answer that says its length is as it was', async (t) => {
+t.test('an answer that has its length is as it was', async (t) => {
   const upstream = await WireUpstream.start()
   t.teardown(() => upstream.close())
   upstream.answer = ({ socket }) => void socket.write(plainAnswer('ok'))

@@ -56,7 +56,7 @@ function tests(rabbit: RabbitMq): void {
   }
 
   t.test(
-    'a broker under its memory alarm takes no question, and nobody waits for it',
+    'a broker under its memory alarm takes no query, and no caller waits for it',
     async (t) => {
       const server = new FakeNeutronRpc({ ...rabbit })
       server.setRows(portRows(overlappingTopology()))

@@ -18,7 +18,7 @@ const requests = 20
 const url = 'http://[fe80::a9fe:a9fe%25eth0]/openstack/latest/meta_data.json'
 
 if (skipUnlessPrivileged(t)) {
-  t.test('a guest asks over IPv6 by an interface that was moved in', async (t) => {
+  t.test('a guest sends requests over IPv6 by an interface that was moved in', async (t) => {
     const [host, router, guest] = [uniqueName(), uniqueName(), uniqueName()]
     makeEmptyNamespaces(t, [host, router, guest])
     ipBatch(

@@ -35,7 +35,7 @@ t.test('a guest with 17 addresses does not keep its neighbour out', async (t) =>
   for (const guest of greedy) guest.close()
 })
 
-t.test('answers that nobody reads do not keep the agent from others', async (t) => {
+t.test('unread answers do not keep the agent from others', async (t) => {
   const { agent, worker } = await start(t, { agent: { connections: 4 } })
   const large = plainAnswer(Buffer.alloc(8 * 1024 * 1024, 'x'))
   agent.answer = ({ target }) => (target === '/large' ? large : plainAnswer('ok'))

@@ -8,7 +8,7 @@ import { RecordingUpstream } from '../support/recording-upstream.ts'
 const lines = guestFields.map(([name, value]) => `${name}: ${value}\r\n`).join('')
 const one = `GET /held HTTP/1.1\r\n${lines}\r\n`
 
-t.test('peers that pipeline lose their connections, and nobody else notices', async (t) => {
+t.test('peers that pipeline lose their connections, and no other peer notices', async (t) => {
   const upstream = await RecordingUpstream.start(({ target }, response) => {
     if (target !== '/held') response.end('ok')
   })

@@ -26,7 +26,7 @@ function residentBytes(pid = worker.pid): number {
 
 const line = 'GET / HTTP/1.1\r\nHost:a\r\n\r\n'
 
-t.test('4 MiB of requests whose answers nobody reads are not read', async (t) => {
+t.test('4 MiB of requests whose answers stay unread are not read', async (t) => {
   await askRaw(worker.targets[1]!, get('/'))
   const before = residentBytes()
   const flood = Buffer.from(line.repeat((4 * 1024 * 1024) / line.length))

@@ -5,7 +5,7 @@ import { skipUnlessPrivileged } from '../support/netns.ts'
 import { startProxy } from '../support/running-proxy.ts'
 
 if (skipUnlessPrivileged(t)) {
-  t.test('SIGHUP without certificates says that there is nothing to read', async (t) => {
+  t.test('SIGHUP without certificates reports that there is nothing to read', async (t) => {
     const proxy = await startProxy(t)
     process.kill(proxy.pid, 'SIGHUP')
     await proxy.until('a line about it', () => /read again/.test(proxy.log()))

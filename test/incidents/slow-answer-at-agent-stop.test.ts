@@ -136,7 +136,7 @@ for (const [what, startsBefore] of [
 }
 
 t.test(
-  'a slow request that nobody asks twice, and comes while the agent stops, is answered',
+  'a slow request that is sent once, and comes while the agent stops, is answered',
   async (t) => {
     const { worker, sockets, slow, agent, next } = await startChain(t)
     const guest = await RawConnection.open(worker.target)

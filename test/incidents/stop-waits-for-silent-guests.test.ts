@@ -5,7 +5,7 @@ import { get, RawConnection } from '../support/raw-http.ts'
 import { plainAnswer, RecordingAgent } from '../support/recording-agent.ts'
 import { startWorker } from '../support/start-worker.ts'
 
-t.test('a drain ends without what was never asked, and with what was', async (t) => {
+t.test('a drain ends without what was never requested, and with what was', async (t) => {
   const agent = await RecordingAgent.start()
   const worker = await startWorker({ agentSocket: agent.path })
   t.teardown(async () => {

@@ -73,7 +73,7 @@ async function startChain(t: Test) {
   return { worker, sockets, asked, agent, reported }
 }
 
-t.test('a stopped agent is noticed, refused for, and asked again once it goes on', async (t) => {
+t.test('a stopped agent is noticed, refused for, and queried again once it goes on', async (t) => {
   const { worker, sockets, asked, agent, reported } = await startChain(t)
   const isAsked = once(asked, 'slow')
   const waiting = await Promise.all([
@@ -102,17 +102,20 @@ t.test('a stopped agent is noticed, refused for, and asked again once it goes on
   t.equal((await askRaw(worker.target, get('/new')))?.status, 200)
 })
 
-t.test('an agent that is busy for seconds is reported, and nobody is refused for it', async (t) => {
-  const { worker, agent, reported } = await startChain(t)
-  agent.signal('SIGSTOP')
-  const before = askRaw(worker.target, get('/before'))
-  await reported('down')
-  const since = askRaw(worker.target, get('/since'))
-  const body = askRaw(worker.target, 'POST /p HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi')
-  agent.signal('SIGCONT')
-  for (const answer of await Promise.all([before, since, body])) t.equal(answer?.status, 200)
-  await reported('up')
-})
+t.test(
+  'an agent that is busy for seconds is reported, and no guest is refused for it',
+  async (t) => {
+    const { worker, agent, reported } = await startChain(t)
+    agent.signal('SIGSTOP')
+    const before = askRaw(worker.target, get('/before'))
+    await reported('down')
+    const since = askRaw(worker.target, get('/since'))
+    const body = askRaw(worker.target, 'POST /p HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi')
+    agent.signal('SIGCONT')
+    for (const answer of await Promise.all([before, since, body])) t.equal(answer?.status, 200)
+    await reported('up')
+  },
+)
 
 t.test('the proxy is not ready, names the agent, and is ready once it goes on', async (t) => {
   if (!skipUnlessPrivileged(t)) return

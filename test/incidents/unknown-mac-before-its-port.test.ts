@@ -7,7 +7,7 @@ import { startAgentWithFile } from '../support/agent-with-file.ts'
 import { joiningRouter, sharedNetworkTopology, victim } from '../support/shared-network-topology.ts'
 
 for (const ingress of [undefined, '22222222-7c']) {
-  t.test(`an unknown MAC is refused once the port was heard (ingress ${ingress})`, async (t) => {
+  t.test(`an unknown MAC is refused once the port was received (ingress ${ingress})`, async (t) => {
     const ask = await startAgentWithFile(t, sharedNetworkTopology, { source_mac: 'prefer' })
     const [address = ''] = victim.fixedIps
     const from = (mac: string): Promise<string> =>

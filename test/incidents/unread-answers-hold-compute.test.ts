@@ -68,7 +68,7 @@ t.test('guests that do not read leave the slots to their neighbours', async (t) 
   t.equal(all.upstream.requests.length, 18)
 })
 
-t.test('whoever holds most unread gives way, and nobody else', async (t) => {
+t.test('whoever holds most unread gives way, and no other', async (t) => {
   const all = await start(t)
   const modest = askUnread(t, all, mebibyte, otherFields)
   await until(async () => all.upstream.requests.length === 1)

@@ -30,7 +30,7 @@ function request(ip: string, ingress: string, mac?: string): Fields {
 for (const policy of ['prefer', 'verify', 'off']) {
   for (const routed of ['by_address', 'refuse']) {
     t.test(
-      `source_mac ${policy}, routed ${routed}: nobody comes in for a guest of another network`,
+      `source_mac ${policy}, routed ${routed}: no guest is answered for a guest of another network`,
       async (t) => {
         const ask = await startAgentWithFile(t, sharedNetworkTopology, {
           source_mac: policy,

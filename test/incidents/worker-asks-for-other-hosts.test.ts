@@ -229,7 +229,7 @@ if (skipUnlessPrivileged(t)) {
     t.match(await fence(), { state: 'closed', scopes: 2, supervisors: 1 })
   })
 
-  t.test('a proxy that reports nothing works as before, and doctor says so', async (t) => {
+  t.test('a proxy that reports nothing works as before, and doctor reports it', async (t) => {
     const { sockets, fence, startProxy } = await host(t)
     await startProxy({ set: ['served_scopes.sockets=[]'] })
     const worker = startWorkerAccount(t)

@@ -12,7 +12,7 @@ import { skipUnlessPrivileged } from '../support/netns.ts'
 import { startRoutedGuest } from '../support/routed-guest.ts'
 
 if (skipUnlessPrivileged(t)) {
-  t.test('every answer of the proxy has the form that its description says', async (t) => {
+  t.test('every answer of the proxy has the form that its description gives', async (t) => {
     const sockets = await GuestSockets.open()
     t.teardown(() => sockets.close())
     const { chain, guest, router } = await startRoutedGuest(t, { proxy: ['canary.enabled=true'] })

@@ -244,7 +244,7 @@ if (skipUnlessPrivileged(t)) {
   })
 
   t.test(
-    'the same subnet twice on one router is told apart by port, with and without MACs',
+    'the same subnet twice on one router is distinguished by port, with and without MACs',
     async (t) => {
       const sockets = await openSockets(t)
       const router = makeRouter(t, routerAddresses, routerAddresses)

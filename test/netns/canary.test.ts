@@ -59,7 +59,7 @@ function isSeen(kind: Place['kind'], state: 'up' | 'down', why?: string) {
 }
 
 if (skipUnlessPrivileged(t)) {
-  t.test('the canary asks through each namespace and looks like no guest', async (t) => {
+  t.test('the canary sends requests through each namespace and looks like no guest', async (t) => {
     const sockets = await GuestSockets.open()
     t.teardown(() => sockets.close())
     const places = [makePlace(t, 'router'), makePlace(t, 'network')]
@@ -111,7 +111,7 @@ if (skipUnlessPrivileged(t)) {
     ])
     t.equal(local.stdout, 'ECONNRESET\n', 'others inside the namespace get nothing')
 
-    await t.test('it tells what is broken, and of its repair', async (t) => {
+    await t.test('it reports what is broken, and its repair', async (t) => {
       const isLogged = (text: RegExp) => () => text.test(proxy.log())
       ipBatch([`addr del ${metadataIpv4}/32 dev tap7e57ab1e-00`], network.netns)
       await proxy.until('no address', isSeen('network', 'down', `${metadataIpv4}: `))

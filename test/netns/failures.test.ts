@@ -111,7 +111,7 @@ function whyNotFillable(): string | undefined {
 
 if (skipUnlessPrivileged(t)) {
   t.test(
-    'a supervisor without free descriptors serves on what it has, says so, and recovers',
+    'a supervisor without free descriptors serves on what it has, reports it, and recovers',
     async (t) => {
       const sockets = await openSockets(t)
       const routers = [makeRouter(t), makeRouter(t)]
@@ -133,7 +133,7 @@ if (skipUnlessPrivileged(t)) {
     },
   )
 
-  t.test('a worker without free descriptors answers nobody wrongly, and recovers', async (t) => {
+  t.test('a worker without free descriptors answers no guest wrongly, and recovers', async (t) => {
     const sockets = await openSockets(t)
     const routers = [makeRouter(t), makeRouter(t)]
     const chain = await startChain(t, routers)

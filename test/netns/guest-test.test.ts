@@ -11,7 +11,7 @@ import { startRoutedGuest } from '../support/routed-guest.ts'
 const guestMac = `fa:16:3e:${[...randomBytes(3)].map((byte) => byte.toString(16).padStart(2, '0')).join(':')}`
 
 if (skipUnlessPrivileged(t)) {
-  t.test('overlapd test asks as a guest would and times each hop', async (t) => {
+  t.test('overlapd test sends requests as a guest would and times each hop', async (t) => {
     const remote = randomUUID()
     const otherInstances = [{ id: remote, address: '10.0.0.77' }]
     const options = { mac: guestMac, direct: false, otherInstances }

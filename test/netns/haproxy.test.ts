@@ -172,7 +172,7 @@ if (skipUnlessPrivileged(t)) {
   })
 
   t.test(
-    'overlapd-haproxy fails as haproxy would when the port is taken, and says by whom',
+    'overlapd-haproxy fails as haproxy would when the port is taken, and names the holder',
     async (t) => {
       const made = makeNetwork(t)
       const proxy = await startControlled(t, openFolder(t), 'discover=false')
@@ -230,7 +230,7 @@ if (skipUnlessPrivileged(t)) {
   })
 
   t.test(
-    'overlapd-proxy removes its own leftover rules at start, and only where nobody uses them',
+    'overlapd-proxy removes its own leftover rules at start, and only where they are unused',
     async (t) => {
       const [left, used] = [makeNetwork(t), makeNetwork(t)]
       const folder = openFolder(t)

@@ -69,7 +69,7 @@ async function toldOf(guest: string, url: string, ...options: string[]): Promise
 }
 
 if (skipUnlessPrivileged(t)) {
-  t.test('the agent is told by which port of the router each connection came', async (t) => {
+  t.test('the agent receives by which port of the router each connection came', async (t) => {
     for (const made of ['host', 'inside'] as const) {
       await t.test(`with links made ${made === 'host' ? 'on the host' : 'inside'}`, async (t) => {
         const { router, guests } = makeRouter(t, made)

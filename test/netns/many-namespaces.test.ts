@@ -125,7 +125,7 @@ if (skipUnlessPrivileged(t)) {
     t.equal(await proxy.stop(), 0)
   })
 
-  t.test('broken mounts are left out, told once, and stop nothing', async (t) => {
+  t.test('broken mounts are left out, reported once, and stop nothing', async (t) => {
     const proxy = await startProxy(t)
     const [whole, dead] = [uniqueName(), uniqueName()]
     makeEmptyNamespaces(t, [whole, dead])

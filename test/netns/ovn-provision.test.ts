@@ -483,7 +483,7 @@ if (skipUnlessPrivileged(t) && skipUnlessOvn(t)) {
     t.equal(await host.plugged(network), `"${network.metadataPort}"`)
   })
 
-  t.test('a taken name is told, and left to whoever has it', async (t) => {
+  t.test('a taken name is reported, and left to whoever has it', async (t) => {
     const host = await ProvisionedHost.open(t)
     const proxy = await host.startProxy()
     const network = await addOvnNetwork(host.central, { cidrs: ['10.0.0.2/24'] })
@@ -507,7 +507,7 @@ if (skipUnlessPrivileged(t) && skipUnlessOvn(t)) {
   })
 
   t.test(
-    'where names would not reach the host, nothing is made and the reason is told',
+    'where names would not reach the host, nothing is made and the reason is reported',
     async (t) => {
       const host = await ProvisionedHost.open(t)
       const { network } = await boundNetwork(host)

@@ -97,7 +97,7 @@ if (skipUnlessPrivileged(t) && skipUnlessOvn(t)) {
     await asksFrom(t, [{ netns, network }])
   })
 
-  t.test('a guest that takes the IPv6 metadata address delays IPv4 of nobody', async (t) => {
+  t.test('a guest that takes the IPv6 metadata address delays IPv4 of no guest', async (t) => {
     const host = await ProvisionedHost.open(t, { hasSwitch: true })
     await host.switch.switchNormally()
     const proxy = await host.startProxy('poll_interval=1s')
@@ -136,7 +136,7 @@ if (skipUnlessPrivileged(t) && skipUnlessOvn(t)) {
   })
 
   t.test(
-    'ovn-controller, ovn-northd and overlapd make networks whose guests are told apart',
+    'ovn-controller, ovn-northd and overlapd make networks whose guests are distinguished',
     async (t) => {
       const host = await ProvisionedHost.open(t, { hasSwitch: true, hasController: true })
       const proxy = await host.startProxy()

@@ -107,7 +107,7 @@ async function startHolder(t: Test, netns: string): Promise<{ stop(): Promise<vo
 }
 
 if (skipUnlessPrivileged(t)) {
-  t.test('routers with the same guest address are told apart, by IPv4 and IPv6', async (t) => {
+  t.test('routers with the same guest address are distinguished, by IPv4 and IPv6', async (t) => {
     const routers = [makeRouter(t, 'host'), makeRouter(t, 'inside')]
     const proxy = await startProxy(t)
     const ids = routers.map((made) => call(proxy, made, 'qrouter', randomUUID()))
@@ -340,7 +340,7 @@ if (skipUnlessPrivileged(t)) {
     t.match(await proxy.metrics(), /overlapd_proxy_worker_restarts_total 1\n/)
   })
 
-  t.test('a port that somebody else holds is told, and taken when it is free', async (t) => {
+  t.test('a port that another process holds is reported, and taken when it is free', async (t) => {
     const router = makeRouter(t)
     const holder = await startHolder(t, router.netns)
     const proxy = await startProxy(t)

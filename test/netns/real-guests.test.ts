@@ -159,7 +159,7 @@ if (skipUnlessPrivileged(t)) {
     },
   )
 
-  t.test('a guest that asks only once boots while others restart', async (t) => {
+  t.test('a guest that sends one request boots while others restart', async (t) => {
     const sockets = await GuestSockets.open()
     t.teardown(() => sockets.close())
     const { chain, guests } = await startGuests(t)

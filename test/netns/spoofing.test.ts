@@ -386,7 +386,7 @@ const allRounds: readonly {
 ]
 
 if (skipUnlessPrivileged(t)) {
-  t.test('a guest that says it is another gets a refusal or its own', async (t) => {
+  t.test('a guest that claims to be another gets a refusal or its own', async (t) => {
     const sockets = await openSockets(t)
     const scenes = (['router', 'dhcp'] as const).map((kind) => makeScene(t, kind))
     const columns: { readonly heading: string; readonly words: readonly Word[] }[] = []

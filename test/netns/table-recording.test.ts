@@ -105,7 +105,7 @@ if (skipUnlessPrivileged(t)) {
     t.equal(await rulesetIn(played), other, 'what is gone already is no error')
   })
 
-  t.test('what the kernel refuses is told, and changes nothing', async (t) => {
+  t.test('what the kernel refuses is reported, and changes nothing', async (t) => {
     const [read, played] = makeTwo(t)
     const ruleset = interceptionRuleset({ interface: '*', tcpPort: 9697, families: ['ip'] })
     const { messages } = inside(read, () => {

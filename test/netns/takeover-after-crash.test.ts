@@ -228,28 +228,31 @@ if (skipUnlessPrivileged(t)) {
     t.match(load, { errors: 0, wrong: 0 })
   })
 
-  t.test('left workers that nobody follows serve for a while and end by themselves', async (t) => {
-    const scene = await makeScene(t)
-    const first = await scene.start('restart.serve_after_crash=1500ms')
-    const targets = scene.routers.map(({ target }) => target)
+  t.test(
+    'left workers that no supervisor follows serve for a while and end by themselves',
+    async (t) => {
+      const scene = await makeScene(t)
+      const first = await scene.start('restart.serve_after_crash=1500ms')
+      const targets = scene.routers.map(({ target }) => target)
 
-    const leftWorkers = await kill(t, first)
-    const after = await runLoad({ targets, connections: 4, keepAlive: false, requests: networks })
-    t.match(after, { errors: 0, wrong: 0 }, 'every network is still served')
-    await allGone(t, leftWorkers)
+      const leftWorkers = await kill(t, first)
+      const after = await runLoad({ targets, connections: 4, keepAlive: false, requests: networks })
+      t.match(after, { errors: 0, wrong: 0 }, 'every network is still served')
+      await allGone(t, leftWorkers)
 
-    const second = await scene.start()
-    t.notMatch(second.log(), /left its workers serving/)
-    const again = await runLoad({ targets, connections: 4, keepAlive: false, requests: networks })
-    t.match(again, { errors: 0, wrong: 0 }, 'and a later proxy begins afresh')
-    const workers = (await second.status()).workers.map(({ pid }) => pid)
-    t.equal(await second.stop(), 0)
-    t.same(
-      workers.filter((pid) => !isGone(pid)),
-      [],
-      'one that is told to stop leaves none',
-    )
-  })
+      const second = await scene.start()
+      t.notMatch(second.log(), /left its workers serving/)
+      const again = await runLoad({ targets, connections: 4, keepAlive: false, requests: networks })
+      t.match(again, { errors: 0, wrong: 0 }, 'and a later proxy begins afresh')
+      const workers = (await second.status()).workers.map(({ pid }) => pid)
+      t.equal(await second.stop(), 0)
+      t.same(
+        workers.filter((pid) => !isGone(pid)),
+        [],
+        'one that is told to stop leaves none',
+      )
+    },
+  )
 
   t.test('without a time for left workers workers end with the supervisor', async (t) => {
     const scene = await makeScene(t)
@@ -262,55 +265,58 @@ if (skipUnlessPrivileged(t)) {
     t.equal(existsSync(takeoverSocket(scene.stage)), false)
   })
 
-  t.test('left workers end when they are told to', async (t) => {
+  t.test('left workers end on request', async (t) => {
     const scene = await makeScene(t)
     const leftWorkers = await kill(t, await scene.start(`restart.serve_after_crash=${farAway}ms`))
     for (const pid of leftWorkers) process.kill(pid, 'SIGTERM')
     await allGone(t, leftWorkers)
   })
 
-  t.test('whatever a worker hands over, the namespace of a socket says whose it is', async (t) => {
-    const scene = await makeScene(t)
-    const stranger = uniqueName()
-    makeEmptyNamespaces(t, [stranger])
-    const here = await listenHere(t)
-    const right = scene.routers.map(({ netns }) => listenAt(netns, 9697)[0]!)
-    const wrongPort = listenAt(scene.routers[0]!.netns, 9698)
-    const handed = [
-      here.fd,
-      ...listenAt(stranger, 9697),
-      ...wrongPort,
-      ...right.toReversed(),
-      ...right.slice(0, 3),
-    ]
-    const { fd } = await leaveSocket(join(scene.stage.folder, 'admin.sock'))
-    const alive = setInterval(() => undefined, farAway)
-    const outliving = serveAfterCrash({
-      clock: systemClock,
-      limit: farAway,
-      socket: fd,
-      owner: process.geteuid?.() ?? 0,
-      descriptors: () => handed,
-      isToEnd: () => false,
-    })
-    const end = async (): Promise<void> => {
-      const finish = await outliving
-      for (const one of new Set(handed)) if (one !== here.fd) closeSync(one)
-      finish()
-      clearInterval(alive)
-    }
+  t.test(
+    'whatever a worker hands over, the namespace of a socket decides whose it is',
+    async (t) => {
+      const scene = await makeScene(t)
+      const stranger = uniqueName()
+      makeEmptyNamespaces(t, [stranger])
+      const here = await listenHere(t)
+      const right = scene.routers.map(({ netns }) => listenAt(netns, 9697)[0]!)
+      const wrongPort = listenAt(scene.routers[0]!.netns, 9698)
+      const handed = [
+        here.fd,
+        ...listenAt(stranger, 9697),
+        ...wrongPort,
+        ...right.toReversed(),
+        ...right.slice(0, 3),
+      ]
+      const { fd } = await leaveSocket(join(scene.stage.folder, 'admin.sock'))
+      const alive = setInterval(() => undefined, farAway)
+      const outliving = serveAfterCrash({
+        clock: systemClock,
+        limit: farAway,
+        socket: fd,
+        owner: process.geteuid?.() ?? 0,
+        descriptors: () => handed,
+        isToEnd: () => false,
+      })
+      const end = async (): Promise<void> => {
+        const finish = await outliving
+        for (const one of new Set(handed)) if (one !== here.fd) closeSync(one)
+        finish()
+        clearInterval(alive)
+      }
 
-    const [proxy] = await Promise.all([scene.start(), end()])
+      const [proxy] = await Promise.all([scene.start(), end()])
 
-    t.match(proxy.log(), new RegExp(`"sockets":${handed.length},.*left its workers serving`))
-    t.match(proxy.log(), /Closed sockets of a namespace not served/)
-    const { namespaces } = await proxy.status()
-    t.same([...new Set(namespaces.flatMap(({ listeners }) => listeners))], ['[::]:9697'])
-    const targets = scene.routers.map(({ target }) => target)
-    const load = await runLoad({ targets, connections: 4, keepAlive: false, requests: 200 })
-    t.match(load, { errors: 0, wrong: 0 })
-    t.equal(listenAt(scene.routers[0]!.netns, 9698).map(closeSync).length, 1, 'others are closed')
-  })
+      t.match(proxy.log(), new RegExp(`"sockets":${handed.length},.*left its workers serving`))
+      t.match(proxy.log(), /Closed sockets of a namespace not served/)
+      const { namespaces } = await proxy.status()
+      t.same([...new Set(namespaces.flatMap(({ listeners }) => listeners))], ['[::]:9697'])
+      const targets = scene.routers.map(({ target }) => target)
+      const load = await runLoad({ targets, connections: 4, keepAlive: false, requests: 200 })
+      t.match(load, { errors: 0, wrong: 0 })
+      t.equal(listenAt(scene.routers[0]!.netns, 9698).map(closeSync).length, 1, 'others are closed')
+    },
+  )
 
   t.test('a proxy that is started beside a running one leaves its workers alone', async (t) => {
     const scene = await makeScene(t)

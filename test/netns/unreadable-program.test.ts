@@ -87,7 +87,7 @@ if (skipUnlessPrivileged(t)) {
     ["another user's", 1_234],
   ] as const) {
     t.test(
-      `workers load a program in ${whose} closed folder and still end as nobody`,
+      `workers load a program in ${whose} closed folder and still end as the account nobody`,
       async (t) => {
         const router = makeRouter(t)
         const proxy = await startProxyFrom(t, hiddenProgram(t, owner), 'limits.timeout_drain=1s')

@@ -106,7 +106,7 @@ const refused = /^(?:no_port|ingress_mismatch|source_mac_\w+)$/
 
 if (skipUnlessPrivileged(t)) {
   for (const direct of [false, true]) {
-    t.test(`${direct ? 'under leases' : 'over the agent'}: nobody is the victim`, async (t) => {
+    t.test(`${direct ? 'under leases' : 'over the agent'}: no guest is the victim`, async (t) => {
       const sockets = await GuestSockets.open()
       t.teardown(() => sockets.close())
       const { netns, ids, topology, victim, attacker } = makeScene(t)

@@ -148,7 +148,7 @@ for (const [way, given] of Object.entries(ways)) {
   })
 }
 
-t.test('a wrong password is told, not tried for every guest, and can be mended', async (t) => {
+t.test('a wrong password is reported, not tried for every guest, and can be mended', async (t) => {
   const name = uniqueName('reader-')
   const id = await admin.user(name, 'right', 'admin', admin.projectId)
   const agent = start(t, {
@@ -266,7 +266,7 @@ t.test('when a credential is over, who is known is served and others wait', asyn
   })
 })
 
-t.test('a user who sees one project only is told of', async (t) => {
+t.test('a user who sees one project only is reported', async (t) => {
   const name = uniqueName('member-')
   await admin.user(name, 'secret', 'member', keystone.projectA)
   const agent = start(t, {

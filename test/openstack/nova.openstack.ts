@@ -90,7 +90,7 @@ async function restart(t: Test, server: NovaServer, during: () => Promise<void>)
 }
 
 for (const server of servers) {
-  t.test(`${server}: restarted under load, guests are told to come back`, async (t) => {
+  t.test(`${server}: restarted under load, guests get Retry-After`, async (t) => {
     const agent = startAgent(t, place, { ports, upstreams: [urlOf(place, server)] })
     await agent.untilReady()
     const load = new Load(agent, 6)
@@ -115,7 +115,7 @@ for (const server of servers) {
   })
 }
 
-t.test('with two endpoints, nobody notices that one is restarted', async (t) => {
+t.test('with two endpoints, no guest notices that one is restarted', async (t) => {
   const agent = startAgent(t, place, {
     ports,
     upstreams: servers.map((server) => urlOf(place, server)),

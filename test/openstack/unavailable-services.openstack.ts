@@ -44,7 +44,7 @@ const kinds = [
 
 for (const { directory, flavour, daemon, ports, says, back } of kinds) {
   t.test(
-    `${directory}: while ${daemon} is away, who is known is served or told to wait`,
+    `${directory}: while ${daemon} is away, who is known is served or gets Retry-After`,
     async (t) => {
       const agent = startAgent(t, place, { ports, upstreams: [compute] })
       await agent.untilReady()

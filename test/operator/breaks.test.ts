@@ -397,7 +397,7 @@ if (skipUnlessPrivileged(t)) {
     },
   ]
 
-  t.test('a host that is well says so, and that a guest was served', async (t) => {
+  t.test('a host that is well reports it, and that a guest was served', async (t) => {
     t.match(await host.ask(), '200')
     t.type((await host.report('proxy')).served.guest, 'string', 'it does not wait for a heartbeat')
     const { exitCode, out } = await host.command('health')

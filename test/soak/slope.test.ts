@@ -9,7 +9,7 @@ const life = (level: number, perMinute: number, noise: number): Series =>
     return [minutes, level + perMinute * minutes + noise * (random.next() - 0.5)] as const
   })
 
-t.test('a leak is told from noise', async (t) => {
+t.test('a leak is distinguished from noise', async (t) => {
   const leak = slopeOf([life(50_000, 240, 2_000)])
   const flat = slopeOf([life(50_000, 0, 2_000)])
 

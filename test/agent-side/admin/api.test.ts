@@ -5,7 +5,7 @@ import { checkAdminApi, checkEvents } from '../../support/admin-api-check.ts'
 import { guestFields, startAgentForOneGuest } from '../../support/one-guest.ts'
 import { RecordingUpstream } from '../../support/recording-upstream.ts'
 
-t.test('every answer of the agent has the form that its description says', async (t) => {
+t.test('every answer of the agent has the form that its description gives', async (t) => {
   const upstream = await RecordingUpstream.start()
   t.teardown(() => upstream.close())
   const { agent } = await startAgentForOneGuest(t, { upstreams: [upstream.url] })

@@ -52,21 +52,24 @@ t.test('auditScope() finds nothing where each address and MAC is one port’s', 
   ])
 })
 
-t.test('auditScope() tells addresses that only a MAC tells apart from hopeless ones', async (t) => {
-  const twin = port(2, { networkId: networkId(2), fixedIps: [ip('10.0.0.1')] })
-  t.strictSame(codes([port(1), twin]), ['ambiguous_without_mac'])
-  t.strictSame(codes([port(1), twin], 'off'), ['ambiguous_address'])
-  const clone = { ...twin, macAddress: mac(1) }
-  const { findings, answers } = auditScope({ sourceMac: 'prefer' }, contents(port(1), clone))
-  t.match(findings, [{ code: 'shared_mac' }, { code: 'ambiguous_address' }])
-  for (const id of [portId(1), portId(2), instanceId(1), instanceId(2)]) {
-    t.match(findings[1]?.what, id)
-  }
-  t.match(answers, [{ reason: 'ambiguous_port' }, { reason: 'ambiguous_port' }])
-})
+t.test(
+  'auditScope() distinguishes addresses that only a MAC identifies from hopeless ones',
+  async (t) => {
+    const twin = port(2, { networkId: networkId(2), fixedIps: [ip('10.0.0.1')] })
+    t.strictSame(codes([port(1), twin]), ['ambiguous_without_mac'])
+    t.strictSame(codes([port(1), twin], 'off'), ['ambiguous_address'])
+    const clone = { ...twin, macAddress: mac(1) }
+    const { findings, answers } = auditScope({ sourceMac: 'prefer' }, contents(port(1), clone))
+    t.match(findings, [{ code: 'shared_mac' }, { code: 'ambiguous_address' }])
+    for (const id of [portId(1), portId(2), instanceId(1), instanceId(2)]) {
+      t.match(findings[1]?.what, id)
+    }
+    t.match(answers, [{ reason: 'ambiguous_port' }, { reason: 'ambiguous_port' }])
+  },
+)
 
 t.test(
-  'auditScope() leaves out what asks for nothing, and tells of guests without owners',
+  'auditScope() leaves out what sends no requests, and reports guests without owners',
   async (t) => {
     const { instanceId: _instance, ...nobodys } = port(3)
     const { projectId: _project, ...projectless } = port(4)
@@ -81,7 +84,7 @@ t.test(
   },
 )
 
-t.test('auditScope() says of any address what the resolver would do', async (t) => {
+t.test('auditScope() gives for any address what the resolver would do', async (t) => {
   const random = new SeededRandom(20_26)
   const below = (count: number): number => Math.floor(random.next() * count)
   const outcomes = new Set<string>()

@@ -88,7 +88,7 @@ function subject(
   }
 }
 
-t.test('audit() tells of interfaces of routers whose port is not known', async (t) => {
+t.test('audit() reports interfaces of routers whose port is not known', async (t) => {
   const { directory, audit } = subject()
   directory.setRouter(routerId(1), [networkId(1)])
   directory.remember()
@@ -96,7 +96,7 @@ t.test('audit() tells of interfaces of routers whose port is not known', async (
   t.match(findings, [{ code: 'router_port_unknown', about: `router/${routerId(1)}` }])
 })
 
-t.test('audit() looks at exactly what the named scopes can be asked about', async (t) => {
+t.test('audit() looks at exactly what the named scopes can be queried for', async (t) => {
   const { audit } = subject()
   const report = await audit([router(1), network(3)], true)
   t.match(report.findings, [{ code: 'ambiguous_without_mac', about: `router/${routerId(1)}` }])
@@ -116,7 +116,7 @@ t.test('audit() without scopes takes every network that the directory holds', as
   t.match(await audit(), { findings: [], checked: { scopes: 3, ports: 3 }, notes: [] })
 })
 
-t.test('audit() tells of scopes that the directory does not know', async (t) => {
+t.test('audit() reports scopes that the directory does not know', async (t) => {
   const { audit, directory } = subject()
   directory.setRouter(routerId(2), [])
   directory.remember()
@@ -128,7 +128,7 @@ t.test('audit() tells of scopes that the directory does not know', async (t) => 
   ])
 })
 
-t.test('audit() tells “could not ask” from “unknown”', async (t) => {
+t.test('audit() distinguishes “could not query” from “unknown”', async (t) => {
   const { audit, directory } = subject()
   directory.failWith(new MetadataError('directory_timeout', 'Too slow'))
   const { findings } = await audit([router(1)])
@@ -141,7 +141,7 @@ t.test('audit() tells “could not ask” from “unknown”', async (t) => {
   t.match(unready.notes, [/not looked at/])
 })
 
-t.test('audit() asks network by network where nothing whole is held', async (t) => {
+t.test('audit() queries network by network where nothing whole is held', async (t) => {
   const clock = new FakeClock()
   const held = new ScriptedDirectory(clock)
   held.setRouter(routerId(1), [networkId(1), networkId(2)])
@@ -171,7 +171,7 @@ t.test('audit() asks network by network where nothing whole is held', async (t) 
   t.match(blind, { findings: [], notes: [/address by address about 1 networks/] })
 })
 
-t.test('audit() tells what Nova and certificates are about to break', async (t) => {
+t.test('audit() reports what Nova and certificates are about to break', async (t) => {
   const clock = new FakeClock()
   const day = 86_400_000
   const upstream = (url: string, state: 'up' | 'down', changes: object = {}) => ({

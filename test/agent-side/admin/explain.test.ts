@@ -12,7 +12,7 @@ function stepsOf(explanation: unknown): readonly string[] {
   return (explanation as Explanation).steps.map((step) => step.step)
 }
 
-t.test('/explain tells each step from scope to upstream', async (t) => {
+t.test('/explain gives each step from scope to upstream', async (t) => {
   const { agent } = await startAgentForOneGuest(t, { upstreams: ['http://127.0.0.1:1'] })
   const explanation = await agent.json(`/explain?${query}&mac=${mac(1)}`)
   t.strictSame(stepsOf(explanation), [
@@ -41,7 +41,7 @@ t.test('/explain tells each step from scope to upstream', async (t) => {
   )
 })
 
-t.test('/explain names what conflicts, and what could not be asked', async (t) => {
+t.test('/explain names what conflicts, and what could not be queried', async (t) => {
   const { agent, directory } = await startAgentForOneGuest(t, { upstreams: ['http://127.0.0.1:1'] })
   directory.setPorts({
     portId: portId(2),
@@ -100,7 +100,7 @@ t.test('/explain finds a request by its id, answered or refused', async (t) => {
   })
 })
 
-t.test('/explain says what is wrong with a question', async (t) => {
+t.test('/explain reports what is wrong with a question', async (t) => {
   const { agent } = await startAgentForOneGuest(t, { upstreams: ['http://127.0.0.1:1'] })
   for (const [path, status] of [
     ['/explain', 400],

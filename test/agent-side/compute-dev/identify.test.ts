@@ -86,7 +86,7 @@ t.test('The compute-dev API refuses in the order of Nova', async (t) => {
   t.equal(tenant, 'a')
 })
 
-t.test('The compute-dev API refuses in the form that Accept asks for', async (t) => {
+t.test('The compute-dev API answers refusals in the form of the Accept header', async (t) => {
   const compute = await runDevCompute(file)
   t.teardown(() => compute.closeAll())
   const plain = [

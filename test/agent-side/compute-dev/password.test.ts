@@ -55,7 +55,7 @@ t.test('The compute-dev API limits what a password may be', async (t) => {
   t.equal((await ask(compute.url, path, { headers })).text.length, 1020)
 })
 
-t.test('The compute-dev API is as stale as cache_seconds says', async (t) => {
+t.test('The compute-dev API is as stale as cache_seconds allows', async (t) => {
   const clock = new FakeClock()
   const compute = await runDevCompute(`compute: {cache_seconds: 15}\n${instances}`, clock)
   t.teardown(() => compute.closeAll())

@@ -14,7 +14,7 @@ import { makeWatchedFile } from '../../support/static-file.ts'
 const headers = signedHeaders('web-1', 'a')
 const meta = '/openstack/latest/meta_data.json'
 
-t.test('The compute-dev API fails as its file tells it to', async (t) => {
+t.test('The compute-dev API fails as its file gives', async (t) => {
   const clock = new FakeClock()
   const compute = await runDevCompute(
     `
@@ -48,7 +48,7 @@ compute:
   )
 })
 
-t.test('The compute-dev API remembers what it was asked, and over which connection', async (t) => {
+t.test('The compute-dev API remembers what it received, and over which connection', async (t) => {
   const compute = await runDevCompute('instances: [{id: web-1, project: a}]')
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   t.teardown(async () => {

@@ -131,7 +131,7 @@ t.test('The compute-dev API', async (t) => {
     t.match(reply.text, /"gr\\u00f6\\u00dfe": "klein"/, 'ASCII, spaced as Python does')
   })
 
-  await t.test('tells of devices what the version knows', async (t) => {
+  await t.test('lists of devices what the version knows', async (t) => {
     const devices = async (version: string): Promise<readonly Record<string, unknown>[]> =>
       (
         JSON.parse((await get(`/openstack/${version}/meta_data.json`)).text) as {
@@ -269,7 +269,7 @@ t.test('The compute-dev API', async (t) => {
     t.equal(await value('instance-id'), 'i-00000002')
   })
 
-  await t.test('lists versions, for anybody at the root', async () => {
+  await t.test('lists versions, for any client at the root', async () => {
     const ec2 = [...ec2Versions, 'latest'].join('\n')
     for (const target of ['/', '//', '/.', '/x/..', '/..', '/?x=1']) {
       is(await ask(compute.url, target), 200, text, ec2)

@@ -87,7 +87,7 @@ function subject(maxBytes = 1_000_000): Subject {
 }
 
 t.test(
-  'mayShareAnswer() takes the documents that say the same each time, and no other',
+  'mayShareAnswer() takes the documents that are the same each time, and no other',
   async (t) => {
     for (const target of [
       userData,
@@ -122,7 +122,7 @@ t.test(
   },
 )
 
-t.test('one answer serves those who ask the same until it is too old', async (t) => {
+t.test('one answer serves guests that request the same until it is too old', async (t) => {
   const { compute, clock, asked } = subject()
   for (const expected of ['answer 1', 'answer 1']) {
     const call = callOf(userData)
@@ -173,7 +173,7 @@ t.test('those who come while the answer is on its way share it', async (t) => {
   )
 })
 
-t.test('when there is nothing to share, each asks for itself', async (t) => {
+t.test('when there is nothing to share, each is queried for itself', async (t) => {
   for (const outcome of [
     { kind: 'relayed', status: 404, upstream: 0, attempts: 1 },
     { kind: 'left', upstream: 0, attempts: 1 },

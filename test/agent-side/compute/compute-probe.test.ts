@@ -50,7 +50,7 @@ async function start(t: Test, current: string, next?: string) {
   return { compute, clock, upstream, signedAnswers: () => signedAnswers }
 }
 
-t.test('an endpoint that has our secret is known before a guest asks', async (t) => {
+t.test('an endpoint that has our secret is known before a guest sends a request', async (t) => {
   const { clock, upstream } = await start(t, devSecret)
   await clock.advance(4_000)
   await until(() => upstream.hasTakenSecret)
@@ -58,7 +58,7 @@ t.test('an endpoint that has our secret is known before a guest asks', async (t)
   t.equal(upstream.answers, 1, 'the signed request counts for no guest')
 })
 
-t.test('an endpoint that refuses our secret is known, and asked until it takes it', async (t) => {
+t.test('an endpoint that refuses our secret is known, and queried until it takes it', async (t) => {
   const { clock, upstream, signedAnswers } = await start(t, 'wrong')
   await clock.advance(4_000)
   await until(() => upstream.hasRefusedSecrets)
@@ -86,7 +86,7 @@ t.test('while the secret is being changed either one is found', async (t) => {
   t.equal(upstream.hasRefusedSecrets, false)
 })
 
-t.test('an endpoint that is away is asked for its secret once it is there', async (t) => {
+t.test('an endpoint that is away is queried with its secret once it is there', async (t) => {
   const { clock, upstream, compute } = await start(t, 'wrong')
   const tcpPort = Number(new URL(compute.url).port)
   await compute.closeAll()

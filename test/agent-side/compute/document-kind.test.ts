@@ -1,7 +1,7 @@
 import t from 'tap'
 import { documentKind } from '../../../agent-side/compute/document-kind.ts'
 
-t.test('documentKind() sorts what guests ask for', async (t) => {
+t.test('documentKind() sorts what guests request', async (t) => {
   for (const [target, kind] of [
     ['/openstack/latest/meta_data.json', 'meta_data'],
     ['/openstack/2018-08-27/network_data.json', 'network_data'],

@@ -10,7 +10,7 @@ const identity = {
   sourceIp: ip('10.0.0.10'),
 }
 
-t.test('headersFor() makes exactly the four headers that Nova believes', async (t) => {
+t.test('headersFor() makes exactly the four headers that Nova trusts', async (t) => {
   const signer = new RequestSigner({ current: new Secret('s3cr3t') })
   t.strictSame(signer.headersFor(identity, 'current'), [
     'x-forwarded-for',

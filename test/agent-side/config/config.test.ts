@@ -79,6 +79,6 @@ t.test('unsafe or impossible combinations do not start', async (t) => {
   }
 })
 
-t.test('an empty secret works when it is asked for by name', async (t) => {
+t.test('an empty secret works when it is configured by name', async (t) => {
   t.equal(problemsOf(t, { ...good, compute: { allow_empty_secret: true } }), 'none')
 })

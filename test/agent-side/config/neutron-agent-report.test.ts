@@ -12,7 +12,7 @@ function reported(document: Readonly<Record<string, unknown>>): unknown {
   return reportedConfigurations(config)
 }
 
-t.test("reportedConfigurations() says in the words of Neutron's agent what is configured", (t) => {
+t.test("reportedConfigurations() gives what is configured in the words of Neutron's agent", (t) => {
   t.match(reported({}), {
     metadata_proxy_socket: '/run/overlapd/agent.sock',
     nova_metadata_host: '127.0.0.1',

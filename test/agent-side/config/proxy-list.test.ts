@@ -41,7 +41,7 @@ t.test('names of proxies hold nothing that reads like a pattern', async (t) => {
   }
 })
 
-t.test('readProxyList() reads a file, and tells every problem of it', async (t) => {
+t.test('readProxyList() reads a file, and reports every problem of it', async (t) => {
   const file = join(scratchFolder(t), 'proxies.yaml')
   writeFileSync(file, 'proxies:\n  - name: host-a\n    scopes: [router/r, "*"]\n')
   t.strictSame(readProxyList(file), [{ name: 'host-a', scopes: ['router/r', '*'] }])

@@ -63,7 +63,7 @@ function stage(t: Test, given: Partial<LeaseIssuerOptions> = {}) {
 
 const kinds = (news: readonly LeaseNews[]): readonly string[] => news.map(({ kind }) => kind)
 
-t.test('LeaseIssuer asks the directory nothing: who is not remembered is refused', async (t) => {
+t.test('LeaseIssuer queries no directory: what is not remembered is refused', async (t) => {
   const { directory, resolve, holder } = stage(t)
   const worker = holder()
   worker.request(1, keyOf(1))
@@ -89,7 +89,7 @@ t.test('LeaseIssuer leases for no longer than the identity is remembered', async
   t.match(worker.news.at(-1), { kind: 'refused' })
 })
 
-t.test('LeaseIssuer leases nothing that the directory told of meanwhile', async (t) => {
+t.test('LeaseIssuer leases nothing that the directory reported changed meanwhile', async (t) => {
   const { directory, resolve, holder } = stage(t)
   const worker = holder()
   await resolve(keyOf(1))
@@ -160,7 +160,7 @@ t.test('LeaseIssuer gives a worker so many leases and no more, until some are ov
   t.equal(worker.news.at(-1)?.kind, 'lease')
 })
 
-t.test('LeaseIssuer says each second that it is there, while anybody listens', async (t) => {
+t.test('LeaseIssuer sends a beat each second, while a worker listens', async (t) => {
   const { clock, issuer, resolve, holder } = stage(t)
   t.equal(clock.waiting, 0)
   const worker = holder()
@@ -195,7 +195,7 @@ t.test('LeaseIssuer revokes everything when it closes', async (t) => {
   t.equal(issuer.size, 0)
 })
 
-t.test('LeaseIssuer tells each worker its part of what compute may get', async (t) => {
+t.test('LeaseIssuer sends each worker its part of what compute may get', async (t) => {
   const { clock, issuer, holder } = stage(t)
   const first = holder()
   t.strictSame(first.news, [{ kind: 'heartbeat', concurrency }])

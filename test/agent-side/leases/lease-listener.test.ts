@@ -39,7 +39,7 @@ async function connected(path: string): Promise<Socket> {
   return socket
 }
 
-t.test('LeaseListener lets nobody else in by its file', async (t) => {
+t.test('LeaseListener lets no other user in by its file', async (t) => {
   const { path } = await stage(t)
   t.equal(statSync(path).mode & 0o777, 0o600)
 })

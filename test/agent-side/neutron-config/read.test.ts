@@ -123,7 +123,7 @@ t.test(
   },
 )
 
-t.test('each value tells the file and line it came from', async (t) => {
+t.test('each value has the file and line it came from', async (t) => {
   const { rows } = load(read(t, ml2))
   const secret = rows.find((row) => row.path === 'compute.shared_secret')
   t.match(secret?.origin, { kind: 'file', file: /metadata_agent\.ini$/, line: 9 })
@@ -252,7 +252,7 @@ t.test('neutron-rest is chosen on request and logs in as [keystone_authtoken] do
   t.equal(config.ports.neutron_rest?.password?.reveal(), 'kspass')
 })
 
-t.test('an empty shared secret is refused unless the operator says so', async (t) => {
+t.test('an empty shared secret is refused unless it is configured', async (t) => {
   const reading = read(t, { ...ml2, 'late.ini': '[DEFAULT]\nmetadata_proxy_shared_secret =\n' })
   t.throws(() => load(reading), { message: /compute\.shared_secret_file: must be given/ })
 })
@@ -263,7 +263,7 @@ t.test('one half of a client certificate counts for nothing, as in Neutron', asy
   t.equal(config.compute.tls.certificate_file, undefined)
 })
 
-t.test('without transport_url it is told that neutron.conf is missing', async (t) => {
+t.test('without transport_url the error names the missing neutron.conf', async (t) => {
   t.throws(() => read(t, { 'metadata_agent.ini': metadataAgent }), {
     name: 'NeutronConfigError',
     message: /neutron\.conf/,

@@ -23,7 +23,7 @@ function subject() {
   return { clock, resolution, doubt: new IdentityRecheck(clock) }
 }
 
-t.test('isDue() does not doubt what has just been asked', async (t) => {
+t.test('isDue() does not doubt what has just been looked up', async (t) => {
   const { clock, resolution, doubt } = subject()
   t.equal(doubt.isDue(resolution), false)
   clock.pass(2_000)
@@ -39,7 +39,7 @@ t.test('noteAnswer() lets a good answer vouch for a while', async (t) => {
   t.equal(doubt.isDue(resolution), true)
 })
 
-t.test('noteAnswer() takes no answer that everybody gets', async (t) => {
+t.test('noteAnswer() takes no answer that every instance gets', async (t) => {
   const { clock, resolution, doubt } = subject()
   clock.pass(5_000)
   for (const [target, status] of [

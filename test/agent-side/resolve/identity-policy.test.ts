@@ -200,7 +200,7 @@ t.test('decideIdentity() takes no networks for none, never for all', async (t) =
   t.equal(verdict.kind === 'none' && verdict.reason, 'no_network')
 })
 
-t.test('portQueries() asks for the address and the MAC in one question', async (t) => {
+t.test('portQueries() looks up the address and the MAC in one query', async (t) => {
   t.strictSame(portQueries('prefer', key('10.0.0.10', 0xa), [network]), [
     { networkIds: [network], fixedIp: '10.0.0.10', macAddress: mac(0xa) },
   ])
@@ -209,7 +209,7 @@ t.test('portQueries() asks for the address and the MAC in one question', async (
   ])
 })
 
-t.test('portQueries() asks a second question for another MAC inside a link-local', async (t) => {
+t.test('portQueries() needs a second query for another MAC inside a link-local', async (t) => {
   t.strictSame(portQueries('prefer', key(eui64OfA, 0xb), [network]), [
     { networkIds: [network], fixedIp: eui64OfA, macAddress: mac(0xb) },
     { networkIds: [network], macAddress: mac(0xa) },

@@ -114,7 +114,7 @@ t.test('resolve() finds the networks of a router first', async (t) => {
   )
 })
 
-t.test('resolve() asks about no ports when a router has no networks', async (t) => {
+t.test('resolve() looks up no ports when a router has no networks', async (t) => {
   const { directory, resolver } = subject()
   directory.setRouter(routerId(1), [])
   directory.remember()
@@ -131,7 +131,7 @@ t.test('resolve() makes one question of many askers', async (t) => {
   t.equal(directory.asked.length, 1)
 })
 
-t.test('resolve() counts the age of an identity from when the source said so', async (t) => {
+t.test('resolve() counts the age of an identity from when the source sent it', async (t) => {
   const { clock, directory, resolver } = subject()
   await clock.advance(6_000)
   await ask(resolver, key(0xa))
@@ -146,7 +146,7 @@ t.test('resolve() counts the age of an identity from when the source said so', a
   t.equal(directory.asked.length, 3, 'an answer as old as that is not kept')
 })
 
-t.test('resolve() believes an absent port only from a fresh answer', async (t) => {
+t.test('resolve() trusts an absent port only from a fresh answer', async (t) => {
   const { directory, resolver } = subject()
   directory.setPorts(port(0xb, { fixedIps: [ip('10.0.0.11')] }))
   t.equal(await ask(resolver, key(0xb, '10.0.0.11')), instanceId(0xb))
@@ -171,7 +171,7 @@ t.test('resolve() keeps few refusals of one scope, and the newest', async (t) =>
   t.equal(directory.asked.length, before)
 })
 
-t.test('resolve() tells a reused address by its new MAC at once', async (t) => {
+t.test('resolve() recognizes a reused address by its new MAC at once', async (t) => {
   const { directory, resolver } = subject()
   t.equal(await ask(resolver, key(0xa)), instanceId(0xa))
   directory.deletePort(portId(0xa))
@@ -206,7 +206,7 @@ t.test('resolve() takes no machine of a deleted port for a routed guest', async 
 })
 
 t.test(
-  'resolve() takes nobody for a routed guest in the place of a machine it has seen',
+  'resolve() takes no guest for a routed one in the place of a machine it has seen',
   async (t) => {
     const { clock, directory, resolver } = subject()
     t.equal(await ask(resolver, key(0x99)), instanceId(0xa), 'routed, as far as anybody knows')
@@ -258,7 +258,7 @@ t.test('resolve() forgets what a change touches, and nothing else', async (t) =>
   }
 })
 
-t.test('resolve() asks again when something changed meanwhile', async (t) => {
+t.test('resolve() looks up again when something changed meanwhile', async (t) => {
   const { directory, resolver } = subject()
   const release = directory.hold()
   const answer = ask(resolver, key(0xa))
@@ -282,7 +282,7 @@ t.test('resolve() gives up when changes do not end', async (t) => {
 })
 
 t.test(
-  'resolve() passes on that the directory cannot be asked, and remembers nothing',
+  'resolve() passes on that the directory cannot be queried, and remembers nothing',
   async (t) => {
     const { directory, resolver } = subject()
     directory.failWith(new MetadataError('directory_unavailable', 'Cannot ask'))
@@ -314,7 +314,7 @@ t.test('resolve() does not wait for ever', async (t) => {
   t.equal(resolver.openQueries, 0)
 })
 
-t.test('resolve() lets one asker leave and the others stay', async (t) => {
+t.test('resolve() lets one caller leave and the others stay', async (t) => {
   const { directory, resolver } = subject()
   const release = directory.hold()
   const leaving = new Cancellation()
@@ -326,7 +326,7 @@ t.test('resolve() lets one asker leave and the others stay', async (t) => {
   t.equal(await stays, instanceId(0xa))
 })
 
-t.test('resolve() gives a question up when every asker has left', async (t) => {
+t.test('resolve() gives a query up when every caller has left', async (t) => {
   const { directory, resolver } = subject()
   const signals: AbortSignal[] = []
   const find = directory.findPorts.bind(directory)
@@ -362,7 +362,7 @@ t.test('forget() makes the next answer a new one', async (t) => {
   t.equal(await ask(resolver, key(0xa)), instanceId(7))
 })
 
-t.test('resolve() asks the source itself when a fresh answer is wanted', async (t) => {
+t.test('resolve() queries the source itself when a fresh answer is wanted', async (t) => {
   const { directory, resolver } = subject()
   await ask(resolver, key(0xa))
   directory.setPorts(port(0xa, { instanceId: instanceId(7) }))
@@ -410,7 +410,7 @@ t.test('close() stops listening for changes', async (t) => {
 })
 
 t.test(
-  'resolve() asks afresh once for an ingress port that is not known, then refuses',
+  'resolve() queries once past the cache for an ingress port that is not known, then refuses',
   async (t) => {
     const { directory, resolver } = subject()
     const ingressPort = parseIngressPort('12345678-9a')

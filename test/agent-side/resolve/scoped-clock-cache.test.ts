@@ -18,7 +18,7 @@ function memory(max: number): {
   return { clock, gone, subject: new ScopedClockCache({ clock, max, ttl: 1_000, onGone }) }
 }
 
-t.test('get() tells apart scopes, places and details', async (t) => {
+t.test('get() distinguishes scopes, places and details', async (t) => {
   const { subject } = memory(10)
   const sameText = { kind: 'network', networkId: routerId(1) as string as never } as const
   subject.set(router, '10.0.0.10', 'one', 'a')
@@ -48,7 +48,7 @@ t.test('get() gives nothing that is older than its time', async (t) => {
   t.equal(subject.size, 1)
 })
 
-t.test('set() gives up what nobody asked for, and never holds more than it may', async (t) => {
+t.test('set() gives up what no caller requested, and never holds more than it may', async (t) => {
   const { gone, subject } = memory(3)
   for (const place of ['a', 'b', 'c']) subject.set(router, place, '', place)
   subject.get(router, 'a', '')

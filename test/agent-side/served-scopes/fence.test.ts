@@ -115,7 +115,7 @@ t.test('Fence swaps a list when the new one is whole', async (t) => {
   )
 })
 
-t.test('Fence takes changes, and tells of them', async (t) => {
+t.test('Fence takes changes, and reports them', async (t) => {
   const { fence, supervisor } = stage()
   const served: ScopeText[][] = []
   let narrowed = 0
@@ -209,7 +209,7 @@ t.test('Fence waits for the first report after a restart of the agent', async (t
   t.equal(marker.now, workers)
 })
 
-t.test('Fence opens after a start at which nobody reports any more', async (t) => {
+t.test('Fence opens after a start at which no supervisor reports any more', async (t) => {
   const { clock, fence, marker } = stage({ marked: workers })
   const many = Array.from({ length: 300 }, (_, number) =>
     reasonOf(fence.require(worker, scopeOf(number))),
@@ -223,7 +223,7 @@ t.test('Fence opens after a start at which nobody reports any more', async (t) =
   t.equal(marker.now, undefined, 'and the next start does not wait')
 })
 
-t.test('Fence that is always closed answers nobody before the first report', async (t) => {
+t.test('Fence that is always closed answers no guest before the first report', async (t) => {
   const { clock, fence, supervisor } = stage({ mode: 'always' })
   const early = reasonOf(fence.require(worker, scopeOf(1)))
   await clock.advance(5_000)
@@ -252,7 +252,7 @@ t.test('Fence refuses reports that make no sense, and more scopes than a host ha
   t.equal(fence.status.scopes, 0, 'what is not whole does not count')
 })
 
-t.test('Fence says when workers could report by themselves', async (t) => {
+t.test('Fence reports when workers could report by themselves', async (t) => {
   const { fence, supervisor } = stage({ supervisors: [0, workers] })
   supervisor(1)
   t.equal(fence.status.areWorkersApart, false)

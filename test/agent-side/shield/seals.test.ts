@@ -69,7 +69,7 @@ t.test('no clock that is set opens a window, or keeps it open', async (t) => {
   t.equal(soon.seals.isSealed(instanceId(1), onFetch), true, 'bounded from the restart on')
 })
 
-t.test('of too many windows those go that nobody requests with', async (t) => {
+t.test('of too many windows those go that no guest uses', async (t) => {
   const { seals, pass } = made(2)
   seals.note('fetch', instanceId(1), onFetch)
   seals.note('fetch', instanceId(2), onFetch)

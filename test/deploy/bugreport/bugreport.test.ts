@@ -101,7 +101,7 @@ t.test('a report holds no secret that stands in the settings in place of its fil
 })
 
 t.test(
-  'a report of a running agent says how it is, and leaves tenants out when asked',
+  'a report of a running agent reports its state, and leaves tenants out on request',
   async (t) => {
     const upstream = await RecordingUpstream.start()
     t.teardown(() => upstream.close())
@@ -157,7 +157,7 @@ t.test('a report never replaces a file', async (t) => {
 })
 
 t.test(
-  'what a daemon says it was started with is read with its own rights',
+  'what a daemon reports it was started with is read with its own rights',
   { skip: process.getuid?.() === 0 ? false : 'needs root, to start a daemon of another account' },
   async (t) => {
     const folder = scratchFolder(t)

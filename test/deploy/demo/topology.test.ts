@@ -28,7 +28,7 @@ t.test('planTopology() leaves the last of three or more networks without a route
   t.strictSame(kinds(3), ['router', 'router', 'network'])
 })
 
-t.test('planTopology() gives each network a guest even when fewer are asked for', async (t) => {
+t.test('planTopology() gives each network a guest even when fewer are requested', async (t) => {
   const { networks } = planTopology({ networks: 4, guests: 1, run: 'ovd1' })
 
   t.ok(networks.every(({ guests }) => guests.length === 1))

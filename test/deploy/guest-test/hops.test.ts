@@ -83,7 +83,7 @@ t.test('hopsOf() leaves out what a lease leaves out', async (t) => {
   ])
 })
 
-t.test('hopsOf() says at which hop a request failed', async (t) => {
+t.test('hopsOf() gives the hop at which a request failed', async (t) => {
   const failedAt = (request: Parameters<typeof hopsOf>[0]): string | undefined =>
     hopsOf(request).find(({ state }) => state === 'failed')?.hop
   const reached = { connected: 1, answered: 5, proxy: worker }

@@ -81,7 +81,7 @@ for (const { program, command, name } of all) {
   const call = askingCalls[name]
   if (call !== undefined) {
     t.test(
-      `${name} without a daemon ends with 1 or 2, says so once, and names what helps`,
+      `${name} without a daemon ends with 1 or 2, reports it once, and names what helps`,
       async (t) => {
         const gone = join(scratchFolder(t), 'none.sock')
         const { exitCode, out, error } = await run(program, [
@@ -99,7 +99,7 @@ for (const { program, command, name } of all) {
       },
     )
 
-    t.test(`${name} at something that is no daemon says so`, async (t) => {
+    t.test(`${name} at something that is no daemon reports it`, async (t) => {
       const server = createServer((_request, response) => void response.end('<p>hello'))
       const socket = await listening(t, server)
       const { exitCode, out, error } = await run(program, [
@@ -113,7 +113,7 @@ for (const { program, command, name } of all) {
     })
 
     t.test(
-      `${name} without permission says so`,
+      `${name} without permission reports it`,
       { skip: process.getuid?.() === 0 ? false : 'needs root, to become somebody else' },
       async (t) => {
         const server = createServer()

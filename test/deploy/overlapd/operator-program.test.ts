@@ -153,7 +153,7 @@ t.test('overlapd ui names whoever holds its port', async (t) => {
   t.strictSame(help, ['Try "overlapd ui --help".'])
 })
 
-t.test('overlapd status prints what both daemons say, in full as JSON', async (t) => {
+t.test('overlapd status prints what both daemons report, in full as JSON', async (t) => {
   const proxy = await startDaemon(t, {
     status: { workers: 2, listeners: Array.from({ length: 25 }, (_, n) => n) },
   })
@@ -297,7 +297,7 @@ t.test('overlapd explain finds an address in all scopes, and an instance', async
   })
 })
 
-t.test('overlapd explain says how it wants to be asked', async (t) => {
+t.test('overlapd explain prints its usage', async (t) => {
   const wrong: [string[], RegExp][] = [
     [[], /give exactly one of --router, --network, --instance, --request, or --ip/],
     [['--router', 'a', '--network', 'b', '--ip', '10.0.0.1'], /exactly one/],
@@ -332,7 +332,7 @@ t.test('overlapd reasons prints the error reference', async (t) => {
   })
 })
 
-t.test('overlapd doctor finds what is wrong and says what to do', async (t) => {
+t.test('overlapd doctor finds what is wrong and names what to do', async (t) => {
   const ready = await startDaemon(t, {})
   const folder = scratchFolder(t)
   writeFileSync(`${folder}/good.yaml`, 'a: 1\n')

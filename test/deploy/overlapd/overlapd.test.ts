@@ -13,7 +13,7 @@ function run(...argv: string[]) {
   return { status, stdout, stderr }
 }
 
-t.test('overlapd writes what was asked for to standard output and ends with 0', async (t) => {
+t.test('overlapd writes what was requested to standard output and ends with 0', async (t) => {
   t.match(run('reasons', 'no_port'), { status: 0, stdout: /^no_port\n/, stderr: '' })
 })
 

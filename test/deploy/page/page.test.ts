@@ -186,7 +186,7 @@ t.test('a path that compute does not have is no refusal; a refusal by compute is
   t.notMatch(refused, /\b404\b/)
 })
 
-t.test('without daemons the page says so, and what to look at', async (t) => {
+t.test('without daemons the page shows it, and what to look at', async (t) => {
   const folder = scratchFolder(t)
   const addresses = { proxy: `${folder}/none-1`, agent: `${folder}/none-2` }
   const page = await servePage({ addresses, hostName: 'host-1' })

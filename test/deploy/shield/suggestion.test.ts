@@ -72,7 +72,7 @@ t.test('what was seen before the period counts for nothing', async (t) => {
   t.match(text, '    token: enforce\n')
 })
 
-t.test('a suggestion says what it does not know', async (t) => {
+t.test('a suggestion states what it does not know', async (t) => {
   t.match(suggested(t, reportOf([])).text, /^rules: \[\]$/m)
   const forgetful = suggested(t, reportOf([row(1, 'identity')], { forgottenAt: now - day })).text
   t.match(forgetful, /^# Not all of it/m)

@@ -46,7 +46,7 @@ t.test(
   },
 )
 
-t.test('AdaptiveLimit stays where it is while nobody reaches it', async (t) => {
+t.test('AdaptiveLimit stays where it is while it is not reached', async (t) => {
   const { limit, answer } = service(8)
   await answer(60, usual, false)
   t.equal(limit.value, 8)

@@ -182,7 +182,7 @@ t.test('FairGate follows a limit that moves', async (t) => {
   t.equal(events.filter((event) => event.startsWith('waiting')).length, 5)
 })
 
-t.test('FairGate: everybody who asks is answered once, within the bounds', async (t) => {
+t.test('FairGate: every caller is answered once, within the bounds', async (t) => {
   const random = new SeededRandom(11)
   const below = (most: number): number => Math.floor(random.next() * most)
   const { gate, limit, clock, events, ask } = subject(5, {

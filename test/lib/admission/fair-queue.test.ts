@@ -127,7 +127,7 @@ t.test('FairQueue that is full of equals refuses the newcomer', async (t) => {
   t.equal(queue.waiting, 4)
 })
 
-t.test('FairQueue forgets items that left, and may be told twice', async (t) => {
+t.test('FairQueue forgets items that left, and may be notified twice', async (t) => {
   const queue = queueOf()
   const seat = queue.seat('a', '1', false)
   for (const item of ['first', 'second', 'third']) queue.add(seat, item)
@@ -153,7 +153,7 @@ t.test('FairQueue keeps seats in use and forgets the idle ones', async (t) => {
   t.not(queue.seat('p 0', 'i', false), queue.seat('p 1', 'i', false))
 })
 
-t.test('FairQueue: whatever happens, counts agree, bounds hold, nobody starves', async (t) => {
+t.test('FairQueue: whatever happens, counts agree, bounds hold, no key starves', async (t) => {
   const random = new SeededRandom(7)
   const below = (most: number): number => Math.floor(random.next() * most)
   const queue = queueOf({ max: 60, maxPerProject: 25, preference: 3 })

@@ -25,7 +25,7 @@ t.test('RateLimiter lets so many through and refuses the next, as Neutron does',
   t.equal(limited.admit('a'), 0)
 })
 
-t.test('RateLimiter tells the wait that the stricter window asks for', async (t) => {
+t.test('RateLimiter gives the wait of the stricter window', async (t) => {
   const clock = new FakeClock()
   const limited = limiter(clock, limits([11, 60_000], [2, 1_000]))
   for (let second = 0; second < 5; second += 1) {

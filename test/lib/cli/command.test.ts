@@ -65,7 +65,7 @@ t.test('runProgram() gives a command its options and returns its exit code', asy
   t.match(await run('add'), { exitCode: 0, out: '[null,null,[],false]' })
 })
 
-t.test('runProgram() ends with 2 and says what to do when called wrongly', async (t) => {
+t.test('runProgram() ends with 2 and names what to do when called wrongly', async (t) => {
   const wrong = [
     [['chek'], /^overlapd-proxy: unknown command 'chek'.*Did you mean check\?/s],
     [['add', '--loudd'], /^overlapd-proxy: unknown option '--loudd'/],

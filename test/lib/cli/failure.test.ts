@@ -9,7 +9,7 @@ const called = {
   commands: ['serve', 'check', 'list', 'reference'],
 }
 
-t.test('failure() says what is wrong once, and which command helps', async (t) => {
+t.test('failure() reports what is wrong once, and which command helps', async (t) => {
   const missing = Object.assign(new Error('connect ENOENT /run/x.sock'), { code: 'ENOENT' })
   t.strictSame(failure(called, new AdminUnreachableError('/run/x.sock', missing)), {
     exitCode: 1,

@@ -201,7 +201,7 @@ t.test('loadConfig() reports every problem at once, each with its place', async 
   )
 })
 
-t.test('loadConfig() asks the check only once all options are right', async (t) => {
+t.test('loadConfig() runs the check only once all options are right', async (t) => {
   const check = (config: Loaded) => [
     { path: 'agent', message: `${config.agent.connections} is odd` },
   ]

@@ -36,7 +36,7 @@ t.test('what both daemons have under one name has one form', async (t) => {
   }
 })
 
-t.test('a name says what is written behind it', async (t) => {
+t.test('a name states what is written behind it', async (t) => {
   const rules: readonly (readonly [what: string, (one: NamedOption) => boolean])[] = [
     ['sizes end in _bytes', ({ key, entry }) => key.endsWith('_bytes') === (entry.type === 'size')],
     ['time limits begin with timeout_', ({ key }) => !/_timeout$|^timeout$/.test(key)],

@@ -235,19 +235,22 @@ t.test('a client that does not read is waited for, and then has all of it', asyn
   t.equal(client.text.length, client.text.indexOf('\r\n\r\n') + 4 + size)
 })
 
-t.test('a connection that asks nothing is given up, and one that asks nothing more', async (t) => {
-  const silent = await start(t, echo, { timeoutHead: 40 })
-  const client = await silent.open()
-  await client.closed
-  t.equal(silent.timedOut.length, 1)
+t.test(
+  'a connection that sends nothing is given up, and one that sends nothing more',
+  async (t) => {
+    const silent = await start(t, echo, { timeoutHead: 40 })
+    const client = await silent.open()
+    await client.closed
+    t.equal(silent.timedOut.length, 1)
 
-  const idle = await start(t, echo, { timeoutKeepAlive: 40 })
-  const another = await idle.open()
-  another.socket.write(get('/one'))
-  await another.closed
-  t.match(another.text, /\/one$/)
-  t.equal(idle.timedOut.length, 0)
-})
+    const idle = await start(t, echo, { timeoutKeepAlive: 40 })
+    const another = await idle.open()
+    another.socket.write(get('/one'))
+    await another.closed
+    t.match(another.text, /\/one$/)
+    t.equal(idle.timedOut.length, 0)
+  },
+)
 
 t.test('a closing server lets answers end and keeps no connection', async (t) => {
   let answer: (() => void) | undefined

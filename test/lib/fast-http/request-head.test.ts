@@ -35,7 +35,7 @@ t.test('white space before a value is no part of it', async (t) => {
   ])
 })
 
-t.test('a request says whether the connection ends', async (t) => {
+t.test('a request states whether the connection ends', async (t) => {
   const asking = (value: string): boolean | undefined =>
     read(`GET / HTTP/1.1\r\nHost: a\r\nConnection: ${value}\r\n\r\n`)?.isLast
   t.equal(asking('close'), true)

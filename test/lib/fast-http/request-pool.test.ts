@@ -132,7 +132,7 @@ t.test('a connection that ends in the middle is an error', async (t) => {
   t.match(await askPool(poolOf(t, url)), { status: 200, body: 'abc', error: 'ECONNRESET' })
 })
 
-t.test('a body longer than it said spoils the connection', async (t) => {
+t.test('a body longer than announced spoils the connection', async (t) => {
   const { url, sockets } = await answeringServer(t, () => `${okAnswer('ab')}HTTP/1.1 200 OK\r\n`)
   const asked = poolOf(t, url)
   t.match(await askPool(asked), { status: 200, body: 'ab' })
@@ -173,7 +173,7 @@ t.test('a head that does not come and a body that stops are given up', async (t)
   })
 })
 
-t.test('a server that is not there is an error for each that asks', async (t) => {
+t.test('a server that is not there is an error for each caller', async (t) => {
   const { url } = await answeringServer(t, () => undefined)
   const closed = createServer().listen(0, '127.0.0.1')
   await once(closed, 'listening')
@@ -278,7 +278,7 @@ function throwingHandler(
 
 for (const method of ['onComplete', 'both'] as const) {
   t.test(
-    `a handler that cannot take its answer (${method}) fails, and nobody else does`,
+    `a handler that cannot take its answer (${method}) fails, and no other does`,
     async (t) => {
       const { url } = await answeringServer(t, (head) => okAnswer(head.split(' ')[1] ?? ''))
       const defects: unknown[] = []

@@ -5,7 +5,7 @@ function read(lines: string, isToHead = false): ResponseHead | undefined {
   return readResponseHead(`${lines.replaceAll('\n', '\r\n')}\r\n\r\n`, isToHead)
 }
 
-t.test('a usual response says what it is', async (t) => {
+t.test('a usual response has its kind', async (t) => {
   t.strictSame(read('HTTP/1.1 200 OK\nContent-Type: text/plain \nContent-Length: 2'), {
     status: 200,
     fields: ['Content-Type', 'text/plain', 'Content-Length', '2'],

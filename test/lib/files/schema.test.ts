@@ -8,7 +8,7 @@ function problems(value: unknown) {
   return outcome.success ? [] : schemaProblems(outcome.error)
 }
 
-t.test('schemaProblems() tells every problem with its place', async (t) => {
+t.test('schemaProblems() reports every problem with its place', async (t) => {
   t.strictSame(problems({ ports: [{ mac: 'a', mtu: 1 }] }), [])
   t.match(
     problems({

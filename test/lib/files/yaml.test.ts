@@ -34,7 +34,7 @@ t.test('parseYaml() reads YAML 1.2: no and on are words', async (t) => {
   ])
 })
 
-t.test('parseYaml() says where a text is broken', async (t) => {
+t.test('parseYaml() reports where a text is broken', async (t) => {
   const rows = [
     ['a: 1\na: 2\n', /^f\.yaml:2: Map keys must be unique/],
     ['a: [1\n', /^f\.yaml:\d: /],
@@ -70,7 +70,7 @@ t.test('parseYaml() has a limit of length', async (t) => {
   )
 })
 
-t.test('readYamlFile() reads a file or says why not', async (t) => {
+t.test('readYamlFile() reads a file or reports why not', async (t) => {
   const dir = t.testdir({ 'x.yaml': 'a: 1\n' })
   t.strictSame(readYamlFile(`${dir}/x.yaml`).value, { a: 1 })
   t.match(

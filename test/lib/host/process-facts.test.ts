@@ -14,7 +14,7 @@ import {
 import { scratchFolder } from '../../support/scratch-folder.ts'
 import { remoteDate } from '../../../lib/host/remote-date.ts'
 
-t.test('processFacts() and openFiles() tell of a process what the kernel knows', async (t) => {
+t.test('processFacts() and openFiles() give of a process what the kernel knows', async (t) => {
   const facts = processFacts(process.pid)
   t.equal(facts?.userId, process.geteuid?.())
   t.ok(facts?.groupIds.has(process.getegid?.() ?? -1))

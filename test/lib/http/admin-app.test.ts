@@ -18,7 +18,7 @@ const minute = { at: '2026-01-01T00:01:00.000Z', answers: { '2xx': 3 }, median: 
 const directory = { name: 'directory', ready: false, detail: 'waits for the first dump' }
 const listener = { name: 'listener', ready: true, detail: '/run/x.sock' }
 
-t.test('/health says that the process is alive, ready or not', async (t) => {
+t.test('/health reports that the process is alive, ready or not', async (t) => {
   const answer = await app([directory]).request('/health')
   t.equal(answer.status, 200)
   t.strictSame(await answer.json(), { status: 'ok' })

@@ -27,7 +27,7 @@ t.test('requestAdmin() gives status, type and body, whatever the status', async 
   t.strictSame(await requestAdmin(`unix:${socket}`, '/ready?x=1'), answer)
 })
 
-t.test('requestAdmin() says why nobody answered', async (t) => {
+t.test('requestAdmin() reports why no daemon answered', async (t) => {
   const folder = scratchFolder(t)
   await t.rejects(requestAdmin(`${folder}/none.sock`, '/'), {
     name: 'AdminUnreachableError',
@@ -68,7 +68,7 @@ t.test('requestAdmin() does not take half an answer for a whole one', async (t) 
   await t.rejects(requestAdmin(socket, '/'), { name: 'AdminUnreachableError' })
 })
 
-t.test('requestAdminJson() reads JSON, and says when it is none', async (t) => {
+t.test('requestAdminJson() reads JSON, and reports when it is none', async (t) => {
   const socket = await serve(t, (incoming, outgoing) => {
     outgoing.writeHead(503).end(incoming.url === '/json' ? '{"ready":false}' : '<html>')
   })

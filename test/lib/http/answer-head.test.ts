@@ -26,7 +26,7 @@ t.test('readAnswerHead lets through what a guest may see, as it was spelled', as
   t.strictSame(head?.headers, ['Content-Type', 'text/plain', 'ETag', '"\xe4"'])
 })
 
-t.test('readAnswerHead believes reason codes of the agent, and only ones there are', async (t) => {
+t.test('readAnswerHead trusts reason codes of the agent, and only ones there are', async (t) => {
   const reason = (code: string) => fields('X-Overlapd-Reason', code)
   t.match(readAnswerHead(404, reason('no_port'), 'agent'), {
     headers: ['X-Overlapd-Reason', 'no_port'],
@@ -47,6 +47,6 @@ t.test('readAnswerHead refuses heads that no guest could be given', async (t) =>
   t.equal(readAnswerHead(200, fields('ETag', 'a\r\nb: c'), 'compute'), undefined)
 })
 
-t.test('readAnswerHead says no length with 204', async (t) => {
+t.test('readAnswerHead gives no length with 204', async (t) => {
   t.strictSame(readAnswerHead(204, fields('Content-Length', '0'), 'compute')?.headers, [])
 })

@@ -101,7 +101,7 @@ for (const announced of [1_010, 1_000, 10]) {
   })
 }
 
-t.test('a connection that has ended and is not closed yet is given to nobody', async (t) => {
+t.test('a connection that has ended and is not closed yet is given to no caller', async (t) => {
   const { tcpPort } = await listening(t)
   const pool = poolTo(t, tcpPort)
   const [one, other] = await Promise.all([taken(pool), taken(pool)])

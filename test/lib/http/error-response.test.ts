@@ -2,7 +2,7 @@ import t from 'tap'
 import { errorResponse } from '../../../lib/http/error-response.ts'
 import { isReasonCode, reasonCodes, reasonRow } from '../../../lib/runtime/reason-codes.ts'
 
-t.test('errorResponse() says the code in header and body, as text', async (t) => {
+t.test('errorResponse() has the code in header and body, as text', async (t) => {
   const { status, headers, body } = errorResponse('no_port', { requestId: 'r-1' })
   t.equal(status, 404)
   t.equal(body, 'No instance has this address on this network\nreason: no_port\nrequest: r-1\n')
@@ -15,7 +15,7 @@ t.test('errorResponse() says the code in header and body, as text', async (t) =>
   })
 })
 
-t.test('errorResponse() gives JSON to those who ask for it', async (t) => {
+t.test('errorResponse() gives JSON to those that request it', async (t) => {
   const { headers, body } = errorResponse('rate_limited', { accept: 'text/html, Application/JSON' })
   t.equal(headers['content-type'], 'application/json')
   t.strictSame(JSON.parse(body), {
@@ -26,13 +26,13 @@ t.test('errorResponse() gives JSON to those who ask for it', async (t) => {
   t.match(errorResponse('rate_limited', { accept: '*/*' }).body, /^Too many requests/)
 })
 
-t.test('errorResponse() asks to wait where waiting helps', async (t) => {
+t.test('errorResponse() has Retry-After where waiting helps', async (t) => {
   t.equal(errorResponse('directory_unavailable').headers['retry-after'], '2')
   t.equal(errorResponse('directory_unavailable', { retryAfter: 9 }).headers['retry-after'], '9')
   t.equal(errorResponse('no_port').headers['retry-after'], undefined)
 })
 
-t.test('errorResponse() tells a guest nothing but the public text of each code', async (t) => {
+t.test('errorResponse() gives a guest nothing but the public text of each code', async (t) => {
   for (const code of Object.keys(reasonCodes)) {
     if (!isReasonCode(code)) continue
     const { publicText, operatorAction } = reasonRow(code)

@@ -93,7 +93,7 @@ t.test('EventFeed refuses unknown filters, and more streams than it has room for
 })
 
 t.test(
-  'EventFeed ends the stream of a reader that does not keep up, and waits for nobody',
+  'EventFeed ends the stream of a reader that does not keep up, and waits for none',
   async (t) => {
     const feed = new EventFeed<RequestEvent>({ clock: new FakeClock() })
     const answer = feed.watch(() => true)
@@ -112,7 +112,7 @@ t.test(
   },
 )
 
-t.test('EventFeed sends a sign of life, and nothing once nobody watches', async (t) => {
+t.test('EventFeed sends a sign of life, and nothing without a reader', async (t) => {
   const clock = new FakeClock()
   const feed = new EventFeed<RequestEvent>({ clock })
   const reader = feed.watch(() => true)?.body?.getReader()

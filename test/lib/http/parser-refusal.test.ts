@@ -44,7 +44,7 @@ t.test('parserRefusal() names what Node could not read', async (t) => {
     t.equal(await refusalOf(t, bytes), code, JSON.stringify(bytes.slice(0, 90)))
 })
 
-t.test('parserRefusal() says nothing when nobody is there to be answered', async (t) => {
+t.test('parserRefusal() gives nothing when no peer is there to be answered', async (t) => {
   t.equal(parserRefusal(Object.assign(new Error('x'), { code: 'ECONNRESET' })), undefined)
   t.equal(
     parserRefusal(Object.assign(new Error('x'), { code: 'HPE_INVALID_EOF_STATE' })),

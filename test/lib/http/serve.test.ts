@@ -12,7 +12,7 @@ const app = {
   fetch: (request: Request) => new Response(`you asked ${new URL(request.url).pathname}\n`),
 }
 
-t.test('serveApp() answers on a UNIX socket of the mode asked for, and on TCP', async (t) => {
+t.test('serveApp() answers on a UNIX socket of the mode requested, and on TCP', async (t) => {
   const socket = `${scratchFolder(t)}/admin.sock`
   const serving = await serveApp({
     app,
@@ -46,7 +46,7 @@ t.test('serveApp() gives a reason where node:http would refuse without one', asy
   }
 })
 
-t.test('serveApp() keeps a socket to its owner unless told otherwise', async (t) => {
+t.test('serveApp() keeps a socket to its owner unless configured otherwise', async (t) => {
   const socket = `${scratchFolder(t)}/admin.sock`
   const serving = await serveApp({ app, listen: [{ socket }] })
   t.equal(statSync(socket).mode & 0o777, 0o600)
@@ -56,7 +56,7 @@ t.test('serveApp() keeps a socket to its owner unless told otherwise', async (t)
 })
 
 t.test(
-  'serveApp() refuses a socket on which somebody answers, and listens nowhere then',
+  'serveApp() refuses a socket on which another process answers, and listens nowhere then',
   async (t) => {
     const folder = scratchFolder(t)
     const socket = `${folder}/admin.sock`
@@ -131,7 +131,7 @@ t.test('serveApp() survives what is not HTTP', async (t) => {
   t.match(await requestAdmin(socket, '/'), { status: 200 })
 })
 
-t.test('serveApp() says when it cannot listen on a TCP port', async (t) => {
+t.test('serveApp() reports when it cannot listen on a TCP port', async (t) => {
   const taken = createServer().listen(0, '127.0.0.1')
   t.teardown(() => taken.close())
   await once(taken, 'listening')
@@ -142,7 +142,7 @@ t.test('serveApp() says when it cannot listen on a TCP port', async (t) => {
 })
 
 t.test(
-  'serveAdmin() opens the socket to whom the configuration says, in a folder of its own',
+  'serveAdmin() opens the socket to whom the configuration names, in a folder of its own',
   async (t) => {
     const socket = `${scratchFolder(t)}/new/admin.sock`
     const tcp = { address: parseIpAddress('127.0.0.1')!, tcpPort: 0 }

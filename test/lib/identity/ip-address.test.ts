@@ -59,7 +59,7 @@ t.test(
   },
 )
 
-t.test('macFromEui64() reads a MAC only where the address says it holds one', async (t) => {
+t.test('macFromEui64() reads a MAC only where the address has the mark of one', async (t) => {
   const cases = [
     ['fe80::5054:ff:fede:5bbf', '52:54:00:de:5b:bf'],
     ['fe80::f816:3eff:fe64:92e6', 'fa:16:3e:64:92:e6'],
@@ -113,7 +113,7 @@ t.test('compileCidr() compares within one family', async (t) => {
   t.equal(compileCidr('ten'), undefined)
 })
 
-t.test('parseCidr() tells what documents say about a subnet', async (t) => {
+t.test('parseCidr() gives what documents need of a subnet', async (t) => {
   const ipv4 = parseCidr('10.0.0.7/22')
   t.match(ipv4, { text: '10.0.0.0/22', netmask: '255.255.252.0', firstAddress: '10.0.0.1' })
   t.equal(ipv4?.ipv6, false)

@@ -37,7 +37,7 @@ if (process.platform === 'linux') {
     t.throws(() => receiveDescriptors(theirs), { message: /EAGAIN/ }, 'and never waits')
   })
 
-  t.test('sendDescriptors() says so when the receiver is behind or gone', async (t) => {
+  t.test('sendDescriptors() reports it when the receiver is behind or gone', async (t) => {
     const [ours, theirs] = openSocketPair()
     const file = openSync('/dev/null', 'r')
     t.teardown(() => [ours, file].forEach((fd) => closeSync(fd)))

@@ -28,7 +28,7 @@ for (const path of [join(folder, 'notify'), `@ovt-${process.pid}`]) {
 }
 
 t.test(
-  'notifyService() does nothing without a socket, and tells of one that is not there',
+  'notifyService() does nothing without a socket, and reports one that is not there',
   async (t) => {
     t.doesNotThrow(() => notifyService(undefined, 'READY=1'))
     t.doesNotThrow(() => notifyService('relative', 'READY=1'))

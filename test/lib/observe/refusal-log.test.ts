@@ -44,7 +44,7 @@ t.test(
   },
 )
 
-t.test('RefusalLog makes no fields for lines that nobody reads', async (t) => {
+t.test('RefusalLog makes no fields for lines that are not written', async (t) => {
   const unread = () => t.fail('they were made') as never
   stage('error').log.write('no_port', unread)
   new RefusalLog(silentLogger, new FakeClock()).write('no_port', unread)

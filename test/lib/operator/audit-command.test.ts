@@ -33,7 +33,7 @@ async function startDaemon(t: Test, report: unknown, status = 200) {
 const quiet = { checked: { namespaces: 2, rule_sets: 1 }, notes: [], findings: [] }
 const agentQuiet = { checked: { scopes: 1 }, notes: [], findings: [] }
 
-t.test('overlapd audit ends with 0 and asks the agent about what the proxy serves', async (t) => {
+t.test('overlapd audit ends with 0 and queries the agent for what the proxy serves', async (t) => {
   const proxy = await startDaemon(t, { ...quiet, scopes: ['router/r-1'] })
   const agent = await startDaemon(t, agentQuiet)
   t.strictSame(await audit('--proxy', proxy.socket, '--agent', agent.socket), {
@@ -101,7 +101,7 @@ t.test(
   },
 )
 
-t.test('overlapd audit ends with 2 where somebody could not be asked', async (t) => {
+t.test('overlapd audit ends with 2 where a daemon could not be queried', async (t) => {
   const proxy = await startDaemon(t, { ...quiet, scopes: [] })
   const busy = await startDaemon(t, { message: 'an audit is under way' }, 503)
   const old = await startDaemon(t, {}, 404)

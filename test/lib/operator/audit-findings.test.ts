@@ -3,7 +3,7 @@ import { certificateFindings } from '../../../lib/operator/audit-findings.ts'
 import { findingCodes } from '../../../lib/operator/host-codes.ts'
 import { sourceFiles } from '../../support/source-files.ts'
 
-t.test('each code says what it does to guests and what to do, and somebody finds it', async (t) => {
+t.test('each code has its effect on guests and the remedy, and a check finds it', async (t) => {
   const text = sourceFiles(['proxy', 'agent-side', 'lib'])
     .map((file) => file.text)
     .join('\n')

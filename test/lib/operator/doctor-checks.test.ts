@@ -27,7 +27,7 @@ t.test('the clock check refuses times that cannot be', async (t) => {
   }
 })
 
-t.test('the namespaces check tells of mounts that do not spread', async (t) => {
+t.test('the namespaces check reports mounts that do not spread', async (t) => {
   const folder = scratchFolder(t)
   const table = `${folder}/mountinfo`
   const found = async (...lines: readonly string[]) => {

@@ -4,7 +4,7 @@ import { fenceFindings } from '../../../lib/operator/fence-findings.ts'
 const closed = { state: 'closed', scopes: 3, supervisors: 1, areWorkersApart: true, waiting: 0 }
 const findings = (servedScopes: unknown) => fenceFindings({ servedScopes })
 
-t.test('fenceFindings tell how far a broken worker reaches, and what to do', async (t) => {
+t.test('fenceFindings report how far a broken worker reaches, and what to do', async (t) => {
   t.strictSame(findings(closed), [
     { level: 'ok', code: 'fence', what: 'closed around 3 scopes of this host' },
   ])
@@ -20,8 +20,11 @@ t.test('fenceFindings tell how far a broken worker reaches, and what to do', asy
   ])
 })
 
-t.test('fenceFindings say nothing where no worker connects, or the agent is older', async (t) => {
-  for (const status of [undefined, 7, {}, { servedScopes: 'closed' }]) {
-    t.strictSame(fenceFindings(status), [])
-  }
-})
+t.test(
+  'fenceFindings report nothing where no worker connects, or the agent is older',
+  async (t) => {
+    for (const status of [undefined, 7, {}, { servedScopes: 'closed' }]) {
+      t.strictSame(fenceFindings(status), [])
+    }
+  },
+)

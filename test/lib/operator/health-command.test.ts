@@ -26,7 +26,7 @@ async function daemon(t: Test, status: number, body: unknown): Promise<string> {
   return socket
 }
 
-t.test('health asks the address of the configuration, or the one it is told', async (t) => {
+t.test('health queries the address of the configuration, or the one it is given', async (t) => {
   const ready = await daemon(t, 200, { ready: true, parts: [] })
   t.match(await run(() => ready), {
     exitCode: 0,
@@ -57,7 +57,7 @@ t.test('health ends with 1 when the daemon is not ready', async (t) => {
   })
 })
 
-t.test('health ends with 2 when it could not ask, or was told something else', async (t) => {
+t.test('health ends with 2 when it could not query, or got something else', async (t) => {
   t.match(await run(() => '/nowhere/a.sock'), {
     exitCode: 2,
     out: '',

@@ -22,7 +22,7 @@ const rows: readonly (readonly [value: unknown, name: string, text: string])[] =
   [[{ a: 1 }, { a: 2 }], '', 'a=1; a=2'],
 ]
 
-t.test('shownValue() says what a value of JSON means', async (t) => {
+t.test('shownValue() gives what a value of JSON means', async (t) => {
   for (const [value, name, text] of rows) t.equal(shownValue(value, name), text)
   t.equal(shownValue([1, 2, 3], '', 2), '1, 2, … and 1 more, see --json')
 })

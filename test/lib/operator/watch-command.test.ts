@@ -105,21 +105,24 @@ t.test(
   },
 )
 
-t.test('watch ends quietly once nobody reads it, and says how many it has missed', async (t) => {
-  const proxy = await startDaemon(t)
-  const agent = await startDaemon(t)
-  const terminal = new FakeTerminal()
-  const watching = watch(terminal, {}, '--proxy', proxy.socket, '--agent', agent.socket, '--json')
-  await until(() => proxy.feed.isWatched && agent.feed.isWatched)
-  agent.feed.publish(event)
-  proxy.feed.missed(7)
-  await until(() => terminal.written().out !== '' && terminal.written().error !== '')
-  terminal.close()
-  t.equal(await watching, 0)
-  t.strictSame(JSON.parse(terminal.written().out), { api: '1', ...event })
-  t.equal(terminal.written().error, 'proxy: 7 requests are not shown\n')
-  await until(() => !proxy.feed.isWatched && !agent.feed.isWatched)
-})
+t.test(
+  'watch ends quietly once its output is closed, and prints how many it has missed',
+  async (t) => {
+    const proxy = await startDaemon(t)
+    const agent = await startDaemon(t)
+    const terminal = new FakeTerminal()
+    const watching = watch(terminal, {}, '--proxy', proxy.socket, '--agent', agent.socket, '--json')
+    await until(() => proxy.feed.isWatched && agent.feed.isWatched)
+    agent.feed.publish(event)
+    proxy.feed.missed(7)
+    await until(() => terminal.written().out !== '' && terminal.written().error !== '')
+    terminal.close()
+    t.equal(await watching, 0)
+    t.strictSame(JSON.parse(terminal.written().out), { api: '1', ...event })
+    t.equal(terminal.written().error, 'proxy: 7 requests are not shown\n')
+    await until(() => !proxy.feed.isWatched && !agent.feed.isWatched)
+  },
+)
 
 t.test('watch goes on with one daemon, and watches one again that restarts', async (t) => {
   const agent = await startDaemon(t)

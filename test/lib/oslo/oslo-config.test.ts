@@ -91,7 +91,7 @@ t.test('variables that go in circles are an error, not a hang', async (t) => {
   t.throws(() => new OsloConfig([file], [one, two]).read(one), { message: /circles/ })
 })
 
-t.test('read() tells where a value stands and under which old name', async (t) => {
+t.test('read() gives where a value stands and under which old name', async (t) => {
   const option = {
     group: 'DEFAULT',
     name: 'nova_metadata_host',
@@ -105,7 +105,7 @@ t.test('read() tells where a value stands and under which old name', async (t) =
   })
 })
 
-t.test('unknown() lists what no option asks for', async (t) => {
+t.test('unknown() lists what no option reads', async (t) => {
   const file = parseOsloIni('[DEFAULT]\nx = 1\n[Agent]\ny = 2\ny = 3\n', 'a.ini')
   t.strictSame(new OsloConfig([file], [secret]).unknown(), [
     { group: 'DEFAULT', name: 'x', origin: { file: 'a.ini', line: 2 } },

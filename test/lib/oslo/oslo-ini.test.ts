@@ -18,7 +18,7 @@ t.test('parseOsloIni() joins indented lines and ends a value at an empty one', a
   })
 })
 
-t.test('parseOsloIni() says where it cannot go on', async (t) => {
+t.test('parseOsloIni() reports where it cannot go on', async (t) => {
   const cases = [
     ['[DEFAULT]\nnonsense', 2],
     ['a = 1', 1],

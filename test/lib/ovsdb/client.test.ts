@@ -190,7 +190,7 @@ t.test('OvsdbClient follows the leader of a cluster', async (t) => {
   t.match(recording.client.state, { endpoint: `unix:${two.path}` })
 })
 
-t.test('OvsdbClient takes a follower or relay where the leader is not asked for', async (t) => {
+t.test('OvsdbClient takes a follower or relay where the leader is not required', async (t) => {
   const follower = await fakeServer(t, { status: { ...clustered, leader: false } })
   const recording = started(t, { endpoints: [follower.endpoint], leaderOnly: false })
   await until(() => isLive(recording))
@@ -271,7 +271,7 @@ t.test('OvsdbClient answers echo and gives up a silent server', async (t) => {
   )
 })
 
-t.test('OvsdbClient.transact() gives results and tells of errors', async (t) => {
+t.test('OvsdbClient.transact() gives results and reports errors', async (t) => {
   const fake = await fakeServer(t)
   const { client } = started(t, { endpoints: [fake.endpoint] })
   const early = client.transact([{ op: 'comment', comment: 'x' }])
@@ -310,7 +310,7 @@ t.test('OvsdbClient brings the copy whole when something else is monitored', asy
   t.match(client.state, { copy: 'full' })
 })
 
-t.test('OvsdbClient asks less of a server whose schema is older', async (t) => {
+t.test('OvsdbClient requests less of a server whose schema is older', async (t) => {
   const fake = await fakeServer(t, { unknownTables: ['New'] })
   const columns = ['name', 'mac']
   const monitored = {

@@ -40,7 +40,7 @@ t.test('JsonCursor reads a value piece by piece as JSON.parse reads it whole', a
   }
 })
 
-t.test('JsonCursor skips values that nobody reads', async (t) => {
+t.test('JsonCursor skips values that are not read', async (t) => {
   const text = JSON.stringify({ a: { x: ['}', 1] }, b: 2, c: '"', d: [[]], e: false })
   const cursor = new JsonCursor(Buffer.from(text))
   const seen: [string, unknown][] = []

@@ -57,7 +57,7 @@ t.test('JsonStream refuses what cannot become a message', async (t) => {
   }
 })
 
-t.test('readRpcMessage() tells requests, notifications and replies apart', async (t) => {
+t.test('readRpcMessage() distinguishes requests, notifications and replies', async (t) => {
   const read = (value: unknown): unknown => {
     const [text] = new JsonStream(limits).push(Buffer.from(JSON.stringify(value)))
     return text && readRpcMessage(text)

@@ -12,7 +12,7 @@ t.test('Cancellation aborts its signal with the first reason', async (t) => {
   t.match(signal.reason, { message: 'first' })
 })
 
-t.test('Cancellation gives an aborted signal when it is asked for too late', async (t) => {
+t.test('Cancellation gives an aborted signal when it is read too late', async (t) => {
   const cancellation = new Cancellation()
   cancellation.cancel(new Error('early'))
   t.equal(cancellation.signal.aborted, true)

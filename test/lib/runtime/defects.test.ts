@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import t from 'tap'
 import { uncaught } from '../../../lib/runtime/defects.ts'
 
-t.test('what nobody caught is reported with a request for a report, each of it', async (t) => {
+t.test('what was not caught is reported with a request for a report, each of it', async (t) => {
   const source = new EventEmitter()
   const reports: Record<string, unknown>[] = []
   const ended = uncaught((fields) => reports.push(fields), source)

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { deferred } from '../../../lib/runtime/deferred.ts'
 
-t.test('a deferred promise settles as its functions say, and once', async (t) => {
+t.test('a deferred promise settles as its functions demand, and once', async (t) => {
   const kept = deferred<number>()
   const broken = deferred<number>()
 

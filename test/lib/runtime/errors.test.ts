@@ -21,7 +21,7 @@ t.test('MetadataError has a code, details and a cause', async (t) => {
   t.equal(new MetadataError('overloaded', 'Busy', { retryAfter: 4 }).retryAfter, 4)
 })
 
-t.test('causeText() tells the whole chain once', async (t) => {
+t.test('causeText() gives the whole chain once', async (t) => {
   const system = Object.assign(new Error('connect refused'), { code: 'ECONNREFUSED' })
   const named = Object.assign(new Error('connect ECONNREFUSED /run/x'), { code: 'ECONNREFUSED' })
   t.equal(causeText(new Error('a', { cause: new Error('b', { cause: 'c' }) })), 'a: b: c')

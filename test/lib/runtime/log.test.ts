@@ -59,7 +59,7 @@ t.test('createLogger() keeps to its level, and children to their fields', async 
   )
 })
 
-t.test('silentLogger says nothing and has silent children', async (t) => {
+t.test('silentLogger writes nothing and has silent children', async (t) => {
   t.equal(silentLogger.child({}), silentLogger)
   t.equal(silentLogger.isLevelEnabled('error'), false)
   t.equal(silentLogger.error({}, 'x'), undefined)

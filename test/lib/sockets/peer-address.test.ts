@@ -6,13 +6,13 @@ function socketWith(accessors: PropertyDescriptorMap): Socket {
   return Object.defineProperties({}, accessors) as Socket
 }
 
-t.test('peerAddress() and peerPort() say what the socket says', async (t) => {
+t.test('peerAddress() and peerPort() give what the socket has', async (t) => {
   const socket = socketWith({ remoteAddress: { value: '192.0.2.1' }, remotePort: { value: 4711 } })
   t.equal(peerAddress(socket), '192.0.2.1')
   t.equal(peerPort(socket), '4711')
 })
 
-t.test('peerAddress() and peerPort() are empty where the socket cannot say it', async (t) => {
+t.test('peerAddress() and peerPort() are empty where the socket does not have it', async (t) => {
   const gone = (): never => {
     throw new Error('ENXIO: no such device or address, uv_if_indextoiid')
   }

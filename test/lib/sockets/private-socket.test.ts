@@ -11,7 +11,7 @@ import { leaveSocketFile } from '../../support/left-socket-file.ts'
 import { scratchFolder } from '../../support/scratch-folder.ts'
 
 t.test(
-  'listenPrivately() replaces a socket that a dead process left, with the mode asked for',
+  'listenPrivately() replaces a socket that a dead process left, with the requested mode',
   async (t) => {
     const path = `${scratchFolder(t)}/a.sock`
     await leaveSocketFile(path)

@@ -50,7 +50,7 @@ for (const [what, bytes] of [
   })
 }
 
-t.test('more lines in a second than anybody has to send end the channel', async (t) => {
+t.test('more lines in a second than any side has to send end the channel', async (t) => {
   const { input, values, ends, clock, turn } = open(t)
   input.write('1\n'.repeat(2_000))
   await turn()

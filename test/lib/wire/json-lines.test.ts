@@ -22,7 +22,7 @@ t.test('JsonLines holds no more of a line than its limit', async (t) => {
   t.throws(() => lines.take(Buffer.from('34')), RangeError)
 })
 
-t.test('JsonLines says that a line is no JSON', async (t) => {
+t.test('JsonLines reports that a line is no JSON', async (t) => {
   t.throws(() => new JsonLines(10).take(Buffer.from('nonsense\n')), SyntaxError)
   t.throws(() => new JsonLines(10).take(Buffer.from('\n')), SyntaxError)
 })

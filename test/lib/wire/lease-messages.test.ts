@@ -59,7 +59,7 @@ t.test('readLeaseRequest knows an ingress port beside a router alone', async (t)
   t.strictSame(readLeaseRequest({ ...ofNetwork, ingressPort: 'other' }), ofNetwork)
 })
 
-t.test('readLeaseNews reads what an agent says', async (t) => {
+t.test('readLeaseNews reads what an agent sends', async (t) => {
   t.strictSame(readLeaseNews({ kind: 'heartbeat', more: 1 }), { kind: 'heartbeat' })
   const concurrency = { min: 1, max: 8 }
   const heartbeat = { kind: 'heartbeat', concurrency }

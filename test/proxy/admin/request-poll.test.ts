@@ -29,7 +29,7 @@ class TwoWorkers {
   }
 }
 
-t.test('RequestPoll asks while somebody watches, from where each worker was', async (t) => {
+t.test('RequestPoll queries while a client watches, from where each worker was', async (t) => {
   const clock = new FakeClock()
   const pool = new TwoWorkers()
   const events: (RequestEvent | number)[] = []

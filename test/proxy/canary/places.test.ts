@@ -22,7 +22,7 @@ const network: Attachment = {
 }
 
 t.test(
-  'canaryPlace() asks for the metadata address over loopback where it is redirected',
+  'canaryPlace() requests the metadata address over loopback where it is redirected',
   async (t) => {
     t.match(canaryPlace(router, [':::9697']).targets, [
       { address: '169.254.169.254', tcpPort: 80, interfaceIndex: 0, overLoopback: true },
@@ -30,7 +30,7 @@ t.test(
   },
 )
 
-t.test('canaryPlace() asks each listener where nothing is redirected', async (t) => {
+t.test('canaryPlace() queries each listener where nothing is redirected', async (t) => {
   t.same(canaryPlace(network, ['169.254.169.254:80', 'fe80::a9fe:a9fe%7:80']).targets, [
     { address: '169.254.169.254', tcpPort: 80, interfaceIndex: 0, overLoopback: false },
     { address: 'fe80::a9fe:a9fe', tcpPort: 80, interfaceIndex: 7, overLoopback: false },
@@ -40,6 +40,6 @@ t.test('canaryPlace() asks each listener where nothing is redirected', async (t)
   ])
 })
 
-t.test('canaryPlace() asks nobody where nothing listens', async (t) => {
+t.test('canaryPlace() queries nothing where nothing listens', async (t) => {
   t.same(canaryPlace(router, []).targets, [])
 })

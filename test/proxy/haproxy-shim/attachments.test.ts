@@ -92,7 +92,7 @@ t.test(
 )
 
 t.test(
-  'HaproxyAttachments hears at once when the waiting process ends, and forgets the record',
+  'HaproxyAttachments learns at once when the waiting process ends, and forgets the record',
   async (t) => {
     const folder = folderOf(t)
     const { all, change } = attachmentsIn(t, folder)

@@ -46,7 +46,7 @@ t.test('parseNeutronHaproxyConfig() reads both addresses of a network with IPv6'
   })
 })
 
-t.test('parseNeutronHaproxyConfig() says the network as OVN does', async (t) => {
+t.test('parseNeutronHaproxyConfig() gives the network as OVN does', async (t) => {
   t.same(summary(fixture('neutron-21-ovn')), {
     scope: `network/${id}`,
     flavour: 'ovn',

@@ -40,12 +40,15 @@ t.test(
   },
 )
 
-t.test('interceptionRuleset() redirects what asks from inside for the canary alone', async (t) => {
-  t.notMatch(interceptionRuleset(both), 'hook output')
-  const [, chain = ''] =
-    /chain redirect_canary {([^}]*)}/.exec(interceptionRuleset({ ...both, canary: true })) ?? []
-  t.match(chain, 'oifname "lo" ip daddr 169.254.169.254 tcp dport 80 redirect to :9697')
-})
+t.test(
+  'interceptionRuleset() redirects what connects from inside for the canary alone',
+  async (t) => {
+    t.notMatch(interceptionRuleset(both), 'hook output')
+    const [, chain = ''] =
+      /chain redirect_canary {([^}]*)}/.exec(interceptionRuleset({ ...both, canary: true })) ?? []
+    t.match(chain, 'oifname "lo" ip daddr 169.254.169.254 tcp dport 80 redirect to :9697')
+  },
+)
 
 t.test('ruleCountOf() counts rules, and neither hooks nor commands', async (t) => {
   // 1 interface, 2 redirected, 2 sent, 4 accepted, 1 dropped, 2 kept inside.

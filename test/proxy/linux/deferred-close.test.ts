@@ -1,7 +1,7 @@
 import t from 'tap'
 import { DeferredClose } from '../../../proxy/linux/deferred-close.ts'
 
-t.test('DeferredClose closes the older half when it is full, and all when asked', async (t) => {
+t.test('DeferredClose closes the older half when it is full, and all on request', async (t) => {
   const closed: number[] = []
   const late = new DeferredClose<number>(4, (item) => closed.push(item))
   for (const item of [1, 2, 3, 4]) {

@@ -43,12 +43,15 @@ t.test('identityOf() refuses what cannot be an id', async (t) => {
   t.equal(identityOf('ovn', 'a\r\nb'), undefined)
 })
 
-t.test('isSameIdentity() tells router from network and the flavours from each other', async (t) => {
-  const [router, network, ovn] = (['router', 'network', 'ovn'] as const).map((kind) =>
-    identityOf(kind, id)!,
-  )
-  t.ok(isSameIdentity(router!, identityOf('router', id)!))
-  t.notOk(isSameIdentity(router!, network!))
-  t.notOk(isSameIdentity(network!, ovn!))
-  t.notOk(isSameIdentity(network!, identityOf('network', 'other')!))
-})
+t.test(
+  'isSameIdentity() distinguishes router from network and the flavours from each other',
+  async (t) => {
+    const [router, network, ovn] = (['router', 'network', 'ovn'] as const).map((kind) =>
+      identityOf(kind, id)!,
+    )
+    t.ok(isSameIdentity(router!, identityOf('router', id)!))
+    t.notOk(isSameIdentity(router!, network!))
+    t.notOk(isSameIdentity(network!, ovn!))
+    t.notOk(isSameIdentity(network!, identityOf('network', 'other')!))
+  },
+)

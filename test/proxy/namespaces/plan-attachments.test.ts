@@ -68,7 +68,7 @@ t.test('planAttachments() serves a namespace claimed for two scopes as neither',
   t.match(refused[0]?.why, `router/${idA} and router/${idB}`)
 })
 
-t.test('planAttachments() does what the operator maps, whatever the name says', async (t) => {
+t.test('planAttachments() does what the operator maps, whatever the name suggests', async (t) => {
   const identity = identityOf('router', 'other')!
   const mapped = { ...rules, mappings: [{ netns: `qrouter-${idA}`, identity }] }
   t.equal(planAttachments([found(`qrouter-${idA}`, 10)], mapped).attachments[0]?.identity, identity)

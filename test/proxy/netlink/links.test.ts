@@ -36,7 +36,7 @@ t.test('readLink() reads what a veth is', async (t) => {
   })
 })
 
-t.test('readLink() tells groups apart from none', async (t) => {
+t.test('readLink() distinguishes groups from none', async (t) => {
   const name = netlinkAttribute(3, Buffer.from('tap00\0'))
   t.match(readLink(linkMessage(7, 0, [name, number(27, 5)])), { group: 5 })
   t.equal(readLink(linkMessage(7, 0, [name, number(27, 0)]))?.group, undefined)

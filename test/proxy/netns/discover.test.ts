@@ -13,7 +13,7 @@ import {
 const own = '/proc/self/ns/net'
 
 t.test(
-  'scanNamespaces() finds namespaces by name and by path, and tells other files apart',
+  'scanNamespaces() finds namespaces by name and by path, and leaves other files out',
   async (t) => {
     const folder = t.testdir({ bare: '' })
     symlinkSync(own, join(folder, 'blue'))
@@ -72,7 +72,7 @@ function watchFolder(t: Test, directory: string, warnings: LogFields[] = []) {
 }
 
 t.test(
-  'NamespaceDiscovery hears of names that come, go, and get their namespace later',
+  'NamespaceDiscovery learns of names that come, go, and get their namespace later',
   async (t) => {
     const folder = t.testdir()
     symlinkSync(own, join(folder, 'a'))
@@ -103,7 +103,7 @@ t.test('NamespaceDiscovery begins when the folder comes to be', async (t) => {
   t.pass('it was seen')
 })
 
-t.test('NamespaceDiscovery tells of a broken mount once, and sees the others', async (t) => {
+t.test('NamespaceDiscovery reports a broken mount once, and sees the others', async (t) => {
   const folder = t.testdir({ broken: '' })
   symlinkSync(own, join(folder, 'a'))
   const warnings: LogFields[] = []

@@ -158,7 +158,7 @@ t.test('diffNetwork refuses to touch what is no veth', async (t) => {
   }
 })
 
-t.test("diffNetwork tries an address again that was somebody else's, when told to", async (t) => {
+t.test("diffNetwork tries an address again that was another's, on request", async (t) => {
   const addresses = all.map((one) => has(one, { isDuplicate: one === metadataV6 }))
   t.equal(isUnchanged(diff({ addresses })), true)
   const changes = diff({ addresses }, { ...usual, retriesDuplicates: true })

@@ -16,7 +16,7 @@ t.test('resolveAccount() takes names and numbers', async (t) => {
   t.same(resolveAccount('nova', '5', files), { userId: 162, groupId: 5 })
 })
 
-t.test('resolveAccount() takes the account of the package where nobody is named', async (t) => {
+t.test('resolveAccount() takes the account of the package where no account is named', async (t) => {
   const passwd = join(folder, 'packaged')
   writeFileSync(
     passwd,
@@ -30,7 +30,7 @@ t.test('resolveAccount() takes the account of the package where nobody is named'
   t.same(resolveAccount(undefined, undefined, files), { userId: 65534, groupId: 65534 })
 })
 
-t.test('resolveAccount() knows nobody even without files', async (t) => {
+t.test('resolveAccount() knows the account nobody even without files', async (t) => {
   const none = { passwd: join(folder, 'none'), group: join(folder, 'none') }
   t.same(resolveAccount('nobody', undefined, none), { userId: 65534, groupId: 65534 })
 })

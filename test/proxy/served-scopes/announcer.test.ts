@@ -123,7 +123,7 @@ t.test('Announcer tries an absent agent again within a second, for ever', async 
   t.equal(agent.lines.length, 3)
 })
 
-t.test('Announcer says that an agent refuses it, or answers in unknown words', async (t) => {
+t.test('Announcer reports that an agent refuses it, or answers in unknown words', async (t) => {
   const { sockets, announcer, stateIs } = stage(t, 'a.sock', 'b.sock')
   const [refusing] = await Promise.all([
     Agent.at(t, sockets[0]!),

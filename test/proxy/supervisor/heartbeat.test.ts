@@ -16,7 +16,7 @@ function start(t: Test) {
   return { clock, pings, seen, heartbeat }
 }
 
-t.test('one that answers is asked once a second, for ever', async (t) => {
+t.test('one that answers is queried once a second, for ever', async (t) => {
   const { clock, pings, seen, heartbeat } = start(t)
   for (let round = 0; round < 100; round += 1) {
     await clock.advance(1_000)
@@ -26,7 +26,7 @@ t.test('one that answers is asked once a second, for ever', async (t) => {
   t.equal(seen.silent, 0)
 })
 
-t.test('one that leaves five questions unanswered is silent, told once', async (t) => {
+t.test('one that leaves five questions unanswered is silent, reported once', async (t) => {
   const { clock, pings, seen } = start(t)
   await clock.advance(5_999)
   t.equal(pings.length, 5)
@@ -60,7 +60,7 @@ t.test('time that passes without a question counts for nothing', async (t) => {
   t.equal(seen.silent, 0)
 })
 
-t.test('one that is stopped asks no more', async (t) => {
+t.test('one that is stopped queries no more', async (t) => {
   const { clock, pings, seen, heartbeat } = start(t)
   await clock.advance(3_000)
   heartbeat.stop()

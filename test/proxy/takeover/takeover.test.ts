@@ -206,7 +206,7 @@ if (process.platform !== 'linux') {
     await over
   })
 
-  t.test('a supervisor that takes and is not heard of again changes nothing', async (t) => {
+  t.test('a supervisor that takes and sends nothing more changes nothing', async (t) => {
     const { path, fd } = await leftSocket(t)
     const { over } = leftWorker(fd, [await listenOnLoopback(t)])
     closeSync(fd)
@@ -369,7 +369,7 @@ if (process.platform !== 'linux') {
     },
   )
 
-  t.test('a supervisor believes only a socket that its own user made', async (t) => {
+  t.test('a supervisor trusts only a socket that its own user made', async (t) => {
     if (owner !== 0) {
       t.plan(0, 'only root can be another user for a moment')
       return
@@ -435,7 +435,7 @@ if (process.platform !== 'linux') {
     t.equal(await takeFromLeftWorkers({ path, clock: systemClock, logger }), undefined)
   })
 
-  t.test('a path that cannot be used is told, and is no reason not to serve', async (t) => {
+  t.test('a path that cannot be used is reported, and is no reason not to serve', async (t) => {
     const { logger, said } = hearingLogger()
     const path = `/tmp/${'x'.repeat(120)}`
     const long = new TakeoverSocket({

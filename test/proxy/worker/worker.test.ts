@@ -38,7 +38,7 @@ async function isRefused(target: { host: string; tcpPort: number }): Promise<boo
   }).then((outcome) => (socket.destroy(), outcome as boolean))
 }
 
-t.test('a closed listener accepts no more, and what was asked there is answered', async (t) => {
+t.test('a closed listener accepts no more, and what was requested there is answered', async (t) => {
   const { agent, worker } = await start(t)
   agent.answer = () => undefined
   const busy = await RawConnection.open(worker.target)
@@ -167,7 +167,7 @@ t.test('a worker whose supervisor has died serves until the next one does', asyn
   t.equal(await worker.exited, 0)
 })
 
-t.test('a worker that nobody follows ends by itself', async (t) => {
+t.test('a worker that no supervisor follows ends by itself', async (t) => {
   const { worker } = await start(t)
   await mayOutlive(t, worker, 300)
 
@@ -224,7 +224,7 @@ t.test('a listener whose descriptor did not come is reported and the others serv
   guest.close()
 })
 
-t.test('a worker binds listeners of its own where it is told to', async (t) => {
+t.test('a worker binds listeners of its own on request', async (t) => {
   const { agent, worker } = await start(t)
   const free = await freeTcpPort()
 

@@ -36,7 +36,7 @@ t.test('DirectoryMetrics names the directory in every series', async (t) => {
 })
 
 t.test(
-  'DirectoryMetrics shows what the directory says of its source, else its readiness',
+  'DirectoryMetrics shows what the directory reports of its source, else its readiness',
   async (t) => {
     for (const [isConfirmed, ready, shown] of [
       [() => false, true, 0],
@@ -55,8 +55,11 @@ t.test(
   },
 )
 
-t.test('outcomeOf() tells a source that is late from one that was not reached', async (t) => {
-  t.equal(outcomeOf(new MetadataError('directory_timeout', 'late')), 'timeout')
-  t.equal(outcomeOf(new MetadataError('directory_unavailable', 'away')), 'failed')
-  t.equal(outcomeOf(new Error('anything')), 'failed')
-})
+t.test(
+  'outcomeOf() distinguishes a source that is late from one that was not reached',
+  async (t) => {
+    t.equal(outcomeOf(new MetadataError('directory_timeout', 'late')), 'timeout')
+    t.equal(outcomeOf(new MetadataError('directory_unavailable', 'away')), 'failed')
+    t.equal(outcomeOf(new Error('anything')), 'failed')
+  },
+)

@@ -72,7 +72,7 @@ t.test('an answer that is longer than body_bytes is refused', async (t) => {
   t.match(error.message, '65536 bytes')
 })
 
-t.test('a connection that breaks off is asked again, and succeeds', async (t) => {
+t.test('a connection that breaks off is queried again, and succeeds', async (t) => {
   const { neutron, directory, driven } = await neutronRestSubject(t)
   let broken = 0
   neutron.intervene((_seen, response) => {
@@ -130,7 +130,7 @@ t.test('an answer that does not come is a directory_timeout after timeout_query'
 })
 
 t.test(
-  'an asker who leaves gets the reason of his signal, and the others their answer',
+  'a caller that leaves gets the reason of his signal, and the others their answer',
   async (t) => {
     const { directory } = await neutronRestSubject(t)
     const leaving = new AbortController()
@@ -198,7 +198,7 @@ t.test(
 )
 
 t.test(
-  'while Neutron is in trouble it is asked ever more rarely, not by every guest',
+  'while Neutron is in trouble it is queried ever more rarely, not by every guest',
   async (t) => {
     const { neutron, directory, clock, refusal } = await neutronRestSubject(t, {
       config: () => ({ attempts: 1 }),

@@ -109,7 +109,7 @@ t.test('networks that are in use are refreshed together', async (t) => {
   t.equal(neutron.questions.length - before, 2, 'router interfaces, and all five networks')
 })
 
-t.test('a network that is too large is asked address by address, in batches', async (t) => {
+t.test('a network that is too large is queried address by address, in batches', async (t) => {
   const topology = cloud(1, 300)
   const { neutron, directory } = await neutronRestSubject(t, {
     topology,
@@ -141,7 +141,7 @@ t.test('a small network beside a large one is still fetched whole', async (t) =>
   t.equal(neutron.questions.length, asked, 'the small one is answered from its copy')
 })
 
-t.test('routers are asked by id where there are too many interfaces to fetch', async (t) => {
+t.test('routers are queried by id where there are too many interfaces to fetch', async (t) => {
   const topology = cloud(30, 1)
   const { neutron, directory } = await neutronRestSubject(t, {
     topology,
@@ -184,7 +184,7 @@ t.test('pages that do not end are refused', async (t) => {
   t.match(error.message, 'pages do not end')
 })
 
-t.test('only the fields that count are asked for', async (t) => {
+t.test('only the fields that count are requested', async (t) => {
   const { neutron, directory } = await neutronRestSubject(t)
   await find(directory, { networkIds: [networks.plain], fixedIp: ip('10.0.0.10') }, 'cached')
   for (const seen of neutron.questions) {
@@ -193,7 +193,7 @@ t.test('only the fields that count are asked for', async (t) => {
   }
 })
 
-t.test('a fresh answer that differs tells whoever remembers, and replaces the copy', async (t) => {
+t.test('a fresh answer that differs is sent to every cache, and replaces the copy', async (t) => {
   const { neutron, directory, changes } = await neutronRestSubject(t)
   const query = { networkIds: [networks.plain], fixedIp: ip('10.0.0.11') }
   t.equal((await find(directory, query, 'cached')).length, 1)
@@ -258,7 +258,7 @@ t.test('an empty set of networks is none, not any', async (t) => {
   t.equal(neutron.questions.length, before)
 })
 
-t.test('a router that loses a network is told of', async (t) => {
+t.test('a router that loses a network is reported', async (t) => {
   const { neutron, directory, changes } = await neutronRestSubject(t)
   await networksOf(directory, routers.twins, 'cached')
   const before = overlappingTopology()

@@ -105,37 +105,40 @@ function tests(rabbit: RabbitMq): void {
     t.equal(server.questions, 2)
   })
 
-  t.test('A warm directory asks nothing: 100 guests of 5 networks, 28 requests each', async (t) => {
-    const guestNetworks = [
-      networks.plain,
-      networks.distributed,
-      networks.highlyAvailable,
-      networks.twinOne,
-      networks.isolated,
-    ]
-    const crowd = guestNetworks.flatMap((networkId, place) =>
-      Array.from({ length: 20 }, (_, number) => ({
-        ...guest(0x1000 * (place + 1) + number, 'plain', `10.0.0.${100 + number}`),
-        networkId,
-      })),
-    )
-    const { directory, server } = await warm(t)
-    server.setTopology({ ...overlappingTopology(), ports: crowd })
-    for (const networkId of guestNetworks) {
-      await find(directory, { networkIds: [networkId], fixedIp: ip('10.0.0.100') }, 'cached')
-    }
-    await until(async () => (await find(directory, plainQuery, 'cached')).length === 0)
-    server.heard.length = 0
-    for (let request = 0; request < 28; request += 1) {
-      for (const port of crowd) {
-        const [fixedIp] = port.fixedIps
-        const query = { networkIds: [port.networkId], ...(fixedIp && { fixedIp }) }
-        const found = await find(directory, query, 'cached')
-        if (found[0]?.instanceId !== port.instanceId) t.fail('a wrong instance')
+  t.test(
+    'A warm directory queries nothing: 100 guests of 5 networks, 28 requests each',
+    async (t) => {
+      const guestNetworks = [
+        networks.plain,
+        networks.distributed,
+        networks.highlyAvailable,
+        networks.twinOne,
+        networks.isolated,
+      ]
+      const crowd = guestNetworks.flatMap((networkId, place) =>
+        Array.from({ length: 20 }, (_, number) => ({
+          ...guest(0x1000 * (place + 1) + number, 'plain', `10.0.0.${100 + number}`),
+          networkId,
+        })),
+      )
+      const { directory, server } = await warm(t)
+      server.setTopology({ ...overlappingTopology(), ports: crowd })
+      for (const networkId of guestNetworks) {
+        await find(directory, { networkIds: [networkId], fixedIp: ip('10.0.0.100') }, 'cached')
       }
-    }
-    t.strictSame(server.heard, [])
-  })
+      await until(async () => (await find(directory, plainQuery, 'cached')).length === 0)
+      server.heard.length = 0
+      for (let request = 0; request < 28; request += 1) {
+        for (const port of crowd) {
+          const [fixedIp] = port.fixedIps
+          const query = { networkIds: [port.networkId], ...(fixedIp && { fixedIp }) }
+          const found = await find(directory, query, 'cached')
+          if (found[0]?.instanceId !== port.instanceId) t.fail('a wrong instance')
+        }
+      }
+      t.strictSame(server.heard, [])
+    },
+  )
 
   t.test('The first question after a push was published is answered right', async (t) => {
     const { directory, server } = await warm(t)
@@ -320,7 +323,7 @@ function tests(rabbit: RabbitMq): void {
     t.strictSame(await networksOf(directory, routers.unknown), [])
   })
 
-  t.test('Where nothing is pushed, answers are asked for anew after max_age', async (t) => {
+  t.test('Where nothing is pushed, answers are requested anew after max_age', async (t) => {
     const clock = new FakeClock()
     const { directory, server } = await opened(t, { clock, server: { hasObjects: false } })
     await untilReady(directory)
@@ -335,7 +338,7 @@ function tests(rabbit: RabbitMq): void {
     t.equal(server.questions, 3)
   })
 
-  t.test('A pushed version that was not listened for is found and heard', async (t) => {
+  t.test('A pushed version that had no subscription is found and received', async (t) => {
     const { directory, server } = await warm(t, { server: { version: '1.31' } })
     const told = heard(directory, (change) => change.kind === 'network')
     const instance = instanceId(0x7778)
@@ -388,7 +391,7 @@ function tests(rabbit: RabbitMq): void {
     },
   )
 
-  t.test('A network too large to hold is asked address by address', async (t) => {
+  t.test('A network too large to hold is queried address by address', async (t) => {
     const { directory, server } = await opened(t, { config: { networkPorts: 3 } })
     await untilReady(directory)
     const found = await find(directory, plainQuery)
@@ -475,7 +478,7 @@ function tests(rabbit: RabbitMq): void {
     t.notOk('resource_versions' in Object(first.args['agent_state']).agent_state)
   })
 
-  t.test('A reply to nobody and a broken reply are counted and harmless', async (t) => {
+  t.test('A reply without a caller and a broken reply are counted and harmless', async (t) => {
     const { directory, server, metric } = await warm(t)
     const queue = { name: '' }
     server.override = undefined
@@ -521,7 +524,7 @@ function tests(rabbit: RabbitMq): void {
     t.equal((await find(directory, plainQuery)).length, 1)
   })
 
-  t.test('A wrong password is told, and tried again with growing pauses only', async (t) => {
+  t.test('A wrong password is reported, and tried again with growing pauses only', async (t) => {
     const clock = new FakeClock()
     const relay = new TcpRelay(rabbit.tcpPort)
     await relay.open()

@@ -61,7 +61,7 @@ async function refusal(answer: Promise<unknown>): Promise<string> {
   )
 }
 
-t.test('OvnDirectory tells of a change in the same turn in which it answers with it', async (t) => {
+t.test('OvnDirectory reports a change in the same turn in which it answers with it', async (t) => {
   const fake = await source(t)
   const directory = await opened(t, fake)
   const asked = { signal: new AbortController().signal, freshness: 'cached' } as const
@@ -226,7 +226,7 @@ t.test('OvnDirectory replaces its copy by that of a server with another past', a
   t.strictSame(await find(directory, withMac), [])
 })
 
-t.test('OvnDirectory tells "all" when very much changes at once', async (t) => {
+t.test('OvnDirectory reports "all" when very much changes at once', async (t) => {
   const fake = await source(t)
   const directory = await opened(t, fake)
   const changes: DirectoryChange[] = []
@@ -269,7 +269,7 @@ t.test('OvnDirectory takes in long copies and long updates, in their order', asy
   t.strictSame(await find(directory, { networkIds: [networks.plain], fixedIp: ip('10.2.0.1') }), [])
 })
 
-t.test('OvnDirectory counts in its metrics what an operator asks for', async (t) => {
+t.test('OvnDirectory counts in its metrics what an operator needs', async (t) => {
   const fake = await source(t)
   const registry = createRegistry()
   const directory = await opened(t, fake, { registry })

@@ -87,7 +87,7 @@ t.test(
   },
 )
 
-t.test('a first look counts no longer than a copy that nobody confirms', async (t) => {
+t.test('a first look counts no longer than a copy that no server confirms', async (t) => {
   const subject = await opened(t)
   subject.directory.serve(new Set<ScopeText>([`network/${networks.plain}`]))
   await turns()

@@ -141,12 +141,18 @@ t.test('SouthboundCopy never takes a MAC from an allowed address pair for a port
   t.strictSame(copy.find({ ...plain, macAddress: pair }).length, 1)
 })
 
-t.test('SouthboundCopy gives ports without keys of Neutron as ports of nobody', async (t) => {
-  const [port] = withRow({ external_ids: ovsMap({}) }).find({ ...plain, fixedIp: ip('10.0.0.90') })
-  t.equal(port?.portId, one.portId)
-  t.notOk(port?.instanceId)
-  t.notOk(port?.projectId)
-})
+t.test(
+  'SouthboundCopy gives ports without keys of Neutron as ports without an instance',
+  async (t) => {
+    const [port] = withRow({ external_ids: ovsMap({}) }).find({
+      ...plain,
+      fixedIp: ip('10.0.0.90'),
+    })
+    t.equal(port?.portId, one.portId)
+    t.notOk(port?.instanceId)
+    t.notOk(port?.projectId)
+  },
+)
 
 t.test('SouthboundCopy holds the addresses of metadata ports like any other', async (t) => {
   const ids = {
@@ -159,7 +165,7 @@ t.test('SouthboundCopy holds the addresses of metadata ports like any other', as
   ])
 })
 
-t.test('SouthboundCopy believes only OVN that a router is attached, not a tenant', async (t) => {
+t.test('SouthboundCopy trusts only OVN that a router is attached, not a tenant', async (t) => {
   const ids = {
     'neutron:device_id': routers.plain,
     'neutron:device_owner': 'network:router_interface',

@@ -99,38 +99,44 @@ t.test('StaticDirectory starts on a bad file, not ready, and recovers by itself'
   t.equal(directory.readiness().ready, true)
 })
 
-t.test('StaticDirectory keeps the last good file when the next is bad, and says why', async (t) => {
-  const subjects = await subject(t, systemClock, good('web-1'))
-  const { directory, watched, instance, lines, changes, metrics } = subjects
-  await directory.start()
-  t.match(await metrics(), 'overlapd_directory_ports{directory="static"} 1')
-  for (const [text, why] of [
-    [bad, /ports\[0\]\.mac/],
-    ['', /the file is empty/],
-    ['networks: [', /:1: /],
-    ['frob: 1', /frob: unknown key \(line 1\)/],
-    ['3', /expected object/],
-  ] as const) {
-    await watched.replace(text)
+t.test(
+  'StaticDirectory keeps the last good file when the next is bad, and reports why',
+  async (t) => {
+    const subjects = await subject(t, systemClock, good('web-1'))
+    const { directory, watched, instance, lines, changes, metrics } = subjects
+    await directory.start()
+    t.match(await metrics(), 'overlapd_directory_ports{directory="static"} 1')
+    for (const [text, why] of [
+      [bad, /ports\[0\]\.mac/],
+      ['', /the file is empty/],
+      ['networks: [', /:1: /],
+      ['frob: 1', /frob: unknown key \(line 1\)/],
+      ['3', /expected object/],
+    ] as const) {
+      await watched.replace(text)
+      await directory.reload()
+      t.equal(instance(), 'web-1')
+      t.equal(directory.readiness().ready, true)
+      t.match(directory.readiness().detail, why)
+      t.match(lines.at(-1), /"level":"error".*File of ports cannot be used/)
+    }
+    await unlink(watched.file)
     await directory.reload()
+    t.match(directory.readiness().detail, /ENOENT/)
     t.equal(instance(), 'web-1')
-    t.equal(directory.readiness().ready, true)
-    t.match(directory.readiness().detail, why)
-    t.match(lines.at(-1), /"level":"error".*File of ports cannot be used/)
-  }
-  await unlink(watched.file)
-  await directory.reload()
-  t.match(directory.readiness().detail, /ENOENT/)
-  t.equal(instance(), 'web-1')
-  const told = lines.length
-  await directory.reload()
-  t.equal(lines.length, told, 'the same trouble is told once')
-  t.match(await metrics(), 'overlapd_directory_loads_total{directory="static",outcome="refused"} 6')
-  await watched.replace(good('web-1'))
-  await directory.reload()
-  t.notMatch(directory.readiness().detail, /not used/)
-  t.strictSame(changes, [{ kind: 'all', why: 'the file was read for the first time' }])
-})
+    const told = lines.length
+    await directory.reload()
+    t.equal(lines.length, told, 'the same trouble is told once')
+    t.match(
+      await metrics(),
+      'overlapd_directory_loads_total{directory="static",outcome="refused"} 6',
+    )
+    await watched.replace(good('web-1'))
+    await directory.reload()
+    t.notMatch(directory.readiness().detail, /not used/)
+    t.strictSame(changes, [{ kind: 'all', why: 'the file was read for the first time' }])
+  },
+)
 
 t.test(
   'StaticDirectory notices writes in place, renames over it and new symbolic links',
@@ -166,7 +172,7 @@ t.test(
 )
 
 t.test(
-  'StaticDirectory looks again after poll_interval where nothing tells of changes',
+  'StaticDirectory looks again after poll_interval where nothing reports changes',
   async (t) => {
     const clock = new FakeClock()
     const { directory, watched, instance } = await subject(t, clock, good('web-1'), 'far.yaml')
@@ -187,7 +193,7 @@ t.test(
   },
 )
 
-t.test('StaticDirectory tells exactly which networks and routers changed', async (t) => {
+t.test('StaticDirectory reports exactly which networks and routers changed', async (t) => {
   const before = `
 networks: [{id: net-a, project: a}, {id: net-b, project: a}, {id: net-c, project: a}]
 routers: [{id: router-a, networks: [net-a]}, {id: router-b, networks: [net-b]}]
@@ -223,7 +229,7 @@ ports:
   t.equal(all?.kind, 'all')
 })
 
-t.test('StaticDirectory tells every listener, also after one that fails', async (t) => {
+t.test('StaticDirectory notifies every listener, also after one that fails', async (t) => {
   const { directory, watched, lines, instance } = await subject(t, systemClock, good('web-1'))
   await directory.start()
   directory.onChange(() => {

@@ -51,7 +51,7 @@ t.test('readTopology() lets the loop turn while a large file is read', async (t)
   t.ok(turns > 10, `${turns} turns`)
 })
 
-t.test('readTopology() tells what is wrong with a large file, with the line', async (t) => {
+t.test('readTopology() reports what is wrong with a large file, with the line', async (t) => {
   const text = `${large}\nports: [{ network: net-a, mac: 5 }]\n`
   const refused = await readTopology({ text, file: 'ports.yaml' }, never).catch(
     (cause: unknown) => cause,
@@ -64,7 +64,7 @@ t.test('readTopology() tells what is wrong with a large file, with the line', as
   })
 })
 
-t.test('readTopology() ends the thread when nobody waits for it any more', async (t) => {
+t.test('readTopology() ends the thread when no caller waits for it any more', async (t) => {
   const abort = new AbortController()
   const reading = readTopology({ text: large, file: 'ports.yaml' }, abort.signal)
   abort.abort()

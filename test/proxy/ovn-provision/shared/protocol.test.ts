@@ -11,7 +11,7 @@ const plan = {
   fillsChecksums: false,
 }
 
-t.test('readFromPlanner reads what a planner says', async (t) => {
+t.test('readFromPlanner reads what a planner sends', async (t) => {
   const report = {
     southbound: 'connected',
     isSouthboundLive: true,

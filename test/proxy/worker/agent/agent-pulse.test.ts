@@ -47,7 +47,7 @@ function start(kind: 'unix' | 'tls' = 'unix') {
   return { clock, agent, seen, wanted, pulse }
 }
 
-t.test('an agent that answers is asked once a second and is well', async (t) => {
+t.test('an agent that answers is queried once a second and is well', async (t) => {
   const { clock, agent, seen } = start()
   for (let second = 0; second < 60; second += 1) {
     await clock.advance(1_000)
@@ -85,7 +85,7 @@ t.test('one that is not there is not silent: it is waited for where one connects
   t.equal(agent.cancelled, 0)
 })
 
-t.test('one that gives guests answers need not be asked, and is not silent', async (t) => {
+t.test('one that gives guests answers need not be queried, and is not silent', async (t) => {
   const { clock, agent, seen } = start()
   await clock.advance(1_000)
   for (let second = 0; second < 20; second += 1) {
@@ -104,7 +104,7 @@ t.test('time in which this process did not run counts for nothing', async (t) =>
   t.equal(seen.silent, 0)
 })
 
-t.test('one elsewhere is asked only while a request waits for it', async (t) => {
+t.test('one elsewhere is queried only while a request waits for it', async (t) => {
   const { clock, agent, seen, wanted } = start('tls')
   await clock.advance(60_000)
   t.equal(agent.questions.length, 0)
@@ -116,7 +116,7 @@ t.test('one elsewhere is asked only while a request waits for it', async (t) => 
   t.ok(agent.questions.length > 10, 'a silent one is asked until it answers')
 })
 
-t.test("one of Neutron's own is asked once", async (t) => {
+t.test("one of Neutron's own is queried once", async (t) => {
   const { clock, agent, seen } = start()
   await clock.advance(1_000)
   agent.questions[0]!('foreign')

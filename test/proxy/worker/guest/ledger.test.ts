@@ -146,7 +146,7 @@ t.test('turns of a source go round in order, and those that left are passed over
   t.strictSame(turns, [3, 4])
 })
 
-t.test('answers that wait in the agent end when somebody else waits for it', (t) => {
+t.test('answers that wait in the agent end when another guest waits for it', (t) => {
   const ledger = makeLedger()
   const [stalled, moving] = [connect(ledger, 'one', '10.0.0.1'), connect(ledger, 'one', '10.0.0.2')]
   stalled.holding!.stalls()

@@ -74,7 +74,7 @@ const nobody: readonly (readonly [what: string, frame: Buffer])[] = [
 /** The address is there, only the sender's hardware is not. */
 const hasAddress = ['an address of zeros, as on loopback', 'a group address']
 for (const [what, frame] of nobody) {
-  t.test(`sourceMacOfSyn() names nobody for ${what}`, async (t) => {
+  t.test(`sourceMacOfSyn() names no MAC for ${what}`, async (t) => {
     t.equal(sourceMacOfSyn(frame), undefined)
     if (hasAddress.includes(what)) return
     t.equal(sourceIpv4OfSyn(frame), undefined)

@@ -59,7 +59,7 @@ t.test('it connects to a name, to an address of either family, and to a UNIX soc
 })
 
 t.test(
-  'a place where nobody listens is an error with its code, never from within the call',
+  'a place where no process listens is an error with its code, never from within the call',
   async (t) => {
     const loop = loopOf(t)
     const server = await listening(t, { host: '127.0.0.1' })

@@ -176,7 +176,7 @@ t.test('nothing is written to what has ended, and whoever waits for it learns th
   t.equal(server.loop.size, 1)
 })
 
-t.test('an answer that nobody takes is given up, one that moves is not', async (t) => {
+t.test('an answer that is not taken is given up, one that moves is not', async (t) => {
   const server = accepting(t, (socket) => {
     socket.write(Buffer.alloc(16_000_000))
     socket.setTimeout(100)
@@ -247,7 +247,7 @@ t.test('an event that comes late never reaches the next owner of its number', as
   closeSync(next)
 })
 
-t.test('what has ended before its turn to be read is kept by nobody', async (t) => {
+t.test('what has ended before its turn to be read is kept by no one', async (t) => {
   let kept = 0
   const server = accepting(t, (socket) => {
     socket.resetAndDestroy()

@@ -21,7 +21,7 @@ const address = parseIpAddress('::ffff:10.0.0.10')!
 const mac = parseMacAddress('FA:16:3E:00:00:10')!
 
 t.test(
-  'identifyGuest() says scope, address and MAC, each once and in canonical text',
+  'identifyGuest() gives scope, address and MAC, each once and in canonical text',
   async (t) => {
     for (const [identity, name, id] of [
       [routerIdentity, 'x-neutron-router-id', testRouterId],
@@ -48,7 +48,7 @@ t.test(
   },
 )
 
-t.test('identifyGuest() says the port of the router where it is known', async (t) => {
+t.test('identifyGuest() gives the port of the router where it is known', async (t) => {
   const listener = guestListener({ ...place, ...routerIdentity }, account)
 
   t.strictSame(identifyGuest(listener, address, undefined, 'other').headers, [
@@ -62,7 +62,7 @@ t.test('identifyGuest() says the port of the router where it is known', async (t
 })
 
 t.test(
-  'identifyGuest() says how the connection arrived, and whether that is as the guest sends it',
+  'identifyGuest() gives how the connection arrived, and whether that is as the guest sends it',
   async (t) => {
     const listener = guestListener({ ...place, ...routerIdentity }, account)
     const arrived = (hopLimit: number) =>

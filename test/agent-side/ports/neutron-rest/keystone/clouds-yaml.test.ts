@@ -108,7 +108,7 @@ t.test('cloudFromDocuments() knows the ways to log in', async (t) => {
   t.strictSame(read('none'), { kind: 'none' })
 })
 
-t.test('cloudFromDocuments() says what is missing, without a value', async (t) => {
+t.test('cloudFromDocuments() names what is missing, without a value', async (t) => {
   const cases = [
     [{}, 'there is no cloud "mine"'],
     [{ mine: {} }, 'auth_url is missing'],

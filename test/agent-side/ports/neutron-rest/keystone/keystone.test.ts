@@ -153,23 +153,26 @@ t.test('many askers after a revoked token cost one new token', async (t) => {
   t.equal(tokensAsked(neutron), 2)
 })
 
-t.test('a wrong password is told, not repeated for every guest, and can be mended', async (t) => {
-  const { neutron, directory, clock, refusal } = await neutronRestSubject(
-    t,
-    keystoneSubject({ ready: false, authentication: (n) => withPassword(n, 'wrong') }),
-  )
-  const error = await refusal(find(directory, query))
-  t.equal(error.code, 'directory_unavailable')
-  t.match(error.message, 'the credentials are wrong')
-  t.notMatch(JSON.stringify([error.message, error.details]), 'wrong"')
-  t.equal(directory.readiness().ready, false)
-  t.match(directory.readiness().detail, '401')
-  for (let second = 0; second < 60; second += 1) {
-    await refusal(find(directory, query))
-    await clock.advance(1_000)
-  }
-  t.ok(tokensAsked(neutron) <= 7, `${tokensAsked(neutron)} attempts in a minute`)
-})
+t.test(
+  'a wrong password is reported, not repeated for every guest, and can be mended',
+  async (t) => {
+    const { neutron, directory, clock, refusal } = await neutronRestSubject(
+      t,
+      keystoneSubject({ ready: false, authentication: (n) => withPassword(n, 'wrong') }),
+    )
+    const error = await refusal(find(directory, query))
+    t.equal(error.code, 'directory_unavailable')
+    t.match(error.message, 'the credentials are wrong')
+    t.notMatch(JSON.stringify([error.message, error.details]), 'wrong"')
+    t.equal(directory.readiness().ready, false)
+    t.match(directory.readiness().detail, '401')
+    for (let second = 0; second < 60; second += 1) {
+      await refusal(find(directory, query))
+      await clock.advance(1_000)
+    }
+    t.ok(tokensAsked(neutron) <= 7, `${tokensAsked(neutron)} attempts in a minute`)
+  },
+)
 
 const brokenTokens = {
   'no JSON': [201, { 'x-subject-token': 't' }, 'oops'],
@@ -213,7 +216,7 @@ t.test('a catalog with two regions needs a region, and then takes that one', asy
   t.equal((await find(directory, query)).length, 1)
 })
 
-t.test('a user who sees only its own project is told of in readiness', async (t) => {
+t.test('a user who sees only its own project shows in readiness', async (t) => {
   const { neutron, directory, clock } = await neutronRestSubject(t)
   t.notMatch(directory.readiness().detail, 'own projects only')
   neutron.ports.rows = neutron.ports.rows.map((row) => ({ ...row, 'binding:host_id': undefined }))

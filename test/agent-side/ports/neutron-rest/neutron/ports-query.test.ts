@@ -23,7 +23,7 @@ t.test('portsPath() repeats filters and escapes values', async (t) => {
   )
 })
 
-t.test('inChunks() keeps every target short and asks for every value once', async (t) => {
+t.test('inChunks() keeps every target short and requests every value once', async (t) => {
   const chunks = inChunks(question, 1_000, 1_000)
   t.ok(chunks.every((chunk) => portsPath(chunk, 1_000).length <= 1_000))
   const asked = chunks.flatMap((chunk) => chunk.filters[0]?.values ?? [])

@@ -19,7 +19,7 @@ function start(interval = 2_000) {
   return { clock, questions, silences, seen, pulse, begin }
 }
 
-t.test('a broker that answers is asked once an interval', async (t) => {
+t.test('a broker that answers is queried once an interval', async (t) => {
   const { clock, questions, silences } = start()
   for (let second = 0; second < 60; second += 1) {
     await clock.advance(1_000)
@@ -68,7 +68,7 @@ t.test('time in which this process did not run counts for nothing', async (t) =>
   t.strictSame(silences, [])
 })
 
-t.test('an answer of the broker before says nothing of the one that followed', async (t) => {
+t.test('an answer of the broker before proves nothing of the one that followed', async (t) => {
   const { clock, questions, silences, begin } = start()
   await clock.advance(2_000)
   begin()
@@ -78,7 +78,7 @@ t.test('an answer of the broker before says nothing of the one that followed', a
   t.equal(silences.length, 1)
 })
 
-t.test('nobody is asked after the end, or with an interval of 0', async (t) => {
+t.test('no broker is queried after the end, or with an interval of 0', async (t) => {
   const { clock, questions, pulse } = start()
   pulse.end()
   const off = start(0)

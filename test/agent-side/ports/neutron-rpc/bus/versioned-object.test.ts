@@ -42,7 +42,7 @@ t.test('parsePush() reads a port that a real server pushed', async (t) => {
   ])
 })
 
-t.test('parsePush() reads a deletion, which tells the id alone', async (t) => {
+t.test('parsePush() reads a deletion, which has the id alone', async (t) => {
   t.strictSame(parsePush(message('push-deleted.json').args), [
     { kind: 'deleted', portId: 'a010507d-02cb-4ae4-af42-3566e42ccb63' },
   ])

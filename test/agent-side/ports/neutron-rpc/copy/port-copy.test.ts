@@ -97,14 +97,14 @@ t.test('A port that was just pushed survives a fetch from a database that lags',
   t.strictSame(changedPorts, [portId(1)])
 })
 
-t.test('A first fetch changes nothing that anybody could remember', async (t) => {
+t.test('A first fetch changes nothing that a cache could hold', async (t) => {
   const { copy, cover } = opened()
   t.strictSame(copy.merge([plain], [held(1, '10.0.0.10', 1)], cover()).changes, [])
   t.strictSame(copy.merge([plain], [held(1, '10.0.0.10', 2)], cover()).changes, [])
   t.strictSame(copy.merge([plain], [held(1, '10.0.0.11', 3)], cover()).changes, [plain])
 })
 
-t.test('Pushes of networks that are not held are told and not kept', async (t) => {
+t.test('Pushes of networks that are not held are reported and not kept', async (t) => {
   const { copy } = opened()
   t.strictSame(copy.apply({ kind: 'updated', held: held(1, '10.0.0.10', 1) }), [plain])
   t.equal(copy.size, 0)
@@ -132,19 +132,22 @@ t.test('A port that a router fetch no longer names puts its network in doubt', a
   t.equal(copy.cover(plain), undefined, 'it must be fetched before it is answered from')
 })
 
-t.test('Above its bound the copy lets go of what was used longest ago, and says so', async (t) => {
-  const clock = new FakeClock()
-  const copy = new PortCopy({ clock, maxPorts: 3 })
-  copy.merge([plain], [held(1, '10.0.0.10'), held(2, '10.0.0.11')], copy.left(1))
-  const others = [3, 4].map((number) => ({
-    port: { ...guest(number, 'twinOne', `10.0.0.${number}`), macAddress: mac(number) },
-  }))
-  const { changes } = copy.merge([twin], others, copy.left(1))
-  t.strictSame(changes, [plain])
-  t.equal(copy.cover(plain), undefined)
-  t.ok(copy.cover(twin))
-  t.equal(copy.size, 2)
-})
+t.test(
+  'Above its bound the copy lets go of what was used longest ago, and reports it',
+  async (t) => {
+    const clock = new FakeClock()
+    const copy = new PortCopy({ clock, maxPorts: 3 })
+    copy.merge([plain], [held(1, '10.0.0.10'), held(2, '10.0.0.11')], copy.left(1))
+    const others = [3, 4].map((number) => ({
+      port: { ...guest(number, 'twinOne', `10.0.0.${number}`), macAddress: mac(number) },
+    }))
+    const { changes } = copy.merge([twin], others, copy.left(1))
+    t.strictSame(changes, [plain])
+    t.equal(copy.cover(plain), undefined)
+    t.ok(copy.cover(twin))
+    t.equal(copy.size, 2)
+  },
+)
 
 t.test('Everything fetched covers each network and router', async (t) => {
   const { copy, cover } = opened()
