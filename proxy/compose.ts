@@ -27,8 +27,6 @@ export interface ProxyDependencies extends Surroundings {
   readonly nftables: NftLibrary
   /** What came from a proxy before this one, and what is done for the next. */
   readonly restart?: RestartState
-  /** Path of the worker's program; its place beside this file by default. */
-  readonly workerScript?: string
 }
 
 /** A proxy that is put together and not yet started. */
@@ -53,7 +51,6 @@ export function composeProxy(around: ProxyDependencies): Proxy {
     metrics,
     record,
     store: restart?.store,
-    script: around.workerScript,
     onListening: (listenerIds) => listeners.markListening(listenerIds),
     onRefused: (listenerId, cause) => listeners.markRefused(listenerId, cause),
     onCanary: (canaryId, outcome) => canary?.report(canaryId, outcome),

@@ -1,6 +1,6 @@
 import type { Explanation } from '../../lib/operator/explanation.ts'
 import type { Hono } from 'hono'
-import { isMapping } from '../../lib/config/entry.ts'
+import { isMapping } from '../../lib/runtime/mapping.ts'
 import { createAdminApp, type AdminAppOptions } from '../../lib/http/admin-app.ts'
 import type { EventFeed } from '../../lib/http/event-feed.ts'
 import { addAuditRoutes } from '../../lib/http/audit-routes.ts'

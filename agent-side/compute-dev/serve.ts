@@ -26,8 +26,6 @@ export interface DevComputeOptions {
   readonly logger: Logger
   /** Goes before the file's `compute.shared_secret`. */
   readonly secret?: Secret
-  /** How many requests are remembered. @default 1000 */
-  readonly recordLimit?: Count
 }
 
 /** A running development API. */
@@ -46,6 +44,8 @@ export interface DevCompute {
 }
 
 const loopback = /^(?:127(?:\.\d{1,3}){3}|::1|localhost)$/
+
+const rememberedRequests: Count = 1_000
 
 /** Reads a body as far as it may be used; what is longer is too large anyway. */
 async function readBody(request: IncomingMessage, limit: Bytes): Promise<Uint8Array> {
@@ -73,7 +73,7 @@ class DevComputeServer implements DevCompute {
 
   constructor(options: DevComputeOptions) {
     this.#options = options
-    this.#record = new RequestRecord(options.recordLimit ?? 1_000)
+    this.#record = new RequestRecord(rememberedRequests)
     this.#watched = new WatchedTopology({
       ...options,
       onLoaded: (topology) => {

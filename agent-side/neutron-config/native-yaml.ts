@@ -1,35 +1,26 @@
-import { isMapping, pathText } from '../../lib/config/entry.ts'
+import { pathText } from '../../lib/config/entry.ts'
+import { yamlText } from '../../lib/files/yaml.ts'
+import { isMapping } from '../../lib/runtime/mapping.ts'
 import { Secret } from '../../lib/runtime/secret.ts'
 
 /** Where secrets are by the printed configuration. */
 const secretsFolder = '/etc/overlapd/secrets'
 
-function scalar(value: unknown): string {
-  // Every JSON text is YAML.
-  return JSON.stringify(value)
-}
-
-function lines(value: unknown, path: readonly (string | number)[]): readonly string[] {
+function withSecretFiles(value: unknown, path: readonly (string | number)[]): unknown {
   if (Array.isArray(value)) {
-    return value.flatMap((item: unknown, index) => {
-      if (!isMapping(item)) return [`- ${scalar(item)}`]
-      return lines(item, [...path, index]).map((line, at) => (at === 0 ? `- ${line}` : `  ${line}`))
-    })
+    return value.map((item: unknown, index) => withSecretFiles(item, [...path, index]))
   }
-  if (!isMapping(value)) return [scalar(value)]
-  return Object.entries(value).flatMap(([key, inner]) => {
+  if (!isMapping(value)) return value
+  const entries = Object.entries(value).map(([key, inner]) => {
     const at = [...path, key]
-    if (inner instanceof Secret) {
-      const file = `${secretsFolder}/${pathText(at).replaceAll(/[^a-z_]+/g, '-')}`
-      return [`${key}_file: ${scalar(file)}`]
-    }
-    const isNested = isMapping(inner) || Array.isArray(inner)
-    if (!isNested) return [`${key}: ${scalar(inner)}`]
-    return [`${key}:`, ...lines(inner, at).map((line) => `  ${line}`)]
+    if (!(inner instanceof Secret)) return [key, withSecretFiles(inner, at)] as const
+    const file = `${secretsFolder}/${pathText(at).replaceAll(/[^a-z_]+/g, '-')}`
+    return [`${key}_file`, file] as const
   })
+  return Object.fromEntries(entries)
 }
 
 /** A configuration as YAML; secrets as the file that is to hold them. */
 export function nativeYaml(mapping: unknown): string {
-  return `${lines(mapping, []).join('\n')}\n`
+  return yamlText(withSecretFiles(mapping, []))
 }

@@ -1,6 +1,7 @@
 /** How does the operator write a policy? */
 import { ConfigError } from '../../lib/config/config-error.ts'
-import { isMapping, type ConfigProblem, type ValueOf } from '../../lib/config/entry.ts'
+import type { ConfigProblem, ValueOf } from '../../lib/config/entry.ts'
+import { isMapping } from '../../lib/runtime/mapping.ts'
 import { loadConfig } from '../../lib/config/load.ts'
 import { duration, integer, leafOption, oneOf, text } from '../../lib/config/option.ts'
 import { list, optional, section } from '../../lib/config/structure.ts'

@@ -1,7 +1,8 @@
 /** Which texts of a settings file may be secrets that stand where their file should be named? */
 import { existsSync } from 'node:fs'
 import type { ConfigDefinition } from '../../lib/cli/config-command.ts'
-import { isMapping, type Table } from '../../lib/config/entry.ts'
+import type { Table } from '../../lib/config/entry.ts'
+import { isMapping } from '../../lib/runtime/mapping.ts'
 import { tableNames } from '../../lib/config/table-names.ts'
 import { readYamlFile } from '../../lib/files/yaml.ts'
 

@@ -1,7 +1,7 @@
 import { userInfo } from 'node:os'
 import { adminAddress, adminOption } from '../../lib/cli/admin-sockets.ts'
 import { UsageError, type CommandSpec } from '../../lib/cli/command.ts'
-import { isMapping } from '../../lib/config/entry.ts'
+import { isMapping } from '../../lib/runtime/mapping.ts'
 import { AdminUnreachableError, requestAdminJson } from '../../lib/http/admin-client.ts'
 
 /** `unseal`: serve the sealed documents of an instance again. */

@@ -1,5 +1,5 @@
 /** Which guests are there, and who shares an address with whom? */
-import { isMapping } from '../../lib/config/entry.ts'
+import { isMapping } from '../../lib/runtime/mapping.ts'
 import { AdminUnreachableError, requestAdminJson } from '../../lib/http/admin-client.ts'
 import { mappings, textOf, texts } from '../../lib/operator/answer-fields.ts'
 import type { Clock, Milliseconds, MonotonicMilliseconds } from '../../lib/runtime/clock.ts'

@@ -1,5 +1,5 @@
 /** How do both daemons of this host stand, as far as they can be queried? */
-import { isMapping } from '../../lib/config/entry.ts'
+import { isMapping } from '../../lib/runtime/mapping.ts'
 import type { Daemon } from '../../lib/config/defaults.ts'
 import {
   AdminUnreachableError,

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { daemons } from '../../lib/cli/admin-sockets.ts'
 import type { Daemon } from '../../lib/config/defaults.ts'
-import { isMapping } from '../../lib/config/entry.ts'
+import { isMapping } from '../../lib/runtime/mapping.ts'
 import { AdminUnreachableError } from '../../lib/http/admin-client.ts'
 import { readEvents } from '../../lib/http/event-reader.ts'
 import { Latest } from '../../lib/observe/ring-buffer.ts'

@@ -1,4 +1,5 @@
 /** What is an entry of an option table, and what happens when the values given for it are read? */
+import { isMapping } from '../runtime/mapping.ts'
 
 /** Where a value was written. */
 export type Origin =
@@ -121,11 +122,6 @@ export function pathText(keys: Keys): string {
     if (typeof key === 'number') return `${text}[${key}]`
     return text === '' ? key : `${text}.${key}`
   }, '')
-}
-
-/** True for what YAML and JSON call a mapping. */
-export function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** A value for an error message: JSON, cut where it becomes long. */

@@ -1,5 +1,6 @@
 import { environmentName } from './table-names.ts'
-import { isMapping, type Entry, type Keys, type Table } from './entry.ts'
+import type { Entry, Keys, Table } from './entry.ts'
+import { isMapping } from '../runtime/mapping.ts'
 
 /** What options are there? The documentation's answer, made from the table that reads them. */
 

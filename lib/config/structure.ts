@@ -1,7 +1,6 @@
 import { closest } from './suggestion.ts'
 import {
   invalid,
-  isMapping,
   pathText,
   shownInput,
   type ConfigOf,
@@ -12,6 +11,7 @@ import {
   type Table,
   type ValueOf,
 } from './entry.ts'
+import { isMapping } from '../runtime/mapping.ts'
 
 /** Entries made of other entries: sections, lists, records, and what may be absent. */
 

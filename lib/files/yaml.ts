@@ -1,5 +1,14 @@
 import { readFileSync } from 'node:fs'
-import { isMap, isNode, isPair, isSeq, LineCounter, parseDocument, type Node } from 'yaml'
+import {
+  isMap,
+  isNode,
+  isPair,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  stringify,
+  type Node,
+} from 'yaml'
 import { causeText } from '../runtime/errors.ts'
 import type { Bytes, Count } from '../runtime/clock.ts'
 
@@ -24,12 +33,9 @@ export class YamlError extends Error {
   }
 }
 
-export interface YamlLimits {
-  /** @default 16 MiB */
-  readonly bytes?: Bytes
-  /** How many nodes all aliases together may stand for. @default 100 */
-  readonly aliases?: Count
-}
+const largestText: Bytes = 16 * 1024 * 1024
+/** How many nodes all aliases together may stand for. */
+const mostAliased: Count = 100
 
 function childOf(
   node: unknown,
@@ -54,10 +60,9 @@ function childOf(
  * @param file what to call the text in errors
  * @throws {YamlError}
  */
-export function parseYaml(text: string, file: string, limits: YamlLimits = {}): YamlDocument {
-  const bytes = limits.bytes ?? 16 * 1024 * 1024
-  if (Buffer.byteLength(text) > bytes) {
-    throw new YamlError(file, undefined, `The text is longer than ${bytes} bytes`)
+export function parseYaml(text: string, file: string, largest = largestText): YamlDocument {
+  if (Buffer.byteLength(text) > largest) {
+    throw new YamlError(file, undefined, `The text is longer than ${largest} bytes`)
   }
   const lines = new LineCounter()
   const document = parseDocument(text, {
@@ -74,7 +79,7 @@ export function parseYaml(text: string, file: string, limits: YamlLimits = {}): 
   }
   let value: unknown
   try {
-    value = document.toJS({ maxAliasCount: limits.aliases ?? 100 }) as unknown
+    value = document.toJS({ maxAliasCount: mostAliased }) as unknown
   } catch (cause) {
     throw new YamlError(file, undefined, causeText(cause), cause)
   }
@@ -95,8 +100,17 @@ export function parseYaml(text: string, file: string, limits: YamlLimits = {}): 
   }
 }
 
+/** Writes YAML that every version reads in the same way: texts have quotes, and no line is folded. */
+export function yamlText(value: unknown): string {
+  return stringify(value, {
+    defaultStringType: 'QUOTE_DOUBLE',
+    defaultKeyType: 'PLAIN',
+    lineWidth: 0,
+  })
+}
+
 /** Reads one YAML file. @throws {YamlError} also when the file cannot be read */
-export function readYamlFile(file: string, limits: YamlLimits = {}): YamlDocument {
+export function readYamlFile(file: string): YamlDocument {
   let text: string
   try {
     text = readFileSync(file, 'utf8')
@@ -105,5 +119,5 @@ export function readYamlFile(file: string, limits: YamlLimits = {}): YamlDocumen
     const why = causeText(cause).replace(/, \w+ '[^]*'$/, '')
     throw new YamlError(file, undefined, `Cannot read the file: ${why}`)
   }
-  return parseYaml(text, file, limits)
+  return parseYaml(text, file)
 }

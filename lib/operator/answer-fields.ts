@@ -1,5 +1,5 @@
 /** How is the answer of a daemon read, which may be of another version? */
-import { isMapping } from '../config/entry.ts'
+import { isMapping } from '../runtime/mapping.ts'
 
 /** A text, or the empty one for anything else. */
 export function textOf(value: unknown): string {

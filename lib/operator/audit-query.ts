@@ -1,7 +1,7 @@
 /** How are the audits of both daemons queried? The agent's is about what the proxy serves. */
 import { adminAddress } from '../cli/admin-sockets.ts'
 import type { CommandCall } from '../cli/command.ts'
-import { isMapping } from '../config/entry.ts'
+import { isMapping } from '../runtime/mapping.ts'
 import type { Daemon } from '../config/defaults.ts'
 import {
   AdminUnreachableError,

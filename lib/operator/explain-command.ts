@@ -1,6 +1,6 @@
 import { jsonLine } from '../cli/json-output.ts'
 import { AdminUnreachableError, requestAdminJson } from '../http/admin-client.ts'
-import { isMapping } from '../config/entry.ts'
+import { isMapping } from '../runtime/mapping.ts'
 import { isReasonCode, reasonRow } from '../runtime/reason-codes.ts'
 import { terminalText } from '../observe/text-table.ts'
 import { adminAddress, adminOption } from '../cli/admin-sockets.ts'

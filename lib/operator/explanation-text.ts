@@ -1,5 +1,5 @@
 /** How does an explanation read on a terminal? */
-import { isMapping } from '../config/entry.ts'
+import { isMapping } from '../runtime/mapping.ts'
 import { terminalText } from '../observe/text-table.ts'
 import { isReasonCode, reasonRow } from '../runtime/reason-codes.ts'
 import type { ExplainStep, Explanation } from './explanation.ts'

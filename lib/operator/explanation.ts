@@ -1,5 +1,5 @@
 /** Why did a guest get what it got? The form in which both daemons answer on `/explain`. */
-import { isMapping } from '../config/entry.ts'
+import { isMapping } from '../runtime/mapping.ts'
 import type { Milliseconds } from '../runtime/clock.ts'
 
 /** One thing that was done for a request: `{ step: 'ports', detail: {…}, ms: 1.2 }`. */

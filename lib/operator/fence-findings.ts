@@ -1,5 +1,5 @@
 /** May a worker of this host that was broken into query what other hosts serve? */
-import { isMapping } from '../config/entry.ts'
+import { isMapping } from '../runtime/mapping.ts'
 import { wholeFinding } from './audit-findings.ts'
 import type { Finding } from './finding.ts'
 import type { DaemonCode } from './health.ts'

@@ -1,5 +1,5 @@
 /** What is not as it should be on a host, and what is to be done? One form, whether doctor or an audit found it. */
-import { isMapping } from '../config/entry.ts'
+import { isMapping } from '../runtime/mapping.ts'
 import { terminalText } from '../observe/text-table.ts'
 
 /** The worst first. `fail`: guests get no answer, or a refusal, now. `warn`: they may, or soon will. */

@@ -1,7 +1,7 @@
 /** Which guests of this host are an instance, or have an address? */
 import { adminAddress } from '../cli/admin-sockets.ts'
 import type { CommandCall } from '../cli/command.ts'
-import { isMapping } from '../config/entry.ts'
+import { isMapping } from '../runtime/mapping.ts'
 import { AdminUnreachableError, requestAdminJson } from '../http/admin-client.ts'
 import { terminalText } from '../observe/text-table.ts'
 import type { Count } from '../runtime/clock.ts'

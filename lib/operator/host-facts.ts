@@ -1,7 +1,7 @@
 /** What do doctor's checks look at? It is fetched once. */
 import type { AdminAddress } from '../http/admin-client.ts'
 import { AdminUnreachableError, requestAdminJson } from '../http/admin-client.ts'
-import { isMapping } from '../config/entry.ts'
+import { isMapping } from '../runtime/mapping.ts'
 import type { Daemon } from '../config/defaults.ts'
 import { processFacts, type ProcessFacts } from '../host/process-facts.ts'
 import type { EpochMilliseconds } from '../runtime/clock.ts'

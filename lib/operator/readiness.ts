@@ -1,4 +1,4 @@
-import { isMapping } from '../config/entry.ts'
+import { isMapping } from '../runtime/mapping.ts'
 import { mappings, textOf } from './answer-fields.ts'
 import { healthStates, type HealthState } from './health.ts'
 

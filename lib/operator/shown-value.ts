@@ -1,5 +1,5 @@
 /** How is a value of JSON shown to a person? */
-import { isMapping } from '../config/entry.ts'
+import { isMapping } from '../runtime/mapping.ts'
 import { terminalText } from '../observe/text-table.ts'
 
 const spans: readonly (readonly [seconds: number, unit: string])[] = [

@@ -1,7 +1,7 @@
 import { jsonLine, jsonText } from '../cli/json-output.ts'
 import { doctorHint } from '../cli/failure.ts'
 import { AdminUnreachableError, requestAdminJson } from '../http/admin-client.ts'
-import { isMapping } from '../config/entry.ts'
+import { isMapping } from '../runtime/mapping.ts'
 import { headedTable, terminalText, textTable } from '../observe/text-table.ts'
 import { adminAddress, adminOption, daemons } from '../cli/admin-sockets.ts'
 import type { Daemon } from '../config/defaults.ts'

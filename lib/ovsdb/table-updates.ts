@@ -1,3 +1,4 @@
+import { isMapping } from '../runtime/mapping.ts'
 import { JsonCursor } from './json-cursor.ts'
 import type { Row } from './notation.ts'
 import { OvsdbError } from './ovsdb-error.ts'
@@ -12,17 +13,13 @@ export type RowChange =
   | { readonly kind: 'modify'; readonly table: string; readonly uuid: string; readonly row: Row }
   | { readonly kind: 'delete'; readonly table: string; readonly uuid: string }
 
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
 /** Reads a `<row-update2>` or, from servers before 2.6, a `<row-update>` of RFC 7047 §4.1.6. */
 function readRowUpdate(table: string, uuid: string, update: unknown): RowChange {
-  if (isObject(update)) {
+  if (isMapping(update)) {
     const whole = update['initial'] ?? update['insert'] ?? update['new']
-    if (isObject(whole)) return { kind: 'put', table, uuid, row: whole }
+    if (isMapping(whole)) return { kind: 'put', table, uuid, row: whole }
     const modify = update['modify']
-    if (isObject(modify)) return { kind: 'modify', table, uuid, row: modify }
+    if (isMapping(modify)) return { kind: 'modify', table, uuid, row: modify }
     // "delete" holds null or the old row, and the older form only "old".
     if ('delete' in update || 'old' in update) return { kind: 'delete', table, uuid }
   }
@@ -30,9 +27,9 @@ function readRowUpdate(table: string, uuid: string, update: unknown): RowChange 
 }
 
 function* ofParsed(updates: unknown): Generator<RowChange, void, void> {
-  if (!isObject(updates)) throw new OvsdbError('protocol', 'The updates are no object')
+  if (!isMapping(updates)) throw new OvsdbError('protocol', 'The updates are no object')
   for (const [table, rows] of Object.entries(updates)) {
-    if (!isObject(rows)) throw new OvsdbError('protocol', 'The updates of a table are no object')
+    if (!isMapping(rows)) throw new OvsdbError('protocol', 'The updates of a table are no object')
     for (const [uuid, update] of Object.entries(rows)) yield readRowUpdate(table, uuid, update)
   }
 }

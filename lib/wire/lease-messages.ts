@@ -8,6 +8,8 @@ import { parseIngressPort, type IngressPort } from '../identity/ingress-port.ts'
 import { parseIpAddress, type IpAddress } from '../identity/ip-address.ts'
 import { parseMacAddress, type MacAddress } from '../identity/mac-address.ts'
 import type { Scope } from '../identity/scope.ts'
+import { isMapping } from '../runtime/mapping.ts'
+import type { Fields } from './message-fields.ts'
 import { wireHeaders } from './wire-headers.ts'
 
 /** Longest line in each direction; both ends give a connection up over a longer one. */
@@ -110,8 +112,6 @@ export type LeaseNews =
   | { readonly kind: 'revoke'; readonly leases: readonly number[] }
   | { readonly kind: 'revoke_all' }
 
-type Fields = Readonly<Record<string, unknown>>
-
 const mostUses: Count = 1_000_000
 const mostUpstreams = 8
 const longestTimeout: Milliseconds = 600_000
@@ -125,7 +125,7 @@ export function leaseLine(message: LeaseRequest | LeaseNews): string {
 
 /** Reads a message of a worker. @returns `undefined` when it means nothing */
 export function readLeaseRequest(value: unknown): LeaseRequest | undefined {
-  if (!isObject(value)) return undefined
+  if (!isMapping(value)) return undefined
   if (value['kind'] === 'stale') {
     const lease = value['lease']
     return isNumber(lease) ? { kind: 'stale', lease } : undefined
@@ -160,7 +160,7 @@ function readLeasedUse({ lease, requests, agent, target }: Fields): LeasedUse | 
 
 /** Reads a message of an agent. @returns `undefined` when it means nothing */
 export function readLeaseNews(value: unknown): LeaseNews | undefined {
-  if (!isObject(value)) return undefined
+  if (!isMapping(value)) return undefined
   const { kind, request } = value
   switch (kind) {
     case 'heartbeat':
@@ -182,7 +182,7 @@ export function readLeaseNews(value: unknown): LeaseNews | undefined {
 
 function readHeartbeat({ concurrency }: Fields): LeaseNews | undefined {
   if (concurrency === undefined) return { kind: 'heartbeat' }
-  if (!isObject(concurrency)) return undefined
+  if (!isMapping(concurrency)) return undefined
   const { min, max } = concurrency
   if (!isNumber(min) || !isNumber(max) || min < 1 || min > max) return undefined
   return { kind: 'heartbeat', concurrency: { min, max } }
@@ -203,7 +203,7 @@ function readLease(value: Fields): LeaseNews | undefined {
 }
 
 function readUpstream(value: unknown): LeaseUpstream | undefined {
-  if (!isObject(value)) return undefined
+  if (!isMapping(value)) return undefined
   const { url, caFile, insecure, headers, timeoutHeaders, timeoutBody } = value
   if (typeof url !== 'string' || !/^https?:\/\/[^/]+$/.test(url) || !URL.canParse(url)) {
     return undefined
@@ -231,17 +231,13 @@ function isTimeout(value: unknown): value is Milliseconds | undefined {
 }
 
 function readScope(value: unknown): Scope | undefined {
-  if (!isObject(value)) return undefined
+  if (!isMapping(value)) return undefined
   if (value['kind'] === 'router') {
     const routerId = parseRouterId(value['routerId'])
     return routerId && { kind: 'router', routerId }
   }
   const networkId = parseNetworkId(value['networkId'])
   return value['kind'] === 'network' && networkId ? { kind: 'network', networkId } : undefined
-}
-
-function isObject(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function isNumber(value: unknown): value is number {

@@ -1,15 +1,14 @@
 /** How is a message of a process that may be hostile read, field by field? Each function gives `undefined` for what is not as it must be. */
+import { isMapping, type Mapping } from '../runtime/mapping.ts'
 import type { Count } from '../runtime/clock.ts'
 import { terminalText } from '../observe/text-table.ts'
 
 /** What a message holds, by name. */
-export type Fields = Readonly<Record<string, unknown>>
+export type Fields = Mapping
 
 /** @returns `undefined` for lists and everything else that has no names */
 export function readFields(value: unknown): Fields | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Fields)
-    : undefined
+  return isMapping(value) ? value : undefined
 }
 
 /** A whole number from 0 on. */

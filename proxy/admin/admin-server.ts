@@ -1,5 +1,5 @@
 /** What may an operator query of the running proxy? */
-import { isMapping } from '../../lib/config/entry.ts'
+import { isMapping } from '../../lib/runtime/mapping.ts'
 import { packageVersion } from '../../lib/runtime/package-version.ts'
 import { createAdminApp } from '../../lib/http/admin-app.ts'
 import type { HealthReport } from '../../lib/operator/health.ts'

@@ -1,7 +1,7 @@
 /** Which namespaces are served, and which are not and why? The status as a table. */
 import { jsonText } from '../../lib/cli/json-output.ts'
 import type { CommandCall, CommandSpec, OptionSpec } from '../../lib/cli/command.ts'
-import { isMapping } from '../../lib/config/entry.ts'
+import { isMapping } from '../../lib/runtime/mapping.ts'
 import { requestAdminJson, type AdminAddress } from '../../lib/http/admin-client.ts'
 import { terminalText, textTable } from '../../lib/observe/text-table.ts'
 import { mappings, textOf, texts } from '../../lib/operator/answer-fields.ts'

@@ -6,6 +6,7 @@ import {
   scopeId,
   type NamespaceIdentity,
 } from '../namespaces/identity.ts'
+import { isMapping } from '../../lib/runtime/mapping.ts'
 import type { NamespaceKey } from '../netns/namespace-handle.ts'
 
 /**
@@ -57,9 +58,8 @@ export function recordText(record: AttachmentRecord): string {
 
 /** @throws SyntaxError when the text is no record of this version */
 export function parseRecord(text: string): AttachmentRecord {
-  const value: unknown = JSON.parse(text)
-  if (typeof value !== 'object' || value === null) throw new SyntaxError('it is no record')
-  const fields = value as Readonly<Record<string, unknown>>
+  const fields: unknown = JSON.parse(text)
+  if (!isMapping(fields)) throw new SyntaxError('it is no record')
   if (fields['version'] !== version) throw new SyntaxError('it is of another version')
   const kind = namespaceKinds.find((one) => one === fields['kind'])
   const identity = kind && identityOf(kind, fields['id'])

@@ -25,8 +25,6 @@ export interface WorkersOptions extends WorkerReports {
   readonly metrics: ProxyMetrics
   readonly record: WorkerRecord
   readonly store: ServiceStore | undefined
-  /** Path of the program of a worker. @default its place in the package */
-  readonly script: string | undefined
 }
 
 /** The workers, and which agents they know. */
@@ -43,7 +41,7 @@ const longestGap: Milliseconds = 60_000
 /** Makes the pool of workers. None is started. */
 export function composeWorkers(
   { config, clock, logger }: Surroundings,
-  { metrics, record, store, script, ...reports }: WorkersOptions,
+  { metrics, record, store, ...reports }: WorkersOptions,
 ): Workers {
   const agentAddresses: AgentAddresses = new AgentAddresses({
     config,
@@ -54,7 +52,7 @@ export function composeWorkers(
   const pool: WorkerPool = new WorkerPool({
     ...reports,
     program: {
-      script: script ?? fileURLToPath(new URL('../worker/main.js', import.meta.url)),
+      script: fileURLToPath(new URL('../worker/main.js', import.meta.url)),
       nodeOptions: [`--max-old-space-size=${Math.ceil(config.workers.memory_bytes / 2 ** 20)}`],
       account: workerAccount(config.workers),
     },

@@ -10,10 +10,11 @@ import {
 } from '../../../lib/identity/ids.ts'
 import { parseIpAddress, type IpAddress } from '../../../lib/identity/ip-address.ts'
 import { parseMacAddress } from '../../../lib/identity/mac-address.ts'
+import { isMapping, type Mapping } from '../../../lib/runtime/mapping.ts'
 import { routerInterfaceOwners, type Port } from './port-directory.ts'
 
 /** A mapping of JSON, its values not yet looked at. */
-export type JsonObject = Readonly<Record<string, unknown>>
+export type JsonObject = Mapping
 
 /** A port as Neutron's API and its versioned objects describe it. */
 export interface NeutronPort {
@@ -23,11 +24,6 @@ export interface NeutronPort {
 }
 
 const longestName = 255
-
-/** True for what JSON calls an object. */
-export function isJsonObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
 
 /** An answer that is not what Neutron promises. It is refused whole: half of it could make a wrong match. */
 export function brokenAnswer(what: string, cause?: unknown): MetadataError {
@@ -42,7 +38,7 @@ function parseFixedIps(value: unknown, portId: PortId): readonly IpAddress[] {
   if (value === null || value === undefined) return []
   if (!Array.isArray(value)) throw brokenAnswer(`"fixed_ips" of port "${portId}" is no list`)
   return value.map((entry: unknown) => {
-    const address = parseIpAddress(isJsonObject(entry) ? entry['ip_address'] : undefined)
+    const address = parseIpAddress(isMapping(entry) ? entry['ip_address'] : undefined)
     if (address === undefined) throw brokenAnswer(`a fixed IP of port "${portId}" is no address`)
     return address
   })
@@ -54,7 +50,7 @@ function parseFixedIps(value: unknown, portId: PortId): readonly IpAddress[] {
  * @throws MetadataError `directory_unavailable` when a field is missing or has the wrong type
  */
 export function parseNeutronPort(row: unknown): NeutronPort {
-  if (!isJsonObject(row)) throw brokenAnswer('a port is not an object')
+  if (!isMapping(row)) throw brokenAnswer('a port is not an object')
   const portId = parsePortId(row['id'])
   if (portId === undefined) throw brokenAnswer('a port has no "id"')
   const networkId = parseNetworkId(row['network_id'])

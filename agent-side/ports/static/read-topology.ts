@@ -23,7 +23,7 @@ function parseText(text: string, file: string): YamlDocument {
       // YAML's flow style begins alike, and its reader knows the line of a mistake.
     }
   }
-  return parseYaml(text, file, { bytes: largestFile })
+  return parseYaml(text, file, largestFile)
 }
 
 /** Reads the text of a file of ports. @throws {StaticFileError} */

@@ -1,6 +1,6 @@
 /** Why did a guest get what it got? */
 import { html } from 'hono/html'
-import { isMapping } from '../../../lib/config/entry.ts'
+import { isMapping } from '../../../lib/runtime/mapping.ts'
 import type { Explanation } from '../../../lib/operator/explanation.ts'
 import { shownValue } from '../../../lib/operator/shown-value.ts'
 import { isReasonCode, reasonRow, type ReasonCode } from '../../../lib/runtime/reason-codes.ts'

@@ -1,6 +1,6 @@
 /** Which way does a request go, and where does it get stuck? */
 import { html } from 'hono/html'
-import { isMapping } from '../../../lib/config/entry.ts'
+import { isMapping } from '../../../lib/runtime/mapping.ts'
 import { mappings, textOf } from '../../../lib/operator/answer-fields.ts'
 import type { DaemonHealth } from '../../../lib/operator/health-command.ts'
 import { worstState } from '../../../lib/operator/health.ts'

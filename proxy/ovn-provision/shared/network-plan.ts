@@ -6,6 +6,7 @@ import {
   parseIpAddress,
   type IpAddress,
 } from '../../../lib/identity/ip-address.ts'
+import { isMapping } from '../../../lib/runtime/mapping.ts'
 import { parseMacAddress, type MacAddress } from '../../../lib/identity/mac-address.ts'
 
 /** Where the planner finds a network's namespace necessary, and what it must hold. Plain data: it crosses a process boundary. */
@@ -82,9 +83,8 @@ function isGuestSubnetAddress(text: unknown): text is string {
  * Reads what the planner sent.
  * @returns `undefined` when any of it is not as it must be
  */
-export function readNetworkPlan(value: unknown): NetworkPlan | undefined {
-  if (typeof value !== 'object' || value === null) return undefined
-  const given = value as Readonly<Record<string, unknown>>
+export function readNetworkPlan(given: unknown): NetworkPlan | undefined {
+  if (!isMapping(given)) return undefined
   const networkId = parseNetworkUuid(given['networkId'])
   const macAddress = parseMacAddress(given['macAddress'])
   const { mtu, addresses, ipv6, fillsChecksums } = given

@@ -4,6 +4,8 @@ import type { NetworkId } from '../../../lib/identity/ids.ts'
 import type { LogLevel } from '../../../lib/runtime/log.ts'
 import type { OvsdbLimits } from '../../../lib/ovsdb/client-options.ts'
 import type { OvsdbEndpoint, OvsdbTlsMaterial } from '../../../lib/ovsdb/endpoint.ts'
+import { readList } from '../../../lib/wire/message-fields.ts'
+import { isMapping, type Mapping } from '../../../lib/runtime/mapping.ts'
 import { parseNetworkUuid, readNetworkPlan, type NetworkPlan } from './network-plan.ts'
 
 /** The part of the configuration that the planner needs. */
@@ -74,9 +76,8 @@ const longestText = 500
  * Reads a message of a planner. The planner parses what comes from the network, so nothing of it is trusted.
  * @returns `undefined` for what is none of {@link FromPlanner}
  */
-export function readFromPlanner(value: unknown): FromPlanner | undefined {
-  if (typeof value !== 'object' || value === null) return undefined
-  const message = value as Readonly<Record<string, unknown>>
+export function readFromPlanner(message: unknown): FromPlanner | undefined {
+  if (!isMapping(message)) return undefined
   switch (message['kind']) {
     case 'ready':
       return { kind: 'ready' }
@@ -87,12 +88,12 @@ export function readFromPlanner(value: unknown): FromPlanner | undefined {
       return report && { kind: 'report', report }
     }
     case 'complete': {
-      const networks = readList(message['networks'], readNetworkPlan)
+      const networks = readList(message['networks'], mostNetworks, readNetworkPlan)
       return networks && { kind: 'complete', networks }
     }
     case 'change': {
-      const put = readList(message['put'], readNetworkPlan)
-      const gone = readList(message['gone'], parseNetworkUuid)
+      const put = readList(message['put'], mostNetworks, readNetworkPlan)
+      const gone = readList(message['gone'], mostNetworks, parseNetworkUuid)
       return put && gone && { kind: 'change', put, gone }
     }
     default:
@@ -100,25 +101,15 @@ export function readFromPlanner(value: unknown): FromPlanner | undefined {
   }
 }
 
-function readOpen({ id, place }: Readonly<Record<string, unknown>>): FromPlanner | undefined {
+function readOpen({ id, place }: Mapping): FromPlanner | undefined {
   const isPlace = place === 'local' || Number.isSafeInteger(place)
   return typeof id === 'number' && isPlace
     ? { kind: 'open', id, place: place as ServerPlace }
     : undefined
 }
 
-function readList<Item>(
-  value: unknown,
-  read: (item: unknown) => Item | undefined,
-): readonly Item[] | undefined {
-  if (!Array.isArray(value) || value.length > mostNetworks) return undefined
-  const items = value.map(read).filter((item) => item !== undefined)
-  return items.length === value.length ? items : undefined
-}
-
-function readReport(value: unknown): PlannerReport | undefined {
-  if (typeof value !== 'object' || value === null) return undefined
-  const given = value as Readonly<Record<string, unknown>>
+function readReport(given: unknown): PlannerReport | undefined {
+  if (!isMapping(given)) return undefined
   const text = (name: string): string | undefined => {
     const one = given[name]
     return typeof one === 'string' ? one.slice(0, longestText) : undefined

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { parseYaml, readYamlFile, YamlError } from '../../../lib/files/yaml.ts'
+import { parseYaml, readYamlFile, YamlError, yamlText } from '../../../lib/files/yaml.ts'
 
 function complaint(run: () => unknown): string {
   try {
@@ -65,9 +65,16 @@ t.test('parseYaml() does not let aliases multiply', async (t) => {
 
 t.test('parseYaml() has a limit of length', async (t) => {
   t.match(
-    complaint(() => parseYaml('a: 12345', 'f.yaml', { bytes: 5 })),
+    complaint(() => parseYaml('a: 12345', 'f.yaml', 5)),
     /longer than 5 bytes/,
   )
+})
+
+t.test('yamlText() writes what parseYaml() reads', async (t) => {
+  const value = { a: ['no', 'x: y', { b: '#1', c: 7 }], 'd-e': { f: true, g: [], h: '010' } }
+  const text = yamlText(value)
+  t.strictSame(parseYaml(text, 'f.yaml').value, value)
+  t.match(text, /^a:\n {2}- "no"\n/)
 })
 
 t.test('readYamlFile() reads a file or reports why not', async (t) => {

@@ -1,4 +1,5 @@
-import { brokenAnswer, isJsonObject, type JsonObject } from '../../directory/neutron-port.ts'
+import { brokenAnswer, type JsonObject } from '../../directory/neutron-port.ts'
+import { isMapping } from '../../../../lib/runtime/mapping.ts'
 
 /** @throws MetadataError `directory_unavailable` when the text is not one JSON object, as when it was cut short */
 export function parseJsonObject(text: string): JsonObject {
@@ -8,6 +9,6 @@ export function parseJsonObject(text: string): JsonObject {
   } catch (cause) {
     throw brokenAnswer('it is not JSON, or cut short', cause)
   }
-  if (!isJsonObject(value)) throw brokenAnswer('it is not a JSON object')
+  if (!isMapping(value)) throw brokenAnswer('it is not a JSON object')
   return value
 }

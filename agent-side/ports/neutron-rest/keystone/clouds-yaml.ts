@@ -7,7 +7,8 @@ import {
   type AuthenticationValues,
 } from './authentication.ts'
 import { endpointInterfaceFrom, type Cloud } from './cloud.ts'
-import { isJsonObject, type JsonObject } from '../../directory/neutron-port.ts'
+import type { JsonObject } from '../../directory/neutron-port.ts'
+import { isMapping } from '../../../../lib/runtime/mapping.ts'
 import type { Environment } from './os-environment.ts'
 
 /** The documents that together describe a cloud; later ones win over earlier ones. */
@@ -44,11 +45,11 @@ const authenticationWords = new Set([
 
 /** `project-name` and `project_name` are the same word to the SDKs. */
 function normalised(mapping: unknown): JsonObject {
-  if (!isJsonObject(mapping)) return {}
+  if (!isMapping(mapping)) return {}
   return Object.fromEntries(
     Object.entries(mapping).map(([key, value]) => [
       key.replaceAll('-', '_'),
-      isJsonObject(value) ? normalised(value) : value,
+      isMapping(value) ? normalised(value) : value,
     ]),
   )
 }
@@ -56,14 +57,14 @@ function normalised(mapping: unknown): JsonObject {
 function merged(older: JsonObject, newer: JsonObject): JsonObject {
   const both = Object.entries(newer).map(([key, value]) => {
     const before = older[key]
-    return [key, isJsonObject(before) && isJsonObject(value) ? merged(before, value) : value]
+    return [key, isMapping(before) && isMapping(value) ? merged(before, value) : value]
   })
   return { ...older, ...Object.fromEntries(both) }
 }
 
 function entryOf(document: unknown, section: string, name: string): JsonObject | undefined {
-  const clouds = isJsonObject(document) ? document[section] : undefined
-  if (!isJsonObject(clouds) || !Object.hasOwn(clouds, name)) return undefined
+  const clouds = isMapping(document) ? document[section] : undefined
+  if (!isMapping(clouds) || !Object.hasOwn(clouds, name)) return undefined
   return normalised(clouds[name])
 }
 
@@ -81,7 +82,7 @@ function authenticationValues(cloud: JsonObject): AuthenticationValues {
 function regionOf(cloud: JsonObject): string | undefined {
   const { region_name: region, regions } = cloud
   const [first]: readonly unknown[] = Array.isArray(regions) ? regions : []
-  return text(region) ?? text(isJsonObject(first) ? first['name'] : first)
+  return text(region) ?? text(isMapping(first) ? first['name'] : first)
 }
 
 /**

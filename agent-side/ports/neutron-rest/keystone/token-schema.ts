@@ -1,5 +1,6 @@
 import type { Milliseconds } from '../../../../lib/runtime/clock.ts'
-import { brokenAnswer, isJsonObject, type JsonObject } from '../../directory/neutron-port.ts'
+import { brokenAnswer, type JsonObject } from '../../directory/neutron-port.ts'
+import { isMapping } from '../../../../lib/runtime/mapping.ts'
 import { parseJsonObject } from '../http/json.ts'
 import type { EndpointInterface } from './cloud.ts'
 
@@ -27,10 +28,10 @@ function epoch(value: unknown, name: string): number {
 function catalogEndpoints(catalog: unknown): readonly CatalogEndpoint[] {
   if (catalog === undefined) return []
   if (!Array.isArray(catalog)) throw brokenAnswer('the "catalog" is not a list')
-  return catalog.filter(isJsonObject).flatMap((service) => {
+  return catalog.filter(isMapping).flatMap((service) => {
     const { type, endpoints } = service
     if (typeof type !== 'string' || !Array.isArray(endpoints)) return []
-    return endpoints.filter(isJsonObject).flatMap((endpoint: JsonObject) => {
+    return endpoints.filter(isMapping).flatMap((endpoint: JsonObject) => {
       const { url, interface: endpointInterface, region, region_id: regionId } = endpoint
       if (typeof url !== 'string' || typeof endpointInterface !== 'string') return []
       const where = regionId ?? region
@@ -52,7 +53,7 @@ function catalogEndpoints(catalog: unknown): readonly CatalogEndpoint[] {
  */
 export function parseIssuedToken(text: string): IssuedToken {
   const { token } = parseJsonObject(text)
-  if (!isJsonObject(token)) throw brokenAnswer('there is no "token"')
+  if (!isMapping(token)) throw brokenAnswer('there is no "token"')
   const lifetime = epoch(token['expires_at'], 'expires_at') - epoch(token['issued_at'], 'issued_at')
   return { lifetime, catalog: catalogEndpoints(token['catalog']) }
 }

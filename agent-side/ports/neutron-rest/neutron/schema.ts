@@ -4,12 +4,8 @@ import {
   parseRouterId,
   type RouterId,
 } from '../../../../lib/identity/ids.ts'
-import {
-  brokenAnswer,
-  isJsonObject,
-  parseNeutronPort,
-  type JsonObject,
-} from '../../directory/neutron-port.ts'
+import { brokenAnswer, parseNeutronPort, type JsonObject } from '../../directory/neutron-port.ts'
+import { isMapping } from '../../../../lib/runtime/mapping.ts'
 import {
   routerInterfaceOwners,
   type Port,
@@ -95,15 +91,15 @@ export function parsePortsPage<Row>(
   if (!Array.isArray(ports)) throw brokenAnswer('"ports" is not a list')
   const rows: Row[] = []
   for (const entry of ports as readonly unknown[]) {
-    if (!isJsonObject(entry)) throw brokenAnswer('a port is not an object')
+    if (!isMapping(entry)) throw brokenAnswer('a port is not an object')
     const row = parseRow(entry)
     if (row !== undefined) rows.push(row)
   }
   const hasNext =
-    Array.isArray(links) && links.some((link) => isJsonObject(link) && link['rel'] === 'next')
+    Array.isArray(links) && links.some((link) => isMapping(link) && link['rel'] === 'next')
   if (!hasNext || ports.length === 0) return { rows }
   const last: unknown = ports.at(-1)
-  const marker = parsePortId(isJsonObject(last) ? last['id'] : undefined)
+  const marker = parsePortId(isMapping(last) ? last['id'] : undefined)
   if (marker === undefined) throw brokenAnswer('a port has no "id"')
   return { rows, marker }
 }

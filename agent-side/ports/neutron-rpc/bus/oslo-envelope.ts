@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { brokenAnswer, isJsonObject, type JsonObject } from '../../directory/neutron-port.ts'
+import { brokenAnswer, type JsonObject } from '../../directory/neutron-port.ts'
+import { isMapping } from '../../../../lib/runtime/mapping.ts'
 
 /** A request to a Neutron server. */
 export interface RpcRequest {
@@ -114,7 +115,7 @@ function parseJson(text: string, what: string): unknown {
 
 function opened(content: Buffer): JsonObject {
   const outer = parseJson(content.toString('utf8'), 'a message')
-  if (!isJsonObject(outer)) throw brokenAnswer('a message is not an object')
+  if (!isMapping(outer)) throw brokenAnswer('a message is not an object')
   const { [versionKey]: version, [messageKey]: inner } = outer
   // A message without envelope is how oslo.messaging 1.0 wrote.
   if (version === undefined && inner === undefined) return outer
@@ -122,13 +123,13 @@ function opened(content: Buffer): JsonObject {
     throw brokenAnswer('the envelope of a message is not of version 2')
   }
   const message = parseJson(inner, 'the content of a message')
-  if (!isJsonObject(message)) throw brokenAnswer('the content of a message is not an object')
+  if (!isMapping(message)) throw brokenAnswer('the content of a message is not an object')
   return message
 }
 
 function parseFailure(value: unknown): RemoteFailure {
   const failure = typeof value === 'string' ? parseJson(value, 'a failure') : value
-  const { class: className, message } = isJsonObject(failure) ? failure : {}
+  const { class: className, message } = isMapping(failure) ? failure : {}
   return {
     className: typeof className === 'string' ? className.slice(0, 100) : 'unknown',
     message: typeof message === 'string' ? message.slice(0, 500) : '',
@@ -146,7 +147,7 @@ export function decodeMessage(content: Buffer): OsloMessage {
     return {
       kind: 'request',
       method,
-      args: isJsonObject(args) ? args : {},
+      args: isMapping(args) ? args : {},
       ...(typeof messageId === 'string' && { messageId }),
       ...(typeof replyQueue === 'string' && { replyQueue }),
     }

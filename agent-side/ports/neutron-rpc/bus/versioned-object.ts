@@ -1,11 +1,11 @@
 import { parsePortId, type PortId } from '../../../../lib/identity/ids.ts'
 import {
   brokenAnswer,
-  isJsonObject,
   parseNeutronPort,
   type JsonObject,
   type NeutronPort,
 } from '../../directory/neutron-port.ts'
+import { isMapping } from '../../../../lib/runtime/mapping.ts'
 
 /** One port of a push. Neutron sends `updated` for creations too, and names nothing but the id of what is gone. */
 export type PortEvent =
@@ -19,26 +19,26 @@ const dataKey = 'versioned_object.data'
 /** Takes the covers off an object and all that it holds: what remains has the fields of the API's JSON. */
 function uncovered(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(uncovered)
-  if (!isJsonObject(value)) return value
+  if (!isMapping(value)) return value
   const data = value[dataKey]
-  const fields = nameKey in value && isJsonObject(data) ? data : value
+  const fields = nameKey in value && isMapping(data) ? data : value
   return Object.fromEntries(Object.entries(fields).map(([key, inner]) => [key, uncovered(inner)]))
 }
 
 /** The fields of a `Port` object. @throws MetadataError `directory_unavailable` when it is another thing */
 function portFields(primitive: unknown): JsonObject {
-  if (!isJsonObject(primitive) || primitive[nameKey] !== 'Port') {
+  if (!isMapping(primitive) || primitive[nameKey] !== 'Port') {
     throw brokenAnswer('a versioned object is not a "Port"')
   }
   const data = primitive[dataKey]
-  if (!isJsonObject(data)) throw brokenAnswer('a versioned object has no data')
+  if (!isMapping(data)) throw brokenAnswer('a versioned object has no data')
   // Only what is read is uncovered: bindings and security groups are the larger part.
   return { ...data, fixed_ips: uncovered(data['fixed_ips']) }
 }
 
 /** The `1.7` of a versioned object, or `undefined`. */
 export function objectVersion(primitive: unknown): string | undefined {
-  const version = isJsonObject(primitive) ? primitive[versionKey] : undefined
+  const version = isMapping(primitive) ? primitive[versionKey] : undefined
   return typeof version === 'string' && /^\d{1,4}\.\d{1,4}$/.test(version) ? version : undefined
 }
 
@@ -63,7 +63,7 @@ export function parsePush(args: JsonObject): readonly PortEvent[] {
     throw brokenAnswer('a push has no known "event_type"')
   }
   const ports = (resources as readonly unknown[]).filter(
-    (resource) => !isJsonObject(resource) || resource[nameKey] === 'Port',
+    (resource) => !isMapping(resource) || resource[nameKey] === 'Port',
   )
   return ports.map((primitive): PortEvent => {
     if (event !== 'deleted') return { kind: 'updated', held: parsePortObject(primitive) }

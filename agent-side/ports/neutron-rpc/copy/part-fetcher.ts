@@ -9,12 +9,12 @@ import {
 import { isLinkLocalIpv6 } from '../../../../lib/identity/ip-address.ts'
 import {
   brokenAnswer,
-  isJsonObject,
   parseNeutronPort,
   routerOfInterface,
   type JsonObject,
   type NeutronPort,
 } from '../../directory/neutron-port.ts'
+import { isMapping } from '../../../../lib/runtime/mapping.ts'
 import { routerInterfaceOwners, type Port, type PortQuery } from '../../directory/port-directory.ts'
 import { deferred, type Deferred } from '../../../../lib/runtime/deferred.ts'
 import type { Cover } from './cover.ts'
@@ -71,7 +71,7 @@ function filtersFor(parts: readonly CopyPart[]): JsonObject {
 /** What a row belongs to, read from as little of it as possible. */
 function ownerOf(row: unknown, kind: CopyPart['kind']): NetworkId | RouterId | 'all' | undefined {
   if (kind === 'all') return 'all'
-  if (!isJsonObject(row)) return undefined
+  if (!isMapping(row)) return undefined
   return kind === 'network' ? parseNetworkId(row['network_id']) : parseRouterId(row['device_id'])
 }
 
