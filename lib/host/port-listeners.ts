@@ -1,28 +1,55 @@
 /** Which process listens on a port of a network namespace? Root may look through /proc; a daemon with few capabilities may not. */
-import { readdirSync, readFileSync } from 'node:fs'
-import { processFacts, processLink, processNumbers } from './process-facts.ts'
+import { closeSync, openSync, readSync } from 'node:fs'
+import { commandLineOf, processLink, processNumbers, socketsOf } from './process-facts.ts'
 
-/** @see proc(5), /proc/net/tcp */
-const listening = '0A'
-
-function inodesOf(pid: number, tcpPort: number): ReadonlySet<string> {
-  const port = tcpPort.toString(16).toUpperCase().padStart(4, '0')
-  const inodes = ['tcp', 'tcp6'].flatMap((table) => {
-    const rows = textOf(`/proc/${pid}/net/${table}`).split('\n').slice(1)
-    return rows
-      .map((row) => row.trim().split(/\s+/))
-      .filter((fields) => fields[3] === listening && fields[1]?.endsWith(`:${port}`) === true)
-      .map((fields) => fields[9] ?? '')
-  })
-  return new Set(inodes)
+/** A listening socket of a namespace. */
+export interface ListeningRow {
+  readonly tcpPort: number
+  readonly inode: string
 }
 
-function textOf(path: string): string {
-  try {
-    return readFileSync(path, 'latin1')
-  } catch {
-    return ''
-  }
+/** The kernel lists listening sockets first; connections behind them may be many, and are not read. */
+const readLength = 65_536
+const listening = '0A'
+
+/** Reads `/proc/net/tcp` or `tcp6`. @see proc(5) */
+export function parseListeningRows(text: string): ListeningRow[] {
+  return text
+    .split('\n')
+    .slice(1)
+    .map((line) => line.trim().split(/\s+/))
+    .filter((fields) => fields[3] === listening && fields.length > 9)
+    .map((fields) => ({
+      tcpPort: Number.parseInt(fields[1]?.split(':')[1] ?? '', 16),
+      inode: fields[9] ?? '',
+    }))
+}
+
+/**
+ * The listening sockets of the namespace the calling thread is in, or that a process is in. System calls only, so it may run inside a
+ * window.
+ */
+export function listListeningRows(process: number | 'thread-self'): ListeningRow[] {
+  return ['tcp', 'tcp6'].flatMap((table) => {
+    try {
+      const fd = openSync(`/proc/${process}/net/${table}`, 'r')
+      try {
+        const bytes = Buffer.alloc(readLength)
+        let length = 0
+        for (;;) {
+          const read = readSync(fd, bytes, length, readLength - length, null)
+          if (read === 0) break
+          length += read
+        }
+        return parseListeningRows(bytes.toString('latin1', 0, length))
+      } finally {
+        closeSync(fd)
+      }
+    } catch {
+      // A kernel without IPv6 has no second table.
+      return []
+    }
+  })
 }
 
 /**
@@ -38,20 +65,10 @@ export function listenersIn(
   const living = processNumbers().filter(
     (pid) => !visitors.has(pid) && processLink(pid, 'ns/net') === `net:[${inode}]`,
   )
-  const inodes = living[0] === undefined ? new Set<string>() : inodesOf(living[0], tcpPort)
-  return living.flatMap((pid) => {
-    const isHolder = filesOf(pid).some((fd) => {
-      const link = processLink(pid, `fd/${fd}`) ?? ''
-      return inodes.has(/^socket:\[(\d+)\]$/.exec(link)?.[1] ?? '')
-    })
-    return isHolder ? [`${pid} ${processFacts(pid)?.command.join(' ').slice(0, 200) ?? ''}`] : []
-  })
-}
-
-function filesOf(pid: number): readonly string[] {
-  try {
-    return readdirSync(`/proc/${pid}/fd`)
-  } catch {
-    return []
-  }
+  const [any] = living
+  const rows = any === undefined ? [] : listListeningRows(any)
+  const inodes = new Set(rows.filter((row) => row.tcpPort === tcpPort).map((row) => row.inode))
+  return living
+    .filter((pid) => socketsOf(pid)?.some((socket) => inodes.has(socket)))
+    .map((pid) => `${pid} ${commandLineOf(pid).join(' ').slice(0, 200)}`)
 }

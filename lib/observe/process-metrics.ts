@@ -1,6 +1,6 @@
 /** How is this process, whatever it does? Build, memory, processor, descriptors, and how late its event loop is. */
-import { readdirSync, readFileSync } from 'node:fs'
 import type { Daemon } from '../config/defaults.ts'
+import { openFiles } from '../host/process-facts.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { EventLoopWatch } from '../runtime/event-loop-watch.ts'
 import { packageVersion } from '../runtime/package-version.ts'
@@ -15,25 +15,6 @@ import {
 
 const milliseconds = 1_000
 const microseconds = 1_000_000
-/** Absent where `/proc` is not to be had. */
-function openDescriptors(): number | undefined {
-  try {
-    return readdirSync('/proc/self/fd').length
-  } catch {
-    return undefined
-  }
-}
-
-function descriptorLimit(): number | undefined {
-  try {
-    const limits = readFileSync('/proc/self/limits', 'utf8')
-    const soft = /^Max open files +(\d+)/m.exec(limits)?.[1]
-    return soft === undefined ? undefined : Number(soft)
-  } catch {
-    return undefined
-  }
-}
-
 /**
  * Adds what Prometheus' clients export of every process, by the names that its dashboards know, and the build.
  * prom-client's own collection would measure the loop a hundred times a second and has names that `promtool` rejects.
@@ -79,8 +60,8 @@ export function watchProcess(registry: Registry, daemon: Daemon, clock: Clock): 
   gauge('process_resident_memory_bytes', 'Memory of this process that is in RAM.', () =>
     process.memoryUsage.rss(),
   )
-  gauge('process_open_fds', 'Open file descriptors.', openDescriptors)
-  gauge('process_max_fds', 'How many file descriptors may be open.', descriptorLimit)
+  gauge('process_open_fds', 'Open file descriptors.', () => openFiles('self')?.open)
+  gauge('process_max_fds', 'How many file descriptors may be open.', () => openFiles('self')?.limit)
 }
 
 /** Adds how late the event loop of this process is. @returns what measures it, to be started */

@@ -1,5 +1,5 @@
 /** Which capabilities does the proxy need, and lack? */
-import { readFileSync } from 'node:fs'
+import { ownCapabilities } from '../../lib/host/process-facts.ts'
 import type { AttachmentRules } from '../namespaces/plan-attachments.ts'
 
 /** @see capabilities(7), linux/capability.h */
@@ -16,12 +16,8 @@ function needed({ intercept, kinds, mappings }: AttachmentRules): readonly Capab
   ]
 }
 
-/** @param statusFile for tests */
-export function missingCapabilities(
-  rules: AttachmentRules,
-  statusFile = '/proc/self/status',
-): readonly Capability[] {
-  const [, text = '0'] = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync(statusFile, 'latin1')) ?? []
-  const effective = BigInt(`0x${text}`)
+/** Empty when this process has all that the rules need. */
+export function missingCapabilities(rules: AttachmentRules): readonly Capability[] {
+  const effective = ownCapabilities()
   return needed(rules).filter((name) => ((effective >> bits[name]) & 1n) === 0n)
 }

@@ -1,13 +1,5 @@
 /** Which haproxies on this host did Neutron start for metadata, in which namespaces, and may they be adopted? */
-import {
-  closeSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  readSync,
-  statSync,
-} from 'node:fs'
+import { closeSync, openSync, readFileSync, readlinkSync, readSync, statSync } from 'node:fs'
 import { basename } from 'node:path'
 import { causeText } from '../../lib/runtime/errors.ts'
 import type { NeutronHaproxyConfig } from '../haproxy-shim/neutron-config.ts'
@@ -15,8 +7,13 @@ import { readNeutronHaproxyConfig } from '../haproxy-shim/stand-in.ts'
 import { identityFromName, isSameIdentity, type NamespaceIdentity } from '../namespaces/identity.ts'
 import type { FoundNamespace } from '../netns/discover.ts'
 import { namespaceKeyOf, type NamespaceKey } from '../netns/namespace-handle.ts'
-import { listListeningRows } from '../netns/port-holder.ts'
-import { commandLineOf, descriptorsOf, startTimeOf } from '../linux/process-identity.ts'
+import { listListeningRows } from '../../lib/host/port-listeners.ts'
+import {
+  commandLineOf,
+  descriptorsOf,
+  processNumbers,
+  startTimeOf,
+} from '../../lib/host/process-facts.ts'
 
 /** A running haproxy with a configuration of Neutron's. */
 export interface NeutronHaproxy {
@@ -50,9 +47,8 @@ export function findNeutronHaproxies(found: readonly FoundNamespace[]): {
   const names = new Map(found.map(({ key, netns }) => [key, netns]))
   const haproxies: NeutronHaproxy[] = []
   const doubtful: DoubtfulHaproxy[] = []
-  for (const name of readdirSync('/proc')) {
-    const pid = /^\d+$/.test(name) ? Number(name) : 0
-    const configFile = pid === 0 ? undefined : configFileOf(pid)
+  for (const pid of processNumbers()) {
+    const configFile = configFileOf(pid)
     if (configFile === undefined) continue
     try {
       haproxies.push(readHaproxy(pid, configFile, names))

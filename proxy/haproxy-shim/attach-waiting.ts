@@ -2,7 +2,7 @@
 import type { Clock, Milliseconds } from '../../lib/runtime/clock.ts'
 import { namespaceKeyOf, type NamespaceKey } from '../netns/namespace-handle.ts'
 import { workerAccount } from '../privileges/accounts.ts'
-import { startTimeOf } from '../linux/process-identity.ts'
+import { startTimeOf } from '../../lib/host/process-facts.ts'
 import { isWaiting, readRecord, removeRecord, writeRecord } from './attachment-folder.ts'
 import { fifoEnding, recordName, type AttachmentRecord } from './attachment-record.ts'
 import type { NeutronHaproxyConfig } from './neutron-config.ts'

@@ -7,7 +7,7 @@ import { causeText } from '../../lib/runtime/errors.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
 import { scopeText } from '../../lib/identity/scope.ts'
 import { namespaceKeyOf } from '../netns/namespace-handle.ts'
-import { startTimeOf } from '../linux/process-identity.ts'
+import { startTimeOf } from '../../lib/host/process-facts.ts'
 import {
   hasAttachmentFolder,
   isHeld,

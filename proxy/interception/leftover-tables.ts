@@ -5,7 +5,7 @@ import { causeText } from '../../lib/runtime/errors.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
 import type { FoundNamespace } from '../netns/discover.ts'
 import { openNamespace, type NamespaceKey } from '../netns/namespace-handle.ts'
-import { listListeningRows } from '../netns/port-holder.ts'
+import { listListeningRows } from '../../lib/host/port-listeners.ts'
 import type { NamespaceWindow } from '../netns/window.ts'
 import type { RuleLoader } from './rule-loader.ts'
 

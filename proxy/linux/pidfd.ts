@@ -1,7 +1,7 @@
 /** How is another process held on to, its descriptors copied, and signalled, without mistaking a later one for it? */
 import { closeSync } from 'node:fs'
 import { callLibc } from '../../lib/linux/libc.ts'
-import { startTimeOf } from './process-identity.ts'
+import { startTimeOf } from '../../lib/host/process-facts.ts'
 
 /** Since Linux 5.1, 5.3 and 5.6; the numbers are the same on every architecture. @see pidfd_open(2), pidfd_getfd(2) */
 const call = { sendSignal: 424, open: 434, copyDescriptor: 438 } as const

@@ -1,9 +1,13 @@
 /** Which process listens where we wanted to? Looked up when a bind fails, so that the operator need not search. */
-import { closeSync, openSync, readSync } from 'node:fs'
 import type { Clock, Milliseconds } from '../../lib/runtime/clock.ts'
 import { terminalText } from '../../lib/observe/text-table.ts'
-import { commandLineOf, procLink } from '../linux/process-identity.ts'
-import { processIds, socketsOf } from '../linux/process-list.ts'
+import { listListeningRows } from '../../lib/host/port-listeners.ts'
+import {
+  commandLineOf,
+  processLink,
+  processNumbers,
+  socketsOf,
+} from '../../lib/host/process-facts.ts'
 import { openNamespace, type NamespaceKey } from './namespace-handle.ts'
 import type { NamespaceWindow } from './window.ts'
 
@@ -14,58 +18,9 @@ export interface PortHolder {
   readonly command: string
 }
 
-/** A listening socket of the current namespace. */
-export interface ListeningRow {
-  readonly tcpPort: number
-  readonly inode: string
-}
-
-/** The kernel lists listening sockets first; connections behind them may be many, and are not read. */
-const readLength = 65_536
-const listening = '0A'
 const longestCommand = 200
 /** Processes are looked through at most so often, whatever number of namespaces is taken. */
 const staleAfter: Milliseconds = 2_000
-
-/** Reads `/proc/net/tcp` or `tcp6`. @see proc(5) */
-export function parseListeningRows(text: string): ListeningRow[] {
-  return text
-    .split('\n')
-    .slice(1)
-    .map((line) => line.trim().split(/\s+/))
-    .filter((fields) => fields[3] === listening && fields.length > 9)
-    .map((fields) => ({
-      tcpPort: Number.parseInt(fields[1]?.split(':')[1] ?? '', 16),
-      inode: fields[9] ?? '',
-    }))
-}
-
-/**
- * The listening sockets of the namespace the calling thread is in, or that a process is in. System calls only, so it may run inside a
- * window.
- */
-export function listListeningRows(process: number | 'thread-self'): ListeningRow[] {
-  return ['tcp', 'tcp6'].flatMap((table) => {
-    try {
-      const fd = openSync(`/proc/${process}/net/${table}`, 'r')
-      try {
-        const bytes = Buffer.alloc(readLength)
-        let length = 0
-        for (;;) {
-          const read = readSync(fd, bytes, length, readLength - length, null)
-          if (read === 0) break
-          length += read
-        }
-        return parseListeningRows(bytes.toString('latin1', 0, length))
-      } finally {
-        closeSync(fd)
-      }
-    } catch {
-      // A kernel without IPv6 has no second table.
-      return []
-    }
-  })
-}
 
 interface Look {
   readonly at: Milliseconds
@@ -117,8 +72,8 @@ export class PortHolders {
 
 function groupByNamespace(): Map<string, number[]> {
   const groups = new Map<string, number[]>()
-  for (const pid of processIds()) {
-    const link = procLink(`/proc/${pid}/ns/net`)
+  for (const pid of processNumbers()) {
+    const link = processLink(pid, 'ns/net')
     if (link === undefined) continue
     const group = groups.get(link)
     if (group === undefined) groups.set(link, [pid])

@@ -3,14 +3,15 @@ import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../li
 import type { Logger } from '../../lib/runtime/log.ts'
 import { callLibc } from '../../lib/linux/libc.ts'
 import { killProcess } from '../linux/pidfd.ts'
-import { commandLineOf, startTimeOf } from '../linux/process-identity.ts'
 import {
+  commandLineOf,
   controlGroupsOf,
-  processIds,
+  processNumbers,
   processStatus,
   socketsOf,
+  startTimeOf,
   type ProcessStatus,
-} from '../linux/process-list.ts'
+} from '../../lib/host/process-facts.ts'
 import { mostOfWorkers } from '../privileges/privileges.ts'
 import { terminalText } from '../../lib/observe/text-table.ts'
 
@@ -128,7 +129,7 @@ export class StrayProcesses {
   }
 
   #scan(): Snapshot {
-    this.#last = this.#scanOf(processIds())
+    this.#last = this.#scanOf(processNumbers())
     return this.#last
   }
 

@@ -4,7 +4,7 @@ import type { Cancel, Clock, Count, Milliseconds } from '../../lib/runtime/clock
 import { causeText } from '../../lib/runtime/errors.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
 import { readCount, readFields, readList } from '../../lib/wire/message-fields.ts'
-import { startTimeOf } from '../linux/process-identity.ts'
+import { startTimeOf } from '../../lib/host/process-facts.ts'
 import { killProcess } from '../linux/pidfd.ts'
 
 /** A process and when it began, by which it cannot be mistaken for a later one of the same number. */

@@ -1,8 +1,9 @@
 /** How does a new proxy take everything over from workers whose supervisor has died? */
-import { lstatSync, readFileSync, unlinkSync } from 'node:fs'
+import { lstatSync, unlinkSync } from 'node:fs'
 import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
 import { causeText } from '../../lib/runtime/errors.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
+import { openFiles } from '../../lib/host/process-facts.ts'
 import { descriptorsPerMessage, receiveDescriptors } from '../../lib/linux/descriptor-messages.ts'
 import { linux, sendBytes, isErrno } from '../../lib/linux/libc.ts'
 import { closeConversation, dropDescriptors } from '../netns/close-received.ts'
@@ -27,8 +28,8 @@ const mostSockets: Count = 65_536
 const otherDescriptors: Count = 2_048
 
 function mostTaken(): Count {
-  const [, soft] = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1')) ?? []
-  const free = soft === undefined ? mostSockets : Number(soft) - otherDescriptors
+  const { limit = Infinity } = openFiles('self') ?? {}
+  const free = limit - otherDescriptors
   return Math.max(0, Math.min(mostSockets, free))
 }
 

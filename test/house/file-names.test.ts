@@ -86,7 +86,6 @@ t.test('each file of lib/ has its test', async (t) => {
     'lib/operator/answer-fields.ts': 'test/lib/operator/health-command.test.ts',
     'lib/operator/explanation.ts': 'test/agent-side/admin/explain.test.ts',
     'lib/operator/finding.ts': 'test/lib/operator/audit-command.test.ts',
-    'lib/host/port-listeners.ts': 'test/lib/host/process-facts.test.ts',
     'lib/host/remote-date.ts': 'test/lib/host/process-facts.test.ts',
     'lib/operator/audit-query.ts': 'test/lib/operator/audit-command.test.ts',
     'lib/operator/checks/of-daemons.ts': 'test/lib/operator/doctor-checks.test.ts',

@@ -14,7 +14,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { findingCodes } from '../../lib/operator/host-codes.ts'
-import { commandLineOf } from '../../proxy/linux/process-identity.ts'
+import { commandLineOf } from '../../lib/host/process-facts.ts'
 import {
   fetchFrom,
   ipBatch,

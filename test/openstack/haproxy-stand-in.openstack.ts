@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { commandLineOf } from '../../proxy/linux/process-identity.ts'
+import { commandLineOf } from '../../lib/host/process-facts.ts'
 import {
   fetchFrom,
   ipBatch,

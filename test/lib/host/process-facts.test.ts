@@ -1,15 +1,19 @@
 import { createServer } from 'node:net'
 import { once } from 'node:events'
-import { mkdirSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { AddressInfo } from 'node:net'
 import t from 'tap'
-import { listenersIn } from '../../../lib/host/port-listeners.ts'
 import {
+  commandLineOf,
+  descriptorsOf,
   openFiles,
+  ownCapabilities,
   processFacts,
   processLink,
   processNumbers,
+  processStatus,
+  socketsOf,
+  startTimeOf,
 } from '../../../lib/host/process-facts.ts'
 import { scratchFolder } from '../../support/scratch-folder.ts'
 import { remoteDate } from '../../../lib/host/remote-date.ts'
@@ -37,15 +41,35 @@ t.test('processFacts() makes no group of the line below an account without group
   t.strictSame([...(processFacts(7, folder)?.groupIds ?? [])], [8])
 })
 
-t.test('listenersIn() names who listens in a namespace', async (t) => {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
+t.test('startTimeOf() stays the same for a process, and is none without one', async (t) => {
+  t.match(startTimeOf(process.pid), /^\d+$/)
+  t.equal(startTimeOf(process.pid), startTimeOf(process.pid))
+  t.equal(startTimeOf(0x7ffffff), undefined)
+})
+
+t.test('commandLineOf() gives the words, and none for a process that is not there', async (t) => {
+  t.match(commandLineOf(process.pid)[0], /node/)
+  t.same(commandLineOf(0x7ffffff), [])
+})
+
+t.test('processStatus() and ownCapabilities() read what the kernel shows', async (t) => {
+  t.match(processStatus(process.pid), { parent: process.ppid, isZombie: false })
+  t.equal(processStatus(process.pid)?.userIds[1], process.geteuid?.())
+  t.equal(processStatus(2 ** 30), undefined)
+  t.equal(ownCapabilities(), processFacts(process.pid)?.capabilities)
+})
+
+t.test('descriptorsOf() and socketsOf() name what each descriptor is', async (t) => {
+  const server = createServer().listen(0, '127.0.0.1')
   t.teardown(() => server.close())
-  const { port } = server.address() as AddressInfo
-  const { ino } = statSync('/proc/self/ns/net')
-  t.match(listenersIn(ino, port), [new RegExp(`^${process.pid} `)])
-  t.strictSame(listenersIn(1, port), [])
+  await once(server, 'listening')
+  const sockets = descriptorsOf(process.pid).filter(([, link]) => /^socket:\[\d+\]$/.test(link))
+  const [[fd, link] = [-1, '']] = sockets
+  t.equal(processLink('self', `fd/${fd}`), link)
+  t.ok(socketsOf(process.pid)?.includes(link.slice('socket:['.length, -1)))
+  t.equal(processLink('self', 'fd/1000000'), undefined)
+  t.throws(() => descriptorsOf(2 ** 22 + 1), { code: 'ENOENT' })
+  t.equal(socketsOf(2 ** 22 + 1), undefined)
 })
 
 t.test('remoteDate() is undefined for whoever does not answer', async (t) => {

@@ -28,7 +28,7 @@ import { endWaiting, leaveWaiting } from '../../../proxy/haproxy-shim/attach-wai
 import { parseTcpAddress } from '../../../lib/identity/tcp-address.ts'
 import { identityOf } from '../../../proxy/namespaces/identity.ts'
 import { namespaceKeyOf, type NamespaceKey } from '../../../proxy/netns/namespace-handle.ts'
-import { commandLineOf } from '../../../proxy/linux/process-identity.ts'
+import { commandLineOf } from '../../../lib/host/process-facts.ts'
 import { scratchFolder } from '../../support/scratch-folder.ts'
 
 const id = '6a4f4e4c-3f62-4d6e-9f0e-3d1a2b0c9d10'
