@@ -142,6 +142,45 @@ interface CollectionDetails {
   readonly default?: unknown
 }
 
+/** What differs between the kinds of collections. */
+interface Collection<Items> {
+  readonly type: string
+  readonly expected: string
+  readonly itemPath: '[]' | '.NAME'
+  readonly plain: (value: unknown) => unknown
+  /** Reads the only value given. @returns `invalid` after reporting why */
+  readonly read: (only: Given, context: ReadContext) => Items | Invalid
+}
+
+function collection<Item, Items>(
+  item: Entry<Item>,
+  { help, default: fallback }: CollectionDetails,
+  { type, expected, itemPath, plain, read }: Collection<Items>,
+): Entry<Items> {
+  const entry: Entry<Items> = {
+    type,
+    expected,
+    help,
+    ...(fallback !== undefined && { default: fallback }),
+    secret: false,
+    required: fallback === undefined,
+    item,
+    itemPath,
+    names: (key) => [key],
+    read(given, context) {
+      const decodedGiven = decodedAll(given.slice(-1), expected, context)
+      const [only] = decodedGiven === invalid ? [] : decodedGiven
+      const items = only === undefined ? invalid : read(only, context)
+      if (only === undefined || items === invalid) return invalid
+      context.settle(entry, items, only.source.originOf(only.keys))
+      return items
+    },
+    show: (value) => JSON.stringify(plain(value)),
+    plain,
+  }
+  return entry
+}
+
 /** An ordered list of values or sections. */
 export function list<Item>(
   item: Entry<Item>,
@@ -149,22 +188,12 @@ export function list<Item>(
 ): Entry<readonly Item[]> {
   const max = details.max ?? 10_000
   const expected = `a list, each item ${item.expected}`
-  const plainItems = (value: unknown): unknown =>
-    Array.isArray(value) ? value.map((one) => plainOf(item, one)) : value
-  const entry: Entry<readonly Item[]> = {
+  return collection<Item, readonly Item[]>(item, details, {
     type: `list of ${item.type}`,
     expected,
-    help: details.help,
-    ...(details.default !== undefined && { default: details.default }),
-    secret: false,
-    required: details.default === undefined,
-    item,
     itemPath: '[]',
-    names: (key) => [key],
-    read(given, context) {
-      const lists = decodedAll(given.slice(-1), expected, context)
-      const [only] = lists === invalid ? [] : lists
-      if (only === undefined) return invalid
+    plain: (value) => (Array.isArray(value) ? value.map((one) => plainOf(item, one)) : value),
+    read(only, context) {
       if (!Array.isArray(only.value) || only.value.length > max) {
         const why = Array.isArray(only.value)
           ? `a list of more than ${max}`
@@ -176,14 +205,9 @@ export function list<Item>(
         const inner = context.at(index).inside()
         return item.read([{ ...only, value, keys: inner.keys }], inner)
       })
-      if (values.includes(invalid)) return invalid
-      context.settle(entry, values, only.source.originOf(only.keys))
-      return values as readonly Item[]
+      return values.includes(invalid) ? invalid : (values as readonly Item[])
     },
-    show: (value) => JSON.stringify(plainItems(value)),
-    plain: plainItems,
-  }
-  return entry
+  })
 }
 
 /** Values or sections under names that the operator chooses. */
@@ -197,26 +221,16 @@ export function record<Item>(
   },
 ): Entry<Readonly<Record<string, Item>>> {
   const expected = `a mapping of names, each to ${item.expected}`
-  const plainItems = (value: unknown): unknown => {
-    if (!isMapping(value)) return value
-    return Object.fromEntries(
-      Object.entries(value).map(([name, one]) => [name, plainOf(item, one)]),
-    )
-  }
-  const entry: Entry<Readonly<Record<string, Item>>> = {
+  return collection<Item, Readonly<Record<string, Item>>>(item, details, {
     type: `mapping to ${item.type}`,
     expected,
-    help: details.help,
-    ...(details.default !== undefined && { default: details.default }),
-    secret: false,
-    required: details.default === undefined,
-    item,
     itemPath: '.NAME',
-    names: (key) => [key],
-    read(given, context) {
-      const mappings = decodedAll(given.slice(-1), expected, context)
-      const [only] = mappings === invalid ? [] : mappings
-      if (only === undefined) return invalid
+    plain(value) {
+      if (!isMapping(value)) return value
+      const entries = Object.entries(value).map(([name, one]) => [name, plainOf(item, one)])
+      return Object.fromEntries(entries) as unknown
+    },
+    read(only, context) {
       if (!isMapping(only.value)) {
         context.problem(`${shownInput(only.value)} is not ${expected}`, only)
         return invalid
@@ -230,14 +244,9 @@ export function record<Item>(
         return [name, item.read([one], inner)] as const
       })
       if (values.some(([, value]) => value === invalid)) return invalid
-      const result = Object.fromEntries(values) as Record<string, Item>
-      context.settle(entry, result, only.source.originOf(only.keys))
-      return result
+      return Object.fromEntries(values) as Record<string, Item>
     },
-    show: (value) => JSON.stringify(plainItems(value)),
-    plain: plainItems,
-  }
-  return entry
+  })
 }
 
 /** An entry that may be absent; its value is then `undefined`. */

@@ -1,33 +1,10 @@
 /** What does one request look like to whoever watches? Both daemons send the same form. */
 import { isReasonCode } from '../runtime/reason-codes.ts'
-import type { Milliseconds } from '../runtime/clock.ts'
+import type { FormOf } from '../files/schema.ts'
+import type { requestEvent } from './api/shared.ts'
 
 /** One request that is over, on `/events` of either daemon. Holds nothing that is signed. */
-export interface RequestEvent {
-  /** When it began, in ISO 8601. */
-  readonly at: string
-  readonly requestId: string
-  readonly method: string
-  /** The request-target, cut where it becomes long. */
-  readonly target: string
-  /** `router/ID` or `network/ID`; absent where the request had none. */
-  readonly scope?: string
-  readonly sourceIp?: string
-  readonly sourceMac?: string
-  readonly ingressPort?: string
-  /** Of the instance, where it is known. */
-  readonly networkId?: string
-  readonly instanceId?: string
-  readonly projectId?: string
-  /** `compute`: the worker sent it there itself, under a lease. `nobody`: the guest left before. */
-  readonly answeredBy: 'agent' | 'compute' | 'worker' | 'nobody'
-  /** `cut_off`: the answer broke off in the middle. `left`: the guest did not wait. */
-  readonly outcome: 'relayed' | 'refused' | 'cut_off' | 'left'
-  /** What the guest got; 0 when nothing. */
-  readonly status: number
-  readonly reason?: string
-  readonly span: Milliseconds
-}
+export type RequestEvent = FormOf<typeof requestEvent>
 
 /** Whether a guest did not get what compute has for it. A path that compute does not have is no refusal: cloud-init tries some. */
 export function isRefusal({

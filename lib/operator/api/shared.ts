@@ -76,16 +76,21 @@ export const requestEvent = z.strictObject({
   at: time,
   requestId: z.string(),
   method: z.string(),
+  /** The request-target, cut where it becomes long. */
   target: z.string(),
   scope: scope.optional(),
   sourceIp: z.string().optional(),
   sourceMac: z.string().optional(),
   ingressPort: z.string().optional(),
+  /** Of the instance, where it is known. */
   networkId: z.string().optional(),
   instanceId: z.string().optional(),
   projectId: z.string().optional(),
+  /** `compute`: by the worker itself, under a lease. `nobody`: the guest left before. */
   answeredBy: z.enum(['agent', 'compute', 'worker', 'nobody']),
+  /** `cut_off`: the answer broke off in the middle. `left`: the guest did not wait. */
   outcome: z.enum(['relayed', 'refused', 'cut_off', 'left']),
+  /** What the guest got; 0 when nothing. */
   status: count,
   reason: reason.optional(),
   span: milliseconds,

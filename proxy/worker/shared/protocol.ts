@@ -3,6 +3,7 @@ import type { Bytes, Count, EpochMilliseconds, Milliseconds } from '../../../lib
 import type { LogLevel } from '../../../lib/runtime/log.ts'
 import type { ReasonCode } from '../../../lib/runtime/reason-codes.ts'
 import type { Scope } from '../../../lib/identity/scope.ts'
+import type { RequestEvent } from '../../../lib/operator/request-event.ts'
 import type { MetricJson } from './metric-json.ts'
 
 /** What a listening socket stands for. The worker gets it beside the descriptor and never looks anywhere else for it. */
@@ -180,10 +181,8 @@ export interface RequestRecord {
   readonly instanceId?: string
   readonly projectId?: string
   readonly upstream?: string
-  /** `compute`: under a lease. `worker`: it refused by itself. `nobody`: the guest left before. */
-  readonly answeredBy: 'agent' | 'compute' | 'worker' | 'nobody'
-  /** `cut_off`: the answer broke off in the middle. `left`: the guest did not wait. */
-  readonly outcome: 'relayed' | 'refused' | 'cut_off' | 'left'
+  readonly answeredBy: RequestEvent['answeredBy']
+  readonly outcome: RequestEvent['outcome']
   /** What the guest got; 0 when nothing. */
   readonly status: number
   readonly reason?: ReasonCode
