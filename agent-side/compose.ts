@@ -7,7 +7,6 @@ import { LimitMetrics } from './admin/limit-metrics.ts'
 import { AgentMetrics } from './admin/metrics.ts'
 import { RequestFeed } from './admin/request-feed.ts'
 import type { AgentStatus } from '../lib/operator/api/agent-api.ts'
-import { ComputeProbe } from './compute/compute-probe.ts'
 import { composeCompute } from './compute/compose.ts'
 import { grantsByHost, type AgentConfig } from './config/config.ts'
 import { reportedConfigurations } from './config/neutron-agent-report.ts'
@@ -44,7 +43,6 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
   watchProcess(registry, 'agent', clock)
   const metrics = new AgentMetrics(registry)
   const limitMetrics = new LimitMetrics(registry)
-  const reported = { reportedConfigurations: reportedConfigurations(config) }
   const feed = new RequestFeed({ clock, metrics })
   const isCentral = config.listeners.some(({ tcp }) => tcp !== undefined)
   const directory =
@@ -54,7 +52,7 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
       registry,
       isCentral,
       grantsByHost: grantsByHost(config),
-      ...reported,
+      reportedConfigurations: reportedConfigurations(config),
     }))
   const resolver = composeResolver(config, clock, directory, metrics)
   const computeParts = composeCompute(config, around, metrics, limitMetrics)
@@ -111,14 +109,7 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
   const parts: readonly Part[] = [
     admin,
     startable('compute upstreams', undefined, () => upstreams.close()),
-    partOf(
-      'compute probe',
-      new ComputeProbe({
-        ...computeParts,
-        clock,
-        longestSilence: config.compute.probe_interval,
-      }),
-    ),
+    partOf('compute probe', computeParts.probe),
     partOf('event loop watch', watchEventLoop(registry, 'agent', clock)),
     startable(
       `port directory ${directory.kind}`,

@@ -12,6 +12,7 @@ import type { AgentConfig } from '../config/config.ts'
 import type { Surroundings } from '../config/surroundings.ts'
 import { CoalescingCompute } from './coalescing.ts'
 import { ComputeClient, type ComputeObserver, type Forwarder } from './compute-client.ts'
+import { ComputeProbe } from './compute-probe.ts'
 import { SecretAcceptance } from './secret-acceptance.ts'
 import { RequestSigner } from './signed-headers.ts'
 import { Upstreams } from './upstreams.ts'
@@ -26,6 +27,8 @@ export interface ComputeParts {
   readonly gate: FairGate
   /** For whoever else has a line of requests that wait for compute. */
   readonly waiting: FairGateOptions
+  /** Not started yet. */
+  readonly probe: ComputeProbe
 }
 
 /** Slots that booting instances get for each one of the others, while both wait. */
@@ -91,7 +94,9 @@ export function composeCompute(
     ttl === 0
       ? client
       : new CoalescingCompute({ compute: client, clock, ttl, maxBytes, observer: limitObserver })
-  return { upstreams, signer, secrets, compute, limit, gate, waiting }
+  const longestSilence = options.probe_interval
+  const probe = new ComputeProbe({ upstreams, signer, secrets, clock, longestSilence })
+  return { upstreams, signer, secrets, compute, limit, gate, waiting, probe }
 }
 
 /** Never more than there are connections: beyond that requests would wait in one line, whoever they are from. */

@@ -96,19 +96,19 @@ const limits = section({
     max: 1_000_000,
     unit: 'connections',
   }),
-  questions: integer({
+  lookups: integer({
     help: 'Addresses that are looked up in the port directory at the same time.',
     default: 10_000,
     min: 1,
     max: 1_000_000,
-    unit: 'questions',
+    unit: 'lookups',
   }),
-  questions_per_scope: integer({
+  lookups_per_scope: integer({
     help: 'How many of them of one router or network, so that one that invents addresses leaves room for the others.',
     default: 1_000,
     min: 1,
     max: 1_000_000,
-    unit: 'questions',
+    unit: 'lookups',
   }),
   ...servingLimits,
 })

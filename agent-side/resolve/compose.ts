@@ -31,8 +31,8 @@ export function composeResolver(
       ttlNegative: cache.ttl_negative,
     },
     timeout: limits.timeout_resolve,
-    maxQuestions: limits.questions,
-    maxQuestionsPerScope: limits.questions_per_scope,
+    maxLookups: limits.lookups,
+    maxLookupsPerScope: limits.lookups_per_scope,
     observer,
   })
 }

@@ -28,10 +28,10 @@ export interface ResolverOptions extends CandidatesOptions {
   readonly cache: CacheLimits
   /** How long one resolution may take; a guest gives up after ten seconds. */
   readonly timeout: Milliseconds
-  /** How many different lookup keys may be in question at once. */
-  readonly maxQuestions: Count
+  /** How many different lookup keys may be looked up at once. */
+  readonly maxLookups: Count
   /** How many of them in one scope. */
-  readonly maxQuestionsPerScope: Count
+  readonly maxLookupsPerScope: Count
   readonly observer?: ResolverObserver
 }
 
@@ -102,8 +102,8 @@ export class Resolver {
     this.#cache = new ResolutionCache(options.clock, this.#changes, options.cache)
     this.#macs = new MacMemory(options.clock, options.cache.max, options.sourceMac)
     this.#flights = new SingleFlight({
-      max: options.maxQuestions,
-      maxPerGroup: options.maxQuestionsPerScope,
+      max: options.maxLookups,
+      maxPerGroup: options.maxLookupsPerScope,
     })
     this.#unsubscribe = options.directory.onChange((change) => this.#changes.note(change))
   }

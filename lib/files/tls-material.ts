@@ -14,7 +14,7 @@ export interface TlsFiles {
   readonly keyFile: string
   /** The authorities whose word counts about the other side. Those of the system never do. */
   readonly caFile: string
-  /** Certificates that the authorities took back. */
+  /** Certificate revocation lists. */
   readonly crlFile?: string | undefined
 }
 

@@ -74,7 +74,7 @@ export class EventFeed<Event> {
         start: (controller) => {
           watcher = { isWanted, controller }
           this.#watchers.add(watcher)
-          // The head goes out with the first bytes: whoever watches shall know that it does.
+          // The head goes out with the first bytes: a client that watches must see that it does.
           controller.enqueue(this.#chunk('watching', {}))
         },
         cancel: () => {

@@ -45,14 +45,14 @@ export class NamespaceGrants {
   readonly #options: NamespaceGrantsOptions
   readonly #attachments: HaproxyAttachments
   readonly #server: ControlServer
-  readonly #handed: PassedSockets
+  readonly #passed: PassedSockets
   readonly #closed = new AbortController()
   #plan: ClaimedPlan | undefined
 
   constructor(options: NamespaceGrantsOptions) {
     const { controlSocket, logger, planAgain } = options
     this.#options = options
-    this.#handed = new PassedSockets(controlSocket)
+    this.#passed = new PassedSockets(controlSocket)
     this.#attachments = new HaproxyAttachments({
       folder: attachmentFolderOf(controlSocket),
       logger,
@@ -72,13 +72,13 @@ export class NamespaceGrants {
 
   async start(): Promise<void> {
     await this.#server.start()
-    this.#handed.start()
+    this.#passed.start()
   }
 
   async close(): Promise<void> {
     this.#closed.abort(new Error('the proxy is stopping'))
     this.#attachments.close()
-    this.#handed.close()
+    this.#passed.close()
     await this.#server.close()
   }
 
@@ -89,7 +89,7 @@ export class NamespaceGrants {
   }
 
   async #answer(request: ControlRequest, peer: PeerCredentials): Promise<ControlAnswer> {
-    if (request.kind === 'adopt') return this.#adopt(request.name, this.#handed.take(peer.pid))
+    if (request.kind === 'adopt') return this.#adopt(request.name, this.#passed.take(peer.pid))
     const { namespace } = this.#attachments.attach(request.name)
     this.#options.listeners.retry(namespace)
     const answer = await this.#settled(namespace)
@@ -97,13 +97,13 @@ export class NamespaceGrants {
     return answer
   }
 
-  /** Whoever handed the sockets over goes on with them unless guests are served by us. */
-  async #adopt(name: string, handed: readonly number[]): Promise<ControlAnswer> {
-    const left = new Set(handed)
+  /** Whoever passed the sockets over goes on with them unless guests are served by us. */
+  async #adopt(name: string, passed: readonly number[]): Promise<ControlAnswer> {
+    const left = new Set(passed)
     try {
       const record = this.#attachments.attach(name)
       const { namespace } = record
-      const taken = this.#takeOver(record, handed)
+      const taken = this.#takeOver(record, passed)
       for (const { fd } of taken) left.delete(fd)
       const answer = taken.length === 0 ? notAdopted : onlyServing(await this.#settled(namespace))
       if (!answer.ok) {
@@ -116,11 +116,11 @@ export class NamespaceGrants {
     }
   }
 
-  #takeOver(record: AttachmentRecord, handed: readonly number[]): readonly OpenedListener[] {
+  #takeOver(record: AttachmentRecord, passed: readonly number[]): readonly OpenedListener[] {
     const { namespace } = record
     const attachment = this.#attachmentOf(namespace)
     if (attachment === undefined) return []
-    const fits = handed.flatMap((fd) => this.#openedOf(attachment, record, fd) ?? [])
+    const fits = passed.flatMap((fd) => this.#openedOf(attachment, record, fd) ?? [])
     const refused = new Set(this.#options.listeners.takeOver(namespace, fits))
     return fits.filter((one) => !refused.has(one))
   }

@@ -1,4 +1,4 @@
-/** How do listening sockets of haproxy come to the running proxy? Handed over by root, beside the control socket. */
+/** How do listening sockets of haproxy come to the running proxy? Passed by root, beside the control socket. */
 import { closeSync, lstatSync, unlinkSync } from 'node:fs'
 import type { Count } from '../../lib/runtime/clock.ts'
 import { receiveDescriptors, sendDescriptors } from '../../lib/linux/descriptor-messages.ts'

@@ -108,9 +108,9 @@ function listOf(
 ): readonly Buffer[] {
   const found: Buffer[] = []
   const body = Buffer.concat([generalHeader(netfilter.familyInet, 0), named])
-  const question = { protocol: netfilter.protocol, type: typeOf(type), body }
+  const dump = { protocol: netfilter.protocol, type: typeOf(type), body }
   // The kernel ends a list with another message type, and lists chains of other tables as well.
-  listByNetlink(question, (_, payload) => {
+  listByNetlink(dump, (_, payload) => {
     const attributes = [...netlinkAttributes(payload, netfilter.generalBytes)]
     const [first] = attributes
     if (first?.value.toString('latin1') !== `${table}\0`) return

@@ -83,8 +83,8 @@ async function runCloud(random: SeededRandom, count: number, tally: Tally): Prom
       ttlNegative: 1_000,
     },
     timeout: 1_000,
-    maxQuestions: 10,
-    maxQuestionsPerScope: 10,
+    maxLookups: 10,
+    maxLookupsPerScope: 10,
   })
   for (let done = 0; done < count; done += 1) {
     if (done % decisionsPerTick === 0) await change(cloud, random, directory, clock)

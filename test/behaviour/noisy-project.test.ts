@@ -204,7 +204,7 @@ t.test('a network that invents addresses leaves the port directory to the others
     t,
     4,
     [{ guest: 1, project: 1, network: 2 }],
-    { limits: { questions: 50, questions_per_scope: 10 } },
+    { limits: { lookups: 50, lookups_per_scope: 10 } },
   )
   const release = directory.hold()
   const inventing = Array.from({ length: 30 }, (_, number) =>

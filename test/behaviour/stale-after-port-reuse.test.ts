@@ -165,8 +165,8 @@ for (const world of worlds) {
         sourceMac: world.policy,
         cache: { max: 200, ttl, maxNegative: 50, maxNegativePerScope: 10, ttlNegative: 1_000 },
         timeout: 10_000,
-        maxQuestions: 1_000,
-        maxQuestionsPerScope: 1_000,
+        maxLookups: 1_000,
+        maxLookupsPerScope: 1_000,
       })
       const outcomes = { right: 0, refused: 0, wrong: 0 }
       const judge = (resolution: Resolution, port: Port): void => {
@@ -210,8 +210,8 @@ for (const policy of ['prefer', 'verify'] as const) {
         sourceMac: policy,
         cache: { max: 200, ttl, maxNegative: 50, maxNegativePerScope: 10, ttlNegative: 1_000 },
         timeout: 10_000,
-        maxQuestions: 1_000,
-        maxQuestionsPerScope: 1_000,
+        maxLookups: 1_000,
+        maxLookupsPerScope: 1_000,
       })
       let wrong = 0
       for (let round = 0; round < 500; round += 1) {

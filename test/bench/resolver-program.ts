@@ -106,8 +106,8 @@ function lookupRate(max: Count): LookupRate {
     sourceMac: 'prefer',
     cache: { max, ttl: 600_000, maxNegative: 8_192, maxNegativePerScope: 256, ttlNegative: 1_000 },
     timeout: 8_000,
-    maxQuestions: 10_000,
-    maxQuestionsPerScope: 10_000,
+    maxLookups: 10_000,
+    maxLookupsPerScope: 10_000,
   })
   const asking = { signal: new AbortController().signal }
   // Reading requests and checking answers is not what is measured, so the clocks stand still meanwhile.

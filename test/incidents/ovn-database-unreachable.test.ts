@@ -43,8 +43,8 @@ async function stage(t: Test): Promise<Stage> {
     sourceMac: 'verify',
     cache: { max: 9, ttl: 10_000, maxNegative: 9, maxNegativePerScope: 9, ttlNegative: 500 },
     timeout: 1_000,
-    maxQuestions: 9,
-    maxQuestionsPerScope: 9,
+    maxLookups: 9,
+    maxLookupsPerScope: 9,
   })
   const desk = new LeaseIssuer({
     verdicts: resolver,

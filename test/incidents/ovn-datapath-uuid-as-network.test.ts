@@ -30,8 +30,8 @@ t.test('a network is known by the UUID of its datapath as well', async (t) => {
     sourceMac: 'verify',
     cache: { max: 9, ttl: 60_000, maxNegative: 9, maxNegativePerScope: 9, ttlNegative: 500 },
     timeout: 5_000,
-    maxQuestions: 9,
-    maxQuestionsPerScope: 9,
+    maxLookups: 9,
+    maxLookupsPerScope: 9,
   })
   t.teardown(async () => {
     resolver.close()

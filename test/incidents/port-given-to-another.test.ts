@@ -93,8 +93,8 @@ async function ownerAfterChange(
       ttlNegative: 1_000,
     },
     timeout: 8_000,
-    maxQuestions: 100,
-    maxQuestionsPerScope: 100,
+    maxLookups: 100,
+    maxLookupsPerScope: 100,
   })
   t.teardown(() => resolver.close())
   const key = {

@@ -134,8 +134,8 @@ t.test('auditScope() gives for any address what the resolver would do', async (t
         sourceMac: policy,
         cache: { max: 10, ttl: 0, maxNegative: 10, maxNegativePerScope: 10, ttlNegative: 0 },
         timeout: 1_000,
-        maxQuestions: 10,
-        maxQuestionsPerScope: 10,
+        maxLookups: 10,
+        maxLookupsPerScope: 10,
       })
       const signal = new Cancellation().signal
       const key = { scope: router, sourceIp: ip(address), sourceMac: parseMacAddress(macAddress) }

@@ -35,8 +35,8 @@ function stage(t: Test, given: Partial<LeaseIssuerOptions> = {}) {
     sourceMac: 'prefer',
     cache: { max: 100, ttl: 10_000, maxNegative: 10, maxNegativePerScope: 10, ttlNegative: 1_000 },
     timeout: 1_000,
-    maxQuestions: 100,
-    maxQuestionsPerScope: 100,
+    maxLookups: 100,
+    maxLookupsPerScope: 100,
   })
   const headers = ['x', 'y']
   const issuer = new LeaseIssuer({

@@ -64,8 +64,8 @@ function subject(options: Partial<ResolverOptions> & { readonly answersAtOnce?: 
     sourceMac: 'prefer',
     cache: { max: 100, ttl: 10_000, maxNegative: 100, maxNegativePerScope: 3, ttlNegative: 1_000 },
     timeout: 10_000,
-    maxQuestions: 50,
-    maxQuestionsPerScope: 50,
+    maxLookups: 50,
+    maxLookupsPerScope: 50,
     ...options,
   })
   return { clock, directory, resolver }
@@ -344,7 +344,7 @@ t.test('resolve() gives a query up when every caller has left', async (t) => {
 })
 
 t.test('resolve() refuses more open questions than it may hold', async (t) => {
-  const { directory, resolver } = subject({ maxQuestions: 2 })
+  const { directory, resolver } = subject({ maxLookups: 2 })
   const release = directory.hold()
   const first = ask(resolver, key(0xa))
   const second = ask(resolver, key(0xb))

@@ -115,8 +115,8 @@ class World implements OrderedWorld {
       sourceMac: 'prefer',
       cache: { max: 99, ttl: 10_000, maxNegative: 9, maxNegativePerScope: 9, ttlNegative: 500 },
       timeout: 1_000,
-      maxQuestions: 99,
-      maxQuestionsPerScope: 99,
+      maxLookups: 99,
+      maxLookupsPerScope: 99,
     })
     this.#issuer = new LeaseIssuer({
       verdicts: this.#resolver,
