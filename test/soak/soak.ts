@@ -42,6 +42,9 @@ const guestPatience = 10_000
 const patience = 40_000
 /** An instance that lost its port may be named for so long: the file is read, leases end. */
 const staleBound = 8_000
+/** A port changes between so many instances: with ever new ones the agent's report of guests would grow up to its own limit. */
+const instancesOfPort = 4
+const firstInstance = 0x20_0000
 /** In this last part of a run supervisor and agent are restarted; before it they live long enough to show growth. */
 const restartsFrom = 0.7
 
@@ -58,7 +61,6 @@ export class Soak {
   readonly #acts = new Acts()
   /** By router: whose its guest has been, the last one first. */
   readonly #instances = new Map<number, { readonly number: number; readonly since: number }[]>()
-  #numbers = 0x20_0000
   #agent: AgentProgram
   #proxy: RunningProxy
   #begun: MonotonicMilliseconds = performance.now()
@@ -260,8 +262,10 @@ export class Soak {
 
   #bind(router: number): void {
     const owners = this.#instances.get(router) ?? []
-    const owner = { number: (this.#numbers += 1), since: performance.now() }
-    this.#instances.set(router, [owner, ...owners].slice(0, 10))
+    const turn = ((owners[0]?.number ?? -1) + 1) % instancesOfPort
+    const number = firstInstance + router * instancesOfPort + turn
+    const owner = { number, since: performance.now() }
+    this.#instances.set(router, [owner, ...owners].slice(0, instancesOfPort))
   }
 
   #writePorts(): void {
