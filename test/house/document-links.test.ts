@@ -62,6 +62,20 @@ t.test('each path that the maps of the project name is there', async (t) => {
   ])
 })
 
+t.test('each source file that the page of a folder names is there', async (t) => {
+  const pages = documents.filter((path) => /^(?:lib|proxy|agent-side)\//.test(path))
+  t.ok(pages.includes('lib/ovsdb/README.md'))
+  const missingFiles = (path: string, text: string): readonly string[] => {
+    const below = projectPaths([posix.dirname(path)])
+    return Array.from(text.matchAll(/`([\w./-]+\.ts)`/g), ([, name = '']) => name).filter(
+      (name) =>
+        !existsSync(join(projectRoot, name)) && !below.some((one) => one.endsWith(`/${name}`)),
+    )
+  }
+  for (const path of pages) t.strictSame(missingFiles(path, read(path)), [], path)
+  t.strictSame(missingFiles('lib/ovsdb/README.md', '`client.ts`, `gone.ts`'), ['gone.ts'])
+})
+
 t.test('a link that leads nowhere would be noticed', async (t) => {
   t.strictSame(brokenLinks('deploy/x.md', 'see [a](none.md) and [b](../README.md#nothing)'), [
     '](none.md): there is no deploy/none.md',
