@@ -56,8 +56,6 @@ t.test('each file of lib/ has its test', async (t) => {
     'deploy/overlapd/demo-command.ts': 'test/deploy/overlapd/operator-program.test.ts',
     'lib/operator/doctor-command.ts': 'test/deploy/overlapd/operator-program.test.ts',
     'lib/operator/explain-command.ts': 'test/deploy/overlapd/operator-program.test.ts',
-    'lib/operator/explain-subject.ts': 'test/deploy/overlapd/operator-program.test.ts',
-    'lib/operator/explanation-text.ts': 'test/deploy/overlapd/operator-program.test.ts',
     'lib/operator/guest-search.ts': 'test/deploy/overlapd/operator-program.test.ts',
     'lib/operator/request-event.ts': 'test/lib/http/event-feed.test.ts',
     'lib/operator/watched-requests.ts': 'test/lib/operator/watch-command.test.ts',

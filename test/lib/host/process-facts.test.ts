@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import {
   commandLineOf,
+  controlGroupsOf,
   descriptorsOf,
   openFiles,
   ownCapabilities,
@@ -56,6 +57,7 @@ t.test('processStatus() and ownCapabilities() read what the kernel shows', async
   t.match(processStatus(process.pid), { parent: process.ppid, isZombie: false })
   t.equal(processStatus(process.pid)?.userIds[1], process.geteuid?.())
   t.equal(processStatus(2 ** 30), undefined)
+  t.equal(controlGroupsOf(2 ** 30), '')
   t.equal(ownCapabilities(), processFacts(process.pid)?.capabilities)
 })
 

@@ -247,7 +247,7 @@ t.test('an event that comes late never reaches the next owner of its number', as
   closeSync(next)
 })
 
-t.test('what has ended before its turn to be read is kept by no one', async (t) => {
+t.test('what has ended before its turn to be read is not kept', async (t) => {
   let kept = 0
   const server = accepting(t, (socket) => {
     socket.resetAndDestroy()
