@@ -151,7 +151,7 @@ function secretHealth(all: readonly WatchedUpstream[]): PartHealth {
   )
 }
 
-function shieldHealth({ policy, keys, windows, state }: ShieldRefusals): PartHealth {
+function shieldHealth({ policy, keys, windows, full, state }: ShieldRefusals): PartHealth {
   const isUsed = policy === undefined && keys === undefined
   const one = (code: DaemonCode, what: string | undefined): PartProblem | undefined =>
     reserveProblem(code, [what === undefined ? 0 : 1, 1], what ?? '')
@@ -161,6 +161,7 @@ function shieldHealth({ policy, keys, windows, state }: ShieldRefusals): PartHea
     one('policy_refused', policy),
     one('token_keys_refused', keys),
     one('seals_lost', windows),
+    one('seals_full', full),
     one('shield_state_unwritten', state),
   )
 }

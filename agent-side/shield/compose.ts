@@ -44,6 +44,8 @@ export interface ShieldRefusals {
   readonly keys?: string
   /** Why it is not known what was sealed before, where the policy seals anything. */
   readonly windows?: string
+  /** Why no window of another instance can begin, where the policy seals anything. */
+  readonly full?: string
   /** Why the state cannot be written. */
   readonly state?: string
 }
@@ -102,10 +104,10 @@ export function composeShield(
     tokenKeys = changed
   })
   tokenKeys = keys.current
-  metrics.watch(() => rulesOf(rules))
   const readiness = new Readiness()
   // A window that is lost would open again what is sealed.
   const seals: Seals = new Seals({ clock, onChange: () => state?.writeSoon() })
+  metrics.watch({ rules: () => rulesOf(rules), windows: () => seals.size })
   const state =
     stateFile === undefined
       ? undefined
@@ -165,6 +167,7 @@ export function composeShield(
       ...(policy.refusal !== undefined && { policy: policy.refusal }),
       ...(keys.refusal !== undefined && { keys: keys.refusal }),
       ...(seals.lost !== undefined && sealsAny(rules) && { windows: seals.lost }),
+      ...(seals.isFull && sealsAny(rules) && { full: `${seals.size} windows are kept` }),
       ...(state?.failure !== undefined && { state: state.failure }),
     }),
     reload() {

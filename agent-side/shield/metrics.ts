@@ -50,14 +50,18 @@ export class ShieldMetrics implements Pick<ShieldObserver, 'tokenMade' | 'tokenL
     }
   }
 
-  /** Adds the gauge, which reads the policy when it is read. */
-  watch(rules: () => Count): void {
-    const gauge: Gauge = new Gauge({
-      name: `${prefix}_rules`,
-      help: 'Rules of the policy in force.',
-      registers: [this.#registry],
-      collect: () => gauge.set(rules()),
-    })
+  /** Adds the gauges, which read what they show when they are read. */
+  watch({ rules, windows }: { readonly rules: () => Count; readonly windows: () => Count }): void {
+    const gauge = (name: string, help: string, read: () => Count): void => {
+      const made: Gauge = new Gauge({
+        name: `${prefix}_${name}`,
+        help,
+        registers: [this.#registry],
+        collect: () => made.set(read()),
+      })
+    }
+    gauge('rules', 'Rules of the policy in force.', rules)
+    gauge('windows', 'Instances whose window before sealing is kept; at most 100,000.', windows)
   }
 
   found({ findings, requests }: Pick<SeenRequest, 'findings' | 'requests'>): void {

@@ -9,7 +9,7 @@ import type {
 import type { DocumentClass } from '../../lib/shield/document-class.ts'
 import type { SealTerms } from './policy.ts'
 
-/** Instances whose window has begun. Who has not requested anything for longest goes first: deleted ones. */
+/** Instances whose window has begun. None is forgotten, which would open it again: beyond, no other window begins. */
 const mostWindows: Count = 100_000
 /** When a window began that has been found closed: no clock and no other policy opens it again. */
 const closed: EpochMilliseconds = 0
@@ -30,7 +30,6 @@ export interface SealsOptions {
 
 /** Remembers when the window of each instance began. */
 export class Seals {
-  /** Who requested last comes last. */
   readonly #windows = new Map<InstanceId, Window>()
   readonly #options: SealsOptions
   #changes = 0
@@ -49,6 +48,12 @@ export class Seals {
     return this.#windows.size
   }
 
+  /** Whether no window of another instance can begin: whoever has none is sealed. */
+  get isFull(): boolean {
+    const { most = mostWindows } = this.#options
+    return this.#windows.size >= most
+  }
+
   /** Grows with each change. */
   get changes(): Count {
     return this.#changes
@@ -58,7 +63,7 @@ export class Seals {
   note(what: SealTerms['from'], instanceId: InstanceId, terms: SealTerms): void {
     if (terms.from !== what || this.#windows.has(instanceId)) return
     // It may have begun, and ended, long ago.
-    if (this.#lost !== undefined) return
+    if (this.#lost !== undefined || this.isFull) return
     this.#set(instanceId, this.#options.clock.wallTime())
     this.#changed()
   }
@@ -66,9 +71,7 @@ export class Seals {
   /** What was sealed once stays so until {@link Seals.unseal}. */
   isSealed(instanceId: InstanceId, { after }: SealTerms): boolean {
     const window = this.#windows.get(instanceId)
-    if (window === undefined) return this.#lost !== undefined
-    this.#windows.delete(instanceId)
-    this.#windows.set(instanceId, window)
+    if (window === undefined) return this.#lost !== undefined || this.isFull
     if (window.began === closed) return true
     const { clock } = this.#options
     // A clock that is set back must not lengthen the window.
@@ -79,9 +82,9 @@ export class Seals {
     return true
   }
 
-  /** The window begins anew with what begins it, or at once after {@link lose}. @returns false when there is none */
+  /** The window begins anew with what begins it, or at once after {@link lose} and where {@link isFull}. @returns false when there is none */
   unseal(instanceId: InstanceId): boolean {
-    if (this.#lost !== undefined) {
+    if (this.#lost !== undefined || this.isFull) {
       this.#set(instanceId, this.#options.clock.wallTime())
       this.#changed()
       return true
@@ -111,12 +114,7 @@ export class Seals {
   }
 
   #set(instanceId: InstanceId, began: EpochMilliseconds): void {
-    const { clock, most = mostWindows } = this.#options
-    if (this.#windows.size >= most && !this.#windows.has(instanceId)) {
-      const [oldest] = this.#windows.keys()
-      if (oldest !== undefined) this.#windows.delete(oldest)
-    }
-    this.#windows.set(instanceId, { began, since: clock.now() })
+    this.#windows.set(instanceId, { began, since: this.#options.clock.now() })
   }
 
   #changed(): void {

@@ -34,6 +34,7 @@ const testTools = [
   ['conntrack', 'conntrack'],
   ['openssl', 'openssl'],
   ['busybox', 'busybox'],
+  ['amazon-ec2-utils', 'ec2-metadata'],
   ['cloud-guest-utils', 'ec2metadata'],
   ['curl', 'curl'],
   ['wget', 'wget'],
@@ -147,9 +148,12 @@ function installSystemTools(tools) {
   report(`installing ${names} with apt-get`)
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
   const apt = (...args) => run('apt-get', ['-q', '-y', ...args], { env, stdio: 'ignore' })
-  const install = () => apt('install', '--no-install-recommends', ...missing)
+  const install = (packages) => apt('install', '--no-install-recommends', ...packages)
   withoutStartingServices(() => {
-    if (!install() && !(apt('update') && install())) report(`apt-get could not install ${names}`)
+    if (install(missing) || (apt('update') && install(missing))) return
+    // One that this system does not have must not keep the others away.
+    const failed = missing.filter((name) => !install([name]))
+    if (failed.length > 0) report(`apt-get could not install ${failed.join(' ')}`)
   })
 }
 

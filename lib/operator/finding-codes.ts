@@ -223,6 +223,13 @@ const ofAgent = {
     remedy:
       'Stop overlapd-agent, mend the copy of the state file that ends in ".unusable" or take a backup, put it in the place of the file, and start the agent. Without one, "overlapd unseal INSTANCE" opens an instance; removing the file while the agent is stopped opens all.',
   },
+  seals_full: {
+    level: 'fail',
+    effect:
+      'No window of another instance can begin: what a policy seals is refused to new instances, which boot without user data.',
+    remedy:
+      'Stop overlapd-agent, remove from shield.state_file the lines of kind "window" whose instances no longer exist, and start the agent. Until then "overlapd unseal INSTANCE" opens an instance.',
+  },
   shield_state_unwritten: {
     level: 'warn',
     effect:

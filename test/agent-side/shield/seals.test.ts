@@ -69,16 +69,27 @@ t.test('no clock that is set opens a window, or keeps it open', async (t) => {
   t.equal(soon.seals.isSealed(instanceId(1), onFetch), true, 'bounded from the restart on')
 })
 
-t.test('of too many windows those go that no guest uses', async (t) => {
+t.test('where no more windows can be kept, none is forgotten and none begins', async (t) => {
   const { seals, pass } = made(2)
   seals.note('fetch', instanceId(1), onFetch)
+  t.equal(seals.isFull, false)
   seals.note('fetch', instanceId(2), onFetch)
-  pass(100)
-  t.equal(seals.isSealed(instanceId(1), onFetch), true)
+  t.equal(seals.isFull, true)
   seals.note('fetch', instanceId(3), onFetch)
   t.equal(seals.size, 2)
-  t.equal(seals.isSealed(instanceId(1), onFetch), true, 'the oldest, and still there')
-  t.equal(seals.isSealed(instanceId(2), onFetch), false, 'forgotten')
+  t.equal(seals.isSealed(instanceId(1), onFetch), false, 'within its window')
+  t.equal(seals.isSealed(instanceId(3), onFetch), true, 'has none')
+  pass(100)
+  t.equal(seals.isSealed(instanceId(1), onFetch), true)
+  t.equal(seals.isSealed(instanceId(2), onFetch), true, 'not forgotten')
+
+  t.equal(seals.unseal(instanceId(3)), true)
+  t.equal(seals.isSealed(instanceId(3), onFetch), false, 'an operator may')
+  pass(100)
+  t.equal(seals.isSealed(instanceId(3), onFetch), true)
+  const later = made(2)
+  later.seals.restore(seals.entries())
+  t.equal(later.seals.size, 3, 'nor is one forgotten over a restart')
 })
 
 t.test('unseal() lets the window begin anew', async (t) => {
