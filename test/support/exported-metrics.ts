@@ -42,7 +42,7 @@ function agentRegistry(): Registry {
     turns: { waiting: 0 },
     rateLimits: { size: 0 },
   })
-  new ShieldMetrics(registry).watch(() => 0)
+  new ShieldMetrics(registry).watch({ rules: () => 0, windows: () => 0 })
   watchEveryDaemon(registry, 'agent')
   return registry
 }
