@@ -2,7 +2,7 @@
  * Which refusals must not be the first answer a guest gets? cloud-init and Ignition send requests over IPv6 and IPv4 at nearly the same time,
  * and take whichever answer comes first for the only one, a 404 too. A link-local address that does not hold the MAC of its
  * interface (RFC 7217, RFC 8981) identifies no port behind haproxy, which sends no MAC: without this such a guest would be
- * refused over IPv6 while its question over IPv4 was on its way to a good answer.
+ * refused over IPv6 while its lookup over IPv4 was on its way to a good answer.
  *
  * Behind overlapd-proxy the MAC is known, unless source_mac is off or the kernel kept none. There few wait: whoever does holds one
  * of the connections to the agent that all guests of a host share.

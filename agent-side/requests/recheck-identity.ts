@@ -3,7 +3,7 @@ import type { Identity, Resolution } from '../resolve/resolution.ts'
 
 /**
  * How old an identity must be before a 404 leads to another lookup. A guest can make Nova answer 404 whenever it likes, by requesting
- * for a path that does not exist, and each boot does so several times.
+ * a path that does not exist, and each boot does so several times.
  */
 const youngestDoubtful: Milliseconds = 2_000
 

@@ -22,8 +22,8 @@ export interface CandidatesOptions extends IdentityRules {
 
 /** Callbacks for metrics. */
 export interface DirectoryObserver {
-  /** One question to the directory, of either method. */
-  queried(question: 'networks' | 'ports', freshness: Freshness): void
+  /** One query to the directory, of either method. */
+  queried(method: 'networks' | 'ports', freshness: Freshness): void
 }
 
 /** Something that was read at a time. */
@@ -64,7 +64,7 @@ export class CandidatePorts {
   ): Candidates | Promise<Candidates> {
     const { clock } = this.#options
     const began = clock.now()
-    // A fresh answer is as new as its question, even when a pushed copy stamps it with the last push.
+    // A fresh answer is as new as its query, even when a pushed copy stamps it with the last push.
     const dated = (asOf: MonotonicMilliseconds): MonotonicMilliseconds =>
       freshness === 'fresh' ? Math.max(asOf, began) : Math.min(asOf, clock.now())
     return after(this.#place(key, freshness, caller), (found) => {
@@ -94,7 +94,7 @@ export class CandidatePorts {
     const { directory, observer, routed } = this.#options
     observer?.queried('networks', freshness)
     return after(
-      directory.interfacesOfRouter(scope.routerId, new Question(freshness, caller)),
+      directory.interfacesOfRouter(scope.routerId, new DirectoryQuery(freshness, caller)),
       ({ interfaces, ...dates }) => ({
         place:
           ingressPort === undefined
@@ -114,7 +114,7 @@ export class CandidatePorts {
     const { directory, observer, sourceMac } = this.#options
     const answers = portQueries(sourceMac, key, networksOfPlace(place)).map((query) => {
       observer?.queried('ports', freshness)
-      return directory.findPorts(query, new Question(freshness, caller))
+      return directory.findPorts(query, new DirectoryQuery(freshness, caller))
     })
     const isAtOnce = answers.every((answer) => !(answer instanceof Promise))
     return isAtOnce
@@ -126,7 +126,7 @@ export class CandidatePorts {
 type PortsOf = Awaited<ReturnType<PortDirectory['findPorts']>>
 
 /** Hands the signal on only when the directory looks at it. */
-class Question {
+class DirectoryQuery {
   readonly freshness: Freshness
   readonly #caller: Cancellable
 

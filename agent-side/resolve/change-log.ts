@@ -15,7 +15,7 @@ export interface Dependencies {
 
 /**
  * Remembers which networks and routers changed last, and when in the order of changes. An answer is still good if
- * nothing it rests on changed after its question *began*: what a source answered before it reported a change may be either
+ * nothing it rests on changed after its query *began*: what a source answered before it reported a change may be either
  * side of that change.
  */
 export class ChangeLog {

@@ -40,7 +40,7 @@ function macsOf(policy: SourceMacPolicy, key: LookupKey): Macs {
 }
 
 /**
- * The questions whose answers together hold every port that {@link decideIdentity} has to see. Usually one; two for a
+ * The queries whose answers together hold every port that {@link decideIdentity} has to see. Usually one; two for a
  * link-local address that holds another MAC than the frame came from.
  */
 export function portQueries(

@@ -85,7 +85,7 @@ export class ResolutionCache {
     return undefined
   }
 
-  /** @param requestedAt the latest change when the question began */
+  /** @param requestedAt the latest change when the lookup began */
   store(key: LookupKey, resolution: Resolution, requestedAt: ChangeNumber): void {
     this.#noteOwner(key, resolution)
     this.forget(key)

@@ -45,7 +45,7 @@ export interface ResolverObserver extends DirectoryObserver {
 
 /** What goes with a resolution: until when it is wanted, and who records the steps. */
 export interface ResolveOptions extends Cancellable {
-  /** `fresh` uses nothing remembered, and joins only questions that do not either. @default 'cached' */
+  /** `fresh` uses nothing remembered, and joins only lookups that do not either. @default 'cached' */
   readonly freshness?: Freshness
   readonly trace?: Trace | undefined
 }
@@ -201,14 +201,14 @@ export class Resolver {
     trace.note('cache', { key: keyText, hit: true, age, ...shownVerdict(known) })
   }
 
-  /** Runs a question under the time limit, whether or not the directory heeds its signal. */
+  /** Runs a lookup under the time limit, whether or not the directory heeds its signal. */
   #within(
     cancellation: Cancellation,
-    question: (cancellation: Cancellation) => Resolution | Promise<Resolution>,
+    lookup: (cancellation: Cancellation) => Resolution | Promise<Resolution>,
   ): Resolution | Promise<Resolution> {
     const { clock, timeout, observer } = this.#options
     const began = clock.now()
-    const answer = question(cancellation)
+    const answer = lookup(cancellation)
     if (!(answer instanceof Promise)) {
       observer?.resolved(clock.now() - began)
       return answer

@@ -9,13 +9,13 @@ interface Flight<Value> {
   waiting: Count
 }
 
-/** Which question it is, and whose. */
+/** Which lookup it is, and whose. */
 export interface FlightName {
   readonly flight: string | symbol
   readonly group: string
 }
 
-/** How many questions may be open at once. */
+/** How many lookups may be open at once. */
 export interface SingleFlightLimits {
   readonly max: Count
   /** Of one group, so that a group with ever new keys leaves room for the others. */
@@ -27,7 +27,7 @@ const longestRetryAfter = 3
 
 /**
  * One query per key, however many callers need it at the same time. Each caller leaves when its own signal is aborted; the
- * question itself is given up when no caller waits for it any more.
+ * lookup itself is given up when no caller waits for it any more.
  */
 export class SingleFlight<Value> {
   readonly #flights = new Map<string | symbol, Flight<Value>>()
@@ -44,7 +44,7 @@ export class SingleFlight<Value> {
 
   /**
    * @param nameOf called only while there is, or comes to be, something to wait for
-   * @throws {MetadataError} overloaded when too many questions are open
+   * @throws {MetadataError} overloaded when too many lookups are open
    */
   join(
     nameOf: () => FlightName,

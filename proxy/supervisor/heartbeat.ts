@@ -13,7 +13,7 @@ const mostMissed: Count = 5
 
 /**
  * Sends one ping a second. Silence is counted in pings and not in seconds: when this process itself was stopped, or the machine, no
- * question went unanswered meanwhile.
+ * ping went unanswered meanwhile.
  */
 export class Heartbeat {
   readonly #options: HeartbeatOptions
@@ -29,7 +29,7 @@ export class Heartbeat {
     this.#cancel = this.#options.clock.schedule(interval, () => this.#beat())
   }
 
-  /** Only the answer to the latest question counts. */
+  /** Only the answer to the latest ping counts. */
   answered(id: number): void {
     if (id === this.#lastId) this.#missed = 0
   }

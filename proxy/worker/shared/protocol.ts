@@ -146,7 +146,7 @@ export type ToWorker =
   | { readonly kind: 'metrics'; readonly id: number }
   /** Answered by `request-record`. */
   | { readonly kind: 'find-request'; readonly id: number; readonly requestId: string }
-  /** Answered by `recent-requests`. Without a number: which one to query with the next time. */
+  /** Answered by `recent-requests`. Without a number: which one to send with the next query. */
   | { readonly kind: 'list-requests'; readonly id: number; readonly after?: Count }
   /** Check over a connecting socket, whose descriptor was sent before this message. Answered by `canary`. */
   | { readonly kind: 'check-canary'; readonly canaryId: number }
@@ -195,7 +195,7 @@ export const mostRecentRequests: Count = 300
 
 /** Requests that are over since a worker was last queried, the oldest first. */
 export interface RecentRequests {
-  /** To query with the next time. */
+  /** The number to send with the next query. */
   readonly last: Count
   /** Those that are forgotten already, or too many for one answer. */
   readonly missed: Count
