@@ -1,5 +1,5 @@
 /** How does the operator write which proxies may connect, in the configuration or in a file of its own? */
-import { ConfigError } from '../../lib/config/config-error.ts'
+import { problemsOfFile } from '../../lib/config/config-error.ts'
 import type { ConfigProblem } from '../../lib/config/entry.ts'
 import { loadConfig } from '../../lib/config/load.ts'
 import { leafOption, text } from '../../lib/config/option.ts'
@@ -77,14 +77,5 @@ export function readProxyList(file: string): readonly ProxyGrant[] {
 
 /** The problems of a file of proxies, for `check`. */
 export function proxyFileProblems(file: string, path: string): readonly ConfigProblem[] {
-  try {
-    readProxyList(file)
-    return []
-  } catch (thrown) {
-    if (!(thrown instanceof ConfigError)) throw thrown
-    return thrown.problems.map((problem) => ({
-      ...problem,
-      path: [path, problem.path].filter((part) => part !== '').join(': '),
-    }))
-  }
+  return problemsOfFile(path, () => readProxyList(file))
 }

@@ -1,5 +1,5 @@
 /** How does the operator write a policy? */
-import { ConfigError } from '../../lib/config/config-error.ts'
+import { problemsOfFile } from '../../lib/config/config-error.ts'
 import type { ConfigProblem, ValueOf } from '../../lib/config/entry.ts'
 import { isMapping } from '../../lib/runtime/mapping.ts'
 import { loadConfig } from '../../lib/config/load.ts'
@@ -239,14 +239,5 @@ export function policyFileProblems(
   path: string,
   maySeal: boolean,
 ): readonly ConfigProblem[] {
-  try {
-    readPolicyFile(file, maySeal)
-    return []
-  } catch (thrown) {
-    if (!(thrown instanceof ConfigError)) throw thrown
-    return thrown.problems.map((problem) => ({
-      ...problem,
-      path: [path, problem.path].filter((part) => part !== '').join(': '),
-    }))
-  }
+  return problemsOfFile(path, () => readPolicyFile(file, maySeal))
 }

@@ -16,6 +16,24 @@ export function problemText(problem: ConfigProblem): string {
   return terminalText(`${subject}${problem.message}${where}`)
 }
 
+/**
+ * The problems of a file that a configuration names, as problems of that configuration.
+ * @param path the option that names it
+ * @throws whatever else `read` throws
+ */
+export function problemsOfFile(path: string, read: () => unknown): readonly ConfigProblem[] {
+  try {
+    read()
+    return []
+  } catch (thrown) {
+    if (!(thrown instanceof ConfigError)) throw thrown
+    return thrown.problems.map((problem) => ({
+      ...problem,
+      path: [path, problem.path].filter((part) => part !== '').join(': '),
+    }))
+  }
+}
+
 /** A configuration that cannot be used, with everything that is wrong with it. The message is fit for the operator as it is. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'

@@ -1,11 +1,12 @@
 import type { CopyBuilder, MonitorConsumer } from './monitor.ts'
-import { readString, readStringMap, readStringSet, readUuidSet } from './notation.ts'
+import { readInteger, readString, readStringMap, readStringSet, readUuidSet } from './notation.ts'
 import { OvsdbError } from './ovsdb-error.ts'
 import { applyMapDiff, applySetDiff } from './row-diff.ts'
 import type { RowChange } from './table-updates.ts'
 
-/** What columns hold: one string, a set of them, references of at most one or of many, a map of strings. */
+/** What columns hold: one number, one string, a set of them, references of at most one or of many, a map of strings. */
 export interface ColumnValues {
+  readonly number: number
   readonly text: string
   readonly texts: readonly string[]
   /** A set of at most one: its difference is the new value. */
@@ -25,6 +26,7 @@ type AnyRow = Readonly<Record<string, ColumnValues[ColumnKind]>>
 type Tables = Map<string, Map<string, AnyRow>>
 
 const emptyValues: ColumnValues = {
+  number: 0,
   text: '',
   texts: [],
   reference: undefined,
@@ -107,6 +109,7 @@ function merged(
   given: unknown,
   isDifference: boolean,
 ): ColumnValues[ColumnKind] {
+  if (kind === 'number') return readInteger(given)
   if (kind === 'text') return readString(given)
   if (kind === 'reference') return readUuidSet(given)[0]
   if (kind === 'map') {

@@ -41,6 +41,27 @@ const mechanisms: readonly Mechanism[] = [
     ],
   },
   {
+    what: 'guards for mappings',
+    pattern: /typeof (\w+) === 'object' && \1 !== null && !Array\.isArray\(\1\)/,
+    homes: ['lib/runtime/mapping.ts'],
+  },
+  {
+    what: 'readers of what /proc shows of a process',
+    pattern: /\/proc(?:Folder\})?\/\$\{\w+\}\/(?:cgroup|cmdline|fd|limits|stat|status)\b/,
+    // It checks a worker before it trusts it, thread by thread and word by word.
+    homes: ['lib/host/process-facts.ts', 'proxy/privileges/privileges.ts'],
+  },
+  {
+    what: 'tables of listening sockets',
+    pattern: /\/net\/\$\{table\}/,
+    homes: ['lib/host/port-listeners.ts'],
+  },
+  {
+    what: 'writers of YAML',
+    pattern: /(?<!JSON\.)\bstringify\(/,
+    homes: ['lib/files/yaml.ts'],
+  },
+  {
     what: 'system calls on the descriptors of connections, without an error object for each',
     pattern: /declareCall\(/,
     homes: ['lib/linux/libc.ts', 'proxy/worker/raw/system-calls.ts'],

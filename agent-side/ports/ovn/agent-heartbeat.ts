@@ -4,14 +4,8 @@ import type { Logger } from '../../../lib/runtime/log.ts'
 import type { OvsdbClient } from '../../../lib/ovsdb/client.ts'
 import type { OvsdbLimits } from '../../../lib/ovsdb/client-options.ts'
 import type { OvsdbEndpoint } from '../../../lib/ovsdb/endpoint.ts'
-import type { CopyBuilder, MonitorConsumer } from '../../../lib/ovsdb/monitor.ts'
-import {
-  readInteger,
-  readString,
-  writeStringMap,
-  writeStringSet,
-} from '../../../lib/ovsdb/notation.ts'
-import type { RowChange } from '../../../lib/ovsdb/table-updates.ts'
+import { writeStringMap, writeStringSet } from '../../../lib/ovsdb/notation.ts'
+import { RowCopy } from '../../../lib/ovsdb/row-copy.ts'
 import { chassisAgentId } from './chassis-agent-id.ts'
 import { LocalChassis, type ChassisIdentity } from './local-chassis.ts'
 import type { OvnMetrics } from './metrics.ts'
@@ -36,6 +30,11 @@ const keys = {
   bridge: 'neutron:ovn-bridge',
 } as const
 
+const reportColumns = {
+  SB_Global: { nb_cfg: 'number' },
+  Chassis_Private: { name: 'text' },
+} as const
+
 const leastSpread = 3_000
 const mostSpread = 10_000
 
@@ -44,14 +43,12 @@ const mostSpread = 10_000
  * agents for a sign of life; each answers by copying the number into its row of Chassis_Private. Neutron also
  * wants ovn-controller of the chassis to be alive.
  */
-export class AgentHeartbeat implements MonitorConsumer {
+export class AgentHeartbeat {
   readonly #options: AgentHeartbeatOptions
   readonly #client: OvsdbClient
   readonly #local: LocalChassis | undefined
   readonly #endSubscription: () => void
-  /** Names of chassis by the UUIDs of their rows: a chassis that is made again is another row. */
-  #chassisRows = new Map<string, string>()
-  #nbCfg: number | undefined
+  readonly #copy = new RowCopy(reportColumns, () => this.#consider())
   /** What was written last, and into which row. */
   #reported: string | undefined
   #cancel: Cancel | undefined
@@ -71,7 +68,7 @@ export class AgentHeartbeat implements MonitorConsumer {
       name: 'agent',
       database: 'OVN_Southbound',
       tables: { SB_Global: { columns: ['nb_cfg'] }, Chassis_Private: { columns: ['name'] } },
-      consumer: this,
+      consumer: this.#copy,
       optional: true,
     })
     this.#endSubscription = client.onState(() => this.#consider())
@@ -88,37 +85,16 @@ export class AgentHeartbeat implements MonitorConsumer {
     await this.#local?.close()
   }
 
-  /** Called by the client. */
-  startCopy(): CopyBuilder {
-    const rows: RowChange[] = []
-    return {
-      add: (change) => rows.push(change),
-      finish: () => {
-        this.#chassisRows = new Map()
-        this.apply(rows)
-      },
-    }
-  }
-
-  /** Called by the client. */
-  apply(changes: readonly RowChange[]): void {
-    for (const change of changes) {
-      if (change.kind === 'delete') {
-        this.#chassisRows.delete(change.uuid)
-      } else if (change.table === 'SB_Global') {
-        // A row leaves out what has its default value.
-        const { nb_cfg: nbCfg = change.kind === 'put' ? 0 : this.#nbCfg } = change.row
-        this.#nbCfg = readInteger(nbCfg)
-      } else if (change.row['name'] !== undefined) {
-        this.#chassisRows.set(change.uuid, readString(change.row['name']))
-      }
-    }
-    this.#consider()
+  get #nbCfg(): number | undefined {
+    const [row] = this.#copy.rows('SB_Global').values()
+    return row?.nb_cfg
   }
 
   get #identity(): ChassisIdentity & { readonly rowUuid: string | undefined } {
     const identity = this.#local?.identity ?? { chassis: this.#options.chassis, bridge: '' }
-    const row = [...this.#chassisRows].find(([, name]) => name === identity.chassis)
+    // A chassis that is made again is another row.
+    const rows = [...this.#copy.rows('Chassis_Private')]
+    const row = rows.find(([, { name }]) => name === identity.chassis)
     return { ...identity, rowUuid: row?.[0] }
   }
 

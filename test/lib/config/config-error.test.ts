@@ -1,5 +1,10 @@
 import t from 'tap'
-import { ConfigError, originText, problemText } from '../../../lib/config/config-error.ts'
+import {
+  ConfigError,
+  originText,
+  problemsOfFile,
+  problemText,
+} from '../../../lib/config/config-error.ts'
 
 t.test('ConfigError has a message that is readable as it is', async (t) => {
   const error = new ConfigError([
@@ -20,4 +25,29 @@ t.test('originText() names where a value was written', async (t) => {
   t.equal(originText({ kind: 'environment', name: 'P_X' }), 'P_X')
   t.equal(originText({ kind: 'flag', text: '--set a' }), '--set a')
   t.equal(problemText({ path: 'a', message: 'b', origin: { kind: 'default' } }), 'a: b (default)')
+})
+
+t.test('problemsOfFile() puts the option before the problems of its file', async (t) => {
+  const found = problemsOfFile('tls.list', () => {
+    throw new ConfigError([
+      { path: 'rows[0]', message: 'is wrong' },
+      { path: '', message: 'y.yaml: Cannot read the file' },
+    ])
+  })
+  t.strictSame(
+    found.map(({ path }) => path),
+    ['tls.list: rows[0]', 'tls.list'],
+  )
+  t.strictSame(
+    problemsOfFile('tls.list', () => 1),
+    [],
+  )
+  const failure = new TypeError('a defect')
+  t.throws(
+    () =>
+      problemsOfFile('tls.list', () => {
+        throw failure
+      }),
+    failure,
+  )
 })

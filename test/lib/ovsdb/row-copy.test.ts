@@ -4,6 +4,7 @@ import type { RowChange } from '../../../lib/ovsdb/table-updates.ts'
 
 const schema = {
   Port: {
+    tag: 'number',
     name: 'text',
     macs: 'texts',
     chassis: 'reference',
@@ -29,6 +30,7 @@ function copyOf(changes: readonly RowChange[]): RowCopy<typeof schema> {
 }
 
 const full = {
+  tag: 7,
   name: 'one',
   macs: ['set', ['a', 'b']],
   chassis: ['uuid', 'c1'],
@@ -53,6 +55,7 @@ t.test('RowCopy reads rows, with the default of what they leave out', async (t) 
   t.equal(copy.isComplete, true)
   const [one, two] = copy.rows('Port').values()
   t.strictSame(one, {
+    tag: 7,
     name: 'one',
     macs: ['a', 'b'],
     chassis: 'c1',
@@ -62,7 +65,7 @@ t.test('RowCopy reads rows, with the default of what they leave out', async (t) 
       ['l', 'w'],
     ]),
   })
-  t.strictSame(two, { name: '', macs: [], chassis: undefined, others: [], ids: new Map() })
+  t.strictSame(two, { tag: 0, name: '', macs: [], chassis: undefined, others: [], ids: new Map() })
 })
 
 t.test('RowCopy applies differences as ovsdb-server means them', async (t) => {
@@ -83,6 +86,7 @@ t.test('RowCopy applies differences as ovsdb-server means them', async (t) => {
     }),
   ])
   t.strictSame(copy.rows('Port').get('1'), {
+    tag: 7,
     name: 'one',
     macs: ['a', 'c'],
     chassis: undefined,
@@ -92,8 +96,8 @@ t.test('RowCopy applies differences as ovsdb-server means them', async (t) => {
       ['m', 'y'],
     ]),
   })
-  copy.apply([modify('1', { chassis: ['uuid', 'c9'], name: 'two' })])
-  t.match(copy.rows('Port').get('1'), { chassis: 'c9', name: 'two' })
+  copy.apply([modify('1', { chassis: ['uuid', 'c9'], name: 'two', tag: 8 })])
+  t.match(copy.rows('Port').get('1'), { chassis: 'c9', name: 'two', tag: 8 })
   copy.apply([{ kind: 'delete', table: 'Port', uuid: '1' }])
   t.equal(copy.rows('Port').size, 0)
 })
