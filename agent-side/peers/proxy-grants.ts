@@ -109,30 +109,29 @@ export class ProxyGrants {
   recognise(certificate: X509Certificate): Recognised {
     const shown = namesShown(certificate)
     // OpenSSL takes some microseconds for each name, and a list may have one for each of ten thousand hosts.
-    const names = this.#names.filter(
+    const listed = this.#names.filter(
       (name) => shown.includes(name.toLowerCase()) && bears(certificate, name),
     )
+    const names = listed.length === 0 ? this.#hostsOf(certificate) : listed
     const [name] = names
-    if (name === undefined) return this.#recogniseHost(certificate)
+    if (name === undefined) return { kind: 'unknown' }
     if (names.length > 1) return { kind: 'several', names }
+    const isOnHost = listed.length === 0 ? this.#isOnHost : undefined
     return {
       kind: 'known',
-      proxy: { name, maySpeakFor: (scope) => this.#allows(name, scope) },
+      proxy: { name, maySpeakFor: (scope) => this.#allows(name, scope, isOnHost) },
     }
   }
 
-  #recogniseHost(certificate: X509Certificate): Recognised {
-    const isOnHost = this.#isOnHost
-    const names = isOnHost === undefined ? [] : hostNames(certificate)
-    const [name] = names
-    if (isOnHost === undefined || name === undefined) return { kind: 'unknown' }
-    if (names.length > 1) return { kind: 'several', names }
-    return { kind: 'known', proxy: { name, maySpeakFor: (scope) => isOnHost(name, scope) } }
+  #hostsOf(certificate: X509Certificate): readonly string[] {
+    return this.#isOnHost === undefined ? [] : hostNames(certificate)
   }
 
-  #allows(name: string, scope: Scope): boolean {
+  /** A host counts for as long as the list does not have its name: listed, it may be locked out. */
+  #allows(name: string, scope: Scope, isOnHost: IsOnHost | undefined): boolean {
     const scopes = this.#scopesOf.get(name.toLowerCase())
-    return scopes !== undefined && (scopes.has('*') || scopes.has(scopeText(scope)))
+    if (scopes === undefined) return isOnHost?.(name, scope) === true
+    return scopes.has('*') || scopes.has(scopeText(scope))
   }
 }
 

@@ -90,6 +90,8 @@ interface Binding {
 }
 
 const nowhere: readonly string[] = []
+/** More datapaths and chassis than most clouds have at one time. Those that are gone must not be kept for ever. */
+const mostShared: Count = 100_000
 
 /** One complete copy of the bindings. */
 class BindingsCopy {
@@ -153,6 +155,7 @@ class BindingsCopy {
     const known = this.#shared.get(uuid)
     if (known !== undefined) return known
     const made = [uuid] as const
+    if (this.#shared.size >= mostShared) this.#shared.clear()
     this.#shared.set(uuid, made)
     return made
   }
