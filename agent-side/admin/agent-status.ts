@@ -7,7 +7,7 @@ import type { ComputeParts } from '../compute/compose.ts'
 import type { Upstream } from '../compute/upstreams.ts'
 import type { AgentConfig } from '../config/config.ts'
 import type { TlsListener } from '../listeners/tls-listener.ts'
-import { AgentListener } from '../listeners/unix-listener.ts'
+import { UnixListener } from '../listeners/unix-listener.ts'
 import type { PortDirectory } from '../ports/directory/port-directory.ts'
 import type { Decision, DecisionLog } from '../requests/decision-log.ts'
 import type { GuestRateLimits } from '../requests/guest-rate-limits.ts'
@@ -21,7 +21,7 @@ export interface ShownParts extends Pick<ComputeParts, 'upstreams' | 'limit' | '
   readonly resolver: Resolver
   readonly rateLimits: GuestRateLimits
   readonly decisions: DecisionLog
-  readonly listeners: readonly (AgentListener | TlsListener)[]
+  readonly listeners: readonly (UnixListener | TlsListener)[]
   readonly fence: Fence | undefined
 }
 
@@ -69,10 +69,10 @@ export function statusOf(
 }
 
 async function listenerStatus(
-  listener: AgentListener | TlsListener,
+  listener: UnixListener | TlsListener,
 ): Promise<AgentStatus['listeners'][number]> {
   const connections = await listener.connections()
-  if (listener instanceof AgentListener) {
+  if (listener instanceof UnixListener) {
     const { path: socket, peer } = listener
     const kind = peer.kind === 'neutron' ? `neutron ${peer.flavour}` : 'overlapd'
     return { socket, kind, connections }

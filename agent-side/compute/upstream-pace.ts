@@ -1,6 +1,6 @@
 /** How long does a compute endpoint take to answer, lately? */
 import type { Clock, Count, Milliseconds, MonotonicMilliseconds } from '../../lib/runtime/clock.ts'
-import { Latest } from '../../lib/observe/ring-buffer.ts'
+import { RingBuffer } from '../../lib/observe/ring-buffer.ts'
 
 interface Answer {
   readonly at: MonotonicMilliseconds
@@ -16,7 +16,7 @@ const slow: Milliseconds = 3_000
 /** The latest answers of one endpoint. */
 export class UpstreamPace {
   readonly #clock: Clock
-  readonly #answers = new Latest<Answer>(remembered)
+  readonly #answers = new RingBuffer<Answer>(remembered)
 
   constructor(clock: Clock) {
     this.#clock = clock

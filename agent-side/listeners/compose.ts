@@ -12,7 +12,7 @@ import type { RequestHandler } from '../requests/request-handler.ts'
 import type { Fencing } from '../served-scopes/compose.ts'
 
 import { TlsListener, type TlsListenerOptions } from './tls-listener.ts'
-import { AgentListener } from './unix-listener.ts'
+import { UnixListener } from './unix-listener.ts'
 
 type ListenersObserver = NonNullable<TlsListenerOptions['observer']>
 
@@ -29,7 +29,7 @@ export function composeListeners(
   { handler, fencing, directory }: ListenerParts,
   { clock, logger }: Surroundings,
   observer: ListenersObserver,
-): readonly (AgentListener | TlsListener)[] {
+): readonly (UnixListener | TlsListener)[] {
   const { limits: set } = config
   const limits = {
     headBytes: set.head_bytes,
@@ -48,7 +48,7 @@ export function composeListeners(
       const socket = { path, mode, user, group, backlog: set.backlog, usualGroup }
       const userOf = fencing && peerUser
       const peer = peerOf(listener)
-      return new AgentListener({ handler, peer, socket, limits, userOf, logger, observer })
+      return new UnixListener({ handler, peer, socket, limits, userOf, logger, observer })
     }
     // The check of the configuration refuses it; nothing here may depend on that having run.
     if (tls === undefined) throw new TypeError('A TCP listener without TLS')

@@ -19,7 +19,7 @@ import {
   type SocketFileOptions,
 } from '../../lib/sockets/socket-file.ts'
 
-export interface AgentListenerOptions {
+export interface UnixListenerOptions {
   readonly handler: RequestHandler
   readonly peer: Peer
   readonly socket: SocketFileOptions
@@ -31,15 +31,15 @@ export interface AgentListenerOptions {
 }
 
 /** Serves one kind of peer on one UNIX socket. */
-export class AgentListener implements Part {
+export class UnixListener implements Part {
   readonly name: string
-  readonly #options: AgentListenerOptions
+  readonly #options: UnixListenerOptions
   readonly #listener: NetServer
   readonly #server: AgentServer
   #removeFile: (() => void) | undefined
   #isStopping = false
 
-  constructor(options: AgentListenerOptions) {
+  constructor(options: UnixListenerOptions) {
     this.#options = options
     this.name = `listener ${options.socket.path}`
     const { handler, limits, observer } = options

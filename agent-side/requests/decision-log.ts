@@ -1,5 +1,5 @@
 import type { Count, EpochMilliseconds, Milliseconds } from '../../lib/runtime/clock.ts'
-import { Latest } from '../../lib/observe/ring-buffer.ts'
+import { RingBuffer } from '../../lib/observe/ring-buffer.ts'
 import { isRefusal } from '../../lib/operator/request-event.ts'
 import type { ReasonCode } from '../../lib/runtime/reason-codes.ts'
 import type { Peer } from '../peers/lookup-key.ts'
@@ -39,14 +39,14 @@ export interface Decision {
  * answers must not push out the one that an operator looks for.
  */
 export class DecisionLog {
-  readonly #served: Latest<Decision>
-  readonly #refused: Latest<Decision>
+  readonly #served: RingBuffer<Decision>
+  readonly #refused: RingBuffer<Decision>
   #latestServed: Decision | undefined
 
   /** @param size how many of each sort to hold */
   constructor(size: Count) {
-    this.#served = new Latest(size)
-    this.#refused = new Latest(size)
+    this.#served = new RingBuffer(size)
+    this.#refused = new RingBuffer(size)
   }
 
   add(decision: Decision): void {

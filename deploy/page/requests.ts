@@ -5,7 +5,7 @@ import type { Daemon } from '../../lib/config/defaults.ts'
 import { isMapping } from '../../lib/runtime/mapping.ts'
 import { AdminUnreachableError } from '../../lib/http/admin-client.ts'
 import { readEvents } from '../../lib/http/event-reader.ts'
-import { Latest } from '../../lib/observe/ring-buffer.ts'
+import { RingBuffer } from '../../lib/observe/ring-buffer.ts'
 import { textOf } from '../../lib/operator/answer-fields.ts'
 import { isRefusal, type RequestEvent } from '../../lib/operator/request-event.ts'
 import { WatchedRequests } from '../../lib/operator/watched-requests.ts'
@@ -51,8 +51,8 @@ export class Requests {
   readonly #addresses: AdminAddresses
   readonly #watcher: RequestWatcher
   readonly #watched = new WatchedRequests()
-  readonly #latest = new Latest<SeenRequest>(remembered)
-  readonly #latestRefused = new Latest<SeenRequest>(remembered)
+  readonly #latest = new RingBuffer<SeenRequest>(remembered)
+  readonly #latestRefused = new RingBuffer<SeenRequest>(remembered)
   readonly #byGuest = new Map<string, SeenRequest>()
 
   constructor(addresses: AdminAddresses, watcher: RequestWatcher) {

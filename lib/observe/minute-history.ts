@@ -1,6 +1,6 @@
 /** How did the last hour go? Read off counters that are there anyway, once a minute: a request pays nothing for it. */
 import type { Cancel, Clock, Count, Milliseconds } from '../runtime/clock.ts'
-import { Latest } from './ring-buffer.ts'
+import { RingBuffer } from './ring-buffer.ts'
 import type { Registry } from './metrics.ts'
 
 /** One minute of requests, on `/history`. */
@@ -38,7 +38,7 @@ interface Totals {
 /** Remembers the last hour, minute by minute. */
 export class MinuteHistory {
   readonly #options: MinuteHistoryOptions
-  readonly #minutes = new Latest<Minute>(kept)
+  readonly #minutes = new RingBuffer<Minute>(kept)
   #before: Totals | undefined
   #cancel: Cancel | undefined
 

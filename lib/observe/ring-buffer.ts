@@ -1,7 +1,7 @@
 import type { Count } from '../runtime/clock.ts'
 
 /** Keeps the latest values and forgets the oldest: adding one is a place in a list. */
-export class Latest<Value> {
+export class RingBuffer<Value> {
   readonly #values: Value[] = []
   readonly #size: Count
   #next = 0

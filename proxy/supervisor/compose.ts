@@ -8,7 +8,7 @@ import type { Surroundings } from '../config/surroundings.ts'
 import { workerConfig } from '../config/worker-config.ts'
 import { workerAccount } from '../privileges/accounts.ts'
 import type { WorkerRecord } from '../takeover/left-workers.ts'
-import type { ServiceStore } from '../takeover/systemd-store.ts'
+import type { SystemdStore } from '../takeover/systemd-store.ts'
 import { AgentAddresses } from './agent-addresses.ts'
 import { StrayProcesses, type StrayProcessesOptions } from './stray-processes.ts'
 import { WorkerPool, type WorkerPoolOptions } from './worker-pool.ts'
@@ -24,7 +24,7 @@ export type WorkerReports = Pick<
 export interface WorkersOptions extends WorkerReports {
   readonly metrics: ProxyMetrics
   readonly record: WorkerRecord
-  readonly store: ServiceStore | undefined
+  readonly store: SystemdStore | undefined
 }
 
 /** The workers, and which agents they know. */
@@ -94,7 +94,7 @@ export function composeStrays(
   })
 }
 
-function lifelinesIn(store: ServiceStore): Lifelines {
+function lifelinesIn(store: SystemdStore): Lifelines {
   return {
     deadline: longestGap,
     add: (fd) => store.add(fd, 'lifeline'),

@@ -6,7 +6,7 @@ import type {
   Milliseconds,
   MonotonicMilliseconds,
 } from '../../lib/runtime/clock.ts'
-import { Latest } from '../../lib/observe/ring-buffer.ts'
+import { RingBuffer } from '../../lib/observe/ring-buffer.ts'
 
 const lately: Milliseconds = 300_000
 const mostDeaths: Count = 16
@@ -14,7 +14,7 @@ const mostDeaths: Count = 16
 /** What is known of all workers together, those that are gone included. */
 export class ServiceRecord {
   readonly #clock: Clock
-  readonly #deaths = new Latest<MonotonicMilliseconds>(mostDeaths)
+  readonly #deaths = new RingBuffer<MonotonicMilliseconds>(mostDeaths)
   readonly #served = new Map<number, Count>()
   #servedAt: EpochMilliseconds | undefined
 

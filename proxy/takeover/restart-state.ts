@@ -4,7 +4,7 @@ import { isAnswered } from '../../lib/sockets/private-socket.ts'
 import type { Logger } from '../../lib/runtime/log.ts'
 import { takeFromLeftWorkers } from './takeover.ts'
 import { formerSocketPath, takeoverSocketPath } from './takeover-socket.ts'
-import { ServiceStore, storedDescriptors, type Environment } from './systemd-store.ts'
+import { SystemdStore, storedDescriptors, type Environment } from './systemd-store.ts'
 
 /** How this proxy follows another, and what follows it. */
 export interface RestartState {
@@ -15,7 +15,7 @@ export interface RestartState {
   /** Workers of a proxy that has died serve until they are released. */
   readonly hasLeftWorkers: boolean
   /** Keeps sockets while no proxy runs. */
-  readonly store: ServiceStore | undefined
+  readonly store: SystemdStore | undefined
 }
 
 export interface RestartOptions {
@@ -37,7 +37,7 @@ export async function openRestartState(options: RestartOptions): Promise<Restart
   }
   const store =
     config.service_store && notifySocket !== undefined
-      ? new ServiceStore({ notifySocket, clock, logger })
+      ? new SystemdStore({ notifySocket, clock, logger })
       : undefined
   // Where a proxy answers operators its workers are no left workers.
   const isAlive = await isAnswered(adminSocket).catch(() => true)

@@ -63,7 +63,7 @@ function storedName(fd: number, kind: StoredKind): string {
   return `${prefixes[kind]}-${fstatSync(fd).ino}`
 }
 
-export interface ServiceStoreOptions {
+export interface SystemdStoreOptions {
   /** `NOTIFY_SOCKET` */
   readonly notifySocket: string
   readonly clock: Clock
@@ -74,14 +74,14 @@ export interface ServiceStoreOptions {
 const sendAgain: Milliseconds = 5
 
 /** Keeps the service manager's store in step with the sockets that are open. */
-export class ServiceStore {
-  readonly #options: ServiceStoreOptions
+export class SystemdStore {
+  readonly #options: SystemdStoreOptions
   /** What is to be sent, by name; a later message replaces an earlier one. */
   readonly #unsaid = new Map<string, number | undefined>()
   readonly #stored = new Map<number, string>()
   #cancelSend: Cancel | undefined
 
-  constructor(options: ServiceStoreOptions) {
+  constructor(options: SystemdStoreOptions) {
     this.#options = options
   }
 

@@ -68,6 +68,7 @@ export const finding = z.looseObject({
   level: z.enum(['ok', 'warn', 'fail']),
   what: z.string(),
   about: z.string().optional(),
+  effect: z.string().optional(),
   remedy: z.string().optional(),
 })
 

@@ -1,8 +1,8 @@
 import t from 'tap'
-import { Latest } from '../../../lib/observe/ring-buffer.ts'
+import { RingBuffer } from '../../../lib/observe/ring-buffer.ts'
 
-t.test('Latest keeps the newest, and finds the newest of several', async (t) => {
-  const latest = new Latest<{ readonly name: string; readonly number: number }>(3)
+t.test('RingBuffer keeps the newest, and finds the newest of several', async (t) => {
+  const latest = new RingBuffer<{ readonly name: string; readonly number: number }>(3)
   t.strictSame(latest.newest(5), [])
   for (const [number, name] of ['a', 'b', 'a', 'c'].entries()) latest.add({ name, number })
 

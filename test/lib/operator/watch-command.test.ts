@@ -10,6 +10,7 @@ import { WatchedRequests } from '../../../lib/operator/watched-requests.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { madeHealth } from '../../support/made-health.ts'
 import { FakeTerminal } from '../../support/fake-terminal.ts'
+import { until } from '../../support/until.ts'
 import { scratchFolder } from '../../support/scratch-folder.ts'
 
 const event: RequestEvent = {
@@ -60,10 +61,6 @@ function watch(
 ): Promise<number> {
   const program = { name: 'overlapd', description: '', commands: [watchCommand(clock)] }
   return runProgram(program, ['watch', ...argv], terminal)
-}
-
-async function until(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await new Promise(setImmediate)
 }
 
 t.test(

@@ -2,7 +2,7 @@ import type { Count } from '../../../../lib/runtime/clock.ts'
 import { MetadataError } from '../../../../lib/runtime/errors.ts'
 
 /** Lets only so many run at the same time; the others wait in order, and only so many of them. */
-export class Slots {
+export class Semaphore {
   readonly #most: Count
   readonly #mostWaiting: Count
   readonly #waiting = new Set<() => void>()

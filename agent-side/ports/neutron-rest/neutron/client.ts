@@ -10,7 +10,7 @@ import type { NeutronRestMetrics, QueryKind } from '../metrics.ts'
 import { halve, inChunks, portsPath, type PortsQuery } from './ports-query.ts'
 import { retryAfter } from '../http/retry-after.ts'
 import { parsePortsPage } from './schema.ts'
-import { Slots } from '../http/semaphore.ts'
+import { Semaphore } from '../http/semaphore.ts'
 import { Backoff } from '../../../../lib/runtime/backoff.ts'
 import { isPassing, statusError } from '../http/status-error.ts'
 
@@ -51,13 +51,13 @@ const longestRetry: Milliseconds = 10_000
  */
 export class NeutronClient {
   readonly #options: NeutronClientOptions
-  readonly #slots: Slots
+  readonly #semaphore: Semaphore
   readonly circuitBreaker: CircuitBreaker
 
   constructor(options: NeutronClientOptions) {
     const { config, clock, random } = options
     this.#options = options
-    this.#slots = new Slots(config.concurrency, config.queue)
+    this.#semaphore = new Semaphore(config.concurrency, config.queue)
     this.circuitBreaker = new CircuitBreaker({ clock, random, first: 250, longest: 10_000 })
   }
 
@@ -177,7 +177,7 @@ export class NeutronClient {
     signal: AbortSignal,
   ): Promise<HttpAnswer> {
     const { clock, http, metrics } = this.#options
-    const giveBack = await this.#slots.take(signal)
+    const giveBack = await this.#semaphore.take(signal)
     const began = clock.now()
     let outcome: QueryOutcome = 'failed'
     try {
