@@ -78,7 +78,7 @@ export class RequestReader implements ConnectionReader, AnsweredConnection, Wire
   #headBytes: Bytes = 0
   #heldBytes: Bytes = 0
   #hasBroughtOne = false
-  /** The client has named the request as its last, or the connection is read by Node's server, which keeps to what clients name. */
+  /** Of a GET that was read here. */
   #isLastForClient = false
   #isStopped = false
   #isEnded = false
@@ -280,7 +280,8 @@ export class RequestReader implements ConnectionReader, AnsweredConnection, Wire
   #endAfterAnswer(): void {
     if (this.#discarded !== undefined) return
     const hasInput = this.#input !== undefined || this.#isStopped
-    if (!hasInput && this.#isLastForClient && this.socket.hasUnread !== true) {
+    const isLast = this.#wire?.isLastForClient ?? this.#isLastForClient
+    if (!hasInput && isLast && this.socket.hasUnread !== true) {
       // Closing ends the connection as a shutdown before it would.
       this.socket.destroy()
     } else {
@@ -313,7 +314,6 @@ export class RequestReader implements ConnectionReader, AnsweredConnection, Wire
   }
 
   #handOver(chunk: Buffer): void {
-    this.#isLastForClient = true
     this.#wire = new RequestWire(this.socket, this)
     this.#options.takeOver(this.#wire)
     this.#feed(this.#wire, chunk)

@@ -27,6 +27,8 @@ export interface WireOwner {
  */
 export class RequestWire extends Duplex {
   readonly client: ByteSocket
+  /** The client has named the request as its last. */
+  isLastForClient = false
   readonly #owner: WireOwner
   #head = new HeadFraming()
   #request: IncomingMessage | undefined
@@ -67,8 +69,9 @@ export class RequestWire extends Duplex {
     return this.#isFollowed
   }
 
-  /** Node's server has read the head of a request. */
+  /** Node's server has read the head of a request, and the response is as it made it. */
   began(request: IncomingMessage, response: ServerResponse): void {
+    this.isLastForClient = !response.shouldKeepAlive
     this.#request = request
     this.#body = bodyFraming(request)
     response.once('close', () => {
