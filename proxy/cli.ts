@@ -36,7 +36,7 @@ function addressOf(call: CommandCall): AdminAddress {
 export const proxyProgram: ProgramSpec = {
   name: program,
   description: `Serves the metadata address 169.254.169.254 in every router's and network's namespace of this host, and
-hands each request to the metadata agent with the namespace it came through. One process group serves all.
+forwards each request to the metadata agent with the namespace it came through. One process group serves all.
 It holds no secret; the agent holds no privilege.`,
   commands: [
     serveCommand(),

@@ -13,7 +13,7 @@ import { systemClock } from '../../lib/runtime/clock.ts'
 export function bugreportCommand(operator: () => ProgramSpec): CommandSpec {
   return {
     name: 'bugreport',
-    summary: 'write what others need to help into one archive',
+    summary: 'collect what support needs into one archive',
     description: `Gathers versions, the configuration of both daemons, their status, health, metrics and latest refusals, doctor, audit, nft
 rules and facts about the kernel into one .tar.gz that its owner alone can read. Secrets never get into it: options that
 hold one are left out, and what they hold is taken out of everything else. Run it as root, so that rules and processes can

@@ -45,13 +45,13 @@ export function auditCommand(): CommandSpec {
     name: 'audit',
     summary: 'look for everything that would keep guests from their own metadata',
     description: `Has the proxy compare what it serves with what the kernel reports: listeners, rules, other processes on its ports,
-refused namespaces, agents, certificates. Then has the agent decide, by its own policy, whom each address of the
-served routers and networks would be answered as: duplicates, unknown scopes, ports without instance, endpoints that
+refused namespaces, agents, certificates. Then the agent decides, by its own policy, as which
+instance it would answer each address of the served routers and networks: duplicates, unknown scopes, ports without instance, endpoints that
 refuse our secret, refusals of the last hour. Changes nothing, and no guest waits for it.`,
     options: [
       ...daemons.map(adminOption),
       onlyOption,
-      { flags: '--answers', help: 'list whom each address would be answered as' },
+      { flags: '--answers', help: 'list as which instance each address would be answered' },
       failOnLevelOption,
       { flags: '--json', help: 'print JSON' },
     ],

@@ -112,7 +112,7 @@ export function healthCommand(details: {
   const { program, daemon } = details
   return {
     name: 'health',
-    summary: `query the running ${daemon} whether guests can be served`,
+    summary: `report whether the running ${daemon} can serve guests`,
     description: `Queries the running ${daemon} over its admin socket. "Ready" means that every guest can be served, "degraded"
 that some cannot, "not ready" that none can. Each problem comes with its effect and with the command that mends it.`,
     options: [

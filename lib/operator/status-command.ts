@@ -127,7 +127,7 @@ each part, namespaces served, port directory, compute upstreams, counters.`,
 export function hostHealthCommand(): CommandSpec {
   return {
     name: 'health',
-    summary: 'query the proxy and the agent of this host whether guests can be served',
+    summary: 'report whether the proxy and the agent of this host can serve guests',
     description: `Queries both daemons of this host. "Ready" means that every guest can be served, "degraded" that some cannot, "not ready"
 that none can. Each problem comes with its effect and with the command that mends it. For one daemon alone use
 "overlapd-proxy health" or "overlapd-agent health".`,

@@ -69,7 +69,7 @@ export function commonEndpoints({
     {
       method: 'post',
       path: '/audit',
-      summary: 'The same of some scopes, and with whom each address would be answered as.',
+      summary: 'The same of some scopes, and as which instance each address would be answered.',
       body: auditRequest,
       answers: { 200: audit, 400: message, 415: message, 503: message },
     },
