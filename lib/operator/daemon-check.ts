@@ -2,7 +2,8 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import type { Daemon } from '../config/defaults.ts'
+import { parseArgs } from 'node:util'
+import { defaultConfigFiles, type Daemon } from '../config/defaults.ts'
 import { isMapping } from '../runtime/mapping.ts'
 import type { Milliseconds } from '../runtime/clock.ts'
 import type { ProcessFacts } from '../host/process-facts.ts'
@@ -32,6 +33,21 @@ export function optionsOf(command: readonly string[]): readonly string[] {
   const program = command.findIndex((word) => /\/(?:main\.js|overlapd-(?:proxy|agent))$/.test(word))
   const words = command.slice(program + 1)
   return words[0] === 'serve' ? words.slice(1) : words
+}
+
+/** The configuration files of a daemon: those on its command line; without one there, or without a process, the usual one. */
+export function configFilesOf(
+  daemon: Daemon,
+  running: ProcessFacts | undefined,
+): readonly string[] {
+  const { values } = parseArgs({
+    args: [...optionsOf(running?.command ?? [])],
+    options: { config: { type: 'string', short: 'c', multiple: true } },
+    // The daemon has other options too, and has accepted all of them.
+    strict: false,
+  })
+  const named = (values.config ?? []).filter((file) => typeof file === 'string')
+  return named.length > 0 ? named : [defaultConfigFiles[daemon]]
 }
 
 /**

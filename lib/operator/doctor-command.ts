@@ -1,7 +1,8 @@
 import { jsonLine } from '../cli/json-output.ts'
 import { release } from 'node:os'
 import { adminAddress, adminOption, daemons } from '../cli/admin-sockets.ts'
-import { defaultConfigFiles, netnsFolder } from '../config/defaults.ts'
+import { netnsFolder } from '../config/defaults.ts'
+import { configFilesOf } from './daemon-check.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { causeText } from '../runtime/errors.ts'
 import { daemonsHere, onlyOption } from './daemons-here.ts'
@@ -76,7 +77,7 @@ to guests, and the command that mends it. Changes nothing. Run it as root: other
         flags: '--config <file>',
         help: 'configuration file to look at',
         repeatable: true,
-        defaultText: '/etc/overlapd/proxy.yaml and agent.yaml',
+        defaultText: 'those of the daemons that run, or /etc/overlapd/proxy.yaml and agent.yaml',
       },
       { flags: '--netns <folder>', help: 'where namespaces are named', defaultText: netnsFolder },
       failOnLevelOption,
@@ -93,13 +94,15 @@ to guests, and the command that mends it. Changes nothing. Run it as root: other
       const failing = failingLevels(call)
       const named = options.list('config')
       const { here: wanted, notes } = await daemonsHere(call)
-      const facts: HostFacts = {
-        daemons: await Promise.all(
-          wanted.map((daemon) =>
-            daemonFacts(daemon, adminAddress(daemon, call), terminal.environment),
-          ),
+      const daemonsSeen = await Promise.all(
+        wanted.map((daemon) =>
+          daemonFacts(daemon, adminAddress(daemon, call), terminal.environment),
         ),
-        configFiles: named.length > 0 ? named : wanted.map((daemon) => defaultConfigFiles[daemon]),
+      )
+      const files = daemonsSeen.flatMap(({ daemon, process }) => configFilesOf(daemon, process))
+      const facts: HostFacts = {
+        daemons: daemonsSeen,
+        configFiles: named.length > 0 ? named : files,
         netnsFolder: options.text('netns') ?? netnsFolder,
         wallTime: systemClock.wallTime(),
         kernel: release(),
