@@ -52,6 +52,7 @@ export async function composeAgent(config: AgentConfig, around: Surroundings): P
       registry,
       isCentral,
       grantsByHost: grantsByHost(config),
+      readsNetworkTags: config.shield.network_tags,
       reportedConfigurations: reportedConfigurations(config),
     }))
   const resolver = composeResolver(config, clock, directory, metrics)

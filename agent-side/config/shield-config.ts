@@ -1,6 +1,6 @@
 /** What can an operator decide about the shield? */
 import type { ConfigProblem, Table } from '../../lib/config/entry.ts'
-import { path } from '../../lib/config/option.ts'
+import { flag, path } from '../../lib/config/option.ts'
 import { list, optional } from '../../lib/config/structure.ts'
 import { causeText } from '../../lib/runtime/errors.ts'
 import { readTokenKeys } from '../shield/key-files.ts'
@@ -13,6 +13,10 @@ export const shieldTable = {
       help: 'File with the policy: which guests must send tokens, and so on. It is read again when it changes. Without one every shield is observed and none refuses.',
     }),
   ),
+  network_tags: flag({
+    help: 'Take tags of a network for a part of the policy, such as "overlapd:user_data:token=enforce". Tenants write tags: they can make the policy stricter for guests of the network, and nothing else. Needs ports.kind neutron-rest.',
+    default: false,
+  }),
   token_key_files: list(
     path({
       help: 'File with one key: at least 32 characters, such as those of "openssl rand -hex 32".',
@@ -31,15 +35,17 @@ export const shieldTable = {
 } as const satisfies Table
 
 interface ShieldOptions {
+  readonly ports: { readonly kind: string }
   readonly shield: {
     readonly policy_file: string | undefined
     readonly state_file: string | undefined
+    readonly network_tags: boolean
     readonly token_key_files: readonly string[]
   }
 }
 
 /** What the files are wrong in. */
-export function shieldProblems({ shield }: ShieldOptions): readonly ConfigProblem[] {
+export function shieldProblems({ shield, ports }: ShieldOptions): readonly ConfigProblem[] {
   const problems: ConfigProblem[] = []
   if (shield.policy_file !== undefined) {
     problems.push(
@@ -49,6 +55,10 @@ export function shieldProblems({ shield }: ShieldOptions): readonly ConfigProble
         shield.state_file !== undefined,
       ),
     )
+  }
+  if (shield.network_tags && ports.kind !== 'neutron-rest') {
+    const message = 'needs ports.kind neutron-rest: no other directory reads tags'
+    problems.push({ path: 'shield.network_tags', message })
   }
   try {
     readTokenKeys(shield.token_key_files)

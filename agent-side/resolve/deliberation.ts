@@ -56,7 +56,7 @@ export class Deliberation {
       const evidence = this.#because(`${why} ${ports.length} ports match.`)
       return { kind: 'ambiguous', reason: 'ambiguous_port', evidence }
     }
-    const { instanceId, projectId, portId, networkId } = port
+    const { instanceId, projectId, portId, networkId, networkTags } = port
     if (instanceId === undefined) {
       return this.none('port_without_instance', `${why} The port belongs to no instance.`)
     }
@@ -65,7 +65,14 @@ export class Deliberation {
     }
     return {
       kind: 'found',
-      identity: { instanceId, projectId, portId, networkId, sourceIp: this.#key.sourceIp },
+      identity: {
+        instanceId,
+        projectId,
+        portId,
+        networkId,
+        sourceIp: this.#key.sourceIp,
+        ...(networkTags !== undefined && { networkTags }),
+      },
       basis,
       evidence: this.#because(why),
     }

@@ -38,6 +38,8 @@ export interface Identity {
   readonly portId: PortId
   readonly networkId: NetworkId
   readonly sourceIp: IpAddress
+  /** Of the port, for the shield. */
+  readonly networkTags?: Port['networkTags']
 }
 
 /**

@@ -11,6 +11,7 @@ import { keptState } from './kept-state.ts'
 import { Readiness } from './readiness.ts'
 import { readTokenKeys } from './key-files.ts'
 import { ShieldMetrics } from './metrics.ts'
+import { NetworkTags } from './network-tags.ts'
 import { rulesOf, sealsAny, usualRules, type PolicyRules } from './policy.ts'
 import { readPolicyFile } from './policy-file.ts'
 import { readOnce, type ReadFiles } from './read-once.ts'
@@ -119,6 +120,7 @@ export function composeShield(
     clock,
     keys: () => tokenKeys,
     rules: () => rules,
+    tags: new NetworkTags({ logger, onTag: (outcome) => metrics.tagRead(outcome) }),
     seals,
     observer: {
       judged(seen) {

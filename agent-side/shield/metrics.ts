@@ -1,6 +1,7 @@
 import type { Count } from '../../lib/runtime/clock.ts'
 import { Counter, Gauge, metricNamespace, type Registry } from '../../lib/observe/metrics.ts'
 import { documentClasses } from '../../lib/shield/document-class.ts'
+import { tagOutcomes, type TagOutcome } from './network-tags.ts'
 import type { SeenRequest } from './readiness.ts'
 import { shields } from '../../lib/shield/shields.ts'
 import type { ShieldObserver } from './shield.ts'
@@ -14,6 +15,7 @@ export class ShieldMetrics implements Pick<ShieldObserver, 'tokenMade' | 'tokenL
   readonly #findings: Counter<'shield' | 'documents' | 'action'>
   readonly #tokens: Counter<'outcome'>
   readonly #files: Counter<'file' | 'outcome'>
+  readonly #tags: Counter<'outcome'>
   readonly #registry: Registry
 
   constructor(registry: Registry) {
@@ -37,6 +39,13 @@ export class ShieldMetrics implements Pick<ShieldObserver, 'tokenMade' | 'tokenL
       labelNames: ['file', 'outcome'],
       registers,
     })
+    this.#tags = new Counter({
+      name: `${prefix}_network_tags_total`,
+      help: 'Tags of networks that begin with overlapd:, when first read or changed: used, unreadable, or beyond_limit (more than 64 of a network). What is not used is logged.',
+      labelNames: ['outcome'],
+      registers,
+    })
+    for (const outcome of tagOutcomes) this.#tags.inc({ outcome }, 0)
     for (const shield of shields) {
       for (const documents of documentClasses) {
         for (const action of ['observe', 'enforce'] as const) {
@@ -76,6 +85,10 @@ export class ShieldMetrics implements Pick<ShieldObserver, 'tokenMade' | 'tokenL
 
   tokenLooked(state: TokenState): void {
     this.#tokens.inc({ outcome: state })
+  }
+
+  tagRead(outcome: TagOutcome): void {
+    this.#tags.inc({ outcome })
   }
 
   fileRead(file: 'policy' | 'keys' | 'state', outcome: 'used' | 'refused'): void {

@@ -5,6 +5,7 @@ import type { Identity } from '../resolve/resolution.ts'
 import type { DocumentClass } from '../../lib/shield/document-class.ts'
 import {
   ruleSubjects,
+  shieldActions,
   type RuleSubject,
   type Shield,
   type ShieldAction,
@@ -43,6 +44,14 @@ export interface Decided<Value> {
   readonly rule: string
 }
 
+/** What a tag can demand. */
+export type TagAction = Exclude<ShieldAction, 'off'>
+
+/** What the tags of a network demand, each with the tag that does. */
+export type TagActions = Readonly<
+  Partial<Record<Shield, Readonly<Partial<Record<DocumentClass, Decided<TagAction>>>>>>
+>
+
 /** What holds where no rule decides: every shield but `low_port` is reported, none refuses. */
 const usual: PolicyRule = {
   name: 'built in',
@@ -75,8 +84,15 @@ export function sealsAny({ rules, byDefault }: PolicyRules): boolean {
 export class GuestPolicy {
   /** The most particular one first. */
   readonly #rules: readonly PolicyRule[]
+  readonly #tags: TagActions
 
-  constructor({ rules, byDefault }: PolicyRules, identity: SubjectIds, scope: Scope) {
+  constructor(
+    { rules, byDefault }: PolicyRules,
+    identity: SubjectIds,
+    scope: Scope,
+    tags: TagActions = {},
+  ) {
+    this.#tags = tags
     const { instance, network, router, project } = rules
     const found = [
       instance.get(identity.instanceId),
@@ -87,7 +103,14 @@ export class GuestPolicy {
     this.#rules = [...found.filter((rule) => rule !== undefined), byDefault, usual]
   }
 
+  /** The stricter of two actions: that of the rules, and that of the tags of the network. */
   action(shield: Shield, of: DocumentClass): Decided<ShieldAction> {
+    const byRule = this.#actionByRule(shield, of)
+    const byTag = this.#tags[shield]?.[of]
+    return byTag !== undefined && isStricter(byTag.value, byRule.value) ? byTag : byRule
+  }
+
+  #actionByRule(shield: Shield, of: DocumentClass): Decided<ShieldAction> {
     for (const { name, actions } of this.#rules) {
       const value = actions[shield]?.[of]
       if (value !== undefined) return { value, rule: name }
@@ -112,5 +135,9 @@ export class GuestPolicy {
   }
 }
 
+function isStricter(one: ShieldAction, other: ShieldAction): boolean {
+  return shieldActions.indexOf(one) > shieldActions.indexOf(other)
+}
+
 /** What of an identity rules are for. */
-export type SubjectIds = Pick<Identity, 'instanceId' | 'networkId' | 'projectId'>
+export type SubjectIds = Pick<Identity, 'instanceId' | 'networkId' | 'projectId' | 'networkTags'>

@@ -13,6 +13,7 @@ import {
 } from '../../lib/shield/document-class.ts'
 import { judge, type Finding } from './judge.ts'
 import { shields } from '../../lib/shield/shields.ts'
+import type { NetworkTags } from './network-tags.ts'
 import { GuestPolicy, type PolicyRules, type SubjectIds } from './policy.ts'
 import type { SeenRequest } from './readiness.ts'
 import { isSealable, type Seals } from './seals.ts'
@@ -63,6 +64,7 @@ export interface ShieldOptions {
   readonly clock: Clock
   readonly keys: () => TokenKeys
   readonly rules: () => PolicyRules
+  readonly tags: Pick<NetworkTags, 'actionsOf'>
   readonly seals: Seals
   readonly observer: ShieldObserver
 }
@@ -84,7 +86,9 @@ export class GuestShield {
   }
 
   policyOf(identity: SubjectIds, scope: Scope): GuestPolicy {
-    return new GuestPolicy(this.#options.rules(), identity, scope)
+    const { rules, tags } = this.#options
+    const { networkId, networkTags } = identity
+    return new GuestPolicy(rules(), identity, scope, tags.actionsOf(networkId, networkTags))
   }
 
   /** Whether a worker may serve the guest without the agent, as far as the request is plain: nothing is enforced for it. */

@@ -49,6 +49,7 @@ t.test('each file of lib/ has its test', async (t) => {
     'lib/fast-http/get-response.ts': 'test/lib/fast-http/get-server.test.ts',
     'lib/fast-http/request-wire.ts': 'test/incidents/pipelined-requests-exhaust-worker.test.ts',
     'lib/config/defaults.ts': 'test/agent-side/config/config.test.ts',
+    'lib/shield/network-tag.ts': 'test/agent-side/ports/neutron-rest/network-tags.test.ts',
     'lib/wire/metadata-address.ts': 'test/proxy/namespaces/plan-attachments.test.ts',
     'lib/config/entry.ts': 'test/lib/config/table-names.test.ts',
     'lib/cli/admin-sockets.ts': 'test/deploy/overlapd/operator-program.test.ts',

@@ -39,7 +39,7 @@ export const fakeCredential = { id: 'credential-1', secret: 'app-secret' } as co
 
 /**
  * A small Neutron with its Keystone on one loopback port: `GET /v2.0/ports` with repeated filters, `fields`, `limit` and
- * `marker`, and `POST /v3/auth/tokens`. Tests count what it is asked and break it as they like.
+ * `marker`, `GET /v2.0/networks` for tags, and `POST /v3/auth/tokens`. Tests count what it is asked and break it as they like.
  */
 export class FakeNeutron {
   readonly ports: FakePorts
@@ -70,7 +70,7 @@ export class FakeNeutron {
 
   /** What Neutron itself was asked, without Keystone. */
   get questions(): readonly SeenRequest[] {
-    return this.requests.filter((request) => request.path === '/v2.0/ports')
+    return this.requests.filter(({ path }) => path === '/v2.0/ports')
   }
 
   async listen(): Promise<void> {
@@ -112,7 +112,8 @@ export class FakeNeutron {
     this.requests.push(seen)
     if (this.#intervention?.(seen, response) === true) return
     if (seen.method === 'POST' && seen.path === '/v3/auth/tokens') this.#issue(seen, response)
-    else if (seen.method === 'GET' && seen.path === '/v2.0/ports') this.#list(seen, response)
+    else if (seen.method === 'GET' && /^\/v2\.0\/(?:ports|networks)$/.test(seen.path))
+      this.#list(seen, response)
     else json(response, 404, { error: 'no such resource' })
   }
 
@@ -121,8 +122,13 @@ export class FakeNeutron {
       json(response, 401, { error: { code: 401 } })
       return
     }
-    const answer = this.ports.list(seen.query, this.url)
-    json(response, 200, answer)
+    const isOfPorts = seen.path === '/v2.0/ports'
+    const { ports } = this
+    json(
+      response,
+      200,
+      isOfPorts ? ports.list(seen.query, this.url) : ports.listNetworks(seen.query),
+    )
   }
 
   #issue(seen: SeenRequest, response: ServerResponse): void {

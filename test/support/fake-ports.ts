@@ -46,6 +46,8 @@ export function portRows(topology: Topology): PortRow[] {
 export class FakePorts {
   readonly #pageSize: number
   rows: PortRow[] = []
+  /** Of networks; those that are named here or have a port are all that there are. */
+  tags: Readonly<Record<string, readonly string[]>> = {}
   /** A server that understands no filter of this name. */
   ignoredFilters: readonly string[] = []
 
@@ -81,6 +83,14 @@ export class FakePorts {
         ports_links: [{ rel: 'next', href: `${base}/v2.0/ports?${next.toString()}` }],
       }),
     }
+  }
+
+  /** The collection `/v2.0/networks`, with its filter `id` alone. */
+  listNetworks(query: URLSearchParams): unknown {
+    const ids = new Set([...this.rows.map((row) => row.network_id), ...Object.keys(this.tags)])
+    const wanted = query.getAll('id')
+    const networks = [...ids].filter((id) => wanted.length === 0 || wanted.includes(id))
+    return { networks: networks.map((id) => ({ id, tags: this.tags[id] ?? [] })) }
   }
 
   #matches(row: PortRow, query: URLSearchParams): boolean {

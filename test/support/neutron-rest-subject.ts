@@ -27,6 +27,8 @@ export interface SubjectOptions {
   readonly config?: (neutron: FakeNeutron) => Partial<NeutronRestConfig>
   readonly topology?: Topology
   readonly logger?: Logger
+  /** @default false */
+  readonly readsNetworkTags?: boolean
   /** @default true: waits until the first question was answered */
   readonly ready?: boolean
 }
@@ -47,12 +49,13 @@ export async function neutronRestSubject(t: Test, options: SubjectOptions = {}):
     endpoint: neutron.url,
     ...options.config?.(neutron),
   }
-  const { logger = silentLogger } = options
+  const { logger = silentLogger, readsNetworkTags = false } = options
   const registry = createRegistry()
   const directory = new NeutronRestDirectory(config, {
     clock,
     logger,
     registry,
+    readsNetworkTags,
     random: () => 0.5,
     longestSilence: Infinity,
   })

@@ -10,6 +10,8 @@ export interface DirectoryParts {
   readonly registry: Registry
   /** Whether proxies of other hosts connect, so that what is served here is not known. @default false */
   readonly isCentral?: boolean
+  /** Whether ports are to carry the tags of their networks, by the directory that can read them. @default false */
+  readonly readsNetworkTags?: boolean
   /** Whether {@link PortDirectory.isOnHost} is needed. @default false */
   readonly grantsByHost?: boolean
 }

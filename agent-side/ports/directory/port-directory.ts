@@ -23,6 +23,8 @@ export interface Port {
   readonly deviceOwner?: string
   /** Name for the operator only: tenants write it. */
   readonly name?: string
+  /** Tags of its network for the shield, sorted. Tenants write them. Absent where there is none, or none is read. */
+  readonly networkTags?: readonly string[]
 }
 
 /** One query about the ports of some networks. A port matches when it has the fixed IP **or** the MAC. */

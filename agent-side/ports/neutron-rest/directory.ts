@@ -30,6 +30,7 @@ import { Keystone, NoAuthentication, type Sessions } from './keystone/keystone.t
 import { NeutronRestMetrics } from './metrics.ts'
 import { NetworkCopies } from './lookups/network-copies.ts'
 import { NetworkLookups, tooLarge } from './lookups/network-lookups.ts'
+import { PortLists } from './lookups/port-lists.ts'
 import type { DatedAnswer } from './lookups/query-batch.ts'
 import { RouterCopies } from './lookups/router-copies.ts'
 import { RouterLookups } from './lookups/router-lookups.ts'
@@ -113,8 +114,18 @@ export class NeutronRestDirectory implements PortDirectory {
       heldPorts: config.heldPorts,
       changed: (networkId) => this.#changes.report({ kind: 'network', networkId }),
     })
-    const shared = { config, clock, client: this.#client }
-    this.#routers = new RouterLookups({ ...shared, copies: this.#routerCopies })
+    const { readsNetworkTags: readsTags = false } = parts
+    const shared = {
+      config,
+      clock,
+      lists: new PortLists({ client: this.#client, clock, readsTags }),
+    }
+    this.#routers = new RouterLookups({
+      config,
+      clock,
+      client: this.#client,
+      copies: this.#routerCopies,
+    })
     this.#networks = new NetworkLookups({
       ...shared,
       copies: this.#networkCopies,

@@ -72,6 +72,7 @@ t.test('unsafe or impossible combinations do not start', async (t) => {
       { ports: { kind: 'neutron-rest', static: { file: 'x' } } },
       /ports.neutron_rest: must be given/,
     ],
+    [{ shield: { network_tags: true } }, /shield.network_tags: needs ports.kind neutron-rest/],
     [{ source_mac: 'maybe' }, /source_mac/],
     [{ sauce_mac: 'off' }, /unknown key/],
   ] as const) {

@@ -5,6 +5,8 @@ import { GuestShield, type ShieldOutcome } from '../../../agent-side/shield/shie
 import type { Shield, ShieldAction } from '../../../lib/shield/shields.ts'
 import { usualRules, type PolicyRule } from '../../../agent-side/shield/policy.ts'
 import { documentClasses, type DocumentClass } from '../../../lib/shield/document-class.ts'
+import { NetworkTags } from '../../../agent-side/shield/network-tags.ts'
+import { silentLogger } from '../../../lib/runtime/log.ts'
 import { Seals } from '../../../agent-side/shield/seals.ts'
 import { TokenKeys } from '../../../agent-side/shield/tokens.ts'
 import { Secret } from '../../../lib/runtime/secret.ts'
@@ -91,6 +93,7 @@ function shieldUnder(
     clock,
     keys: () => keys,
     rules: () => ({ ...usualRules, byDefault, hostNames: new Set(['metadata.example']) }),
+    tags: new NetworkTags({ logger: silentLogger, onTag: nothing }),
     seals: new Seals({ clock, onChange: nothing }),
     observer: { judged: nothing, tokenMade: nothing, tokenLooked: nothing },
   })

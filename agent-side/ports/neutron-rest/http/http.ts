@@ -49,6 +49,11 @@ export function isConnectionFailure(error: MetadataError): boolean {
   return error.details['connection'] === true
 }
 
+/** True when the answer was longer than `bodyBytes`. */
+export function isOverlong(error: unknown): boolean {
+  return error instanceof MetadataError && error.details['bodyBytes'] !== undefined
+}
+
 function refuseOverlong(url: string, limit: Bytes): never {
   throw new MetadataError(
     'directory_unavailable',

@@ -3,18 +3,17 @@ import type { NetworkId } from '../../../../lib/identity/ids.ts'
 import type { IpAddress } from '../../../../lib/identity/ip-address.ts'
 import type { MacAddress } from '../../../../lib/identity/mac-address.ts'
 import type { QueryOptions, Port, PortQuery } from '../../directory/port-directory.ts'
-import type { NeutronClient } from '../neutron/client.ts'
 import type { NeutronRestConfig } from '../config.ts'
 import { areSamePorts } from './network-copy.ts'
 import type { NetworkCopies } from './network-copies.ts'
 import { fixedIpFilter, type Filter } from '../neutron/ports-query.ts'
+import type { PortLists } from './port-lists.ts'
 import { QueryBatch, type DatedAnswer } from './query-batch.ts'
-import { parsePort, portFields } from '../neutron/schema.ts'
 
 /** What it is made with. */
 export interface AddressLookupsOptions {
   readonly config: NeutronRestConfig
-  readonly client: NeutronClient
+  readonly lists: PortLists
   readonly clock: Clock
   readonly copies: NetworkCopies
 }
@@ -89,13 +88,13 @@ export class AddressLookups {
     const values = [...new Set(wanted.map(({ value }) => value))]
     const networkIds = [...new Set(wanted.map(({ networkId }) => networkId))]
     const filter: Filter = by === 'mac' ? { name: 'mac_address', values } : fixedIpFilter(values)
-    const { rows } = await this.#options.client.list(
+    const { rows } = await this.#options.lists.list(
       {
         kind: by === 'mac' ? 'ports_by_mac' : 'ports_by_address',
-        fields: portFields,
         filters: [{ name: 'network_id', values: networkIds }, filter],
       },
-      { signal, parseRow: parsePort },
+      networkIds,
+      { signal },
     )
     // The query covers every address on every network; each caller gets only its own.
     return new Map(

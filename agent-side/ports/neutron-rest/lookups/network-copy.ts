@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { MonotonicMilliseconds } from '../../../../lib/runtime/clock.ts'
 import type { PortId } from '../../../../lib/identity/ids.ts'
 import type { Port, PortQuery } from '../../directory/port-directory.ts'
@@ -49,7 +50,7 @@ export class NetworkCopy {
   }
 }
 
-/** True when both agree in everything that identity depends on. */
+/** True when both agree in everything that identity, or the shield, depends on. */
 export function isSamePort(one: Port, other: Port | undefined): boolean {
   return (
     other !== undefined &&
@@ -59,7 +60,8 @@ export function isSamePort(one: Port, other: Port | undefined): boolean {
     one.instanceId === other.instanceId &&
     one.projectId === other.projectId &&
     one.fixedIps.length === other.fixedIps.length &&
-    one.fixedIps.every((address) => other.fixedIps.includes(address))
+    one.fixedIps.every((address) => other.fixedIps.includes(address)) &&
+    isDeepStrictEqual(one.networkTags, other.networkTags)
   )
 }
 

@@ -7,18 +7,17 @@ import type {
 } from '../../../../lib/runtime/clock.ts'
 import type { NetworkId } from '../../../../lib/identity/ids.ts'
 import type { QueryOptions, Port } from '../../directory/port-directory.ts'
-import type { NeutronClient } from '../neutron/client.ts'
 import type { NeutronRestConfig } from '../config.ts'
 import { NetworkCopy } from './network-copy.ts'
 import type { NetworkCopies } from './network-copies.ts'
+import type { PortLists } from './port-lists.ts'
 import { QueryBatch } from './query-batch.ts'
 import type { RouterCopies } from './router-copies.ts'
-import { parsePort, portFields } from '../neutron/schema.ts'
 
 /** What it is made with. */
 export interface NetworkLookupsOptions {
   readonly config: NeutronRestConfig
-  readonly client: NeutronClient
+  readonly lists: PortLists
   readonly clock: Clock
   readonly copies: NetworkCopies
   readonly routers: RouterCopies
@@ -119,14 +118,11 @@ export class NetworkLookups {
     asOf: MonotonicMilliseconds,
     signal: AbortSignal,
   ): Promise<ReadonlyMap<NetworkId, NetworkCopy> | undefined> {
-    const { client, config, copies } = this.#options
-    const { rows, complete } = await client.list(
-      {
-        kind: 'network_ports',
-        fields: portFields,
-        filters: [{ name: 'network_id', values: networkIds }],
-      },
-      { signal, parseRow: parsePort, atMost: config.prefetchPorts },
+    const { lists, config, copies } = this.#options
+    const { rows, complete } = await lists.list(
+      { kind: 'network_ports', filters: [{ name: 'network_id', values: networkIds }] },
+      networkIds,
+      { signal, atMost: config.prefetchPorts },
     )
     if (!complete) return undefined
     const ports = new Map<NetworkId, Port[]>(networkIds.map((networkId) => [networkId, []]))

@@ -2,7 +2,7 @@ import type { Clock, Count, Milliseconds } from '../../../../lib/runtime/clock.t
 import { MetadataError } from '../../../../lib/runtime/errors.ts'
 import type { NeutronRestConfig } from '../config.ts'
 import { CircuitBreaker } from '../http/circuit-breaker.ts'
-import { isConnectionFailure, type Exchanges, type HttpAnswer } from '../http/http.ts'
+import { isConnectionFailure, isOverlong, type Exchanges, type HttpAnswer } from '../http/http.ts'
 import type { JsonObject } from '../../directory/neutron-port.ts'
 import type { Session, Sessions } from '../keystone/keystone.ts'
 import { outcomeOf, type QueryOutcome } from '../../directory/metrics.ts'
@@ -37,6 +37,8 @@ export interface ListOptions<Row> {
   readonly parseRow: (row: JsonObject) => Row | undefined
   /** Gives up as soon as it is clear that there are more. */
   readonly atMost?: Count
+  /** The rows of a query that cannot be cut and whose answer is longer than `bodyBytes`. Without it, such an answer fails. */
+  readonly overlong?: (query: PortsQuery) => readonly Row[]
 }
 
 /** Pages of one query; a server that pages for ever must not keep us. */
@@ -101,8 +103,9 @@ export class NeutronClient {
       const outcome = await this.#listPages(chunk, left)
       if (outcome === 'too-long') {
         const halves = halve(chunk)
-        if (halves === undefined) throw statusError(414)
-        chunks.unshift(...halves)
+        if (halves !== undefined) chunks.unshift(...halves)
+        else if (options.overlong === undefined) throw statusError(414)
+        else rows.push(...options.overlong(chunk))
         continue
       }
       rows.push(...outcome.rows)
@@ -124,9 +127,14 @@ export class NeutronClient {
     let marker: string | undefined
     for (let page = 0; page < mostPages; page += 1) {
       const path = portsPath(query, this.#pageSize(options), marker)
-      const answer = await this.#sendWithRetries(query.kind, path, signal)
-      if (answer.status === 413 || answer.status === 414) return 'too-long'
-      const read = parsePortsPage(answer.text, parseRow)
+      const answer = await this.#sendWithRetries(query.kind, path, signal).catch(
+        (cause: unknown) => {
+          if (options.overlong !== undefined && isOverlong(cause)) return undefined
+          throw cause
+        },
+      )
+      if (answer === undefined || answer.status === 413 || answer.status === 414) return 'too-long'
+      const read = parsePortsPage(answer.text, parseRow, query.collection)
       rows.push(...read.rows)
       if (rows.length > atMost) return { rows, complete: false }
       if (read.marker === undefined) return { rows, complete: true }

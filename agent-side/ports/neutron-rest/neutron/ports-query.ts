@@ -1,15 +1,20 @@
 import type { Bytes, Count } from '../../../../lib/runtime/clock.ts'
 import type { QueryKind } from '../metrics.ts'
 
-/** One condition of `GET /v2.0/ports`: the values of a name are alternatives, all names must hold. */
+/** One condition of a list, such as `GET /v2.0/ports`: the values of a name are alternatives, all names must hold. */
 export interface Filter {
-  readonly name: 'network_id' | 'device_id' | 'device_owner' | 'mac_address' | 'fixed_ips'
+  readonly name: 'id' | 'network_id' | 'device_id' | 'device_owner' | 'mac_address' | 'fixed_ips'
   readonly values: readonly string[]
 }
 
-/** A query of `GET /v2.0/ports`, as one or more requests. */
+/** What Neutron lists. */
+export type Collection = 'ports' | 'networks'
+
+/** A query of `GET /v2.0/ports`, or of another collection, as one or more requests. */
 export interface PortsQuery {
   readonly kind: QueryKind
+  /** @default ports */
+  readonly collection?: Collection
   readonly fields: readonly string[]
   readonly filters: readonly Filter[]
 }
@@ -28,7 +33,7 @@ export function portsPath(query: PortsQuery, limit: Count, marker?: string): str
   }
   parameters.append('limit', String(limit))
   if (marker !== undefined) parameters.append('marker', marker)
-  return `/v2.0/ports?${parameters.toString()}`
+  return `/v2.0/${query.collection ?? 'ports'}?${parameters.toString()}`
 }
 
 /**

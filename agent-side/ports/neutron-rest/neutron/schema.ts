@@ -2,9 +2,11 @@ import {
   parseNetworkId,
   parsePortId,
   parseRouterId,
+  type NetworkId,
   type RouterId,
 } from '../../../../lib/identity/ids.ts'
 import { brokenAnswer, parseNeutronPort, type JsonObject } from '../../directory/neutron-port.ts'
+import { longestTag, mostShieldTags, shieldTagPrefix } from '../../../../lib/shield/network-tag.ts'
 import { isMapping } from '../../../../lib/runtime/mapping.ts'
 import {
   routerInterfaceOwners,
@@ -12,6 +14,7 @@ import {
   type RouterInterface,
 } from '../../directory/port-directory.ts'
 import { parseJsonObject } from '../http/json.ts'
+import type { Collection } from './ports-query.ts'
 
 /** The fields of each port that are read. Older servers know only `tenant_id`. */
 export const portFields = [
@@ -43,6 +46,32 @@ export interface RouterPort extends RouterInterface {
   readonly routerId: RouterId
   /** False when we are shown the port as its project is. */
   readonly asAdministrator: boolean
+}
+
+/** The fields of a network that are read. */
+export const networkTagFields = ['id', 'tags'] as const
+
+/** The tags of a network, as far as they may be for the shield. */
+export interface TaggedNetwork {
+  readonly networkId: NetworkId
+  /** Sorted; one more than are read shows that there are more. */
+  readonly tags: readonly string[]
+}
+
+/**
+ * Reads the tags of one network.
+ * @throws MetadataError `directory_unavailable` when there are none to read: what they demand is not known then
+ */
+export function parseTaggedNetwork(row: JsonObject): TaggedNetwork {
+  const { id, tags: all } = row
+  const networkId = parseNetworkId(id)
+  if (networkId === undefined) throw brokenAnswer('a network has no "id"')
+  if (!Array.isArray(all)) throw brokenAnswer('a network has no "tags"')
+  const own = (all as readonly unknown[]).filter(
+    (tag): tag is string => typeof tag === 'string' && tag.startsWith(shieldTagPrefix),
+  )
+  const tags = own.toSorted().slice(0, mostShieldTags + 1)
+  return { networkId, tags: tags.map((tag) => tag.slice(0, longestTag)) }
 }
 
 /** One page of a list of ports. */
@@ -79,27 +108,29 @@ export function parseRouterPort(row: JsonObject): RouterPort | undefined {
 }
 
 /**
- * Reads `{"ports": […], "ports_links": [{"rel": "next", "href": …}]}`. That there is a next link counts, where it
+ * Reads `{"ports": […], "ports_links": [{"rel": "next", "href": …}]}`, or the same of networks. That there is a next link counts, where it
  * leads does not: a server, or a proxy in front of it, must not send our token elsewhere.
  * @throws MetadataError `directory_unavailable` when it is anything else
  */
 export function parsePortsPage<Row>(
   text: string,
   parseRow: (row: JsonObject) => Row | undefined,
+  collection: Collection = 'ports',
 ): PortsPage<Row> {
-  const { ports, ports_links: links } = parseJsonObject(text)
-  if (!Array.isArray(ports)) throw brokenAnswer('"ports" is not a list')
+  const { [collection]: listed, [`${collection}_links`]: links } = parseJsonObject(text)
+  if (!Array.isArray(listed)) throw brokenAnswer(`"${collection}" is not a list`)
+  const one = collection === 'ports' ? 'a port' : 'a network'
   const rows: Row[] = []
-  for (const entry of ports as readonly unknown[]) {
-    if (!isMapping(entry)) throw brokenAnswer('a port is not an object')
+  for (const entry of listed as readonly unknown[]) {
+    if (!isMapping(entry)) throw brokenAnswer(`${one} is not an object`)
     const row = parseRow(entry)
     if (row !== undefined) rows.push(row)
   }
   const hasNext =
     Array.isArray(links) && links.some((link) => isMapping(link) && link['rel'] === 'next')
-  if (!hasNext || ports.length === 0) return { rows }
-  const last: unknown = ports.at(-1)
+  if (!hasNext || listed.length === 0) return { rows }
+  const last: unknown = listed.at(-1)
   const marker = parsePortId(isMapping(last) ? last['id'] : undefined)
-  if (marker === undefined) throw brokenAnswer('a port has no "id"')
+  if (marker === undefined) throw brokenAnswer(`${one} has no "id"`)
   return { rows, marker }
 }
