@@ -4,10 +4,15 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { Explanation } from '../../lib/operator/explanation.ts'
 import type { Port } from '../../agent-side/ports/directory/port-directory.ts'
+import { networks, overlappingTopology } from '../conformance/overlapping-topology.ts'
 import { networkId } from '../conformance/topology.ts'
+import { FakeClock } from '../support/fake-clock.ts'
+import { FakeNeutron } from '../support/fake-neutron.ts'
 import { guestPort, ioTurns, startLeasePair, type LeasePair } from '../support/lease-pair.ts'
 import { get, type RawAnswer } from '../support/raw-http.ts'
+import { novaLike, RecordingUpstream } from '../support/recording-upstream.ts'
 import { scratchFolder } from '../support/scratch-folder.ts'
+import { startAgent } from '../support/start-agent.ts'
 
 const tag = 'overlapd:password:token=enforce'
 const untagged = guestPort(1)
@@ -65,6 +70,42 @@ t.test('a tag is enforced over a file that is milder, and shown as what decided'
     await agent.text('/metrics'),
     /^overlapd_agent_shield_network_tags_total\{outcome="used"\} 1$/m,
   )
+})
+
+t.test('tags come from Neutron, and a changed one counts after max_age', async (t) => {
+  const clock = new FakeClock()
+  const neutron = new FakeNeutron()
+  const upstream = await RecordingUpstream.start(novaLike('s3cr3t'))
+  t.teardown(() => upstream.close())
+  await neutron.listen()
+  t.teardown(() => neutron.close())
+  neutron.ports.set(overlappingTopology())
+  neutron.ports.tags = { [networks.twinOne]: [tag] }
+  const agent = await startAgent(t, {
+    clock,
+    upstreams: [upstream.url],
+    config: {
+      ports: {
+        kind: 'neutron-rest',
+        neutron_rest: { auth_type: 'none', endpoint: neutron.url, max_age: '2s' },
+      },
+      shield: { network_tags: true },
+    },
+  })
+  const ask = async (id: string): Promise<string> => {
+    const fields = [
+      ['X-Neutron-Network-ID', id],
+      ['X-Forwarded-For', '10.0.0.10'],
+    ] as const
+    return wordOf((await agent.ask(password, fields, { listener: 'ml2' }))!)
+  }
+  t.equal(await ask(networks.twinOne), '401 token_missing')
+  t.equal(await ask(networks.twinTwo), '200', 'the same address on another network')
+  neutron.ports.tags = { [networks.twinTwo]: [tag] }
+  t.equal(await ask(networks.twinOne), '401 token_missing', 'as long as that is remembered')
+  await clock.advance(2_500)
+  t.equal(await ask(networks.twinOne), '200')
+  t.equal(await ask(networks.twinTwo), '401 token_missing')
 })
 
 t.test('no tag makes a file milder', async (t) => {

@@ -16,7 +16,8 @@ import { scratchFolder } from './scratch-folder.ts'
 
 export interface StartAgentOptions {
   readonly clock: Clock
-  readonly directory: PortDirectory
+  /** @default the one that the configuration names */
+  readonly directory?: PortDirectory
   readonly upstreams: readonly string[]
   /** @default 's3cr3t' */
   readonly secret?: string
@@ -131,7 +132,12 @@ export async function startAgent(t: Test, options: StartAgentOptions): Promise<R
     write: (line: string) => void log.push(JSON.parse(line) as Record<string, unknown>),
   }
   const logger = createLogger({ component: 'agent', level: 'debug', destination })
-  const agent = await composeAgent(config, { clock, logger, directory, environment: {} })
+  const agent = await composeAgent(config, {
+    clock,
+    logger,
+    environment: {},
+    ...(directory !== undefined && { directory }),
+  })
   const lifecycle = new Lifecycle({ logger, clock, closeLimit: 5_000 })
   t.teardown(() => lifecycle.close())
   await lifecycle.start(agent.parts)
