@@ -1,5 +1,5 @@
 /** Can guests be served, as far as this proxy is concerned? */
-import type { Count, EpochMilliseconds } from '../../lib/runtime/clock.ts'
+import type { Count, EpochMilliseconds, Milliseconds } from '../../lib/runtime/clock.ts'
 import {
   partHealth,
   problemOf,
@@ -17,7 +17,7 @@ import type { Listeners } from '../namespaces/listeners.ts'
 import type { RefusedNamespace } from '../namespaces/plan-attachments.ts'
 import type { OvnProvision } from '../ovn-provision/ovn-provision.ts'
 import type { ServiceRecord } from '../supervisor/service-record.ts'
-import type { WorkerPool } from '../supervisor/worker-pool.ts'
+import type { WorkerPool, WorkerStatus } from '../supervisor/worker-pool.ts'
 import type { AgentStatus } from './agent-status.ts'
 import { causeCode } from './cause-code.ts'
 
@@ -45,6 +45,8 @@ export interface ProxyHealthParts {
 const manyDeaths: Count = 3
 /** Removals of rules in ten minutes that are no accident any more. */
 const manyRemovals: Count = 3
+/** A worker needs less than a second for its start; on a machine whose processors are all busy, many seconds. */
+const longestStart: Milliseconds = 60_000
 
 /** The health of one proxy. It remembers that the start is over: later a new namespace is nothing to wait for. */
 export class ProxyHealth {
@@ -91,16 +93,27 @@ export class ProxyHealth {
     const { pool } = this.#parts
     const workers = pool.status()
     const ready = workers.filter(({ state }) => state === 'ready').length
-    const missing = workers.length - ready
+    const starting = workers.filter((worker) => this.#isFirstStart(worker)).length
+    const missing = workers.length - ready - starting
     const code = ready === 0 ? 'no_worker' : 'worker_missing'
+    const startingText = starting === 0 ? '' : `, ${starting} starting`
     const deaths = pool.record.recentDeaths
     const dying = `${deaths} workers died in the last 5 minutes`
     return partHealth(
       'workers',
-      `${ready} of ${workers.length} ready`,
+      `${ready} of ${workers.length} ready${startingText}`,
       problemOf(code, [missing, workers.length], `${missing} not ready`),
+      ready === 0
+        ? problemOf('starting', [starting, starting], 'no worker is ready yet')
+        : undefined,
       reserveProblem('workers_restart', [deaths < manyDeaths ? 0 : deaths, deaths], dying),
     )
+  }
+
+  /** Whether a worker is the first in its place and still has time: then it is not missing, only not there yet. */
+  #isFirstStart({ state, restarts, since }: WorkerStatus): boolean {
+    const age = this.#parts.wallTime() - Date.parse(since)
+    return state === 'starting' && restarts === 0 && age < longestStart
   }
 
   /** One that answers is enough, of several agents and for one of the workers. */

@@ -12,11 +12,9 @@ function serving(proxy: RunningProxy, not?: number): Promise<unknown> {
   })
 }
 
-/** Lines of a log that somebody has to look at. On a busy machine, a slow start is reported as a worker that is missing. */
+/** Lines of a log that somebody has to look at. */
 function alarms(log: string): readonly string[] {
-  return log
-    .split('\n')
-    .filter((line) => /"level":"(?:warn|error|fatal)"/.test(line) && !/"worker_missing"/.test(line))
+  return log.split('\n').filter((line) => /"level":"(?:warn|error|fatal)"/.test(line))
 }
 
 if (skipUnlessPrivileged(t)) {
@@ -41,6 +39,7 @@ if (skipUnlessPrivileged(t)) {
     process.kill(killed, 'SIGKILL')
     await serving(last!, killed)
     t.notMatch(last!.log(), /EPIPE|ECONNRESET/)
-    t.equal(alarms(last!.log()).length, 1)
+    // On a busy machine the next worker is not ready after a second, and missing until it is.
+    t.equal(alarms(last!.log()).filter((line) => !/"worker_missing"/.test(line)).length, 1)
   })
 }
