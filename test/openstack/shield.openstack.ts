@@ -8,6 +8,7 @@ import type { Explanation } from '../../lib/operator/explanation.ts'
 import { FakeTerminal } from '../support/fake-terminal.ts'
 import type { RawAnswer } from '../support/raw-http.ts'
 import { runningCloud } from './cloud.ts'
+import { NeutronApi } from './neutron-api.ts'
 import { GuestNetworks, type IpFamily, type PlacedGuest } from './guest-networks.ts'
 import { portsSections, secretFile, startAgent, startProxy } from './overlapd.ts'
 import { addResult } from './results.ts'
@@ -27,7 +28,7 @@ t.test(
     const file = secretFile(place, 'shield.yaml', policy)
     const agent = startAgent(t, place, {
       ports: portsSections.neutronRest(place),
-      sections: { shield: { policy_file: file } },
+      sections: { shield: { policy_file: file, network_tags: true } },
     })
     await agent.untilReady()
     const proxy = await startProxy(t, place, networks, agent.socketOf('overlapd'))
@@ -107,11 +108,26 @@ t.test(
     for (const placed of [a, b]) {
       t.equal(wordOf(await ask(placed, userData, 4)), '200', 'as suggested, nobody seen is refused')
     }
+
+    const api = new NeutronApi(place, 'neutron')
+    const tag = 'overlapd:user_data:token=enforce'
+    const tagPath = `/networks/${b.guest.network.id}/tags/${encodeURIComponent(tag)}`
+    await api.send('PUT', tagPath)
+    const becomes = (word: string): Promise<void> =>
+      agent.until(`a tag: ${word}`, async () => wordOf(await ask(b, userData, 4)) === word)
+    await becomes('401 token_missing')
+    t.equal(wordOf(await ask(a, userData, 4)), '200', 'a tag is for its own network')
+    const shown = await ask(b, userData, 4)
+    const explained = await overlapd('explain', '--request', String(shown.field('x-request-id')))
+    t.match(explained.out, `network tag ${tag}`)
+    await api.send('DELETE', tagPath)
+    await becomes('200')
     addResult(place, 'Shield: user data for tokens alone', {
       guest: `${a.guest.name}, IPv4 and IPv6`,
       'without a token': '401 token_missing',
       'with one': 'its own',
       suggested: 'refuses nobody seen',
+      'a tag of its network': '401 token_missing, until it is removed',
     })
     await proxy.stop()
   },
