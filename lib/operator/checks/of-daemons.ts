@@ -1,10 +1,12 @@
 /** Do both daemons run, as what is installed and configured? */
 import { existsSync } from 'node:fs'
+import { defaultConfigFiles } from '../../config/defaults.ts'
 import { readYamlFile } from '../../files/yaml.ts'
 import { causeText } from '../../runtime/errors.ts'
 import { packageVersion } from '../../runtime/package-version.ts'
 import type { EpochMilliseconds } from '../../runtime/clock.ts'
 import { textOf } from '../answer-fields.ts'
+import { configFilesOf } from '../daemon-check.ts'
 import type { Finding } from '../finding.ts'
 import { hostFinding, wellFinding } from '../host-codes.ts'
 import type { DaemonFacts, HostFacts } from '../host-facts.ts'
@@ -71,11 +73,14 @@ function fileFinding(file: string): Finding {
   }
 }
 
-function checkFindings({ daemon, check }: DaemonFacts): readonly Finding[] {
+function checkFindings({ daemon, check, process }: DaemonFacts): readonly Finding[] {
   if (check === undefined) return []
-  const account = `"overlapd-${daemon} check"`
+  const named = configFilesOf(daemon, process).filter((file) => file !== defaultConfigFiles[daemon])
+  const command = [`overlapd-${daemon} check`, ...named.map((file) => `-c ${file}`)].join(' ')
+  const account = `"${command}"`
+  const remedy = `${account}, until it reports nothing.`
   return [
-    ...check.problems.map((what) => hostFinding('config_invalid', account, what)),
+    ...check.problems.map((what) => hostFinding('config_invalid', account, what, remedy)),
     ...check.warnings.map((what) => hostFinding('config_warning', account, what)),
   ]
 }

@@ -115,8 +115,14 @@ t.test('the versions check finds what runs and is not installed, and an old Node
 t.test('the configuration check reports what the daemon itself would', async (t) => {
   const check = { problems: ['a: expected b'], warnings: ['c'], options: new Map() }
   t.match(await find('configuration', { daemons: [daemon('agent', { check })] }), [
-    { code: 'config_invalid', what: 'a: expected b' },
+    { code: 'config_invalid', what: 'a: expected b', remedy: /^"overlapd-agent check", until/ },
     { code: 'config_warning', what: 'c' },
+  ])
+  const command = ['node', '/usr/lib/overlapd/agent-side/main.js', 'serve', '-c', '/srv/a.yaml']
+  const process = { pid: 7, userId: 0, groupIds: new Set([0]), capabilities: 0n, command }
+  t.match(await find('configuration', { daemons: [daemon('agent', { check, process })] }), [
+    { code: 'config_invalid', remedy: /^"overlapd-agent check -c \/srv\/a\.yaml", until/ },
+    { code: 'config_warning' },
   ])
 })
 
