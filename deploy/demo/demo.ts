@@ -71,7 +71,7 @@ async function play(demo: DemoEnvironment, options: DemoOptions): Promise<number
   if (options.json) options.out(jsonText({ visits: jsonReport(checks) }))
   else options.out(`${introduction(demo)}\n\n${checksReport(checks)}\n`)
   if (!options.once) {
-    if (!options.json) options.out(`\n${outlook(demo)}\n`)
+    if (!options.json) options.out(`\n${outlook(demo, options.environment)}\n`)
     const failure = await Promise.race([options.stopped.then(() => undefined), demo.failed])
     options.progress(failure ?? 'stopping')
     if (failure !== undefined) return 1

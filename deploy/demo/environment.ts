@@ -5,6 +5,8 @@ import type { FetchAsGuest, GuestRequest } from './guest-checks.ts'
 /** A built demo: networks, guests and the three daemons, wherever they could be had. */
 export interface DemoEnvironment {
   readonly kind: 'namespaces' | 'loopback'
+  /** Who can send a guest's request from another terminal: no user, where the namespaces lie in a user namespace of the demo. */
+  readonly guestAccess: 'any-user' | 'root' | 'none'
   /** Notes for the reader: rootless, why only loopback, who the workers run as. */
   readonly notes: readonly string[]
   readonly topology: DemoTopology

@@ -71,6 +71,7 @@ export async function loopbackEnvironment(
     )
     return {
       kind: 'loopback',
+      guestAccess: 'any-user',
       notes: [
         `No network namespaces here: ${options.why}.`,
         'Each network is a listener on 127.0.0.1 instead, and every guest has that address.',

@@ -55,6 +55,7 @@ export async function namespaceEnvironment(
     closers.push(() => proxy.stop())
     return {
       kind: 'namespaces',
+      guestAccess: options.rootless ? 'none' : 'root',
       notes: notesOf(options, runAs !== undefined),
       topology,
       places,

@@ -57,43 +57,66 @@ const built = {
 }
 const isInstalled = import.meta.dirname.startsWith('/usr/')
 
-/** Where to look next, while the demo serves. */
-export function outlook(demo: DemoEnvironment, programs = isInstalled ? installed : built): string {
+/**
+ * Where to look next, while the demo serves.
+ * @param environment of the demo: whoever started it by sudo needs sudo again
+ */
+export function outlook(
+  demo: DemoEnvironment,
+  environment: NodeJS.ProcessEnv,
+  programs = isInstalled ? installed : built,
+): string {
+  const isByRoot = demo.guestAccess === 'root' && environment['SUDO_USER'] !== undefined
+  const asRoot = isByRoot ? 'sudo ' : ''
+  const { agentAdminSocket: agent, proxyAdminSocket: proxy, topologyFile } = demo.places
+  const both = `--agent ${agent} --proxy ${proxy}`
+  const command = `${asRoot}${programs.operator}`
+  return [
+    'Serving until Ctrl-C. Look around from another terminal:',
+    '',
+    ...guestHints(demo, asRoot, command),
+    '  how the two daemons are:',
+    `    ${command} status ${both}`,
+    '  both in a browser, on loopback alone:',
+    `    ${command} ui ${both}`,
+    '  what each daemon runs with, and every option that there is:',
+    `    ${asRoot}${programs.agent} check -c ${demo.places.agentConfig}`,
+    `    ${asRoot}${programs.proxy} check -c ${demo.places.proxyConfig}`,
+    `    ${programs.agent} reference`,
+    '  change a port or an instance (the agent watches the file):',
+    `    ${asRoot}"\${EDITOR:-vi}" ${topologyFile}`,
+  ].join('\n')
+}
+
+/** What can be seen of the first guest, and by what. */
+function guestHints(demo: DemoEnvironment, asRoot: string, command: string): readonly string[] {
   const network = demo.topology.networks[0]
   const guest = network?.guests[0]
-  if (network === undefined || guest === undefined) return 'Ctrl-C ends the demo.'
+  if (network === undefined || guest === undefined) return []
+  const { agentAdminSocket: agent, proxyAdminSocket: proxy } = demo.places
   const scope =
     network.routerId === undefined
       ? `--network ${network.networkId}`
       : `--router ${network.routerId}`
   const [v4, v6] = demo.requestsOf(guest).map(({ url }) => url)
-  const inside = demo.kind === 'namespaces' ? `sudo ip netns exec ${guest.netns} ` : ''
-  const { agentAdminSocket, proxyAdminSocket } = demo.places
-  const { operator: command, agent, proxy } = programs
-  return [
-    'Serving until Ctrl-C. Look around from another terminal:',
-    '',
+  const inside = demo.guestAccess === 'root' ? `${asRoot}ip netns exec ${guest.netns} ` : ''
+  const asGuest = [
     `  as the guest ${guest.name}:`,
     `    ${inside}curl -s ${v4}`,
     ...(v6 === undefined ? [] : [`    ${inside}curl -sg '${v6}'`]),
     `    ${inside}curl -s ${v4?.replace(/\/openstack\/.*/, '/latest/meta-data/')}`,
-    '  why it got this answer:',
-    `    ${command} explain ${scope} --ip ${guest.ip} --agent ${agentAdminSocket}`,
-    ...(demo.kind === 'namespaces'
+  ]
+  return [
+    ...(demo.guestAccess === 'none'
+      ? ['  as a guest: start the demo as root, since other terminals cannot enter its namespaces']
+      : asGuest),
+    `  why ${guest.name} got its answer:`,
+    `    ${command} explain ${scope} --ip ${guest.ip} --agent ${agent}`,
+    ...(demo.guestAccess === 'root'
       ? [
-          '  each hop of a request as it would send it, with its milliseconds:',
-          `    ${command} test --instance ${guest.instanceId} --agent ${agentAdminSocket} --proxy ${proxyAdminSocket}`,
+          '  each hop of a request as that guest would send it, with its milliseconds:',
+          `    ${command} test --instance ${guest.instanceId} --agent ${agent} --proxy ${proxy}`,
         ]
       : []),
-    '  how the two daemons are:',
-    `    ${command} status --agent ${agentAdminSocket} --proxy ${proxyAdminSocket}`,
-    '  both in a browser, on loopback alone:',
-    `    ${command} ui --agent ${agentAdminSocket} --proxy ${proxyAdminSocket}`,
-    '  what each daemon runs with, and every option that there is:',
-    `    ${agent} check -c ${demo.places.agentConfig}`,
-    `    ${proxy} check -c ${demo.places.proxyConfig}`,
-    `    ${agent} reference`,
-    '  change a port or an instance (the agent watches the file):',
-    `    "\${EDITOR:-vi}" ${demo.places.topologyFile}`,
-  ].join('\n')
+  ]
 }

@@ -21,6 +21,7 @@ const places = {
 }
 const demo = {
   kind: 'namespaces',
+  guestAccess: 'root',
   notes: [],
   topology: { networks: [{ routerId: 'r-1', networkId: 'n-1', guests: [guest] }] },
   requestsOf: () => [{ url: 'http://169.254.169.254/openstack/latest/meta_data.json' }],
@@ -30,7 +31,7 @@ const demo = {
 t.test(
   'the hints of the demo are commands that there are, for every file they name, and the pages',
   async (t) => {
-    const text = outlook(demo)
+    const text = outlook(demo, {})
     const commands = text.split('\n').filter((line) => line.startsWith('    '))
     for (const file of Object.values(places)) {
       t.ok(
@@ -63,7 +64,30 @@ t.test(
 
 t.test('the demo of a package names the commands of the package', async (t) => {
   const names = { operator: 'overlapd', agent: 'overlapd-agent', proxy: 'overlapd-proxy' }
-  const text = outlook(demo, names)
+  const text = outlook(demo, {}, names)
   t.notMatch(text, 'node dist')
   for (const name of Object.values(names)) t.match(text, `    ${name} `)
+})
+
+t.test('whoever started the demo by sudo reads what needs root with sudo', async (t) => {
+  const linesOf = (one: DemoEnvironment, environment: NodeJS.ProcessEnv) =>
+    outlook(one, environment)
+      .split('\n')
+      .filter((line) => line.startsWith('    '))
+  const bySudo = linesOf(demo, { SUDO_USER: 'ann' })
+  t.strictSame(
+    bySudo.filter((line) => !line.startsWith('    sudo ')),
+    ['    node dist/agent-side/main.js reference'],
+  )
+  const byRoot = linesOf(demo, {})
+  t.strictSame(
+    byRoot,
+    bySudo.map((line) => line.replace('sudo ', '')),
+  )
+})
+
+t.test('a demo without root names no command that enters its namespaces', async (t) => {
+  const text = outlook({ ...demo, guestAccess: 'none' }, {})
+  t.notMatch(text, /ip netns|curl| test |sudo/)
+  t.match(text, 'start the demo as root')
 })
