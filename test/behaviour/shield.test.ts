@@ -6,6 +6,7 @@ import { operatorProgram } from '../../deploy/overlapd/operator-program.ts'
 import { runProgram } from '../../lib/cli/command.ts'
 import type { HealthReport } from '../../lib/operator/health.ts'
 import type { Explanation } from '../../lib/operator/explanation.ts'
+import { instanceId } from '../conformance/topology.ts'
 import { FakeTerminal } from '../support/fake-terminal.ts'
 import { get, type RawAnswer } from '../support/raw-http.ts'
 import { guestPort, ioTurns, startLeasePair, type LeasePair } from '../support/lease-pair.ts'
@@ -295,3 +296,25 @@ t.test('a state that is damaged opens nothing, and is a problem with its remedy'
   agent.agent.reload()
   t.strictSame(await problems(), [], 'nothing is sealed')
 })
+
+t.test(
+  'where no further window is kept, a new instance is sealed and health reports it',
+  async (t) => {
+    const windows = Array.from({ length: 100_000 }, (_, index) =>
+      JSON.stringify({ kind: 'window', instanceId: instanceId(index + 1_000), began: 0 }),
+    )
+    const state = ['{"kind":"shield_state","version":1}', ...windows].join('\n')
+    const { ask, agent } = await start(t, 'default: { seal: fetch }', state)
+    t.equal(wordOf(await ask(get(userData))), '404 document_sealed')
+    t.match(
+      ((await agent.json('/ready')) as HealthReport).problems.filter(
+        ({ part }) => part === 'shield',
+      ),
+      [{ code: 'seals_full', what: /100000 windows are kept/, remedy: /lines of kind "window"/ }],
+    )
+    t.match(await agent.text('/metrics'), /^overlapd_agent_shield_windows 100000$/m)
+    const words = ['unseal', guest.instanceId ?? '', '--why', 'known', '--agent', agent.admin]
+    t.equal(await runProgram(operatorProgram(), words, new FakeTerminal({})), 0)
+    t.equal(wordOf(await ask(get(userData))), '200')
+  },
+)
