@@ -4,7 +4,7 @@ import type { Seconds } from '../../lib/runtime/clock.ts'
 import { nodeVersion } from './node-release.ts'
 
 interface Document {
-  readonly metadata: Readonly<Record<string, unknown>>
+  readonly metadata: { readonly component: Readonly<Record<string, unknown>> }
   readonly components: readonly unknown[]
   readonly serialNumber?: string
 }
@@ -28,10 +28,12 @@ export function billOfMaterials(production: string, when: Seconds): string {
     version: nodeVersion,
     purl: `pkg:generic/node@${nodeVersion}`,
   }
+  // npm names what it describes for the folder that it lies in.
+  const component = { ...document.metadata.component, type: 'application', name: 'overlapd' }
   const timestamp = new Date(when * 1_000).toISOString()
   const whole = {
     ...document,
-    metadata: { ...document.metadata, timestamp },
+    metadata: { ...document.metadata, timestamp, component },
     components: [...document.components, node],
   }
   return `${JSON.stringify(whole, undefined, 2)}\n`
