@@ -50,18 +50,16 @@ export class PortLists {
     options: Pick<ListOptions<Port>, 'signal' | 'atMost'>,
   ): Promise<Listing<Port>> {
     const { client, readsTags } = this.#options
-    const listing = client.list(
-      { ...query, fields: portFields },
-      { ...options, parseRow: parsePort },
-    )
-    if (!readsTags) return await listing
-    const [{ rows, complete }, tags] = await Promise.all([
-      listing,
-      this.#tagsOf(networkIds, options.signal),
-    ])
-    if (!complete) return { rows, complete }
+    const listed = (): Promise<Listing<Port>> =>
+      client.list({ ...query, fields: portFields }, { ...options, parseRow: parsePort })
+    if (!readsTags) return await listed()
+    const [first, tags] = await Promise.all([listed(), this.#tagsOf(networkIds, options.signal)])
     // A server that ignores the filter sends ports of other networks, which callers leave out.
     const wanted = new Set(networkIds)
+    const isHidden = ({ networkId }: Port): boolean => wanted.has(networkId) && !tags.has(networkId)
+    // Deleted between the two answers? Its ports went before it, and must not keep the guests of others waiting.
+    const { rows, complete } = first.rows.some(isHidden) ? await listed() : first
+    if (!complete) return { rows, complete }
     return {
       complete,
       rows: rows.map((port) => (wanted.has(port.networkId) ? tagged(port, tags) : port)),

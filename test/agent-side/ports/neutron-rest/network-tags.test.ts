@@ -96,6 +96,30 @@ t.test('without the tags of its network no port is answered', async (t) => {
   }
 })
 
+t.test('a network that is deleted between the two answers holds up no other network', async (t) => {
+  const { neutron, tagsOf } = await start(t)
+  neutron.ports.tags = { [networks.twinOne]: [tag] }
+  const isOther = (id: string): boolean => id !== networks.twinTwo
+  let portQueries = 0
+  neutron.intervene((seen, response) => {
+    const { ports } = neutron
+    if (seen.path !== path) {
+      portQueries += 1
+      if (portQueries === 2) ports.rows = ports.rows.filter((row) => isOther(row.network_id))
+      return false
+    }
+    const { networks: all } = ports.listNetworks(seen.query) as { networks: { id: string }[] }
+    const left = all.filter(({ id }) => isOther(id))
+    response.writeHead(200, { 'content-type': 'application/json' })
+    response.end(JSON.stringify({ networks: left }))
+    return true
+  })
+  const [one, two] = await Promise.all([tagsOf(networks.twinOne), tagsOf(networks.twinTwo)])
+  t.strictSame(one, [[tag]])
+  t.strictSame(two, [])
+  t.equal(portQueries, 2)
+})
+
 t.test('a network that is queried address by address has its tags as well', async (t) => {
   const { neutron, tagsOf } = await start(t, { config: () => ({ prefetchPorts: 0 }) })
   neutron.ports.tags = { [networks.twinOne]: [tag] }
