@@ -249,7 +249,7 @@ if (skipUnlessPrivileged(t)) {
       t.same(
         workers.filter((pid) => !isGone(pid)),
         [],
-        'one that is told to stop leaves none',
+        'one that gets SIGTERM leaves none',
       )
     },
   )

@@ -124,9 +124,9 @@ t.test(
     await directory.reload()
     t.match(directory.readiness().detail, /ENOENT/)
     t.equal(instance(), 'web-1')
-    const told = lines.length
+    const before = lines.length
     await directory.reload()
-    t.equal(lines.length, told, 'the same trouble is told once')
+    t.equal(lines.length, before, 'the same trouble is logged once')
     t.match(
       await metrics(),
       'overlapd_directory_loads_total{directory="static",outcome="refused"} 6',
