@@ -175,7 +175,7 @@ const table = {
       min: '100ms',
     }),
     connections_per_source: integer({
-      help: 'Connections of one guest (MAC, or address where no MAC is known) in one namespace whose requests are served at once, in each worker. The requests of more connections wait their turn.',
+      help: 'Connections of one guest (MAC, or address where no MAC is known) in one namespace whose requests are served at once, in each worker: two at first, and one more every 10 ms while they go on. The requests of more connections wait their turn.',
       unit: 'connections',
       default: 16,
       min: 1,

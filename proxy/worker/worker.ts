@@ -83,11 +83,10 @@ export class Worker {
       metrics: this.#metrics,
     })
     const { connectionsPerNamespace, connectionsPerSource } = config.limits
-    this.#ledger = new Ledger({
-      ...workerBudgets,
-      connectionsPerNamespace,
-      requestsPerSource: connectionsPerSource,
-    })
+    this.#ledger = new Ledger(
+      { ...workerBudgets, connectionsPerNamespace, requestsPerSource: connectionsPerSource },
+      clock,
+    )
     this.#server = new GuestServer({
       services: {
         forwarder: this.#forwarder,

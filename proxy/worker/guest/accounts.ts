@@ -1,6 +1,6 @@
 /** On whose accounts does a connection count? */
 import type { Bytes, Count } from '../../../lib/runtime/clock.ts'
-import { SourceTurns } from './source-turns.ts'
+import { SourceTurns, type TurnRules } from './source-turns.ts'
 
 /** Why a connection ends for the sake of others. */
 export type Shortage = 'source' | 'namespace' | 'process' | 'agent'
@@ -26,25 +26,28 @@ export class SourceAccount {
   readonly namespace: NamespaceAccount
   readonly holdings = new Set<CountedConnection>()
   bytes: Bytes = 0
-  readonly turns = new SourceTurns()
+  readonly turns: SourceTurns
 
   constructor(key: string, namespace: NamespaceAccount) {
     this.key = key
     this.namespace = namespace
+    this.turns = new SourceTurns(namespace.turnRules)
   }
 }
 
 /** The account of one scope, whatever number of listening sockets it has. */
 export class NamespaceAccount {
   readonly scope: string
+  readonly turnRules: TurnRules
   readonly sources = new Map<string, SourceAccount>()
   bytes: Bytes = 0
   connections: Count = 0
   /** Listening sockets that count here. */
   listeners: Count = 0
 
-  constructor(scope: string) {
+  constructor(scope: string, turnRules: TurnRules) {
     this.scope = scope
+    this.turnRules = turnRules
   }
 }
 

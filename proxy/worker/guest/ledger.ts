@@ -2,7 +2,7 @@
  * How much does each guest make this worker hold, and who gives way when there is no room? One account for each connection, source
  * (an address, and a MAC), namespace, and one for the process. Whoever holds most gives way to whoever holds little.
  */
-import type { Bytes, Count } from '../../../lib/runtime/clock.ts'
+import type { Bytes, Clock, Count } from '../../../lib/runtime/clock.ts'
 import {
   forgetSource,
   greediestSource,
@@ -14,7 +14,7 @@ import {
   type Shortage,
   type SourceAccount,
 } from './accounts.ts'
-import type { Turn } from './source-turns.ts'
+import type { Turn, TurnRules } from './source-turns.ts'
 
 /** What an open connection costs beyond what it holds: the objects of its socket and its reader, and a small head. */
 const connectionCost: Bytes = 8 * 1024
@@ -27,7 +27,7 @@ export interface LedgerLimits {
   readonly processBytes: Bytes
   /** Open at once in one namespace. */
   readonly connectionsPerNamespace: Count
-  /** Requests of one source that are served at once. More wait for their turn. */
+  /** Requests of one source that are served at once, at most. More wait for their turn. */
   readonly requestsPerSource: Count
 }
 
@@ -42,13 +42,15 @@ export const workerBudgets = {
 /** The accounts of one worker. */
 export class Ledger {
   readonly limits: LedgerLimits
+  readonly #turnRules: TurnRules
   readonly #namespaces = new Map<string, NamespaceAccount>()
   /** Connections whose answers wait in the agent, oldest first. */
   readonly #stalled = new Set<CountedConnection>()
   #bytes: Bytes = 0
 
-  constructor(limits: LedgerLimits) {
+  constructor(limits: LedgerLimits, clock: Clock) {
     this.limits = limits
+    this.#turnRules = { clock, limit: limits.requestsPerSource }
   }
 
   /** All that is held, open connections included. */
@@ -60,7 +62,7 @@ export class Ledger {
   namespace(scope: string): NamespaceAccount {
     const known = this.#namespaces.get(scope)
     if (known !== undefined) return known
-    const made = new NamespaceAccount(scope)
+    const made = new NamespaceAccount(scope, this.#turnRules)
     this.#namespaces.set(scope, made)
     return made
   }
@@ -277,7 +279,7 @@ export class Holding implements CountedConnection {
   enter(turn: Turn): boolean {
     this.leave()
     this.#turn = turn
-    return this.#source.turns.enter(turn, this.#ledger.limits.requestsPerSource)
+    return this.#source.turns.enter(turn)
   }
 
   /** Gives the turn back, or the wish for one. */

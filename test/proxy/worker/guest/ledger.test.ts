@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { Holder, Shortage } from '../../../../proxy/worker/guest/accounts.ts'
 import { Holding, Ledger } from '../../../../proxy/worker/guest/ledger.ts'
+import { FakeClock } from '../../../support/fake-clock.ts'
 
 const KiB = 1024
 
@@ -15,7 +16,7 @@ class Guest implements Holder {
 }
 
 function makeLedger(limits: Partial<Ledger['limits']> = {}): Ledger {
-  return new Ledger({
+  const whole = {
     connectionBytes: 100 * KiB,
     sourceBytes: 200 * KiB,
     namespaceBytes: 400 * KiB,
@@ -23,7 +24,8 @@ function makeLedger(limits: Partial<Ledger['limits']> = {}): Ledger {
     connectionsPerNamespace: 4,
     requestsPerSource: 2,
     ...limits,
-  })
+  }
+  return new Ledger(whole, new FakeClock())
 }
 
 function connect(ledger: Ledger, scope: string, address: string, mac?: string): Guest {

@@ -14,7 +14,7 @@ const listener = guestListener(
     netns: 'n',
     bound: 'b',
   },
-  new NamespaceAccount('n'),
+  new NamespaceAccount('n', { clock: new FakeClock(), limit: 16 }),
 )
 const address = parseIpAddress('10.0.0.10')
 if (address === undefined) throw new Error('no address')

@@ -90,11 +90,10 @@ async function start(t: Test): Promise<Started> {
     connectionsPerNamespace: 100,
     requestsPerConnection: 100,
   }
-  const ledger = new Ledger({
-    ...workerBudgets,
-    connectionsPerNamespace: 100,
-    requestsPerSource: 100,
-  })
+  const ledger = new Ledger(
+    { ...workerBudgets, connectionsPerNamespace: 100, requestsPerSource: 100 },
+    clock,
+  )
   const services = {
     forwarder: trap.around('forwarder', forwarder),
     limits,

@@ -7,6 +7,7 @@ import {
   guestListener,
   identifyGuest,
 } from '../../../../proxy/worker/shared/guest-identity.ts'
+import { FakeClock } from '../../../support/fake-clock.ts'
 import {
   networkIdentity,
   ovnIdentity,
@@ -15,7 +16,7 @@ import {
   testRouterId,
 } from '../../../support/start-worker.ts'
 
-const account = new NamespaceAccount('router test')
+const account = new NamespaceAccount('router test', { clock: new FakeClock(), limit: 16 })
 const place = { listenerId: 1, netns: 'qrouter-x', bound: '[::]:9697' }
 const address = parseIpAddress('::ffff:10.0.0.10')!
 const mac = parseMacAddress('FA:16:3E:00:00:10')!
