@@ -261,7 +261,7 @@ t.test("a guest's identity headers have nowhere to go under a lease either", asy
 t.test(
   'compute gets no more requests at a time than a worker may send; the rest takes the other way',
   async (t) => {
-    const { directory, upstream, worker } = await startLeasePair(t, { connections: 2 })
+    const { clock, directory, upstream, worker } = await startLeasePair(t, { connections: 2 })
     directory.setPorts(port)
     directory.remember()
     await worker.askUntilLeased(port)
@@ -275,7 +275,11 @@ t.test(
       void connection.write(get('/latest'))
       asked.push(connection.answer())
     }
-    while (held.length < 5) await ioTurns()
+    while (held.length < 5) {
+      // Of one guest, they begin one after the other.
+      await clock.advance(10)
+      await ioTurns()
+    }
     t.equal(await worker.direct(), 2)
     for (const release of held) release()
     for (const answer of await Promise.all(asked)) t.equal(answer?.body.toString(), instanceId(1))
