@@ -24,8 +24,8 @@ export const leasesTable = {
     text({ help: 'Group of the socket file; otherwise overlapd-proxy where that group exists.' }),
   ),
   ttl: duration({
-    help: 'How long a lease lasts, and never longer than the identity is remembered (cache.ttl). Changes that the port directory reports end it at once.',
-    default: '5s',
+    help: 'How long a lease lasts, and never longer than the identity is remembered (cache.ttl), so that more than that changes nothing. Changes that the port directory reports end it at once.',
+    default: '10s',
     min: '100ms',
     max: '1m',
   }),
