@@ -1,15 +1,15 @@
-import { setImmediate as turn } from 'node:timers/promises'
 import type { ServerResponse } from 'node:http'
 import t, { type Test } from 'tap'
 import { ip, networkId, projectId } from '../conformance/topology.ts'
 import {
   askOn,
   guestPort,
+  ioTurns,
   startLeasePair,
   type LeasePair,
   type LeaseWorker,
 } from '../support/lease-pair.ts'
-import { computeQueue, untilWaiting } from '../support/many-guests.ts'
+import { computeQueue } from '../support/many-guests.ts'
 import { get, type RawAnswer, type RawConnection } from '../support/raw-http.ts'
 import type { UpstreamRequest } from '../support/recording-upstream.ts'
 
@@ -53,15 +53,15 @@ class Gate {
     if (place > 0) this.held.unshift(...this.held.splice(place, 1))
     if (place >= 0) this.release()
   }
-
-  async until(count: number): Promise<void> {
-    while (this.held.length < count) await turn()
-  }
 }
 
 interface Subject extends LeasePair {
   readonly gate: Gate
   readonly ports: readonly ReturnType<typeof portOf>[]
+  /** Lets I/O go on, and time: the requests of one guest begin one after the other. */
+  readonly step: () => Promise<void>
+  /** Resolves when compute has kept so many requests, and as many more wait for their turn as are wanted. */
+  readonly untilHeld: (held: number, waiting?: number) => Promise<void>
 }
 
 /** Every guest has its lease, and compute keeps every request from here on. */
@@ -94,7 +94,17 @@ async function subject(
   t.teardown(() => {
     while (gate.held.length > 0) gate.release()
   })
-  return { ...pair, gate, ports }
+  const step = async (): Promise<void> => {
+    await pair.clock.advance(10)
+    await ioTurns()
+  }
+  const isHeld = async (held: number, waiting: number | undefined): Promise<boolean> =>
+    gate.held.length >= held &&
+    (waiting === undefined || (await computeQueue(pair.agent)).waiting === waiting)
+  const untilHeld = async (held: number, waiting?: number): Promise<void> => {
+    while (!(await isHeld(held, waiting))) await step()
+  }
+  return { ...pair, gate, ports, step, untilHeld }
 }
 
 async function connections(
@@ -121,23 +131,22 @@ async function allAnswered(
 }
 
 t.test('a project whose requests never end leaves direct slots to the others', async (t) => {
-  const { worker, agent, gate, ports } = await subject(t, 8, [portOf(1), portOf(2)])
+  const { worker, gate, ports, step, untilHeld } = await subject(t, 8, [portOf(1), portOf(2)])
   const [noisy, quiet] = ports
 
   const noisyConnections = await connections(worker, noisy!, 18)
   const hammering = noisyConnections.map((one) => askOn(one))
   // Six of eight by itself, six of eight over the agent; the others wait there.
-  await gate.until(12)
-  await untilWaiting(agent, 6)
+  await untilHeld(12, 6)
   t.equal(await worker.metric('overlapd_proxy_direct_running'), 6)
   t.equal(await worker.metric('overlapd_proxy_direct_crowded_total'), 12)
   const asked = worker.ask(quiet!)
-  await gate.until(13)
+  await untilHeld(13)
   t.equal(await worker.metric('overlapd_proxy_direct_running'), 7, 'it went straight')
 
   while (gate.served.length < 19) {
     gate.release()
-    await turn()
+    await step()
   }
   t.equal((await asked).body.toString(), quiet!.instanceId)
   await allAnswered(t, noisyConnections, hammering, noisy!)
@@ -146,7 +155,7 @@ t.test('a project whose requests never end leaves direct slots to the others', a
 })
 
 t.test('who finds the queue full gets Retry-After, as without leases', async (t) => {
-  const { worker, agent, gate, ports } = await subject(t, 2, [portOf(1)], {
+  const { worker, agent, gate, ports, step, untilHeld } = await subject(t, 2, [portOf(1)], {
     queue: 2,
     queue_retry_after: '4s',
   })
@@ -154,9 +163,11 @@ t.test('who finds the queue full gets Retry-After, as without leases', async (t)
 
   const noisyConnections = await connections(worker, noisy!, 6)
   const hammering = noisyConnections.map((one) => askOn(one))
-  await gate.until(4)
-  await untilWaiting(agent, 2)
-  const tooMany = await worker.ask(noisy!)
+  await untilHeld(4, 2)
+  let tooMany: RawAnswer | undefined
+  const asked = worker.ask(noisy!).then((answer) => (tooMany = answer))
+  while (tooMany === undefined) await step()
+  await asked
   t.equal(tooMany.status, 503)
   t.equal(tooMany.field('x-overlapd-reason'), 'overloaded')
   t.ok([1, 2, 3, 4].includes(Number(tooMany.field('retry-after'))))
@@ -164,23 +175,22 @@ t.test('who finds the queue full gets Retry-After, as without leases', async (t)
 
   while (gate.served.length < 6) {
     gate.release()
-    await turn()
+    await step()
   }
   await allAnswered(t, noisyConnections, hammering, noisy!)
 })
 
 t.test('a guest that leaves gives its direct slot up, and its place in the queue', async (t) => {
-  const { worker, agent, gate, ports } = await subject(t, 2, [portOf(1)])
+  const { worker, agent, gate, ports, step, untilHeld } = await subject(t, 2, [portOf(1)])
   const [noisy] = ports
 
   const opened = await connections(worker, noisy!, 6)
   for (const one of opened) void one.write(get('/latest/meta-data'))
-  await gate.until(4)
-  await untilWaiting(agent, 2)
+  await untilHeld(4, 2)
   for (const one of opened) one.reset()
-  while ((await worker.metric('overlapd_proxy_direct_running')) > 0) await turn()
-  while ((await computeQueue(agent)).running > 0) await turn()
-  await untilWaiting(agent, 0)
+  while ((await worker.metric('overlapd_proxy_direct_running')) > 0) await step()
+  while ((await computeQueue(agent)).running > 0) await step()
+  while ((await computeQueue(agent)).waiting > 0) await step()
   t.equal(gate.held.length, 4, 'compute never heard of those that waited')
 })
 
@@ -208,14 +218,13 @@ t.test('guests boot beside a project that hammers, all of them under leases', as
     portOf(10 + place, { projectId: projectId(2 + (place % 5)) }),
   )
   const hammer = portOf(1, { networkId: networkId(2) })
-  const { worker, gate, ports, agent } = await subject(t, 8, [hammer, ...booting])
+  const { worker, gate, ports, step, untilHeld } = await subject(t, 8, [hammer, ...booting])
   const [noisy, ...others] = ports
   const perBoot = 6
 
   const noisyConnections = await connections(worker, noisy!, 24)
   const hammering = noisyConnections.map((one) => askOn(one))
-  await gate.until(12)
-  await untilWaiting(agent, 6)
+  await untilHeld(12, 6)
   // One connection each, opened one after the other; what they ask is asked at the same time.
   const opened: RawConnection[] = []
   for (const port of others) opened.push(await worker.connectAs(port))
@@ -230,7 +239,7 @@ t.test('guests boot beside a project that hammers, all of them under leases', as
   // Compute never comes to an end with what the noisy one asks.
   while (booted < others.length) {
     gate.releaseAnyBut(noisy!.instanceId!)
-    await turn()
+    await step()
   }
   await Promise.all(boots)
   for (const one of opened) one.close()
@@ -239,7 +248,7 @@ t.test('guests boot beside a project that hammers, all of them under leases', as
 
   while (gate.served.length < others.length * perBoot + hammering.length) {
     gate.release()
-    await turn()
+    await step()
   }
   await allAnswered(t, noisyConnections, hammering, noisy!)
   t.ok(gate.most <= 16, `${gate.most} at a time`)

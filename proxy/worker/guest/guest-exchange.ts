@@ -109,7 +109,7 @@ export class GuestExchange implements AnswerReceiver, LoggedRequest {
   abandon(): void {
     if (this.#state === 'over') return
     this.#log('nobody', 'left', this.#status)
-    if (this.#state === 'sent' || this.#state === 'answering') {
+    if (['waiting', 'sent', 'answering'].includes(this.#state)) {
       this.#services.metrics.guestDisconnects += 1
     }
     this.#state = 'over'
