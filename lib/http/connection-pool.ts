@@ -4,7 +4,7 @@
  */
 import { connect, isIP, type Socket } from 'node:net'
 import { connect as connectSecurely, type SecureContext } from 'node:tls'
-import { systemClock, type Bytes, type Count, type Milliseconds } from '../runtime/clock.ts'
+import { systemClock, type Count, type Milliseconds } from '../runtime/clock.ts'
 
 /** Where connections lead, and how many there may be. */
 export interface ConnectionPoolOptions {
@@ -45,8 +45,6 @@ const clock = systemClock
 /** A connection that is not used is closed after that, or a second before the time that the server announces. */
 const longestIdle: Milliseconds = 4_000
 const announcedMargin: Milliseconds = 1_000
-/** As much as libuv reads at a time. */
-const readSize: Bytes = 64 * 1024
 
 /** Connections to one origin, each with one request at a time. The one used last is used next, and the others may grow too old. */
 export class ConnectionPool {
@@ -54,8 +52,6 @@ export class ConnectionPool {
   readonly #open = new Set<Socket>()
   readonly #idle: Socket[] = []
   readonly #waiting: ConnectionTaker[] = []
-  /** What came on any of them, until Node's parser has copied what it keeps: a buffer for each reading would cost a tenth of a short exchange. */
-  readonly #readBuffer = Buffer.allocUnsafeSlow(readSize)
   /** Of TLS, so that the next handshake is short. */
   #session: Buffer | undefined
 
@@ -136,15 +132,7 @@ export class ConnectionPool {
 
   #newSocket(): Socket {
     const { hostname: host, tcpPort: port } = this.#options
-    const buffer = this.#readBuffer
-    const callback = (length: Bytes): boolean => {
-      const isRead = socket.emit('data', buffer.subarray(0, length))
-      // No request is on it.
-      if (!isRead) socket.destroy()
-      return isRead
-    }
-    const socket = connect({ host, port, onread: { buffer, callback } })
-    return socket
+    return connect({ host, port })
   }
 
   #newSecureSocket(): Socket {
